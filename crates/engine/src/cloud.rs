@@ -1,0 +1,113 @@
+//! What the engine knows of the world: kinds by name, JSON in and out.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::address::{Address, Region};
+use crate::error::Result;
+use crate::tags::Owner;
+
+/// What the engine must know of a kind; a copy of the constants of [`crate::Resource`].
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// As in addresses: `ec2.subnet`.
+    pub kind: &'static str,
+    /// Fields that cannot change in place.
+    pub replace: &'static [&'static str],
+    /// Fields whose referent need only exist.
+    pub early: &'static [&'static str],
+    /// Whether the new one may exist before the old one goes.
+    pub create_first: bool,
+    /// How many ids one read takes.
+    pub batch: usize,
+    /// How long to wait until ready, or gone.
+    pub timeout: Duration,
+    /// How long it usually takes, for scheduling.
+    pub expected: Expected,
+    /// Whether it is only looked up, never made or removed.
+    pub lookup: bool,
+}
+
+/// How long a kind usually takes, by AWS-FACTS §5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// From the create call until it is ready.
+    pub create: Duration,
+    /// From the delete call until it is gone.
+    pub delete: Duration,
+}
+
+impl Expected {
+    /// Both in milliseconds.
+    #[must_use]
+    pub const fn millis(create: u64, delete: u64) -> Self {
+        Self { create: Duration::from_millis(create), delete: Duration::from_millis(delete) }
+    }
+}
+
+/// Where and as what a call acts.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The resource.
+    pub address: Address,
+    /// The idempotency token of this generation of it: at most 64 ASCII characters.
+    pub token: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Ids of earlier generations that may still exist; `recover` must not find these.
+    pub known: Vec<String>,
+}
+
+/// How far a resource is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    /// On its way.
+    Pending,
+    /// Usable.
+    Ready,
+    /// It will never be ready; why.
+    Failed(String),
+    /// On its way out; the engine waits until it is gone.
+    Deleting,
+}
+
+/// A resource as the cloud has it, without its type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The id.
+    pub id: String,
+    /// How far it is.
+    pub status: Status,
+    /// What it is now, in the form of its args.
+    pub args: Value,
+    /// What others can refer to.
+    pub outputs: Value,
+}
+
+/// A cloud: AWS, or the one that the tests make up.
+///
+/// Every call only starts things and may be repeated; waiting and judgement are the engine's.
+pub trait Cloud: Send + Sync + 'static {
+    /// What there is to know of `kind`; `None` if there is no such kind.
+    fn spec(&self, kind: &str) -> Option<Spec>;
+    /// Whether `args` have the form that `kind` asks for.
+    ///
+    /// # Errors
+    /// If they have not, with the field.
+    fn check(&self, kind: &str, args: &Value) -> Result<()>;
+    /// Starts a resource's life and returns its id.
+    fn create<'a>(&'a self, site: &'a Site, args: &'a Value) -> BoxFuture<'a, Result<String>>;
+    /// Finds what an interrupted create left.
+    fn recover<'a>(&'a self, site: &'a Site, args: &'a Value) -> BoxFuture<'a, Result<Option<String>>>;
+    /// Reads those of `ids` that exist.
+    fn read<'a>(&'a self, region: &'a Region, kind: &'a str, ids: &'a [String]) -> BoxFuture<'a, Result<Vec<Seen>>>;
+    /// Changes `live` to `args`.
+    fn update<'a>(&'a self, site: &'a Site, args: &'a Value, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
+    /// Starts a resource's end.
+    fn delete<'a>(&'a self, site: &'a Site, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
+    /// Answers a lookup with its outputs.
+    fn find<'a>(&'a self, region: &'a Region, kind: &'a str, args: &'a Value) -> BoxFuture<'a, Result<Value>>;
+}

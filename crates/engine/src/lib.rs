@@ -1,0 +1,17 @@
+//! The engine of payinfra: a graph of typed resources, compared with what exists and reconciled with it.
+//!
+//! It knows no AWS, no terminal and no wall clock; `crates/README.md` has the map.
+
+mod address;
+mod cloud;
+mod error;
+mod reference;
+mod resource;
+mod tags;
+
+pub use address::{Address, Region};
+pub use cloud::{Cloud, Expected, Seen, Site, Spec, Status};
+pub use error::{Class, Error, Result};
+pub use reference::{ID, Id, Pointer, Ref, Secret, Text};
+pub use resource::{Fields, Kind, Live, Lookup, Resource, kind, lookup};
+pub use tags::{Owner, Tags};

@@ -1,0 +1,250 @@
+//! A kind of resource: one struct, one trait; and its twin without a type, as the engine calls it.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cloud::{Expected, Seen, Spec, Status};
+use crate::error::{Error, Result};
+use crate::reference::Id;
+use crate::tags::{Owner, Tags};
+
+/// Names of fields, written with [`crate::fields!`] so that the compiler checks them.
+pub type Fields = &'static [&'static str];
+
+/// A kind of resource; the implementing struct is what one of them should be.
+///
+/// A field that is `None` is unmanaged: neither compared nor changed. When a value that was managed becomes
+/// `None`, `update` sees `Some` in `live` and sends the explicit reset value (AWS-FACTS §6.2); for fields that were
+/// never managed it sees `None` there as well, so `self.x != live.args.x` is always the right question.
+pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
+    /// What the calls need: clients, region, token.
+    type Cx: Send + Sync;
+    /// As in addresses, state and plans: `ec2.subnet`.
+    const KIND: &'static str;
+    /// Fields that cannot change in place.
+    const REPLACE: Fields;
+    /// Fields whose referent need only exist, not be ready (a route's NAT gateway may still be pending).
+    const EARLY: Fields = &[];
+    /// Whether a replacement may be made before the old one goes; not where a name or a CIDR block is taken.
+    const CREATE_FIRST: bool = false;
+    /// How many ids one `read` takes.
+    const BATCH: usize = 100;
+    /// How long to wait for `Status::Ready`, or to be gone.
+    const TIMEOUT: Duration = Duration::from_mins(5);
+    /// How long it usually takes (AWS-FACTS §5): the scheduler starts the longest path first.
+    const EXPECTED: Expected = Expected::millis(1_000, 1_000);
+    /// What others can refer to besides the id: a struct of [`crate::Ref`]s, or `()`.
+    type Outputs: Serialize + DeserializeOwned + Send + Sync + 'static;
+
+    /// Where the tags go; `None` if AWS cannot tag it.
+    fn tags(&mut self) -> Option<&mut Tags>;
+    /// Starts the resource's life and returns its id, without waiting.
+    fn create(&self, cx: &Self::Cx) -> impl Future<Output = Result<Id<Self>>> + Send;
+    /// Finds what an interrupted `create` left: by token, natural key or owner tags. No default: each kind must say.
+    fn recover(&self, cx: &Self::Cx, owner: &Owner) -> impl Future<Output = Result<Option<Id<Self>>>> + Send;
+    /// Reads those of `ids` that exist (corpses in `deleted` states do not).
+    fn read(cx: &Self::Cx, ids: &[Id<Self>]) -> impl Future<Output = Result<Vec<Live<Self>>>> + Send;
+    /// Changes `live` to `self`. Also sets, after `create`, what `create` could not.
+    fn update(&self, cx: &Self::Cx, live: &Live<Self>) -> impl Future<Output = Result<()>> + Send;
+    /// Starts the resource's end, without waiting. That it is gone already is success.
+    fn delete(cx: &Self::Cx, live: &Live<Self>) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Something that exists already and is only looked up: never made, changed or removed.
+pub trait Lookup: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
+    /// What the calls need.
+    type Cx: Send + Sync;
+    /// As in addresses: `ec2.zones`.
+    const KIND: &'static str;
+    /// What others can refer to: a struct of [`crate::Ref`]s.
+    type Outputs: Serialize + DeserializeOwned + Send + Sync + 'static;
+
+    /// Looks it up.
+    fn find(&self, cx: &Self::Cx) -> impl Future<Output = Result<Self::Outputs>> + Send;
+}
+
+/// A resource as AWS has it.
+#[derive(Debug)]
+pub struct Live<R: Resource> {
+    /// Its id.
+    pub id: Id<R>,
+    /// How far it is.
+    pub status: Status,
+    /// What it is now.
+    pub args: R,
+    /// What others can refer to.
+    pub outputs: R::Outputs,
+}
+
+/// Names of fields, checked by the compiler.
+#[macro_export]
+macro_rules! fields {
+    ($type:ty: $($field:ident),* $(,)?) => {
+        &[$((::std::mem::offset_of!($type, $field), stringify!($field)).1),*]
+    };
+}
+
+/// The twin of [`Resource`] and [`Lookup`] without their types.
+pub trait Kind<Cx>: Send + Sync {
+    /// The constants.
+    fn spec(&self) -> Spec;
+    /// Whether `args` have the right form, references and all.
+    ///
+    /// # Errors
+    /// If they have not.
+    fn check(&self, args: &Value) -> Result<()>;
+    /// As [`Resource::create`].
+    fn create<'a>(&'a self, cx: &'a Cx, args: &'a Value) -> BoxFuture<'a, Result<String>>;
+    /// As [`Resource::recover`].
+    fn recover<'a>(&'a self, cx: &'a Cx, args: &'a Value, owner: &'a Owner) -> BoxFuture<'a, Result<Option<String>>>;
+    /// As [`Resource::read`].
+    fn read<'a>(&'a self, cx: &'a Cx, ids: &'a [String]) -> BoxFuture<'a, Result<Vec<Seen>>>;
+    /// As [`Resource::update`].
+    fn update<'a>(&'a self, cx: &'a Cx, args: &'a Value, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
+    /// As [`Resource::delete`].
+    fn delete<'a>(&'a self, cx: &'a Cx, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
+    /// As [`Lookup::find`].
+    fn find<'a>(&'a self, cx: &'a Cx, args: &'a Value) -> BoxFuture<'a, Result<Value>>;
+}
+
+/// `R` without its type.
+#[must_use]
+pub const fn kind<R: Resource>() -> &'static dyn Kind<R::Cx> {
+    &Erased::<R>(PhantomData)
+}
+
+/// `L` without its type.
+#[must_use]
+pub const fn lookup<L: Lookup>() -> &'static dyn Kind<L::Cx> {
+    &ErasedLookup::<L>(PhantomData)
+}
+
+struct Erased<R>(PhantomData<fn() -> R>);
+struct ErasedLookup<L>(PhantomData<fn() -> L>);
+
+impl<R: Resource> Kind<R::Cx> for Erased<R> {
+    fn spec(&self) -> Spec {
+        Spec {
+            kind: R::KIND,
+            replace: R::REPLACE,
+            early: R::EARLY,
+            create_first: R::CREATE_FIRST,
+            batch: R::BATCH,
+            timeout: R::TIMEOUT,
+            expected: R::EXPECTED,
+            lookup: false,
+        }
+    }
+
+    fn check(&self, args: &Value) -> Result<()> {
+        parse::<R>(R::KIND, args).map(drop)
+    }
+
+    fn create<'a>(&'a self, cx: &'a R::Cx, args: &'a Value) -> BoxFuture<'a, Result<String>> {
+        async move { Ok(parse::<R>(R::KIND, args)?.create(cx).await?.into()) }.boxed()
+    }
+
+    fn recover<'a>(&'a self, cx: &'a R::Cx, args: &'a Value, owner: &'a Owner) -> BoxFuture<'a, Result<Option<String>>> {
+        async move { Ok(parse::<R>(R::KIND, args)?.recover(cx, owner).await?.map(String::from)) }.boxed()
+    }
+
+    fn read<'a>(&'a self, cx: &'a R::Cx, ids: &'a [String]) -> BoxFuture<'a, Result<Vec<Seen>>> {
+        async move {
+            let ids: Vec<Id<R>> = ids.iter().map(Id::new).collect();
+            R::read(cx, &ids).await?.into_iter().map(seen).collect()
+        }
+        .boxed()
+    }
+
+    fn update<'a>(&'a self, cx: &'a R::Cx, args: &'a Value, live: &'a Seen) -> BoxFuture<'a, Result<()>> {
+        async move { parse::<R>(R::KIND, args)?.update(cx, &typed(live)?).await }.boxed()
+    }
+
+    fn delete<'a>(&'a self, cx: &'a R::Cx, live: &'a Seen) -> BoxFuture<'a, Result<()>> {
+        async move { R::delete(cx, &typed(live)?).await }.boxed()
+    }
+
+    fn find<'a>(&'a self, _: &'a R::Cx, _: &'a Value) -> BoxFuture<'a, Result<Value>> {
+        async { Err(Error::failed(format!("`{}` is a resource, not a lookup", R::KIND))) }.boxed()
+    }
+}
+
+impl<L: Lookup> ErasedLookup<L> {
+    fn refuse<T: Send + 'static>() -> BoxFuture<'static, Result<T>> {
+        async { Err(Error::failed(format!("`{}` is a lookup: it is never made, changed or removed", L::KIND))) }.boxed()
+    }
+}
+
+impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
+    fn spec(&self) -> Spec {
+        Spec {
+            kind: L::KIND,
+            replace: &[],
+            early: &[],
+            create_first: false,
+            batch: 1,
+            timeout: Duration::from_mins(1),
+            expected: Expected::millis(0, 0),
+            lookup: true,
+        }
+    }
+
+    fn check(&self, args: &Value) -> Result<()> {
+        parse::<L>(L::KIND, args).map(drop)
+    }
+
+    fn create<'a>(&'a self, _: &'a L::Cx, _: &'a Value) -> BoxFuture<'a, Result<String>> {
+        Self::refuse()
+    }
+
+    fn recover<'a>(&'a self, _: &'a L::Cx, _: &'a Value, _: &'a Owner) -> BoxFuture<'a, Result<Option<String>>> {
+        Self::refuse()
+    }
+
+    fn read<'a>(&'a self, _: &'a L::Cx, _: &'a [String]) -> BoxFuture<'a, Result<Vec<Seen>>> {
+        Self::refuse()
+    }
+
+    fn update<'a>(&'a self, _: &'a L::Cx, _: &'a Value, _: &'a Seen) -> BoxFuture<'a, Result<()>> {
+        Self::refuse()
+    }
+
+    fn delete<'a>(&'a self, _: &'a L::Cx, _: &'a Seen) -> BoxFuture<'a, Result<()>> {
+        Self::refuse()
+    }
+
+    fn find<'a>(&'a self, cx: &'a L::Cx, args: &'a Value) -> BoxFuture<'a, Result<Value>> {
+        async move { json(&parse::<L>(L::KIND, args)?.find(cx).await?) }.boxed()
+    }
+}
+
+fn parse<T: DeserializeOwned>(kind: &str, args: &Value) -> Result<T> {
+    T::deserialize(args).map_err(|error| {
+        Error::invalid(format!("these are not the arguments of `{kind}`: {error}"))
+            .hint("a newer payinfra may have written them; use that version")
+    })
+}
+
+fn json<T: Serialize>(value: &T) -> Result<Value> {
+    serde_json::to_value(value).map_err(|error| Error::failed(format!("cannot be written as JSON: {error}")))
+}
+
+fn seen<R: Resource>(live: Live<R>) -> Result<Seen> {
+    Ok(Seen { id: live.id.into(), status: live.status, args: json(&live.args)?, outputs: json(&live.outputs)? })
+}
+
+fn typed<R: Resource>(live: &Seen) -> Result<Live<R>> {
+    Ok(Live {
+        id: Id::new(&live.id),
+        status: live.status.clone(),
+        args: parse(R::KIND, &live.args)?,
+        outputs: parse(R::KIND, &live.outputs)?,
+    })
+}

@@ -1,0 +1,99 @@
+//! Tags, and the three of them by which payinfra knows what is its own.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+
+/// The tags of a resource, without AWS's own (`aws:…`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tags(BTreeMap<String, String>);
+
+impl Tags {
+    /// No tags.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// These tags and one more.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.insert(key.into(), value.into());
+        self
+    }
+
+    /// The value of `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    /// All tags, sorted by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds those of `more` whose keys are not here yet.
+    pub fn fill(&mut self, more: &Self) {
+        for (key, value) in &more.0 {
+            self.0.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+
+    /// Sets one tag.
+    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        self.0.insert(key.into(), value.into());
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Tags {
+    /// Leaves out the tags that AWS sets itself: they cannot be written (AWS-FACTS §0.13).
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(tags: I) -> Self {
+        let tags = tags.into_iter().map(|(key, value)| (key.into(), value.into()));
+        Self(tags.filter(|(key, _): &(String, String)| !key.starts_with("aws:")).collect())
+    }
+}
+
+/// Whose a resource is: written on it as the owner tags.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The stack.
+    pub stack: String,
+    /// The workspace.
+    pub workspace: String,
+    /// The resource's address.
+    pub address: Address,
+}
+
+impl Owner {
+    /// The key of the tag that names the stack.
+    pub const STACK: &'static str = "payinfra:stack";
+    /// The key of the tag that names the workspace.
+    pub const WORKSPACE: &'static str = "payinfra:workspace";
+    /// The key of the tag that names the address.
+    pub const ADDRESS: &'static str = "payinfra:address";
+
+    /// The owner as tags.
+    #[must_use]
+    pub fn tags(&self) -> Tags {
+        Tags::new()
+            .with(Self::STACK, &self.stack)
+            .with(Self::WORKSPACE, &self.workspace)
+            .with(Self::ADDRESS, self.address.to_string())
+    }
+
+    /// Whether `tags` carry this owner.
+    #[must_use]
+    pub fn owns(&self, tags: &Tags) -> bool {
+        self.tags().iter().all(|(key, value)| tags.get(key) == Some(value))
+    }
+}

@@ -1,0 +1,1 @@
+//! payinfra-stacks.
