@@ -1,0 +1,210 @@
+"""Starts isolated copies of one emulator, each in milliseconds.
+
+Importing an emulator takes seconds; forking a process that has imported it takes milliseconds. So this process
+imports once and then forks a server for every instance that a test asks for. It is spoken to in lines of JSON:
+
+    stdin   {"start": {"gateway": 4566}}     stdout  {"pid": 123, "port": 40123}
+            {"stop": 123}                            {"stopped": 123}
+
+The end of standard input means that whoever started this process is gone, however it died: every server is killed and
+this process ends. Servers watch a pipe in turn, so that they end even if this process is killed.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import traceback
+
+HOST = "127.0.0.1"
+
+
+class Moto:
+    """moto, served by Werkzeug's threaded server."""
+
+    SERVICES = (
+        "acm", "applicationautoscaling", "cloudtrail", "cloudwatch", "ec2", "ecs", "elb", "elbv2", "events", "iam",
+        "logs", "moto_api", "rds", "resourcegroupstaggingapi", "route53", "sns", "sqs", "sts", "wafv2",
+    )
+
+    REGIONS = ("us-east-1", "us-east-2", "us-west-2")
+
+    def __init__(self):
+        from moto.moto_server import werkzeug_app
+
+        import mend_moto
+
+        mend_moto.apply()
+        self.handler = werkzeug_app.MotoRequestHandler
+        self.handler.log_request = lambda *_arguments, **_options: None
+        self.app = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
+        for service in self.SERVICES:
+            self.app.app_instances[service] = werkzeug_app.create_backend_app(service)
+        self.load_regions()
+
+    def load_regions(self):
+        """Makes the accounts' default networks and AWS's managed policies, which takes most of a first call."""
+        from moto.backends import get_backend
+
+        account = os.environ["MOTO_ACCOUNT_ID"]
+        get_backend("iam")[account]["aws"]
+        for service in ("ec2", "elbv2", "rds", "ecs"):
+            for region in self.REGIONS:
+                get_backend(service)[account][region]
+
+    def serve(self, listener, _options):
+        from moto.moto_api._internal import mock_random
+        from werkzeug.serving import make_server
+
+        # Otherwise every instance would hand out the same ids.
+        mock_random.seed()
+
+        host, port = listener.getsockname()
+        os.environ["MOTO_PORT"] = str(port)
+        make_server(
+            host, port, self.app, threaded=True, request_handler=self.handler, fd=listener.fileno()
+        ).serve_forever()
+
+
+class Ministack:
+    """MiniStack, served by Hypercorn."""
+
+    SERVICES = (
+        "apigateway", "apigateway_v1", "cloudwatch_logs", "dynamodb", "dynamodb_streams", "kms", "lambda_svc", "s3",
+        "secretsmanager", "sns", "sqs", "ssm", "tagging",
+    )
+    # MiniStack's modules copy the port into constants as they are imported, long before it is known.
+    PORT = "64999"
+
+    def __init__(self):
+        import importlib
+
+        os.environ["GATEWAY_PORT"] = self.PORT
+        self.app = importlib.import_module("ministack.app").app
+        importlib.import_module("hypercorn.asyncio")
+        for service in self.SERVICES:
+            importlib.import_module(f"ministack.services.{service}")
+
+    def serve(self, listener, options):
+        import asyncio
+
+        from hypercorn.asyncio import serve
+        from hypercorn.config import Config
+
+        # What MiniStack hands out as its own address, and to functions as theirs, is the gateway.
+        self.set_port(str(options["gateway"]))
+        os.environ["AWS_ENDPOINT_URL"] = f"http://{HOST}:{options['gateway']}"
+        config = Config()
+        config.bind = [f"fd://{listener.fileno()}"]
+        config.keep_alive_timeout = 600
+        config.loglevel = "WARNING"
+        asyncio.run(serve(self.app, config))
+
+    def set_port(self, port):
+        os.environ["GATEWAY_PORT"] = port
+        for name, module in list(sys.modules.items()):
+            if name.partition(".")[0] != "ministack":
+                continue
+            for key, value in list(vars(module).items()):
+                if isinstance(value, str) and self.PORT in value and not key.startswith("__"):
+                    setattr(module, key, value.replace(self.PORT, port))
+
+
+class Localstack:
+    """LocalStack's community edition. It reads its settings as it is imported, so nothing can be done in advance."""
+
+    def serve(self, listener, _options):
+        _, port = listener.getsockname()
+        listener.close()
+        os.environ["GATEWAY_LISTEN"] = f"{HOST}:{port}"
+        sys.argv = ["localstack"]
+        from localstack.runtime.main import main
+
+        main()
+
+
+BACKENDS = {"localstack": Localstack, "ministack": Ministack, "moto": Moto}
+
+
+class Launcher:
+    """Forks servers and forgets them in order."""
+
+    def __init__(self, backend, answers):
+        self.backend = backend
+        self.answers = answers
+        self.servers = {}
+        # Nobody ever writes: the reading end sees the end of the file when the last writing end is closed, which is
+        # when this process dies.
+        self.alive = os.pipe()
+
+    def start(self, options):
+        listener = socket.create_server((HOST, 0), backlog=1024)
+        port = listener.getsockname()[1]
+        folder = tempfile.mkdtemp(prefix="payinfra-local-")
+        pid = os.fork()
+        if pid == 0:
+            self.run_server(listener, folder, options)
+        listener.close()
+        self.servers[pid] = folder
+        return {"pid": pid, "port": port}
+
+    def run_server(self, listener, folder, options):
+        """The child's whole life: it never returns into the launcher's loop."""
+        code = 1
+        try:
+            os.setpgid(0, 0)
+            os.close(self.alive[1])
+            os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+            os.close(self.answers.fileno())
+            tempfile.tempdir = os.environ["TMPDIR"] = folder
+            threading.Thread(target=self.watch, args=(folder,), daemon=True).start()
+            self.backend.serve(listener, options)
+            code = 0
+        except BaseException:  # noqa: BLE001 - whatever it is, the launcher's own handlers must not see it
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def watch(self, folder):
+        """Ends this server when the launcher has died."""
+        os.read(self.alive[0], 1)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.killpg(0, signal.SIGKILL)
+
+    def stop(self, pid):
+        folder = self.servers.pop(pid, None)
+        if folder:
+            # A server that was killed within its first millisecond leads no group yet.
+            for kill in (os.killpg, os.kill):
+                with contextlib.suppress(ProcessLookupError):
+                    kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            shutil.rmtree(folder, ignore_errors=True)
+        return {"stopped": pid}
+
+    def run(self):
+        for line in sys.stdin:
+            command = json.loads(line)
+            answer = self.start(command["start"]) if "start" in command else self.stop(command["stop"])
+            print(json.dumps(answer), file=self.answers, flush=True)
+        for pid in list(self.servers):
+            self.stop(pid)
+
+
+def main():
+    # What an emulator prints must not be mistaken for an answer.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    launcher = Launcher(BACKENDS[sys.argv[1]](), answers)
+    print(json.dumps({"ready": sys.argv[1]}), file=answers, flush=True)
+    launcher.run()
+
+
+if __name__ == "__main__":
+    main()

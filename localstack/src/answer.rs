@@ -1,0 +1,182 @@
+//! Answers: those of the emulators, and errors in the shape that each protocol gives them.
+
+use bytes::Bytes;
+use hyper::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use serde_json::{Value, json};
+
+use crate::action::{Protocol, Request};
+
+/// What goes back to the client.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// A JSON document of the gateway's own.
+    pub(crate) fn json(status: StatusCode, value: &Value) -> Self {
+        Self::new(status, "application/json", value.to_string())
+    }
+
+    fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            CONTENT_TYPE,
+            hyper::header::HeaderValue::from_static(content_type),
+        );
+        Self {
+            status,
+            headers,
+            body: body.into(),
+        }
+    }
+
+    /// AWS's error code, if this is an error.
+    pub(crate) fn error_code(&self) -> Option<String> {
+        if self.status.as_u16() < 400 {
+            return None;
+        }
+        let header = self
+            .headers
+            .get("x-amzn-errortype")
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        let text = String::from_utf8_lossy(&self.body);
+        let xml = || {
+            Some(
+                text.split_once("<Code>")?
+                    .1
+                    .split_once("</Code>")?
+                    .0
+                    .to_owned(),
+            )
+        };
+        let json = || {
+            let body: Value = serde_json::from_slice(&self.body).ok()?;
+            ["__type", "code", "Code"]
+                .iter()
+                .find_map(|key| body.get(key)?.as_str().map(str::to_owned))
+        };
+        // `com.amazonaws.dynamodb#ResourceNotFoundException:http://…` says as much as its middle.
+        let code = header.or_else(xml).or_else(json)?;
+        let code = code.split(':').next().unwrap_or_default();
+        Some(code.rsplit('#').next().unwrap_or_default().to_owned())
+    }
+
+    pub(crate) fn is_success(&self) -> bool {
+        self.status.is_success()
+    }
+
+    pub(crate) fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+}
+
+/// An error as AWS would word it, for the protocol of a request.
+pub(crate) fn error(request: &Request, status: u16, code: &str, message: &str) -> Answer {
+    let status_code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let escaped = crate::xml::escape(message);
+    let kind = if status < 500 { "Sender" } else { "Receiver" };
+    let id = "00000000-0000-0000-0000-000000000000";
+    let mut answer = match request.protocol {
+        Protocol::Ec2 => Answer::new(
+            status_code,
+            "text/xml",
+            format!(
+                "<Response><Errors><Error><Code>{code}</Code><Message>{escaped}</Message></Error></Errors><RequestID>{id}</RequestID></Response>"
+            ),
+        ),
+        Protocol::Query | Protocol::RestXml => Answer::new(
+            status_code,
+            "text/xml",
+            format!(
+                "<ErrorResponse><Error><Type>{kind}</Type><Code>{code}</Code><Message>{escaped}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
+            ),
+        ),
+        Protocol::S3 if request.method == hyper::Method::HEAD => {
+            Answer::new(status_code, "application/xml", "")
+        }
+        Protocol::S3 => Answer::new(
+            status_code,
+            "application/xml",
+            format!(
+                "<Error><Code>{code}</Code><Message>{escaped}</Message><RequestId>{id}</RequestId></Error>"
+            ),
+        ),
+        Protocol::Json => Answer::new(
+            status_code,
+            "application/x-amz-json-1.1",
+            json!({ "__type": code, "message": message, "Message": message }).to_string(),
+        ),
+        Protocol::RestJson => Answer::new(
+            status_code,
+            "application/json",
+            json!({ "message": message, "Message": message }).to_string(),
+        ),
+        Protocol::Cbor => Answer::new(
+            status_code,
+            "application/cbor",
+            cbor(&[("__type", code), ("message", message)]),
+        ),
+    };
+    let mut header = |name: &'static str, value: &str| {
+        if let Ok(value) = value.parse() {
+            answer.headers.insert(name, value);
+        }
+    };
+    header("x-amzn-requestid", id);
+    match request.protocol {
+        Protocol::RestJson | Protocol::Json => header("x-amzn-errortype", code),
+        Protocol::Cbor => header("smithy-protocol", "rpc-v2-cbor"),
+        _ => {}
+    }
+    answer
+}
+
+/// The service's own way of saying "slow down".
+pub(crate) fn throttled(request: &Request) -> Answer {
+    let (status, code, message) = match request.scope.service.as_str() {
+        "ec2" => (503, "RequestLimitExceeded", "Request limit exceeded."),
+        "s3" => (503, "SlowDown", "Please reduce your request rate."),
+        "iam" | "sts" | "rds" | "route53" | "elasticloadbalancing" | "monitoring" => {
+            (400, "Throttling", "Rate exceeded")
+        }
+        "lambda" | "apigateway" => (429, "TooManyRequestsException", "Rate exceeded"),
+        "tagging" => (400, "ThrottledException", "Rate exceeded"),
+        "sns" => (429, "Throttled", "Rate exceeded"),
+        _ => (400, "ThrottlingException", "Rate exceeded"),
+    };
+    error(request, status, code, message)
+}
+
+/// The service's own way of failing.
+pub(crate) fn failed(request: &Request, status: u16) -> Answer {
+    let code = match (request.protocol, status) {
+        (Protocol::Ec2, 503) => "Unavailable",
+        (Protocol::Ec2 | Protocol::S3, 500) => "InternalError",
+        (Protocol::Json, 500) if request.scope.service == "dynamodb" => "InternalServerError",
+        (_, 503) => "ServiceUnavailable",
+        _ => "InternalFailure",
+    };
+    error(
+        request,
+        status,
+        code,
+        "An internal error has occurred (injected)",
+    )
+}
+
+/// A CBOR map of short strings.
+fn cbor(entries: &[(&str, &str)]) -> Vec<u8> {
+    let head = |major: u8, length: usize| match u16::try_from(length).unwrap_or(u16::MAX) {
+        short @ 0..24 => vec![(major << 5) | short.to_be_bytes()[1]],
+        long => [vec![(major << 5) | 0x19], long.to_be_bytes().to_vec()].concat(),
+    };
+    let text = |text: &str| [head(3, text.len()), text.as_bytes().to_vec()].concat();
+    let pairs = entries
+        .iter()
+        .flat_map(|(key, value)| [text(key), text(value)].concat());
+    head(5, entries.len()).into_iter().chain(pairs).collect()
+}

@@ -1,0 +1,137 @@
+//! A client of the gateway's own interface, for the command line.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    control::{PREFIX, Status},
+    error::{Error, Result},
+    fault::Faults,
+    record::Call,
+};
+
+/// An emulated AWS in another process.
+#[derive(Debug, Clone)]
+pub struct Control {
+    endpoint: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Control {
+    /// The one at an endpoint.
+    #[must_use]
+    pub fn new(endpoint: &str) -> Self {
+        Self {
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            client: Client::builder(TokioExecutor::new()).build_http(),
+        }
+    }
+
+    /// What is running.
+    ///
+    /// # Errors
+    /// [`Error::Control`], as for all calls, when it does not answer.
+    pub async fn status(&self) -> Result<Status> {
+        self.ask(Method::GET, "status", Bytes::new()).await
+    }
+
+    /// The calls that were recorded.
+    ///
+    /// # Errors
+    /// [`Error::Control`]
+    pub async fn calls(&self) -> Result<Vec<Call>> {
+        self.ask(Method::GET, "calls", Bytes::new()).await
+    }
+
+    /// Forgets the calls that were recorded.
+    ///
+    /// # Errors
+    /// [`Error::Control`]
+    pub async fn clear_calls(&self) -> Result<()> {
+        self.order(Method::DELETE, "calls", Bytes::new()).await
+    }
+
+    /// The faults that are set.
+    ///
+    /// # Errors
+    /// [`Error::Control`]
+    pub async fn faults(&self) -> Result<Faults> {
+        self.ask(Method::GET, "faults", Bytes::new()).await
+    }
+
+    /// Sets the faults in the place of those before.
+    ///
+    /// # Errors
+    /// [`Error::Control`]
+    pub async fn set_faults(&self, faults: &Faults) -> Result<()> {
+        let body = serde_json::to_vec(faults).map_err(|error| self.failed(&error))?;
+        self.order(Method::PUT, "faults", body.into()).await
+    }
+
+    /// Empties the account.
+    ///
+    /// # Errors
+    /// [`Error::Control`]
+    pub async fn reset(&self) -> Result<()> {
+        self.order(Method::POST, "reset", Bytes::new()).await
+    }
+
+    /// Stops it.
+    ///
+    /// # Errors
+    /// [`Error::Control`]
+    pub async fn stop(&self) -> Result<()> {
+        self.order(Method::POST, "stop", Bytes::new()).await
+    }
+
+    async fn order(&self, method: Method, path: &str, body: Bytes) -> Result<()> {
+        let _empty: serde_json::Value = self.ask(method, path, body).await?;
+        Ok(())
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T> {
+        let uri = format!("{}{PREFIX}{path}", self.endpoint);
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .body(Full::new(body));
+        let request = request.map_err(|error| self.failed(&error))?;
+        let response = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| self.failed(&error))?;
+        let status = response.status();
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(|error| self.failed(&error))?
+            .to_bytes();
+        if !status.is_success() {
+            let reason = format!("{status} {}", String::from_utf8_lossy(&body));
+            return Err(Error::Control {
+                endpoint: self.endpoint.clone(),
+                reason,
+            });
+        }
+        serde_json::from_slice(&body).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &dyn std::error::Error) -> Error {
+        // The outermost error of this client says only that there was one.
+        let reason = error
+            .source()
+            .map_or_else(|| error.to_string(), ToString::to_string);
+        Error::Control {
+            endpoint: self.endpoint.clone(),
+            reason,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `cargo local calls`
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Outcome, running};
+
+#[derive(Debug, Args)]
+pub(super) struct Calls {
+    /// Print one JSON document per call and line
+    #[arg(long)]
+    json: bool,
+    /// Only the calls that changed something
+    #[arg(long)]
+    mutating: bool,
+    /// Forget the calls after printing them
+    #[arg(long)]
+    clear: bool,
+}
+
+impl Calls {
+    pub(super) async fn run(self) -> Outcome {
+        let (control, _) = running::need().await?;
+        let calls = control.calls().await?;
+        if self.clear {
+            control.clear_calls().await?;
+        }
+        for call in calls.iter().filter(|call| call.mutating || !self.mutating) {
+            if self.json {
+                println!("{}", serde_json::to_string(call)?);
+                continue;
+            }
+            let took = call
+                .milliseconds
+                .map_or_else(|| "…".to_owned(), |took| format!("{took:.0}"));
+            let status = call
+                .status
+                .map_or_else(|| "-".to_owned(), |status| status.to_string());
+            let sign = if call.mutating { '*' } else { ' ' };
+            let rest = [call.error.as_deref(), call.fault.as_deref()]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(" ");
+            let line = format!(
+                "{:>5} {took:>6} ms {status:>3} {sign} {:<10} {:<16} {} {rest}",
+                call.sequence, call.region, call.service, call.action
+            );
+            println!("{}", line.trim_end());
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

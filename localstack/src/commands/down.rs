@@ -1,0 +1,23 @@
+//! `cargo local down`
+
+use std::{process::ExitCode, time::Duration};
+
+use super::{Outcome, running};
+
+pub(super) async fn run() -> Outcome {
+    let Some((control, status)) = running::find().await? else {
+        println!("the emulated AWS is not running");
+        return Ok(ExitCode::SUCCESS);
+    };
+    control.stop().await?;
+    // Its port is free again when this returns.
+    for _ in 0..500 {
+        if control.status().await.is_err() {
+            running::remove_note(status.pid)?;
+            println!("the emulated AWS at {} has stopped", status.endpoint);
+            return Ok(ExitCode::SUCCESS);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Err(format!("it does not stop; its process is {}", status.pid).into())
+}

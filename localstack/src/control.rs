@@ -1,0 +1,91 @@
+//! The gateway's own interface, which `cargo local` speaks: `/_payinfra/…`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::{Method, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    answer::Answer, emulator::ACCOUNT_ID, fault::Faults, gateway::Gateway, profile::Profile,
+};
+
+/// What the paths of the interface begin with. No bucket can have such a name.
+pub(crate) const PREFIX: &str = "/_payinfra/";
+
+/// A running emulated AWS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The process that it runs in.
+    pub pid: u32,
+    /// Where it answers.
+    pub endpoint: String,
+    /// Its emulators.
+    pub profile: Profile,
+    /// Its account.
+    pub account: String,
+    /// How many calls it has recorded.
+    pub calls: usize,
+    /// How many rules break its calls.
+    pub rules: usize,
+    /// The emulators behind it, as `moto 127.0.0.1:40123`.
+    pub backends: Vec<String>,
+}
+
+/// Answers one request of the interface.
+pub(crate) async fn answer(
+    gateway: &Arc<Gateway>,
+    method: &Method,
+    path: &str,
+    body: &Bytes,
+) -> Answer {
+    let done = || Answer::json(StatusCode::OK, &json!({}));
+    match (method.as_str(), path) {
+        ("GET", "status") => Answer::json(StatusCode::OK, &json!(status(gateway))),
+        ("GET", "calls") => Answer::json(StatusCode::OK, &json!(gateway.recorder.calls())),
+        ("DELETE", "calls") => {
+            gateway.recorder.clear();
+            done()
+        }
+        ("GET", "faults") => Answer::json(StatusCode::OK, &json!(gateway.faults())),
+        ("PUT", "faults") => match serde_json::from_slice::<Faults>(body) {
+            Ok(faults) => {
+                gateway.set_faults(faults);
+                done()
+            }
+            Err(error) => failed(StatusCode::BAD_REQUEST, &error.to_string()),
+        },
+        ("POST", "reset") => match gateway.reset().await {
+            Ok(()) => done(),
+            Err(error) => failed(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        },
+        ("POST", "stop") => {
+            gateway.stop.notify_one();
+            done()
+        }
+        _ => failed(
+            StatusCode::NOT_FOUND,
+            &format!("there is no {method} {PREFIX}{path}"),
+        ),
+    }
+}
+
+fn failed(status: StatusCode, message: &str) -> Answer {
+    Answer::json(status, &json!({ "message": message }))
+}
+
+fn status(gateway: &Gateway) -> Status {
+    let backends = gateway.servers().into_iter();
+    Status {
+        pid: std::process::id(),
+        endpoint: format!("http://127.0.0.1:{}", gateway.port),
+        profile: gateway.profile,
+        account: ACCOUNT_ID.to_owned(),
+        calls: gateway.recorder.calls().len(),
+        rules: gateway.engine.rules().len(),
+        backends: backends
+            .map(|(backend, port, _)| format!("{} 127.0.0.1:{port}", backend.name()))
+            .collect(),
+    }
+}

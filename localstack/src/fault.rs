@@ -1,0 +1,388 @@
+//! Rules that break calls as networks, AWS and operating systems do.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    hold::{Held, HoldSender},
+    record::Call,
+};
+
+/// On which side of its effect a call is hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// The request is not passed on: nothing happens in AWS.
+    Before,
+    /// The request took effect, but its answer is not given.
+    After,
+}
+
+/// What happens to a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Fault {
+    /// AWS fails with this HTTP status (500 or 503) and does nothing.
+    Error {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// AWS rejects the call with the service's own throttling error.
+    Throttle,
+    /// The connection is reset.
+    Reset {
+        /// Before or after the call took effect.
+        when: When,
+    },
+    /// The call takes effect at once, but the answer comes later.
+    Delay {
+        /// By so many seconds.
+        seconds: f64,
+    },
+    /// The answer breaks off in its middle.
+    Truncate,
+    /// After this write, reads of the service answer as before it.
+    Stale {
+        /// For so many seconds.
+        seconds: f64,
+    },
+    /// What this call creates is not found.
+    NotFound {
+        /// For so many seconds.
+        seconds: f64,
+        /// By calls that change something, too.
+        #[serde(default)]
+        writes: bool,
+    },
+    /// The role that this call creates cannot be used by other services.
+    RoleNotAssumable {
+        /// For so many seconds.
+        seconds: f64,
+    },
+    /// What this call creates shows no tags, and no filter on tags finds it.
+    HiddenTags {
+        /// For so many seconds.
+        seconds: f64,
+    },
+    /// The client is killed (SIGKILL).
+    Kill {
+        /// Its process id.
+        pid: u32,
+        /// Before or after the call took effect.
+        when: When,
+    },
+}
+
+impl Fault {
+    /// As it appears in the record.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Error { .. } => "error",
+            Self::Throttle => "throttle",
+            Self::Reset { when: When::Before } => "reset-before",
+            Self::Reset { when: When::After } => "reset-after",
+            Self::Delay { .. } => "delay",
+            Self::Truncate => "truncate",
+            Self::Stale { .. } => "stale",
+            Self::NotFound { .. } => "not-found",
+            Self::RoleNotAssumable { .. } => "role-not-assumable",
+            Self::HiddenTags { .. } => "hidden-tags",
+            Self::Kill {
+                when: When::Before, ..
+            } => "kill-before",
+            Self::Kill {
+                when: When::After, ..
+            } => "kill-after",
+        }
+    }
+}
+
+/// Which calls a rule is about. What is not set matches everything; `*` stands for any text.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Match {
+    /// The signing name: `ec2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The operation: `Create*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// The region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The client's access key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<String>,
+    /// Only calls that change something, or only those that do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mutating: Option<bool>,
+    /// Only the n-th of the matching calls, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nth: Option<u64>,
+    /// Only every n-th of the matching calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<u64>,
+    /// At most so often.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+}
+
+impl Match {
+    /// Every call.
+    #[must_use]
+    pub fn any() -> Self {
+        Self::default()
+    }
+
+    /// Calls of an operation; either may be a glob.
+    #[must_use]
+    pub fn action(service: &str, action: &str) -> Self {
+        Self {
+            service: Some(service.to_owned()),
+            action: Some(action.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// Only in this region.
+    #[must_use]
+    pub fn region(self, region: &str) -> Self {
+        Self {
+            region: Some(region.to_owned()),
+            ..self
+        }
+    }
+
+    /// Only the n-th of the matching calls, from 1.
+    #[must_use]
+    pub fn nth(self, nth: u64) -> Self {
+        Self {
+            nth: Some(nth),
+            ..self
+        }
+    }
+
+    /// Only every n-th of the matching calls.
+    #[must_use]
+    pub fn every(self, every: u64) -> Self {
+        Self {
+            every: Some(every),
+            ..self
+        }
+    }
+
+    /// At most so often.
+    #[must_use]
+    pub fn times(self, times: u64) -> Self {
+        Self {
+            times: Some(times),
+            ..self
+        }
+    }
+
+    fn accepts(&self, call: &Call) -> bool {
+        let glob = |pattern: &Option<String>, text: &str| {
+            pattern
+                .as_ref()
+                .is_none_or(|pattern| matches(pattern, text))
+        };
+        glob(&self.service, &call.service)
+            && glob(&self.action, &call.action)
+            && glob(&self.region, &call.region)
+            && glob(&self.access_key, &call.access_key)
+            && self
+                .mutating
+                .is_none_or(|mutating| mutating == call.mutating)
+    }
+}
+
+/// A fault and the calls that it hits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The calls.
+    #[serde(rename = "match", default)]
+    pub matches: Match,
+    /// What happens to them.
+    pub fault: Fault,
+}
+
+/// Everything that makes the emulated AWS behave worse than it could. The format of `cargo local faults set`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faults {
+    /// The rules, in order; all that match a call apply.
+    pub rules: Vec<Rule>,
+    /// Throttles like AWS, with limits times this: 1 is AWS, 0.1 a tenth of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throttling: Option<f64>,
+    /// Takes as long as AWS does, times this: 1 is AWS, 0.016 about a second for a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency: Option<f64>,
+}
+
+/// Whether a text fits a pattern in which `*` stands for any text.
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((head, rest)) => text.strip_prefix(head).is_some_and(|tail| {
+            tail.char_indices()
+                .map(|(index, _)| index)
+                .chain([tail.len()])
+                .any(|index| matches(rest, &tail[index..]))
+        }),
+    }
+}
+
+/// The rules that are set, with how often each has matched.
+#[derive(Debug, Default)]
+pub(crate) struct Engine {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rules: Vec<(Rule, Count)>,
+    holds: Vec<(Match, When, HoldSender, Count)>,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    matched: u64,
+    applied: u64,
+}
+
+impl Count {
+    /// Counts a call and tells whether it is one of those that the rule is after.
+    fn take(&mut self, matches: &Match, call: &Call) -> bool {
+        if !matches.accepts(call) {
+            return false;
+        }
+        self.matched += 1;
+        let hit = matches.nth.is_none_or(|nth| nth == self.matched)
+            && matches
+                .every
+                .is_none_or(|every| every > 0 && self.matched.is_multiple_of(every))
+            && matches.times.is_none_or(|times| self.applied < times);
+        self.applied += u64::from(hit);
+        hit
+    }
+}
+
+impl Engine {
+    pub(crate) fn set(&self, rules: Vec<Rule>) {
+        self.lock().rules = rules
+            .into_iter()
+            .map(|rule| (rule, Count::default()))
+            .collect();
+    }
+
+    pub(crate) fn rules(&self) -> Vec<Rule> {
+        self.lock()
+            .rules
+            .iter()
+            .map(|(rule, _)| rule.clone())
+            .collect()
+    }
+
+    /// Whether earlier answers have to be kept, to be given again.
+    pub(crate) fn has_stale(&self) -> bool {
+        self.lock()
+            .rules
+            .iter()
+            .any(|(rule, _)| matches!(rule.fault, Fault::Stale { .. }))
+    }
+
+    pub(crate) fn hold(&self, matches: Match, when: When, sender: HoldSender) {
+        self.lock()
+            .holds
+            .push((matches, when, sender, Count::default()));
+    }
+
+    /// The faults that hit a call, and who wants to hold it.
+    pub(crate) fn take(&self, call: &Call) -> (Vec<Fault>, Vec<(When, HoldSender)>) {
+        let mut state = self.lock();
+        state.holds.retain(|(_, _, sender, _)| !sender.is_closed());
+        let State { rules, holds } = &mut *state;
+        let hit = |rule: &mut (Rule, Count)| {
+            rule.1
+                .take(&rule.0.matches, call)
+                .then(|| rule.0.fault.clone())
+        };
+        let faults = rules.iter_mut().filter_map(hit).collect();
+        let holds = holds
+            .iter_mut()
+            .filter_map(|(matches, when, sender, count)| {
+                count.take(matches, call).then(|| (*when, sender.clone()))
+            })
+            .collect();
+        (faults, holds)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asks those who hold a call at a moment; false means that its connection is to be reset.
+pub(crate) async fn held(holds: &[(When, HoldSender)], moment: When, call: &Call) -> bool {
+    for (_, sender) in holds.iter().filter(|(when, _)| *when == moment) {
+        let (held, verdict) = Held::new(call.clone());
+        // Whoever has gone, or lets it drop, lets it pass.
+        if sender.send(held).is_ok() && verdict.await == Ok(false) {
+            return false;
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs() {
+        for (pattern, text, fits) in [
+            ("*", "", true),
+            ("Create*", "CreateVpc", true),
+            ("Create*", "DeleteVpc", false),
+            ("*Vpc", "CreateVpc", true),
+            ("C*t*c", "CreateVpc", true),
+            ("CreateVpc", "CreateVpcEndpoint", false),
+        ] {
+            assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn faults_read_as_toml_and_reject_what_they_do_not_know() {
+        let faults: Faults = toml::from_str(
+            r#"
+            throttling = 0.1
+
+            [[rules]]
+            match = { service = "ec2", action = "Create*", nth = 2 }
+            fault = { kind = "reset", when = "after" }
+            "#,
+        )
+        .unwrap();
+        assert_eq!(
+            faults,
+            Faults {
+                rules: vec![Rule {
+                    matches: Match::action("ec2", "Create*").nth(2),
+                    fault: Fault::Reset { when: When::After }
+                }],
+                throttling: Some(0.1),
+                latency: None,
+            }
+        );
+        assert!(toml::from_str::<Faults>("rule = []").is_err());
+        assert!(
+            toml::from_str::<Faults>("[[rules]]\nfault = { kind = \"throttle\", status = 1 }")
+                .is_err()
+        );
+    }
+}

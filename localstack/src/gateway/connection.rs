@@ -1,0 +1,211 @@
+//! Connections of clients: reading requests, writing answers, and breaking both.
+
+use std::{
+    convert::Infallible,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use hyper::{
+    Response, StatusCode,
+    body::{Frame, Incoming},
+    header::CONTENT_LENGTH,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+};
+
+use super::{Gateway, Outcome};
+use crate::{
+    action::Request,
+    answer::Answer,
+    control,
+    route::{self, Scope},
+};
+
+type Body = BoxBody<Bytes, io::Error>;
+
+/// Serves until it is told to stop.
+pub(crate) async fn serve(gateway: Arc<Gateway>, listener: TcpListener) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = gateway.stop.notified() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => drop(tokio::spawn(connection(Arc::clone(&gateway), stream))),
+            Err(error) => {
+                // Too many open files, most likely: connections that end make room.
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn connection(gateway: Arc<Gateway>, stream: TcpStream) {
+    // Small answers must not wait for each other. A connection that cannot be set so still works.
+    let _slower = stream.set_nodelay(true);
+    let reset = Arc::new(AtomicBool::new(false));
+    let stream = Resettable {
+        stream,
+        reset: Arc::clone(&reset),
+    };
+    let service = service_fn(move |request| {
+        let (gateway, reset) = (Arc::clone(&gateway), Arc::clone(&reset));
+        async move {
+            // A task of its own: what AWS has begun it ends, whether or not the client is still there.
+            let handled = tokio::spawn(handle(gateway, request)).await;
+            match handled.unwrap_or(Outcome::Reset) {
+                Outcome::Answer(answer) => Ok(response(answer, false)),
+                Outcome::Truncated(answer) => Ok(response(answer, true)),
+                Outcome::Reset => {
+                    reset.store(true, Ordering::Relaxed);
+                    Err(io::Error::from(io::ErrorKind::ConnectionReset))
+                }
+            }
+        }
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::trace!("a connection ended: {error}");
+    }
+}
+
+async fn handle(gateway: Arc<Gateway>, request: hyper::Request<Incoming>) -> Outcome {
+    let (head, body) = request.into_parts();
+    let Ok(body) = body
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+    else {
+        return Outcome::Reset;
+    };
+    if let Some(path) = head.uri.path().strip_prefix(control::PREFIX) {
+        return Outcome::Answer(control::answer(&gateway, &head.method, path, &body).await);
+    }
+    match Scope::of(&head.headers, &head.uri) {
+        Some(scope) => {
+            gateway
+                .handle(Request::new(
+                    scope,
+                    head.method,
+                    head.uri,
+                    head.headers,
+                    body,
+                ))
+                .await
+        }
+        None if route::is_data_plane(&head.headers, &head.uri) => Outcome::Answer(
+            gateway
+                .forward_data(&head.method, &head.uri, &head.headers, body)
+                .await,
+        ),
+        None => {
+            let message = "The request is not signed, so the emulated AWS cannot tell which service it is for: \
+                           set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (any value will do)";
+            let body = json!({ "__type": "MissingAuthenticationToken", "message": message });
+            Outcome::Answer(Answer::json(StatusCode::FORBIDDEN, &body))
+        }
+    }
+}
+
+/// The answer on its way out, whole or broken off in its middle.
+fn response(answer: Answer, truncate: bool) -> Response<Body> {
+    let Answer {
+        status,
+        headers,
+        body,
+    } = answer;
+    let length = body.len();
+    let body = if truncate {
+        let half = Frame::data(body.slice(..length / 2));
+        let broken = io::Error::from(io::ErrorKind::UnexpectedEof);
+        BodyExt::boxed(StreamBody::new(futures_util::stream::iter([
+            Ok(half),
+            Err(broken),
+        ])))
+    } else {
+        Full::new(body)
+            .map_err(|never: Infallible| match never {})
+            .boxed()
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    if truncate {
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    response
+}
+
+/// A connection that can be closed with a TCP reset instead of an orderly end.
+struct Resettable {
+    stream: TcpStream,
+    reset: Arc<AtomicBool>,
+}
+
+impl Drop for Resettable {
+    fn drop(&mut self) {
+        if self.reset.load(Ordering::Relaxed) {
+            // Without it the connection ends in order, which a client takes for the same failure.
+            let _orderly = self.stream.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for Resettable {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Resettable {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.reset.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,35 @@
+//! One emulated AWS behind one endpoint, for tests and for trying things out.
+//!
+//! [`Emulator::start`] gives a test an isolated instance. In front of the emulators stands a gateway that records every
+//! call, mends what the emulators get wrong (`GAPS.md`), and breaks what real networks and AWS break ([`Rule`]).
+
+mod action;
+mod answer;
+mod backend;
+mod client;
+mod control;
+mod emulator;
+mod error;
+mod fault;
+mod gateway;
+mod hold;
+mod latency;
+mod limits;
+mod mend;
+mod profile;
+mod record;
+mod resource;
+mod route;
+mod venv;
+mod window;
+mod xml;
+
+pub use client::Control;
+pub use control::Status;
+pub use emulator::{ACCOUNT_ID, Builder, Emulator, environment, isolate};
+pub use error::{Error, Result};
+pub use fault::{Fault, Faults, Match, Rule, When};
+pub use hold::{Held, Hold};
+pub use profile::Profile;
+pub use record::Call;
+pub use venv::{cache_folder, install};

@@ -1,0 +1,59 @@
+//! Which emulator answers for which service.
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::Backend;
+
+/// A choice of emulators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// moto and `MiniStack`, each for the services that it was measured to be right for.
+    #[default]
+    Default,
+    /// `LocalStack`'s community edition for what it has, and the default for the rest.
+    Localstack,
+    /// Any endpoint that `AWS_ENDPOINT_URL` names.
+    External,
+}
+
+/// By signing name: the services that moto answers for. All others are `MiniStack`'s.
+const MOTO: &[&str] = &[
+    "acm",
+    "application-autoscaling",
+    "ec2",
+    "ecs",
+    "elasticloadbalancing",
+    "iam",
+    "monitoring",
+    "rds",
+    "route53",
+    "sts",
+    "wafv2",
+];
+
+/// By signing name: the services that `LocalStack` answers for in its profile.
+const LOCALSTACK: &[&str] = &[
+    "ec2", "iam", "kms", "logs", "route53", "s3", "sns", "ssm", "sts",
+];
+
+impl Profile {
+    /// The emulators to start.
+    pub(crate) fn backends(self) -> &'static [Backend] {
+        match self {
+            Self::Default => &[Backend::Ministack, Backend::Moto],
+            Self::Localstack => &[Backend::Localstack, Backend::Ministack, Backend::Moto],
+            Self::External => &[],
+        }
+    }
+
+    /// The emulator that answers for a service, or `None` if it is not one of ours.
+    pub(crate) fn backend(self, service: &str) -> Option<Backend> {
+        match self {
+            Self::External => None,
+            Self::Localstack if LOCALSTACK.contains(&service) => Some(Backend::Localstack),
+            Self::Localstack | Self::Default if MOTO.contains(&service) => Some(Backend::Moto),
+            Self::Localstack | Self::Default => Some(Backend::Ministack),
+        }
+    }
+}

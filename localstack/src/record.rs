@@ -1,0 +1,95 @@
+//! The record of every call that clients made.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::action::Request;
+
+/// One call to AWS.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// Its place in the order of arrival, from 1.
+    pub sequence: u64,
+    /// When it arrived, in milliseconds since 1970.
+    pub at: u64,
+    /// How long the client waited, in milliseconds; `None` while it is waiting.
+    pub milliseconds: Option<f64>,
+    /// The signing name: `ec2`, `s3`, `monitoring`.
+    pub service: String,
+    /// The region of the signature.
+    pub region: String,
+    /// The operation: `CreateVpc`.
+    pub action: String,
+    /// Whether the operation changes something.
+    pub mutating: bool,
+    /// Whose call it was: tells clients apart that share the emulated AWS.
+    pub access_key: String,
+    /// The HTTP status; `None` if there was no answer.
+    pub status: Option<u16>,
+    /// AWS's error code.
+    pub error: Option<String>,
+    /// What the gateway did to it: `reset-after`, `throttle`.
+    pub fault: Option<String>,
+}
+
+/// All calls since the start or the last [`clear`](Self::clear).
+#[derive(Debug, Default)]
+pub(crate) struct Recorder {
+    calls: Mutex<Vec<Call>>,
+}
+
+impl Recorder {
+    /// Notes a call's arrival; the result is its sequence number.
+    pub(crate) fn begin(&self, request: &Request) -> Call {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let call = Call {
+            sequence: calls.last().map_or(1, |last| last.sequence + 1),
+            at: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+            milliseconds: None,
+            service: request.scope.service.clone(),
+            region: request.scope.region.clone(),
+            action: request.action.clone(),
+            mutating: request.is_mutating(),
+            access_key: request.scope.access_key.clone(),
+            status: None,
+            error: None,
+            fault: None,
+        };
+        calls.push(call.clone());
+        call
+    }
+
+    /// Notes how a call ended.
+    pub(crate) fn end(&self, ended: Call, took: Duration) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = calls.binary_search_by_key(&ended.sequence, |call| call.sequence);
+        // Since it began, the record may have been cleared and its number given to another.
+        if let Some(index) = index.ok().filter(|index| calls[*index].at == ended.at) {
+            calls[index] = Call {
+                milliseconds: Some((took.as_secs_f64() * 1e6).round() / 1e3),
+                ..ended
+            };
+        }
+    }
+
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn clear(&self) {
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+}

@@ -1,0 +1,160 @@
+//! What calls create, as far as faults and mends must know it again in later calls.
+
+use serde_json::Value;
+
+use crate::{
+    action::{Protocol, Request},
+    answer::Answer,
+    xml::Element,
+};
+
+/// A kind of EC2 resource, by the prefix of its ids.
+#[derive(Debug)]
+pub(crate) struct Ec2Kind {
+    pub(crate) prefix: &'static str,
+    /// The element that holds its id where it is described itself.
+    pub(crate) element: &'static str,
+    /// The operations that create it.
+    pub(crate) creates: &'static [&'static str],
+    /// The operations that describe it.
+    pub(crate) describes: &'static [&'static str],
+    /// The error code when it does not exist.
+    pub(crate) not_found: &'static str,
+}
+
+macro_rules! kinds {
+    ($($prefix:literal $element:literal $creates:tt $describes:tt $not_found:literal)*) => {
+        &[$(Ec2Kind { prefix: $prefix, element: $element, creates: &$creates, describes: &$describes, not_found: $not_found }),*]
+    };
+}
+
+/// All kinds, sorted by prefix.
+pub(crate) const EC2_KINDS: &[Ec2Kind] = kinds![
+    "eipalloc" "allocationId" ["AllocateAddress"] ["DescribeAddresses"] "InvalidAllocationID.NotFound"
+    "fl" "flowLogId" ["CreateFlowLogs"] ["DescribeFlowLogs"] "InvalidFlowLogId.NotFound"
+    "igw" "internetGatewayId" ["CreateInternetGateway"] ["DescribeInternetGateways"] "InvalidInternetGatewayID.NotFound"
+    "nat" "natGatewayId" ["CreateNatGateway"] ["DescribeNatGateways"] "NatGatewayNotFound"
+    "pcx" "vpcPeeringConnectionId" ["CreateVpcPeeringConnection"] ["DescribeVpcPeeringConnections"]
+        "InvalidVpcPeeringConnectionID.NotFound"
+    "rtb" "routeTableId" ["CreateRouteTable"] ["DescribeRouteTables"] "InvalidRouteTableID.NotFound"
+    "sg" "groupId" ["CreateSecurityGroup"] ["DescribeSecurityGroups"] "InvalidGroup.NotFound"
+    "sgr" "securityGroupRuleId" ["AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress"]
+        ["DescribeSecurityGroupRules"] "InvalidSecurityGroupRuleId.NotFound"
+    "subnet" "subnetId" ["CreateSubnet"] ["DescribeSubnets"] "InvalidSubnetID.NotFound"
+    "tgw" "transitGatewayId" ["CreateTransitGateway"] ["DescribeTransitGateways"] "InvalidTransitGatewayID.NotFound"
+    "tgw-attach" "transitGatewayAttachmentId"
+        ["CreateTransitGatewayPeeringAttachment", "CreateTransitGatewayVpcAttachment"]
+        ["DescribeTransitGatewayAttachments", "DescribeTransitGatewayPeeringAttachments",
+         "DescribeTransitGatewayVpcAttachments"]
+        "InvalidTransitGatewayAttachmentID.NotFound"
+    "tgw-rtb" "transitGatewayRouteTableId" ["CreateTransitGatewayRouteTable"] ["DescribeTransitGatewayRouteTables"]
+        "InvalidRouteTableID.NotFound"
+    "vpc" "vpcId" ["CreateVpc"] ["DescribeVpcs"] "InvalidVpcID.NotFound"
+    "vpce" "vpcEndpointId" ["CreateVpcEndpoint"] ["DescribeVpcEndpoints"] "InvalidVpcEndpointId.NotFound"
+];
+
+/// The kind of an EC2 id.
+pub(crate) fn ec2_kind(id: &str) -> Option<&'static Ec2Kind> {
+    let (prefix, _) = id.rsplit_once('-')?;
+    EC2_KINDS.iter().find(|kind| kind.prefix == prefix)
+}
+
+/// Something that a call created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Created {
+    pub(crate) service: String,
+    pub(crate) region: String,
+    /// Its id, name or ARN: what later calls mention.
+    pub(crate) id: String,
+}
+
+impl Created {
+    /// What a call created, if it succeeded.
+    pub(crate) fn by(request: &Request, answer: &Answer) -> Vec<Self> {
+        if !answer.is_success() || !request.is_mutating() {
+            return Vec::new();
+        }
+        ids(request, answer)
+            .into_iter()
+            .map(|id| Self {
+                service: request.scope.service.clone(),
+                region: request.scope.region.clone(),
+                id,
+            })
+            .collect()
+    }
+
+    /// Whether a request is about this.
+    pub(crate) fn is_in(&self, request: &Request, text: &str) -> bool {
+        self.service == request.scope.service
+            && self.region == request.scope.region
+            && text.contains(&self.id)
+    }
+}
+
+fn ids(request: &Request, answer: &Answer) -> Vec<String> {
+    match request.protocol {
+        Protocol::Ec2 => {
+            let kinds = EC2_KINDS
+                .iter()
+                .filter(|kind| kind.creates.contains(&request.action.as_str()));
+            let Some(mut root) = Element::parse(&answer.text()) else {
+                return Vec::new();
+            };
+            let mut found = Vec::new();
+            for kind in kinds {
+                root.visit(&mut |element| {
+                    let id = element.text();
+                    // A flow log's id is an item of its own.
+                    let own = element.name == kind.element || element.name == "item";
+                    if own
+                        && ec2_kind(&id).is_some_and(|of| of.prefix == kind.prefix)
+                        && !found.contains(&id)
+                    {
+                        found.push(id);
+                    }
+                });
+            }
+            found
+        }
+        Protocol::S3 if request.action == "CreateBucket" => request
+            .uri
+            .path()
+            .split('/')
+            .find(|part| !part.is_empty())
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
+        Protocol::Query => {
+            let name = |key: &str| {
+                key.ends_with("Identifier")
+                    || key == "Name"
+                    || ["RoleName", "PolicyName"].contains(&key)
+            };
+            let creates = ["Create", "Put", "Register"]
+                .iter()
+                .any(|verb| request.action.starts_with(verb));
+            request
+                .parameters()
+                .into_iter()
+                .filter(|(key, _)| creates && name(key))
+                .map(|(_, value)| value)
+                .take(1)
+                .collect()
+        }
+        Protocol::Json | Protocol::RestJson => {
+            let asked = request.json();
+            let answered: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let string = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+            let id = string(answered.pointer("/KeyMetadata/KeyId")).or_else(|| {
+                ["logGroupName", "TableName", "AliasName", "Name", "name"]
+                    .iter()
+                    .find_map(|key| string(asked.get(key)))
+            });
+            id.filter(|_| request.action.starts_with("Create") || request.action.starts_with("Put"))
+                .into_iter()
+                .collect()
+        }
+        Protocol::S3 | Protocol::RestXml | Protocol::Cbor => Vec::new(),
+    }
+}

@@ -1,0 +1,387 @@
+//! What AWS does for some seconds after a change: hides it, half shows it, or tells of the time before.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{
+    action::{Protocol, Request},
+    answer::{self, Answer},
+    fault::Fault,
+    resource::{Created, EC2_KINDS, ec2_kind},
+    xml::Element,
+};
+
+/// The windows that are open.
+#[derive(Debug, Default)]
+pub(crate) struct Windows {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    missing: Vec<Window<(Created, bool)>>,
+    untagged: Vec<Window<Created>>,
+    roles: Vec<Window<String>>,
+    stale: Vec<Window<(String, String)>>,
+    /// The last answer to each question, kept while there are rules about stale reads.
+    answers: HashMap<String, Answer>,
+}
+
+#[derive(Debug)]
+struct Window<T> {
+    of: T,
+    until: Instant,
+}
+
+impl State {
+    fn close_old(&mut self) {
+        let now = Instant::now();
+        self.missing.retain(|window| window.until > now);
+        self.untagged.retain(|window| window.until > now);
+        self.roles.retain(|window| window.until > now);
+        self.stale.retain(|window| window.until > now);
+    }
+}
+
+impl Windows {
+    /// Closes all windows.
+    pub(crate) fn clear(&self) {
+        *self.lock() = State::default();
+    }
+
+    /// Opens the window of a fault after the call that it is about.
+    pub(crate) fn open(&self, fault: &Fault, request: &Request, answer: &Answer) {
+        let until = |seconds: f64| {
+            Instant::now() + Duration::try_from_secs_f64(seconds).unwrap_or_default()
+        };
+        if !answer.is_success() {
+            return;
+        }
+        let created = || Created::by(request, answer).into_iter();
+        let mut state = self.lock();
+        match *fault {
+            Fault::NotFound { seconds, writes } => {
+                state.missing.extend(created().map(|of| Window {
+                    of: (of, writes),
+                    until: until(seconds),
+                }));
+            }
+            Fault::HiddenTags { seconds } => {
+                state.untagged.extend(created().map(|of| Window {
+                    of,
+                    until: until(seconds),
+                }));
+            }
+            Fault::RoleNotAssumable { seconds } if request.action == "CreateRole" => {
+                state.roles.extend(created().map(|role| Window {
+                    of: format!("role/{}", role.id),
+                    until: until(seconds),
+                }));
+            }
+            Fault::Stale { seconds } if request.is_mutating() => {
+                let of = (request.scope.service.clone(), request.scope.region.clone());
+                state.stale.push(Window {
+                    of,
+                    until: until(seconds),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// The answer to a request that a window keeps from AWS.
+    pub(crate) fn intercept(&self, request: &Request) -> Option<Answer> {
+        let mut state = self.lock();
+        state.close_old();
+        let service = &request.scope.service;
+        if state
+            .stale
+            .iter()
+            .any(|window| window.of.0 == *service && window.of.1 == request.scope.region)
+            && !request.is_mutating()
+            && let Some(earlier) = state.answers.get(&request.question())
+        {
+            return Some(earlier.clone());
+        }
+        if state.missing.is_empty() && state.roles.is_empty() {
+            return None;
+        }
+        let text = request.text();
+        if service != "iam"
+            && state
+                .roles
+                .iter()
+                .any(|window| mentions_role(&text, &window.of))
+        {
+            return Some(role_error(request));
+        }
+        let missing = state.missing.iter().find(|window| {
+            let (created, writes) = &window.of;
+            created.is_in(request, &text) && (*writes || !request.is_mutating())
+        })?;
+        let id = &missing.of.0.id;
+        let describes_by_filter = request.protocol == Protocol::Ec2 && !names_by_id(request, id);
+        (!describes_by_filter).then(|| not_found(request, id))
+    }
+
+    /// Takes out of an answer what a window hides, and keeps it if it may be asked for again as stale.
+    pub(crate) fn edit(&self, request: &Request, answer: &mut Answer, keep: bool) {
+        let mut state = self.lock();
+        state.close_old();
+        let here = |created: &Created| {
+            created.service == request.scope.service && created.region == request.scope.region
+        };
+        let missing = state
+            .missing
+            .iter()
+            .map(|window| &window.of.0)
+            .filter(|created| here(created));
+        let missing: Vec<String> = missing.map(|created| created.id.clone()).collect();
+        // The tagging API tells of every service's tags.
+        let tagging = request.scope.service == "tagging";
+        let untagged = state
+            .untagged
+            .iter()
+            .map(|window| &window.of)
+            .filter(|created| tagging || here(created));
+        let untagged: Vec<String> = untagged.map(|created| created.id.clone()).collect();
+        if answer.is_success() && !request.is_mutating() {
+            if !missing.is_empty() {
+                drop_items(answer, &missing, |_| true);
+            }
+            if !untagged.is_empty() {
+                hide_tags(request, answer, &untagged);
+            }
+            if keep {
+                state.answers.insert(request.question(), answer.clone());
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a text names a role, and not one whose name only begins the same.
+fn mentions_role(text: &str, role: &str) -> bool {
+    text.match_indices(role).any(|(index, _)| {
+        let next = text[index + role.len()..].chars().next();
+        !next.is_some_and(|next| next.is_alphanumeric() || "+=,.@_-".contains(next))
+    })
+}
+
+/// Whether an EC2 request names something by its id, and not in a filter, which finds nothing rather than fails.
+fn names_by_id(request: &Request, id: &str) -> bool {
+    request
+        .parameters()
+        .iter()
+        .any(|(key, value)| !key.starts_with("Filter") && value == id)
+}
+
+fn not_found(request: &Request, id: &str) -> Answer {
+    let message = format!("'{id}' does not exist");
+    match request.protocol {
+        Protocol::Ec2 => {
+            let code = ec2_kind(id).map_or("InvalidParameterValue", |kind| kind.not_found);
+            answer::error(request, 400, code, &message)
+        }
+        Protocol::S3 => answer::error(request, 404, "NoSuchBucket", &message),
+        Protocol::Query if request.scope.service == "iam" => {
+            answer::error(request, 404, "NoSuchEntity", &message)
+        }
+        Protocol::Json if request.scope.service == "kms" => {
+            answer::error(request, 400, "NotFoundException", &message)
+        }
+        Protocol::RestJson => answer::error(request, 404, "ResourceNotFoundException", &message),
+        _ => answer::error(request, 400, "ResourceNotFoundException", &message),
+    }
+}
+
+/// What each service says of a role that it cannot assume, or of a principal that it does not know.
+fn role_error(request: &Request) -> Answer {
+    let (code, message) = match request.scope.service.as_str() {
+        "lambda" => (
+            "InvalidParameterValueException",
+            "The role defined for the function cannot be assumed by Lambda.",
+        ),
+        "ec2" => ("InvalidParameter", "Unable to assume given IAM role"),
+        "kms" => (
+            "MalformedPolicyDocumentException",
+            "Policy contains a statement with one or more invalid principals.",
+        ),
+        "s3" => ("MalformedPolicy", "Invalid principal in policy"),
+        "events" => (
+            "ValidationException",
+            "Provided role cannot be assumed by principal 'events.amazonaws.com'.",
+        ),
+        "rds" => (
+            "InvalidParameterValue",
+            "IAM role ARN value is invalid or does not include the required permissions",
+        ),
+        "cloudtrail" => (
+            "InvalidCloudWatchLogsRoleArnException",
+            "Access denied. Verify in IAM that the role has adequate trust relationships.",
+        ),
+        "ecs" => (
+            "InvalidParameterException",
+            "Unable to assume the service linked role. Please verify that the ECS service role exists.",
+        ),
+        "sns" => (
+            "InvalidParameter",
+            "Invalid parameter: Policy Error: PrincipalNotFound",
+        ),
+        "application-autoscaling" => ("ValidationException", "Unable to assume IAM role"),
+        _ => (
+            "InvalidParameterValueException",
+            "The role cannot be assumed",
+        ),
+    };
+    answer::error(request, 400, code, message)
+}
+
+/// Drops from an answer's lists the items that are these resources.
+fn drop_items(answer: &mut Answer, ids: &[String], also: impl Fn(&str) -> bool) {
+    let is_one = |text: &str| {
+        ids.iter()
+            .any(|id| text == id || text.ends_with(&format!("/{id}")))
+            && also(text)
+    };
+    if let Some(mut root) = Element::parse(&answer.text()) {
+        root.retain(&mut |element| {
+            let item = ["item", "member", "Bucket"].contains(&element.name.as_str());
+            !item
+                || !element
+                    .elements()
+                    .any(|child| is_id_element(&child.name) && is_one(&child.text()))
+        });
+        answer.body = Bytes::from(root.document());
+    } else if let Ok(mut value) = serde_json::from_slice::<Value>(&answer.body) {
+        visit_json(&mut value, &mut |value| {
+            if let Value::Array(items) = value {
+                items.retain(|item| match item {
+                    Value::String(text) => !is_one(text),
+                    Value::Object(fields) => !fields
+                        .values()
+                        .any(|field| field.as_str().is_some_and(is_one)),
+                    _ => true,
+                });
+            }
+        });
+        answer.body = Bytes::from(value.to_string());
+    }
+}
+
+/// Whether an element can be the id of the item that it is in.
+fn is_id_element(name: &str) -> bool {
+    EC2_KINDS.iter().any(|kind| kind.element == name)
+        || name.ends_with("Name")
+        || name.ends_with("Identifier")
+}
+
+/// Removes the tags of these resources, and the resources themselves if the request looked for them by tags.
+fn hide_tags(request: &Request, answer: &mut Answer, ids: &[String]) {
+    match request.protocol {
+        Protocol::Ec2 => {
+            let by_tag = request.parameters().iter().any(|(key, value)| {
+                key.starts_with("Filter") && key.ends_with("Name") && value.starts_with("tag")
+            });
+            let Some(mut root) = Element::parse(&answer.text()) else {
+                return;
+            };
+            let own = |element: &Element| {
+                let kinds = EC2_KINDS
+                    .iter()
+                    .filter(|kind| kind.describes.contains(&request.action.as_str()));
+                kinds.into_iter().any(|kind| {
+                    element
+                        .value(kind.element)
+                        .is_some_and(|id| ids.contains(&id))
+                })
+            };
+            root.retain(&mut |element| {
+                let described_tag = request.action == "DescribeTags"
+                    && element
+                        .value("resourceId")
+                        .is_some_and(|id| ids.contains(&id));
+                !(by_tag && element.name == "item" && own(element) || described_tag)
+            });
+            root.visit(&mut |element| {
+                if element.name == "item" && own(element) {
+                    element.set(Element::of("tagSet", []));
+                }
+            });
+            answer.body = Bytes::from(root.document());
+        }
+        Protocol::S3
+            if request.action == "GetBucketTagging"
+                && ids.iter().any(|id| request.text().contains(id)) =>
+        {
+            *answer = answer::error(request, 404, "NoSuchTagSet", "The TagSet does not exist");
+        }
+        Protocol::Query => {
+            let Some(mut root) = Element::parse(&answer.text()) else {
+                return;
+            };
+            let asked = ids.iter().any(|id| request.text().contains(id));
+            root.visit(&mut |element| {
+                let own = element.elements().any(|child| is_id_element(&child.name) && ids.contains(&child.text()));
+                if own || asked {
+                    element.children.retain(|child| !matches!(child, crate::xml::Node::Element(tags) if tags.name == "Tags"));
+                }
+            });
+            answer.body = Bytes::from(root.document());
+        }
+        Protocol::Json | Protocol::RestJson => {
+            if request.action == "GetResources" && request.scope.service == "tagging" {
+                drop_items(answer, ids, |text| text.starts_with("arn:"));
+                return;
+            }
+            let Ok(mut value) = serde_json::from_slice::<Value>(&answer.body) else {
+                return;
+            };
+            let asked = ids.iter().any(|id| request.text().contains(id));
+            visit_json(&mut value, &mut |value| {
+                let Some(fields) = value.as_object_mut() else {
+                    return;
+                };
+                let own = fields.values().any(|field| {
+                    field
+                        .as_str()
+                        .is_some_and(|text| ids.iter().any(|id| id == text))
+                });
+                for (_, tags) in fields
+                    .iter_mut()
+                    .filter(|(key, _)| (own || asked) && key.eq_ignore_ascii_case("tags"))
+                {
+                    *tags = if tags.is_array() {
+                        json!([])
+                    } else {
+                        json!({})
+                    };
+                }
+            });
+            answer.body = Bytes::from(value.to_string());
+        }
+        Protocol::S3 | Protocol::RestXml | Protocol::Cbor => {}
+    }
+}
+
+/// Visits a value and all within it.
+pub(crate) fn visit_json(value: &mut Value, change: &mut impl FnMut(&mut Value)) {
+    change(value);
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| visit_json(item, change)),
+        Value::Object(fields) => fields
+            .values_mut()
+            .for_each(|field| visit_json(field, change)),
+        _ => {}
+    }
+}
