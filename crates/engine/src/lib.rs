@@ -7,6 +7,8 @@ mod cloud;
 mod error;
 mod reference;
 mod resource;
+mod state;
+mod store;
 mod tags;
 
 pub use address::{Address, Region};
@@ -14,4 +16,6 @@ pub use cloud::{Cloud, Expected, Seen, Site, Spec, Status};
 pub use error::{Class, Error, Result};
 pub use reference::{ID, Id, Pointer, Ref, Secret, Text};
 pub use resource::{Fields, Kind, Live, Lookup, Resource, kind, lookup};
+pub use state::{Deposed, FORMAT, Intent, Record, State};
+pub use store::{Holder, Journal, Lease, Lock, Store, Stored};
 pub use tags::{Owner, Tags};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::cloud::{Expected, Seen, Spec, Status};
@@ -151,7 +151,12 @@ impl<R: Resource> Kind<R::Cx> for Erased<R> {
         async move { Ok(parse::<R>(R::KIND, args)?.create(cx).await?.into()) }.boxed()
     }
 
-    fn recover<'a>(&'a self, cx: &'a R::Cx, args: &'a Value, owner: &'a Owner) -> BoxFuture<'a, Result<Option<String>>> {
+    fn recover<'a>(
+        &'a self,
+        cx: &'a R::Cx,
+        args: &'a Value,
+        owner: &'a Owner,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
         async move { Ok(parse::<R>(R::KIND, args)?.recover(cx, owner).await?.map(String::from)) }.boxed()
     }
 

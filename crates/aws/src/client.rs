@@ -1,0 +1,223 @@
+//! Access to AWS: one client per service and region, and what one call of a kind needs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use payinfra_engine::{Class, Error, Region, Result, Site};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Explain, Need};
+use crate::limit::Limits;
+
+/// Which credentials to use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// A profile of the shared configuration files.
+    pub profile: Option<String>,
+    /// A role to assume with these credentials.
+    pub role: Option<String>,
+}
+
+/// The way into one account: credentials, clients, limits.
+#[derive(Clone, Debug)]
+pub struct Access {
+    config: SdkConfig,
+    account: String,
+    limits: Limits,
+    regions: Arc<Mutex<HashMap<Region, Arc<Clients>>>>,
+}
+
+/// Where IAM and the other account-wide services are served from.
+const HOME: &str = "us-east-1";
+
+impl Access {
+    /// Signs in, and asks AWS which account it is: the first call of every command.
+    ///
+    /// # Errors
+    /// If there are no credentials, they are refused, or AWS cannot be reached.
+    pub async fn open(identity: &Identity) -> Result<Self> {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .region(aws_config::Region::from_static(HOME))
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).build());
+        if let Some(profile) = &identity.profile {
+            loader = loader.profile_name(profile);
+        }
+        let mut config = loader.load().await;
+        if let Some(role) = &identity.role {
+            let provider = aws_config::sts::AssumeRoleProvider::builder(role)
+                .configure(&config)
+                .session_name("payinfra")
+                .build_from_provider(config.credentials_provider().ok_or_else(no_credentials)?)
+                .await;
+            let provider = aws_credential_types::provider::SharedCredentialsProvider::new(provider);
+            config = config.into_builder().credentials_provider(provider).build();
+        }
+        let account = caller(&config).await?;
+        Ok(Self { config, account, limits: Limits::new(), regions: Arc::default() })
+    }
+
+    /// The account's id: twelve digits.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The SDK's configuration for `region`, without the limits: for the state store.
+    #[must_use]
+    pub fn config(&self, region: &str) -> SdkConfig {
+        self.config.clone().into_builder().region(aws_config::Region::new(region.to_owned())).build()
+    }
+
+    fn clients(&self, region: &Region) -> Arc<Clients> {
+        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        let clients = regions.entry(region.clone()).or_insert_with(|| {
+            let name = if region.as_str() == Region::GLOBAL { HOME } else { region.as_str() };
+            Arc::new(Clients { config: self.config(name), limits: self.limits.clone(), ..Clients::default() })
+        });
+        Arc::clone(clients)
+    }
+
+    /// What a call in `region` needs.
+    #[must_use]
+    pub fn cx(&self, region: &Region) -> Cx {
+        Cx { access: self.clone(), clients: self.clients(region), region: region.clone(), site: None }
+    }
+}
+
+async fn caller(config: &SdkConfig) -> Result<String> {
+    let conf = aws_sdk_sts::config::Builder::from(config).retry_config(RetryConfig::standard()).build();
+    let asked = aws_sdk_sts::Client::from_conf(conf).get_caller_identity().send();
+    let asked = tokio::time::timeout(Duration::from_secs(30), asked)
+        .await
+        .map_err(|_| Error::new(Class::Denied, "AWS does not answer").call("sts:GetCallerIdentity"))?;
+    match asked.explain() {
+        Ok(answer) => answer.account.need("Account"),
+        Err(error) if error.message().contains("credentials") => Err(no_credentials().source(error)),
+        Err(error) => Err(error.hint("check the network, AWS_ENDPOINT_URL and the credentials")),
+    }
+}
+
+fn no_credentials() -> Error {
+    Error::new(Class::Denied, "no AWS credentials")
+        .hint("set AWS_PROFILE, `[aws] profile` in payinfra.toml, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+}
+
+/// The clients of one region; building one is dear, cloning is not.
+#[derive(Debug)]
+struct Clients {
+    config: SdkConfig,
+    limits: Limits,
+    ec2: OnceLock<aws_sdk_ec2::Client>,
+    iam: OnceLock<aws_sdk_iam::Client>,
+    kms: OnceLock<aws_sdk_kms::Client>,
+    logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
+    s3: OnceLock<aws_sdk_s3::Client>,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self {
+            config: SdkConfig::builder().build(),
+            limits: Limits::new(),
+            ec2: OnceLock::new(),
+            iam: OnceLock::new(),
+            kms: OnceLock::new(),
+            logs: OnceLock::new(),
+            s3: OnceLock::new(),
+        }
+    }
+}
+
+/// What one call of a kind needs: the clients of its region, and the token of its resource.
+#[derive(Clone, Debug)]
+pub struct Cx {
+    access: Access,
+    clients: Arc<Clients>,
+    region: Region,
+    site: Option<Site>,
+}
+
+impl Cx {
+    /// The same region, for the resource at `site`.
+    #[must_use]
+    pub fn at(mut self, site: &Site) -> Self {
+        self.site = Some(site.clone());
+        self
+    }
+
+    /// The same in another region, for kinds that have two ends.
+    #[must_use]
+    pub fn in_region(&self, region: &Region) -> Self {
+        Self { clients: self.access.clients(region), region: region.clone(), ..self.clone() }
+    }
+
+    /// The region of the resource.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The account's id.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.access.account()
+    }
+
+    /// The idempotency token of this generation of the resource: the same for every attempt to make it.
+    ///
+    /// # Errors
+    /// Outside of `create` and `recover`.
+    pub fn token(&self) -> Result<&str> {
+        self.site.as_ref().map(|site| site.token.as_str()).ok_or_else(|| Error::failed("a token outside of a create"))
+    }
+
+    /// Whether `id` is an earlier generation of the resource, which `recover` must not find.
+    #[must_use]
+    pub fn is_known(&self, id: &str) -> bool {
+        self.site.as_ref().is_some_and(|site| site.known.iter().any(|known| known == id))
+    }
+
+    /// EC2 in this region.
+    #[must_use]
+    pub fn ec2(&self) -> &aws_sdk_ec2::Client {
+        let clients = &self.clients;
+        clients.ec2.get_or_init(|| aws_sdk_ec2::Client::new(&clients.limits.config(&clients.config, "ec2")))
+    }
+
+    /// IAM.
+    #[must_use]
+    pub fn iam(&self) -> &aws_sdk_iam::Client {
+        let clients = &self.clients;
+        clients.iam.get_or_init(|| aws_sdk_iam::Client::new(&clients.limits.config(&clients.config, "iam")))
+    }
+
+    /// KMS in this region.
+    #[must_use]
+    pub fn kms(&self) -> &aws_sdk_kms::Client {
+        let clients = &self.clients;
+        clients.kms.get_or_init(|| aws_sdk_kms::Client::new(&clients.limits.config(&clients.config, "kms")))
+    }
+
+    /// CloudWatch Logs in this region.
+    #[must_use]
+    pub fn logs(&self) -> &aws_sdk_cloudwatchlogs::Client {
+        let clients = &self.clients;
+        clients.logs.get_or_init(|| aws_sdk_cloudwatchlogs::Client::new(&clients.limits.config(&clients.config, "logs")))
+    }
+
+    /// S3 in this region. Emulators have no host name per bucket, so an endpoint of one's own means path style.
+    #[must_use]
+    pub fn s3(&self) -> &aws_sdk_s3::Client {
+        let clients = &self.clients;
+        clients.s3.get_or_init(|| {
+            let config = clients.limits.config(&clients.config, "s3");
+            let own = config.endpoint_url().is_some();
+            aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(own).build())
+        })
+    }
+}

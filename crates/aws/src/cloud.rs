@@ -1,0 +1,85 @@
+//! All kinds behind the one interface that the engine calls.
+
+use std::collections::BTreeMap;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use payinfra_engine::{Cloud, Error, Kind, Region, Result, Seen, Site, Spec};
+use serde_json::Value;
+
+use crate::client::{Access, Cx};
+
+/// The kinds of all services, each service's sorted.
+pub const KINDS: &[&[&dyn Kind<Cx>]] = &[crate::ec2::KINDS];
+
+/// AWS, one account of it.
+#[derive(Clone)]
+pub struct Aws {
+    access: Access,
+    kinds: BTreeMap<&'static str, &'static dyn Kind<Cx>>,
+}
+
+impl Aws {
+    /// AWS through `access`.
+    #[must_use]
+    pub fn new(access: Access) -> Self {
+        let kinds = KINDS.iter().copied().flatten().map(|kind| (kind.spec().kind, *kind)).collect();
+        Self { access, kinds }
+    }
+
+    fn kind(&self, name: &str) -> Result<&'static dyn Kind<Cx>> {
+        self.kinds.get(name).copied().ok_or_else(|| {
+            Error::invalid(format!("there is no kind `{name}`")).hint("a newer payinfra may have it; use that version")
+        })
+    }
+}
+
+impl Cloud for Aws {
+    fn spec(&self, kind: &str) -> Option<Spec> {
+        self.kinds.get(kind).map(|kind| kind.spec())
+    }
+
+    fn check(&self, kind: &str, args: &Value) -> Result<()> {
+        self.kind(kind)?.check(args)
+    }
+
+    fn create<'a>(&'a self, site: &'a Site, args: &'a Value) -> BoxFuture<'a, Result<String>> {
+        async move {
+            let cx = self.access.cx(&site.address.region).at(site);
+            self.kind(&site.address.kind)?.create(&cx, args).await
+        }
+        .boxed()
+    }
+
+    fn recover<'a>(&'a self, site: &'a Site, args: &'a Value) -> BoxFuture<'a, Result<Option<String>>> {
+        async move {
+            let cx = self.access.cx(&site.address.region).at(site);
+            self.kind(&site.address.kind)?.recover(&cx, args, &site.owner).await
+        }
+        .boxed()
+    }
+
+    fn read<'a>(&'a self, region: &'a Region, kind: &'a str, ids: &'a [String]) -> BoxFuture<'a, Result<Vec<Seen>>> {
+        async move { self.kind(kind)?.read(&self.access.cx(region), ids).await }.boxed()
+    }
+
+    fn update<'a>(&'a self, site: &'a Site, args: &'a Value, live: &'a Seen) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let cx = self.access.cx(&site.address.region).at(site);
+            self.kind(&site.address.kind)?.update(&cx, args, live).await
+        }
+        .boxed()
+    }
+
+    fn delete<'a>(&'a self, site: &'a Site, live: &'a Seen) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let cx = self.access.cx(&site.address.region).at(site);
+            self.kind(&site.address.kind)?.delete(&cx, live).await
+        }
+        .boxed()
+    }
+
+    fn find<'a>(&'a self, region: &'a Region, kind: &'a str, args: &'a Value) -> BoxFuture<'a, Result<Value>> {
+        async move { self.kind(kind)?.find(&self.access.cx(region), args).await }.boxed()
+    }
+}
