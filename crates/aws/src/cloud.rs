@@ -39,8 +39,8 @@ impl Cloud for Aws {
         self.kinds.get(kind).map(|kind| kind.spec())
     }
 
-    fn check(&self, kind: &str, args: &Value) -> Result<()> {
-        self.kind(kind)?.check(args)
+    fn normal(&self, kind: &str, args: &Value) -> Result<Value> {
+        self.kind(kind)?.normal(args)
     }
 
     fn create<'a>(&'a self, site: &'a Site, args: &'a Value) -> BoxFuture<'a, Result<String>> {

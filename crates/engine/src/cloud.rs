@@ -93,11 +93,11 @@ pub struct Seen {
 pub trait Cloud: Send + Sync + 'static {
     /// What there is to know of `kind`; `None` if there is no such kind.
     fn spec(&self, kind: &str) -> Option<Spec>;
-    /// Whether `args` have the form that `kind` asks for.
+    /// `args` in the one form that `kind` writes, so that equal things compare equal; references stay.
     ///
     /// # Errors
-    /// If they have not, with the field.
-    fn check(&self, kind: &str, args: &Value) -> Result<()>;
+    /// If they are not arguments of `kind`.
+    fn normal(&self, kind: &str, args: &Value) -> Result<Value>;
     /// Starts a resource's life and returns its id.
     fn create<'a>(&'a self, site: &'a Site, args: &'a Value) -> BoxFuture<'a, Result<String>>;
     /// Finds what an interrupted create left.

@@ -5,7 +5,9 @@
 mod address;
 mod cloud;
 mod error;
+mod graph;
 mod reference;
+mod resolve;
 mod resource;
 mod state;
 mod store;
@@ -14,6 +16,7 @@ mod tags;
 pub use address::{Address, Region};
 pub use cloud::{Cloud, Expected, Seen, Site, Spec, Status};
 pub use error::{Class, Error, Result};
+pub use graph::{Declared, Found, Graph, Node};
 pub use reference::{ID, Id, Pointer, Ref, Secret, Text};
 pub use resource::{Fields, Kind, Live, Lookup, Resource, kind, lookup};
 pub use state::{Deposed, FORMAT, Intent, Record, State};

@@ -95,11 +95,11 @@ macro_rules! fields {
 pub trait Kind<Cx>: Send + Sync {
     /// The constants.
     fn spec(&self) -> Spec;
-    /// Whether `args` have the right form, references and all.
+    /// `args` in the one form that this kind writes: sets sorted, defaults filled in.
     ///
     /// # Errors
-    /// If they have not.
-    fn check(&self, args: &Value) -> Result<()>;
+    /// If they are not arguments of this kind.
+    fn normal(&self, args: &Value) -> Result<Value>;
     /// As [`Resource::create`].
     fn create<'a>(&'a self, cx: &'a Cx, args: &'a Value) -> BoxFuture<'a, Result<String>>;
     /// As [`Resource::recover`].
@@ -143,8 +143,8 @@ impl<R: Resource> Kind<R::Cx> for Erased<R> {
         }
     }
 
-    fn check(&self, args: &Value) -> Result<()> {
-        parse::<R>(R::KIND, args).map(drop)
+    fn normal(&self, args: &Value) -> Result<Value> {
+        json(&parse::<R>(R::KIND, args)?)
     }
 
     fn create<'a>(&'a self, cx: &'a R::Cx, args: &'a Value) -> BoxFuture<'a, Result<String>> {
@@ -201,8 +201,8 @@ impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
         }
     }
 
-    fn check(&self, args: &Value) -> Result<()> {
-        parse::<L>(L::KIND, args).map(drop)
+    fn normal(&self, args: &Value) -> Result<Value> {
+        json(&parse::<L>(L::KIND, args)?)
     }
 
     fn create<'a>(&'a self, _: &'a L::Cx, _: &'a Value) -> BoxFuture<'a, Result<String>> {

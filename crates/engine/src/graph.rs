@@ -1,0 +1,249 @@
+//! What should be: a graph of declared resources and lookups. Edges come from the references in their arguments.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use petgraph::algo::{kosaraju_scc, toposort};
+use petgraph::graphmap::DiGraphMap;
+use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
+use serde::{Deserialize, Serialize, forward_to_deserialize_any};
+use serde_json::{Value, json};
+
+use crate::address::{Address, Region};
+use crate::error::{Error, Result};
+use crate::reference::{ID, Id, Ref, Text};
+use crate::resolve::pointers;
+use crate::resource::{Lookup, Resource};
+use crate::tags::{Owner, Tags};
+
+/// What one workspace of a stack should be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Graph {
+    /// The stack.
+    pub stack: String,
+    /// The workspace.
+    pub workspace: String,
+    /// The tags that every taggable resource carries.
+    pub tags: Tags,
+    nodes: BTreeMap<Address, Declared>,
+    outputs: BTreeMap<String, Value>,
+}
+
+/// One declared resource or lookup.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Declared {
+    /// What it should be, references and all.
+    pub args: Value,
+    /// Whether it is only looked up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lookup: bool,
+    /// Whether a plan that would remove it fails.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protect: bool,
+    /// What must be ready first although nothing refers to it (AWS-FACTS §4.5).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub after: BTreeSet<Address>,
+}
+
+/// A declared resource, for others to refer to.
+#[derive(Clone, Debug)]
+pub struct Node<R: Resource> {
+    /// Its address.
+    pub address: Address,
+    /// The id that it will have.
+    pub id: Ref<Id<R>>,
+    /// The outputs that it will have.
+    pub outputs: R::Outputs,
+}
+
+/// A declared lookup, for others to refer to.
+#[derive(Clone, Debug)]
+pub struct Found<L: Lookup> {
+    /// Its address.
+    pub address: Address,
+    /// What it will find.
+    pub outputs: L::Outputs,
+}
+
+impl Graph {
+    /// An empty graph, whose taggable resources will all carry `tags`.
+    #[must_use]
+    pub fn new(stack: &str, workspace: &str, tags: Tags) -> Self {
+        Self {
+            stack: stack.to_owned(),
+            workspace: workspace.to_owned(),
+            tags,
+            nodes: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+        }
+    }
+
+    /// Declares a resource. It gets the stack's tags (its own go first), the owner tags and a `Name` if it has none.
+    ///
+    /// # Errors
+    /// If the name is unfit for an address or taken.
+    pub fn add<R: Resource>(&mut self, region: &Region, name: &str, mut args: R) -> Result<Node<R>> {
+        let address = Address::new(region, R::KIND, name)?;
+        if let Some(tags) = args.tags() {
+            tags.fill(&self.tags);
+            tags.fill(&self.owner(&address).tags());
+        }
+        let outputs = outputs_of::<R::Outputs>(&address)?;
+        self.insert(&address, &args, false)?;
+        Ok(Node { id: Ref::to(&address, ID), outputs, address })
+    }
+
+    /// Declares a lookup.
+    ///
+    /// # Errors
+    /// If the name is unfit for an address or taken.
+    pub fn find<L: Lookup>(&mut self, region: &Region, name: &str, args: &L) -> Result<Found<L>> {
+        let address = Address::new(region, L::KIND, name)?;
+        self.insert(&address, args, true)?;
+        Ok(Found { outputs: outputs_of::<L::Outputs>(&address)?, address })
+    }
+
+    fn insert<T: Serialize>(&mut self, address: &Address, args: &T, lookup: bool) -> Result<()> {
+        let args = serde_json::to_value(args)
+            .map_err(|error| Error::failed(format!("{address} cannot be written as JSON: {error}")))?;
+        let declared = Declared { args, lookup, protect: false, after: BTreeSet::new() };
+        match self.nodes.insert(address.clone(), declared) {
+            None => Ok(()),
+            Some(_) => Err(Error::invalid(format!("{address} is declared twice"))),
+        }
+    }
+
+    /// Lets `later` wait for `first` although it does not refer to it.
+    pub fn order(&mut self, first: &Address, later: &Address) {
+        if let Some(node) = self.nodes.get_mut(later) {
+            node.after.insert(first.clone());
+        }
+    }
+
+    /// Makes plans fail that would remove or replace `address`.
+    pub fn protect(&mut self, address: &Address) {
+        if let Some(node) = self.nodes.get_mut(address) {
+            node.protect = true;
+        }
+    }
+
+    /// Declares an output of the stack.
+    pub fn output(&mut self, name: &str, value: impl Into<Text>) {
+        self.outputs.insert(name.to_owned(), json!(value.into()));
+    }
+
+    /// The declared resources and lookups by address.
+    #[must_use]
+    pub fn nodes(&self) -> &BTreeMap<Address, Declared> {
+        &self.nodes
+    }
+
+    /// The declared outputs by name, references and all.
+    #[must_use]
+    pub fn outputs(&self) -> &BTreeMap<String, Value> {
+        &self.outputs
+    }
+
+    /// The owner tags' content for `address`.
+    #[must_use]
+    pub fn owner(&self, address: &Address) -> Owner {
+        Owner { stack: self.stack.clone(), workspace: self.workspace.clone(), address: address.clone() }
+    }
+
+    /// What `address` refers to or waits for.
+    #[must_use]
+    pub fn depends(&self, address: &Address) -> BTreeSet<Address> {
+        let Some(node) = self.nodes.get(address) else { return BTreeSet::new() };
+        let mut depends: BTreeSet<Address> = pointers(&node.args).into_iter().map(|pointer| pointer.address).collect();
+        depends.extend(node.after.iter().cloned());
+        depends
+    }
+
+    /// The addresses, each after all that it depends on.
+    ///
+    /// # Errors
+    /// If something refers to what is not declared, lacks a required tag, or there is a cycle: the whole cycle is named.
+    pub fn sorted(&self) -> Result<Vec<Address>> {
+        let mut edges = DiGraphMap::<&Address, ()>::new();
+        let depends: BTreeMap<&Address, BTreeSet<Address>> =
+            self.nodes.keys().map(|address| (address, self.depends(address))).collect();
+        for (address, depends) in &depends {
+            edges.add_node(*address);
+            for on in depends {
+                let Some((on, _)) = self.nodes.get_key_value(on) else {
+                    return Err(Error::invalid(format!("{address} refers to {on}, which is not declared")));
+                };
+                edges.add_edge(on, *address, ());
+            }
+        }
+        self.outputs_refer()?;
+        self.tagged()?;
+        toposort(&edges, None).map(|sorted| sorted.into_iter().cloned().collect()).map_err(|_| {
+            let cycles = kosaraju_scc(&edges);
+            let mut cycle = cycles
+                .into_iter()
+                .find(|group| group.len() > 1 || edges.contains_edge(group[0], group[0]))
+                .unwrap_or_default();
+            cycle.sort();
+            let cycle: Vec<_> = cycle.iter().map(ToString::to_string).collect();
+            Error::invalid(format!("these depend on each other: {}", cycle.join(" → ")))
+                .hint("break the cycle: one of the references has to be made of names instead")
+        })
+    }
+
+    fn outputs_refer(&self) -> Result<()> {
+        for (name, value) in &self.outputs {
+            for pointer in pointers(value) {
+                if !self.nodes.contains_key(&pointer.address) {
+                    return Err(Error::invalid(format!(
+                        "the output {name} refers to {pointer}, which is not declared"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tagged(&self) -> Result<()> {
+        for (address, node) in &self.nodes {
+            let Some(Value::Object(tags)) = node.args.get("tags") else { continue };
+            if let Some((key, _)) = self.tags.iter().find(|(key, _)| !node.lookup && !tags.contains_key(*key)) {
+                return Err(Error::invalid(format!("{address} lacks the required tag `{key}`")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Outputs that point into `address`: a struct whose every member is a reference, or `()`.
+fn outputs_of<T: DeserializeOwned>(address: &Address) -> Result<T> {
+    T::deserialize(Outputs(address)).map_err(|error| Error::failed(format!("the outputs of {address}: {error}")))
+}
+
+struct Outputs<'a>(&'a Address);
+
+impl<'de> Deserializer<'de> for Outputs<'_> {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        let pointer = |field: &&'static str| {
+            let pointer = json!({ "$ref": format!("{}#{field}", self.0) });
+            (IntoDeserializer::<serde_json::Error>::into_deserializer(*field), pointer.into_deserializer())
+        };
+        visitor.visit_map(MapDeserializer::new(fields.iter().map(pointer)))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
