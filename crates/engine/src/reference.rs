@@ -114,6 +114,16 @@ impl From<&str> for Ref<String> {
     }
 }
 
+/// For the places where AWS takes the id of one of several kinds.
+impl<R> From<Ref<Id<R>>> for Ref<String> {
+    fn from(id: Ref<Id<R>>) -> Self {
+        match id {
+            Ref::Known(id) => Self::Known(id.into()),
+            Ref::Pointer { pointer } => Self::Pointer { pointer },
+        }
+    }
+}
+
 /// The id that AWS gave to an `R`; ids of different kinds are different types.
 pub struct Id<R> {
     id: String,
