@@ -1,19 +1,46 @@
 //! EC2: networks.
 
+mod eip;
+mod internet_gateway;
+mod nat_gateway;
+mod route;
+mod route_table;
+mod route_table_association;
 mod subnet;
+mod subnets;
 mod tags;
 mod vpc;
+mod zones;
 
 use aws_sdk_ec2::types::Filter;
-use payinfra_engine::{Id, Kind, kind};
+use payinfra_engine::{Id, Kind, kind, lookup};
 
+pub use eip::{Eip, EipOutputs};
+pub use internet_gateway::InternetGateway;
+pub use nat_gateway::NatGateway;
+pub use route::{Route, RouteTarget};
+pub use route_table::RouteTable;
+pub use route_table_association::RouteTableAssociation;
 pub use subnet::Subnet;
+pub use subnets::{Subnets, SubnetsOutputs};
 pub use vpc::Vpc;
+pub use zones::{Zones, ZonesOutputs};
 
 use crate::Cx;
 
 /// The kinds of this service, sorted by name.
-pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Subnet>(), kind::<Vpc>()];
+pub const KINDS: &[&dyn Kind<Cx>] = &[
+    kind::<Eip>(),
+    kind::<InternetGateway>(),
+    kind::<NatGateway>(),
+    kind::<Route>(),
+    kind::<RouteTable>(),
+    kind::<RouteTableAssociation>(),
+    kind::<Subnet>(),
+    lookup::<Subnets>(),
+    kind::<Vpc>(),
+    lookup::<Zones>(),
+];
 
 /// Those with one of `ids`: a filter, because an id list fails as a whole when one of them is gone.
 fn by_id<R>(name: &str, ids: &[Id<R>]) -> Filter {

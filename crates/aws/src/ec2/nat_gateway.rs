@@ -1,0 +1,100 @@
+//! A NAT gateway: the way out for subnets that nobody may come into.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{self as sdk, NatGatewayState, ResourceType};
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::{Eip, Subnet, by_id, tags};
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// A public NAT gateway in one zone. The Internet gateway must be attached first, or it fails after a while; its
+/// deletion neither releases the address nor removes the routes to it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NatGateway {
+    /// The public subnet that it stands in.
+    pub subnet: Ref<Id<Subnet>>,
+    /// Its address.
+    pub eip: Ref<Id<Eip>>,
+    /// The tags.
+    pub tags: Tags,
+}
+
+impl Resource for NatGateway {
+    type Cx = Cx;
+    const KIND: &'static str = "ec2.nat-gateway";
+    const REPLACE: Fields = fields!(Self: subnet, eip);
+    const TIMEOUT: Duration = Duration::from_mins(30);
+    const EXPECTED: Expected = Expected::millis(105_000, 60_000);
+    type Outputs = ();
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let call = cx.ec2().create_nat_gateway().subnet_id(self.subnet.known()?).allocation_id(self.eip.known()?);
+        let call = call.client_token(cx.token()?).tag_specifications(tags::spec(ResourceType::Natgateway, &self.tags));
+        let gateway = call.send().await.explain()?.nat_gateway.need("NatGateway")?;
+        Ok(Id::new(gateway.nat_gateway_id.need("NatGatewayId")?))
+    }
+
+    /// By tags, not by the token, which would also bring back one that has died; what tags show too late, the token
+    /// of the next `create` finds.
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        let call = cx.ec2().describe_nat_gateways().set_filter(Some(tags::owned_by(owner)));
+        let found = call.send().await.explain()?;
+        let alive = |state| matches!(state, Some(&NatGatewayState::Pending | &NatGatewayState::Available));
+        let mut ids = found.nat_gateways().iter().filter(|gateway| alive(gateway.state()));
+        let id = ids.find_map(|gateway| gateway.nat_gateway_id().filter(|id| !cx.is_known(id)));
+        Ok(id.map(Id::new))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let call = cx.ec2().describe_nat_gateways().filter(by_id("nat-gateway-id", ids));
+        let found = call.into_paginator().items().send().try_collect().await.explain()?;
+        // The deleted stay listed for about an hour.
+        let found = found.into_iter().filter(|gateway| gateway.state != Some(NatGatewayState::Deleted));
+        found.map(live).collect()
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        tags::sync(cx, &live.id, &live.args.tags, &self.tags).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let call = cx.ec2().delete_nat_gateway().nat_gateway_id(&live.id);
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+fn live(gateway: sdk::NatGateway) -> Result<Live<NatGateway>> {
+    let status = status(&gateway);
+    let addresses = gateway.nat_gateway_addresses.unwrap_or_default();
+    let primary = addresses.iter().find(|address| address.is_primary == Some(true)).or(addresses.first());
+    Ok(Live {
+        id: Id::new(gateway.nat_gateway_id.need("NatGatewayId")?),
+        status,
+        args: NatGateway {
+            subnet: Ref::Known(Id::new(gateway.subnet_id.need("SubnetId")?)),
+            // One that failed or goes may have lost it.
+            eip: Ref::Known(Id::new(primary.and_then(|address| address.allocation_id()).unwrap_or_default())),
+            tags: tags::from(gateway.tags),
+        },
+        outputs: (),
+    })
+}
+
+fn status(gateway: &sdk::NatGateway) -> Status {
+    match gateway.state {
+        Some(NatGatewayState::Available) => Status::Ready,
+        Some(NatGatewayState::Deleting) => Status::Deleting,
+        Some(NatGatewayState::Failed) => {
+            let code = gateway.failure_code().unwrap_or("failed");
+            Status::Failed(format!("{code}: {}", gateway.failure_message().unwrap_or("AWS does not say why")))
+        }
+        _ => Status::Pending,
+    }
+}

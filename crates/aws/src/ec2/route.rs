@@ -1,0 +1,156 @@
+//! A route: the next hop for one block of addresses, in one route table.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::{self as sdk, RouteOrigin};
+use ipnet::Ipv4Net;
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::{InternetGateway, NatGateway, RouteTable, by_id};
+use crate::error::Unless;
+use crate::{Cx, Explain};
+
+/// A route. AWS gives it no id: the table and the destination are its identity, `rtb-1_10.0.0.0/8`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Route {
+    /// The table that it stands in.
+    pub table: Ref<Id<RouteTable>>,
+    /// For which addresses it is.
+    pub destination: Ipv4Net,
+    /// Where packets to them go.
+    pub target: RouteTarget,
+}
+
+/// The next hop of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteTarget {
+    /// The Internet.
+    InternetGateway(Ref<Id<InternetGateway>>),
+    /// The Internet, but only outwards. It may still be pending.
+    NatGateway(Ref<Id<NatGateway>>),
+    /// What somebody else put there, as AWS names it: only ever read.
+    Other(String),
+}
+
+impl Resource for Route {
+    type Cx = Cx;
+    const KIND: &'static str = "ec2.route";
+    const REPLACE: Fields = fields!(Self: table, destination);
+    const EARLY: Fields = fields!(Self: target);
+    const EXPECTED: Expected = Expected::millis(1_000, 750);
+    type Outputs = ();
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        None
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let table = self.table.known()?;
+        let [gateway, nat, transit] = self.target.ids()?;
+        let call = cx.ec2().create_route().route_table_id(table).destination_cidr_block(self.destination.to_string());
+        let call = call.set_gateway_id(gateway).set_nat_gateway_id(nat).set_transit_gateway_id(transit);
+        call.send().await.explain().map_err(fresh)?;
+        Ok(id(table, self.destination))
+    }
+
+    /// By the key; one that died has the same id, so that `is_known` says nothing here.
+    async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
+        let id = id(self.table.known()?, self.destination);
+        Ok(Self::read(cx, &[id]).await?.into_iter().next().map(|live| live.id))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let keys: BTreeSet<_> = ids.iter().map(parts).collect::<Result<_>>()?;
+        let mut tables: Vec<_> = keys.iter().map(|(table, _)| table.clone()).collect();
+        tables.dedup();
+        let call = cx.ec2().describe_route_tables().filters(by_id("route-table-id", &tables));
+        let tables = call.into_paginator().items().send().try_collect().await.explain()?;
+        let routes = tables.into_iter().flat_map(|table| {
+            let id = Id::new(table.route_table_id.unwrap_or_default());
+            table.routes.unwrap_or_default().into_iter().filter_map(move |route| live(&id, route))
+        });
+        Ok(routes.filter(|live| ids.contains(&live.id)).collect())
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        if self.target != live.args.target {
+            let [gateway, nat, transit] = self.target.ids()?;
+            let (table, destination) = (self.table.known()?, self.destination.to_string());
+            let call = cx.ec2().replace_route().route_table_id(table).destination_cidr_block(destination);
+            let call = call.set_gateway_id(gateway).set_nat_gateway_id(nat).set_transit_gateway_id(transit);
+            call.send().await.explain().map_err(fresh)?;
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let (table, destination) = parts(&live.id)?;
+        let call = cx.ec2().delete_route().route_table_id(table).destination_cidr_block(destination.to_string());
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+impl RouteTarget {
+    /// The members of the calls of which one is set: gateway, NAT gateway, transit gateway.
+    fn ids(&self) -> Result<[Option<String>; 3]> {
+        Ok(match self {
+            Self::InternetGateway(id) => [Some(id.known()?.into()), None, None],
+            Self::NatGateway(id) => [None, Some(id.known()?.into()), None],
+            Self::Other(id) => return Err(Error::invalid(format!("a route to `{id}` is only ever read"))),
+        })
+    }
+}
+
+fn id(table: &Id<RouteTable>, destination: Ipv4Net) -> Id<Route> {
+    Id::new(format!("{table}_{destination}"))
+}
+
+fn parts(id: &Id<Route>) -> Result<(Id<RouteTable>, Ipv4Net)> {
+    let parts = id.as_str().split_once('_');
+    let parts = parts.and_then(|(table, destination)| Some((Id::new(table), destination.parse().ok()?)));
+    parts.ok_or_else(|| Error::invalid(format!("`{id}` is not the id of a route")).hint("write rtb-1_10.0.0.0/8"))
+}
+
+/// A gateway made a moment ago may not be attached yet, or not be known everywhere (AWS-FACTS §0.1).
+fn fresh(error: Error) -> Error {
+    match error.get_code() {
+        Some("InvalidParameterException") => error.into_class(Class::Eventual),
+        Some("InvalidParameterValue") if error.message().contains("different networks") => {
+            error.into_class(Class::Eventual)
+        }
+        _ => error,
+    }
+}
+
+/// `None` for the routes that others make: local ones, those of gateway endpoints, and propagated ones. Those whose
+/// target has gone (`blackhole`) exist.
+fn live(table: &Id<RouteTable>, route: sdk::Route) -> Option<Live<Route>> {
+    let target = target(&route);
+    let destination = route.destination_cidr_block?.parse().ok()?;
+    if route.origin != Some(RouteOrigin::CreateRoute) {
+        return None;
+    }
+    Some(Live {
+        id: id(table, destination),
+        status: Status::Ready,
+        args: Route { table: Ref::Known(table.clone()), destination, target },
+        outputs: (),
+    })
+}
+
+fn target(route: &sdk::Route) -> RouteTarget {
+    if let Some(id) = route.nat_gateway_id() {
+        return RouteTarget::NatGateway(Ref::Known(Id::new(id)));
+    }
+    match route.gateway_id() {
+        Some(id) if id.starts_with("igw-") => RouteTarget::InternetGateway(Ref::Known(Id::new(id))),
+        gateway => {
+            let other = gateway.or(route.vpc_peering_connection_id()).or(route.network_interface_id());
+            let other = other.or(route.instance_id()).or(route.egress_only_internet_gateway_id());
+            let other = other.or(route.local_gateway_id()).or(route.carrier_gateway_id());
+            RouteTarget::Other(other.or(route.core_network_arn()).unwrap_or("unknown").to_owned())
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! An association: which route table a subnet uses.
+
+use aws_sdk_ec2::types::{self as sdk, RouteTableAssociationStateCode};
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::{RouteTable, Subnet, by_id};
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// The explicit association of a subnet with a route table; without one the subnet uses the main table.
+///
+/// Its id here is the subnet's: a subnet has at most one, and AWS's own id changes whenever the table does.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RouteTableAssociation {
+    /// The table.
+    pub table: Ref<Id<RouteTable>>,
+    /// The subnet.
+    pub subnet: Ref<Id<Subnet>>,
+}
+
+impl Resource for RouteTableAssociation {
+    type Cx = Cx;
+    const KIND: &'static str = "ec2.route-table-association";
+    const REPLACE: Fields = fields!(Self: subnet);
+    const EXPECTED: Expected = Expected::millis(1_000, 750);
+    type Outputs = ();
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        None
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let subnet = self.subnet.known()?;
+        let call = cx.ec2().associate_route_table().route_table_id(self.table.known()?).subnet_id(subnet);
+        call.send().await.explain()?;
+        Ok(Id::new(subnet))
+    }
+
+    /// By the key; one that died has the same id, so that `is_known` says nothing here.
+    async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
+        let id = Id::new(self.subnet.known()?);
+        Ok(find(cx, &[id]).await?.into_iter().next().and_then(|found| found.subnet_id).map(Id::new))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        find(cx, ids).await?.into_iter().map(live).collect()
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let table = self.table.known()?;
+        if table == live.args.table.known()? {
+            return Ok(());
+        }
+        // In one step: the subnet is never without a table.
+        for found in find(cx, std::slice::from_ref(&live.id)).await? {
+            let id = found.route_table_association_id.need("RouteTableAssociationId")?;
+            let call = cx.ec2().replace_route_table_association().association_id(id).route_table_id(table);
+            call.send().await.explain()?;
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        for found in find(cx, std::slice::from_ref(&live.id)).await? {
+            let id = found.route_table_association_id.need("RouteTableAssociationId")?;
+            let call = cx.ec2().disassociate_route_table().association_id(id);
+            call.send().await.explain().unless(Class::NotFound)?;
+        }
+        Ok(())
+    }
+}
+
+/// The associations of these subnets that have not ended.
+async fn find(cx: &Cx, ids: &[Id<RouteTableAssociation>]) -> Result<Vec<sdk::RouteTableAssociation>> {
+    let call = cx.ec2().describe_route_tables().filters(by_id("association.subnet-id", ids));
+    let tables = call.into_paginator().items().send().try_collect().await.explain()?;
+    let all = tables.into_iter().flat_map(|table| table.associations.unwrap_or_default());
+    // A table comes with all its associations, also those of other subnets.
+    let asked = |subnet: &str| ids.iter().any(|id| id.as_str() == subnet);
+    let ours = all.filter(|found| found.subnet_id().is_some_and(asked));
+    Ok(ours.filter(|found| state(found) != Some(&RouteTableAssociationStateCode::Disassociated)).collect())
+}
+
+fn state(association: &sdk::RouteTableAssociation) -> Option<&RouteTableAssociationStateCode> {
+    association.association_state().and_then(|state| state.state())
+}
+
+fn live(association: sdk::RouteTableAssociation) -> Result<Live<RouteTableAssociation>> {
+    let status = match state(&association) {
+        Some(RouteTableAssociationStateCode::Associating) => Status::Pending,
+        Some(RouteTableAssociationStateCode::Disassociating) => Status::Deleting,
+        Some(RouteTableAssociationStateCode::Failed) => {
+            let message = association.association_state().and_then(|state| state.status_message());
+            Status::Failed(message.unwrap_or("AWS does not say why").to_owned())
+        }
+        _ => Status::Ready,
+    };
+    let subnet = association.subnet_id.need("SubnetId")?;
+    Ok(Live {
+        id: Id::new(&subnet),
+        status,
+        args: RouteTableAssociation {
+            table: Ref::Known(Id::new(association.route_table_id.need("RouteTableId")?)),
+            subnet: Ref::Known(Id::new(subnet)),
+        },
+        outputs: (),
+    })
+}

@@ -1,0 +1,43 @@
+//! The availability zones of a region.
+
+use aws_sdk_ec2::types::AvailabilityZone;
+use payinfra_engine::{Error, Lookup, Ref, Result};
+use serde::{Deserialize, Serialize};
+
+use super::filter;
+use crate::{Cx, Explain};
+
+/// The first zones of the region by name: those that are up and that every account has.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Zones {
+    /// How many are needed.
+    pub count: usize,
+}
+
+/// What others can refer to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ZonesOutputs {
+    /// As many names as were asked for, sorted.
+    pub names: Ref<Vec<String>>,
+}
+
+impl Lookup for Zones {
+    type Cx = Cx;
+    const KIND: &'static str = "ec2.zones";
+    type Outputs = ZonesOutputs;
+
+    async fn find(&self, cx: &Cx) -> Result<ZonesOutputs> {
+        let call = cx.ec2().describe_availability_zones().filters(filter("state", "available"));
+        let call = call.filters(filter("opt-in-status", "opt-in-not-required"));
+        let call = call.filters(filter("zone-type", "availability-zone"));
+        let found = call.send().await.explain()?;
+        let mut names: Vec<_> = found.availability_zones().iter().filter_map(AvailabilityZone::zone_name).collect();
+        names.sort_unstable();
+        if names.len() < self.count {
+            let (region, count, got) = (cx.region(), self.count, names.len());
+            return Err(Error::invalid(format!("{region} has {got} availability zones, but {count} are needed"))
+                .hint("ask for fewer zones in payinfra.toml, or use another region"));
+        }
+        Ok(ZonesOutputs { names: Ref::Known(names.into_iter().take(self.count).map(str::to_owned).collect()) })
+    }
+}
