@@ -3,20 +3,31 @@
 //! It knows no AWS, no terminal and no wall clock; `crates/README.md` has the map.
 
 mod address;
+mod apply;
 mod cloud;
+mod converge;
+mod diff;
 mod error;
+mod event;
 mod graph;
+pub mod plan;
+mod reader;
 mod reference;
 mod resolve;
 mod resource;
+mod retry;
 mod state;
 mod store;
 mod tags;
 
 pub use address::{Address, Region};
+pub use apply::{Run, apply};
 pub use cloud::{Cloud, Expected, Seen, Site, Spec, Status};
+pub use diff::{Change, Wanted};
 pub use error::{Class, Error, Result};
+pub use event::{Event, Observer, Report};
 pub use graph::{Declared, Found, Graph, Node};
+pub use plan::{Action, Drift, Plan, Step};
 pub use reference::{ID, Id, Pointer, Ref, Secret, Text};
 pub use resource::{Fields, Kind, Live, Lookup, Resource, kind, lookup};
 pub use state::{Deposed, FORMAT, Intent, Record, State};

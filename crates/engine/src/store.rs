@@ -149,6 +149,17 @@ impl Journal {
         }
     }
 
+    /// That the state can still be written.
+    ///
+    /// # Errors
+    /// If a write failed; nothing more may be done then.
+    pub fn check(&self) -> Result<()> {
+        match &self.shared.durable.borrow().failure {
+            None => Ok(()),
+            Some(failure) => Err(Error::new(failure.class, &failure.message)),
+        }
+    }
+
     /// Lets the writer end once all changes are durable.
     pub fn close(&self) {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;

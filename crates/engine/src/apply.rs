@@ -1,0 +1,351 @@
+//! Apply: the steps of a plan, all at once as far as they may, longest remaining path first.
+
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use petgraph::Direction;
+use petgraph::algo::toposort;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+
+use crate::address::Address;
+use crate::cloud::Cloud;
+use crate::converge::Converge;
+use crate::error::{Class, Error, Result};
+use crate::event::{Event, Observer, Report};
+use crate::plan::{Action, Plan, spec};
+use crate::resolve::{pointers, resolve};
+use crate::state::State;
+use crate::store::{Journal, Lease};
+
+/// How many resources may be between their start and their existence: AWS's limits bind long before.
+const WIDTH: usize = 64;
+
+/// What an apply works with.
+pub struct Run<'a> {
+    /// The cloud.
+    pub cloud: Arc<dyn Cloud>,
+    /// The state under way; its writer runs beside.
+    pub journal: &'a Journal,
+    /// The lock; nothing is changed once it is lost.
+    pub lease: &'a dyn Lease,
+    /// Who watches.
+    pub observer: &'a dyn Observer,
+    /// Becomes true at Ctrl-C: nothing more is begun.
+    pub cancel: watch::Receiver<bool>,
+}
+
+/// A half of a step: what makes, or what removes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Task {
+    /// Creates or updates.
+    Make(Address),
+    /// Deletes what is in the state.
+    Remove(Address),
+    /// Deletes the generations that were replaced.
+    Depose(Address),
+    /// Drops from the state.
+    Forget(Address),
+}
+
+impl Task {
+    pub(crate) fn address(&self) -> &Address {
+        match self {
+            Self::Make(address) | Self::Remove(address) | Self::Depose(address) | Self::Forget(address) => address,
+        }
+    }
+}
+
+/// How far the one must be before the other begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// It exists, and its outputs can be read.
+    Exists,
+    /// It is ready, or gone.
+    Done,
+}
+
+/// Does what `plan` says.
+///
+/// Failures of single steps are in the report; what does not depend on them goes on.
+///
+/// # Errors
+/// If the plan does not fit the state, or the state can no longer be written.
+pub async fn apply(plan: &Plan, run: &Run<'_>) -> Result<Report> {
+    run.journal.look(|state| plan.fits(state))?;
+    run.lease.check()?;
+    let epoch = run.lease.epoch();
+    run.journal.look(|state| fenced(state, epoch))?;
+    run.journal
+        .commit(|state| {
+            state.serial += 1;
+            state.epoch = epoch;
+        })
+        .await?;
+    let tasks = run.journal.look(|state| tasks(&run.cloud, plan, state))?;
+    let report = Scheduler::new(plan, run, tasks)?.run().await?;
+    if report.is_complete() {
+        let outputs = run.journal.look(|state| outputs(plan, state));
+        run.journal.commit(|state| state.outputs = outputs).await?;
+    }
+    Ok(report)
+}
+
+fn fenced(state: &State, epoch: u64) -> Result<()> {
+    if state.epoch > epoch {
+        let message = format!("a holder with epoch {} has written the state, this lock has {epoch}", state.epoch);
+        return Err(Error::new(Class::Locked, message).hint("run it again"));
+    }
+    Ok(())
+}
+
+/// The stack's outputs as far as they are known.
+fn outputs(plan: &Plan, state: &State) -> BTreeMap<String, Value> {
+    let known = |pointer: &crate::Pointer| crate::converge::known(plan, state, pointer);
+    let resolved = plan.graph.outputs().iter().map(|(name, value)| (name.clone(), resolve(value, &known)));
+    resolved.filter(|(_, value)| pointers(value).is_empty()).collect()
+}
+
+/// The tasks of `plan` with the order among them.
+pub(crate) fn tasks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Result<DiGraph<Task, Until>> {
+    let mut graph = DiGraph::new();
+    let mut make: BTreeMap<&Address, NodeIndex> = BTreeMap::new();
+    let mut remove: BTreeMap<&Address, NodeIndex> = BTreeMap::new();
+    for (address, step) in &plan.steps {
+        if step.action.makes() {
+            make.insert(address, graph.add_node(Task::Make(address.clone())));
+        }
+        match step.action {
+            Action::Replace | Action::Delete => {
+                remove.insert(address, graph.add_node(Task::Remove(address.clone())));
+            }
+            Action::Forget => {
+                graph.add_node(Task::Forget(address.clone()));
+            }
+            _ => {}
+        }
+        let deposed = state.resources.get(address).is_some_and(|record| !record.deposed.is_empty());
+        if step.action == Action::ReplaceCreateFirst || (deposed && step.action.makes()) {
+            let task = graph.add_node(Task::Depose(address.clone()));
+            graph.add_edge(make[address], task, Until::Done);
+            for (dependant, node) in &make {
+                if *dependant != address && depends(plan, state, dependant).contains(address) {
+                    graph.add_edge(*node, task, Until::Done);
+                }
+            }
+        }
+    }
+    for (address, node) in &make {
+        let early = early(cloud, plan, address)?;
+        for on in plan.graph.depends(address) {
+            if let Some(on_node) = make.get(&on) {
+                let until = if early.contains(&on) { Until::Exists } else { Until::Done };
+                graph.add_edge(*on_node, *node, until);
+            }
+        }
+        if let Some(removal) = remove.get(address) {
+            graph.add_edge(*removal, *node, Until::Done);
+        }
+    }
+    for (address, node) in &remove {
+        for (dependant, record) in &state.resources {
+            if !record.depends.contains(*address) {
+                continue;
+            }
+            if let Some(removal) = remove.get(dependant) {
+                graph.add_edge(*removal, *node, Until::Done);
+            } else if let (Some(making), false) =
+                (make.get(dependant), plan.graph.depends(dependant).contains(*address))
+            {
+                // It lets go of what is removed; where it will hold the replacement it has to wait for that instead.
+                graph.add_edge(*making, *node, Until::Done);
+            }
+        }
+    }
+    if toposort(&graph, None).is_err() {
+        return Err(Error::failed("the steps of the plan wait for each other").hint("apply it in parts, with --target"));
+    }
+    Ok(graph)
+}
+
+fn depends(plan: &Plan, state: &State, address: &Address) -> BTreeSet<Address> {
+    let mut depends = plan.graph.depends(address);
+    depends.extend(state.resources.get(address).into_iter().flat_map(|record| record.depends.iter().cloned()));
+    depends
+}
+
+/// The referents of `address` that need only exist: those that only its early fields name.
+fn early(cloud: &Arc<dyn Cloud>, plan: &Plan, address: &Address) -> Result<BTreeSet<Address>> {
+    let spec = spec(cloud, &address.kind)?;
+    let Some(node) = plan.graph.nodes().get(address) else { return Ok(BTreeSet::new()) };
+    let mut early = BTreeSet::new();
+    let mut late = node.after.clone();
+    for (field, value) in node.args.as_object().into_iter().flatten() {
+        let referents = pointers(value).into_iter().map(|pointer| pointer.address);
+        if spec.early.contains(&field.as_str()) {
+            early.extend(referents);
+        } else {
+            late.extend(referents);
+        }
+    }
+    Ok(early.difference(&late).cloned().collect())
+}
+
+struct Scheduler<'a> {
+    plan: &'a Plan,
+    run: &'a Run<'a>,
+    tasks: DiGraph<Task, Until>,
+    /// How long what hangs on a task takes at the least.
+    path: Vec<Duration>,
+    /// How many tasks each still waits for.
+    waits: Vec<usize>,
+    /// By which failure a task is barred.
+    barred: Vec<Option<Address>>,
+    begun: Vec<bool>,
+    exists: Vec<bool>,
+    ready: BinaryHeap<(Duration, std::cmp::Reverse<usize>)>,
+}
+
+impl<'a> Scheduler<'a> {
+    fn new(plan: &'a Plan, run: &'a Run<'a>, tasks: DiGraph<Task, Until>) -> Result<Self> {
+        let count = tasks.node_count();
+        let mut path = vec![Duration::ZERO; count];
+        let sorted = toposort(&tasks, None).map_err(|_| Error::failed("the steps of the plan wait for each other"))?;
+        for node in sorted.into_iter().rev() {
+            let expected = spec(&run.cloud, &tasks[node].address().kind)?.expected;
+            let own = match tasks[node] {
+                Task::Make(_) => expected.create,
+                Task::Remove(_) | Task::Depose(_) => expected.delete,
+                Task::Forget(_) => Duration::ZERO,
+            };
+            let next = tasks.neighbors(node).map(|next| path[next.index()]).max().unwrap_or_default();
+            path[node.index()] = own + next;
+        }
+        let waits: Vec<usize> =
+            tasks.node_indices().map(|node| tasks.edges_directed(node, Direction::Incoming).count()).collect();
+        let mut ready = BinaryHeap::new();
+        for node in tasks.node_indices().filter(|node| waits[node.index()] == 0) {
+            ready.push((path[node.index()], std::cmp::Reverse(node.index())));
+        }
+        Ok(Self {
+            plan,
+            run,
+            path,
+            waits,
+            barred: vec![None; count],
+            begun: vec![false; count],
+            exists: vec![false; count],
+            ready,
+            tasks,
+        })
+    }
+
+    async fn run(mut self) -> Result<Report> {
+        let mut report = Report::default();
+        let mut cancel = self.run.cancel.clone();
+        let (milestones, mut reached) = mpsc::unbounded_channel();
+        let converge = Converge::new(self.plan, self.run, milestones);
+        let mut running = FuturesUnordered::new();
+        let mut starting = BTreeSet::new();
+        let mut halted: Option<Error> = None;
+        loop {
+            report.cancelled |= *cancel.borrow();
+            while starting.len() < WIDTH && !report.cancelled && halted.is_none() {
+                let Some((_, std::cmp::Reverse(index))) = self.ready.pop() else { break };
+                if self.barred[index].is_some() {
+                    continue;
+                }
+                self.begun[index] = true;
+                starting.insert(index);
+                let task = self.tasks[NodeIndex::new(index)].clone();
+                let converge = &converge;
+                running.push(async move { (index, converge.perform(index, &task).await) });
+            }
+            if running.is_empty() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                Some(index) = reached.recv() => {
+                    starting.remove(&index);
+                    self.reach(index, Until::Exists);
+                }
+                Some((index, outcome)) = running.next() => {
+                    starting.remove(&index);
+                    let address = self.tasks[NodeIndex::new(index)].address().clone();
+                    match outcome {
+                        Ok(()) => {
+                            self.reach(index, Until::Exists);
+                            self.reach(index, Until::Done);
+                            let action = self.plan.steps.get(&address).map_or(Action::Keep, |step| step.action);
+                            report.done.push((address, action));
+                        }
+                        Err(error) if error.is(Class::Cancelled) => {
+                            report.cancelled = true;
+                            report.skipped.push((address, None));
+                        }
+                        Err(error) => {
+                            if self.run.journal.check().is_err() || self.run.lease.check().is_err() {
+                                halted.get_or_insert_with(|| Error::new(error.class(), error.to_string()));
+                            }
+                            self.run.observer.notice(&Event::Failed { address: address.clone(), error: error.to_string() });
+                            self.bar(index, &address);
+                            report.failed.push((address, error));
+                        }
+                    }
+                }
+                Ok(()) = cancel.changed(), if !report.cancelled => {}
+            }
+        }
+        for index in 0..self.begun.len() {
+            if !self.begun[index] {
+                let address = self.tasks[NodeIndex::new(index)].address().clone();
+                if let Some(because) = &self.barred[index] {
+                    self.run.observer.notice(&Event::Skipped { address: address.clone(), because: because.clone() });
+                }
+                report.skipped.push((address, self.barred[index].clone()));
+            }
+        }
+        match halted {
+            Some(error) => Err(error),
+            None => Ok(report),
+        }
+    }
+
+    /// Frees those that waited for `index` to be this far.
+    fn reach(&mut self, index: usize, until: Until) {
+        if until == Until::Exists && std::mem::replace(&mut self.exists[index], true) {
+            return;
+        }
+        let freed: Vec<usize> = self
+            .tasks
+            .edges_directed(NodeIndex::new(index), Direction::Outgoing)
+            .filter(|edge| *edge.weight() == until)
+            .map(|edge| edge.target().index())
+            .collect();
+        for next in freed {
+            self.waits[next] -= 1;
+            if self.waits[next] == 0 {
+                self.ready.push((self.path[next], std::cmp::Reverse(next)));
+            }
+        }
+    }
+
+    /// Bars all that hangs on `index`, which failed.
+    fn bar(&mut self, index: usize, because: &Address) {
+        let mut open = vec![NodeIndex::new(index)];
+        while let Some(node) = open.pop() {
+            for next in self.tasks.neighbors(node) {
+                if self.barred[next.index()].is_none() && !self.begun[next.index()] {
+                    self.barred[next.index()] = Some(because.clone());
+                    open.push(next);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! One resource at a time: from what is to what should be, journalled before and after each act.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use crate::address::Address;
+use crate::apply::{Run, Task};
+use crate::cloud::{Seen, Site, Spec, Status};
+use crate::diff::{Change, diff, masked};
+use crate::error::{Class, Error, Result};
+use crate::event::Event;
+use crate::plan::{Action, Plan, spec};
+use crate::reader::Reader;
+use crate::reference::Pointer;
+use crate::resolve::{output, pointers, redact, resolve};
+use crate::retry::{Patience, Pause, patiently};
+use crate::state::{Deposed, Intent, Record, State};
+
+/// How long after its creation a resource may be invisible (AWS-FACTS §0.4).
+const VISIBLE: Duration = Duration::from_mins(2);
+/// When to look for what an uncertain create may have made: tags are found a moment late.
+const LOOKS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
+/// How many times a create may be begun anew after an uncertain end.
+const CREATES: usize = 8;
+/// How many reads an update has to become visible.
+const SIGHTS: u32 = 6;
+/// How many updates may change nothing before that is an error.
+const UPDATES: u32 = 2;
+
+/// What `pointer` points at, as far as plan and state know.
+pub(crate) fn known(plan: &Plan, state: &State, pointer: &Pointer) -> Option<Value> {
+    if let Some(found) = plan.lookups.get(&pointer.address) {
+        return output("", found, &pointer.output);
+    }
+    let record = state.resources.get(&pointer.address)?;
+    output(record.id.as_deref()?, &record.outputs, &pointer.output)
+}
+
+/// Performs the tasks of one apply.
+pub(crate) struct Converge<'a> {
+    plan: &'a Plan,
+    run: &'a Run<'a>,
+    reader: Reader,
+    /// Takes the index of each task whose resource exists now.
+    milestones: mpsc::UnboundedSender<usize>,
+}
+
+impl<'a> Converge<'a> {
+    pub(crate) fn new(plan: &'a Plan, run: &'a Run<'a>, milestones: mpsc::UnboundedSender<usize>) -> Self {
+        Self { plan, run, reader: Reader::new(&run.cloud), milestones }
+    }
+
+    /// Performs one task; `index` is how the scheduler calls it.
+    pub(crate) async fn perform(&self, index: usize, task: &Task) -> Result<()> {
+        let address = task.address();
+        let spec = spec(&self.run.cloud, &address.kind)?;
+        let planned = self.plan.steps.get(address).map_or(Action::Keep, |step| step.action);
+        let (action, expected) = match task {
+            Task::Make(_) if planned == Action::Update => (planned, Duration::ZERO),
+            Task::Make(_) => (Action::Create, spec.expected.create),
+            Task::Remove(_) | Task::Depose(_) => (Action::Delete, spec.expected.delete),
+            Task::Forget(_) => (Action::Forget, Duration::ZERO),
+        };
+        let begun = Instant::now();
+        let started = Event::Started { address: address.clone(), action, expected: expected.as_secs_f64() };
+        self.run.observer.notice(&started);
+        let work = Work { converge: self, index, address, spec };
+        match task {
+            Task::Make(_) => work.make(planned).await?,
+            Task::Remove(_) => work.remove(planned == Action::Replace).await?,
+            Task::Depose(_) => work.depose().await?,
+            Task::Forget(_) => {
+                self.run.journal.commit(|state| drop(state.resources.remove(address))).await?;
+            }
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        self.run.observer.notice(&Event::Done { address: address.clone(), action, seconds });
+        Ok(())
+    }
+}
+
+/// One resource under work.
+struct Work<'a> {
+    converge: &'a Converge<'a>,
+    index: usize,
+    address: &'a Address,
+    spec: Spec,
+}
+
+impl Work<'_> {
+    fn run(&self) -> &Run<'_> {
+        self.converge.run
+    }
+
+    /// That the world may still be changed by us.
+    fn permit(&self) -> Result<()> {
+        if *self.run().cancel.borrow() {
+            return Err(Error::new(Class::Cancelled, "stopped by Ctrl-C"));
+        }
+        self.run().journal.check()?;
+        self.run().lease.check()
+    }
+
+    async fn journal(&self, change: impl FnOnce(&mut Record)) -> Result<()> {
+        let change = |state: &mut State| change(state.resources.entry(self.address.clone()).or_default());
+        self.run().journal.commit(change).await
+    }
+
+    fn record(&self) -> Option<Record> {
+        self.run().journal.look(|state| state.resources.get(self.address).cloned())
+    }
+
+    fn site(&self, record: &Record) -> Site {
+        Site {
+            address: self.address.clone(),
+            token: self.run().journal.look(|state| state.token(self.address, record.generation)),
+            owner: self.run().journal.look(|state| crate::Owner {
+                stack: state.stack.clone(),
+                workspace: state.workspace.clone(),
+                address: self.address.clone(),
+            }),
+            known: record.deposed.iter().map(|deposed| deposed.id.clone()).collect(),
+        }
+    }
+
+    fn redacted(&self, value: &Value) -> Value {
+        self.run().journal.look(|state| redact(value, &state.lineage))
+    }
+
+    /// What it should be, all references resolved.
+    fn desired(&self) -> Result<Value> {
+        let plan = self.converge.plan;
+        let node = plan.graph.nodes().get(self.address).ok_or_else(|| Error::failed("it is not declared"))?;
+        let args = self.run().journal.look(|state| resolve(&node.args, &|pointer| known(plan, state, pointer)));
+        if let Some(pointer) = pointers(&args).first() {
+            return Err(Error::failed(format!("`{pointer}` is not known: no such output")));
+        }
+        self.run().cloud.normal(&self.address.kind, &args)
+    }
+
+    /// Tells the scheduler that it exists; a scheduler that has ended does not mind.
+    fn reached(&self) {
+        let _ = self.converge.milestones.send(self.index);
+    }
+
+    async fn make(&self, planned: Action) -> Result<()> {
+        let desired = self.desired()?;
+        let before = self.record();
+        let before_args = before.as_ref().filter(|record| record.id.is_some()).map(|record| record.args.clone());
+        let resume = before.as_ref().is_some_and(|record| record.intent == Some(Intent::Create));
+        let updates = planned == Action::Update && before.as_ref().is_some_and(|record| record.id.is_some());
+        let depends = self.converge.plan.graph.depends(self.address);
+        let depends = depends.into_iter().filter(|on| !self.converge.plan.lookups.contains_key(on)).collect();
+        let protect = self.converge.plan.graph.nodes().get(self.address).is_some_and(|node| node.protect);
+        self.permit()?;
+        self.journal(|record| {
+            record.depends = depends;
+            record.protect = protect;
+            if updates {
+                record.intent = record.intent.or(Some(Intent::Update));
+                return;
+            }
+            if planned == Action::ReplaceCreateFirst
+                && let Some(id) = record.id.take()
+            {
+                record.deposed.push(Deposed { generation: record.generation, id });
+            }
+            if record.intent != Some(Intent::Create) {
+                record.generation += 1;
+                record.id = None;
+            }
+            record.outputs = Value::Null;
+            record.intent = Some(Intent::Create);
+            record.args = self.redacted(&desired);
+        })
+        .await?;
+        let recorded = if updates { before_args } else { None };
+        let seen = match self.record().unwrap_or_default().id {
+            Some(id) => match self.settle(&id, &desired, recorded.as_ref()).await {
+                // Its create was interrupted, and since then somebody removed it.
+                Err(error) if resume && error.is(Class::NotFound) => {
+                    self.journal(|record| {
+                        record.generation += 1;
+                        record.id = None;
+                    })
+                    .await?;
+                    self.begin(&desired, false).await?
+                }
+                settled => settled?,
+            },
+            None => self.begin(&desired, resume).await?,
+        };
+        self.journal(|record| {
+            record.intent = None;
+            record.args = self.redacted(&desired);
+            record.outputs = seen.outputs;
+        })
+        .await
+    }
+
+    /// Creates it, makes its id durable, and waits until it is as desired.
+    async fn begin(&self, desired: &Value, uncertain: bool) -> Result<Seen> {
+        let record = self.record().unwrap_or_default();
+        let id = self.create(&self.site(&record), desired, uncertain).await?;
+        self.journal(|record| record.id = Some(id.clone())).await?;
+        self.run().observer.notice(&Event::Exists { address: self.address.clone(), id: id.clone() });
+        self.settle(&id, desired, None).await
+    }
+
+    /// Creates it exactly once: an uncertain end is cleared up by looking before anything is tried again.
+    async fn create(&self, site: &Site, desired: &Value, mut uncertain: bool) -> Result<String> {
+        let cloud = &self.run().cloud;
+        let mut pause = Pause::default();
+        let mut last = None;
+        for _ in 0..CREATES {
+            if uncertain && let Some(id) = self.look(site, desired).await? {
+                return Ok(id);
+            }
+            self.permit()?;
+            match patiently(&Patience::creating(), || async {
+                self.permit()?;
+                cloud.create(site, desired).await
+            })
+            .await
+            {
+                Ok(id) => return Ok(id),
+                Err(error) if error.is(Class::Foreign) => {
+                    return match patiently(&Patience::reading(), || cloud.recover(site, desired)).await? {
+                        Some(id) => Ok(id),
+                        None => Err(error),
+                    };
+                }
+                Err(error) if error.is(Class::Ambiguous) => {
+                    uncertain = true;
+                    sleep(pause.next(&error)).await;
+                    last = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::failed("it could not be created")))
+    }
+
+    /// What an interrupted create left, if anything.
+    async fn look(&self, site: &Site, desired: &Value) -> Result<Option<String>> {
+        for wait in LOOKS {
+            sleep(wait).await;
+            let cloud = &self.run().cloud;
+            if let Some(id) = patiently(&Patience::reading(), || cloud.recover(site, desired)).await? {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits until it is ready and as desired, updating what is not.
+    async fn settle(&self, id: &str, desired: &Value, mut recorded: Option<&Value>) -> Result<Seen> {
+        let begun = Instant::now();
+        let mut waits = Waits::new(self.spec.expected.create);
+        let mut last: Vec<Change> = Vec::new();
+        let (mut updates, mut sights, mut exists) = (0, 0, false);
+        loop {
+            let seen = self.converge.reader.read(self.address, id).await?;
+            let Some(seen) = seen else {
+                if exists || begun.elapsed() > VISIBLE {
+                    return Err(Error::new(Class::NotFound, format!("{id} vanished while it was waited for"))
+                        .hint("somebody else removed it; run it again"));
+                }
+                self.pause(&mut waits, "visible").await?;
+                continue;
+            };
+            if !exists {
+                exists = true;
+                let outputs = seen.outputs.clone();
+                self.journal(|record| record.outputs = outputs).await?;
+                self.reached();
+            }
+            match &seen.status {
+                Status::Failed(why) => return Err(Error::failed(format!("{id} failed: {why}"))),
+                Status::Deleting => {
+                    return Err(Error::failed(format!("{id} is being deleted"))
+                        .hint("somebody else removes it; run it again when it is gone"));
+                }
+                Status::Pending if begun.elapsed() > self.spec.timeout => return Err(self.late(id, "ready")),
+                Status::Pending => {
+                    self.pause(&mut waits, "ready").await?;
+                    continue;
+                }
+                Status::Ready => {}
+            }
+            let changes = diff(desired, &seen.args, recorded);
+            if changes.is_empty() {
+                return Ok(seen);
+            }
+            // A field that was managed and no longer is shows AWS's default after its reset: that is no difference.
+            if updates > 0 && changes == last && sights < SIGHTS {
+                sights += 1;
+                self.pause(&mut waits, "changed").await?;
+                continue;
+            }
+            if changes == last && updates >= UPDATES {
+                return Err(refused(&changes));
+            }
+            self.permit()?;
+            let record = self.record().unwrap_or_default();
+            let site = self.site(&record);
+            let live = Seen { args: masked(&seen.args, desired, recorded), ..seen };
+            patiently(&Patience::changing(self.spec.timeout), || async {
+                self.permit()?;
+                self.run().cloud.update(&site, desired, &live).await
+            })
+            .await?;
+            updates = if changes == last { updates + 1 } else { 1 };
+            sights = 0;
+            recorded = None;
+            last = diff(desired, &live.args, recorded);
+            waits = Waits::new(Duration::ZERO);
+        }
+    }
+
+    async fn remove(&self, replaced: bool) -> Result<()> {
+        let Some(record) = self.record() else { return Ok(()) };
+        let mut ids: Vec<String> = record.deposed.iter().map(|deposed| deposed.id.clone()).collect();
+        match (&record.id, record.intent) {
+            (Some(id), _) => ids.push(id.clone()),
+            (None, Some(Intent::Create)) => ids.extend(self.look(&self.site(&record), &record.args).await?),
+            (None, _) => {}
+        }
+        self.permit()?;
+        self.journal(|record| {
+            record.id = record.id.take().or_else(|| ids.last().cloned());
+            record.intent = Some(Intent::Delete);
+        })
+        .await?;
+        // Nobody waits for a removal to exist; this frees its place among those that start.
+        self.reached();
+        for id in &ids {
+            self.end(&record, id).await?;
+        }
+        if replaced {
+            self.journal(|record| {
+                record.id = None;
+                record.intent = None;
+                record.deposed.clear();
+            })
+            .await
+        } else {
+            self.run().journal.commit(|state| drop(state.resources.remove(self.address))).await
+        }
+    }
+
+    async fn depose(&self) -> Result<()> {
+        let record = self.record().unwrap_or_default();
+        for deposed in &record.deposed {
+            self.end(&record, &deposed.id).await?;
+            self.journal(|record| record.deposed.retain(|it| it.id != deposed.id)).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes `id` and waits until it is gone.
+    async fn end(&self, record: &Record, id: &str) -> Result<()> {
+        let begun = Instant::now();
+        let site = self.site(record);
+        let mut waits = Waits::new(self.spec.expected.delete);
+        let mut asked = 0;
+        loop {
+            let Some(seen) = self.converge.reader.read(self.address, id).await? else { return Ok(()) };
+            // A read may lag behind: ask again only when a while has passed, and not at all while it says it goes.
+            if seen.status != Status::Deleting && asked <= waits.count / 4 {
+                self.permit()?;
+                asked += 1;
+                patiently(&Patience::removing(self.spec.timeout), || async {
+                    self.permit()?;
+                    self.run().cloud.delete(&site, &seen).await
+                })
+                .await?;
+                if waits.count == 0 {
+                    waits.count = 1;
+                    continue;
+                }
+            }
+            if begun.elapsed() > self.spec.timeout {
+                return Err(self.late(id, "gone"));
+            }
+            self.pause(&mut waits, "gone").await?;
+        }
+    }
+
+    fn late(&self, id: &str, until: &str) -> Error {
+        Error::failed(format!("{id} is not {until} after {} s", self.spec.timeout.as_secs()))
+            .hint("look at it in the AWS console; run it again to go on waiting")
+    }
+
+    async fn pause(&self, waits: &mut Waits, until: &'static str) -> Result<()> {
+        if *self.run().cancel.borrow() {
+            return Err(Error::new(Class::Cancelled, "stopped by Ctrl-C"));
+        }
+        if waits.count <= 1 {
+            self.run().observer.notice(&Event::Waiting { address: self.address.clone(), until });
+        }
+        let mut cancel = self.run().cancel.clone();
+        tokio::select! {
+            () = sleep(waits.next()) => Ok(()),
+            _ = cancel.wait_for(|cancelled| *cancelled) => Err(Error::new(Class::Cancelled, "stopped by Ctrl-C")),
+        }
+    }
+}
+
+fn refused(changes: &[Change]) -> Error {
+    let fields: Vec<_> = changes.iter().map(|change| change.path.as_str()).collect();
+    Error::failed(format!("AWS took two updates and did not change {}", fields.join(", ")))
+        .hint("the value may be one that AWS writes in another form; see what it shows in the console")
+}
+
+/// The pauses between reads: short at first, later a twentieth of what it usually takes, at most ten seconds.
+struct Waits {
+    count: u32,
+    step: Duration,
+}
+
+impl Waits {
+    fn new(expected: Duration) -> Self {
+        Self { count: 0, step: (expected / 20).clamp(Duration::from_secs(1), Duration::from_secs(10)) }
+    }
+
+    fn next(&mut self) -> Duration {
+        self.count += 1;
+        match self.count {
+            0..=2 => Duration::from_millis(100),
+            3 => Duration::from_millis(250),
+            4 => Duration::from_millis(500),
+            _ => self.step,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What differs between what should be and what is.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::resolve::pointers;
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// The field, with a path into it: `tags.Environment`.
+    pub path: String,
+    /// What it is; null if it is not there.
+    pub old: Value,
+    /// What it shall be.
+    pub new: Wanted,
+}
+
+/// What a field shall be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wanted {
+    /// This.
+    Value(Value),
+    /// No longer there.
+    Removed,
+    /// Known only after apply.
+    Unknown,
+}
+
+impl Change {
+    /// The field of the resource that it is in.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        self.path.split('.').next().unwrap_or_default()
+    }
+}
+
+/// The changes that lead from `live` to `desired`.
+///
+/// A `null` in `desired` is unmanaged, unless `recorded` has a value there: then it was managed, and is to be reset.
+/// A key of a map that `desired` lacks is to be removed.
+pub(crate) fn diff(desired: &Value, live: &Value, recorded: Option<&Value>) -> Vec<Change> {
+    let mut changes = Vec::new();
+    compare(&mut Vec::new(), desired, live, recorded.unwrap_or(&Value::Null), &mut changes);
+    changes
+}
+
+fn compare<'a>(
+    path: &mut Vec<&'a str>,
+    desired: &'a Value,
+    live: &'a Value,
+    recorded: &Value,
+    changes: &mut Vec<Change>,
+) {
+    let mut change = |new: Wanted| changes.push(Change { path: path.join("."), old: live.clone(), new });
+    match (desired, live) {
+        (Value::Null, Value::Null) => {}
+        (Value::Null, _) if recorded.is_null() => {}
+        (Value::Null, _) => change(Wanted::Removed),
+        (Value::Object(wanted), Value::Object(is)) if pointers_at(desired) == 0 => {
+            for key in wanted.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
+                path.push(key);
+                match (wanted.get(key), is.get(key)) {
+                    (Some(wanted), is) => {
+                        let recorded = recorded.get(key).unwrap_or(&Value::Null);
+                        compare(path, wanted, is.unwrap_or(&Value::Null), recorded, changes);
+                    }
+                    (None, Some(is)) if !is.is_null() => {
+                        changes.push(Change { path: path.join("."), old: is.clone(), new: Wanted::Removed });
+                    }
+                    (None, _) => {}
+                }
+                path.pop();
+            }
+        }
+        (desired, live) if matches(desired, live) => {}
+        (desired, _) if pointers(desired).is_empty() => change(Wanted::Value(desired.clone())),
+        _ => change(Wanted::Unknown),
+    }
+}
+
+/// How many references stand right here, as this value or in this text.
+fn pointers_at(value: &Value) -> usize {
+    match value {
+        Value::Object(members) if members.contains_key("$ref") || members.contains_key("$text") => 1,
+        _ => 0,
+    }
+}
+
+/// Whether `live` is as `desired` says, unmanaged parts left out.
+fn matches(desired: &Value, live: &Value) -> bool {
+    match (desired, live) {
+        (Value::Null, _) => true,
+        (Value::Array(desired), Value::Array(live)) => {
+            desired.len() == live.len() && desired.iter().zip(live).all(|(desired, live)| matches(desired, live))
+        }
+        (Value::Object(wanted), Value::Object(is)) => {
+            wanted.iter().all(|(key, wanted)| matches(wanted, is.get(key).unwrap_or(&Value::Null)))
+                && is.iter().all(|(key, is)| is.is_null() || wanted.contains_key(key))
+        }
+        (desired, live) => desired == live,
+    }
+}
+
+/// `live` with what is unmanaged blanked, so that a kind's `update` sees a difference only where there is one to mend.
+pub(crate) fn masked(live: &Value, desired: &Value, recorded: Option<&Value>) -> Value {
+    match (desired, live) {
+        (Value::Null, live) => match recorded {
+            Some(recorded) if !recorded.is_null() => live.clone(),
+            _ => Value::Null,
+        },
+        (Value::Object(wanted), Value::Object(is)) => is
+            .iter()
+            .map(|(key, is)| {
+                let value = match wanted.get(key) {
+                    Some(wanted) => masked(is, wanted, recorded.and_then(|recorded| recorded.get(key))),
+                    None => is.clone(),
+                };
+                (key.clone(), value)
+            })
+            .collect(),
+        (_, live) => live.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn paths(desired: &Value, live: &Value, recorded: &Value) -> Vec<String> {
+        diff(desired, live, Some(recorded)).into_iter().map(|change| change.path).collect()
+    }
+
+    #[test]
+    fn sees_what_differs_and_only_that() {
+        let live = json!({ "a": 1, "tags": { "x": "1", "extra": "2" }, "days": 7, "list": [1, 2] });
+        for (desired, recorded, expected) in [
+            (json!({ "a": 1, "tags": { "x": "1", "extra": "2" }, "days": 7, "list": [1, 2] }), json!({}), vec![]),
+            (
+                json!({ "a": 2, "tags": { "x": "1" }, "days": null, "list": [1] }),
+                json!({}),
+                vec!["a", "list", "tags.extra"],
+            ),
+            (
+                json!({ "a": 1, "tags": { "x": "1", "extra": "2" }, "days": null, "list": [1, 2] }),
+                json!({ "days": 7 }),
+                vec!["days"],
+            ),
+            (json!({ "a": { "$ref": "r/k/n#id" }, "tags": null, "days": null, "list": null }), json!({}), vec!["a"]),
+        ] {
+            assert_eq!(paths(&desired, &live, &recorded), expected, "{desired}");
+        }
+    }
+
+    #[test]
+    fn an_update_sees_no_difference_in_what_is_unmanaged() {
+        let live = json!({ "days": 7, "key": "k", "name": "n" });
+        let desired = json!({ "days": null, "key": null, "name": "n" });
+        let recorded = json!({ "days": 7, "key": null, "name": "n" });
+        assert_eq!(masked(&live, &desired, Some(&recorded)), json!({ "days": 7, "key": null, "name": "n" }));
+    }
+}
