@@ -1,1 +1,20 @@
-//! payinfra-state.
+//! Where a workspace's state is kept, the lock that guards it, and the making of both.
+//!
+//! Two backends with the same promises: S3 with a lock in `DynamoDB`, and a folder on disk for trying things out.
+
+mod backend;
+mod bootstrap;
+mod clock;
+mod dynamo;
+mod error;
+mod file;
+mod format;
+mod retry;
+mod s3;
+
+pub use backend::{Backend, Backing, open};
+pub use bootstrap::{Made, Report, bootstrap};
+pub use dynamo::DynamoLock;
+pub use file::{FileLock, FileStore};
+pub use format::{migrate, schema};
+pub use s3::S3Store;
