@@ -1,0 +1,181 @@
+//! The table of locks and its settings.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, PointInTimeRecoverySpecification,
+    PointInTimeRecoveryStatus, ScalarAttributeType, SseSpecification, SseStatus, SseType, TableDescription,
+    TableStatus, Tag,
+};
+use payinfra_engine::{Class, Error, Result};
+
+use super::{Made, TAG, set};
+use crate::clock;
+use crate::error::{Explain, Unless, lacking};
+use crate::retry::patiently;
+
+/// The one attribute of its key.
+const KEY: &str = "LockID";
+/// How long a table may take to be made or changed.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+/// Calls `DynamoDB` until it answers. All of the calls here can be repeated.
+macro_rules! call {
+    ($call:expr) => {{
+        let call = $call;
+        patiently(|| async { call.clone().send().await.explain() }).await
+    }};
+}
+
+pub(super) struct Table<'a> {
+    client: Client,
+    name: &'a str,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(config: &SdkConfig, name: &'a str) -> Self {
+        let config = aws_sdk_dynamodb::config::Builder::from(config).retry_config(RetryConfig::disabled());
+        Self { client: Client::from_conf(config.build()), name }
+    }
+
+    /// Whether it exists, and can be a table of locks.
+    pub(super) async fn exists(&self) -> Result<bool> {
+        let Some(table) = self.describe().await? else { return Ok(false) };
+        let fits = matches!(table.key_schema(), [key] if key.attribute_name() == KEY);
+        if !fits {
+            let text = format!("the table `{}` is something else: its key is not `{KEY}` alone", self.name);
+            return Err(Error::new(Class::Foreign, text).hint("name another `table` in `[state]` of payinfra.toml"));
+        }
+        Ok(true)
+    }
+
+    async fn describe(&self) -> Result<Option<TableDescription>> {
+        let answer = call!(self.client.describe_table().table_name(self.name)).unless(Class::NotFound)?;
+        Ok(answer.and_then(|answer| answer.table))
+    }
+
+    /// Makes it if it is missing, and sets what differs.
+    pub(super) async fn ensure(&self, exists: bool, key: &str) -> Result<Made> {
+        if !exists {
+            self.create(key).await?;
+        }
+        let settings = [
+            set("billing", self.pay_per_request().await?),
+            set("encryption", self.encrypt(key).await?),
+            set("point-in-time recovery", self.recover().await?),
+            set("tags", self.tag().await?),
+        ];
+        Ok(Made::new(self.name, !exists, settings))
+    }
+
+    async fn create(&self, key: &str) -> Result<()> {
+        let attribute = AttributeDefinition::builder().attribute_name(KEY).attribute_type(ScalarAttributeType::S);
+        let hash = KeySchemaElement::builder().attribute_name(KEY).key_type(KeyType::Hash);
+        let call = self.client.create_table().table_name(self.name);
+        let call = call
+            .attribute_definitions(attribute.build().map_err(incomplete)?)
+            .key_schema(hash.build().map_err(incomplete)?)
+            .billing_mode(BillingMode::PayPerRequest)
+            .sse_specification(encrypted(key))
+            .tags(tag()?);
+        let create = || async {
+            match call.clone().send().await.explain() {
+                // An attempt whose answer was lost, or somebody who was faster.
+                Err(error) if error.get_code() == Some("ResourceInUseException") => Ok(()),
+                answer => answer.map(|_| ()),
+            }
+        };
+        patiently(create).await
+    }
+
+    /// The table, once nothing is being done to it.
+    async fn settled(&self) -> Result<TableDescription> {
+        let begun = clock::now();
+        let mut pause = Duration::from_millis(100);
+        while clock::now().saturating_sub(begun) < PATIENCE {
+            if let Some(table) = self.describe().await? {
+                let changes = table.sse_description().and_then(|sse| sse.status()) == Some(&SseStatus::Updating);
+                if table.table_status() == Some(&TableStatus::Active) && !changes {
+                    return Ok(table);
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(3));
+        }
+        Err(Error::failed(format!("the table `{}` is not active after {} s", self.name, PATIENCE.as_secs())))
+    }
+
+    async fn pay_per_request(&self) -> Result<bool> {
+        let table = self.settled().await?;
+        let mode = table.billing_mode_summary().and_then(|summary| summary.billing_mode());
+        if mode == Some(&BillingMode::PayPerRequest) {
+            return Ok(false);
+        }
+        call!(self.client.update_table().table_name(self.name).billing_mode(BillingMode::PayPerRequest))?;
+        Ok(true)
+    }
+
+    async fn encrypt(&self, key: &str) -> Result<bool> {
+        let table = self.settled().await?;
+        let is_ours = table.sse_description().is_some_and(|sse| {
+            matches!(sse.status(), Some(SseStatus::Enabled | SseStatus::Enabling))
+                && sse.kms_master_key_arn() == Some(key)
+        });
+        if is_ours {
+            return Ok(false);
+        }
+        call!(self.client.update_table().table_name(self.name).sse_specification(encrypted(key)))?;
+        self.settled().await?;
+        Ok(true)
+    }
+
+    async fn recover(&self) -> Result<bool> {
+        let answer = call!(self.client.describe_continuous_backups().table_name(self.name))?;
+        let recovery = answer.continuous_backups_description.and_then(|it| it.point_in_time_recovery_description);
+        let status = recovery.and_then(|recovery| recovery.point_in_time_recovery_status);
+        if status == Some(PointInTimeRecoveryStatus::Enabled) {
+            return Ok(false);
+        }
+        let on = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(true).build();
+        let on = on.map_err(incomplete)?;
+        let call = self.client.update_continuous_backups().table_name(self.name);
+        call!(call.point_in_time_recovery_specification(on))?;
+        Ok(true)
+    }
+
+    /// Tags of others stay.
+    async fn tag(&self) -> Result<bool> {
+        let table = self.settled().await?;
+        let arn = table.table_arn().ok_or_else(|| lacking("TableArn"))?;
+        let ours = tag()?;
+        let mut next = None;
+        loop {
+            let page = call!(self.client.list_tags_of_resource().resource_arn(arn).set_next_token(next))?;
+            if page.tags().contains(&ours) {
+                return Ok(false);
+            }
+            next = page.next_token;
+            if next.is_none() {
+                break;
+            }
+        }
+        call!(self.client.tag_resource().resource_arn(arn).tags(ours))?;
+        Ok(true)
+    }
+}
+
+fn encrypted(key: &str) -> SseSpecification {
+    SseSpecification::builder().enabled(true).sse_type(SseType::Kms).kms_master_key_id(key).build()
+}
+
+fn tag() -> Result<Tag> {
+    Tag::builder().key(TAG.0).value(TAG.1).build().map_err(incomplete)
+}
+
+fn incomplete(error: BuildError) -> Error {
+    Error::failed("a request could not be built").source(error)
+}

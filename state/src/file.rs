@@ -1,0 +1,308 @@
+//! The state in a folder, with the promises of S3: conditional, durable, guarded. For one machine.
+//!
+//! `state.json` and `history/` are the state; `lock.json` says who has the lock, and has the epoch; `lock` is held by the
+//! operating system's lock on it, so that it is free when its holder dies. `guard` is held for the moments in which
+//! one of these is looked at and changed.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use payinfra_engine::{Class, Error, Holder, Lease, Lock, Result, Store, Stored};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::backend::check_name;
+use crate::dynamo::{locked, not_theirs};
+use crate::s3::{stale, taken};
+
+/// How long to wait for the guard: its holders need milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The state of one workspace: `STACK/WORKSPACE/` in a folder.
+#[derive(Clone, Debug)]
+pub struct FileStore {
+    folder: Folder,
+}
+
+/// The lock of one workspace, in the same folder.
+#[derive(Clone, Debug)]
+pub struct FileLock {
+    folder: Folder,
+}
+
+impl FileStore {
+    /// The state of `workspace` of `stack` under `path`.
+    #[must_use]
+    pub fn new(path: &Path, stack: &str, workspace: &str) -> Self {
+        Self { folder: Folder(path.join(stack).join(workspace)) }
+    }
+}
+
+impl FileLock {
+    /// The lock of `workspace` of `stack` under `path`.
+    #[must_use]
+    pub fn new(path: &Path, stack: &str, workspace: &str) -> Self {
+        Self { folder: Folder(path.join(stack).join(workspace)) }
+    }
+}
+
+impl Store for FileStore {
+    fn load(&self) -> BoxFuture<'_, Result<Option<Stored>>> {
+        self.folder.aside(|folder| Ok(folder.read("state.json")?.map(stored)))
+    }
+
+    fn save<'a>(&'a self, bytes: &'a [u8], over: Option<&'a str>) -> BoxFuture<'a, Result<String>> {
+        let (bytes, over) = (bytes.to_vec(), over.map(str::to_owned));
+        self.folder.aside(move |folder| {
+            let _guard = folder.guard()?;
+            let there = folder.read("state.json")?.map(|there| version(&there));
+            if there != over {
+                return Err(stale(&folder.0.join("state.json").display().to_string()));
+            }
+            folder.write("state.json", &bytes)?;
+            Ok(version(&bytes))
+        })
+    }
+
+    fn keep<'a>(&'a self, name: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>> {
+        let (name, bytes) = (name.to_owned(), bytes.to_vec());
+        self.folder.aside(move |folder| {
+            check_name("history entry", &name)?;
+            let _guard = folder.guard()?;
+            let history = Folder(folder.0.join("history"));
+            match history.read(&name)? {
+                None => history.write(&name, &bytes),
+                Some(there) if there == bytes => Ok(()),
+                Some(_) => Err(taken(&history.0.join(&name).display().to_string())),
+            }
+        })
+    }
+
+    fn kept(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        self.folder.aside(|folder| {
+            let history = folder.0.join("history");
+            let entries = match fs::read_dir(&history) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+                entries => entries.map_err(failed(&history))?,
+            };
+            let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+            let names = names.collect::<std::io::Result<Vec<_>>>().map_err(failed(&history))?;
+            // What a crash left half written starts with a point.
+            let mut names: Vec<_> = names.into_iter().filter(|name| !name.starts_with('.')).collect();
+            names.sort();
+            Ok(names)
+        })
+    }
+
+    fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        let name = name.to_owned();
+        self.folder.aside(move |folder| {
+            check_name("history entry", &name)?;
+            Folder(folder.0.join("history")).read(&name)
+        })
+    }
+}
+
+impl Lock for FileLock {
+    fn acquire<'a>(&'a self, holder: &'a Holder) -> BoxFuture<'a, Result<Box<dyn Lease>>> {
+        let holder = holder.clone();
+        self.folder.aside(move |folder| {
+            let _guard = folder.guard()?;
+            let mut about = folder.about()?;
+            let Some(file) = folder.try_lock()? else {
+                let unknown = || Error::new(Class::Locked, "somebody who has not said who has the lock");
+                return Err(about.holder.as_ref().map_or_else(unknown, |holder| locked(holder, Duration::ZERO)));
+            };
+            about.epoch += 1;
+            about.holder = Some(holder.clone());
+            folder.write_about(&about)?;
+            let lease = FileLease { folder: folder.clone(), nonce: holder.nonce, epoch: about.epoch, file };
+            Ok(Box::new(lease) as Box<dyn Lease>)
+        })
+    }
+
+    fn holder(&self) -> BoxFuture<'_, Result<Option<Holder>>> {
+        self.folder.aside(|folder| {
+            if folder.read("lock.json")?.is_none() {
+                return Ok(None);
+            }
+            let _guard = folder.guard()?;
+            // What can be locked has no holder, whatever the file says: it died.
+            Ok(if folder.try_lock()?.is_some() { None } else { folder.about()?.holder })
+        })
+    }
+
+    fn force_release<'a>(&'a self, holder: &'a Holder) -> BoxFuture<'a, Result<()>> {
+        let nonce = holder.nonce.clone();
+        self.folder.aside(move |folder| {
+            let _guard = folder.guard()?;
+            let about = folder.about()?;
+            match &about.holder {
+                Some(holder) if holder.nonce == nonce => {}
+                other => return Err(not_theirs(other.as_ref())),
+            }
+            // First the notice, by which a holder that lives knows; then the file whose lock it cannot be made to give back.
+            folder.write_about(&About { holder: None, ..about })?;
+            let path = folder.0.join("lock");
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(&path)(error)),
+                _ => Ok(()),
+            }
+        })
+    }
+}
+
+/// The lock, held as long as `file` is open.
+struct FileLease {
+    folder: Folder,
+    nonce: String,
+    epoch: u64,
+    file: File,
+}
+
+impl Lease for FileLease {
+    fn check(&self) -> Result<()> {
+        match self.folder.about()?.holder {
+            Some(holder) if holder.nonce == self.nonce => Ok(()),
+            _ => Err(Error::new(Class::Locked, "the lock was taken away from this run")
+                .hint("run the same command again: it goes on where this one stopped")),
+        }
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    fn release(self: Box<Self>) -> BoxFuture<'static, Result<()>> {
+        let Self { folder, nonce, file, .. } = *self;
+        Box::pin(async move {
+            let released = folder.aside(move |folder| {
+                let _guard = folder.guard()?;
+                let about = folder.about()?;
+                match &about.holder {
+                    Some(holder) if holder.nonce == nonce => {}
+                    other => return Err(not_theirs(other.as_ref())),
+                }
+                folder.write_about(&About { holder: None, ..about })?;
+                drop(file);
+                Ok(())
+            });
+            released.await
+        })
+    }
+}
+
+/// Who has the lock, and how many had it.
+#[derive(Default, Serialize, Deserialize)]
+struct About {
+    epoch: u64,
+    holder: Option<Holder>,
+}
+
+/// The folder of one workspace.
+#[derive(Clone, Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    /// Works on the folder where blocking does no harm.
+    fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
+        let folder = self.clone();
+        Box::pin(async move {
+            let done = tokio::task::spawn_blocking(move || work(&folder)).await;
+            done.map_err(|error| Error::failed("the state could not be reached").source(error))?
+        })
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let path = self.0.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&path)(error)),
+        }
+    }
+
+    /// Writes all or nothing, durably. Under the guard.
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.0.join(name);
+        let new = self.0.join(format!(".{name}.new"));
+        let written = || -> std::io::Result<()> {
+            fs::create_dir_all(&self.0)?;
+            fs::write(&new, bytes)?;
+            File::open(&new)?.sync_all()?;
+            fs::rename(&new, &path)?;
+            // The rename is durable with its folder.
+            if cfg!(unix) { File::open(&self.0)?.sync_all() } else { Ok(()) }
+        };
+        written().map_err(failed(&path))
+    }
+
+    fn guard(&self) -> Result<File> {
+        let begun = Instant::now();
+        loop {
+            if let Some(file) = self.lock_file("guard")? {
+                return Ok(file);
+            }
+            if begun.elapsed() > PATIENCE {
+                let path = self.0.join("guard");
+                return Err(Error::new(Class::Locked, format!("another process holds {}", path.display()))
+                    .hint("look for a stopped payinfra"));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// The lock, if it is free. Under the guard.
+    fn try_lock(&self) -> Result<Option<File>> {
+        self.lock_file("lock")
+    }
+
+    fn lock_file(&self, name: &str) -> Result<Option<File>> {
+        let path = self.0.join(name);
+        fs::create_dir_all(&self.0).map_err(failed(&self.0))?;
+        let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = open.map_err(failed(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(failed(&path)(error)),
+        }
+    }
+
+    fn about(&self) -> Result<About> {
+        let broken = |error: serde_json::Error| {
+            Error::invalid(format!("{} cannot be read: {error}", self.0.join("lock.json").display()))
+        };
+        self.read("lock.json")?
+            .map_or_else(|| Ok(About::default()), |bytes| serde_json::from_slice(&bytes).map_err(broken))
+    }
+
+    fn write_about(&self, about: &About) -> Result<()> {
+        let bytes = serde_json::to_vec_pretty(about).map_err(|error| Error::failed(error.to_string()))?;
+        self.write("lock.json", &bytes)
+    }
+}
+
+fn stored(bytes: Vec<u8>) -> Stored {
+    Stored { version: version(&bytes), bytes }
+}
+
+fn version(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error {
+    move |error| {
+        let class = match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Class::Denied,
+            _ => Class::Failed,
+        };
+        Error::new(class, format!("{}: {error}", path.display()))
+    }
+}
