@@ -61,6 +61,23 @@ impl Access {
         Ok(Self { config, account, limits: Limits::new(), regions: Arc::default() })
     }
 
+    /// Signs in to an emulated AWS: dummy credentials, no profile files, no metadata service, whatever the environment.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn emulated(endpoint: &str) -> Result<Self> {
+        let credentials = aws_credential_types::Credentials::from_keys("test", "test", None);
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(aws_config::Region::from_static(HOME))
+            .endpoint_url(endpoint)
+            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials))
+            .retry_config(RetryConfig::disabled())
+            .build();
+        let account = caller(&config).await?;
+        Ok(Self { config, account, limits: Limits::new(), regions: Arc::default() })
+    }
+
     /// The account's id: twelve digits.
     #[must_use]
     pub fn account(&self) -> &str {

@@ -1,0 +1,227 @@
+//! The life of an example, as the engine would lead it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use payinfra_aws::{Access, Aws};
+use payinfra_engine::{Address, Class, Cloud, Error, Pointer, Result, Seen, Site, Status};
+use payinfra_localstack::Emulator;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::example::{Again, Example};
+
+/// Updates after which args that AWS does not take are an error.
+const UPDATES: usize = 4;
+/// How long the emulated AWS may take for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One for all tests: it takes seconds to start. It ends with the process.
+static EMULATOR: OnceCell<Emulator> = OnceCell::const_new();
+
+pub(crate) async fn aws() -> Result<Aws> {
+    let emulator = EMULATOR.get_or_try_init(Emulator::start).await;
+    let emulator = emulator.map_err(|error| Error::failed(error.to_string()))?;
+    Ok(Aws::new(Access::emulated(&emulator.endpoint()).await?))
+}
+
+/// The account while an example lives in it.
+struct World<'a> {
+    aws: Aws,
+    example: &'a Example,
+    /// What exists, with its arguments.
+    seen: BTreeMap<Address, (Seen, Value)>,
+}
+
+/// Makes what `example` needs, shows that its kind keeps the contract, and removes everything.
+pub(crate) async fn live(example: &Example) -> Result<()> {
+    let mut world = World { aws: aws().await?, example, seen: BTreeMap::new() };
+    let order = example.graph.sorted()?;
+    let others: Vec<_> = order.into_iter().filter(|address| *address != example.address).collect();
+    for address in &others {
+        world.make(address).await?;
+    }
+    if example.graph.nodes()[&example.address].lookup {
+        world.make(&example.address).await?;
+        let found = world.seen.get(&example.address).map(|(seen, _)| &seen.outputs);
+        assert_eq!(found, Some(&world.resolved(&example.found)));
+    } else {
+        world.begin().await?;
+        world.change().await?;
+        world.remove(&example.address).await?;
+    }
+    for address in others.iter().rev() {
+        world.remove(address).await?;
+    }
+    Ok(())
+}
+
+impl World<'_> {
+    /// What a create interrupted at any point leaves is found.
+    async fn begin(&mut self) -> Result<()> {
+        let address = &self.example.address;
+        let mut site = self.site(address);
+        let args = self.resolved(self.example.args());
+        assert_eq!(self.aws.normal(&address.kind, &args)?, args, "args have one form");
+        assert_eq!(self.aws.recover(&site, &args).await?, None, "nothing is found before it exists");
+        let id = self.aws.create(&site, &args).await?;
+        assert_eq!(self.aws.recover(&site, &args).await?.as_ref(), Some(&id), "recover finds what create left");
+        match self.example.again {
+            Again::Another => {}
+            Again::Same => assert_eq!(self.aws.create(&site, &args).await?, id, "the token makes it once"),
+            Again::Taken => match self.aws.create(&site, &args).await {
+                Err(error) => assert_eq!(error.class(), Class::Foreign, "{error}"),
+                Ok(other) => assert_eq!(other, id, "a second create was neither refused nor the same"),
+            },
+        }
+        let seen = self.settle(address, &id, &args, &Value::Null).await?;
+        if self.example.again != Again::Taken {
+            site.known = vec![id];
+            assert_eq!(self.aws.recover(&site, &args).await?, None, "recover overlooks an earlier generation");
+        }
+        self.seen.insert(address.clone(), (seen, args));
+        Ok(())
+    }
+
+    /// Each change arrives, and the next read shows it.
+    async fn change(&mut self) -> Result<()> {
+        let address = &self.example.address;
+        for step in self.example.steps() {
+            let args = self.resolved(&step);
+            let Some((seen, recorded)) = self.seen.get(address) else { return Err(Error::failed("it has gone")) };
+            let after = self.settle(address, &seen.id, &args, recorded).await?;
+            assert_eq!(after.id, seen.id, "a change in place keeps the id");
+            self.seen.insert(address.clone(), (after, args));
+        }
+        Ok(())
+    }
+
+    /// A lookup answers; a resource becomes what it should be.
+    async fn make(&mut self, address: &Address) -> Result<()> {
+        let node = &self.example.graph.nodes()[address];
+        let args = self.resolved(&node.args);
+        let seen = if node.lookup {
+            let outputs = self.aws.find(&address.region, &address.kind, &args).await?;
+            Seen { id: String::new(), status: Status::Ready, args: args.clone(), outputs }
+        } else {
+            let id = self.aws.create(&self.site(address), &args).await?;
+            self.settle(address, &id, &args, &Value::Null).await?
+        };
+        self.seen.insert(address.clone(), (seen, args));
+        Ok(())
+    }
+
+    /// Waits until it is ready, and updates it until it is what it should be.
+    async fn settle(&self, address: &Address, id: &str, args: &Value, recorded: &Value) -> Result<Seen> {
+        let begun = Instant::now();
+        let mut updates = 0;
+        loop {
+            let seen = match self.read(address, id).await? {
+                Some(seen) if seen.status == Status::Ready => seen,
+                other => {
+                    assert!(begun.elapsed() < PATIENCE, "{address} does not get ready: {other:?}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            if !differs(args, &seen.args, recorded) {
+                return Ok(seen);
+            }
+            assert!(updates < UPDATES, "{address} does not become\n{args:#}\nbut\n{:#}", seen.args);
+            updates += 1;
+            let live = Seen { args: masked(args, &seen.args, recorded), ..seen };
+            self.aws.update(&self.site(address), args, &live).await?;
+        }
+    }
+
+    /// Removes it, looks that it has gone, and removes it once more.
+    async fn remove(&mut self, address: &Address) -> Result<()> {
+        if self.example.graph.nodes()[address].lookup {
+            return Ok(());
+        }
+        let Some((seen, _)) = self.seen.remove(address) else { return Ok(()) };
+        let site = self.site(address);
+        let begun = Instant::now();
+        while let Err(error) = self.aws.delete(&site, &seen).await {
+            if !error.is(Class::Conflict) || begun.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        while let Some(still) = self.read(address, &seen.id).await? {
+            assert!(begun.elapsed() < PATIENCE, "{address} does not go: {still:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.aws.delete(&site, &seen).await
+    }
+
+    async fn read(&self, address: &Address, id: &str) -> Result<Option<Seen>> {
+        let seen = self.aws.read(&address.region, &address.kind, &[id.to_owned()]).await?;
+        assert!(seen.iter().all(|seen| seen.id == id), "more than was asked for: {seen:?}");
+        Ok(seen.into_iter().next())
+    }
+
+    fn site(&self, address: &Address) -> Site {
+        let token = format!("{}-{}-{}", self.example.name(), address.kind, address.name);
+        Site { address: address.clone(), token, owner: self.example.graph.owner(address), known: Vec::new() }
+    }
+
+    /// `value` without references.
+    fn resolved(&self, value: &Value) -> Value {
+        match value {
+            Value::Array(values) => values.iter().map(|value| self.resolved(value)).collect(),
+            Value::Object(members) => match (members.get("$ref"), members.get("$text")) {
+                (Some(Value::String(pointer)), _) => self.output(pointer),
+                (_, Some(Value::Array(parts))) => {
+                    let parts = parts.iter().map(|part| self.resolved(part));
+                    Value::String(parts.map(|part| part.as_str().unwrap_or_default().to_owned()).collect())
+                }
+                _ => members.iter().map(|(key, value)| (key.clone(), self.resolved(value))).collect(),
+            },
+            other => other.clone(),
+        }
+    }
+
+    fn output(&self, pointer: &str) -> Value {
+        let pointer = pointer.parse::<Pointer>();
+        let found = pointer.as_ref().ok().and_then(|Pointer { address, output }| {
+            let (seen, _) = self.seen.get(address)?;
+            let id = (output == "id" && !seen.id.is_empty()).then(|| Value::String(seen.id.clone()));
+            id.or_else(|| seen.outputs.pointer(&format!("/{output}")).cloned())
+        });
+        assert!(found.is_some(), "{pointer:?} leads nowhere");
+        found.unwrap_or_default()
+    }
+}
+
+/// Whether `live` is not as `args` says; a null is unmanaged unless `recorded` had a value there.
+fn differs(args: &Value, live: &Value, recorded: &Value) -> bool {
+    match (args, live) {
+        (Value::Null, live) => !live.is_null() && !recorded.is_null(),
+        (Value::Object(args), Value::Object(live)) => {
+            let differ = |(key, value): (&String, _)| {
+                differs(value, live.get(key).unwrap_or(&Value::Null), recorded.get(key).unwrap_or(&Value::Null))
+            };
+            args.iter().any(differ) || live.iter().any(|(key, value)| !value.is_null() && !args.contains_key(key))
+        }
+        (Value::Array(args), Value::Array(live)) => {
+            args.len() != live.len() || args.iter().zip(live).any(|(args, live)| differs(args, live, &Value::Null))
+        }
+        (args, live) => args != live,
+    }
+}
+
+/// `live` without what is unmanaged.
+fn masked(args: &Value, live: &Value, recorded: &Value) -> Value {
+    match (args, live) {
+        (Value::Null, _) if recorded.is_null() => Value::Null,
+        (Value::Object(args), Value::Object(live)) => {
+            let mask = |(key, value): (&String, &Value)| {
+                let recorded = recorded.get(key).unwrap_or(&Value::Null);
+                (key.clone(), args.get(key).map_or(value.clone(), |args| masked(args, value, recorded)))
+            };
+            live.iter().map(mask).collect()
+        }
+        (_, live) => live.clone(),
+    }
+}
