@@ -11,6 +11,7 @@ this process ends. Servers watch a pipe in turn, so that they end even if this p
 """
 
 import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -22,6 +23,12 @@ import threading
 import traceback
 
 HOST = "127.0.0.1"
+
+
+def mend(*services):
+    """Puts right what the emulator gets wrong."""
+    for service in services:
+        importlib.import_module(f"mends.{service}")
 
 
 class Moto:
@@ -37,9 +44,7 @@ class Moto:
     def __init__(self):
         from moto.moto_server import werkzeug_app
 
-        import mend_moto
-
-        mend_moto.apply()
+        mend("ec2_network", "ec2_groups", "ec2_transit", "ec2_answers", "iam")
         self.handler = werkzeug_app.MotoRequestHandler
         self.handler.log_request = lambda *_arguments, **_options: None
         self.app = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
@@ -82,13 +87,12 @@ class Ministack:
     PORT = "64999"
 
     def __init__(self):
-        import importlib
-
         os.environ["GATEWAY_PORT"] = self.PORT
         self.app = importlib.import_module("ministack.app").app
         importlib.import_module("hypercorn.asyncio")
         for service in self.SERVICES:
             importlib.import_module(f"ministack.services.{service}")
+        mend("ministack")
 
     def serve(self, listener, options):
         import asyncio
@@ -123,6 +127,7 @@ class Localstack:
         listener.close()
         os.environ["GATEWAY_LISTEN"] = f"{HOST}:{port}"
         sys.argv = ["localstack"]
+        mend("ec2_network", "ec2_transit", "iam")
         from localstack.runtime.main import main
 
         main()

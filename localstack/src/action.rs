@@ -39,27 +39,14 @@ pub(crate) struct Request {
 
 /// Operations begin with one of these if they change nothing.
 const READS: &[&str] = &[
-    "BatchGet", "Describe", "Filter", "Get", "Head", "List", "Lookup", "Search", "Select",
-    "Simulate", "Test", "Validate",
+    "BatchGet", "Describe", "Filter", "Get", "Head", "List", "Lookup", "Search", "Select", "Simulate", "Test",
+    "Validate",
 ];
 
 impl Request {
-    pub(crate) fn new(
-        scope: Scope,
-        method: Method,
-        uri: Uri,
-        headers: HeaderMap,
-        body: Bytes,
-    ) -> Self {
-        let mut request = Self {
-            scope,
-            protocol: Protocol::RestJson,
-            action: String::new(),
-            method,
-            uri,
-            headers,
-            body,
-        };
+    pub(crate) fn new(scope: Scope, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Self {
+        let mut request =
+            Self { scope, protocol: Protocol::RestJson, action: String::new(), method, uri, headers, body };
         (request.protocol, request.action) = request.identify();
         request
     }
@@ -67,48 +54,30 @@ impl Request {
     fn identify(&self) -> (Protocol, String) {
         let path = self.uri.path();
         let parameters = self.uri.query().unwrap_or_default();
-        if self
-            .header("smithy-protocol")
-            .is_some_and(|protocol| protocol == "rpc-v2-cbor")
-        {
+        if self.header("smithy-protocol").is_some_and(|protocol| protocol == "rpc-v2-cbor") {
             let action = path.rsplit('/').next().unwrap_or_default();
             return (Protocol::Cbor, action.to_owned());
         }
-        if let Some((_, action)) = self
-            .header("x-amz-target")
-            .and_then(|target| target.rsplit_once('.'))
-        {
+        if let Some((_, action)) = self.header("x-amz-target").and_then(|target| target.rsplit_once('.')) {
             return (Protocol::Json, action.to_owned());
         }
         let service = self.scope.service.as_str();
         match service {
             "s3" => {
-                return (
-                    Protocol::S3,
-                    s3(&self.method, path, parameters, &self.headers),
-                );
+                return (Protocol::S3, s3(&self.method, path, parameters, &self.headers));
             }
             "route53" => return (Protocol::RestXml, rest(&self.method, path)),
             _ => {}
         }
         if let Some(action) = self.form("Action").or_else(|| query(parameters, "Action")) {
-            return (
-                if service == "ec2" {
-                    Protocol::Ec2
-                } else {
-                    Protocol::Query
-                },
-                action,
-            );
+            return (if service == "ec2" { Protocol::Ec2 } else { Protocol::Query }, action);
         }
         (Protocol::RestJson, rest(&self.method, path))
     }
 
     /// Whether the operation changes something.
     pub(crate) fn is_mutating(&self) -> bool {
-        if self.scope.service == "dynamodb"
-            && ["Query", "Scan", "TransactGetItems"].contains(&self.action.as_str())
-        {
+        if self.scope.service == "dynamodb" && ["Query", "Scan", "TransactGetItems"].contains(&self.action.as_str()) {
             return false;
         }
         !READS.iter().any(|prefix| self.action.starts_with(prefix))
@@ -120,12 +89,7 @@ impl Request {
 
     /// The body if it is a form.
     pub(crate) fn form_text(&self) -> Option<&str> {
-        let form = self
-            .headers
-            .get(CONTENT_TYPE)?
-            .to_str()
-            .ok()?
-            .starts_with("application/x-www-form-urlencoded");
+        let form = self.headers.get(CONTENT_TYPE)?.to_str().ok()?.starts_with("application/x-www-form-urlencoded");
         form.then(|| std::str::from_utf8(&self.body).ok()).flatten()
     }
 
@@ -136,9 +100,7 @@ impl Request {
 
     /// The parameters of a query protocol.
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
-        self.form_text()
-            .map(|text| pairs(text).collect())
-            .unwrap_or_default()
+        self.form_text().map(|text| pairs(text).collect()).unwrap_or_default()
     }
 
     /// The body if it is JSON, else null.
@@ -148,29 +110,16 @@ impl Request {
 
     /// Everything that the request says, decoded: for finding out whether it mentions something.
     pub(crate) fn text(&self) -> String {
-        let target = self
-            .uri
-            .path_and_query()
-            .map_or("", |target| target.as_str());
+        let target = self.uri.path_and_query().map_or("", |target| target.as_str());
         decode(target) + "\n" + &decode(&String::from_utf8_lossy(&self.body))
     }
 
     /// What makes two requests the same question: all but when it was signed.
     pub(crate) fn question(&self) -> String {
-        let target = self
-            .uri
-            .path_and_query()
-            .map_or("", |target| target.as_str());
+        let target = self.uri.path_and_query().map_or("", |target| target.as_str());
         let target = target.split("X-Amz-Algorithm").next().unwrap_or_default();
-        let Scope {
-            service, region, ..
-        } = &self.scope;
-        format!(
-            "{service} {region} {} {} {target} {}",
-            self.action,
-            self.method,
-            String::from_utf8_lossy(&self.body)
-        )
+        let Scope { service, region, .. } = &self.scope;
+        format!("{service} {region} {} {} {target} {}", self.action, self.method, String::from_utf8_lossy(&self.body))
     }
 }
 
@@ -181,10 +130,7 @@ const BUCKET: &[(&str, &str)] = &[
     ("analytics", "BucketAnalyticsConfiguration"),
     ("cors", "BucketCors"),
     ("encryption", "BucketEncryption"),
-    (
-        "intelligent-tiering",
-        "BucketIntelligentTieringConfiguration",
-    ),
+    ("intelligent-tiering", "BucketIntelligentTieringConfiguration"),
     ("inventory", "BucketInventoryConfiguration"),
     ("lifecycle", "BucketLifecycleConfiguration"),
     ("location", "BucketLocation"),
@@ -214,10 +160,7 @@ const OBJECT: &[(&str, &str)] = &[
 
 /// The name of an S3 operation.
 fn s3(method: &Method, path: &str, query_text: &str, headers: &HeaderMap) -> String {
-    let (bucket, key) = path
-        .trim_start_matches('/')
-        .split_once('/')
-        .unwrap_or((path.trim_start_matches('/'), ""));
+    let (bucket, key) = path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_start_matches('/'), ""));
     let has = |name: &str| pairs(query_text).any(|(key, _)| key == name);
     let verb = match method.as_str() {
         "PUT" => "Put",
@@ -225,12 +168,8 @@ fn s3(method: &Method, path: &str, query_text: &str, headers: &HeaderMap) -> Str
         "HEAD" => "Head",
         _ => "Get",
     };
-    let subresource = |table: &[(&str, &str)]| {
-        table
-            .iter()
-            .find(|(name, _)| has(name))
-            .map(|(_, noun)| (*noun).to_owned())
-    };
+    let subresource =
+        |table: &[(&str, &str)]| table.iter().find(|(name, _)| has(name)).map(|(_, noun)| (*noun).to_owned());
     let list = |noun: &str| format!("List{noun}");
     match (method.as_str(), bucket.is_empty(), key.is_empty()) {
         (_, true, _) => list("Buckets"),
@@ -239,16 +178,10 @@ fn s3(method: &Method, path: &str, query_text: &str, headers: &HeaderMap) -> Str
         ("GET", false, true) if has("uploads") => list("MultipartUploads"),
         (_, false, true) => match (subresource(BUCKET), method.as_str()) {
             // AWS's own exceptions from the pattern.
-            (Some(noun), "DELETE") if noun == "BucketLifecycleConfiguration" => {
-                "DeleteBucketLifecycle".to_owned()
-            }
+            (Some(noun), "DELETE") if noun == "BucketLifecycleConfiguration" => "DeleteBucketLifecycle".to_owned(),
             (Some(noun), _) => format!("{verb}{noun}"),
             (None, "PUT") => "CreateBucket".to_owned(),
-            (None, "GET") => list(if has("list-type") {
-                "ObjectsV2"
-            } else {
-                "Objects"
-            }),
+            (None, "GET") => list(if has("list-type") { "ObjectsV2" } else { "Objects" }),
             (None, _) => format!("{verb}Bucket"),
         },
         ("POST", ..) if has("uploads") => "CreateMultipartUpload".to_owned(),
@@ -259,10 +192,7 @@ fn s3(method: &Method, path: &str, query_text: &str, headers: &HeaderMap) -> Str
         ("GET", ..) if has("uploadId") => list("Parts"),
         ("DELETE", ..) if has("uploadId") => "AbortMultipartUpload".to_owned(),
         ("PUT", ..) if headers.contains_key("x-amz-copy-source") => "CopyObject".to_owned(),
-        _ => format!(
-            "{verb}{}",
-            subresource(OBJECT).unwrap_or_else(|| "Object".to_owned())
-        ),
+        _ => format!("{verb}{}", subresource(OBJECT).unwrap_or_else(|| "Object".to_owned())),
     }
 }
 
@@ -285,21 +215,13 @@ fn rest(method: &Method, path: &str) -> String {
         _ => "Post",
     };
     // Every second part is an id, after the version if there is one.
-    let versioned = parts
-        .first()
-        .is_some_and(|part| part.starts_with(|first: char| first.is_ascii_digit()));
+    let versioned = parts.first().is_some_and(|part| part.starts_with(|first: char| first.is_ascii_digit()));
     let skip = usize::from(versioned);
     let template: Vec<&str> = parts
         .iter()
         .skip(skip)
         .enumerate()
-        .map(|(index, part)| {
-            if index % 2 == 1 && !path.starts_with("/tags/") {
-                "{}"
-            } else {
-                part
-            }
-        })
+        .map(|(index, part)| if index % 2 == 1 && !path.starts_with("/tags/") { "{}" } else { part })
         .collect();
     format!("{verb} /{}", template.join("/"))
 }
@@ -326,16 +248,8 @@ const REST: &[(&str, &str, &str)] = &[
     ("GET", "*/functions/*", "GetFunction"),
     ("DELETE", "*/functions/*", "DeleteFunction"),
     ("PUT", "*/functions/*/code", "UpdateFunctionCode"),
-    (
-        "GET",
-        "*/functions/*/configuration",
-        "GetFunctionConfiguration",
-    ),
-    (
-        "PUT",
-        "*/functions/*/configuration",
-        "UpdateFunctionConfiguration",
-    ),
+    ("GET", "*/functions/*/configuration", "GetFunctionConfiguration"),
+    ("PUT", "*/functions/*/configuration", "UpdateFunctionConfiguration"),
     ("POST", "*/functions/*/invocations", "Invoke"),
     ("GET", "*/functions/*/policy", "GetPolicy"),
     ("POST", "*/functions/*/policy", "AddPermission"),
@@ -348,28 +262,12 @@ const REST: &[(&str, &str, &str)] = &[
     ("GET", "*/functions/*/versions", "ListVersionsByFunction"),
     ("GET", "*/functions/*/concurrency", "GetFunctionConcurrency"),
     ("PUT", "*/functions/*/concurrency", "PutFunctionConcurrency"),
-    (
-        "DELETE",
-        "*/functions/*/concurrency",
-        "DeleteFunctionConcurrency",
-    ),
+    ("DELETE", "*/functions/*/concurrency", "DeleteFunctionConcurrency"),
     ("GET", "*/event-source-mappings", "ListEventSourceMappings"),
-    (
-        "POST",
-        "*/event-source-mappings",
-        "CreateEventSourceMapping",
-    ),
+    ("POST", "*/event-source-mappings", "CreateEventSourceMapping"),
     ("GET", "*/event-source-mappings/*", "GetEventSourceMapping"),
-    (
-        "PUT",
-        "*/event-source-mappings/*",
-        "UpdateEventSourceMapping",
-    ),
-    (
-        "DELETE",
-        "*/event-source-mappings/*",
-        "DeleteEventSourceMapping",
-    ),
+    ("PUT", "*/event-source-mappings/*", "UpdateEventSourceMapping"),
+    ("DELETE", "*/event-source-mappings/*", "DeleteEventSourceMapping"),
     ("GET", "tags/**", "ListTags"),
     ("POST", "tags/**", "TagResource"),
     ("PUT", "tags/**", "TagResource"),
@@ -384,11 +282,7 @@ const REST: &[(&str, &str, &str)] = &[
     ("POST", "restapis/*/resources/*", "CreateResource"),
     ("DELETE", "restapis/*/resources/*", "DeleteResource"),
     ("PUT", "restapis/*/resources/*/methods/*", "PutMethod"),
-    (
-        "PUT",
-        "restapis/*/resources/*/methods/*/integration",
-        "PutIntegration",
-    ),
+    ("PUT", "restapis/*/resources/*/methods/*/integration", "PutIntegration"),
     ("POST", "restapis/*/deployments", "CreateDeployment"),
     ("POST", "restapis/*/stages", "CreateStage"),
     ("PATCH", "restapis/*/stages/*", "UpdateStage"),
@@ -408,25 +302,13 @@ const REST: &[(&str, &str, &str)] = &[
     ("POST", "v2/apis/*/routes", "CreateRoute"),
     ("POST", "v2/apis/*/integrations", "CreateIntegration"),
     ("POST", "v2/apis/*/stages", "CreateStage"),
-    (
-        "GET",
-        "2013-04-01/hostedzonesbyname",
-        "ListHostedZonesByName",
-    ),
+    ("GET", "2013-04-01/hostedzonesbyname", "ListHostedZonesByName"),
     ("GET", "2013-04-01/hostedzone", "ListHostedZones"),
     ("POST", "2013-04-01/hostedzone", "CreateHostedZone"),
     ("GET", "2013-04-01/hostedzone/*", "GetHostedZone"),
     ("DELETE", "2013-04-01/hostedzone/*", "DeleteHostedZone"),
-    (
-        "GET",
-        "2013-04-01/hostedzone/*/rrset",
-        "ListResourceRecordSets",
-    ),
-    (
-        "POST",
-        "2013-04-01/hostedzone/*/rrset",
-        "ChangeResourceRecordSets",
-    ),
+    ("GET", "2013-04-01/hostedzone/*/rrset", "ListResourceRecordSets"),
+    ("POST", "2013-04-01/hostedzone/*/rrset", "ChangeResourceRecordSets"),
     ("GET", "2013-04-01/change/*", "GetChange"),
     ("GET", "2013-04-01/healthcheck", "ListHealthChecks"),
     ("POST", "2013-04-01/healthcheck", "CreateHealthCheck"),
@@ -442,131 +324,29 @@ const REST: &[(&str, &str, &str)] = &[
 mod tests {
     use super::*;
 
-    fn request(
-        service: &str,
-        method: &str,
-        uri: &str,
-        headers: &[(&'static str, &str)],
-        body: &str,
-    ) -> Request {
-        let scope = Scope {
-            access_key: "test".into(),
-            region: "us-east-1".into(),
-            service: service.into(),
-        };
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-            .collect();
-        Request::new(
-            scope,
-            method.parse().unwrap(),
-            uri.parse().unwrap(),
-            headers,
-            Bytes::from(body.to_owned()),
-        )
+    fn request(service: &str, method: &str, uri: &str, headers: &[(&'static str, &str)], body: &str) -> Request {
+        let scope = Scope { access_key: "test".into(), region: "us-east-1".into(), service: service.into() };
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        Request::new(scope, method.parse().unwrap(), uri.parse().unwrap(), headers, Bytes::from(body.to_owned()))
     }
 
     #[test]
     fn actions_and_whether_they_mutate() {
-        let form: &[(&str, &str)] = &[(
-            "content-type",
-            "application/x-www-form-urlencoded; charset=utf-8",
-        )];
+        let form: &[(&str, &str)] = &[("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
         let table = [
-            (
-                "ec2",
-                "POST",
-                "/",
-                form,
-                "Action=CreateVpc&Version=1",
-                "CreateVpc",
-                true,
-            ),
-            (
-                "ec2",
-                "POST",
-                "/",
-                form,
-                "Action=DescribeVpcs",
-                "DescribeVpcs",
-                false,
-            ),
-            (
-                "kms",
-                "POST",
-                "/",
-                &[("x-amz-target", "TrentService.CreateKey")],
-                "{}",
-                "CreateKey",
-                true,
-            ),
-            (
-                "dynamodb",
-                "POST",
-                "/",
-                &[("x-amz-target", "DynamoDB_20120810.Scan")],
-                "{}",
-                "Scan",
-                false,
-            ),
+            ("ec2", "POST", "/", form, "Action=CreateVpc&Version=1", "CreateVpc", true),
+            ("ec2", "POST", "/", form, "Action=DescribeVpcs", "DescribeVpcs", false),
+            ("kms", "POST", "/", &[("x-amz-target", "TrentService.CreateKey")], "{}", "CreateKey", true),
+            ("dynamodb", "POST", "/", &[("x-amz-target", "DynamoDB_20120810.Scan")], "{}", "Scan", false),
             ("s3", "PUT", "/bucket", &[], "", "CreateBucket", true),
-            (
-                "s3",
-                "PUT",
-                "/bucket/?versioning",
-                &[],
-                "",
-                "PutBucketVersioning",
-                true,
-            ),
-            (
-                "s3",
-                "GET",
-                "/bucket?list-type=2",
-                &[],
-                "",
-                "ListObjectsV2",
-                false,
-            ),
-            (
-                "s3",
-                "GET",
-                "/bucket/a/b?x-id=GetObject",
-                &[],
-                "",
-                "GetObject",
-                false,
-            ),
-            (
-                "s3",
-                "PUT",
-                "/bucket/a/b?tagging",
-                &[],
-                "",
-                "PutObjectTagging",
-                true,
-            ),
-            (
-                "s3",
-                "POST",
-                "/bucket?delete",
-                &[],
-                "",
-                "DeleteObjects",
-                true,
-            ),
+            ("s3", "PUT", "/bucket/?versioning", &[], "", "PutBucketVersioning", true),
+            ("s3", "GET", "/bucket?list-type=2", &[], "", "ListObjectsV2", false),
+            ("s3", "GET", "/bucket/a/b?x-id=GetObject", &[], "", "GetObject", false),
+            ("s3", "PUT", "/bucket/a/b?tagging", &[], "", "PutObjectTagging", true),
+            ("s3", "POST", "/bucket?delete", &[], "", "DeleteObjects", true),
             ("s3", "HEAD", "/bucket", &[], "", "HeadBucket", false),
             ("s3", "GET", "/", &[], "", "ListBuckets", false),
-            (
-                "lambda",
-                "POST",
-                "/2015-03-31/functions",
-                &[],
-                "{}",
-                "CreateFunction",
-                true,
-            ),
+            ("lambda", "POST", "/2015-03-31/functions", &[], "{}", "CreateFunction", true),
             (
                 "lambda",
                 "GET",
@@ -576,15 +356,7 @@ mod tests {
                 "Get /functions/{}/code-signing-config",
                 false,
             ),
-            (
-                "route53",
-                "POST",
-                "/2013-04-01/hostedzone/Z1/rrset/",
-                &[],
-                "",
-                "ChangeResourceRecordSets",
-                true,
-            ),
+            ("route53", "POST", "/2013-04-01/hostedzone/Z1/rrset/", &[], "", "ChangeResourceRecordSets", true),
             (
                 "monitoring",
                 "POST",
@@ -597,11 +369,7 @@ mod tests {
         ];
         for (service, method, uri, headers, body, action, mutating) in table {
             let request = request(service, method, uri, headers, body);
-            assert_eq!(
-                (request.action.as_str(), request.is_mutating()),
-                (action, mutating),
-                "{method} {uri}"
-            );
+            assert_eq!((request.action.as_str(), request.is_mutating()), (action, mutating), "{method} {uri}");
         }
     }
 }

@@ -22,15 +22,8 @@ impl Answer {
 
     fn new(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let mut headers = HeaderMap::new();
-        headers.insert(
-            CONTENT_TYPE,
-            hyper::header::HeaderValue::from_static(content_type),
-        );
-        Self {
-            status,
-            headers,
-            body: body.into(),
-        }
+        headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(content_type));
+        Self { status, headers, body: body.into() }
     }
 
     /// AWS's error code, if this is an error.
@@ -38,26 +31,12 @@ impl Answer {
         if self.status.as_u16() < 400 {
             return None;
         }
-        let header = self
-            .headers
-            .get("x-amzn-errortype")
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
+        let header = self.headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let text = String::from_utf8_lossy(&self.body);
-        let xml = || {
-            Some(
-                text.split_once("<Code>")?
-                    .1
-                    .split_once("</Code>")?
-                    .0
-                    .to_owned(),
-            )
-        };
+        let xml = || Some(text.split_once("<Code>")?.1.split_once("</Code>")?.0.to_owned());
         let json = || {
             let body: Value = serde_json::from_slice(&self.body).ok()?;
-            ["__type", "code", "Code"]
-                .iter()
-                .find_map(|key| body.get(key)?.as_str().map(str::to_owned))
+            ["__type", "code", "Code"].iter().find_map(|key| body.get(key)?.as_str().map(str::to_owned))
         };
         // `com.amazonaws.dynamodb#ResourceNotFoundException:http://…` says as much as its middle.
         let code = header.or_else(xml).or_else(json)?;
@@ -95,31 +74,21 @@ pub(crate) fn error(request: &Request, status: u16, code: &str, message: &str) -
                 "<ErrorResponse><Error><Type>{kind}</Type><Code>{code}</Code><Message>{escaped}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
             ),
         ),
-        Protocol::S3 if request.method == hyper::Method::HEAD => {
-            Answer::new(status_code, "application/xml", "")
-        }
+        Protocol::S3 if request.method == hyper::Method::HEAD => Answer::new(status_code, "application/xml", ""),
         Protocol::S3 => Answer::new(
             status_code,
             "application/xml",
-            format!(
-                "<Error><Code>{code}</Code><Message>{escaped}</Message><RequestId>{id}</RequestId></Error>"
-            ),
+            format!("<Error><Code>{code}</Code><Message>{escaped}</Message><RequestId>{id}</RequestId></Error>"),
         ),
         Protocol::Json => Answer::new(
             status_code,
             "application/x-amz-json-1.1",
             json!({ "__type": code, "message": message, "Message": message }).to_string(),
         ),
-        Protocol::RestJson => Answer::new(
-            status_code,
-            "application/json",
-            json!({ "message": message, "Message": message }).to_string(),
-        ),
-        Protocol::Cbor => Answer::new(
-            status_code,
-            "application/cbor",
-            cbor(&[("__type", code), ("message", message)]),
-        ),
+        Protocol::RestJson => {
+            Answer::new(status_code, "application/json", json!({ "message": message, "Message": message }).to_string())
+        }
+        Protocol::Cbor => Answer::new(status_code, "application/cbor", cbor(&[("__type", code), ("message", message)])),
     };
     let mut header = |name: &'static str, value: &str| {
         if let Ok(value) = value.parse() {
@@ -160,12 +129,7 @@ pub(crate) fn failed(request: &Request, status: u16) -> Answer {
         (_, 503) => "ServiceUnavailable",
         _ => "InternalFailure",
     };
-    error(
-        request,
-        status,
-        code,
-        "An internal error has occurred (injected)",
-    )
+    error(request, status, code, "An internal error has occurred (injected)")
 }
 
 /// A CBOR map of short strings.
@@ -175,8 +139,6 @@ fn cbor(entries: &[(&str, &str)]) -> Vec<u8> {
         long => [vec![(major << 5) | 0x19], long.to_be_bytes().to_vec()].concat(),
     };
     let text = |text: &str| [head(3, text.len()), text.as_bytes().to_vec()].concat();
-    let pairs = entries
-        .iter()
-        .flat_map(|(key, value)| [text(key), text(value)].concat());
+    let pairs = entries.iter().flat_map(|(key, value)| [text(key), text(value)].concat());
     head(5, entries.len()).into_iter().chain(pairs).collect()
 }

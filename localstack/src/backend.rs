@@ -113,19 +113,13 @@ impl Server {
         }
         let launcher = launcher(backend)?;
         let started: Started = launcher.command(&json!({ "start": { "gateway": gateway } }))?;
-        Ok(Self {
-            backend,
-            pid: started.pid,
-            port: started.port,
-            launcher,
-        })
+        Ok(Self { backend, pid: started.pid, port: started.port, launcher })
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let stopped: Result<serde_json::Value> =
-            self.launcher.command(&json!({ "stop": self.pid }));
+        let stopped: Result<serde_json::Value> = self.launcher.command(&json!({ "stop": self.pid }));
         if let Err(error) = stopped {
             tracing::debug!("{} had already ended: {error}", self.backend.name());
         }
@@ -152,12 +146,7 @@ fn launcher(backend: Backend) -> Result<Arc<Launcher>> {
     static LAUNCHERS: Mutex<BTreeMap<Backend, Slot>> = Mutex::new(BTreeMap::new());
 
     // A lock per emulator, so that they start side by side.
-    let slot = LAUNCHERS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .entry(backend)
-        .or_default()
-        .clone();
+    let slot = LAUNCHERS.lock().unwrap_or_else(PoisonError::into_inner).entry(backend).or_default().clone();
     let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(launcher) = slot.as_ref().filter(|launcher| launcher.is_running()) {
         return Ok(Arc::clone(launcher));
@@ -170,16 +159,11 @@ fn launcher(backend: Backend) -> Result<Arc<Launcher>> {
 impl Launcher {
     fn start(backend: Backend) -> Result<Self> {
         let python = venv::interpreter(backend.requirements())?;
-        let failed = |reason: String| Error::Backend {
-            emulator: backend.name(),
-            reason,
-        };
+        let failed = |reason: String| Error::Backend { emulator: backend.name(), reason };
         let mut command = Command::new(python);
         // Only what is listed here: an emulator must never see, or use, the credentials of whoever runs it.
         let own = |name: &str| {
-            ["AWS_", "LOCALSTACK_", "MINISTACK_", "MOTO_", "PYTHON"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
+            ["AWS_", "LOCALSTACK_", "MINISTACK_", "MOTO_", "PYTHON"].iter().any(|prefix| name.starts_with(prefix))
         };
         for (name, _) in std::env::vars_os().filter(|(name, _)| own(&name.to_string_lossy())) {
             command.env_remove(name);
@@ -202,17 +186,10 @@ impl Launcher {
         let (Some(commands), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(failed("it has no pipes".to_owned()));
         };
-        let mut pipes = Pipes {
-            child,
-            commands,
-            answers: BufReader::new(answers),
-        };
+        let mut pipes = Pipes { child, commands, answers: BufReader::new(answers) };
         let ready: Result<serde_json::Value> = pipes.read(backend);
         ready?;
-        Ok(Self {
-            backend,
-            pipes: Mutex::new(pipes),
-        })
+        Ok(Self { backend, pipes: Mutex::new(pipes) })
     }
 
     fn is_running(&self) -> bool {
@@ -222,29 +199,19 @@ impl Launcher {
 
     fn command<T: DeserializeOwned>(&self, command: &serde_json::Value) -> Result<T> {
         let mut pipes = self.pipes.lock().unwrap_or_else(PoisonError::into_inner);
-        writeln!(pipes.commands, "{command}").map_err(|error| Error::Backend {
-            emulator: self.backend.name(),
-            reason: error.to_string(),
-        })?;
+        writeln!(pipes.commands, "{command}")
+            .map_err(|error| Error::Backend { emulator: self.backend.name(), reason: error.to_string() })?;
         pipes.read(self.backend)
     }
 }
 
 impl Pipes {
     fn read<T: DeserializeOwned>(&mut self, backend: Backend) -> Result<T> {
-        let failed = |reason: String| Error::Backend {
-            emulator: backend.name(),
-            reason,
-        };
+        let failed = |reason: String| Error::Backend { emulator: backend.name(), reason };
         let mut line = String::new();
-        self.answers
-            .read_line(&mut line)
-            .map_err(|error| failed(error.to_string()))?;
+        self.answers.read_line(&mut line).map_err(|error| failed(error.to_string()))?;
         if line.is_empty() {
-            let status = self
-                .child
-                .wait()
-                .map_or_else(|error| error.to_string(), |status| status.to_string());
+            let status = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
             return Err(failed(format!("its launcher ended ({status})")));
         }
         serde_json::from_str(&line).map_err(|error| failed(format!("{error} in {line:?}")))
@@ -255,11 +222,7 @@ impl Pipes {
 fn log() -> Result<Stdio> {
     match std::env::var_os("PAYINFRA_LOCAL_LOG") {
         Some(path) => {
-            let file = File::options()
-                .create(true)
-                .append(true)
-                .open(&path)
-                .map_err(Error::file(path))?;
+            let file = File::options().create(true).append(true).open(&path).map_err(Error::file(path))?;
             Ok(file.into())
         }
         None => Ok(Stdio::null()),

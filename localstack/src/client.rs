@@ -97,41 +97,21 @@ impl Control {
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T> {
         let uri = format!("{}{PREFIX}{path}", self.endpoint);
-        let request = Request::builder()
-            .method(method)
-            .uri(uri)
-            .body(Full::new(body));
+        let request = Request::builder().method(method).uri(uri).body(Full::new(body));
         let request = request.map_err(|error| self.failed(&error))?;
-        let response = self
-            .client
-            .request(request)
-            .await
-            .map_err(|error| self.failed(&error))?;
+        let response = self.client.request(request).await.map_err(|error| self.failed(&error))?;
         let status = response.status();
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(|error| self.failed(&error))?
-            .to_bytes();
+        let body = response.into_body().collect().await.map_err(|error| self.failed(&error))?.to_bytes();
         if !status.is_success() {
             let reason = format!("{status} {}", String::from_utf8_lossy(&body));
-            return Err(Error::Control {
-                endpoint: self.endpoint.clone(),
-                reason,
-            });
+            return Err(Error::Control { endpoint: self.endpoint.clone(), reason });
         }
         serde_json::from_slice(&body).map_err(|error| self.failed(&error))
     }
 
     fn failed(&self, error: &dyn std::error::Error) -> Error {
         // The outermost error of this client says only that there was one.
-        let reason = error
-            .source()
-            .map_or_else(|| error.to_string(), ToString::to_string);
-        Error::Control {
-            endpoint: self.endpoint.clone(),
-            reason,
-        }
+        let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        Error::Control { endpoint: self.endpoint.clone(), reason }
     }
 }

@@ -7,9 +7,7 @@ use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{
-    answer::Answer, emulator::ACCOUNT_ID, fault::Faults, gateway::Gateway, profile::Profile,
-};
+use crate::{answer::Answer, emulator::ACCOUNT_ID, fault::Faults, gateway::Gateway, profile::Profile};
 
 /// What the paths of the interface begin with. No bucket can have such a name.
 pub(crate) const PREFIX: &str = "/_payinfra/";
@@ -34,12 +32,7 @@ pub struct Status {
 }
 
 /// Answers one request of the interface.
-pub(crate) async fn answer(
-    gateway: &Arc<Gateway>,
-    method: &Method,
-    path: &str,
-    body: &Bytes,
-) -> Answer {
+pub(crate) async fn answer(gateway: &Arc<Gateway>, method: &Method, path: &str, body: &Bytes) -> Answer {
     let done = || Answer::json(StatusCode::OK, &json!({}));
     match (method.as_str(), path) {
         ("GET", "status") => Answer::json(StatusCode::OK, &json!(status(gateway))),
@@ -64,10 +57,7 @@ pub(crate) async fn answer(
             gateway.stop.notify_one();
             done()
         }
-        _ => failed(
-            StatusCode::NOT_FOUND,
-            &format!("there is no {method} {PREFIX}{path}"),
-        ),
+        _ => failed(StatusCode::NOT_FOUND, &format!("there is no {method} {PREFIX}{path}")),
     }
 }
 
@@ -84,8 +74,6 @@ fn status(gateway: &Gateway) -> Status {
         account: ACCOUNT_ID.to_owned(),
         calls: gateway.recorder.calls().len(),
         rules: gateway.engine.rules().len(),
-        backends: backends
-            .map(|(backend, port, _)| format!("{} 127.0.0.1:{port}", backend.name()))
-            .collect(),
+        backends: backends.map(|(backend, port, _)| format!("{} 127.0.0.1:{port}", backend.name())).collect(),
     }
 }

@@ -59,29 +59,16 @@ impl Builder {
         // The gateway has a thread and a clock of its own: it works whatever the test does with its runtime, and
         // goes on while a test's time is paused.
         let (ready, started) = oneshot::channel();
-        let thread = thread::Builder::new()
-            .name("emulated-aws".to_owned())
-            .spawn(move || self.run(ready));
+        let thread = thread::Builder::new().name("emulated-aws".to_owned()).spawn(move || self.run(ready));
         let thread = thread.map_err(|source| Error::Listen { port: 0, source })?;
-        let ended = || Error::Backend {
-            emulator: "the gateway",
-            reason: "its thread ended".to_owned(),
-        };
+        let ended = || Error::Backend { emulator: "the gateway", reason: "its thread ended".to_owned() };
         let gateway = started.await.map_err(|_| ended())??;
-        Ok(Emulator {
-            gateway,
-            thread: Some(thread),
-        })
+        Ok(Emulator { gateway, thread: Some(thread) })
     }
 
     fn run(self, ready: oneshot::Sender<Result<Arc<Gateway>>>) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = match runtime.map_err(|source| Error::Listen {
-            port: self.port,
-            source,
-        }) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = match runtime.map_err(|source| Error::Listen { port: self.port, source }) {
             Ok(runtime) => runtime,
             Err(error) => return drop(ready.send(Err(error))),
         };
@@ -99,10 +86,7 @@ impl Builder {
     }
 
     async fn open(&self) -> Result<(Arc<Gateway>, tokio::net::TcpListener)> {
-        let failed = |source| Error::Listen {
-            port: self.port,
-            source,
-        };
+        let failed = |source| Error::Listen { port: self.port, source };
         let listener = TcpListener::bind(("127.0.0.1", self.port)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
@@ -110,33 +94,22 @@ impl Builder {
             Profile::External => Some(external()?),
             Profile::Default | Profile::Localstack => None,
         };
-        let gateway = Arc::new(Gateway::new(
-            self.profile,
-            port,
-            external,
-            start_servers(self.profile.backends(), port)?,
-        ));
+        let gateway =
+            Arc::new(Gateway::new(self.profile, port, external, start_servers(self.profile.backends(), port)?));
         for (backend, ..) in gateway.servers() {
             wait_until_healthy(&gateway, backend).await?;
         }
-        Ok((
-            gateway,
-            tokio::net::TcpListener::from_std(listener).map_err(failed)?,
-        ))
+        Ok((gateway, tokio::net::TcpListener::from_std(listener).map_err(failed)?))
     }
 }
 
 /// Starts emulators side by side.
 fn start_servers(backends: &[Backend], gateway: u16) -> Result<Vec<Server>> {
     thread::scope(|scope| {
-        let starting: Vec<_> = backends
-            .iter()
-            .map(|backend| scope.spawn(move || Server::start(*backend, gateway)))
-            .collect();
+        let starting: Vec<_> =
+            backends.iter().map(|backend| scope.spawn(move || Server::start(*backend, gateway))).collect();
         let started = starting.into_iter().map(thread::ScopedJoinHandle::join);
-        started
-            .map(|joined| joined.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked)))
-            .collect()
+        started.map(|joined| joined.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))).collect()
     })
 }
 
@@ -150,10 +123,7 @@ async fn wait_until_healthy(gateway: &Gateway, backend: Backend) -> Result<()> {
         };
         if begun.elapsed() > patience {
             let reason = format!("it does not answer after {} s: {error}", patience.as_secs());
-            return Err(Error::Backend {
-                emulator: backend.name(),
-                reason,
-            });
+            return Err(Error::Backend { emulator: backend.name(), reason });
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -162,11 +132,8 @@ async fn wait_until_healthy(gateway: &Gateway, backend: Backend) -> Result<()> {
 /// The endpoint of the profile `external`.
 fn external() -> Result<hyper::Uri> {
     let value = std::env::var("AWS_ENDPOINT_URL").ok();
-    let uri = value
-        .as_deref()
-        .and_then(|value| value.parse::<hyper::Uri>().ok());
-    uri.filter(|uri| uri.scheme_str() == Some("http") && uri.host().is_some())
-        .ok_or(Error::External(value))
+    let uri = value.as_deref().and_then(|value| value.parse::<hyper::Uri>().ok());
+    uri.filter(|uri| uri.scheme_str() == Some("http") && uri.host().is_some()).ok_or(Error::External(value))
 }
 
 impl Emulator {
@@ -209,16 +176,8 @@ impl Emulator {
 
     /// Sets the rules in the place of those before. Windows of time that are open close.
     pub fn faults(&self, rules: impl IntoIterator<Item = Rule>) {
-        let Faults {
-            throttling,
-            latency,
-            ..
-        } = self.gateway.faults();
-        self.gateway.set_faults(Faults {
-            rules: rules.into_iter().collect(),
-            throttling,
-            latency,
-        });
+        let Faults { throttling, latency, .. } = self.gateway.faults();
+        self.gateway.set_faults(Faults { rules: rules.into_iter().collect(), throttling, latency });
     }
 
     /// Removes all rules, throttling and latency.
@@ -285,9 +244,7 @@ impl Drop for Emulator {
 
 /// Makes a command use the emulated AWS at an endpoint, and nothing else, whatever the user's own environment says.
 pub fn isolate<'a>(command: &'a mut Command, endpoint: &str) -> &'a mut Command {
-    for (name, _) in
-        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_"))
-    {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
         command.env_remove(name);
     }
     command.envs(environment(endpoint))

@@ -40,9 +40,7 @@ pub enum Error {
         reason: String,
     },
     /// The profile `external` needs to know where.
-    #[error(
-        "the profile `external` needs AWS_ENDPOINT_URL, such as http://127.0.0.1:4566, not {0:?}"
-    )]
+    #[error("the profile `external` needs AWS_ENDPOINT_URL, such as http://127.0.0.1:4566, not {0:?}")]
     External(Option<String>),
     /// The gateway's port is taken.
     #[error("cannot listen on 127.0.0.1:{port}: {source}")]

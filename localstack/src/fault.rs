@@ -88,12 +88,8 @@ impl Fault {
             Self::NotFound { .. } => "not-found",
             Self::RoleNotAssumable { .. } => "role-not-assumable",
             Self::HiddenTags { .. } => "hidden-tags",
-            Self::Kill {
-                when: When::Before, ..
-            } => "kill-before",
-            Self::Kill {
-                when: When::After, ..
-            } => "kill-after",
+            Self::Kill { when: When::Before, .. } => "kill-before",
+            Self::Kill { when: When::After, .. } => "kill-after",
         }
     }
 }
@@ -138,62 +134,40 @@ impl Match {
     /// Calls of an operation; either may be a glob.
     #[must_use]
     pub fn action(service: &str, action: &str) -> Self {
-        Self {
-            service: Some(service.to_owned()),
-            action: Some(action.to_owned()),
-            ..Self::default()
-        }
+        Self { service: Some(service.to_owned()), action: Some(action.to_owned()), ..Self::default() }
     }
 
     /// Only in this region.
     #[must_use]
     pub fn region(self, region: &str) -> Self {
-        Self {
-            region: Some(region.to_owned()),
-            ..self
-        }
+        Self { region: Some(region.to_owned()), ..self }
     }
 
     /// Only the n-th of the matching calls, from 1.
     #[must_use]
     pub fn nth(self, nth: u64) -> Self {
-        Self {
-            nth: Some(nth),
-            ..self
-        }
+        Self { nth: Some(nth), ..self }
     }
 
     /// Only every n-th of the matching calls.
     #[must_use]
     pub fn every(self, every: u64) -> Self {
-        Self {
-            every: Some(every),
-            ..self
-        }
+        Self { every: Some(every), ..self }
     }
 
     /// At most so often.
     #[must_use]
     pub fn times(self, times: u64) -> Self {
-        Self {
-            times: Some(times),
-            ..self
-        }
+        Self { times: Some(times), ..self }
     }
 
     fn accepts(&self, call: &Call) -> bool {
-        let glob = |pattern: &Option<String>, text: &str| {
-            pattern
-                .as_ref()
-                .is_none_or(|pattern| matches(pattern, text))
-        };
+        let glob = |pattern: &Option<String>, text: &str| pattern.as_ref().is_none_or(|pattern| matches(pattern, text));
         glob(&self.service, &call.service)
             && glob(&self.action, &call.action)
             && glob(&self.region, &call.region)
             && glob(&self.access_key, &call.access_key)
-            && self
-                .mutating
-                .is_none_or(|mutating| mutating == call.mutating)
+            && self.mutating.is_none_or(|mutating| mutating == call.mutating)
     }
 }
 
@@ -227,10 +201,7 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((head, rest)) => text.strip_prefix(head).is_some_and(|tail| {
-            tail.char_indices()
-                .map(|(index, _)| index)
-                .chain([tail.len()])
-                .any(|index| matches(rest, &tail[index..]))
+            tail.char_indices().map(|(index, _)| index).chain([tail.len()]).any(|index| matches(rest, &tail[index..]))
         }),
     }
 }
@@ -261,9 +232,7 @@ impl Count {
         }
         self.matched += 1;
         let hit = matches.nth.is_none_or(|nth| nth == self.matched)
-            && matches
-                .every
-                .is_none_or(|every| every > 0 && self.matched.is_multiple_of(every))
+            && matches.every.is_none_or(|every| every > 0 && self.matched.is_multiple_of(every))
             && matches.times.is_none_or(|times| self.applied < times);
         self.applied += u64::from(hit);
         hit
@@ -272,32 +241,20 @@ impl Count {
 
 impl Engine {
     pub(crate) fn set(&self, rules: Vec<Rule>) {
-        self.lock().rules = rules
-            .into_iter()
-            .map(|rule| (rule, Count::default()))
-            .collect();
+        self.lock().rules = rules.into_iter().map(|rule| (rule, Count::default())).collect();
     }
 
     pub(crate) fn rules(&self) -> Vec<Rule> {
-        self.lock()
-            .rules
-            .iter()
-            .map(|(rule, _)| rule.clone())
-            .collect()
+        self.lock().rules.iter().map(|(rule, _)| rule.clone()).collect()
     }
 
     /// Whether earlier answers have to be kept, to be given again.
     pub(crate) fn has_stale(&self) -> bool {
-        self.lock()
-            .rules
-            .iter()
-            .any(|(rule, _)| matches!(rule.fault, Fault::Stale { .. }))
+        self.lock().rules.iter().any(|(rule, _)| matches!(rule.fault, Fault::Stale { .. }))
     }
 
     pub(crate) fn hold(&self, matches: Match, when: When, sender: HoldSender) {
-        self.lock()
-            .holds
-            .push((matches, when, sender, Count::default()));
+        self.lock().holds.push((matches, when, sender, Count::default()));
     }
 
     /// The faults that hit a call, and who wants to hold it.
@@ -305,17 +262,11 @@ impl Engine {
         let mut state = self.lock();
         state.holds.retain(|(_, _, sender, _)| !sender.is_closed());
         let State { rules, holds } = &mut *state;
-        let hit = |rule: &mut (Rule, Count)| {
-            rule.1
-                .take(&rule.0.matches, call)
-                .then(|| rule.0.fault.clone())
-        };
+        let hit = |rule: &mut (Rule, Count)| rule.1.take(&rule.0.matches, call).then(|| rule.0.fault.clone());
         let faults = rules.iter_mut().filter_map(hit).collect();
         let holds = holds
             .iter_mut()
-            .filter_map(|(matches, when, sender, count)| {
-                count.take(matches, call).then(|| (*when, sender.clone()))
-            })
+            .filter_map(|(matches, when, sender, count)| count.take(matches, call).then(|| (*when, sender.clone())))
             .collect();
         (faults, holds)
     }
@@ -380,9 +331,7 @@ mod tests {
             }
         );
         assert!(toml::from_str::<Faults>("rule = []").is_err());
-        assert!(
-            toml::from_str::<Faults>("[[rules]]\nfault = { kind = \"throttle\", status = 1 }")
-                .is_err()
-        );
+        let misspelt = "[[rules]]\nfault = { kind = \"delay\", second = 1 }";
+        assert!(toml::from_str::<Faults>(misspelt).is_err());
     }
 }

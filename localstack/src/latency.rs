@@ -93,27 +93,19 @@ pub(crate) struct Latency {
 impl Latency {
     /// How long the answer to a request takes.
     pub(crate) fn of(request: &Request, scale: f64) -> Duration {
-        let row = ANSWERS.iter().find(|(service, action, _)| {
-            *service == request.scope.service && matches(action, &request.action)
-        });
-        Duration::try_from_secs_f64(row.map_or(ANSWER, |(_, _, seconds)| *seconds) * scale)
-            .unwrap_or_default()
+        let row = ANSWERS
+            .iter()
+            .find(|(service, action, _)| *service == request.scope.service && matches(action, &request.action));
+        Duration::try_from_secs_f64(row.map_or(ANSWER, |(_, _, seconds)| *seconds) * scale).unwrap_or_default()
     }
 
     /// Remembers what a call created, and shows as pending what is not ready yet.
     pub(crate) fn edit(&self, request: &Request, answer: &mut Answer, scale: f64) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        let row = PENDING
-            .iter()
-            .position(|row| row.service == request.scope.service && row.create == request.action);
+        let row = PENDING.iter().position(|row| row.service == request.scope.service && row.create == request.action);
         if let Some(row) = row {
-            let ready = Instant::now()
-                + Duration::try_from_secs_f64(PENDING[row].seconds * scale).unwrap_or_default();
-            pending.extend(
-                Created::by(request, answer)
-                    .into_iter()
-                    .map(|created| (created.id, (row, ready))),
-            );
+            let ready = Instant::now() + Duration::try_from_secs_f64(PENDING[row].seconds * scale).unwrap_or_default();
+            pending.extend(Created::by(request, answer).into_iter().map(|created| (created.id, (row, ready))));
         }
         let now = Instant::now();
         pending.retain(|_, (_, ready)| *ready > now);
@@ -130,9 +122,14 @@ impl Latency {
                     let row = element.elements().find_map(|child| own(&child.text())).map(|(row, _)| &PENDING[*row]);
                     let Some(row) = row.filter(|row| row.service == request.scope.service) else { return };
                     // A load balancer's status is one level deeper.
-                    let nested = element.children.iter().any(|child| matches!(child, crate::xml::Node::Element(child) if child.name == "State"));
+                    let nested = element
+                        .children
+                        .iter()
+                        .any(|child| matches!(child, crate::xml::Node::Element(child) if child.name == "State"));
                     let holder = if nested { element.child_mut("State") } else { Some(element) };
-                    let status = holder.and_then(|holder| holder.child_mut(row.field)).filter(|status| status.text() == row.last);
+                    let status = holder
+                        .and_then(|holder| holder.child_mut(row.field))
+                        .filter(|status| status.text() == row.last);
                     if let Some(status) = status {
                         status.set_text(row.first);
                     }
@@ -155,10 +152,7 @@ impl Latency {
                     let Some(row) = row.filter(|row| row.service == request.scope.service) else {
                         return;
                     };
-                    if fields
-                        .get(row.field)
-                        .is_some_and(|status| status == row.last)
-                    {
+                    if fields.get(row.field).is_some_and(|status| status == row.last) {
                         fields.insert(row.field.to_owned(), row.first.into());
                     }
                 });
@@ -170,16 +164,12 @@ impl Latency {
 
     /// Makes everything ready.
     pub(crate) fn clear(&self) {
-        self.pending
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
 /// Whether an operation tells of the status of what an id names, and not only mentions it.
 fn is_about(request: &Request, id: &str) -> bool {
     let action = request.action.as_str();
-    ec2_kind(id)
-        .is_none_or(|kind| kind.describes.contains(&action) || kind.creates.contains(&action))
+    ec2_kind(id).is_none_or(|kind| kind.describes.contains(&action) || kind.creates.contains(&action))
 }

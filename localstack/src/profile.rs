@@ -33,9 +33,7 @@ const MOTO: &[&str] = &[
 ];
 
 /// By signing name: the services that `LocalStack` answers for in its profile.
-const LOCALSTACK: &[&str] = &[
-    "ec2", "iam", "kms", "logs", "route53", "s3", "sns", "ssm", "sts",
-];
+const LOCALSTACK: &[&str] = &["ec2", "iam", "kms", "logs", "route53", "s3", "sns", "ssm", "sts"];
 
 impl Profile {
     /// The emulators to start.

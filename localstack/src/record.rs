@@ -46,9 +46,7 @@ impl Recorder {
     /// Notes a call's arrival; the result is its sequence number.
     pub(crate) fn begin(&self, request: &Request) -> Call {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let call = Call {
             sequence: calls.last().map_or(1, |last| last.sequence + 1),
             at: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
@@ -72,24 +70,15 @@ impl Recorder {
         let index = calls.binary_search_by_key(&ended.sequence, |call| call.sequence);
         // Since it began, the record may have been cleared and its number given to another.
         if let Some(index) = index.ok().filter(|index| calls[*index].at == ended.at) {
-            calls[index] = Call {
-                milliseconds: Some((took.as_secs_f64() * 1e6).round() / 1e3),
-                ..ended
-            };
+            calls[index] = Call { milliseconds: Some((took.as_secs_f64() * 1e6).round() / 1e3), ..ended };
         }
     }
 
     pub(crate) fn calls(&self) -> Vec<Call> {
-        self.calls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn clear(&self) {
-        self.calls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

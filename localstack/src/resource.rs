@@ -76,28 +76,20 @@ impl Created {
         }
         ids(request, answer)
             .into_iter()
-            .map(|id| Self {
-                service: request.scope.service.clone(),
-                region: request.scope.region.clone(),
-                id,
-            })
+            .map(|id| Self { service: request.scope.service.clone(), region: request.scope.region.clone(), id })
             .collect()
     }
 
     /// Whether a request is about this.
     pub(crate) fn is_in(&self, request: &Request, text: &str) -> bool {
-        self.service == request.scope.service
-            && self.region == request.scope.region
-            && text.contains(&self.id)
+        self.service == request.scope.service && self.region == request.scope.region && text.contains(&self.id)
     }
 }
 
 fn ids(request: &Request, answer: &Answer) -> Vec<String> {
     match request.protocol {
         Protocol::Ec2 => {
-            let kinds = EC2_KINDS
-                .iter()
-                .filter(|kind| kind.creates.contains(&request.action.as_str()));
+            let kinds = EC2_KINDS.iter().filter(|kind| kind.creates.contains(&request.action.as_str()));
             let Some(mut root) = Element::parse(&answer.text()) else {
                 return Vec::new();
             };
@@ -107,33 +99,20 @@ fn ids(request: &Request, answer: &Answer) -> Vec<String> {
                     let id = element.text();
                     // A flow log's id is an item of its own.
                     let own = element.name == kind.element || element.name == "item";
-                    if own
-                        && ec2_kind(&id).is_some_and(|of| of.prefix == kind.prefix)
-                        && !found.contains(&id)
-                    {
+                    if own && ec2_kind(&id).is_some_and(|of| of.prefix == kind.prefix) && !found.contains(&id) {
                         found.push(id);
                     }
                 });
             }
             found
         }
-        Protocol::S3 if request.action == "CreateBucket" => request
-            .uri
-            .path()
-            .split('/')
-            .find(|part| !part.is_empty())
-            .map(str::to_owned)
-            .into_iter()
-            .collect(),
+        Protocol::S3 if request.action == "CreateBucket" => {
+            request.uri.path().split('/').find(|part| !part.is_empty()).map(str::to_owned).into_iter().collect()
+        }
         Protocol::Query => {
-            let name = |key: &str| {
-                key.ends_with("Identifier")
-                    || key == "Name"
-                    || ["RoleName", "PolicyName"].contains(&key)
-            };
-            let creates = ["Create", "Put", "Register"]
-                .iter()
-                .any(|verb| request.action.starts_with(verb));
+            let name =
+                |key: &str| key.ends_with("Identifier") || key == "Name" || ["RoleName", "PolicyName"].contains(&key);
+            let creates = ["Create", "Put", "Register"].iter().any(|verb| request.action.starts_with(verb));
             request
                 .parameters()
                 .into_iter()
@@ -147,9 +126,7 @@ fn ids(request: &Request, answer: &Answer) -> Vec<String> {
             let answered: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
             let string = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
             let id = string(answered.pointer("/KeyMetadata/KeyId")).or_else(|| {
-                ["logGroupName", "TableName", "AliasName", "Name", "name"]
-                    .iter()
-                    .find_map(|key| string(asked.get(key)))
+                ["logGroupName", "TableName", "AliasName", "Name", "name"].iter().find_map(|key| string(asked.get(key)))
             });
             id.filter(|_| request.action.starts_with("Create") || request.action.starts_with("Put"))
                 .into_iter()

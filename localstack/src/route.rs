@@ -14,9 +14,7 @@ pub(crate) struct Scope {
 impl Scope {
     /// Reads the scope from the header, or from the query of a presigned URL.
     pub(crate) fn of(headers: &HeaderMap, uri: &Uri) -> Option<Self> {
-        let header = headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
+        let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let signed = header.and_then(|value| {
             let (_, rest) = value.split_once("Credential=")?;
             Self::parse(rest.split([',', ' ']).next()?)
@@ -33,20 +31,13 @@ impl Scope {
         (parts.next()? == "aws4_request").then_some(())?;
         let (service, region, _date) = (parts.next()?, parts.next()?, parts.next()?);
         let access_key = parts.next()?;
-        Some(Self {
-            access_key: access_key.to_owned(),
-            region: region.to_owned(),
-            service: service.to_owned(),
-        })
+        Some(Self { access_key: access_key.to_owned(), region: region.to_owned(), service: service.to_owned() })
     }
 }
 
 /// Whether an unsigned request is meant for what is deployed in the account, and not for the account.
 pub(crate) fn is_data_plane(headers: &HeaderMap, uri: &Uri) -> bool {
-    let host = headers
-        .get(hyper::header::HOST)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let host = headers.get(hyper::header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
     [".execute-api.", ".lambda-url."].iter().any(|part| host.contains(part))
         || uri.path().contains("/_user_request_")
         || uri.path().starts_with("/_aws/execute-api/")
@@ -69,18 +60,13 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (String, String)> + '_ {
 
 /// Undoes percent encoding, and `+` for a space.
 pub(crate) fn decode(text: &str) -> String {
-    let hex = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
+    let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut index = 0;
     while let Some(&byte) = bytes.get(index) {
-        let escaped = (byte == b'%')
-            .then(|| Some(hex(*bytes.get(index + 1)?)? * 16 + hex(*bytes.get(index + 2)?)?))
-            .flatten();
+        let escaped =
+            (byte == b'%').then(|| Some(hex(*bytes.get(index + 1)?)? * 16 + hex(*bytes.get(index + 2)?)?)).flatten();
         index += if escaped.is_some() { 3 } else { 1 };
         decoded.push(escaped.unwrap_or(if byte == b'+' { b' ' } else { byte }));
     }
@@ -94,35 +80,21 @@ mod tests {
 
     #[test]
     fn scope_from_header_and_from_query() {
-        let scope = Scope {
-            access_key: "test".into(),
-            region: "us-east-2".into(),
-            service: "ec2".into(),
-        };
+        let scope = Scope { access_key: "test".into(), region: "us-east-2".into(), service: "ec2".into() };
         let mut headers = HeaderMap::new();
-        let value = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-2/ec2/aws4_request, SignedHeaders=host, Signature=0";
+        let value =
+            "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-2/ec2/aws4_request, SignedHeaders=host, Signature=0";
         headers.insert(AUTHORIZATION, value.parse().unwrap());
-        assert_eq!(
-            Scope::of(&headers, &"/".parse().unwrap()),
-            Some(scope.clone())
-        );
+        assert_eq!(Scope::of(&headers, &"/".parse().unwrap()), Some(scope.clone()));
 
-        let uri = "/?X-Amz-Credential=test%2F20260101%2Fus-east-2%2Fec2%2Faws4_request"
-            .parse()
-            .unwrap();
+        let uri = "/?X-Amz-Credential=test%2F20260101%2Fus-east-2%2Fec2%2Faws4_request".parse().unwrap();
         assert_eq!(Scope::of(&HeaderMap::new(), &uri), Some(scope));
-        assert_eq!(
-            Scope::of(&HeaderMap::new(), &"/bucket/key".parse().unwrap()),
-            None
-        );
+        assert_eq!(Scope::of(&HeaderMap::new(), &"/bucket/key".parse().unwrap()), None);
     }
 
     #[test]
     fn decoding() {
         assert_eq!(decode("a%3Ab+c%2"), "a:b c%2");
-        assert_eq!(
-            query("Action=CreateVpc&Tag.1.Value=%C3%A9", "Tag.1.Value").as_deref(),
-            Some("é")
-        );
+        assert_eq!(query("Action=CreateVpc&Tag.1.Value=%C3%A9", "Tag.1.Value").as_deref(), Some("é"));
     }
 }

@@ -32,11 +32,7 @@ pub(crate) fn file(name: &str) -> PathBuf {
 /// # Errors
 /// When the user has no home.
 pub fn cache_folder() -> Result<PathBuf> {
-    let set = |name: &str| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("XDG_CACHE_HOME")
         .or_else(|| set("HOME").map(|home| home.join(".cache")))
         .map(|cache| cache.join("payinfra"))
@@ -48,10 +44,7 @@ pub fn cache_folder() -> Result<PathBuf> {
 /// # Errors
 /// When there is no Python, or the installation fails.
 pub fn install(profile: Profile) -> Result<()> {
-    profile
-        .backends()
-        .iter()
-        .try_for_each(|backend| interpreter(backend.requirements()).map(drop))
+    profile.backends().iter().try_for_each(|backend| interpreter(backend.requirements()).map(drop))
 }
 
 /// The interpreter that has the packages of a requirements file, which are installed if they are not.
@@ -62,14 +55,8 @@ pub(crate) fn interpreter(requirements: &str) -> Result<PathBuf> {
     let requirements = file(requirements);
     let pins = fs::read(&requirements).map_err(Error::file(&requirements))?;
     let (python, version) = find_python()?;
-    let digest = Sha256::new()
-        .chain_update(&pins)
-        .chain_update(&version)
-        .finalize();
-    let digest = digest
-        .iter()
-        .take(6)
-        .fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+    let digest = Sha256::new().chain_update(&pins).chain_update(&version).finalize();
+    let digest = digest.iter().take(6).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
 
     let cache = cache_folder()?;
     fs::create_dir_all(&cache).map_err(Error::file(&cache))?;
@@ -90,24 +77,10 @@ pub(crate) fn interpreter(requirements: &str) -> Result<PathBuf> {
         tracing::info!("an earlier installation was interrupted: starting again");
         fs::remove_dir_all(&folder).map_err(Error::file(&folder))?;
     }
-    tracing::info!(
-        "installing the emulators into {} (once; under a minute)",
-        folder.display()
-    );
-    run(
-        "python -m venv",
-        Command::new(&python).args(["-m", "venv"]).arg(&folder),
-    )?;
+    tracing::info!("installing the emulators into {} (once; under a minute)", folder.display());
+    run("python -m venv", Command::new(&python).args(["-m", "venv"]).arg(&folder))?;
     let mut pip = Command::new(&installed);
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-input",
-        "--disable-pip-version-check",
-        "--require-hashes",
-    ]);
+    pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--require-hashes"]);
     run("pip install", pip.arg("--requirement").arg(&requirements))?;
     fs::write(&mark, &version).map_err(Error::file(&mark))?;
     tracing::info!("the emulators are installed");
@@ -120,54 +93,31 @@ fn find_python() -> Result<(OsString, String)> {
     let candidates = match named {
         Some(name) => vec![name],
         // The pins are resolved for 3.11, so that one comes first.
-        None => ["python3.11", "python3.12", "python3.13", "python3"]
-            .map(OsString::from)
-            .to_vec(),
+        None => ["python3.11", "python3.12", "python3.13", "python3"].map(OsString::from).to_vec(),
     };
     let mut tried = Vec::new();
     for candidate in candidates {
-        let output = Command::new(&candidate)
-            .args(["-c", PROBE])
-            .stdin(Stdio::null())
-            .output();
+        let output = Command::new(&candidate).args(["-c", PROBE]).stdin(Stdio::null()).output();
         let reason = match output {
             Ok(output) if output.status.success() => {
-                return Ok((
-                    candidate,
-                    String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-                ));
+                return Ok((candidate, String::from_utf8_lossy(&output.stdout).trim().to_owned()));
             }
-            Ok(output) => String::from_utf8_lossy(&output.stderr)
-                .lines()
-                .last()
-                .unwrap_or("it failed")
-                .to_owned(),
+            Ok(output) => String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it failed").to_owned(),
             Err(error) => error.to_string(),
         };
         tried.push(format!("{}: {reason}", candidate.to_string_lossy()));
     }
-    Err(Error::Python {
-        tried: tried.join("; "),
-    })
+    Err(Error::Python { tried: tried.join("; ") })
 }
 
 /// Runs one step of an installation; on failure its last lines become the error.
 fn run(step: &'static str, command: &mut Command) -> Result<()> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| Error::Install {
-            step,
-            output: error.to_string(),
-        })?;
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| Error::Install { step, output: error.to_string() })?;
     if output.status.success() {
         return Ok(());
     }
-    let text = String::from_utf8_lossy(&output.stderr).into_owned()
-        + &String::from_utf8_lossy(&output.stdout);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     let lines: Vec<&str> = text.lines().collect();
-    Err(Error::Install {
-        step,
-        output: lines[lines.len().saturating_sub(20)..].join("\n"),
-    })
+    Err(Error::Install { step, output: lines[lines.len().saturating_sub(20)..].join("\n") })
 }

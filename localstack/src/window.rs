@@ -58,9 +58,7 @@ impl Windows {
 
     /// Opens the window of a fault after the call that it is about.
     pub(crate) fn open(&self, fault: &Fault, request: &Request, answer: &Answer) {
-        let until = |seconds: f64| {
-            Instant::now() + Duration::try_from_secs_f64(seconds).unwrap_or_default()
-        };
+        let until = |seconds: f64| Instant::now() + Duration::try_from_secs_f64(seconds).unwrap_or_default();
         if !answer.is_success() {
             return;
         }
@@ -68,29 +66,19 @@ impl Windows {
         let mut state = self.lock();
         match *fault {
             Fault::NotFound { seconds, writes } => {
-                state.missing.extend(created().map(|of| Window {
-                    of: (of, writes),
-                    until: until(seconds),
-                }));
+                state.missing.extend(created().map(|of| Window { of: (of, writes), until: until(seconds) }));
             }
             Fault::HiddenTags { seconds } => {
-                state.untagged.extend(created().map(|of| Window {
-                    of,
-                    until: until(seconds),
-                }));
+                state.untagged.extend(created().map(|of| Window { of, until: until(seconds) }));
             }
             Fault::RoleNotAssumable { seconds } if request.action == "CreateRole" => {
-                state.roles.extend(created().map(|role| Window {
-                    of: format!("role/{}", role.id),
-                    until: until(seconds),
-                }));
+                state
+                    .roles
+                    .extend(created().map(|role| Window { of: format!("role/{}", role.id), until: until(seconds) }));
             }
             Fault::Stale { seconds } if request.is_mutating() => {
                 let of = (request.scope.service.clone(), request.scope.region.clone());
-                state.stale.push(Window {
-                    of,
-                    until: until(seconds),
-                });
+                state.stale.push(Window { of, until: until(seconds) });
             }
             _ => {}
         }
@@ -101,10 +89,7 @@ impl Windows {
         let mut state = self.lock();
         state.close_old();
         let service = &request.scope.service;
-        if state
-            .stale
-            .iter()
-            .any(|window| window.of.0 == *service && window.of.1 == request.scope.region)
+        if state.stale.iter().any(|window| window.of.0 == *service && window.of.1 == request.scope.region)
             && !request.is_mutating()
             && let Some(earlier) = state.answers.get(&request.question())
         {
@@ -114,12 +99,7 @@ impl Windows {
             return None;
         }
         let text = request.text();
-        if service != "iam"
-            && state
-                .roles
-                .iter()
-                .any(|window| mentions_role(&text, &window.of))
-        {
+        if service != "iam" && state.roles.iter().any(|window| mentions_role(&text, &window.of)) {
             return Some(role_error(request));
         }
         let missing = state.missing.iter().find(|window| {
@@ -135,22 +115,13 @@ impl Windows {
     pub(crate) fn edit(&self, request: &Request, answer: &mut Answer, keep: bool) {
         let mut state = self.lock();
         state.close_old();
-        let here = |created: &Created| {
-            created.service == request.scope.service && created.region == request.scope.region
-        };
-        let missing = state
-            .missing
-            .iter()
-            .map(|window| &window.of.0)
-            .filter(|created| here(created));
+        let here =
+            |created: &Created| created.service == request.scope.service && created.region == request.scope.region;
+        let missing = state.missing.iter().map(|window| &window.of.0).filter(|created| here(created));
         let missing: Vec<String> = missing.map(|created| created.id.clone()).collect();
         // The tagging API tells of every service's tags.
         let tagging = request.scope.service == "tagging";
-        let untagged = state
-            .untagged
-            .iter()
-            .map(|window| &window.of)
-            .filter(|created| tagging || here(created));
+        let untagged = state.untagged.iter().map(|window| &window.of).filter(|created| tagging || here(created));
         let untagged: Vec<String> = untagged.map(|created| created.id.clone()).collect();
         if answer.is_success() && !request.is_mutating() {
             if !missing.is_empty() {
@@ -180,10 +151,7 @@ fn mentions_role(text: &str, role: &str) -> bool {
 
 /// Whether an EC2 request names something by its id, and not in a filter, which finds nothing rather than fails.
 fn names_by_id(request: &Request, id: &str) -> bool {
-    request
-        .parameters()
-        .iter()
-        .any(|(key, value)| !key.starts_with("Filter") && value == id)
+    request.parameters().iter().any(|(key, value)| !key.starts_with("Filter") && value == id)
 }
 
 fn not_found(request: &Request, id: &str) -> Answer {
@@ -194,12 +162,8 @@ fn not_found(request: &Request, id: &str) -> Answer {
             answer::error(request, 400, code, &message)
         }
         Protocol::S3 => answer::error(request, 404, "NoSuchBucket", &message),
-        Protocol::Query if request.scope.service == "iam" => {
-            answer::error(request, 404, "NoSuchEntity", &message)
-        }
-        Protocol::Json if request.scope.service == "kms" => {
-            answer::error(request, 400, "NotFoundException", &message)
-        }
+        Protocol::Query if request.scope.service == "iam" => answer::error(request, 404, "NoSuchEntity", &message),
+        Protocol::Json if request.scope.service == "kms" => answer::error(request, 400, "NotFoundException", &message),
         Protocol::RestJson => answer::error(request, 404, "ResourceNotFoundException", &message),
         _ => answer::error(request, 400, "ResourceNotFoundException", &message),
     }
@@ -208,24 +172,18 @@ fn not_found(request: &Request, id: &str) -> Answer {
 /// What each service says of a role that it cannot assume, or of a principal that it does not know.
 fn role_error(request: &Request) -> Answer {
     let (code, message) = match request.scope.service.as_str() {
-        "lambda" => (
-            "InvalidParameterValueException",
-            "The role defined for the function cannot be assumed by Lambda.",
-        ),
+        "lambda" => {
+            ("InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda.")
+        }
         "ec2" => ("InvalidParameter", "Unable to assume given IAM role"),
-        "kms" => (
-            "MalformedPolicyDocumentException",
-            "Policy contains a statement with one or more invalid principals.",
-        ),
+        "kms" => {
+            ("MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid principals.")
+        }
         "s3" => ("MalformedPolicy", "Invalid principal in policy"),
-        "events" => (
-            "ValidationException",
-            "Provided role cannot be assumed by principal 'events.amazonaws.com'.",
-        ),
-        "rds" => (
-            "InvalidParameterValue",
-            "IAM role ARN value is invalid or does not include the required permissions",
-        ),
+        "events" => ("ValidationException", "Provided role cannot be assumed by principal 'events.amazonaws.com'."),
+        "rds" => {
+            ("InvalidParameterValue", "IAM role ARN value is invalid or does not include the required permissions")
+        }
         "cloudtrail" => (
             "InvalidCloudWatchLogsRoleArnException",
             "Access denied. Verify in IAM that the role has adequate trust relationships.",
@@ -234,33 +192,20 @@ fn role_error(request: &Request) -> Answer {
             "InvalidParameterException",
             "Unable to assume the service linked role. Please verify that the ECS service role exists.",
         ),
-        "sns" => (
-            "InvalidParameter",
-            "Invalid parameter: Policy Error: PrincipalNotFound",
-        ),
+        "sns" => ("InvalidParameter", "Invalid parameter: Policy Error: PrincipalNotFound"),
         "application-autoscaling" => ("ValidationException", "Unable to assume IAM role"),
-        _ => (
-            "InvalidParameterValueException",
-            "The role cannot be assumed",
-        ),
+        _ => ("InvalidParameterValueException", "The role cannot be assumed"),
     };
     answer::error(request, 400, code, message)
 }
 
 /// Drops from an answer's lists the items that are these resources.
 fn drop_items(answer: &mut Answer, ids: &[String], also: impl Fn(&str) -> bool) {
-    let is_one = |text: &str| {
-        ids.iter()
-            .any(|id| text == id || text.ends_with(&format!("/{id}")))
-            && also(text)
-    };
+    let is_one = |text: &str| ids.iter().any(|id| text == id || text.ends_with(&format!("/{id}"))) && also(text);
     if let Some(mut root) = Element::parse(&answer.text()) {
         root.retain(&mut |element| {
             let item = ["item", "member", "Bucket"].contains(&element.name.as_str());
-            !item
-                || !element
-                    .elements()
-                    .any(|child| is_id_element(&child.name) && is_one(&child.text()))
+            !item || !element.elements().any(|child| is_id_element(&child.name) && is_one(&child.text()))
         });
         answer.body = Bytes::from(root.document());
     } else if let Ok(mut value) = serde_json::from_slice::<Value>(&answer.body) {
@@ -268,9 +213,7 @@ fn drop_items(answer: &mut Answer, ids: &[String], also: impl Fn(&str) -> bool) 
             if let Value::Array(items) = value {
                 items.retain(|item| match item {
                     Value::String(text) => !is_one(text),
-                    Value::Object(fields) => !fields
-                        .values()
-                        .any(|field| field.as_str().is_some_and(is_one)),
+                    Value::Object(fields) => !fields.values().any(|field| field.as_str().is_some_and(is_one)),
                     _ => true,
                 });
             }
@@ -281,36 +224,27 @@ fn drop_items(answer: &mut Answer, ids: &[String], also: impl Fn(&str) -> bool) 
 
 /// Whether an element can be the id of the item that it is in.
 fn is_id_element(name: &str) -> bool {
-    EC2_KINDS.iter().any(|kind| kind.element == name)
-        || name.ends_with("Name")
-        || name.ends_with("Identifier")
+    EC2_KINDS.iter().any(|kind| kind.element == name) || name.ends_with("Name") || name.ends_with("Identifier")
 }
 
 /// Removes the tags of these resources, and the resources themselves if the request looked for them by tags.
 fn hide_tags(request: &Request, answer: &mut Answer, ids: &[String]) {
     match request.protocol {
         Protocol::Ec2 => {
-            let by_tag = request.parameters().iter().any(|(key, value)| {
-                key.starts_with("Filter") && key.ends_with("Name") && value.starts_with("tag")
-            });
+            let by_tag = request
+                .parameters()
+                .iter()
+                .any(|(key, value)| key.starts_with("Filter") && key.ends_with("Name") && value.starts_with("tag"));
             let Some(mut root) = Element::parse(&answer.text()) else {
                 return;
             };
             let own = |element: &Element| {
-                let kinds = EC2_KINDS
-                    .iter()
-                    .filter(|kind| kind.describes.contains(&request.action.as_str()));
-                kinds.into_iter().any(|kind| {
-                    element
-                        .value(kind.element)
-                        .is_some_and(|id| ids.contains(&id))
-                })
+                let kinds = EC2_KINDS.iter().filter(|kind| kind.describes.contains(&request.action.as_str()));
+                kinds.into_iter().any(|kind| element.value(kind.element).is_some_and(|id| ids.contains(&id)))
             };
             root.retain(&mut |element| {
-                let described_tag = request.action == "DescribeTags"
-                    && element
-                        .value("resourceId")
-                        .is_some_and(|id| ids.contains(&id));
+                let described_tag =
+                    request.action == "DescribeTags" && element.value("resourceId").is_some_and(|id| ids.contains(&id));
                 !(by_tag && element.name == "item" && own(element) || described_tag)
             });
             root.visit(&mut |element| {
@@ -320,10 +254,7 @@ fn hide_tags(request: &Request, answer: &mut Answer, ids: &[String]) {
             });
             answer.body = Bytes::from(root.document());
         }
-        Protocol::S3
-            if request.action == "GetBucketTagging"
-                && ids.iter().any(|id| request.text().contains(id)) =>
-        {
+        Protocol::S3 if request.action == "GetBucketTagging" && ids.iter().any(|id| request.text().contains(id)) => {
             *answer = answer::error(request, 404, "NoSuchTagSet", "The TagSet does not exist");
         }
         Protocol::Query => {
@@ -334,7 +265,9 @@ fn hide_tags(request: &Request, answer: &mut Answer, ids: &[String]) {
             root.visit(&mut |element| {
                 let own = element.elements().any(|child| is_id_element(&child.name) && ids.contains(&child.text()));
                 if own || asked {
-                    element.children.retain(|child| !matches!(child, crate::xml::Node::Element(tags) if tags.name == "Tags"));
+                    element
+                        .children
+                        .retain(|child| !matches!(child, crate::xml::Node::Element(tags) if tags.name == "Tags"));
                 }
             });
             answer.body = Bytes::from(root.document());
@@ -352,20 +285,11 @@ fn hide_tags(request: &Request, answer: &mut Answer, ids: &[String]) {
                 let Some(fields) = value.as_object_mut() else {
                     return;
                 };
-                let own = fields.values().any(|field| {
-                    field
-                        .as_str()
-                        .is_some_and(|text| ids.iter().any(|id| id == text))
-                });
-                for (_, tags) in fields
-                    .iter_mut()
-                    .filter(|(key, _)| (own || asked) && key.eq_ignore_ascii_case("tags"))
+                let own =
+                    fields.values().any(|field| field.as_str().is_some_and(|text| ids.iter().any(|id| id == text)));
+                for (_, tags) in fields.iter_mut().filter(|(key, _)| (own || asked) && key.eq_ignore_ascii_case("tags"))
                 {
-                    *tags = if tags.is_array() {
-                        json!([])
-                    } else {
-                        json!({})
-                    };
+                    *tags = if tags.is_array() { json!([]) } else { json!({}) };
                 }
             });
             answer.body = Bytes::from(value.to_string());
@@ -379,9 +303,7 @@ pub(crate) fn visit_json(value: &mut Value, change: &mut impl FnMut(&mut Value))
     change(value);
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| visit_json(item, change)),
-        Value::Object(fields) => fields
-            .values_mut()
-            .for_each(|field| visit_json(field, change)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| visit_json(field, change)),
         _ => {}
     }
 }

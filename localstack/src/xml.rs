@@ -23,11 +23,7 @@ impl Element {
     /// An element with elements in it.
     pub(crate) fn of(name: &str, children: impl IntoIterator<Item = Self>) -> Self {
         let children = children.into_iter().map(Node::Element).collect();
-        Self {
-            name: name.to_owned(),
-            attributes: String::new(),
-            children,
-        }
+        Self { name: name.to_owned(), attributes: String::new(), children }
     }
 
     /// Reads a document; `None` if it is not one, or uses what AWS never does.
@@ -55,20 +51,13 @@ impl Element {
                 continue;
             }
             let closed = if let Some(name) = tag.strip_prefix('/') {
-                open.pop()
-                    .filter(|element| element.name == name.trim_end())?
+                open.pop().filter(|element| element.name == name.trim_end())?
             } else {
-                let (tag, is_empty) = tag
-                    .strip_suffix('/')
-                    .map_or((tag, false), |tag| (tag, true));
+                let (tag, is_empty) = tag.strip_suffix('/').map_or((tag, false), |tag| (tag, true));
                 let end = tag.find(char::is_whitespace).unwrap_or(tag.len());
                 let (name, attributes) = tag.split_at(end);
                 let attributes = attributes.trim_end().to_owned();
-                open.push(Self {
-                    name: name.to_owned(),
-                    attributes,
-                    children: Vec::new(),
-                });
+                open.push(Self { name: name.to_owned(), attributes, children: Vec::new() });
                 if !is_empty {
                     continue;
                 }
@@ -146,8 +135,7 @@ impl Element {
     /// Visits this element and all below it.
     pub(crate) fn visit(&mut self, change: &mut impl FnMut(&mut Self)) {
         change(self);
-        self.elements_mut()
-            .for_each(|element| element.visit(change));
+        self.elements_mut().for_each(|element| element.visit(change));
     }
 
     /// The document.
@@ -158,11 +146,7 @@ impl Element {
     }
 
     fn write(&self, text: &mut String) {
-        let Self {
-            name,
-            attributes,
-            children,
-        } = self;
+        let Self { name, attributes, children } = self;
         // Writing to a string cannot fail.
         let _ = write!(text, "<{name}{attributes}>");
         for child in children {
@@ -177,25 +161,13 @@ impl Element {
 
 /// Escapes a text.
 pub(crate) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn unescape(text: &str) -> String {
-    [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&#34;", "\""),
-        ("&apos;", "'"),
-        ("&#39;", "'"),
-        ("&amp;", "&"),
-    ]
-    .iter()
-    .fold(text.to_owned(), |text, (escaped, plain)| {
-        text.replace(escaped, plain)
-    })
+    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#34;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&amp;", "&")]
+        .iter()
+        .fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
 }
 
 #[cfg(test)]

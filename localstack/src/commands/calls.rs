@@ -31,18 +31,11 @@ impl Calls {
                 println!("{}", serde_json::to_string(call)?);
                 continue;
             }
-            let took = call
-                .milliseconds
-                .map_or_else(|| "…".to_owned(), |took| format!("{took:.0}"));
-            let status = call
-                .status
-                .map_or_else(|| "-".to_owned(), |status| status.to_string());
+            let took = call.milliseconds.map_or_else(|| "…".to_owned(), |took| format!("{took:.0}"));
+            let status = call.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
             let sign = if call.mutating { '*' } else { ' ' };
-            let rest = [call.error.as_deref(), call.fault.as_deref()]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(" ");
+            let rest =
+                [call.error.as_deref(), call.fault.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
             let line = format!(
                 "{:>5} {took:>6} ms {status:>3} {sign} {:<10} {:<16} {} {rest}",
                 call.sequence, call.region, call.service, call.action

@@ -31,18 +31,10 @@ impl Faults {
             Self::Set { faults } => control.set_faults(&read(&faults)?).await?,
             Self::List { json } => {
                 let faults = control.faults().await?;
-                let text = if json {
-                    serde_json::to_string_pretty(&faults)?
-                } else {
-                    toml::to_string_pretty(&faults)?
-                };
+                let text = if json { serde_json::to_string_pretty(&faults)? } else { toml::to_string_pretty(&faults)? };
                 println!("{}", text.trim_end());
             }
-            Self::Clear => {
-                control
-                    .set_faults(&payinfra_localstack::Faults::default())
-                    .await?
-            }
+            Self::Clear => control.set_faults(&payinfra_localstack::Faults::default()).await?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -18,12 +18,7 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 /// One emulated AWS on this machine: no Docker, no account, no token.
 #[derive(Debug, Parser)]
-#[command(
-    name = "cargo local",
-    bin_name = "cargo local",
-    version,
-    max_term_width = 100
-)]
+#[command(name = "cargo local", bin_name = "cargo local", version, max_term_width = 100)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,

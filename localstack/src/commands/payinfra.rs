@@ -14,18 +14,8 @@ use payinfra_localstack::{Profile, isolate};
 use super::{Outcome, running};
 
 /// Commands that need no state, and therefore no place for it.
-const STATELESS: &[&str] = &[
-    "-V",
-    "--help",
-    "--version",
-    "-h",
-    "bootstrap",
-    "completions",
-    "graph",
-    "help",
-    "schema",
-    "validate",
-];
+const STATELESS: &[&str] =
+    &["-V", "--help", "--version", "-h", "bootstrap", "completions", "graph", "help", "schema", "validate"];
 
 #[derive(Debug, Args)]
 pub(super) struct Payinfra {
@@ -38,21 +28,14 @@ impl Payinfra {
     /// Becomes payinfra, so that its exit code, signals and terminal are its own.
     pub(super) async fn run(self) -> Outcome {
         let profile = std::env::var("PAYINFRA_LOCAL_PROFILE").ok();
-        let profile = profile
-            .map(|name| <Profile as clap::ValueEnum>::from_str(&name, true))
-            .transpose()?;
+        let profile = profile.map(|name| <Profile as clap::ValueEnum>::from_str(&name, true)).transpose()?;
         let binary = build()?;
         let status = running::start(profile, None).await?;
-        let first = self
-            .arguments
-            .first()
-            .and_then(|argument| argument.to_str());
+        let first = self.arguments.first().and_then(|argument| argument.to_str());
         if first.is_some_and(|first| !STATELESS.contains(&first)) {
             bootstrap(&binary, &status.endpoint, &self.arguments)?;
         }
-        let failed = isolate(&mut Command::new(&binary), &status.endpoint)
-            .args(self.arguments)
-            .exec();
+        let failed = isolate(&mut Command::new(&binary), &status.endpoint).args(self.arguments).exec();
         Err(format!("{}: {failed}", binary.display()).into())
     }
 }
@@ -64,15 +47,7 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
     let folder = own.parent().ok_or("this program is in no folder")?;
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args([
-        "build",
-        "--quiet",
-        "--package",
-        "payinfra",
-        "--package",
-        "payinfra-localstack",
-        "--manifest-path",
-    ]);
+    cargo.args(["build", "--quiet", "--package", "payinfra", "--package", "payinfra-localstack", "--manifest-path"]);
     cargo.arg(manifest);
     if folder.file_name().is_some_and(|name| name == "release") {
         cargo.arg("--release");
@@ -95,17 +70,9 @@ fn bootstrap(binary: &Path, endpoint: &str, arguments: &[OsString]) -> Result<()
             command.arg(argument);
         }
     }
-    let output = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .output()?;
+    let output = command.stdin(Stdio::null()).stdout(Stdio::null()).output()?;
     if output.status.success() {
         return Ok(());
     }
-    Err(format!(
-        "payinfra bootstrap failed ({}):\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    )
-    .into())
+    Err(format!("payinfra bootstrap failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr)).into())
 }

@@ -47,9 +47,7 @@ pub(super) fn remove_note(pid: u32) -> Result<(), Box<dyn Error>> {
 
 fn noted() -> Result<Option<Status>, Box<dyn Error>> {
     // One that cannot be read is as good as none: the next start writes it again.
-    Ok(fs::read(note()?)
-        .ok()
-        .and_then(|text| serde_json::from_slice(&text).ok()))
+    Ok(fs::read(note()?).ok().and_then(|text| serde_json::from_slice(&text).ok()))
 }
 
 /// The running one, if there is one.
@@ -59,26 +57,17 @@ pub(super) async fn find() -> Result<Option<(Control, Status)>, Box<dyn Error>> 
     };
     let control = Control::new(&noted.endpoint);
     // Whatever else has come to listen there does not have this process id.
-    let status = control
-        .status()
-        .await
-        .ok()
-        .filter(|status| status.pid == noted.pid);
+    let status = control.status().await.ok().filter(|status| status.pid == noted.pid);
     Ok(status.map(|status| (control, status)))
 }
 
 /// The running one, or an error that says how to start it.
 pub(super) async fn need() -> Result<(Control, Status), Box<dyn Error>> {
-    find()
-        .await?
-        .ok_or_else(|| "the emulated AWS is not running: `cargo local up` starts it".into())
+    find().await?.ok_or_else(|| "the emulated AWS is not running: `cargo local up` starts it".into())
 }
 
 /// The running one, which is started if there is none.
-pub(super) async fn start(
-    profile: Option<Profile>,
-    port: Option<u16>,
-) -> Result<Status, Box<dyn Error>> {
+pub(super) async fn start(profile: Option<Profile>, port: Option<u16>) -> Result<Status, Box<dyn Error>> {
     // Two that start at once get the same one.
     let cache = cache_folder()?;
     fs::create_dir_all(&cache)?;
@@ -93,11 +82,9 @@ pub(super) async fn start(
             .into());
         }
         if let Some(port) = port.filter(|port| !status.endpoint.ends_with(&format!(":{port}"))) {
-            return Err(format!(
-                "it is running at {}, not on port {port}: `cargo local down` first",
-                status.endpoint
-            )
-            .into());
+            return Err(
+                format!("it is running at {}, not on port {port}: `cargo local down` first", status.endpoint).into()
+            );
         }
         return Ok(status);
     }
@@ -112,12 +99,7 @@ pub(super) async fn start(
         }
         if begun.elapsed() > PATIENCE {
             child.kill()?;
-            return Err(format!(
-                "it did not start within {} s:\n{}",
-                PATIENCE.as_secs(),
-                last_words()?
-            )
-            .into());
+            return Err(format!("it did not start within {} s:\n{}", PATIENCE.as_secs(), last_words()?).into());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -134,18 +116,10 @@ fn spawn(profile: Profile, port: u16) -> Result<Child, Box<dyn Error>> {
     let file = File::create(&log)?;
     // The installation is done here, where its progress can be seen.
     payinfra_localstack::install(profile)?;
-    let profile = clap::ValueEnum::to_possible_value(&profile)
-        .map(|value| value.get_name().to_owned())
-        .unwrap_or_default();
+    let profile =
+        clap::ValueEnum::to_possible_value(&profile).map(|value| value.get_name().to_owned()).unwrap_or_default();
     let child = Command::new(std::env::current_exe()?)
-        .args([
-            "up",
-            "--foreground",
-            "--profile",
-            &profile,
-            "--port",
-            &port.to_string(),
-        ])
+        .args(["up", "--foreground", "--profile", &profile, "--port", &port.to_string()])
         .env("PAYINFRA_LOCAL_LOG", &log)
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)

@@ -17,11 +17,7 @@ impl Status {
     /// Exits 0 if it is running, else 1.
     pub(super) async fn run(self) -> Outcome {
         let found = running::find().await?.map(|(_, status)| status);
-        let code = if found.is_some() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        };
+        let code = if found.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         if self.json {
             println!("{}", serde_json::to_string_pretty(&found)?);
             return Ok(code);
@@ -31,12 +27,7 @@ impl Status {
             return Ok(code);
         };
         println!("endpoint  {}", status.endpoint);
-        println!(
-            "profile   {}",
-            serde_json::to_value(status.profile)?
-                .as_str()
-                .unwrap_or_default()
-        );
+        println!("profile   {}", serde_json::to_value(status.profile)?.as_str().unwrap_or_default());
         println!("account   {}", status.account);
         println!("process   {}", status.pid);
         println!("emulators {}", status.backends.join(", "));

@@ -31,16 +31,11 @@ impl Up {
 
     async fn stay(self) -> Outcome {
         let emulator = Emulator::builder();
-        let emulator = emulator
-            .profile(self.profile.unwrap_or_default())
-            .port(self.port.unwrap_or(0))
-            .start()
-            .await?;
+        let emulator = emulator.profile(self.profile.unwrap_or_default()).port(self.port.unwrap_or(0)).start().await?;
         let status = emulator.status().await?;
         running::write_note(&status)?;
         print(&status);
-        let mut terminated =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
             () = emulator.stopped() => {}
             interrupted = tokio::signal::ctrl_c() => interrupted?,
@@ -53,11 +48,7 @@ impl Up {
 
 /// Says where it is, in words that a shell understands.
 fn print(status: &Status) {
-    println!(
-        "# emulated AWS, account {}: {}",
-        status.account,
-        status.backends.join(", ")
-    );
+    println!("# emulated AWS, account {}: {}", status.account, status.backends.join(", "));
     for (name, value) in environment(&status.endpoint) {
         println!("export {name}={value}");
     }

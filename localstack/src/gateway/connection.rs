@@ -58,10 +58,7 @@ async fn connection(gateway: Arc<Gateway>, stream: TcpStream) {
     // Small answers must not wait for each other. A connection that cannot be set so still works.
     let _slower = stream.set_nodelay(true);
     let reset = Arc::new(AtomicBool::new(false));
-    let stream = Resettable {
-        stream,
-        reset: Arc::clone(&reset),
-    };
+    let stream = Resettable { stream, reset: Arc::clone(&reset) };
     let service = service_fn(move |request| {
         let (gateway, reset) = (Arc::clone(&gateway), Arc::clone(&reset));
         async move {
@@ -77,9 +74,7 @@ async fn connection(gateway: Arc<Gateway>, stream: TcpStream) {
             }
         }
     });
-    let served = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
     if let Err(error) = served {
         tracing::trace!("a connection ended: {error}");
     }
@@ -87,33 +82,17 @@ async fn connection(gateway: Arc<Gateway>, stream: TcpStream) {
 
 async fn handle(gateway: Arc<Gateway>, request: hyper::Request<Incoming>) -> Outcome {
     let (head, body) = request.into_parts();
-    let Ok(body) = body
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-    else {
+    let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
         return Outcome::Reset;
     };
     if let Some(path) = head.uri.path().strip_prefix(control::PREFIX) {
         return Outcome::Answer(control::answer(&gateway, &head.method, path, &body).await);
     }
     match Scope::of(&head.headers, &head.uri) {
-        Some(scope) => {
-            gateway
-                .handle(Request::new(
-                    scope,
-                    head.method,
-                    head.uri,
-                    head.headers,
-                    body,
-                ))
-                .await
+        Some(scope) => gateway.handle(Request::new(scope, head.method, head.uri, head.headers, body)).await,
+        None if route::is_data_plane(&head.headers, &head.uri) => {
+            Outcome::Answer(gateway.forward_data(&head.method, &head.uri, &head.headers, body).await)
         }
-        None if route::is_data_plane(&head.headers, &head.uri) => Outcome::Answer(
-            gateway
-                .forward_data(&head.method, &head.uri, &head.headers, body)
-                .await,
-        ),
         None => {
             let message = "The request is not signed, so the emulated AWS cannot tell which service it is for: \
                            set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (any value will do)";
@@ -125,23 +104,14 @@ async fn handle(gateway: Arc<Gateway>, request: hyper::Request<Incoming>) -> Out
 
 /// The answer on its way out, whole or broken off in its middle.
 fn response(answer: Answer, truncate: bool) -> Response<Body> {
-    let Answer {
-        status,
-        headers,
-        body,
-    } = answer;
+    let Answer { status, headers, body } = answer;
     let length = body.len();
     let body = if truncate {
         let half = Frame::data(body.slice(..length / 2));
         let broken = io::Error::from(io::ErrorKind::UnexpectedEof);
-        BodyExt::boxed(StreamBody::new(futures_util::stream::iter([
-            Ok(half),
-            Err(broken),
-        ])))
+        BodyExt::boxed(StreamBody::new(futures_util::stream::iter([Ok(half), Err(broken)])))
     } else {
-        Full::new(body)
-            .map_err(|never: Infallible| match never {})
-            .boxed()
+        Full::new(body).map_err(|never: Infallible| match never {}).boxed()
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -168,21 +138,13 @@ impl Drop for Resettable {
 }
 
 impl AsyncRead for Resettable {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Resettable {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 

@@ -60,12 +60,7 @@ pub(crate) enum Outcome {
 }
 
 impl Gateway {
-    pub(crate) fn new(
-        profile: Profile,
-        port: u16,
-        external: Option<hyper::Uri>,
-        servers: Vec<Server>,
-    ) -> Self {
+    pub(crate) fn new(profile: Profile, port: u16, external: Option<hyper::Uri>, servers: Vec<Server>) -> Self {
         Self {
             profile,
             port,
@@ -85,11 +80,7 @@ impl Gateway {
     /// The faults that are set.
     pub(crate) fn faults(&self) -> Faults {
         let (throttling, latency) = *self.scales.lock().unwrap_or_else(PoisonError::into_inner);
-        Faults {
-            rules: self.engine.rules(),
-            throttling,
-            latency,
-        }
+        Faults { rules: self.engine.rules(), throttling, latency }
     }
 
     /// Sets the faults in the place of those before, whose windows close.
@@ -123,10 +114,7 @@ impl Gateway {
     /// Replaces the servers whose start takes milliseconds.
     fn restart(&self) -> Result<()> {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        for server in servers
-            .iter_mut()
-            .filter(|server| server.backend.restarts())
-        {
+        for server in servers.iter_mut().filter(|server| server.backend.restarts()) {
             *server = Server::start(server.backend, self.port)?;
         }
         self.upstream.set(&servers);
@@ -136,37 +124,18 @@ impl Gateway {
     /// The servers' names, ports and process ids.
     pub(crate) fn servers(&self) -> Vec<(Backend, u16, u32)> {
         let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        servers
-            .iter()
-            .map(|server| (server.backend, server.port, server.pid))
-            .collect()
+        servers.iter().map(|server| (server.backend, server.port, server.pid)).collect()
     }
 
     /// Ends the servers.
     pub(crate) fn end_servers(&self) {
-        self.servers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Asks whether an emulator answers, whatever it says.
-    pub(crate) async fn probe(
-        &self,
-        backend: Backend,
-        uri: &hyper::Uri,
-    ) -> std::result::Result<(), String> {
+    pub(crate) async fn probe(&self, backend: Backend, uri: &hyper::Uri) -> std::result::Result<(), String> {
         let nothing = hyper::HeaderMap::new();
-        let sent = self
-            .upstream
-            .send(
-                Some(backend),
-                &hyper::Method::GET,
-                uri,
-                &nothing,
-                bytes::Bytes::new(),
-            )
-            .await;
+        let sent = self.upstream.send(Some(backend), &hyper::Method::GET, uri, &nothing, bytes::Bytes::new()).await;
         sent.map(drop).map_err(|error| error.to_string())
     }
 
@@ -190,13 +159,7 @@ impl Gateway {
             return Outcome::Answer(answer::throttled(request));
         }
         let (faults, holds) = self.engine.take(call);
-        call.fault = (!faults.is_empty()).then(|| {
-            faults
-                .iter()
-                .map(Fault::label)
-                .collect::<Vec<_>>()
-                .join(" ")
-        });
+        call.fault = (!faults.is_empty()).then(|| faults.iter().map(Fault::label).collect::<Vec<_>>().join(" "));
 
         for fault in &faults {
             match fault {
@@ -205,10 +168,7 @@ impl Gateway {
                 }
                 Fault::Throttle => return Outcome::Answer(answer::throttled(request)),
                 Fault::Reset { when: When::Before } => return Outcome::Reset,
-                Fault::Kill {
-                    pid,
-                    when: When::Before,
-                } => return kill(*pid),
+                Fault::Kill { pid, when: When::Before } => return kill(*pid),
                 _ => {}
             }
         }
@@ -223,8 +183,7 @@ impl Gateway {
             }
             None => self.pass_on(request).await,
         };
-        self.windows
-            .edit(request, &mut answer, self.engine.has_stale());
+        self.windows.edit(request, &mut answer, self.engine.has_stale());
         for fault in &faults {
             self.windows.open(fault, request, &answer);
         }
@@ -240,25 +199,15 @@ impl Gateway {
         for fault in &faults {
             match fault {
                 Fault::Reset { when: When::After } => return Outcome::Reset,
-                Fault::Kill {
-                    pid,
-                    when: When::After,
-                } => return kill(*pid),
+                Fault::Kill { pid, when: When::After } => return kill(*pid),
                 Fault::Delay { seconds } => {
-                    tokio::time::sleep(
-                        std::time::Duration::try_from_secs_f64(*seconds).unwrap_or_default(),
-                    )
-                    .await;
+                    tokio::time::sleep(std::time::Duration::try_from_secs_f64(*seconds).unwrap_or_default()).await;
                 }
                 Fault::Truncate => truncate = true,
                 _ => {}
             }
         }
-        if truncate {
-            Outcome::Truncated(answer)
-        } else {
-            Outcome::Answer(answer)
-        }
+        if truncate { Outcome::Truncated(answer) } else { Outcome::Answer(answer) }
     }
 
     /// Has the emulators answer, mended.
@@ -283,25 +232,12 @@ impl Gateway {
 
     /// Sends a request to an emulator, or to the external endpoint.
     pub(crate) async fn forward(&self, request: &Request, backend: Option<Backend>) -> Answer {
-        let sent = self
-            .upstream
-            .send(
-                backend,
-                &request.method,
-                &request.uri,
-                &request.headers,
-                request.body.clone(),
-            )
-            .await;
+        let sent =
+            self.upstream.send(backend, &request.method, &request.uri, &request.headers, request.body.clone()).await;
         sent.unwrap_or_else(|error| {
             let name = backend.map_or("the external endpoint", Backend::name);
             tracing::warn!("{name} did not answer {}: {error}", request.action);
-            answer::error(
-                request,
-                502,
-                "BadGateway",
-                &format!("{name} did not answer: {error}"),
-            )
+            answer::error(request, 502, "BadGateway", &format!("{name} did not answer: {error}"))
         })
     }
 
@@ -314,24 +250,14 @@ impl Gateway {
         body: bytes::Bytes,
     ) -> Answer {
         let backend = self.profile.backend("lambda");
-        let sent = self
-            .upstream
-            .send(backend, method, uri, headers, body)
-            .await;
-        sent.unwrap_or_else(|error| {
-            Answer::json(
-                StatusCode::BAD_GATEWAY,
-                &json!({ "message": error.to_string() }),
-            )
-        })
+        let sent = self.upstream.send(backend, method, uri, headers, body).await;
+        sent.unwrap_or_else(|error| Answer::json(StatusCode::BAD_GATEWAY, &json!({ "message": error.to_string() })))
     }
 }
 
 /// Kills a client; its connection is of no more use.
 fn kill(pid: u32) -> Outcome {
-    let pid = i32::try_from(pid)
-        .ok()
-        .and_then(rustix::process::Pid::from_raw);
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     let killed = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL));
     if !matches!(killed, Some(Ok(()))) {
         tracing::warn!("could not kill {pid:?}: {killed:?}");

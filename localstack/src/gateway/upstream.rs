@@ -38,11 +38,8 @@ impl Upstream {
     pub(super) fn new(external: Option<Uri>, servers: &[Server]) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        let upstream = Self {
-            client: Client::builder(TokioExecutor::new()).build(connector),
-            external,
-            ports: RwLock::default(),
-        };
+        let upstream =
+            Self { client: Client::builder(TokioExecutor::new()).build(connector), external, ports: RwLock::default() };
         upstream.set(servers);
         upstream
     }
@@ -50,10 +47,7 @@ impl Upstream {
     /// Makes these the servers to send to.
     pub(super) fn set(&self, servers: &[Server]) {
         let mut ports = self.ports.write().unwrap_or_else(PoisonError::into_inner);
-        *ports = servers
-            .iter()
-            .map(|server| (server.backend, server.port))
-            .collect();
+        *ports = servers.iter().map(|server| (server.backend, server.port)).collect();
     }
 
     /// Sends a request and reads the whole answer.
@@ -72,15 +66,10 @@ impl Upstream {
                 let port = ports.get(&backend).ok_or("it is not running")?;
                 format!("http://127.0.0.1:{port}{target}").parse()?
             }
-            (None, Some(external)) => {
-                format!("{}{target}", external.to_string().trim_end_matches('/')).parse()?
-            }
+            (None, Some(external)) => format!("{}{target}", external.to_string().trim_end_matches('/')).parse()?,
             (None, None) => return Err("there is none".into()),
         };
-        let mut request = Request::builder()
-            .method(method)
-            .uri(uri)
-            .body(Full::new(body))?;
+        let mut request = Request::builder().method(method).uri(uri).body(Full::new(body))?;
         *request.headers_mut() = headers.clone();
         for hop in [CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING] {
             request.headers_mut().remove(hop);
@@ -89,11 +78,7 @@ impl Upstream {
             set_account(request.headers_mut());
         }
         let (head, body) = self.client.request(request).await?.into_parts();
-        let mut answer = Answer {
-            status: head.status,
-            headers: head.headers,
-            body: body.collect().await?.to_bytes(),
-        };
+        let mut answer = Answer { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes() };
         answer.headers.remove(CONNECTION);
         answer.headers.remove(TRANSFER_ENCODING);
         if method != Method::HEAD {
@@ -104,22 +89,9 @@ impl Upstream {
 
     /// Empties the emulators that are not restarted.
     pub(super) async fn reset_kept(&self, gateway: &Gateway) {
-        for (backend, ..) in gateway
-            .servers()
-            .into_iter()
-            .filter(|(backend, ..)| !backend.restarts())
-        {
+        for (backend, ..) in gateway.servers().into_iter().filter(|(backend, ..)| !backend.restarts()) {
             let uri = Uri::from_static("/_localstack/state/reset");
-            if let Err(error) = self
-                .send(
-                    Some(backend),
-                    &Method::POST,
-                    &uri,
-                    &HeaderMap::new(),
-                    Bytes::new(),
-                )
-                .await
-            {
+            if let Err(error) = self.send(Some(backend), &Method::POST, &uri, &HeaderMap::new(), Bytes::new()).await {
                 tracing::warn!("{} was not reset: {error}", backend.name());
             }
         }

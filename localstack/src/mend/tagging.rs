@@ -23,12 +23,7 @@ pub(crate) async fn answer(gateway: &Gateway, request: &Request) -> Answer {
             let answer = send(gateway, backend, request, &asked).await;
             if !answer.is_success() {
                 // One that does not know the API has nothing to tell; the others may.
-                tracing::debug!(
-                    "{} has no {}: {}",
-                    backend.name(),
-                    request.action,
-                    answer.text()
-                );
+                tracing::debug!("{} has no {}: {}", backend.name(), request.action, answer.text());
                 last.get_or_insert(answer);
                 break;
             }
@@ -36,19 +31,10 @@ pub(crate) async fn answer(gateway: &Gateway, request: &Request) -> Answer {
             for (key, value) in page.as_object().into_iter().flatten() {
                 let known = merged.entry(key.clone()).or_default();
                 let items = value.as_array().into_iter().flatten();
-                known.extend(
-                    items
-                        .filter(|item| !known.contains(item))
-                        .cloned()
-                        .collect::<Vec<_>>(),
-                );
+                known.extend(items.filter(|item| !known.contains(item)).cloned().collect::<Vec<_>>());
             }
             last = Some(answer);
-            match page
-                .get("PaginationToken")
-                .and_then(Value::as_str)
-                .filter(|token| !token.is_empty())
-            {
+            match page.get("PaginationToken").and_then(Value::as_str).filter(|token| !token.is_empty()) {
                 Some(token) => asked["PaginationToken"] = token.into(),
                 None => break,
             }
@@ -70,16 +56,8 @@ pub(crate) async fn answer(gateway: &Gateway, request: &Request) -> Answer {
 async fn change(gateway: &Gateway, request: &Request) -> Answer {
     let asked = request.json();
     let mut by_backend: BTreeMap<Backend, Vec<Value>> = BTreeMap::new();
-    for arn in asked
-        .get("ResourceARNList")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        let service = arn
-            .as_str()
-            .and_then(|arn| arn.split(':').nth(2))
-            .unwrap_or_default();
+    for arn in asked.get("ResourceARNList").and_then(Value::as_array).into_iter().flatten() {
+        let service = arn.as_str().and_then(|arn| arn.split(':').nth(2)).unwrap_or_default();
         if let Some(backend) = gateway.profile.backend(service) {
             by_backend.entry(backend).or_default().push(arn.clone());
         }
@@ -93,23 +71,12 @@ async fn change(gateway: &Gateway, request: &Request) -> Answer {
             return answer;
         }
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        failed.extend(
-            body.get("FailedResourcesMap")
-                .and_then(Value::as_object)
-                .cloned()
-                .unwrap_or_default(),
-        );
+        failed.extend(body.get("FailedResourcesMap").and_then(Value::as_object).cloned().unwrap_or_default());
     }
-    Answer::json(
-        hyper::StatusCode::OK,
-        &json!({ "FailedResourcesMap": failed }),
-    )
+    Answer::json(hyper::StatusCode::OK, &json!({ "FailedResourcesMap": failed }))
 }
 
 async fn send(gateway: &Gateway, backend: Backend, request: &Request, body: &Value) -> Answer {
-    let request = Request {
-        body: Bytes::from(body.to_string()),
-        ..request.clone()
-    };
+    let request = Request { body: Bytes::from(body.to_string()), ..request.clone() };
     gateway.forward(&request, Some(backend)).await
 }

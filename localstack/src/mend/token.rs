@@ -24,24 +24,12 @@ impl Tokens {
     pub(crate) fn slot(&self, request: &Request) -> Option<Slot> {
         let token = token(request)?;
         let scope = &request.scope;
-        let key = format!(
-            "{} {} {} {token}",
-            scope.service, scope.region, request.action
-        );
-        Some(Arc::clone(
-            self.calls
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(key)
-                .or_default(),
-        ))
+        let key = format!("{} {} {} {token}", scope.service, scope.region, request.action);
+        Some(Arc::clone(self.calls.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default()))
     }
 
     pub(crate) fn clear(&self) {
-        self.calls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -55,12 +43,7 @@ pub(crate) fn repeated(request: &Request, earlier: Option<&(String, Answer)>) ->
         Protocol::Ec2 => "IdempotentParameterMismatch",
         _ => "InvalidParameterException",
     };
-    Some(answer::error(
-        request,
-        400,
-        code,
-        "The token was used with other parameters",
-    ))
+    Some(answer::error(request, 400, code, "The token was used with other parameters"))
 }
 
 /// What has to be the same in a repetition.
@@ -74,20 +57,14 @@ pub(crate) fn same(request: &Request) -> String {
 }
 
 fn token(request: &Request) -> Option<String> {
-    match (
-        request.protocol,
-        request.scope.service.as_str(),
-        request.action.as_str(),
-    ) {
+    match (request.protocol, request.scope.service.as_str(), request.action.as_str()) {
         (Protocol::Ec2, ..) => request.form("ClientToken"),
-        (Protocol::Json, "ecs", "CreateService" | "CreateTaskSet" | "RunTask") => request
-            .json()
-            .get("clientToken")
-            .and_then(|token| token.as_str().map(str::to_owned)),
-        (Protocol::Json, "acm", "RequestCertificate") => request
-            .json()
-            .get("IdempotencyToken")
-            .and_then(|token| token.as_str().map(str::to_owned)),
+        (Protocol::Json, "ecs", "CreateService" | "CreateTaskSet" | "RunTask") => {
+            request.json().get("clientToken").and_then(|token| token.as_str().map(str::to_owned))
+        }
+        (Protocol::Json, "acm", "RequestCertificate") => {
+            request.json().get("IdempotencyToken").and_then(|token| token.as_str().map(str::to_owned))
+        }
         _ => None,
     }
     .filter(|token| !token.is_empty())

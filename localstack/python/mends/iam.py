@@ -1,0 +1,20 @@
+"""IAM in moto."""
+
+import json
+
+from moto.iam.exceptions import MalformedPolicyDocument
+from moto.iam.models import IAMBackend
+
+from mends import replaces
+
+
+@replaces(IAMBackend)
+def create_role(original, backend, **arguments):
+    """A trust policy is checked when it is updated, but not when the role is created."""
+    try:
+        policy = json.loads(arguments["assume_role_policy_document"])
+    except ValueError:
+        policy = None
+    if not isinstance(policy, dict) or "Statement" not in policy:
+        raise MalformedPolicyDocument("This policy contains invalid Json")
+    return original(backend, **arguments)
