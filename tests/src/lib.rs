@@ -1,1 +1,191 @@
-//! payinfra-tests.
+//! What the end-to-end tests share: an emulated AWS, the real binary, and a look at the account that is not our own.
+
+#![expect(clippy::missing_panics_doc, clippy::unwrap_used, clippy::panic, reason = "test support fails by panicking")]
+
+mod inventory;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use payinfra_localstack::{Call, Emulator, Profile, isolate};
+use serde_json::Value;
+
+pub use inventory::Inventory;
+
+/// The regions that the systems use.
+pub const REGIONS: [&str; 3] = ["us-east-1", "us-east-2", "us-west-2"];
+
+/// An emulated AWS of one's own, with the state backend made, and a folder with a configuration.
+pub struct Bench {
+    /// The emulated AWS.
+    pub aws: Emulator,
+    folder: tempfile::TempDir,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The exit code; `None` after a signal.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it printed beside.
+    pub stderr: String,
+}
+
+impl Bench {
+    /// With the configuration at the repository's root. `PAYINFRA_TEST_PROFILE` names another profile of emulators.
+    pub async fn new() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../payinfra.toml");
+        Self::with(&fs::read_to_string(root).unwrap()).await
+    }
+
+    /// With this configuration.
+    pub async fn with(configuration: &str) -> Self {
+        let profile = std::env::var("PAYINFRA_TEST_PROFILE")
+            .map_or(Profile::Default, |name| serde_json::from_value(Value::String(name)).unwrap());
+        let aws = Emulator::builder().profile(profile).start().await.unwrap();
+        let bench = Self { aws, folder: tempfile::tempdir().unwrap() };
+        bench.configure(configuration);
+        bench.run(&["bootstrap"]).ok();
+        bench.aws.clear_calls();
+        bench
+    }
+
+    /// Writes another configuration.
+    pub fn configure(&self, configuration: &str) {
+        fs::write(self.file("payinfra.toml"), configuration).unwrap();
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn configuration(&self) -> String {
+        fs::read_to_string(self.file("payinfra.toml")).unwrap()
+    }
+
+    /// A file in the folder in which commands run.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The command line with these arguments.
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.env_remove("PAYINFRA_WORKSPACE").env_remove("PAYINFRA_CONFIG");
+        isolate(&mut command, &self.aws.endpoint());
+        command
+    }
+
+    /// Runs the command line to its end.
+    #[must_use]
+    pub fn run(&self, args: &[&str]) -> Outcome {
+        self.command(args).output().unwrap().into()
+    }
+
+    /// Starts the command line and does not wait.
+    #[must_use]
+    pub fn start(&self, args: &[&str]) -> Child {
+        self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Those calls since the last look that changed something, the lock and the state left out.
+    #[must_use]
+    pub fn mutations(&self) -> Vec<Call> {
+        let all = self.aws.calls().into_iter();
+        all.filter(|call| call.mutating && call.service != "dynamodb" && call.action != "PutObject").collect()
+    }
+
+    /// The SDK's configuration for `region`, to look and to meddle without payinfra.
+    #[must_use]
+    pub fn sdk(&self, region: &str) -> SdkConfig {
+        let credentials = Credentials::new("test", "test", None, None, "static");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .endpoint_url(self.aws.endpoint())
+            .region(Region::new(region.to_owned()))
+            .build()
+    }
+
+    /// EC2 in `region`.
+    #[must_use]
+    pub fn ec2(&self, region: &str) -> aws_sdk_ec2::Client {
+        aws_sdk_ec2::Client::new(&self.sdk(region))
+    }
+
+    /// S3 in `region`.
+    #[must_use]
+    pub fn s3(&self, region: &str) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::config::Builder::from(&self.sdk(region)).force_path_style(true).build();
+        aws_sdk_s3::Client::from_conf(config)
+    }
+
+    /// What is in the account, by AWS's own lists.
+    pub async fn inventory(&self) -> Inventory {
+        Inventory::take(self).await
+    }
+
+    /// The outputs of a workspace.
+    #[must_use]
+    pub fn outputs(&self, workspace: &str) -> Value {
+        let outcome = self.run(&["output", "--json", "--workspace", workspace]);
+        serde_json::from_str(&outcome.ok().stdout).unwrap()
+    }
+
+    /// The state of a workspace.
+    #[must_use]
+    pub fn state(&self, workspace: &str) -> Value {
+        let outcome = self.run(&["state", "pull", "--workspace", workspace]);
+        serde_json::from_str(&outcome.ok().stdout).unwrap()
+    }
+
+    /// The id in the state of the resource at `address`.
+    #[must_use]
+    pub fn id(&self, workspace: &str, address: &str) -> String {
+        let state = self.state(workspace);
+        state["resources"][address]["id"].as_str().unwrap_or_else(|| panic!("{address} is not in the state")).to_owned()
+    }
+}
+
+impl Outcome {
+    /// That it ended well.
+    #[must_use]
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// That it ended with 0.
+    #[track_caller]
+    #[must_use = "or call it for its check and drop it"]
+    pub fn ok(self) -> Self {
+        self.expect(0)
+    }
+}
+
+impl From<Output> for Outcome {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// The binary beside the running test; `cargo test --workspace` builds it.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.ancestors().nth(2).unwrap().join("payinfra");
+    assert!(path.exists(), "{} is missing: run `cargo test --workspace`", path.display());
+    path
+}
