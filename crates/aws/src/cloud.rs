@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::client::{Access, Cx};
 
 /// The kinds of all services, each service's sorted.
-pub const KINDS: &[&[&dyn Kind<Cx>]] = &[crate::ec2::KINDS];
+pub const KINDS: &[&[&dyn Kind<Cx>]] =
+    &[crate::ec2::KINDS, crate::iam::KINDS, crate::kms::KINDS, crate::logs::KINDS, crate::s3::KINDS];
 
 /// AWS, one account of it.
 #[derive(Clone)]

@@ -1,11 +1,11 @@
 //! From the SDK's errors to the engine's: one table says what each code means.
 
 use std::any::type_name;
-use std::error::Error as _;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::error::operation::BuildError;
 use payinfra_engine::{Class, Error, Result};
 
 /// The failures of the SDK in the engine's words.
@@ -23,6 +23,12 @@ where
 {
     fn explain(self) -> Result<T> {
         self.map_err(explain)
+    }
+}
+
+impl<T> Explain<T> for std::result::Result<T, BuildError> {
+    fn explain(self) -> Result<T> {
+        self.map_err(|error| Error::invalid(error.to_string()))
     }
 }
 
@@ -220,6 +226,17 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("Gateway.NotAttached", "", Class::NotFound),
     ("404", "", Class::NotFound),
 ];
+
+/// A failure that AWS reports inside of an answer that is a success otherwise (AWS-FACTS §0.10).
+pub(crate) fn partial(call: &str, code: Option<&str>, message: Option<&str>) -> Error {
+    let (code, message) = (code.unwrap_or_default(), message.unwrap_or("AWS does not say why"));
+    let class = class_of(call, code, message, Some(400));
+    let error = Error::new(class, message).call(call).code(code);
+    match hint(class) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
 
 fn class_of(call: &str, code: &str, message: &str, status: Option<u16>) -> Class {
     let row = CLASSES.iter().find(|(row, part, _)| *row == code && message.contains(part));

@@ -7,6 +7,10 @@ mod limit;
 mod policy;
 
 pub mod ec2;
+pub mod iam;
+pub mod kms;
+pub mod logs;
+pub mod s3;
 
 pub use client::{Access, Cx, Identity};
 pub use cloud::{Aws, KINDS};

@@ -1,20 +1,411 @@
-//! AWS's rate limits, kept on this side of the network.
+//! AWS's rate limits, kept on this side of the network (AWS-FACTS §3.1).
+//!
+//! Every attempt of every call passes [`Limits`], because they sit in the HTTP client: a call waits for a token of its
+//! bucket, first come first served. A bucket that AWS throttles all the same gives half as much from then on, and
+//! recovers with every call that is let through.
+//!
+//! An endpoint of one's own is an emulator, which has no such limits: there they hold only if `PAYINFRA_RATE_LIMITS` is
+//! set, to the factor by which they are multiplied (`1` is AWS's own pace).
+
+mod table;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Builder, ConnectorBuilder, tls};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use aws_smithy_types::config_bag::ConfigBag;
+use tokio::time::Instant;
+
+use table::{Row, Scope};
+
+/// The environment variable that makes the limits hold for an endpoint of one's own.
+const FACTOR: &str = "PAYINFRA_RATE_LIMITS";
 
 /// The limiter of one account.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Limits;
+pub(crate) struct Limits {
+    /// What the limits are multiplied by; `None` for AWS alone, at its own pace.
+    factor: Option<f64>,
+    buckets: Arc<Mutex<HashMap<Key, Arc<Bucket>>>>,
+    client: Arc<OnceLock<SharedHttpClient>>,
+}
+
+/// What has a bucket: region, service, operation or group of them.
+type Key = (String, &'static str, String);
 
 impl Limits {
-    /// The defaults of AWS-FACTS §3.1.
+    /// The defaults of AWS-FACTS §3.1, and the factor of the environment.
     pub(crate) fn new() -> Self {
-        Self
+        let factor = std::env::var(FACTOR).ok().and_then(|factor| factor.parse().ok());
+        match factor.filter(|factor: &f64| factor.is_finite() && *factor > 0.0) {
+            Some(factor) => Self::scaled(factor),
+            None => Self::default(),
+        }
+    }
+
+    /// The defaults multiplied by `factor`, whatever the endpoint.
+    pub(crate) fn scaled(factor: f64) -> Self {
+        Self { factor: Some(factor), ..Self::default() }
     }
 
     /// `config` with an HTTP client that keeps to the limits of `service`.
-    #[expect(clippy::unused_self, reason = "the buckets come with the next commit")]
-    pub(crate) fn config(&self, config: &SdkConfig, _service: &'static str) -> SdkConfig {
-        config.clone()
+    pub(crate) fn config(&self, config: &SdkConfig, service: &'static str) -> SdkConfig {
+        let inner = config.http_client().unwrap_or_else(|| self.client.get_or_init(https).clone());
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
+        let factor = self.factor.or_else(|| config.endpoint_url().is_none().then_some(1.0));
+        let pace = factor.map(|factor| Pace { limits: self.clone(), factor, region, service });
+        config.clone().into_builder().http_client(Paced { inner, pace, patience: patience(service) }).build()
+    }
+
+    fn bucket(&self, pace: &Pace, operation: &str) -> Arc<Bucket> {
+        let row = Row::of(pace.service, operation);
+        let region = if row.scope == Scope::Account { String::new() } else { pace.region.clone() };
+        let name = if row.each { operation } else { row.operations.first().copied().unwrap_or_default() };
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets.entry((region, pace.service, name.to_owned()));
+        Arc::clone(bucket.or_insert_with(|| Arc::new(Bucket::new(row.burst * pace.factor, row.rate * pace.factor))))
+    }
+}
+
+/// How long AWS may take to answer; S3 may have to take or to delete much.
+fn patience(service: &str) -> Duration {
+    Duration::from_secs(if service == "s3" { 120 } else { 30 })
+}
+
+/// The client that the SDK takes if it is given none: the same TLS, the proxy of the environment.
+fn https() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
+        let mut builder = ConnectorBuilder::default().tls_provider(provider);
+        builder.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            builder.set_sleep_impl(components.sleep_impl());
+        }
+        builder.set_proxy_config(Some(ProxyConfig::from_env()));
+        builder.build()
+    })
+}
+
+/// Whose limits a client keeps.
+#[derive(Clone, Debug)]
+struct Pace {
+    limits: Limits,
+    factor: f64,
+    region: String,
+    service: &'static str,
+}
+
+/// An HTTP client, and each of its connectors, that waits for its turn.
+#[derive(Clone, Debug)]
+struct Paced<T> {
+    inner: T,
+    /// `None` for no limits.
+    pace: Option<Pace>,
+    patience: Duration,
+}
+
+impl HttpClient for Paced<SharedHttpClient> {
+    fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, parts);
+        SharedHttpConnector::new(Paced { inner, pace: self.pace.clone(), patience: self.patience })
+    }
+
+    fn validate_base_client_config(&self, parts: &RuntimeComponentsBuilder, bag: &ConfigBag) -> Result<(), BoxError> {
+        self.inner.validate_base_client_config(parts, bag)
+    }
+
+    fn validate_final_config(&self, parts: &RuntimeComponents, bag: &ConfigBag) -> Result<(), BoxError> {
+        self.inner.validate_final_config(parts, bag)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.inner.connector_metadata()
+    }
+}
+
+impl HttpConnector for Paced<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Self { inner, pace, patience } = self.clone();
+        HttpConnectorFuture::new(async move {
+            let bucket = pace.map(|pace| pace.limits.bucket(&pace, &operation(&request)));
+            let granted = match &bucket {
+                Some(bucket) => bucket.take().await,
+                None => Instant::now(),
+            };
+            // Its own time-out, because the SDK's would count the wait for the token as well.
+            let answer = tokio::time::timeout(patience, inner.call(request)).await;
+            let answer = answer.map_err(|_| {
+                ConnectorError::timeout(format!("no answer within {} seconds", patience.as_secs()).into())
+            })??;
+            let Some(bucket) = bucket else { return Ok(answer) };
+            let (answer, throttled) = look(answer).await?;
+            if throttled {
+                bucket.shrink(granted);
+            } else {
+                bucket.recover();
+            }
+            Ok(answer)
+        })
+    }
+}
+
+/// The operation, where the protocol names it; REST protocols do not.
+fn operation(request: &HttpRequest) -> String {
+    if let Some(target) = request.headers().get("x-amz-target") {
+        return target.rsplit('.').next().unwrap_or(target).to_owned();
+    }
+    if let Some((_, operation)) = request.uri().rsplit_once("/operation/") {
+        return operation.to_owned();
+    }
+    let body = request.body().bytes().and_then(|body| std::str::from_utf8(body).ok());
+    let action = body.and_then(|body| body.split('&').find_map(|pair| pair.strip_prefix("Action=")));
+    action.unwrap_or_default().to_owned()
+}
+
+/// What AWS calls it (AWS-FACTS §3.1): a code that it writes into the body.
+const THROTTLED: &[&str] = &[
+    "Throttling",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "EC2ThrottledException",
+    "SlowDown",
+];
+
+/// The answer, and whether it says that there were too many calls. Only failures are read for it: they are short.
+async fn look(mut answer: HttpResponse) -> Result<(HttpResponse, bool), ConnectorError> {
+    let status = answer.status().as_u16();
+    if !matches!(status, 400 | 403 | 429 | 503) {
+        return Ok((answer, false));
+    }
+    let body = ByteStream::new(answer.take_body()).collect().await;
+    let body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
+    let text = String::from_utf8_lossy(&body);
+    let throttled = status == 429 || THROTTLED.iter().any(|code| text.contains(code));
+    *answer.body_mut() = SdkBody::from(body.clone());
+    Ok((answer, throttled))
+}
+
+/// A bucket of tokens that fills by itself.
+#[derive(Debug)]
+struct Bucket {
+    burst: f64,
+    /// Tokens per second.
+    rate: f64,
+    /// Held by the first in the queue until it has its token; this lock is fair.
+    turn: tokio::sync::Mutex<()>,
+    level: Mutex<Level>,
+}
+
+#[derive(Debug)]
+struct Level {
+    tokens: f64,
+    /// The share of the rate that AWS grants at present.
+    share: f64,
+    /// When `tokens` was right.
+    at: Instant,
+    shrunk: Option<Instant>,
+}
+
+/// The least share of its rate that a bucket shrinks to.
+const LEAST: f64 = 1.0 / 16.0;
+
+impl Bucket {
+    fn new(burst: f64, rate: f64) -> Self {
+        // Less than one token would never be enough.
+        let burst = burst.max(1.0);
+        let level = Level { tokens: burst, share: 1.0, at: Instant::now(), shrunk: None };
+        Self { burst, rate, turn: tokio::sync::Mutex::default(), level: Mutex::new(level) }
+    }
+
+    fn level(&self) -> std::sync::MutexGuard<'_, Level> {
+        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let new = (now - level.at).as_secs_f64() * self.rate * level.share;
+        level.tokens = (level.tokens + new).min(self.burst);
+        level.at = now;
+        level
+    }
+
+    /// Waits for a token; returns when it was granted. Giving up in the queue costs the others nothing.
+    async fn take(&self) -> Instant {
+        let _turn = self.turn.lock().await;
+        loop {
+            let wait = {
+                let mut level = self.level();
+                if level.tokens >= 1.0 {
+                    level.tokens -= 1.0;
+                    return level.at;
+                }
+                (1.0 - level.tokens) / (self.rate * level.share)
+            };
+            // Rounded up: a sleep that ends too early would be the first of many.
+            tokio::time::sleep(Duration::from_secs_f64(wait) + Duration::from_millis(1)).await;
+        }
+    }
+
+    /// AWS refused a call that was granted at `granted`; calls from before the last shrinking tell nothing new.
+    fn shrink(&self, granted: Instant) {
+        let mut level = self.level();
+        if level.shrunk.is_none_or(|shrunk| granted > shrunk) {
+            level.share = (level.share / 2.0).max(LEAST);
+            level.tokens = level.tokens.min(0.0);
+            level.shrunk = Some(level.at);
+        }
+    }
+
+    /// AWS let a call through: a tenth of the rate comes back within a second of work.
+    fn recover(&self) {
+        let mut level = self.level();
+        if level.share < 1.0 {
+            level.share = (level.share + 0.1 / (self.rate * level.share).max(1.0)).min(1.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    fn pace(limits: &Limits, region: &str, service: &'static str) -> Pace {
+        Pace { limits: limits.clone(), factor: 1.0, region: region.to_owned(), service }
+    }
+
+    async fn seconds(bucket: &Bucket, calls: usize) -> u64 {
+        let begun = Instant::now();
+        for _ in 0..calls {
+            bucket.take().await;
+        }
+        begun.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gives_a_burst_and_then_the_rate() {
+        let bucket = Bucket::new(10.0, 2.0);
+        assert_eq!(seconds(&bucket, 10).await, 0);
+        assert_eq!(seconds(&bucket, 20).await, 10);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(seconds(&bucket, 10).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn serves_in_order_of_arrival() {
+        let bucket = Bucket::new(1.0, 1.0);
+        let served = Mutex::new(Vec::new());
+        join_all((0..5).map(|number| {
+            let (bucket, served) = (&bucket, &served);
+            async move {
+                bucket.take().await;
+                served.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+            }
+        }))
+        .await;
+        assert_eq!(served.into_inner().unwrap_or_default(), [0, 1, 2, 3, 4]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_up_takes_no_token() {
+        let bucket = Bucket::new(1.0, 0.1);
+        bucket.take().await;
+        assert!(tokio::time::timeout(Duration::from_secs(5), bucket.take()).await.is_err());
+        assert_eq!(seconds(&bucket, 1).await, 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shrinks_once_for_one_surge_and_recovers() {
+        let bucket = Bucket::new(10.0, 10.0);
+        let (first, second) = (bucket.take().await, bucket.take().await);
+        tokio::time::advance(Duration::from_millis(10)).await;
+        bucket.shrink(first);
+        bucket.shrink(second);
+        assert_eq!(seconds(&bucket, 50).await, 10, "half the rate");
+        for _ in 0..100 {
+            bucket.recover();
+        }
+        assert_eq!(seconds(&bucket, 50).await, 5, "the whole rate");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn never_stops() {
+        let bucket = Bucket::new(1.0, 1.0);
+        for _ in 0..20 {
+            let granted = bucket.take().await;
+            tokio::time::advance(Duration::from_millis(1)).await;
+            bucket.shrink(granted);
+        }
+        assert_eq!(seconds(&bucket, 1).await, 16);
+    }
+
+    #[test]
+    fn groups_calls_as_aws_does() {
+        let limits = Limits::default();
+        let bucket = |region, service, operation: &str| limits.bucket(&pace(&limits, region, service), operation);
+        let same = |one: Arc<Bucket>, other: Arc<Bucket>| Arc::ptr_eq(&one, &other);
+        let (east, west) = ("us-east-1", "us-west-2");
+        assert!(!same(bucket(east, "ec2", "DescribeVpcs"), bucket(east, "ec2", "DescribeSubnets")));
+        assert!(!same(bucket(east, "ec2", "CreateVpc"), bucket(west, "ec2", "CreateVpc")));
+        assert!(same(bucket(east, "iam", "GetRole"), bucket(west, "iam", "ListRolePolicies")), "IAM is the account's");
+        assert!(!same(bucket(east, "iam", "GetRole"), bucket(east, "iam", "CreateRole")));
+        assert!(same(bucket(east, "s3", ""), bucket(east, "s3", "")));
+        let near = |rate: f64, expected: f64| (rate - expected).abs() < 1e-9;
+        assert!(near(bucket(east, "kms", "CreateKey").rate, 5.0));
+        assert!(near(bucket(east, "ec2", "CreateVpcEndpoint").rate, 0.3));
+        assert!(near(bucket(east, "unheard of", "Anything").rate, 10.0));
+    }
+
+    #[test]
+    fn finds_the_operation_in_every_protocol() -> Result<(), Box<dyn std::error::Error>> {
+        let query = HttpRequest::new(SdkBody::from("Action=CreateVpc&Version=2016-11-15"));
+        assert_eq!(operation(&query), "CreateVpc");
+        let mut json = HttpRequest::new(SdkBody::from("{}"));
+        json.headers_mut().try_append("x-amz-target", "TrentService.CreateKey")?;
+        assert_eq!(operation(&json), "CreateKey");
+        let cbor = HttpRequest::get("https://x/service/GraniteServiceVersion20100801/operation/PutMetricAlarm")?;
+        assert_eq!(operation(&cbor), "PutMetricAlarm");
+        assert_eq!(operation(&HttpRequest::get("https://bucket.s3.amazonaws.com/?tagging")?), "");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn hears_throttling_and_passes_the_answer_on() -> Result<(), Box<dyn std::error::Error>> {
+        for (status, body, throttled) in [
+            (503, "<Response><Errors><Error><Code>RequestLimitExceeded</Code></Error></Errors></Response>", true),
+            (400, r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#, true),
+            (429, "", true),
+            (400, r#"{"__type":"ValidationException"}"#, false),
+            (500, "Throttling", false),
+            (200, "Throttling", false),
+        ] {
+            let answer = HttpResponse::new(status.try_into()?, SdkBody::from(body));
+            let (answer, heard) = look(answer).await?;
+            assert_eq!((heard, answer.body().bytes()), (throttled, Some(body.as_bytes())), "{status} {body}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn endpoints_of_ones_own_have_no_limits_unless_asked() {
+        let of = |limits: Limits, config: &SdkConfig| format!("{:?}", limits.config(config, "ec2").http_client());
+        let aws = SdkConfig::builder().region(aws_config::Region::from_static("us-east-1")).build();
+        let own = aws.clone().into_builder().endpoint_url("http://127.0.0.1:1").build();
+        assert!(of(Limits::default(), &aws).contains("factor: 1.0"));
+        assert!(of(Limits::default(), &own).contains("pace: None"));
+        assert!(of(Limits::scaled(4.0), &own).contains("factor: 4.0"));
     }
 }

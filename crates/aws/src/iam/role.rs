@@ -1,0 +1,235 @@
+//! An IAM role, with its inline policies and the managed ones attached to it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_iam::types::{self as sdk, EntityType};
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+
+use super::tags;
+use crate::error::Unless;
+use crate::{Cx, Explain, Need, Policy};
+
+/// A role. What takes it on may have to wait some seconds until it is known everywhere (AWS-FACTS §0.7).
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Role {
+    /// The name, at most 64 characters, one in the account; the case of letters does not tell names apart.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Who may take it on.
+    pub trust: Policy,
+    /// What it may do, by the policies' names.
+    pub inline: BTreeMap<String, Policy>,
+    /// The ARNs of the managed policies that hold for it too.
+    pub managed: BTreeSet<String>,
+    /// How long a session may last, in seconds, 3,600 to 43,200; AWS's own choice is 3,600.
+    pub max_session: i32,
+    /// The path, `/` or `/…/`.
+    pub path: String,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RoleOutputs {
+    /// The role's ARN.
+    pub arn: Ref<String>,
+}
+
+/// What AWS does not mention.
+const DEFAULT_SESSION: i32 = 3_600;
+
+/// From this many roles on, one list of all roles is cheaper than asking for each one's policies.
+const MANY: usize = 3;
+
+impl Resource for Role {
+    type Cx = Cx;
+    const KIND: &'static str = "iam.role";
+    const REPLACE: Fields = fields!(Self: name, path);
+    const EXPECTED: Expected = Expected::millis(1_500, 1_500);
+    type Outputs = RoleOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let call = cx.iam().create_role().role_name(&self.name).path(&self.path).description(&self.description);
+        let call = call.assume_role_policy_document(self.trust.document()?);
+        let call = call.max_session_duration(self.max_session).set_tags(Some(tags::sdk(&self.tags)?));
+        Ok(Id::new(call.send().await.explain()?.role.need("Role")?.role_name))
+    }
+
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        let found = cx.iam().get_role().role_name(&self.name).send().await.explain().unless(Class::NotFound)?;
+        let Some(found) = found else { return Ok(None) };
+        let role = found.role.need("Role")?;
+        if !owner.owns(&tags::from(role.tags)) {
+            return Err(Error::new(Class::Foreign, format!("the role `{}` exists and is not ours", self.name))
+                .hint("import it, or rename ours"));
+        }
+        Ok(Some(Id::new(role.role_name)))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let mut listed = if ids.len() < MANY { HashMap::new() } else { policies_of_all(cx).await? };
+        let found = ids.iter().map(|id| (id, listed.remove(id.as_str())));
+        let found = try_join_all(found.map(|(id, policies)| async move {
+            // A role that the list lacks may be younger than the list.
+            let found = tokio::try_join!(async { cx.iam().get_role().role_name(id).send().await.explain() }, async {
+                match policies {
+                    Some(policies) => Ok(policies),
+                    None => policies_of(cx, id).await,
+                }
+            },);
+            found.unless(Class::NotFound)
+        }))
+        .await?;
+        let found = found.into_iter().flatten();
+        found.map(|(role, policies)| live(role.role.need("Role")?, policies)).collect()
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let (iam, was) = (cx.iam(), &live.args);
+        if self.trust != was.trust {
+            let call = iam.update_assume_role_policy().role_name(&live.id);
+            call.policy_document(self.trust.document()?).send().await.explain()?;
+        }
+        if self.description != was.description || self.max_session != was.max_session {
+            // What the call leaves out stays as it is, so it says all (AWS-FACTS §6.2).
+            let call = iam.update_role().role_name(&live.id).description(&self.description);
+            call.max_session_duration(self.max_session).send().await.explain()?;
+        }
+        // One after the other: IAM refuses parallel edits of one role. What is new before what goes.
+        for (name, policy) in self.inline.iter().filter(|(name, policy)| was.inline.get(*name) != Some(policy)) {
+            let call = iam.put_role_policy().role_name(&live.id).policy_name(name);
+            call.policy_document(policy.document()?).send().await.explain()?;
+        }
+        for arn in self.managed.difference(&was.managed) {
+            iam.attach_role_policy().role_name(&live.id).policy_arn(arn).send().await.explain()?;
+        }
+        for name in was.inline.keys().filter(|name| !self.inline.contains_key(*name)) {
+            let call = iam.delete_role_policy().role_name(&live.id).policy_name(name);
+            call.send().await.explain().unless(Class::NotFound)?;
+        }
+        for arn in was.managed.difference(&self.managed) {
+            let call = iam.detach_role_policy().role_name(&live.id).policy_arn(arn);
+            call.send().await.explain().unless(Class::NotFound)?;
+        }
+        tags::sync(cx, live.id.as_str(), &was.tags, &self.tags).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        empty_and_delete(cx, &live.id).await.unless(Class::NotFound).map(drop)
+    }
+}
+
+/// A role goes only when nothing hangs on it; others may have hung something on it since it was read.
+async fn empty_and_delete(cx: &Cx, id: &Id<Role>) -> Result<()> {
+    let iam = cx.iam();
+    let attached = iam.list_attached_role_policies().role_name(id);
+    let attached = attached.into_paginator().items().send().try_collect().await.explain()?;
+    for arn in attached.into_iter().filter_map(|policy| policy.policy_arn) {
+        let call = iam.detach_role_policy().role_name(id).policy_arn(arn);
+        call.send().await.explain().unless(Class::NotFound)?;
+    }
+    let names = iam.list_role_policies().role_name(id).into_paginator().items().send().try_collect().await.explain()?;
+    for name in names {
+        let call = iam.delete_role_policy().role_name(id).policy_name(name);
+        call.send().await.explain().unless(Class::NotFound)?;
+    }
+    let profiles = iam.list_instance_profiles_for_role().role_name(id);
+    for profile in profiles.into_paginator().items().send().try_collect().await.explain()? {
+        let call = iam.remove_role_from_instance_profile().role_name(id);
+        let call = call.instance_profile_name(profile.instance_profile_name);
+        call.send().await.explain().unless(Class::NotFound)?;
+    }
+    iam.delete_role().role_name(id).send().await.explain().map(drop)
+}
+
+/// The policies of a role: those in it, and the ARNs of those attached to it.
+#[derive(Default)]
+struct Policies {
+    inline: BTreeMap<String, Policy>,
+    managed: BTreeSet<String>,
+}
+
+/// The policies of all roles of the account, by the roles' names.
+async fn policies_of_all(cx: &Cx) -> Result<HashMap<String, Policies>> {
+    let call = cx.iam().get_account_authorization_details().filter(EntityType::Role).max_items(1_000);
+    let mut pages = call.into_paginator().send();
+    let mut all = HashMap::new();
+    while let Some(page) = pages.next().await {
+        for role in page.explain()?.role_detail_list.unwrap_or_default() {
+            let inline = role.role_policy_list.unwrap_or_default().into_iter();
+            let inline = inline
+                .map(|policy| Ok((policy.policy_name.need("PolicyName")?, parse(policy.policy_document.as_deref())?)));
+            let policies = Policies {
+                inline: inline.collect::<Result<_>>()?,
+                managed: arns(role.attached_managed_policies.unwrap_or_default()),
+            };
+            all.insert(role.role_name.need("RoleName")?, policies);
+        }
+    }
+    Ok(all)
+}
+
+/// The policies of one role.
+async fn policies_of(cx: &Cx, id: &Id<Role>) -> Result<Policies> {
+    let attached = cx.iam().list_attached_role_policies().role_name(id).into_paginator().items();
+    let names = cx.iam().list_role_policies().role_name(id).into_paginator().items();
+    let (attached, names) = tokio::try_join!(async { attached.send().try_collect().await.explain() }, async {
+        names.send().try_collect().await.explain()
+    },)?;
+    let inline = names.into_iter().map(|name| async move {
+        let call = cx.iam().get_role_policy().role_name(id).policy_name(name);
+        let policy = call.send().await.explain()?;
+        Ok::<_, Error>((policy.policy_name, parse(Some(&policy.policy_document))?))
+    });
+    Ok(Policies { inline: try_join_all(inline).await?.into_iter().collect(), managed: arns(attached) })
+}
+
+fn arns(policies: Vec<sdk::AttachedPolicy>) -> BTreeSet<String> {
+    policies.into_iter().filter_map(|policy| policy.policy_arn).collect()
+}
+
+/// IAM returns documents as they travel in an address.
+fn parse(document: Option<&str>) -> Result<Policy> {
+    let document = percent_decode_str(document.need("PolicyDocument")?).decode_utf8();
+    Policy::parse(&document.map_err(|_| Error::failed("AWS returned a policy that is not UTF-8"))?)
+}
+
+fn live(role: sdk::Role, policies: Policies) -> Result<Live<Role>> {
+    Ok(Live {
+        id: Id::new(&role.role_name),
+        status: Status::Ready,
+        args: Role {
+            name: role.role_name,
+            description: role.description.unwrap_or_default(),
+            trust: parse(role.assume_role_policy_document.as_deref())?,
+            inline: policies.inline,
+            managed: policies.managed,
+            max_session: role.max_session_duration.unwrap_or(DEFAULT_SESSION),
+            path: role.path,
+            tags: tags::from(role.tags),
+        },
+        outputs: RoleOutputs { arn: Ref::Known(role.arn) },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_documents_as_iam_returns_them() -> Result<()> {
+        let document = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D";
+        assert_eq!(parse(Some(document))?, Policy::default());
+        assert_eq!(parse(Some(r#"{"Version":"2012-10-17","Statement":[]}"#))?, Policy::default());
+        Ok(())
+    }
+}

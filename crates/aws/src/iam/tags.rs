@@ -1,0 +1,29 @@
+//! Tags as IAM takes them.
+
+use aws_sdk_iam::types::Tag;
+use payinfra_engine::{Result, Tags};
+
+use crate::{Cx, Explain};
+
+/// The tags of a create call; IAM makes the role with them or not at all.
+pub(super) fn sdk(tags: &Tags) -> Result<Vec<Tag>> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build().explain()).collect()
+}
+
+/// The tags of an answer.
+pub(super) fn from(tags: Option<Vec<Tag>>) -> Tags {
+    tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect()
+}
+
+/// Makes the tags of the role `name` what they should be.
+pub(super) async fn sync(cx: &Cx, name: &str, live: &Tags, want: &Tags) -> Result<()> {
+    let gone: Vec<_> = live.iter().map(|(key, _)| key.to_owned()).filter(|key| want.get(key).is_none()).collect();
+    if !gone.is_empty() {
+        cx.iam().untag_role().role_name(name).set_tag_keys(Some(gone)).send().await.explain()?;
+    }
+    let new: Tags = want.iter().filter(|(key, value)| live.get(key) != Some(value)).collect();
+    if !new.is_empty() {
+        cx.iam().tag_role().role_name(name).set_tags(Some(sdk(&new)?)).send().await.explain()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! A KMS alias: the name of a key, which may come to mean another one.
+
+use std::collections::BTreeMap;
+
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::key::is_alive;
+use super::{Key, tags};
+use crate::error::Unless;
+use crate::{Cx, Explain};
+
+/// An alias.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Alias {
+    /// The name, starting with `alias/`.
+    pub name: String,
+    /// The key that it means.
+    pub key: Ref<Id<Key>>,
+}
+
+impl Resource for Alias {
+    type Cx = Cx;
+    const KIND: &'static str = "kms.alias";
+    const REPLACE: Fields = fields!(Self: name);
+    const EXPECTED: Expected = Expected::millis(1_000, 1_000);
+    type Outputs = ();
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        None
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let call = cx.kms().create_alias().alias_name(&self.name).target_key_id(self.key.known()?);
+        call.send().await.explain().map_err(key_is_young)?;
+        Ok(Id::new(&self.name))
+    }
+
+    /// An alias has no tags, so its key says whose it is. One that means a dying key is free to take: the alias
+    /// outlives the delete call by the key's whole window (AWS-FACTS §1.2), and `update` points it to the new key.
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        let Some(key) = aliases(cx).await?.remove(&self.name) else { return Ok(None) };
+        if is_alive(cx, key.as_str()).await? {
+            let tags = tags::of(cx, key.as_str()).await?;
+            let ours = tags.get(Owner::STACK) == Some(&owner.stack);
+            if !ours || tags.get(Owner::WORKSPACE) != Some(&owner.workspace) {
+                let message = format!("`{}` exists and is not ours: it means the key {key}", self.name);
+                return Err(Error::new(Class::Foreign, message).hint("rename ours, or delete the other alias"));
+            }
+        }
+        Ok(Some(Id::new(&self.name)))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let mut found = aliases(cx).await?;
+        let found = ids.iter().filter_map(|id| {
+            let key = Ref::Known(found.remove(id.as_str())?);
+            let args = Alias { name: id.to_string(), key };
+            Some(Live { id: id.clone(), status: Status::Ready, args, outputs: () })
+        });
+        Ok(found.collect())
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        if self.key != live.args.key {
+            let call = cx.kms().update_alias().alias_name(&live.id).target_key_id(self.key.known()?);
+            call.send().await.explain().map_err(key_is_young)?;
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        cx.kms().delete_alias().alias_name(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+/// All aliases of the region, but those of AWS's own keys that do not exist yet.
+async fn aliases(cx: &Cx) -> Result<BTreeMap<String, Id<Key>>> {
+    let found = cx.kms().list_aliases().into_paginator().items().send().try_collect().await.explain()?;
+    Ok(found.into_iter().filter_map(|alias| Some((alias.alias_name?, Id::new(alias.target_key_id?)))).collect())
+}
+
+/// A key made a moment ago is not known everywhere yet (AWS-FACTS §1.2).
+fn key_is_young(error: Error) -> Error {
+    if error.is(Class::NotFound) { error.into_class(Class::Eventual) } else { error }
+}

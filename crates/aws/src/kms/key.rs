@@ -1,0 +1,164 @@
+//! A KMS key: symmetric, for one region.
+
+use aws_sdk_kms::types::KeyState;
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::tags;
+use crate::error::Unless;
+use crate::{Cx, Explain, Need, Policy};
+
+/// A symmetric key for encryption.
+///
+/// A deleted key comes back never: it is scheduled for deletion, counts as gone, and what it encrypted is lost when the
+/// window ends. AWS makes the next one under another id.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Key {
+    /// What it is for.
+    pub description: String,
+    /// Who may use it. It must let the account's root administer the key, or nobody can (AWS refuses that).
+    pub policy: Policy,
+    /// Whether AWS changes the key material every year.
+    pub rotation: bool,
+    /// The days between the delete call and the key's end, 7 to 30. AWS knows it only when the key is being deleted,
+    /// so until then it is kept on the key, in the tag `payinfra:deletion-window`.
+    pub deletion_window: i32,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct KeyOutputs {
+    /// The key's ARN.
+    pub arn: Ref<String>,
+}
+
+const WINDOW: &str = "payinfra:deletion-window";
+
+/// What AWS takes if it is not told.
+const DEFAULT_WINDOW: i32 = 30;
+
+impl Key {
+    /// The tags, with the one that is a field.
+    fn all_tags(&self) -> Tags {
+        self.tags.clone().with(WINDOW, self.deletion_window.to_string())
+    }
+}
+
+impl Resource for Key {
+    type Cx = Cx;
+    const KIND: &'static str = "kms.key";
+    const REPLACE: Fields = fields!(Self:);
+    const EXPECTED: Expected = Expected::millis(2_000, 300);
+    type Outputs = KeyOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let call = cx.kms().create_key().description(&self.description).policy(self.policy.document()?);
+        let call = call.bypass_policy_lockout_safety_check(false).set_tags(Some(tags::sdk(&self.all_tags())?));
+        Ok(Id::new(call.send().await.explain()?.key_metadata.need("KeyMetadata")?.key_id))
+    }
+
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        // KMS cannot search by tag, and the tagging API is minutes late: ask each key (AWS-FACTS §2).
+        let keys = cx.kms().list_keys().into_paginator().items().send().try_collect().await.explain()?;
+        let keys = keys.into_iter().filter_map(|key| key.key_id).filter(|id| !cx.is_known(id));
+        let owned = try_join_all(keys.map(|id| owned(cx, owner, id))).await?;
+        // Where every key is refused it is not a foreign key's policy but a right that we lack.
+        if !owned.is_empty() && owned.iter().all(Result::is_err) {
+            return owned.into_iter().collect::<Result<Vec<_>>>().map(|_| None);
+        }
+        Ok(owned.into_iter().flatten().flatten().next().map(Id::new))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let found =
+            try_join_all(ids.iter().map(|id| async move { live(cx, id).await.unless(Class::NotFound) })).await?;
+        Ok(found.into_iter().flatten().flatten().collect())
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let kms = cx.kms();
+        if self.policy != live.args.policy {
+            kms.put_key_policy().key_id(&live.id).policy(self.policy.document()?).send().await.explain()?;
+        }
+        if self.description != live.args.description {
+            kms.update_key_description().key_id(&live.id).description(&self.description).send().await.explain()?;
+        }
+        if self.rotation && !live.args.rotation {
+            let rotate = || kms.enable_key_rotation().key_id(&live.id).send();
+            if rotate().await.explain().unless_code(&["DisabledException"])?.is_none() {
+                kms.enable_key().key_id(&live.id).send().await.explain()?;
+                rotate().await.explain()?;
+            }
+        } else if !self.rotation && live.args.rotation {
+            kms.disable_key_rotation().key_id(&live.id).send().await.explain()?;
+        }
+        tags::sync(cx, live.id.as_str(), &live.args.all_tags(), &self.all_tags()).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let call = cx.kms().schedule_key_deletion().key_id(&live.id);
+        let call = call.pending_window_in_days(live.args.deletion_window);
+        // A key that is pending deletion already is of this class as well.
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+/// The id if the key is `owner`'s and lives. The outer failure ends the search; the inner one is a key whose policy
+/// shuts us out, which is then not ours.
+async fn owned(cx: &Cx, owner: &Owner, id: String) -> Result<Result<Option<String>>> {
+    let tags = match tags::of(cx, &id).await.unless(Class::NotFound) {
+        Err(error) if error.is(Class::Denied) => return Ok(Err(error)),
+        tags => tags?,
+    };
+    if !tags.is_some_and(|tags| owner.owns(&tags)) {
+        return Ok(Ok(None));
+    }
+    Ok(Ok(is_alive(cx, &id).await?.then_some(id)))
+}
+
+/// Whether the key exists and is not about to be deleted.
+pub(super) async fn is_alive(cx: &Cx, id: &str) -> Result<bool> {
+    let found = cx.kms().describe_key().key_id(id).send().await.explain().unless(Class::NotFound)?;
+    let key = found.and_then(|found| found.key_metadata);
+    Ok(key.is_some_and(|key| !is_dying(key.key_state.as_ref())))
+}
+
+fn is_dying(state: Option<&KeyState>) -> bool {
+    matches!(state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
+}
+
+/// `None` if the key is about to be deleted.
+async fn live(cx: &Cx, id: &Id<Key>) -> Result<Option<Live<Key>>> {
+    let kms = cx.kms();
+    let (key, policy, rotation, all) = tokio::try_join!(
+        async { kms.describe_key().key_id(id).send().await.explain() },
+        async { kms.get_key_policy().key_id(id).send().await.explain() },
+        async { kms.get_key_rotation_status().key_id(id).send().await.explain() },
+        tags::of(cx, id.as_str()),
+    )?;
+    let key = key.key_metadata.need("KeyMetadata")?;
+    if is_dying(key.key_state.as_ref()) {
+        return Ok(None);
+    }
+    Ok(Some(Live {
+        id: Id::new(key.key_id),
+        status: if key.key_state == Some(KeyState::Creating) { Status::Pending } else { Status::Ready },
+        args: Key {
+            description: key.description.unwrap_or_default(),
+            policy: Policy::parse(&policy.policy.need("Policy")?)?,
+            // AWS does not rotate a disabled key, whatever the setting says; so a key that somebody disabled differs
+            // here, and `update` enables it again.
+            rotation: rotation.key_rotation_enabled && key.key_state != Some(KeyState::Disabled),
+            deletion_window: all.get(WINDOW).and_then(|days| days.parse().ok()).unwrap_or(DEFAULT_WINDOW),
+            tags: all.iter().filter(|(key, _)| *key != WINDOW).collect(),
+        },
+        outputs: KeyOutputs { arn: Ref::Known(key.arn.need("Arn")?) },
+    }))
+}

@@ -1,0 +1,141 @@
+//! The limits themselves: AWS-FACTS §3.1 as one table.
+
+/// The calls of a service that share a limit.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// The service, as `Cx` names its clients.
+    service: &'static str,
+    /// The operations, in full or as the beginning of a name before `*`; none for all others of the service.
+    pub(super) operations: &'static [&'static str],
+    /// Whether each operation has a bucket of its own.
+    pub(super) each: bool,
+    /// Whose limit it is.
+    pub(super) scope: Scope,
+    /// How many calls at once.
+    pub(super) burst: f64,
+    /// How many calls a second after that.
+    pub(super) rate: f64,
+}
+
+/// Whose a limit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Of the account in one region.
+    Region,
+    /// Of the account, over all regions.
+    Account,
+}
+
+impl Row {
+    /// The limit of `operation`: the first row that fits. REST protocols do not name the operation; for these, and for
+    /// operations without a row, the service's last row counts.
+    pub(super) fn of(service: &str, operation: &str) -> &'static Self {
+        let fits = |row: &&Self| row.service == service && row.has(operation);
+        LIMITS.iter().find(fits).unwrap_or(&UNKNOWN)
+    }
+
+    fn has(&self, operation: &str) -> bool {
+        self.operations.is_empty()
+            || self.operations.iter().any(|name| match name.strip_suffix('*') {
+                Some(beginning) => operation.starts_with(beginning),
+                None => operation == *name,
+            })
+    }
+}
+
+const UNKNOWN: Row = all("", 10.0, 10.0);
+
+/// One bucket for these operations together.
+const fn group(service: &'static str, operations: &'static [&'static str], burst: f64, rate: f64) -> Row {
+    Row { service, operations, each: false, scope: Scope::Region, burst, rate }
+}
+
+/// A bucket for each of these operations.
+const fn each(service: &'static str, operations: &'static [&'static str], burst: f64, rate: f64) -> Row {
+    Row { each: true, ..group(service, operations, burst, rate) }
+}
+
+/// One bucket for all other operations together.
+const fn all(service: &'static str, burst: f64, rate: f64) -> Row {
+    group(service, &[], burst, rate)
+}
+
+/// A bucket for each of all other operations.
+const fn others(service: &'static str, burst: f64, rate: f64) -> Row {
+    each(service, &[], burst, rate)
+}
+
+/// The same, over all regions.
+const fn account(row: Row) -> Row {
+    Row { scope: Scope::Account, ..row }
+}
+
+/// Burst, and calls a second. A limit that AWS gives per second has a burst of one second.
+const LIMITS: &[Row] = &[
+    account(all("apigateway", 40.0, 10.0)),
+    account(all("apigatewayv2", 40.0, 10.0)),
+    all("applicationautoscaling", 10.0, 10.0),
+    all("backup", 10.0, 10.0),
+    each("cloudtrail", &["Get*", "Describe*", "List*"], 10.0, 10.0),
+    all("cloudtrail", 1.0, 1.0),
+    each("cloudwatch", &["PutMetricAlarm", "PutCompositeAlarm", "DeleteAlarms"], 3.0, 3.0),
+    each("cloudwatch", &["DescribeAlarms"], 9.0, 9.0),
+    others("cloudwatch", 10.0, 10.0),
+    others("dynamodb", 20.0, 10.0),
+    each("ec2", &["CreateVpcEndpoint"], 4.0, 0.3),
+    each("ec2", &["CreateNatGateway", "DeleteNatGateway"], 10.0, 1.0),
+    each("ec2", &["CreateTags", "DeleteTags"], 100.0, 10.0),
+    each("ec2", &["CreateNetworkInterface", "DeleteNetworkInterface"], 100.0, 5.0),
+    each("ec2", &["RunInstances"], 5.0, 2.0),
+    each("ec2", &["Describe*", "Get*", "Search*"], 100.0, 20.0),
+    others("ec2", 50.0, 5.0),
+    group("ecs", &["DescribeClusters", "ListClusters"], 50.0, 20.0),
+    group("ecs", &["Describe*", "List*"], 100.0, 20.0),
+    group("ecs", &["RegisterTaskDefinition", "CreateCluster", "UpdateCluster", "DeleteCluster"], 20.0, 1.0),
+    all("ecs", 50.0, 5.0),
+    group("elbv2", &["Describe*"], 40.0, 10.0),
+    group("elbv2", &["CreateLoadBalancer"], 10.0, 0.2),
+    all("elbv2", 20.0, 3.0),
+    others("eventbridge", 5.0, 5.0),
+    account(group("iam", &["Get*", "List*"], 20.0, 20.0)),
+    account(all("iam", 10.0, 10.0)),
+    each("kms", &["Describe*", "Get*", "List*"], 500.0, 500.0),
+    each("kms", &["CreateGrant"], 50.0, 50.0),
+    each("kms", &["DeleteAlias", "ScheduleKeyDeletion", "PutKeyPolicy", "EnableKeyRotation"], 15.0, 15.0),
+    each("kms", &["TagResource"], 10.0, 10.0),
+    others("kms", 5.0, 5.0),
+    each("lambda", &["GetFunction"], 100.0, 100.0),
+    all("lambda", 15.0, 15.0),
+    each("logs", &["CreateLogGroup", "DeleteLogGroup", "DescribeLogGroups"], 5.0, 5.0),
+    others("logs", 10.0, 10.0),
+    all("rds", 5.0, 5.0),
+    all("resourcegroupstagging", 5.0, 5.0),
+    account(all("route53", 5.0, 5.0)),
+    all("s3", 100.0, 100.0),
+    all("secretsmanager", 50.0, 50.0),
+    others("sns", 30.0, 30.0),
+    each("ssm", &["PutParameter"], 3.0, 3.0),
+    others("ssm", 40.0, 40.0),
+    each("wafv2", &["AssociateWebACL", "DisassociateWebACL"], 1.0, 0.5),
+    each("wafv2", &["GetWebACLForResource", "ListResourcesForWebACL"], 1.0, 1.0),
+    each("wafv2", &["Get*", "List*"], 5.0, 5.0),
+    all("wafv2", 1.0, 1.0),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_row_is_hidden_by_an_earlier_one() {
+        for (index, row) in LIMITS.iter().enumerate() {
+            let names = row.operations.iter().map(|name| name.trim_end_matches('*'));
+            for name in names.chain(row.operations.is_empty().then_some("Anything else")) {
+                let found = LIMITS.iter().position(|other| other.service == row.service && other.has(name));
+                assert_eq!(found, Some(index), "{} {name}", row.service);
+            }
+            assert!(row.rate > 0.0 && row.burst >= 1.0);
+        }
+        assert!(LIMITS.is_sorted_by_key(|row| row.service));
+    }
+}

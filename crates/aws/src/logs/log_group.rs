@@ -1,0 +1,127 @@
+//! A log group: where a service writes its log, for how long, under which key.
+
+use aws_sdk_cloudwatchlogs::types as sdk;
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::tags;
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// A log group. Make it before its writer and remove it after: services make missing groups themselves, for ever
+/// and unencrypted.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LogGroup {
+    /// The name, such as `/payinfra/flow-logs`.
+    pub name: String,
+    /// For how many days entries are kept, one of the numbers that AWS offers (1, 3, 5, 7, 14, 30, …).
+    pub retention_days: Option<i32>,
+    /// The ARN of the key that encrypts it; the key's policy must allow `logs.REGION.amazonaws.com` to use it.
+    pub kms_key: Option<Ref<String>>,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LogGroupOutputs {
+    /// The ARN, without the `:*` that AWS sometimes puts behind it.
+    pub arn: Ref<String>,
+}
+
+impl Resource for LogGroup {
+    type Cx = Cx;
+    const KIND: &'static str = "logs.log-group";
+    const REPLACE: Fields = fields!(Self: name);
+    /// As many names as one `DescribeLogGroups` takes.
+    const BATCH: usize = 50;
+    const EXPECTED: Expected = Expected::millis(600, 300);
+    type Outputs = LogGroupOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let call = cx.logs().create_log_group().log_group_name(&self.name).set_tags(Some(tags::sdk(&self.tags)));
+        let call = call.set_kms_key_id(self.kms_key.as_ref().map(Ref::known).transpose()?.cloned());
+        call.send().await.explain().map_err(key_is_young)?;
+        Ok(Id::new(&self.name))
+    }
+
+    /// A group without tags, retention and key is what a service made for itself before we came: it is adopted
+    /// (AWS-FACTS §1.11).
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        let id = Id::new(&self.name);
+        let Some(found) = Self::read(cx, std::slice::from_ref(&id)).await?.pop() else { return Ok(None) };
+        let bare = found.args.tags.is_empty() && found.args.retention_days.is_none() && found.args.kms_key.is_none();
+        if !bare && !owner.owns(&found.args.tags) {
+            return Err(Error::new(Class::Foreign, format!("the log group `{}` exists and is not ours", self.name))
+                .hint("import it, or rename ours"));
+        }
+        Ok(Some(id))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let names = ids.iter().map(String::from).collect();
+        let call = cx.logs().describe_log_groups().set_log_group_identifiers(Some(names));
+        let found = call.into_paginator().items().send().try_collect().await.explain()?;
+        let ours = found.into_iter().filter(|group| {
+            group.log_group_name.as_deref().is_some_and(|name| ids.iter().any(|id| id.as_str() == name))
+        });
+        let found = try_join_all(ours.map(|group| async { live(cx, group).await.unless(Class::NotFound) })).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let (logs, was) = (cx.logs(), &live.args);
+        if self.kms_key != was.kms_key {
+            match &self.kms_key {
+                Some(key) => {
+                    let call = logs.associate_kms_key().log_group_name(&live.id).kms_key_id(key.known()?);
+                    call.send().await.explain().map_err(key_is_young)?;
+                }
+                None => drop(logs.disassociate_kms_key().log_group_name(&live.id).send().await.explain()?),
+            }
+        }
+        if self.retention_days != was.retention_days {
+            match self.retention_days {
+                Some(days) => {
+                    let call = logs.put_retention_policy().log_group_name(&live.id).retention_in_days(days);
+                    call.send().await.explain()?;
+                }
+                None => drop(logs.delete_retention_policy().log_group_name(&live.id).send().await.explain()?),
+            }
+        }
+        tags::sync(cx, live.outputs.arn.known()?, &was.tags, &self.tags).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let call = cx.logs().delete_log_group().log_group_name(&live.id);
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+/// Until the key and its policy are known everywhere, AWS calls it an invalid parameter (AWS-FACTS §1.11).
+fn key_is_young(error: Error) -> Error {
+    let young = error.get_code() == Some("InvalidParameterException") && error.message().contains("KMS");
+    if young { error.into_class(Class::Eventual) } else { error }
+}
+
+async fn live(cx: &Cx, group: sdk::LogGroup) -> Result<Live<LogGroup>> {
+    let name = group.log_group_name.need("LogGroupName")?;
+    let arn = group.log_group_arn.or(group.arn).need("LogGroupArn")?;
+    let arn = arn.trim_end_matches(":*").to_owned();
+    Ok(Live {
+        id: Id::new(&name),
+        status: Status::Ready,
+        args: LogGroup {
+            name,
+            retention_days: group.retention_in_days,
+            kms_key: group.kms_key_id.map(Ref::Known),
+            tags: tags::of(cx, &arn).await?,
+        },
+        outputs: LogGroupOutputs { arn: Ref::Known(arn) },
+    })
+}

@@ -1,0 +1,230 @@
+//! An S3 bucket with all that is set on it: one kind, because S3 refuses parallel settings of one bucket.
+
+mod empty;
+mod lifecycle;
+mod replication;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use futures_util::future::try_join_all;
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields,
+};
+use serde::{Deserialize, Serialize};
+
+pub use lifecycle::{LifecycleRule, Transition};
+pub use replication::{Replication, ReplicationRule};
+
+use super::tags;
+use crate::error::Unless;
+use crate::{Cx, Explain, Policy};
+
+/// A bucket. Deleting it deletes everything in it, all versions included.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Bucket {
+    /// The name, one in the world: 3 to 63 characters.
+    pub name: String,
+    /// Whether old versions of objects are kept. Once on it can only be suspended.
+    pub versioning: bool,
+    /// What new objects are encrypted with unless their writer says otherwise; without it, a key that S3 owns.
+    pub encryption: Option<Encryption>,
+    /// Whether S3 refuses everything that would open the bucket to the public.
+    pub public_access_blocked: bool,
+    /// Who may do what to the bucket and its objects.
+    pub policy: Option<Policy>,
+    /// What becomes of objects as they age, by the rules' ids.
+    pub lifecycle: BTreeMap<String, LifecycleRule>,
+    /// The copies that S3 makes of new objects.
+    pub replication: Option<Replication>,
+    /// Where S3 records the requests.
+    pub logging: Option<Logging>,
+    /// Whether the account owns all objects, whoever wrote them, and access lists mean nothing.
+    pub ownership_enforced: bool,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// Encryption under a key of the account's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encryption {
+    /// The ARN of a key in the bucket's region; an alias would show as drift.
+    pub key: Ref<String>,
+    /// Whether S3 asks KMS once per bucket and hour instead of once per object: far fewer calls to pay for.
+    pub bucket_key: bool,
+}
+
+/// Records of the requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logging {
+    /// The bucket that they go to; its policy must let `logging.s3.amazonaws.com` write, it must be in the same
+    /// region, and its encryption must be S3's own (AES256) or a key that lets that principal use it.
+    pub bucket: Text,
+    /// What the records' keys start with.
+    pub prefix: String,
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct BucketOutputs {
+    /// The bucket's ARN.
+    pub arn: Ref<String>,
+}
+
+/// The region whose name S3 must not be told, for it was the first.
+const UNNAMED: &str = "us-east-1";
+
+impl Resource for Bucket {
+    type Cx = Cx;
+    const KIND: &'static str = "s3.bucket";
+    const REPLACE: Fields = fields!(Self: name);
+    /// A full bucket takes its time to empty: a second for a thousand versions (AWS-FACTS §5).
+    const TIMEOUT: Duration = Duration::from_hours(1);
+    const EXPECTED: Expected = Expected::millis(4_000, 2_000);
+    type Outputs = BucketOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        // In us-east-1 S3 says "created" of a bucket that one has already, and resets its access list: ask first.
+        if exists(cx, &self.name).await? {
+            return Err(foreign(&self.name));
+        }
+        let place = CreateBucketConfiguration::builder().set_tags(Some(tags::sdk(&self.tags)?));
+        let place = match cx.region().as_str() {
+            UNNAMED => place,
+            region => place.location_constraint(BucketLocationConstraint::from(region)),
+        };
+        let call = cx.s3().create_bucket().bucket(&self.name).create_bucket_configuration(place.build());
+        call.send().await.explain()?;
+        Ok(Id::new(&self.name))
+    }
+
+    /// A bucket of this name in our account counts as ours if it carries our tags, or if it has no tags and nothing
+    /// in it: what a create leaves where tags and bucket are not made in one act (older endpoints), and what nobody
+    /// loses anything by.
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        if !exists(cx, &self.name).await? {
+            return Ok(None);
+        }
+        let tags = tags::of(cx, &self.name).await?;
+        let ours = owner.owns(&tags) || (tags.is_empty() && empty::is_empty(cx, &self.name).await?);
+        if ours { Ok(Some(Id::new(&self.name))) } else { Err(foreign(&self.name)) }
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let found = ids.iter().map(|id| async move { live(cx, id).await.unless(Class::NotFound) });
+        Ok(try_join_all(found).await?.into_iter().flatten().collect())
+    }
+
+    /// One setting after the other: S3 answers parallel ones with `OperationAborted`. Replication goes first and comes
+    /// last, because it needs versions; public access is blocked before a policy could grant it.
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let (bucket, was) = (live.id.as_str(), &live.args);
+        if self.replication.is_none() && was.replication.is_some() {
+            replication::put(cx, bucket, None).await?;
+        }
+        if self.ownership_enforced != was.ownership_enforced {
+            settings::put_ownership(cx, bucket, self.ownership_enforced).await?;
+        }
+        if self.public_access_blocked != was.public_access_blocked {
+            settings::put_public_access(cx, bucket, self.public_access_blocked).await?;
+        }
+        if self.versioning != was.versioning {
+            settings::put_versioning(cx, bucket, self.versioning).await?;
+        }
+        if self.encryption != was.encryption {
+            settings::put_encryption(cx, bucket, self.encryption.as_ref()).await?;
+        }
+        if self.policy != was.policy {
+            settings::put_policy(cx, bucket, self.policy.as_ref()).await?;
+        }
+        if self.lifecycle != was.lifecycle {
+            lifecycle::put(cx, bucket, &self.lifecycle).await?;
+        }
+        if self.logging != was.logging {
+            settings::put_logging(cx, bucket, self.logging.as_ref()).await?;
+        }
+        if let Some(replication) = self.replication.as_ref().filter(|_| self.replication != was.replication) {
+            replication::put(cx, bucket, Some(replication)).await?;
+        }
+        tags::sync(cx, bucket, &was.tags, &self.tags).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        empty_and_delete(cx, live.id.as_str()).await.unless(Class::NotFound).map(drop)
+    }
+}
+
+/// Replication goes first: two buckets that replicate into each other refill each other (AWS-FACTS §4.3).
+async fn empty_and_delete(cx: &Cx, bucket: &str) -> Result<()> {
+    replication::put(cx, bucket, None).await?;
+    empty::empty(cx, bucket).await?;
+    cx.s3().delete_bucket().bucket(bucket).send().await.explain().map(drop)
+}
+
+fn foreign(name: &str) -> Error {
+    Error::new(Class::Foreign, format!("the bucket `{name}` exists and is not ours"))
+        .hint("import it, or rename ours: names of buckets are shared by all accounts")
+}
+
+/// Whether the bucket is in our account and this region; a failure if it is anywhere else.
+async fn exists(cx: &Cx, name: &str) -> Result<bool> {
+    let call = cx.s3().head_bucket().bucket(name).expected_bucket_owner(cx.account());
+    let asked = call.send().await;
+    // The answer to HEAD has no body and so no code: 403 is another account's, 301 another region's.
+    let status = asked.as_ref().err().and_then(|error| error.raw_response()).map(|answer| answer.status().as_u16());
+    match asked.explain() {
+        Ok(found) if found.bucket_region().is_some_and(|region| region != cx.region().as_str()) => Err(foreign(name)),
+        Ok(_) => Ok(true),
+        Err(error) if error.is(Class::NotFound) => Ok(false),
+        Err(error) if matches!(status, Some(301 | 403)) => Err(foreign(name).source(error)),
+        Err(error) => Err(error),
+    }
+}
+
+async fn live(cx: &Cx, id: &Id<Bucket>) -> Result<Live<Bucket>> {
+    let bucket = id.as_str();
+    let (
+        versioning,
+        encryption,
+        public_access_blocked,
+        policy,
+        lifecycle,
+        replication,
+        logging,
+        ownership_enforced,
+        tags,
+    ) = tokio::try_join!(
+        settings::versioning(cx, bucket),
+        settings::encryption(cx, bucket),
+        settings::public_access(cx, bucket),
+        settings::policy(cx, bucket),
+        lifecycle::of(cx, bucket),
+        replication::of(cx, bucket),
+        settings::logging(cx, bucket),
+        settings::ownership(cx, bucket),
+        tags::of(cx, bucket),
+    )?;
+    Ok(Live {
+        id: id.clone(),
+        status: Status::Ready,
+        args: Bucket {
+            name: bucket.to_owned(),
+            versioning,
+            encryption,
+            public_access_blocked,
+            policy,
+            lifecycle,
+            replication,
+            logging,
+            ownership_enforced,
+            tags,
+        },
+        outputs: BucketOutputs { arn: Ref::Known(format!("arn:aws:s3:::{bucket}")) },
+    })
+}

@@ -1,0 +1,123 @@
+//! What becomes of a bucket's objects as they age.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_s3::types::{
+    self as sdk, AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, ExpirationStatus, LifecycleExpiration,
+    LifecycleRuleFilter, NoncurrentVersionExpiration, NoncurrentVersionTransition, TransitionStorageClass,
+};
+use payinfra_engine::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Unless;
+use crate::{Cx, Explain};
+
+/// One rule. Numbers of days are 0 for never: a rule is all or nothing, so none of it is unmanaged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LifecycleRule {
+    /// Whether it rests.
+    pub disabled: bool,
+    /// The objects it is about: those whose keys start so; all if it is empty.
+    pub prefix: String,
+    /// The cheaper storage that objects move to.
+    pub transitions: BTreeSet<Transition>,
+    /// After how many days objects go; where versions are kept, they become old versions.
+    pub expiration_days: i32,
+    /// The cheaper storage that old versions move to.
+    pub noncurrent_transitions: BTreeSet<Transition>,
+    /// After how many days old versions go.
+    pub noncurrent_expiration_days: i32,
+    /// After how many days uploads that nobody finished go.
+    pub abort_multipart_days: i32,
+}
+
+/// A move to cheaper storage.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Transition {
+    /// After how many days.
+    pub days: i32,
+    /// To which storage class: `STANDARD_IA`, `GLACIER`, ….
+    pub class: String,
+}
+
+/// The rules of `bucket` by their ids.
+pub(super) async fn of(cx: &Cx, bucket: &str) -> Result<BTreeMap<String, LifecycleRule>> {
+    let found = cx.s3().get_bucket_lifecycle_configuration().bucket(bucket).send().await.explain();
+    let found = found.unless_code(&["NoSuchLifecycleConfiguration"])?.and_then(|found| found.rules);
+    Ok(found.into_iter().flatten().map(|rule| (rule.id.clone().unwrap_or_default(), from(rule))).collect())
+}
+
+/// Puts all `rules` at once, as S3 wants them.
+pub(super) async fn put(cx: &Cx, bucket: &str, rules: &BTreeMap<String, LifecycleRule>) -> Result<()> {
+    if rules.is_empty() {
+        return cx.s3().delete_bucket_lifecycle().bucket(bucket).send().await.explain().map(drop);
+    }
+    let rules = rules.iter().map(|(id, rule)| sdk(id, rule)).collect::<Result<_>>()?;
+    let rules = BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build().explain()?;
+    let call = cx.s3().put_bucket_lifecycle_configuration().bucket(bucket).lifecycle_configuration(rules);
+    call.send().await.explain().map(drop)
+}
+
+fn sdk(id: &str, rule: &LifecycleRule) -> Result<sdk::LifecycleRule> {
+    let days = |days| (days != 0).then_some(days);
+    let class = |class: &str| TransitionStorageClass::from(class);
+    let moves = rule.transitions.iter();
+    let moves = moves.map(|to| sdk::Transition::builder().days(to.days).storage_class(class(&to.class)).build());
+    let old_moves = rule.noncurrent_transitions.iter().map(|to| {
+        NoncurrentVersionTransition::builder().noncurrent_days(to.days).storage_class(class(&to.class)).build()
+    });
+    sdk::LifecycleRule::builder()
+        .id(id)
+        .status(if rule.disabled { ExpirationStatus::Disabled } else { ExpirationStatus::Enabled })
+        .filter(LifecycleRuleFilter::builder().prefix(&rule.prefix).build())
+        .set_transitions(some(moves.collect()))
+        .set_expiration(days(rule.expiration_days).map(|days| LifecycleExpiration::builder().days(days).build()))
+        .set_noncurrent_version_transitions(some(old_moves.collect()))
+        .set_noncurrent_version_expiration(
+            days(rule.noncurrent_expiration_days)
+                .map(|days| NoncurrentVersionExpiration::builder().noncurrent_days(days).build()),
+        )
+        .set_abort_incomplete_multipart_upload(
+            days(rule.abort_multipart_days)
+                .map(|days| AbortIncompleteMultipartUpload::builder().days_after_initiation(days).build()),
+        )
+        .build()
+        .explain()
+}
+
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}
+
+fn from(rule: sdk::LifecycleRule) -> LifecycleRule {
+    // Rules of before there were filters have the prefix themselves.
+    #[expect(deprecated, reason = "S3 still answers so")]
+    let old_prefix = rule.prefix;
+    let class = |class: Option<TransitionStorageClass>| class.map(|class| class.to_string()).unwrap_or_default();
+    let moves = rule.transitions.unwrap_or_default().into_iter();
+    let old_moves = rule.noncurrent_version_transitions.unwrap_or_default().into_iter();
+    LifecycleRule {
+        disabled: rule.status == ExpirationStatus::Disabled,
+        prefix: match rule.filter {
+            // Somebody else's: nothing that we say can equal it.
+            Some(filter) if filter.and.is_some() || filter.tag.is_some() => format!("{filter:?}"),
+            Some(filter) => filter.prefix.unwrap_or_default(),
+            None => old_prefix.unwrap_or_default(),
+        },
+        transitions: moves
+            .map(|to| Transition { days: to.days.unwrap_or_default(), class: class(to.storage_class) })
+            .collect(),
+        expiration_days: rule.expiration.and_then(|expiration| expiration.days).unwrap_or_default(),
+        noncurrent_transitions: old_moves
+            .map(|to| Transition { days: to.noncurrent_days.unwrap_or_default(), class: class(to.storage_class) })
+            .collect(),
+        noncurrent_expiration_days: rule
+            .noncurrent_version_expiration
+            .and_then(|expiration| expiration.noncurrent_days)
+            .unwrap_or_default(),
+        abort_multipart_days: rule
+            .abort_incomplete_multipart_upload
+            .and_then(|abort| abort.days_after_initiation)
+            .unwrap_or_default(),
+    }
+}

@@ -1,0 +1,30 @@
+//! Tags as S3 takes them: all at once.
+
+use aws_sdk_s3::types::{Tag, Tagging};
+use payinfra_engine::{Result, Tags};
+
+use crate::error::Unless;
+use crate::{Cx, Explain};
+
+/// The tags of a create call.
+pub(super) fn sdk(tags: &Tags) -> Result<Vec<Tag>> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build().explain()).collect()
+}
+
+/// The tags of the bucket `name`.
+pub(super) async fn of(cx: &Cx, name: &str) -> Result<Tags> {
+    let found = cx.s3().get_bucket_tagging().bucket(name).send().await.explain().unless_code(&["NoSuchTagSet"])?;
+    Ok(found.into_iter().flat_map(|found| found.tag_set).map(|tag| (tag.key, tag.value)).collect())
+}
+
+/// Makes the tags of the bucket `name` what they should be.
+pub(super) async fn sync(cx: &Cx, name: &str, live: &Tags, want: &Tags) -> Result<()> {
+    if want == live {
+        return Ok(());
+    }
+    if want.is_empty() {
+        return cx.s3().delete_bucket_tagging().bucket(name).send().await.explain().map(drop);
+    }
+    let tagging = Tagging::builder().set_tag_set(Some(sdk(want)?)).build().explain()?;
+    cx.s3().put_bucket_tagging().bucket(name).tagging(tagging).send().await.explain().map(drop)
+}
