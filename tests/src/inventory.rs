@@ -28,7 +28,7 @@ impl Inventory {
     /// The lines that `self` has and `other` has not.
     #[must_use]
     pub fn beyond<'a>(&'a self, other: &Self) -> Vec<&'a str> {
-        self.0.difference(&other.0).map(String::as_str).collect()
+        self.0.iter().filter(|line| !other.0.contains(*line)).map(String::as_str).collect()
     }
 
     /// How many lines hold `part`.
