@@ -1,44 +1,73 @@
 //! EC2: networks.
 
 mod eip;
+mod flow_log;
 mod internet_gateway;
 mod nat_gateway;
 mod route;
 mod route_table;
 mod route_table_association;
+mod rule;
+mod security_group;
+mod security_groups;
 mod subnet;
 mod subnets;
 mod tags;
+mod transit_gateway;
+mod transit_gateway_peering;
+mod transit_gateway_peering_accepter;
+mod transit_gateway_route;
+mod transit_gateway_vpc_attachment;
 mod vpc;
+mod vpc_endpoint;
 mod zones;
 
-use aws_sdk_ec2::types::Filter;
-use payinfra_engine::{Id, Kind, kind, lookup};
+use aws_sdk_ec2::types::{Filter, UnsuccessfulItem};
+use payinfra_engine::{Id, Kind, Result, kind, lookup};
 
 pub use eip::{Eip, EipOutputs};
+pub use flow_log::FlowLog;
 pub use internet_gateway::InternetGateway;
 pub use nat_gateway::NatGateway;
 pub use route::{Route, RouteTarget};
 pub use route_table::RouteTable;
 pub use route_table_association::RouteTableAssociation;
+pub use rule::{Peer, Protocol, Rule};
+pub use security_group::SecurityGroup;
+pub use security_groups::{ExistingSecurityGroup, ExistingSecurityGroupOutputs};
 pub use subnet::Subnet;
 pub use subnets::{Subnets, SubnetsOutputs};
+pub use transit_gateway::{TransitGateway, TransitGatewayOutputs};
+pub use transit_gateway_peering::TransitGatewayPeering;
+pub use transit_gateway_peering_accepter::TransitGatewayPeeringAccepter;
+pub use transit_gateway_route::TransitGatewayRoute;
+pub use transit_gateway_vpc_attachment::TransitGatewayVpcAttachment;
 pub use vpc::Vpc;
+pub use vpc_endpoint::{EndpointType, VpcEndpoint};
 pub use zones::{Zones, ZonesOutputs};
 
-use crate::Cx;
+use crate::{Cx, error};
 
 /// The kinds of this service, sorted by name.
 pub const KINDS: &[&dyn Kind<Cx>] = &[
     kind::<Eip>(),
+    lookup::<ExistingSecurityGroup>(),
+    kind::<FlowLog>(),
     kind::<InternetGateway>(),
     kind::<NatGateway>(),
     kind::<Route>(),
     kind::<RouteTable>(),
     kind::<RouteTableAssociation>(),
+    kind::<SecurityGroup>(),
     kind::<Subnet>(),
     lookup::<Subnets>(),
+    kind::<TransitGateway>(),
+    kind::<TransitGatewayPeering>(),
+    kind::<TransitGatewayPeeringAccepter>(),
+    kind::<TransitGatewayRoute>(),
+    kind::<TransitGatewayVpcAttachment>(),
     kind::<Vpc>(),
+    kind::<VpcEndpoint>(),
     lookup::<Zones>(),
 ];
 
@@ -50,4 +79,12 @@ fn by_id<R>(name: &str, ids: &[Id<R>]) -> Filter {
 /// A filter for one value.
 fn filter(name: &str, value: impl Into<String>) -> Filter {
     Filter::builder().name(name).values(value).build()
+}
+
+/// What an answer says it could not do, although it is a success.
+fn unsuccessful(call: &str, items: &[UnsuccessfulItem]) -> Result<()> {
+    match items.iter().find_map(UnsuccessfulItem::error) {
+        Some(error) => Err(error::partial(call, error.code(), error.message())),
+        None => Ok(()),
+    }
 }

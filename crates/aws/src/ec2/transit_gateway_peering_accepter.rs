@@ -1,0 +1,87 @@
+//! The acceptance of a transit gateway peering, in the region of the peer.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{self as sdk, TransitGatewayAttachmentState as State};
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::transit_gateway_peering::{delete, describe};
+use super::{TransitGatewayPeering, tags, transit_gateway_vpc_attachment};
+use crate::{Cx, Explain, Need};
+
+/// An accepted peering; its id is that of the attachment, the same in both regions. To delete it is to end the peering:
+/// AWS knows no way back to one that is not accepted.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TransitGatewayPeeringAccepter {
+    /// The request.
+    pub peering: Ref<Id<TransitGatewayPeering>>,
+    /// The tags of this side; the requester's are its own.
+    pub tags: Tags,
+}
+
+impl Resource for TransitGatewayPeeringAccepter {
+    type Cx = Cx;
+    const KIND: &'static str = "ec2.transit-gateway-peering-accepter";
+    const REPLACE: Fields = fields!(Self: peering);
+    const TIMEOUT: Duration = Duration::from_mins(10);
+    const EXPECTED: Expected = Expected::millis(90_000, 60_000);
+    type Outputs = ();
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    /// The tags cannot come with it; `update` sets them.
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let id = Id::new(self.peering.known()?);
+        let call = cx.ec2().accept_transit_gateway_peering_attachment().transit_gateway_attachment_id(&id);
+        match call.send().await.explain() {
+            Ok(_) => Ok(id),
+            // Too early, or done already.
+            Err(error) if error.is(Class::Conflict) => accepted(cx, &id).await?.ok_or(error),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// By the key: there is one acceptance of a request.
+    async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
+        accepted(cx, &Id::new(self.peering.known()?)).await
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let found = describe(cx, ids).await?;
+        found.into_iter().filter_map(|peering| live(peering).transpose()).collect()
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        tags::sync(cx, &live.id, &live.args.tags, &self.tags).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        delete(cx, &live.id).await
+    }
+}
+
+/// `id` if it has been accepted.
+async fn accepted(
+    cx: &Cx,
+    id: &Id<TransitGatewayPeeringAccepter>,
+) -> Result<Option<Id<TransitGatewayPeeringAccepter>>> {
+    let found = describe(cx, std::slice::from_ref(id)).await?;
+    let mut states = found.iter().filter_map(|peering| peering.state());
+    let accepted = states.any(|state| matches!(state, State::Pending | State::Available | State::Modifying));
+    Ok(accepted.then(|| id.clone()))
+}
+
+/// `None` if the peering has gone.
+fn live(peering: sdk::TransitGatewayPeeringAttachment) -> Result<Option<Live<TransitGatewayPeeringAccepter>>> {
+    let Some(status) = transit_gateway_vpc_attachment::status(peering.state.as_ref()) else { return Ok(None) };
+    let id = peering.transit_gateway_attachment_id.need("TransitGatewayAttachmentId")?;
+    Ok(Some(Live {
+        args: TransitGatewayPeeringAccepter { peering: Ref::Known(Id::new(&id)), tags: tags::from(peering.tags) },
+        id: Id::new(id),
+        status,
+        outputs: (),
+    }))
+}

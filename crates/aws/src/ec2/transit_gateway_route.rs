@@ -1,0 +1,120 @@
+//! A static route of a transit gateway: the attachment that packets for one block of addresses leave by.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::{self as sdk, TransitGatewayRouteState};
+use futures_util::future::try_join_all;
+use ipnet::Ipv4Net;
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::filter;
+use crate::error::Unless;
+use crate::{Cx, Explain};
+
+/// A static route. AWS gives it no id: the table and the destination are its identity, `tgw-rtb-1_10.1.0.0/16`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TransitGatewayRoute {
+    /// The table that it stands in, such as the gateway's `outputs.route_table`.
+    pub table: Ref<String>,
+    /// For which addresses it is.
+    pub destination: Ipv4Net,
+    /// Where packets to them go: `vpc_attachment.id.into()`, or the id of a peering's accepter, on both sides, because
+    /// the peering must have been accepted.
+    pub attachment: Ref<String>,
+}
+
+impl Resource for TransitGatewayRoute {
+    type Cx = Cx;
+    const KIND: &'static str = "ec2.transit-gateway-route";
+    const REPLACE: Fields = fields!(Self: table, destination);
+    const EXPECTED: Expected = Expected::millis(2_000, 2_000);
+    type Outputs = ();
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        None
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let table = self.table.known()?;
+        let call = cx.ec2().create_transit_gateway_route().transit_gateway_route_table_id(table);
+        let call = call
+            .destination_cidr_block(self.destination.to_string())
+            .transit_gateway_attachment_id(self.attachment.known()?);
+        call.send().await.explain()?;
+        Ok(id(table, self.destination))
+    }
+
+    /// By the key; one that died has the same id, so that `is_known` says nothing here.
+    async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
+        let id = id(self.table.known()?, self.destination);
+        let found = Self::read(cx, &[id]).await?.into_iter().find(|live| live.status != Status::Deleting);
+        Ok(found.map(|live| live.id))
+    }
+
+    /// One search per table: there is no other way, and no next page after 1,000 routes.
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let keys: BTreeSet<_> = ids.iter().map(parts).collect::<Result<_>>()?;
+        let tables: BTreeSet<_> = keys.iter().map(|(table, _)| table).collect();
+        let search = async |table: &String| {
+            let call = cx.ec2().search_transit_gateway_routes().transit_gateway_route_table_id(table);
+            let found = call.filters(filter("type", "static")).send().await.explain().unless(Class::NotFound)?;
+            let routes = found.and_then(|found| found.routes).unwrap_or_default();
+            Ok::<_, Error>(routes.into_iter().filter_map(|route| live(table, &route)).collect::<Vec<_>>())
+        };
+        let found = try_join_all(tables.into_iter().map(search)).await?;
+        Ok(found.into_iter().flatten().filter(|live| ids.contains(&live.id)).collect())
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        if self.attachment != live.args.attachment {
+            let call = cx.ec2().replace_transit_gateway_route().transit_gateway_route_table_id(self.table.known()?);
+            let call = call
+                .destination_cidr_block(self.destination.to_string())
+                .transit_gateway_attachment_id(self.attachment.known()?);
+            call.send().await.explain()?;
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let (table, destination) = parts(&live.id)?;
+        let call = cx.ec2().delete_transit_gateway_route().transit_gateway_route_table_id(table);
+        let call = call.destination_cidr_block(destination.to_string());
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+fn id(table: &str, destination: Ipv4Net) -> Id<TransitGatewayRoute> {
+    Id::new(format!("{table}_{destination}"))
+}
+
+fn parts(id: &Id<TransitGatewayRoute>) -> Result<(String, Ipv4Net)> {
+    let parts = id.as_str().split_once('_');
+    let parts = parts.and_then(|(table, destination)| Some((table.to_owned(), destination.parse().ok()?)));
+    parts.ok_or_else(|| {
+        Error::invalid(format!("`{id}` is not the id of a route of a transit gateway"))
+            .hint("write tgw-rtb-1_10.1.0.0/16")
+    })
+}
+
+/// `None` for one that has gone. One whose attachment has gone (`blackhole`) exists.
+fn live(table: &str, route: &sdk::TransitGatewayRoute) -> Option<Live<TransitGatewayRoute>> {
+    let destination = route.destination_cidr_block()?.parse().ok()?;
+    let attachment = route.transit_gateway_attachments().first().and_then(|to| to.transit_gateway_attachment_id());
+    Some(Live {
+        id: id(table, destination),
+        status: match route.state {
+            Some(TransitGatewayRouteState::Active | TransitGatewayRouteState::Blackhole) => Status::Ready,
+            Some(TransitGatewayRouteState::Deleting) => Status::Deleting,
+            Some(TransitGatewayRouteState::Deleted) => return None,
+            _ => Status::Pending,
+        },
+        args: TransitGatewayRoute {
+            table: table.into(),
+            destination,
+            attachment: attachment.unwrap_or_default().into(),
+        },
+        outputs: (),
+    })
+}

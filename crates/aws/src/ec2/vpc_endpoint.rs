@@ -1,0 +1,248 @@
+//! A VPC endpoint: the way from a private network to a service of AWS.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_ec2::types::{self as sdk, ResourceType, VpcEndpointType};
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{RouteTable, SecurityGroup, Subnet, Vpc, by_id, tags, unsuccessful};
+use crate::error::Unless;
+use crate::{Cx, Explain, Need, Policy, Statement};
+
+/// A VPC endpoint of either type. A gateway has route tables; an interface has subnets and at least one group.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct VpcEndpoint {
+    /// The network it belongs to.
+    pub vpc: Ref<Id<Vpc>>,
+    /// The service, such as `com.amazonaws.us-east-1.s3`.
+    pub service: String,
+    /// How the service is reached.
+    pub kind: EndpointType,
+    /// The tables that get a route to a gateway.
+    pub tables: BTreeSet<Ref<Id<RouteTable>>>,
+    /// The subnets that an interface stands in, one per zone.
+    pub subnets: BTreeSet<Ref<Id<Subnet>>>,
+    /// Who may talk to an interface.
+    pub groups: BTreeSet<Ref<Id<SecurityGroup>>>,
+    /// Whether the service's own name leads to an interface; needs both DNS attributes of the network.
+    pub private_dns: Option<bool>,
+    /// What may be done through it; everything if `None`.
+    pub policy: Option<Policy>,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// How an endpoint reaches its service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointType {
+    /// By a route: S3 and `DynamoDB` only, free of charge.
+    Gateway,
+    /// By network interfaces in the subnets.
+    Interface,
+    /// Otherwise, as AWS names it: only ever read.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl Resource for VpcEndpoint {
+    type Cx = Cx;
+    const KIND: &'static str = "ec2.vpc-endpoint";
+    // Never the new one first: a second one with private DNS for the same service is refused.
+    const REPLACE: Fields = fields!(Self: vpc, service, kind);
+    const TIMEOUT: Duration = Duration::from_mins(10);
+    // Of an interface; a gateway takes 8 and 10 s.
+    const EXPECTED: Expected = Expected::millis(75_000, 120_000);
+    type Outputs = ();
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        if self.kind == EndpointType::Interface && self.groups.is_empty() {
+            return Err(Error::invalid("an interface endpoint without a security group")
+                .hint("AWS would put it into the network's default group: name one"));
+        }
+        let policy = self.policy.as_ref().map(Policy::document).transpose()?;
+        let call = cx.ec2().create_vpc_endpoint().client_token(cx.token()?);
+        let call = call.vpc_id(self.vpc.known()?).service_name(&self.service).vpc_endpoint_type(self.kind.sdk()?);
+        let call = call
+            .set_route_table_ids(list(&self.tables)?)
+            .set_subnet_ids(list(&self.subnets)?)
+            .set_security_group_ids(list(&self.groups)?)
+            .set_private_dns_enabled(self.private_dns)
+            .set_policy_document(policy)
+            .tag_specifications(tags::spec(ResourceType::VpcEndpoint, &self.tags));
+        let endpoint = call.send().await.explain()?.vpc_endpoint.need("VpcEndpoint")?;
+        Ok(Id::new(endpoint.vpc_endpoint_id.need("VpcEndpointId")?))
+    }
+
+    /// By tags, not by the token, which would also bring back one that has died; what tags show too late, the token
+    /// of the next `create` finds.
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        let call = cx.ec2().describe_vpc_endpoints().set_filters(Some(tags::owned_by(owner)));
+        for endpoint in call.send().await.explain()?.vpc_endpoints.unwrap_or_default() {
+            let status = status(&endpoint);
+            let id = endpoint.vpc_endpoint_id.need("VpcEndpointId")?;
+            if matches!(status, Some(Status::Pending | Status::Ready)) && !cx.is_known(&id) {
+                return Ok(Some(Id::new(id)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let call = cx.ec2().describe_vpc_endpoints().filters(by_id("vpc-endpoint-id", ids));
+        let found = call.into_paginator().items().send().try_collect().await.explain()?;
+        found.into_iter().filter_map(|endpoint| live(endpoint).transpose()).collect()
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let was = &live.args;
+        let call = cx.ec2().modify_vpc_endpoint().vpc_endpoint_id(&live.id);
+        let mut call = call
+            .set_add_route_table_ids(list(self.tables.difference(&was.tables))?)
+            .set_remove_route_table_ids(list(was.tables.difference(&self.tables))?)
+            .set_add_subnet_ids(list(self.subnets.difference(&was.subnets))?)
+            .set_remove_subnet_ids(list(was.subnets.difference(&self.subnets))?)
+            .set_add_security_group_ids(list(self.groups.difference(&was.groups))?)
+            .set_remove_security_group_ids(list(was.groups.difference(&self.groups))?);
+        let private_dns = self.private_dns.filter(|_| self.private_dns != was.private_dns);
+        call = call.set_private_dns_enabled(private_dns);
+        if self.policy != was.policy {
+            call = match &self.policy {
+                Some(policy) => call.policy_document(policy.document()?),
+                None => call.reset_policy(true),
+            };
+        }
+        let sets = (&self.tables, &self.subnets, &self.groups) != (&was.tables, &was.subnets, &was.groups);
+        if sets || private_dns.is_some() || self.policy != was.policy {
+            call.send().await.explain()?;
+        }
+        tags::sync(cx, &live.id, &was.tags, &self.tags).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let answer = cx.ec2().delete_vpc_endpoints().vpc_endpoint_ids(&live.id).send().await.explain();
+        let answer = answer.and_then(|answer| unsuccessful("ec2:DeleteVpcEndpoints", answer.unsuccessful()));
+        answer.unless(Class::NotFound).map(drop)
+    }
+}
+
+impl EndpointType {
+    fn sdk(&self) -> Result<VpcEndpointType> {
+        match self {
+            Self::Gateway => Ok(VpcEndpointType::Gateway),
+            Self::Interface => Ok(VpcEndpointType::Interface),
+            Self::Other(name) => Err(Error::invalid(format!("an endpoint of the type `{name}` is only ever read"))),
+        }
+    }
+}
+
+/// `None` instead of an empty list, which AWS would take for one empty value.
+fn list<'a, R: 'a>(ids: impl IntoIterator<Item = &'a Ref<Id<R>>>) -> Result<Option<Vec<String>>> {
+    let ids = ids.into_iter().map(|id| Ok(id.known()?.into())).collect::<Result<Vec<_>>>()?;
+    Ok(Some(ids).filter(|ids| !ids.is_empty()))
+}
+
+/// `None` if the endpoint has gone.
+fn live(endpoint: sdk::VpcEndpoint) -> Result<Option<Live<VpcEndpoint>>> {
+    let Some(status) = status(&endpoint) else { return Ok(None) };
+    let kind = match endpoint.vpc_endpoint_type.need("VpcEndpointType")? {
+        VpcEndpointType::Gateway => EndpointType::Gateway,
+        VpcEndpointType::Interface => EndpointType::Interface,
+        other => EndpointType::Other(other.as_str().to_owned()),
+    };
+    let groups = endpoint.groups.unwrap_or_default().into_iter().filter_map(|group| group.group_id);
+    Ok(Some(Live {
+        id: Id::new(endpoint.vpc_endpoint_id.need("VpcEndpointId")?),
+        status,
+        args: VpcEndpoint {
+            vpc: Ref::Known(Id::new(endpoint.vpc_id.need("VpcId")?)),
+            service: endpoint.service_name.need("ServiceName")?,
+            tables: refs(endpoint.route_table_ids.unwrap_or_default()),
+            subnets: refs(endpoint.subnet_ids.unwrap_or_default()),
+            groups: refs(groups),
+            private_dns: endpoint.private_dns_enabled.filter(|_| kind == EndpointType::Interface),
+            policy: endpoint.policy_document.as_deref().map_or(Ok(None), policy)?,
+            tags: tags::from(endpoint.tags),
+            kind,
+        },
+        outputs: (),
+    }))
+}
+
+fn refs<R>(ids: impl IntoIterator<Item = String>) -> BTreeSet<Ref<Id<R>>> {
+    ids.into_iter().map(|id| Ref::Known(Id::new(id))).collect()
+}
+
+/// The enum spells the states with capitals, answers have been in lower case. `None` for one that has gone.
+fn status(endpoint: &sdk::VpcEndpoint) -> Option<Status> {
+    let state = endpoint.state().map(|state| state.as_str().to_ascii_lowercase()).unwrap_or_default();
+    Some(match &*state {
+        "available" => Status::Ready,
+        "deleting" => Status::Deleting,
+        "deleted" => return None,
+        "failed" | "rejected" | "expired" => {
+            let said = endpoint.last_error().and_then(|error| error.message());
+            let said = said.or(endpoint.failure_reason()).unwrap_or("AWS does not say why");
+            Status::Failed(format!("{state}: {said}"))
+        }
+        _ => Status::Pending,
+    })
+}
+
+/// What AWS gives an endpoint without a policy lets do everything, in a version that no policy of ours has: that is
+/// `None`.
+fn policy(document: &str) -> Result<Option<Policy>> {
+    let policy = Policy::parse(document)?;
+    let everything = Statement::allow("", ["*"]).principal("*", "*").on(Text::from("*"));
+    let default = policy == Policy::new([everything]) && !document.contains("2012-10-17");
+    Ok(Some(policy).filter(|_| !default))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::State;
+
+    use super::*;
+
+    #[test]
+    fn the_default_policy_is_none() -> Result<()> {
+        let everything = r#""Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
+        assert_eq!(policy(&format!(r#"{{"Version":"2008-10-17",{everything}"#))?, None);
+        assert_eq!(policy(&format!("{{{everything}"))?, None);
+        let ours = policy(&format!(r#"{{"Version":"2012-10-17",{everything}"#))?;
+        assert!(ours.is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn states_are_read_in_either_spelling() {
+        for (state, status_of_it) in [
+            ("available", Some(Status::Ready)),
+            ("Available", Some(Status::Ready)),
+            ("Pending", Some(Status::Pending)),
+            ("pendingAcceptance", Some(Status::Pending)),
+            ("Deleting", Some(Status::Deleting)),
+            ("Deleted", None),
+            ("Expired", Some(Status::Failed("expired: AWS does not say why".into()))),
+        ] {
+            let endpoint = sdk::VpcEndpoint::builder().state(State::from(state)).build();
+            assert_eq!(status(&endpoint), status_of_it, "{state}");
+        }
+    }
+
+    #[test]
+    fn the_type_is_written_as_a_word() -> serde_json::Result<()> {
+        assert_eq!(serde_json::to_value(EndpointType::Gateway)?, "gateway");
+        assert_eq!(serde_json::from_value::<EndpointType>("interface".into())?, EndpointType::Interface);
+        assert_eq!(serde_json::to_value(EndpointType::Other("Tunnel".into()))?, "Tunnel");
+        Ok(())
+    }
+}
