@@ -12,7 +12,7 @@ use payinfra_engine::{Class, Error, Result};
 use serde_json::{Value, json};
 
 use super::{Made, TAG, set};
-use crate::error::{Explain, Unless};
+use crate::error::{Explain, Unless, explain};
 use crate::retry::patiently;
 use crate::s3::client;
 
@@ -41,16 +41,25 @@ impl<'a> Bucket<'a> {
 
     /// Whether it exists and is this account's.
     pub(super) async fn exists(&self) -> Result<bool> {
-        let answer = call!(self.s3.head_bucket().bucket(self.name).expected_bucket_owner(self.account));
-        match answer.unless(Class::NotFound) {
+        let call = self.s3.head_bucket().bucket(self.name).expected_bucket_owner(self.account);
+        let look = || async {
+            match call.clone().send().await {
+                Ok(answer) => Ok(answer.bucket_region),
+                // Such an answer has no body: the header alone tells of a bucket in another region.
+                Err(error) => match error.raw_response() {
+                    Some(response) if matches!(response.status().as_u16(), 301 | 307 | 400) => {
+                        let region = response.headers().get("x-amz-bucket-region");
+                        Ok(Some(region.unwrap_or("another region").to_owned()))
+                    }
+                    _ => Err(explain(error)),
+                },
+            }
+        };
+        match patiently(look).await.unless(Class::NotFound) {
             Ok(None) => Ok(false),
-            Ok(Some(answer)) => match answer.bucket_region {
-                Some(region) if region != self.region => Err(self.elsewhere(&region)),
-                _ => Ok(true),
-            },
+            Ok(Some(Some(region))) if region != self.region => Err(self.elsewhere(&region)),
+            Ok(Some(_)) => Ok(true),
             Err(error) if error.is(Class::Denied) => Err(self.foreign(error)),
-            // The answer to the wrong region has no body that could say so.
-            Err(error) if error.is(Class::Failed) => Err(self.elsewhere("another region").source(error)),
             Err(error) => Err(error),
         }
     }

@@ -1,0 +1,12 @@
+//! The promises of state and lock, on disk and on an emulated AWS.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod bench;
+mod bootstrap;
+mod configuration;
+mod format;
+mod lock;
+mod lock_dynamo;
+mod store;
+mod store_s3;
