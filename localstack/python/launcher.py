@@ -127,7 +127,7 @@ class Localstack:
         listener.close()
         os.environ["GATEWAY_LISTEN"] = f"{HOST}:{port}"
         sys.argv = ["localstack"]
-        mend("ec2_network", "ec2_transit", "iam")
+        mend("iam")
         from localstack.runtime.main import main
 
         main()

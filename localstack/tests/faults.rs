@@ -169,11 +169,11 @@ async fn calls_wait_for_the_tests_word() {
     let aws = Aws::of(&emulator);
     let mut hold = emulator.hold(Match::action("ec2", "CreateVpc"), When::After);
     let watch = async {
-        let held = hold.next().await.unwrap();
-        assert_eq!(held.call.action, "CreateVpc");
+        let waiting = hold.next().await.unwrap();
+        assert_eq!(waiting.call.action, "CreateVpc");
         // It took effect, but the client does not know.
         assert_eq!(aws.vpcs(CIDR).await, 1);
-        held.release();
+        waiting.release();
         hold.next().await.unwrap().reset();
     };
     let client = async {

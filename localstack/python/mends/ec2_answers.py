@@ -1,4 +1,4 @@
-"""Answers of EC2 in moto. LocalStack's older moto writes its answers in another way, without these mistakes."""
+"""EC2's answers in moto: members that are missing from them."""
 
 from moto.core.responses import ActionResult
 from moto.ec2.models import EC2Backend

@@ -39,16 +39,6 @@ def attachments(backend, **where):
             yield attachment
 
 
-def associations(table):
-    """A route table's associations, in moto as in LocalStack's older moto."""
-    return table._associations if hasattr(table, "_associations") else table.associations
-
-
-def routes(table):
-    """A route table's routes, likewise."""
-    return table._routes if hasattr(table, "_routes") else table.routes
-
-
 # NAT gateways
 
 
@@ -119,9 +109,9 @@ def delete_subnet(original, backend, subnet_id):
     backend.get_subnet(subnet_id)
     depends("subnet", subnet_id, *interfaces(backend, subnet=subnet_id), *attachments(backend, subnet=subnet_id))
     for table in backend.route_tables.values():
-        for association, subnet in list(associations(table).items()):
+        for association, subnet in list(table._associations.items()):
             if subnet == subnet_id:
-                del associations(table)[association]
+                del table._associations[association]
     return original(backend, subnet_id=subnet_id)
 
 
@@ -149,7 +139,7 @@ def delete_vpc(original, backend, vpc_id):
 def associate_route_table(original, backend, route_table_id, gateway_id, subnet_id):
     """Association with a second table answers with the first."""
     for table in backend.route_tables.values():
-        if subnet_id and subnet_id in associations(table).values() and table.id != route_table_id:
+        if subnet_id and subnet_id in table._associations.values() and table.id != route_table_id:
             raise EC2ClientError("Resource.AlreadyAssociated", f"{subnet_id} is associated with {table.id}")
     return original(backend, route_table_id=route_table_id, gateway_id=gateway_id, subnet_id=subnet_id)
 
@@ -189,10 +179,10 @@ def delete_vpc_endpoints(original, backend, vpce_ids):
     for endpoint in filter(None, map(backend.vpc_end_points.get, vpce_ids or [])):
         for table in backend.route_tables.values():
             prefix_list = endpoint.destination_prefix_list_id
-            for key, route in list(routes(table).items()):
+            for key, route in list(table._routes.items()):
                 listed = route.destination_prefix_list and route.destination_prefix_list.id == prefix_list
                 if listed and route.vpc_endpoint_id in (None, endpoint.id) and route.gateway_id == endpoint.id:
-                    del routes(table)[key]
+                    del table._routes[key]
         for interface in endpoint.network_interface_ids or []:
             backend.enis.pop(interface, None)
         del backend.vpc_end_points[endpoint.id]

@@ -1,0 +1,182 @@
+//! What a request asks for: the name of the operation, and whether it changes anything.
+
+mod rest;
+mod s3;
+
+use bytes::Bytes;
+use hyper::{HeaderMap, Method, Uri, header::CONTENT_TYPE};
+use serde_json::Value;
+
+use crate::route::{Scope, decode, pairs, query};
+
+/// How a service speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// `Action=…` as a form, XML with EC2's own error document.
+    Ec2,
+    /// `Action=…` as a form, XML.
+    Query,
+    /// `X-Amz-Target`, JSON.
+    Json,
+    /// Method and path, JSON.
+    RestJson,
+    /// Method and path, XML.
+    RestXml,
+    /// As `RestXml` with S3's own error document.
+    S3,
+    /// Smithy's CBOR, which the newer `CloudWatch` clients speak.
+    Cbor,
+}
+
+/// A request to AWS, understood.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) scope: Scope,
+    pub(crate) protocol: Protocol,
+    pub(crate) action: String,
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Operations begin with one of these if they change nothing.
+const READS: &[&str] = &[
+    "BatchGet", "Describe", "Filter", "Get", "Head", "List", "Lookup", "Search", "Select", "Simulate", "Test",
+    "Validate",
+];
+
+impl Request {
+    pub(crate) fn new(scope: Scope, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Self {
+        let mut request =
+            Self { scope, protocol: Protocol::RestJson, action: String::new(), method, uri, headers, body };
+        (request.protocol, request.action) = request.identify();
+        request
+    }
+
+    fn identify(&self) -> (Protocol, String) {
+        let path = self.uri.path();
+        let parameters = self.uri.query().unwrap_or_default();
+        if self.header("smithy-protocol").is_some_and(|protocol| protocol == "rpc-v2-cbor") {
+            let action = path.rsplit('/').next().unwrap_or_default();
+            return (Protocol::Cbor, action.to_owned());
+        }
+        if let Some((_, action)) = self.header("x-amz-target").and_then(|target| target.rsplit_once('.')) {
+            return (Protocol::Json, action.to_owned());
+        }
+        let service = self.scope.service.as_str();
+        match service {
+            "s3" => {
+                return (Protocol::S3, s3::action(&self.method, path, parameters, &self.headers));
+            }
+            "route53" => return (Protocol::RestXml, rest::action(&self.method, path)),
+            _ => {}
+        }
+        if let Some(action) = self.form("Action").or_else(|| query(parameters, "Action")) {
+            return (if service == "ec2" { Protocol::Ec2 } else { Protocol::Query }, action);
+        }
+        (Protocol::RestJson, rest::action(&self.method, path))
+    }
+
+    /// Whether the operation changes something.
+    pub(crate) fn is_mutating(&self) -> bool {
+        if self.scope.service == "dynamodb" && ["Query", "Scan", "TransactGetItems"].contains(&self.action.as_str()) {
+            return false;
+        }
+        !READS.iter().any(|prefix| self.action.starts_with(prefix))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The body if it is a form.
+    pub(crate) fn form_text(&self) -> Option<&str> {
+        let form = self.headers.get(CONTENT_TYPE)?.to_str().ok()?.starts_with("application/x-www-form-urlencoded");
+        form.then(|| std::str::from_utf8(&self.body).ok()).flatten()
+    }
+
+    /// A parameter of a query protocol.
+    pub(crate) fn form(&self, name: &str) -> Option<String> {
+        query(self.form_text()?, name)
+    }
+
+    /// The parameters of a query protocol.
+    pub(crate) fn parameters(&self) -> Vec<(String, String)> {
+        self.form_text().map(|text| pairs(text).collect()).unwrap_or_default()
+    }
+
+    /// The body if it is JSON, else null.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// Everything that the request says, decoded: for finding out whether it mentions something.
+    pub(crate) fn text(&self) -> String {
+        let target = self.uri.path_and_query().map_or("", |target| target.as_str());
+        decode(target) + "\n" + &decode(&String::from_utf8_lossy(&self.body))
+    }
+
+    /// What makes two requests the same question: all but when it was signed.
+    pub(crate) fn question(&self) -> String {
+        let target = self.uri.path_and_query().map_or("", |target| target.as_str());
+        let target = target.split("X-Amz-Algorithm").next().unwrap_or_default();
+        let Scope { service, region, .. } = &self.scope;
+        format!("{service} {region} {} {} {target} {}", self.action, self.method, String::from_utf8_lossy(&self.body))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    fn request(service: &str, method: &str, uri: &str, headers: &[(&'static str, &str)], body: &str) -> Request {
+        let scope = Scope { access_key: "test".into(), region: "us-east-1".into(), service: service.into() };
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        Request::new(scope, method.parse().unwrap(), uri.parse().unwrap(), headers, Bytes::from(body.to_owned()))
+    }
+
+    #[test]
+    fn actions_and_whether_they_mutate() {
+        let form: &[(&str, &str)] = &[("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
+        let table = [
+            ("ec2", "POST", "/", form, "Action=CreateVpc&Version=1", "CreateVpc", true),
+            ("ec2", "POST", "/", form, "Action=DescribeVpcs", "DescribeVpcs", false),
+            ("kms", "POST", "/", &[("x-amz-target", "TrentService.CreateKey")], "{}", "CreateKey", true),
+            ("dynamodb", "POST", "/", &[("x-amz-target", "DynamoDB_20120810.Scan")], "{}", "Scan", false),
+            ("s3", "PUT", "/bucket", &[], "", "CreateBucket", true),
+            ("s3", "PUT", "/bucket/?versioning", &[], "", "PutBucketVersioning", true),
+            ("s3", "GET", "/bucket?list-type=2", &[], "", "ListObjectsV2", false),
+            ("s3", "GET", "/bucket/a/b?x-id=GetObject", &[], "", "GetObject", false),
+            ("s3", "PUT", "/bucket/a/b?tagging", &[], "", "PutObjectTagging", true),
+            ("s3", "POST", "/bucket?delete", &[], "", "DeleteObjects", true),
+            ("s3", "HEAD", "/bucket", &[], "", "HeadBucket", false),
+            ("s3", "GET", "/", &[], "", "ListBuckets", false),
+            ("lambda", "POST", "/2015-03-31/functions", &[], "{}", "CreateFunction", true),
+            (
+                "lambda",
+                "GET",
+                "/2020-06-30/functions/f/code-signing-config",
+                &[],
+                "",
+                "Get /functions/{}/code-signing-config",
+                false,
+            ),
+            ("route53", "POST", "/2013-04-01/hostedzone/Z1/rrset/", &[], "", "ChangeResourceRecordSets", true),
+            (
+                "monitoring",
+                "POST",
+                "/service/GraniteServiceVersion20100801/operation/PutMetricAlarm",
+                &[("smithy-protocol", "rpc-v2-cbor")],
+                "",
+                "PutMetricAlarm",
+                true,
+            ),
+        ];
+        for (service, method, uri, headers, body, action, mutating) in table {
+            let request = request(service, method, uri, headers, body);
+            assert_eq!((request.action.as_str(), request.is_mutating()), (action, mutating), "{method} {uri}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `cargo local` as a process: its whole life, and its end by SIGKILL.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    fs,
+    net::TcpStream,
+    os::unix::fs::symlink,
+    path::Path,
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use payinfra_localstack::{Profile, Status, cache_folder, install};
+
+/// The command with a cache of its own, which shares only what is installed.
+fn local(cache: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_payinfra-localstack"));
+    command.env("XDG_CACHE_HOME", cache).env_remove("PAYINFRA_LOCAL_LOG");
+    command
+}
+
+fn cache() -> tempfile::TempDir {
+    install(Profile::Default).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("payinfra");
+    fs::create_dir(&own).unwrap();
+    for entry in fs::read_dir(cache_folder().unwrap()).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_string_lossy().starts_with("python-") {
+            symlink(entry.path(), own.join(entry.file_name())).unwrap();
+        }
+    }
+    folder
+}
+
+fn run(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// All that listens: the gateway and its emulators.
+fn addresses(status: &Status) -> Vec<String> {
+    let backends = status.backends.iter().map(|backend| backend.rsplit(' ').next().unwrap().to_owned());
+    backends.chain([status.endpoint.replace("http://", "")]).collect()
+}
+
+/// Waits until something is so, or for ten seconds.
+fn eventually(what: impl Fn() -> bool) -> bool {
+    let begun = Instant::now();
+    while !what() {
+        if begun.elapsed() > Duration::from_secs(10) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
+
+#[test]
+fn up_status_faults_calls_reset_down() {
+    let cache = cache();
+    let up = run(local(cache.path()).args(["up", "--port", "0"]));
+    assert!(up.status.success(), "{}", text(&up));
+    assert!(text(&up).contains("export AWS_ENDPOINT_URL=http://127.0.0.1:"), "{}", text(&up));
+
+    let status = run(local(cache.path()).args(["status", "--json"]));
+    let status: Status = serde_json::from_slice(&status.stdout).unwrap();
+    assert!(text(&run(local(cache.path()).arg("up"))).contains(&status.endpoint));
+
+    let wrong = run(local(cache.path()).args(["faults", "set", r#"{"rules": [{"fault": {"kind": "fire"}}]}"#]));
+    assert!(!wrong.status.success() && text(&wrong).contains("unknown variant `fire`"), "{}", text(&wrong));
+    let rule = r#"{"rules": [{"match": {"service": "ec2"}, "fault": {"kind": "throttle"}}]}"#;
+    assert!(run(local(cache.path()).args(["faults", "set", rule])).status.success());
+    assert!(text(&run(local(cache.path()).args(["faults", "list"]))).contains("kind = \"throttle\""));
+    assert!(run(local(cache.path()).args(["faults", "clear"])).status.success());
+    assert!(run(local(cache.path()).arg("reset")).status.success());
+    assert_eq!(text(&run(local(cache.path()).args(["calls", "--json"]))), "");
+
+    assert!(run(local(cache.path()).arg("down")).status.success());
+    assert!(eventually(|| addresses(&status).iter().all(|address| TcpStream::connect(address).is_err())));
+    let calls = run(local(cache.path()).arg("calls"));
+    assert!(!calls.status.success() && text(&calls).contains("cargo local up"), "{}", text(&calls));
+}
+
+#[test]
+fn nothing_outlives_a_killed_process() {
+    let cache = cache();
+    let mut process =
+        local(cache.path()).args(["up", "--foreground"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let note = cache.path().join("payinfra/local.json");
+    assert!(eventually(|| note.exists()) || eventually(|| note.exists()));
+    let status: Status = serde_json::from_slice(&fs::read(note).unwrap()).unwrap();
+    assert!(addresses(&status).iter().all(|address| TcpStream::connect(address).is_ok()));
+
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert!(eventually(|| addresses(&status).iter().all(|address| TcpStream::connect(address).is_err())));
+    // What it noted is no longer believed.
+    assert!(!run(local(cache.path()).arg("status")).status.success());
+}
