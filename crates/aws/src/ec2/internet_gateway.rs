@@ -108,3 +108,25 @@ fn live(gateway: sdk::InternetGateway) -> Result<Live<InternetGateway>> {
         outputs: (),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_as_attached_while_it_is_or_will_be() -> Result<()> {
+        for (state, vpc, status) in [
+            ("attaching", "vpc-1", Status::Pending),
+            ("available", "vpc-1", Status::Ready),
+            ("attached", "vpc-1", Status::Ready),
+            ("detaching", "", Status::Ready),
+            ("detached", "", Status::Ready),
+        ] {
+            let attachment = sdk::InternetGatewayAttachment::builder().state(state.into()).vpc_id("vpc-1").build();
+            let gateway = sdk::InternetGateway::builder().internet_gateway_id("igw-1").attachments(attachment);
+            let live = live(gateway.build())?;
+            assert_eq!((live.args.vpc.known()?.as_str(), live.status), (vpc, status), "{state}");
+        }
+        Ok(())
+    }
+}

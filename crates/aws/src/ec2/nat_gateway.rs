@@ -98,3 +98,16 @@ fn status(gateway: &sdk::NatGateway) -> Status {
         _ => Status::Pending,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_why_it_failed() {
+        let gateway = sdk::NatGateway::builder().state(NatGatewayState::Failed).failure_code("Gateway.NotAttached");
+        let gateway = gateway.failure_message("Network vpc-1 has no Internet gateway attached").build();
+        let why = "Gateway.NotAttached: Network vpc-1 has no Internet gateway attached";
+        assert_eq!(status(&gateway), Status::Failed(why.to_owned()));
+    }
+}

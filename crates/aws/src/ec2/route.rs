@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 
-use super::{InternetGateway, NatGateway, RouteTable, by_id};
+use super::{InternetGateway, NatGateway, RouteTable, TransitGateway, by_id};
 use crate::error::Unless;
 use crate::{Cx, Explain};
 
@@ -30,6 +30,8 @@ pub enum RouteTarget {
     InternetGateway(Ref<Id<InternetGateway>>),
     /// The Internet, but only outwards. It may still be pending.
     NatGateway(Ref<Id<NatGateway>>),
+    /// Other networks. The network's attachment must be available first, which nothing here refers to.
+    TransitGateway(Ref<Id<TransitGateway>>),
     /// What somebody else put there, as AWS names it: only ever read.
     Other(String),
 }
@@ -98,6 +100,7 @@ impl RouteTarget {
         Ok(match self {
             Self::InternetGateway(id) => [Some(id.known()?.into()), None, None],
             Self::NatGateway(id) => [None, Some(id.known()?.into()), None],
+            Self::TransitGateway(id) => [None, None, Some(id.known()?.into())],
             Self::Other(id) => return Err(Error::invalid(format!("a route to `{id}` is only ever read"))),
         })
     }
@@ -144,6 +147,9 @@ fn target(route: &sdk::Route) -> RouteTarget {
     if let Some(id) = route.nat_gateway_id() {
         return RouteTarget::NatGateway(Ref::Known(Id::new(id)));
     }
+    if let Some(id) = route.transit_gateway_id() {
+        return RouteTarget::TransitGateway(Ref::Known(Id::new(id)));
+    }
     match route.gateway_id() {
         Some(id) if id.starts_with("igw-") => RouteTarget::InternetGateway(Ref::Known(Id::new(id))),
         gateway => {
@@ -152,5 +158,42 @@ fn target(route: &sdk::Route) -> RouteTarget {
             let other = other.or(route.local_gateway_id()).or(route.carrier_gateway_id());
             RouteTarget::Other(other.or(route.core_network_arn()).unwrap_or("unknown").to_owned())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_is_ours_and_nothing_else() -> Result<()> {
+        let table = Id::new("rtb-1");
+        let destination = "10.0.0.0/8";
+        let route = || sdk::Route::builder().destination_cidr_block(destination).origin(RouteOrigin::CreateRoute);
+        let known = |id: &str| Ref::Known(Id::new(id));
+        let (nat, transit) = (RouteTarget::NatGateway(known("nat-1")), Ref::Known(Id::new("tgw-1")));
+        for (route, expected) in [
+            (route().nat_gateway_id("nat-1").state(sdk::RouteState::Blackhole), Some(nat)),
+            (route().transit_gateway_id("tgw-1"), Some(RouteTarget::TransitGateway(transit))),
+            (route().gateway_id("igw-1"), Some(RouteTarget::InternetGateway(Ref::Known(Id::new("igw-1"))))),
+            (route().instance_id("i-1").network_interface_id("eni-1"), Some(RouteTarget::Other("eni-1".to_owned()))),
+            (route().gateway_id("local").origin(RouteOrigin::CreateRouteTable), None),
+            (route().transit_gateway_id("tgw-1").origin(RouteOrigin::EnableVgwRoutePropagation), None),
+            (sdk::Route::builder().destination_prefix_list_id("pl-1").gateway_id("vpce-1"), None),
+        ] {
+            let live = live(&table, route.build());
+            assert_eq!(live.as_ref().map(|live| &live.args.target), expected.as_ref());
+            assert!(live.is_none_or(|live| live.id.as_str() == "rtb-1_10.0.0.0/8"));
+        }
+        assert_eq!(parts(&id(&table, Ipv4Net::default()))?, (table, Ipv4Net::default()));
+        Ok(())
+    }
+
+    #[test]
+    fn waits_for_a_gateway_that_is_not_attached_yet() {
+        let refused = |code, message| fresh(Error::failed(message).code(code)).class();
+        let message = "route table rtb-1 and network gateway igw-1 belong to different networks";
+        assert_eq!(refused("InvalidParameterValue", message), Class::Eventual);
+        assert_eq!(refused("InvalidParameterValue", "another"), Class::Failed);
     }
 }

@@ -1,11 +1,11 @@
 //! Examples of EC2.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
 use payinfra_aws::ec2::{
-    Eip, InternetGateway, NatGateway, Route, RouteTable, RouteTableAssociation, RouteTarget, Subnet, Subnets, Vpc,
-    Zones,
+    Eip, ExistingSecurityGroup, InternetGateway, NatGateway, Route, RouteTable, RouteTableAssociation, RouteTarget,
+    SecurityGroup, Subnet, Subnets, TransitGateway, TransitGatewayVpcAttachment, Vpc, Zones,
 };
 use payinfra_engine::{Cloud, Graph, Lookup, Node, Ref, Result, Tags};
 use serde_json::json;
@@ -13,7 +13,19 @@ use serde_json::json;
 use crate::example::{Again, Example, examples, graph, region};
 use crate::life::aws;
 
-examples![eip, internet_gateway, nat_gateway, route, route_table, route_table_association, subnet, subnets, vpc, zones,];
+examples![
+    eip,
+    existing_security_group,
+    internet_gateway,
+    nat_gateway,
+    route,
+    route_table,
+    route_table_association,
+    subnet,
+    subnets,
+    vpc,
+    zones,
+];
 
 pub(crate) fn network() -> Vpc {
     let cidr = Ipv4Net::new_assert([10, 0, 0, 0].into(), 16);
@@ -56,6 +68,27 @@ fn eip() -> Result<Example> {
     Example::new(graph("eip"), &region(), Eip { tags: Tags::new() })
 }
 
+fn existing_security_group() -> Result<Example> {
+    let mut graph = graph("existing-security-group");
+    let vpc = graph.add(&region(), "vpc", network())?;
+    let group = SecurityGroup {
+        vpc: vpc.id.clone(),
+        name: "looked-up".to_owned(),
+        description: "made by others".to_owned(),
+        ingress: BTreeSet::new(),
+        egress: BTreeSet::new(),
+        tags: Tags::new().with("Tier", "looked up"),
+    };
+    let group = graph.add(&region(), "group", group)?;
+    let args = ExistingSecurityGroup {
+        id: None,
+        name: Some("looked-up".to_owned()),
+        vpc: None,
+        tags: BTreeMap::from([("Tier".to_owned(), "looked up".to_owned())]),
+    };
+    Example::lookup(graph, &region(), &args, json!({ "id": group.id, "vpc": vpc.id }))
+}
+
 fn internet_gateway() -> Result<Example> {
     let mut graph = graph("internet-gateway");
     let vpc = graph.add(&region(), "vpc", network())?;
@@ -76,11 +109,19 @@ fn route() -> Result<Example> {
     let (vpc, gateway) = connected(&mut graph)?;
     let nat = translated(&mut graph, &vpc, &gateway)?;
     let nat = graph.add(&region(), "nat", nat)?;
+    let transit = TransitGateway { asn: 64_512, description: "hub".to_owned(), tags: Tags::new() };
+    let transit = graph.add(&region(), "transit", transit)?;
+    let subnets = BTreeSet::from([graph.add(&region(), "attached", part(&vpc, 1))?.id]);
+    let (to, vpc_id) = (transit.id.clone(), vpc.id.clone());
+    let attachment = TransitGatewayVpcAttachment { gateway: to, vpc: vpc_id, subnets, tags: Tags::new() };
+    graph.add(&region(), "attachment", attachment)?;
     let table = table(&mut graph, "table", &vpc)?;
     let target = RouteTarget::InternetGateway(gateway.id);
     let route = Route { table: table.id, destination: Ipv4Net::default(), target };
     let example = Example::new(graph, &region(), route)?.again(Again::Taken);
-    example.change(|route: &mut Route| route.target = RouteTarget::NatGateway(nat.id))
+    example
+        .change(|route: &mut Route| route.target = RouteTarget::NatGateway(nat.id))?
+        .change(|route: &mut Route| route.target = RouteTarget::TransitGateway(transit.id))
 }
 
 fn route_table() -> Result<Example> {
@@ -140,6 +181,7 @@ fn zones() -> Result<Example> {
 async fn lookups_say_what_is_not_there() -> Result<()> {
     let aws = aws().await?;
     let nothing = json!({ "ids": null, "vpc": null, "name": null, "tags": {} });
+    let group = |id, name| json!({ "id": id, "name": name, "vpc": null, "tags": {} });
     for (kind, args, says) in [
         (Zones::KIND, json!({ "count": 9 }), "us-east-1 has 6 availability zones, but 9 are needed"),
         (Subnets::KIND, nothing, "nothing says which subnets are meant"),
@@ -153,9 +195,19 @@ async fn lookups_say_what_is_not_there() -> Result<()> {
             json!({ "ids": null, "vpc": null, "name": "no such name", "tags": {} }),
             "not found in us-east-1: such subnets",
         ),
+        (ExistingSecurityGroup::KIND, group(None, None), "nothing says which security group is meant"),
+        (
+            ExistingSecurityGroup::KIND,
+            group(Some("sg-0123456789abcdef0"), None),
+            "not found in us-east-1: the security group sg-0123456789abcdef0",
+        ),
     ] {
         let error = aws.find(&region(), kind, &args).await.err().map(|error| error.to_string());
         assert_eq!(error.as_deref(), Some(says), "{args}");
     }
+    // The default VPC has such a group, and so has every other.
+    let aws_own = aws.find(&region(), ExistingSecurityGroup::KIND, &group(None, Some("default"))).await;
+    let several = aws_own.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(several.starts_with("which one is meant in us-east-1?"), "{several}");
     Ok(())
 }
