@@ -77,12 +77,12 @@ impl DynamoLock {
 
     async fn send(&self, call: UpdateItemFluentBuilder) -> Result<Answer> {
         let error = match call.send().await {
-            Ok(answer) => return Item::of(answer.attributes.unwrap_or_default()).map(Answer::Done),
+            Ok(answer) => return Item::of(&answer.attributes.unwrap_or_default()).map(Answer::Done),
             Err(error) => error,
         };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                Item::of(refused.item.clone().unwrap_or_default()).map(Answer::Refused)
+                Item::of(refused.item().unwrap_or(&HashMap::new())).map(Answer::Refused)
             }
             _ => Err(error).explain().map_err(|error| self.missing(error)),
         }
@@ -100,16 +100,16 @@ impl DynamoLock {
     async fn read(&self) -> Result<Item> {
         let call = self.client.get_item().table_name(&self.table).key("LockID", text(&self.key)).consistent_read(true);
         let answer = patiently(|| async { call.clone().send().await.explain() }).await;
-        Item::of(answer.map_err(|error| self.missing(error))?.item.unwrap_or_default())
+        Item::of(&answer.map_err(|error| self.missing(error))?.item.unwrap_or_default())
     }
 
     /// Takes the lock if it is free, or from `dead`, if that has not moved.
     async fn take(&self, holder: &Holder, dead: Option<&Held>) -> Result<Taken> {
-        let set = "SET Nonce = :nonce, Beat = :zero, Holder = :holder, LeaseMillis = :lease ADD Epoch :one";
+        let changes = "SET Nonce = :nonce, Beat = :zero, Holder = :holder, LeaseMillis = :lease ADD Epoch :one";
         let call = match dead {
-            None => self.change(set, "attribute_not_exists(Nonce)"),
+            None => self.change(changes, "attribute_not_exists(Nonce)"),
             Some(dead) => self
-                .change(set, "Nonce = :theirs AND Beat = :beat")
+                .change(changes, "Nonce = :theirs AND Beat = :beat")
                 .expression_attribute_values(":theirs", text(&dead.holder.nonce))
                 .expression_attribute_values(":beat", number(dead.beat)),
         };
@@ -323,7 +323,7 @@ struct Held {
 }
 
 impl Item {
-    fn of(item: HashMap<String, AttributeValue>) -> Result<Self> {
+    fn of(item: &HashMap<String, AttributeValue>) -> Result<Self> {
         let numeric = |name: &str| -> Option<u64> { item.get(name)?.as_n().ok()?.parse().ok() };
         let textual = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
         let held = match textual("Nonce") {
@@ -359,7 +359,7 @@ fn millis(lease: Duration) -> u64 {
 
 /// How much of a lease its holder uses: the rest is for clocks that run differently fast and calls on their way.
 fn usable(lease: Duration) -> Duration {
-    lease - lease / BEATS
+    lease * (BEATS - 1) / BEATS
 }
 
 fn name(holder: &Holder) -> String {

@@ -17,7 +17,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     fn explain(self) -> Result<T> {
-        self.map_err(explain)
+        self.map_err(|error| explain(&error))
     }
 }
 
@@ -41,14 +41,14 @@ pub(crate) fn lacking(member: &str) -> Error {
     Error::failed(format!("AWS's answer has no {member}"))
 }
 
-pub(crate) fn explain<E>(error: SdkError<E, HttpResponse>) -> Error
+pub(crate) fn explain<E>(error: &SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let response = error.raw_response();
     let status = response.map(|response| response.status().as_u16());
     let code = error.code().map(str::to_owned);
-    let class = match (&error, code.as_deref()) {
+    let class = match (error, code.as_deref()) {
         (SdkError::ConstructionFailure(_), _) => Class::Invalid,
         (SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_), _) => Class::Ambiguous,
         (_, code) => class_of(code.unwrap_or_default(), status),
@@ -57,7 +57,7 @@ where
         let headers = response.headers();
         headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id")).map(str::to_owned)
     });
-    let message = error.message().map_or_else(|| chain(&error), str::to_owned);
+    let message = error.message().map_or_else(|| chain(error), str::to_owned);
     let mut explained = Error::new(class, message).call(call_of(type_name::<E>()));
     if let Some(code) = code {
         explained = explained.code(code);

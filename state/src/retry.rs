@@ -12,7 +12,7 @@ pub(crate) const PAUSES: [Duration; 7] = [
     Duration::from_millis(400),
     Duration::from_millis(800),
     Duration::from_millis(1600),
-    Duration::from_millis(3000),
+    Duration::from_secs(3),
 ];
 
 /// Tries again while the failure is one that passes. Only for calls that can be repeated.

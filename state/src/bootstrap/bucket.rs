@@ -51,7 +51,7 @@ impl<'a> Bucket<'a> {
                         let region = response.headers().get("x-amz-bucket-region");
                         Ok(Some(region.unwrap_or("another region").to_owned()))
                     }
-                    _ => Err(explain(error)),
+                    _ => Err(explain(&error)),
                 },
             }
         };

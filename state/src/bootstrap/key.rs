@@ -45,16 +45,15 @@ async fn describe(kms: &Client, id: &str) -> Result<Option<KeyMetadata>> {
 async fn make(kms: &Client) -> Result<(KeyMetadata, bool)> {
     let found = leftover(kms).await?;
     let created = found.is_none();
-    let key = match found {
-        Some(key) => key,
-        None => {
-            let call = kms.create_key().description("Encrypts the states of payinfra").tags(tag()?);
-            let answer = call.send().await.explain().map_err(|error| match error.class() {
-                Class::Ambiguous => error.hint("run `payinfra bootstrap` again: it finds the key if it was made"),
-                _ => error,
-            });
-            answer?.key_metadata.ok_or_else(|| lacking("KeyMetadata"))?
-        }
+    let key = if let Some(key) = found {
+        key
+    } else {
+        let call = kms.create_key().description("Encrypts the states of payinfra").tags(tag()?);
+        let answer = call.send().await.explain().map_err(|error| match error.class() {
+            Class::Ambiguous => error.hint("run `payinfra bootstrap` again: it finds the key if it was made"),
+            _ => error,
+        });
+        answer?.key_metadata.ok_or_else(|| lacking("KeyMetadata"))?
     };
     let call = kms.create_alias().alias_name(ALIAS).target_key_id(key.key_id());
     let named = patiently(|| async { call.clone().send().await.explain() }).await;

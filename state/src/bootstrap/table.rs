@@ -21,7 +21,7 @@ use crate::retry::patiently;
 /// The one attribute of its key.
 const KEY: &str = "LockID";
 /// How long a table may take to be made or changed.
-const PATIENCE: Duration = Duration::from_secs(5 * 60);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Calls `DynamoDB` until it answers. All of the calls here can be repeated.
 macro_rules! call {

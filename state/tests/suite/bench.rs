@@ -23,7 +23,7 @@ pub(crate) async fn aws() -> &'static Emulator {
     static AWS: OnceCell<Emulator> = OnceCell::const_new();
     let start = || async {
         let aws = Emulator::start().await.expect("the emulated AWS starts");
-        let config = config_of(&aws, "test");
+        let config = config_at(&aws.endpoint(), "test");
         bootstrap(&config, REGION, ACCOUNT_ID, BUCKET, TABLE).await.expect("bucket and table are made");
         aws
     };
@@ -32,14 +32,14 @@ pub(crate) async fn aws() -> &'static Emulator {
 
 /// The configuration of a host, known by its access key.
 pub(crate) async fn config(host: &str) -> SdkConfig {
-    config_of(aws().await, host)
+    config_at(&aws().await.endpoint(), host)
 }
 
-fn config_of(aws: &Emulator, host: &str) -> SdkConfig {
+pub(crate) fn config_at(endpoint: &str, host: &str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))
-        .endpoint_url(aws.endpoint())
+        .endpoint_url(endpoint)
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new(host, "test", None, None, "test")))
         .build()
 }
@@ -73,7 +73,7 @@ pub(crate) fn calls(host: &str, service: &str, action: &str) -> Match {
 /// A workspace on one of the backends.
 pub(crate) enum Place {
     File(TempDir),
-    Aws(SdkConfig, String),
+    Aws(Box<SdkConfig>, String),
 }
 
 impl Place {
@@ -82,7 +82,7 @@ impl Place {
     }
 
     pub(crate) async fn aws() -> Self {
-        Self::Aws(config("test").await, name())
+        Self::Aws(Box::new(config("test").await), name())
     }
 
     pub(crate) fn store(&self) -> Arc<dyn Store> {

@@ -8,5 +8,6 @@ mod configuration;
 mod format;
 mod lock;
 mod lock_dynamo;
+mod lock_processes;
 mod store;
 mod store_s3;

@@ -41,9 +41,9 @@ async fn a_lost_answer_is_not_taken_for_somebody_elses_write() {
     let mut hold = aws().await.hold(calls("cut", "s3", "PutObject").nth(1), When::Before);
     let over = version.clone();
     let save = tokio::spawn(async move { ours.save(b"ours", Some(&over)).await });
-    let held = hold.next().await.unwrap();
+    let stopped = hold.next().await.unwrap();
     theirs.save(b"theirs", Some(&version)).await.unwrap();
-    held.reset();
+    stopped.reset();
     fails(save.await.unwrap(), Class::Stale);
     assert_eq!(theirs.load().await.unwrap().unwrap().bytes, b"theirs");
 }
