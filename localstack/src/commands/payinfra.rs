@@ -43,7 +43,7 @@ impl Payinfra {
 /// Builds payinfra in the profile that this was built in. Both packages are named so that the features of what they
 /// share, and with it the builds of the AWS SDK, are the same as for the whole workspace.
 fn build() -> Result<PathBuf, Box<dyn Error>> {
-    let own = std::env::current_exe()?;
+    let own = running::executable()?;
     let folder = own.parent().ok_or("this program is in no folder")?;
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

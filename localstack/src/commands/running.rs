@@ -118,7 +118,7 @@ fn spawn(profile: Profile, port: u16) -> Result<Child, Box<dyn Error>> {
     payinfra_localstack::install(profile)?;
     let profile =
         clap::ValueEnum::to_possible_value(&profile).map(|value| value.get_name().to_owned()).unwrap_or_default();
-    let child = Command::new(std::env::current_exe()?)
+    let child = Command::new(executable()?)
         .args(["up", "--foreground", "--profile", &profile, "--port", &port.to_string()])
         .env("PAYINFRA_LOCAL_LOG", &log)
         .stdin(Stdio::null())
@@ -127,6 +127,13 @@ fn spawn(profile: Profile, port: u16) -> Result<Child, Box<dyn Error>> {
         .process_group(0)
         .spawn()?;
     Ok(child)
+}
+
+/// This program's file. Building payinfra replaces it while it runs, which Linux notes after the path.
+pub(super) fn executable() -> std::io::Result<PathBuf> {
+    let path = std::env::current_exe()?;
+    let replaced = path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
+    Ok(replaced.unwrap_or(path))
 }
 
 /// The end of what it wrote.
