@@ -79,7 +79,7 @@ impl From<Backend> for Section {
 
 impl JsonSchema for Backend {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "State".into()
+        "Backend".into()
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {

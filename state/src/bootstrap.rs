@@ -4,6 +4,8 @@ mod bucket;
 mod key;
 mod table;
 
+use std::time::Duration;
+
 use aws_config::{Region, SdkConfig};
 use payinfra_engine::Result;
 use serde::Serialize;
@@ -47,6 +49,8 @@ impl Made {
     }
 }
 
+/// One request.
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// The tag of all three.
 const TAG: (&str, &str) = ("payinfra:component", "state");
 

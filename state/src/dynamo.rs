@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -25,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock;
 use crate::error::{Explain, lacking};
-use crate::retry::patiently;
+use crate::retry::{patiently, timeouts};
 
 /// How long a silent holder keeps the lock.
 const LEASE: Duration = Duration::from_secs(30);
@@ -49,10 +48,9 @@ impl DynamoLock {
     /// The lock of `workspace` of `stack` in `table`, which is in the region of `config`.
     #[must_use]
     pub fn new(config: &SdkConfig, table: &str, stack: &str, workspace: &str) -> Self {
-        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3));
         let config = aws_sdk_dynamodb::config::Builder::from(config)
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts.operation_attempt_timeout(Duration::from_secs(5)).build());
+            .timeout_config(timeouts(Duration::from_secs(5)));
         Self {
             client: Client::from_conf(config.build()),
             table: table.to_owned(),

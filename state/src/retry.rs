@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_config::timeout::TimeoutConfig;
 use payinfra_engine::{Class, Error, Result};
 
 /// How long to wait before each further attempt: about six seconds in all.
@@ -14,6 +15,11 @@ pub(crate) const PAUSES: [Duration; 7] = [
     Duration::from_millis(1600),
     Duration::from_secs(3),
 ];
+
+/// That a request gives up at last: the SDK's own limits end with the connection.
+pub(crate) fn timeouts(attempt: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(attempt).build()
+}
 
 /// Tries again while the failure is one that passes. Only for calls that can be repeated.
 pub(crate) async fn patiently<T, F>(mut attempt: impl FnMut() -> F) -> Result<T>

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use futures_util::future::BoxFuture;
@@ -12,7 +11,7 @@ use payinfra_engine::{Class, Error, Result, Store, Stored};
 
 use crate::backend::check_name;
 use crate::error::{Explain, Unless, lacking};
-use crate::retry::{PAUSES, patiently};
+use crate::retry::{PAUSES, patiently, timeouts};
 
 /// One request, with its body. A state of ten thousand resources is a few megabytes.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,10 +26,9 @@ pub struct S3Store {
 
 /// A client that leaves retries to us. Emulators have no host name per bucket: an endpoint of one's own is path style.
 pub(crate) fn client(config: &SdkConfig) -> Client {
-    let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(TIMEOUT);
     let config = aws_sdk_s3::config::Builder::from(config)
         .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts.build())
+        .timeout_config(timeouts(TIMEOUT))
         .force_path_style(config.endpoint_url().is_some());
     Client::from_conf(config.build())
 }

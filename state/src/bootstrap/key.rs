@@ -6,15 +6,17 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::types::{KeyMetadata, KeyState, Tag};
 use payinfra_engine::{Class, Error, Result};
 
-use super::{Made, TAG, set};
+use super::{Made, TAG, TIMEOUT, set};
 use crate::error::{Explain, Unless, lacking};
-use crate::retry::patiently;
+use crate::retry::{patiently, timeouts};
 
 const ALIAS: &str = "alias/payinfra-state";
 
 /// Makes the key if it is missing, and lets it rotate.
 pub(super) async fn ensure(config: &SdkConfig) -> Result<Made> {
-    let config = aws_sdk_kms::config::Builder::from(config).retry_config(RetryConfig::disabled());
+    let config = aws_sdk_kms::config::Builder::from(config)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts(TIMEOUT));
     let kms = Client::from_conf(config.build());
     let (key, created) = match describe(&kms, ALIAS).await? {
         Some(key) => (key, false),

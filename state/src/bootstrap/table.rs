@@ -13,10 +13,10 @@ use aws_sdk_dynamodb::types::{
 };
 use payinfra_engine::{Class, Error, Result};
 
-use super::{Made, TAG, set};
+use super::{Made, TAG, TIMEOUT, set};
 use crate::clock;
 use crate::error::{Explain, Unless, lacking};
-use crate::retry::patiently;
+use crate::retry::{patiently, timeouts};
 
 /// The one attribute of its key.
 const KEY: &str = "LockID";
@@ -38,7 +38,9 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     pub(super) fn new(config: &SdkConfig, name: &'a str) -> Self {
-        let config = aws_sdk_dynamodb::config::Builder::from(config).retry_config(RetryConfig::disabled());
+        let config = aws_sdk_dynamodb::config::Builder::from(config)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts(TIMEOUT));
         Self { client: Client::from_conf(config.build()), name }
     }
 

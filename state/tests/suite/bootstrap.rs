@@ -98,3 +98,15 @@ async fn a_table_of_something_else_is_refused() {
     assert!(error.message().contains(&table), "{error}");
     assert!(s3(&config).head_bucket().bucket(&bucket).send().await.is_err());
 }
+
+#[tokio::test]
+async fn somebody_elses_bucket_is_refused() {
+    let faults = Faults::none().await;
+    let (host, region, bucket) = ("stranger", "ca-central-1", name());
+    faults.set([(calls(host, "s3", "HeadBucket"), Fault::Error { status: 403 })]);
+    let error = fails(run(host, region, &bucket, &name()).await, Class::Foreign);
+    assert!(error.message().contains(&bucket), "{error}");
+    assert!(error.get_hint().unwrap().contains("[state]"), "{error}");
+    let config = config("test").await.into_builder().region(Region::new(region)).build();
+    assert!(aws_sdk_kms::Client::new(&config).list_keys().send().await.unwrap().keys().is_empty());
+}
