@@ -61,7 +61,7 @@ impl World<'_> {
     async fn begin(&mut self) -> Result<()> {
         let address = &self.example.address;
         let mut site = self.site(address);
-        let args = self.resolved(self.example.args());
+        let args = self.normal(address, self.example.args())?;
         assert_eq!(self.aws.normal(&address.kind, &args)?, args, "args have one form");
         assert_eq!(self.aws.recover(&site, &args).await?, None, "nothing is found before it exists");
         let id = self.aws.create(&site, &args).await?;
@@ -87,7 +87,7 @@ impl World<'_> {
     async fn change(&mut self) -> Result<()> {
         let address = &self.example.address;
         for step in self.example.steps() {
-            let args = self.resolved(&step);
+            let args = self.normal(address, &step)?;
             let Some((seen, recorded)) = self.seen.get(address) else { return Err(Error::failed("it has gone")) };
             let after = self.settle(address, &seen.id, &args, recorded).await?;
             assert_eq!(after.id, seen.id, "a change in place keeps the id");
@@ -99,7 +99,7 @@ impl World<'_> {
     /// A lookup answers; a resource becomes what it should be.
     async fn make(&mut self, address: &Address) -> Result<()> {
         let node = &self.example.graph.nodes()[address];
-        let args = self.resolved(&node.args);
+        let args = self.normal(address, &node.args)?;
         let seen = if node.lookup {
             let outputs = self.aws.find(&address.region, &address.kind, &args).await?;
             Seen { id: String::new(), status: Status::Ready, args: args.clone(), outputs }
@@ -164,6 +164,11 @@ impl World<'_> {
     fn site(&self, address: &Address) -> Site {
         let token = format!("{}-{}-{}", self.example.name(), address.kind, address.name);
         Site { address: address.clone(), token, owner: self.example.graph.owner(address), known: Vec::new() }
+    }
+
+    /// `args` without references; what was sorted by references is now sorted by what they refer to.
+    fn normal(&self, address: &Address, args: &Value) -> Result<Value> {
+        self.aws.normal(&address.kind, &self.resolved(args))
     }
 
     /// `value` without references.

@@ -3,6 +3,8 @@
 //! A kind is tested by adding an example of it to the file of its service.
 
 mod ec2;
+mod ec2_access;
+mod ec2_transit;
 mod example;
 mod life;
 
@@ -16,7 +18,7 @@ use payinfra_engine::{Error, Result, Spec};
 
 /// The examples of all services.
 fn examples() -> Result<Vec<Example>> {
-    Ok([ec2::examples()?].into_iter().flatten().collect())
+    Ok([ec2::examples()?, ec2_access::examples()?, ec2_transit::examples()?].into_iter().flatten().collect())
 }
 
 fn specs() -> BTreeMap<&'static str, Spec> {
