@@ -1,0 +1,241 @@
+//! One workspace on the made-up cloud: clients that plan and apply, die, and come again.
+
+use std::sync::Arc;
+
+use payinfra_engine::plan::{Options, plan};
+use payinfra_engine::{
+    Cloud, Error, Graph, Holder, Journal, Lock, Observer, Plan, Report, Result, Run, State, Store, Tags, apply,
+};
+use tokio::sync::watch;
+
+use crate::cloud::FakeCloud;
+use crate::faults::Faults;
+use crate::store::{MemoryLock, MemoryStore};
+use crate::world::World;
+
+/// How often a client is started again before the tests give up.
+const LIVES: usize = 200;
+
+/// A workspace and all around it.
+#[derive(Clone)]
+pub struct Bench {
+    /// What exists.
+    pub world: Arc<World>,
+    /// Where the state is.
+    pub store: MemoryStore,
+    /// The lock.
+    pub lock: MemoryLock,
+    /// Whether clients cannot recover anything.
+    pub forgetful: bool,
+    /// Ctrl-C, for the client that lives.
+    pub cancel: watch::Sender<bool>,
+    observer: Arc<dyn Observer>,
+}
+
+/// How a client ended.
+#[derive(Debug)]
+pub enum End {
+    /// By itself, with this report.
+    Done(Box<Plan>, Report),
+    /// With an error for all of it.
+    Failed(Error),
+    /// It was killed.
+    Killed,
+}
+
+impl Bench {
+    /// An empty world, an empty store, a free lock.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::watched(())
+    }
+
+    /// The same, and `observer` watches.
+    #[must_use]
+    pub fn watched(observer: impl Observer + 'static) -> Self {
+        let world = World::new();
+        Self {
+            store: MemoryStore::new(&world),
+            world,
+            lock: MemoryLock::default(),
+            forgetful: false,
+            cancel: watch::channel(false).0,
+            observer: Arc::new(observer),
+        }
+    }
+
+    /// The graph that declares nothing, for destroys.
+    #[must_use]
+    pub fn nothing() -> Graph {
+        Graph::new("stack", "test", Tags::new())
+    }
+
+    fn client(&self) -> (Arc<dyn Cloud>, MemoryStore) {
+        let cloud = FakeCloud::new(&self.world);
+        let store = self.store.of(cloud.life());
+        (if self.forgetful { Arc::new(cloud.forgetful()) } else { Arc::new(cloud) }, store)
+    }
+
+    /// What an apply of `graph` would do now.
+    ///
+    /// # Errors
+    /// As planning does.
+    pub async fn plan(&self, graph: &Graph) -> Result<Plan> {
+        self.plan_with(graph, &Options::default()).await
+    }
+
+    /// What an apply of a part of `graph` would do now.
+    ///
+    /// # Errors
+    /// As planning does.
+    pub async fn plan_with(&self, graph: &Graph, options: &Options) -> Result<Plan> {
+        let (cloud, store) = self.client();
+        let state = load(&store).await?.0;
+        plan(&cloud, graph.clone(), &state, options).await
+    }
+
+    /// Starts a client that plans and applies `graph`, and waits for its end.
+    pub async fn apply(&self, graph: &Graph) -> End {
+        self.live(graph, None).await
+    }
+
+    /// Starts a client that applies `plan` as it is, and waits for its end.
+    pub async fn perform(&self, plan: &Plan) -> End {
+        self.live(&plan.graph, Some(plan.clone())).await
+    }
+
+    async fn live(&self, graph: &Graph, plan: Option<Plan>) -> End {
+        let (cloud, store) = self.client();
+        tokio::select! {
+            biased;
+            () = self.world.killed() => {
+                // Its lease runs out.
+                self.lock.lose();
+                End::Killed
+            }
+            end = self.session(cloud, store, graph, plan) => match end {
+                Ok((plan, report)) => End::Done(Box::new(plan), report),
+                Err(error) => End::Failed(error),
+            },
+        }
+    }
+
+    async fn session(
+        &self,
+        cloud: Arc<dyn Cloud>,
+        store: MemoryStore,
+        graph: &Graph,
+        made: Option<Plan>,
+    ) -> Result<(Plan, Report)> {
+        let holder = Holder {
+            who: "tester@here".to_owned(),
+            pid: 1,
+            command: "apply".to_owned(),
+            since: "2026-01-01T00:00:00Z".to_owned(),
+            nonce: "nonce".to_owned(),
+        };
+        let lease = self.lock.acquire(&holder).await?;
+        let worked = async {
+            let (state, version) = load(&store).await?;
+            let plan = match made {
+                Some(plan) => plan,
+                None => plan(&cloud, graph.clone(), &state, &Options::default()).await?,
+            };
+            let (journal, writer) = Journal::open(state, Arc::new(store), version);
+            let run = Run {
+                cloud,
+                journal: &journal,
+                lease: &*lease,
+                observer: &*self.observer,
+                cancel: self.cancel.subscribe(),
+            };
+            let work = async {
+                let report = apply(&plan, &run).await;
+                journal.close();
+                report
+            };
+            let (report, written) = tokio::join!(work, writer);
+            let report = report?;
+            written?;
+            Ok((plan, report))
+        };
+        let worked = worked.await;
+        lease.release().await?;
+        worked
+    }
+
+    /// Starts clients until one of them ends by itself, and says how many that took.
+    ///
+    /// # Errors
+    /// If one ends with an error, or does not do all that it planned: neither may happen for faults that pass.
+    pub async fn converge(&self, graph: &Graph) -> Result<usize> {
+        for life in 1..=LIVES {
+            match self.apply(graph).await {
+                End::Killed => {}
+                End::Failed(error) => return Err(error),
+                End::Done(_, report) if report.is_complete() => return Ok(life),
+                End::Done(_, report) => {
+                    let failures: Vec<_> =
+                        report.failed.iter().map(|(address, error)| format!("{address}: {error}")).collect();
+                    return Err(Error::failed(format!("not complete: {}", failures.join("; "))));
+                }
+            }
+        }
+        Err(Error::failed(format!("not done after {LIVES} lives")))
+    }
+
+    /// That all is as `graph` says, once and in no disorder, as in `model`, where nothing ever went wrong.
+    ///
+    /// # Errors
+    /// With everything that is not so.
+    pub async fn verify(&self, graph: &Graph, model: &Self) -> Result<()> {
+        self.world.set_faults(Faults::none());
+        let mut wrong = self.world.violations();
+        let (is, should) = (self.world.inventory(), model.world.inventory());
+        for label in is.keys().chain(should.keys()).collect::<std::collections::BTreeSet<_>>() {
+            let (is, should) = (is.get(label), should.get(label));
+            if is != should {
+                wrong.push(format!("{label} is {} and should be {}", shown(is), shown(should)));
+            }
+        }
+        let state = self.store.state()?.unwrap_or_else(|| State::new("stack", "test", "account"));
+        if state.is_unfinished() {
+            wrong.push("the state is not finished".to_owned());
+        }
+        let recorded: std::collections::BTreeSet<_> =
+            state.resources.values().filter_map(|record| record.id.clone()).collect();
+        if recorded != self.world.ids() {
+            wrong.push(format!("the state knows {recorded:?}, there is {:?}", self.world.ids()));
+        }
+        let before = self.world.mutations();
+        let again = self.plan(graph).await?;
+        if !again.is_empty() {
+            wrong.push(format!("a second apply would do {:?}", again.summary()));
+        }
+        if !again.drift.is_empty() {
+            wrong.push(format!("there is drift: {:?}", again.drift));
+        }
+        match self.apply(graph).await {
+            End::Done(_, report) if report.is_complete() && self.world.mutations() == before => {}
+            end => wrong.push(format!("a second apply does not do nothing: {end:?}")),
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(Error::failed(wrong.join("\n"))) }
+    }
+}
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn shown(values: Option<&Vec<serde_json::Value>>) -> String {
+    values.map_or_else(|| "not there".to_owned(), |values| serde_json::json!(values).to_string())
+}
+
+async fn load(store: &MemoryStore) -> Result<(State, Option<String>)> {
+    Ok(match store.load().await? {
+        Some(stored) => (State::parse(&stored.bytes)?, Some(stored.version)),
+        None => (State::new("stack", "test", "account"), None),
+    })
+}

@@ -1,0 +1,146 @@
+//! The made-up cloud as the engine sees it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use payinfra_engine::{Cloud, Error, Kind, Region, Result, Seen, Site, Spec};
+use serde_json::Value;
+
+use crate::faults::Operation;
+use crate::kinds::KINDS;
+use crate::world::World;
+
+/// What the calls of fake kinds need.
+pub struct Cx {
+    pub(crate) world: Arc<World>,
+    pub(crate) region: Region,
+    site: Option<Site>,
+}
+
+impl Cx {
+    pub(crate) fn token(&self) -> Result<&str> {
+        self.site.as_ref().map(|site| &site.token[..]).ok_or_else(|| Error::failed("no token outside a site"))
+    }
+
+    pub(crate) fn known(&self) -> &[String] {
+        self.site.as_ref().map(|site| &site.known[..]).unwrap_or_default()
+    }
+}
+
+/// One client's view of a [`World`]; the engine's second cloud.
+pub struct FakeCloud {
+    world: Arc<World>,
+    life: usize,
+    kinds: BTreeMap<&'static str, &'static dyn Kind<Cx>>,
+    forgetful: bool,
+}
+
+impl FakeCloud {
+    /// A client that starts now; what earlier clients still waited for is never answered.
+    #[must_use]
+    pub fn new(world: &Arc<World>) -> Self {
+        let kinds = KINDS.iter().map(|kind| (kind.spec().kind, *kind)).collect();
+        Self { world: Arc::clone(world), life: world.reborn(), kinds, forgetful: false }
+    }
+
+    /// Whose `recover` never finds anything: a harness that does not notice is of no use.
+    #[must_use]
+    pub fn forgetful(mut self) -> Self {
+        self.forgetful = true;
+        self
+    }
+
+    /// As which client it calls.
+    #[must_use]
+    pub fn life(&self) -> usize {
+        self.life
+    }
+
+    fn kind(&self, name: &str) -> Result<&'static dyn Kind<Cx>> {
+        self.kinds.get(name).copied().ok_or_else(|| Error::invalid(format!("there is no kind `{name}`")))
+    }
+
+    fn cx(&self, region: &Region, site: Option<&Site>) -> Cx {
+        Cx { world: Arc::clone(&self.world), region: region.clone(), site: site.cloned() }
+    }
+
+    /// One call: it sets out, takes effect, and its answer comes back, unless something goes wrong.
+    async fn call<T>(
+        &self,
+        operation: Operation,
+        kind: &str,
+        subject: &str,
+        effect: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let ticket = self.world.depart(self.life, operation, kind, subject).await?;
+        let answer = effect.await;
+        self.world.arrive(ticket, answer).await
+    }
+}
+
+impl Cloud for FakeCloud {
+    fn spec(&self, kind: &str) -> Option<Spec> {
+        self.kinds.get(kind).map(|kind| kind.spec())
+    }
+
+    fn normal(&self, kind: &str, args: &Value) -> Result<Value> {
+        self.kind(kind)?.normal(args)
+    }
+
+    fn create<'a>(&'a self, site: &'a Site, args: &'a Value) -> BoxFuture<'a, Result<String>> {
+        async move {
+            let (kind, cx) = (&site.address.kind, self.cx(&site.address.region, Some(site)));
+            let effect = self.kind(kind)?.create(&cx, args);
+            self.call(Operation::Create, kind, &site.address.to_string(), effect).await
+        }
+        .boxed()
+    }
+
+    fn recover<'a>(&'a self, site: &'a Site, args: &'a Value) -> BoxFuture<'a, Result<Option<String>>> {
+        async move {
+            let (kind, cx) = (&site.address.kind, self.cx(&site.address.region, Some(site)));
+            let effect = self.kind(kind)?.recover(&cx, args, &site.owner);
+            let found = self.call(Operation::Recover, kind, &site.address.to_string(), effect).await?;
+            Ok(found.filter(|_| !self.forgetful))
+        }
+        .boxed()
+    }
+
+    fn read<'a>(&'a self, region: &'a Region, kind: &'a str, ids: &'a [String]) -> BoxFuture<'a, Result<Vec<Seen>>> {
+        async move {
+            let cx = self.cx(region, None);
+            let effect = self.kind(kind)?.read(&cx, ids);
+            self.call(Operation::Read, kind, &ids.join(" "), effect).await
+        }
+        .boxed()
+    }
+
+    fn update<'a>(&'a self, site: &'a Site, args: &'a Value, live: &'a Seen) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let (kind, cx) = (&site.address.kind, self.cx(&site.address.region, Some(site)));
+            let effect = self.kind(kind)?.update(&cx, args, live);
+            self.call(Operation::Update, kind, &site.address.to_string(), effect).await
+        }
+        .boxed()
+    }
+
+    fn delete<'a>(&'a self, site: &'a Site, live: &'a Seen) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let (kind, cx) = (&site.address.kind, self.cx(&site.address.region, Some(site)));
+            let effect = self.kind(kind)?.delete(&cx, live);
+            self.call(Operation::Delete, kind, &site.address.to_string(), effect).await
+        }
+        .boxed()
+    }
+
+    fn find<'a>(&'a self, region: &'a Region, kind: &'a str, args: &'a Value) -> BoxFuture<'a, Result<Value>> {
+        async move {
+            let cx = self.cx(region, None);
+            let effect = self.kind(kind)?.find(&cx, args);
+            self.call(Operation::Find, kind, &args.to_string(), effect).await
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,319 @@
+//! The kinds of the made-up cloud: one for each way in which an interrupted create is found again.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Kind, Live, Lookup, Owner, Ref, Resource, Result, Tags, fields, kind, lookup,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::cloud::Cx;
+use crate::world::New;
+
+/// All kinds, sorted.
+pub const KINDS: &[&dyn Kind<Cx>] =
+    &[kind::<First>(), kind::<Link>(), kind::<Named>(), kind::<Tagged>(), kind::<Token>(), lookup::<Zones>()];
+
+/// What `days` is where nobody sets it.
+pub const DAYS: u32 = 30;
+
+/// How an interrupted create is found again (DESIGN §7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Token,
+    Name,
+    Key,
+    Tags,
+}
+
+struct Facts {
+    kind: &'static str,
+    by: By,
+    replace: Fields,
+    early: Fields,
+    /// Fields that hold ids.
+    holds: Fields,
+    /// Fields that only an update can set.
+    later: Fields,
+    expected: Expected,
+}
+
+/// What every fake resource has to offer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Made {
+    /// A second name of it.
+    pub arn: Ref<String>,
+}
+
+macro_rules! fake {
+    (
+        $(#[$doc:meta])* $name:ident = $kind:literal, by $by:ident, first $first:literal, takes $create:literal $delete:literal,
+        replace [$($replace:ident)*], early [$($early:ident)*], holds [$($holds:ident)*], later [$($later:ident)*],
+        tags $tags:expr, { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+
+        impl $name {
+            const FACTS: Facts = Facts {
+                kind: $kind,
+                by: By::$by,
+                replace: fields!(Self: $($replace),*),
+                early: fields!(Self: $($early),*),
+                holds: fields!(Self: $($holds),*),
+                later: fields!(Self: $($later),*),
+                expected: Expected::millis($create, $delete),
+            };
+        }
+
+        impl Resource for $name {
+            type Cx = Cx;
+            const KIND: &'static str = $kind;
+            const REPLACE: Fields = Self::FACTS.replace;
+            const EARLY: Fields = Self::FACTS.early;
+            const CREATE_FIRST: bool = $first;
+            const TIMEOUT: Duration = Duration::from_mins(20);
+            const EXPECTED: Expected = Self::FACTS.expected;
+            type Outputs = Made;
+
+            fn tags(&mut self) -> Option<&mut Tags> {
+                let tags: fn(&mut Self) -> Option<&mut Tags> = $tags;
+                tags(self)
+            }
+
+            async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+                create(&Self::FACTS, cx, &json(self)?).map(Id::new)
+            }
+
+            async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+                Ok(recover(&Self::FACTS, cx, &json(self)?, owner)?.map(Id::new))
+            }
+
+            async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+                read(cx, ids)
+            }
+
+            async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+                update(&Self::FACTS, cx, live.id.as_str(), &json(self)?, &json(&live.args)?)
+            }
+
+            async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+                cx.world.delete(live.id.as_str())
+            }
+        }
+    };
+}
+
+fake! {
+    /// Found by its token; the slow one.
+    Token = "fake.token", by Token, first false, takes 60_000 20_000,
+    replace [zone parents], early [], holds [parents], later [],
+    tags |this| Some(&mut this.tags), {
+        /// Changes in place.
+        size: u32,
+        /// Does not.
+        zone: Ref<String>,
+        /// Changes in place; has a default.
+        days: Option<u32>,
+        /// What it hangs on.
+        parents: BTreeSet<Ref<String>>,
+        /// Its tags.
+        tags: Tags,
+    }
+}
+
+fake! {
+    /// Found by its name.
+    Named = "fake.named", by Name, first false, takes 5_000 2_000,
+    replace [name parents], early [], holds [parents], later [],
+    tags |this| Some(&mut this.tags), {
+        /// The name; nobody else in its region may have it.
+        name: String,
+        /// Changes in place.
+        size: u32,
+        /// Changes in place; has a default.
+        days: Option<u32>,
+        /// What it hangs on.
+        parents: BTreeSet<Ref<String>>,
+        /// Its tags.
+        tags: Tags,
+    }
+}
+
+fake! {
+    /// Found by its tags: creating it again makes another.
+    Tagged = "fake.tagged", by Tags, first false, takes 2_000 1_000,
+    replace [zone parents], early [], holds [parents uses], later [days],
+    tags |this| Some(&mut this.tags), {
+        /// Changes in place.
+        size: u32,
+        /// Does not.
+        zone: Ref<String>,
+        /// Changes in place, not set by its creation; has a default.
+        days: Option<u32>,
+        /// What it hangs on.
+        parents: BTreeSet<Ref<String>>,
+        /// What it uses for now.
+        uses: BTreeSet<Ref<String>>,
+        /// Its tags.
+        tags: Tags,
+    }
+}
+
+fake! {
+    /// Replaced by making the new one first.
+    First = "fake.first", by Token, first true, takes 10_000 3_000,
+    replace [zone parents], early [], holds [parents], later [],
+    tags |this| Some(&mut this.tags), {
+        /// Changes in place.
+        size: u32,
+        /// Does not.
+        zone: Ref<String>,
+        /// Changes in place; has a default.
+        days: Option<u32>,
+        /// What it hangs on.
+        parents: BTreeSet<Ref<String>>,
+        /// Its tags.
+        tags: Tags,
+    }
+}
+
+fake! {
+    /// Between two others, which are its key; the right one need not be ready.
+    Link = "fake.link", by Key, first false, takes 500 500,
+    replace [left right slot], early [right], holds [left right], later [],
+    tags |_| None, {
+        /// The one.
+        left: Ref<String>,
+        /// The other, which need only exist.
+        right: Ref<String>,
+        /// Which of several between these two.
+        slot: u32,
+        /// Changes in place.
+        weight: u32,
+        /// Changes in place; has a default.
+        note: Option<String>,
+    }
+}
+
+/// The zones of a region.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Zones {
+    /// What their names begin with.
+    pub prefix: String,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ZonesFound {
+    /// Their names.
+    pub names: Ref<Vec<String>>,
+}
+
+impl Lookup for Zones {
+    type Cx = Cx;
+    const KIND: &'static str = "fake.zones";
+    type Outputs = ZonesFound;
+
+    async fn find(&self, _: &Cx) -> Result<ZonesFound> {
+        if self.prefix.is_empty() {
+            return Err(Error::new(Class::NotFound, "no zone has an empty name").hint("give a prefix"));
+        }
+        let names = ["a", "b", "c"].iter().map(|suffix| format!("{}{suffix}", self.prefix)).collect();
+        Ok(ZonesFound { names: Ref::Known(names) })
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Result<Value> {
+    serde_json::to_value(value).map_err(|error| Error::failed(error.to_string()))
+}
+
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T> {
+    serde_json::from_value(value).map_err(|error| Error::failed(error.to_string()))
+}
+
+fn default(field: &str) -> Value {
+    match field {
+        "days" => DAYS.into(),
+        "note" => "none".into(),
+        _ => Value::Null,
+    }
+}
+
+/// What `args` refers to, and whether that need only exist.
+fn holds(facts: &Facts, args: &Value) -> Vec<(String, bool)> {
+    let ids = |field: &&'static str| {
+        let early = facts.early.contains(field);
+        let ids = match &args[*field] {
+            Value::Array(ids) => ids.clone(),
+            id => vec![id.clone()],
+        };
+        ids.into_iter().filter_map(move |id| Some((id.as_str()?.to_owned(), early))).collect::<Vec<_>>()
+    };
+    facts.holds.iter().flat_map(ids).collect()
+}
+
+fn unique(facts: &Facts, args: &Value) -> Option<String> {
+    match facts.by {
+        By::Name => args["name"].as_str().map(str::to_owned),
+        By::Key => Some(format!("{}+{}+{}", args["left"].as_str()?, args["right"].as_str()?, args["slot"])),
+        By::Token | By::Tags => None,
+    }
+}
+
+fn create(facts: &Facts, cx: &Cx, args: &Value) -> Result<String> {
+    let mut args = args.clone();
+    for (field, value) in args.as_object_mut().into_iter().flatten() {
+        if value.is_null() || facts.later.contains(&field.as_str()) {
+            *value = default(field);
+        }
+    }
+    let token = if facts.by == By::Token { Some(cx.token()?) } else { None };
+    cx.world.create(New {
+        kind: facts.kind,
+        region: &cx.region,
+        token,
+        unique: unique(facts, &args),
+        holds: holds(facts, &args),
+        args,
+        create: facts.expected.create,
+        delete: facts.expected.delete,
+    })
+}
+
+fn recover(facts: &Facts, cx: &Cx, args: &Value, owner: &Owner) -> Result<Option<String>> {
+    if facts.by == By::Token || facts.by == By::Tags {
+        return Ok(cx.world.owned(facts.kind, owner, cx.known()));
+    }
+    let unique = unique(facts, args).ok_or_else(|| Error::failed("neither name nor key"))?;
+    let found = cx.world.called(facts.kind, &cx.region, &unique);
+    let ours = |(id, tags): &(String, Tags)| !cx.known().contains(id) && (facts.by == By::Key || owner.owns(tags));
+    Ok(found.filter(ours).map(|(id, _)| id))
+}
+
+fn read<R: Resource<Outputs = Made>>(cx: &Cx, ids: &[Id<R>]) -> Result<Vec<Live<R>>> {
+    let ids: Vec<String> = ids.iter().map(String::from).collect();
+    let shown = cx.world.show(R::KIND, &ids).into_iter();
+    shown
+        .map(|shown| {
+            let outputs = Made { arn: Ref::Known(format!("arn:{}", shown.id)) };
+            Ok(Live { id: Id::new(shown.id), status: shown.status, args: typed(shown.args)?, outputs })
+        })
+        .collect()
+}
+
+/// Sends what differs, with the explicit default where a value is no longer managed.
+fn update(facts: &Facts, cx: &Cx, id: &str, args: &Value, live: &Value) -> Result<()> {
+    let mut changes = Map::new();
+    for (field, value) in args.as_object().into_iter().flatten().filter(|(field, value)| live[*field] != **value) {
+        if facts.replace.contains(&field.as_str()) {
+            return Err(cx.world.violate(format!("{id} cannot change its {field}")));
+        }
+        changes.insert(field.clone(), if value.is_null() { default(field) } else { value.clone() });
+    }
+    cx.world.update(id, changes, holds(facts, args))
+}

@@ -1,0 +1,226 @@
+//! A store and a lock in memory, with the promises of the real ones.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use payinfra_engine::{Class, Error, Holder, Lease, Lock, Result, State, Store, Stored};
+use tokio::time::sleep;
+
+use crate::faults::{Fault, Operation};
+use crate::world::World;
+
+/// How often an uncertain write is settled before it is given up.
+const SETTLES: usize = 20;
+
+/// A place for a state, in memory. Its calls are calls of the [`World`], and fail and kill as those do.
+#[derive(Clone)]
+pub struct MemoryStore {
+    world: Arc<World>,
+    life: usize,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    versions: Vec<Vec<u8>>,
+    history: BTreeMap<String, Vec<u8>>,
+}
+
+impl MemoryStore {
+    /// An empty store beside `world`.
+    #[must_use]
+    pub fn new(world: &Arc<World>) -> Self {
+        Self { world: Arc::clone(world), life: 0, kept: Arc::default() }
+    }
+
+    /// The same store as another client calls it.
+    #[must_use]
+    pub fn of(&self, life: usize) -> Self {
+        Self { life, ..self.clone() }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state as stored, past all faults.
+    ///
+    /// # Errors
+    /// If it is not a state.
+    pub fn state(&self) -> Result<Option<State>> {
+        self.inner().versions.last().map(|bytes| State::parse(bytes)).transpose()
+    }
+
+    /// How often it was written.
+    #[must_use]
+    pub fn writes(&self) -> usize {
+        self.inner().versions.len()
+    }
+
+    /// Somebody else writes.
+    pub fn intrude(&self, bytes: &[u8]) {
+        self.inner().versions.push(bytes.to_vec());
+    }
+
+    fn latest(&self) -> Option<Stored> {
+        let inner = self.inner();
+        let bytes = inner.versions.last()?.clone();
+        Some(Stored { bytes, version: inner.versions.len().to_string() })
+    }
+
+    /// Writes if nothing came between.
+    fn put(&self, bytes: &[u8], over: Option<&str>) -> Result<String> {
+        let current = self.latest().map(|stored| stored.version);
+        if current.as_deref() != over {
+            return Err(Error::new(Class::Stale, "somebody else has written the state").code("PreconditionFailed"));
+        }
+        let mut inner = self.inner();
+        inner.versions.push(bytes.to_vec());
+        Ok(inner.versions.len().to_string())
+    }
+
+    async fn call<T>(&self, operation: Operation, effect: impl Fn() -> Result<T>) -> Result<T> {
+        let ticket = self.world.depart(self.life, operation, "", "state").await?;
+        let answer = effect();
+        self.world.arrive(ticket, answer).await
+    }
+}
+
+impl Store for MemoryStore {
+    fn load(&self) -> BoxFuture<'_, Result<Option<Stored>>> {
+        async move {
+            for _ in 0..SETTLES {
+                match self.call(Operation::Load, || Ok(self.latest())).await {
+                    Err(error) if error.is(Class::Ambiguous) || error.is(Class::Throttled) => sleep(Fault::HANG).await,
+                    answer => return answer,
+                }
+            }
+            Err(Error::failed("the store does not answer"))
+        }
+        .boxed()
+    }
+
+    fn save<'a>(&'a self, bytes: &'a [u8], over: Option<&'a str>) -> BoxFuture<'a, Result<String>> {
+        async move {
+            let mut lost = false;
+            for _ in 0..SETTLES {
+                match self.call(Operation::Save, || self.put(bytes, over)).await {
+                    Err(error) if error.is(Class::Throttled) => {}
+                    Err(error) if error.is(Class::Ambiguous) => lost = true,
+                    Err(error) if error.is(Class::Stale) && lost => {
+                        let ours = self.load().await?.filter(|stored| stored.bytes == bytes);
+                        return ours.map(|stored| stored.version).ok_or(error);
+                    }
+                    answer => return answer,
+                }
+            }
+            Err(Error::failed("the store does not answer"))
+        }
+        .boxed()
+    }
+
+    fn keep<'a>(&'a self, name: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>> {
+        async move {
+            self.inner().history.entry(name.to_owned()).or_insert_with(|| bytes.to_vec());
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn kept(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        async move { Ok(self.inner().history.keys().cloned().collect()) }.boxed()
+    }
+
+    fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        async move { Ok(self.inner().history.get(name).cloned()) }.boxed()
+    }
+}
+
+/// A lock in memory.
+#[derive(Clone, Default)]
+pub struct MemoryLock {
+    held: Arc<Mutex<Option<Held>>>,
+    epoch: Arc<AtomicU64>,
+}
+
+struct Held {
+    holder: Holder,
+    lost: Arc<AtomicBool>,
+}
+
+impl MemoryLock {
+    fn held(&self) -> MutexGuard<'_, Option<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The holder's lease runs out.
+    pub fn lose(&self) {
+        if let Some(held) = self.held().take() {
+            held.lost.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Lock for MemoryLock {
+    fn acquire<'a>(&'a self, holder: &'a Holder) -> BoxFuture<'a, Result<Box<dyn Lease>>> {
+        async move {
+            let mut held = self.held();
+            if let Some(held) = &*held {
+                let message = format!("{} holds the lock since {}", held.holder.who, held.holder.since);
+                return Err(Error::new(Class::Locked, message));
+            }
+            let lost = Arc::new(AtomicBool::new(false));
+            *held = Some(Held { holder: holder.clone(), lost: Arc::clone(&lost) });
+            let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+            let lease: Box<dyn Lease> = Box::new(MemoryLease { lock: self.clone(), lost, epoch });
+            Ok(lease)
+        }
+        .boxed()
+    }
+
+    fn holder(&self) -> BoxFuture<'_, Result<Option<Holder>>> {
+        async move { Ok(self.held().as_ref().map(|held| held.holder.clone())) }.boxed()
+    }
+
+    fn force_release<'a>(&'a self, holder: &'a Holder) -> BoxFuture<'a, Result<()>> {
+        async move {
+            if self.held().as_ref().is_some_and(|held| held.holder == *holder) {
+                self.lose();
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+struct MemoryLease {
+    lock: MemoryLock,
+    lost: Arc<AtomicBool>,
+    epoch: u64,
+}
+
+impl Lease for MemoryLease {
+    fn check(&self) -> Result<()> {
+        if self.lost.load(Ordering::SeqCst) {
+            return Err(Error::new(Class::Locked, "the lease was lost").hint("run it again"));
+        }
+        Ok(())
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    fn release(self: Box<Self>) -> BoxFuture<'static, Result<()>> {
+        async move {
+            if self.check().is_ok() {
+                *self.lock.held() = None;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}

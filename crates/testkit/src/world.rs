@@ -1,0 +1,560 @@
+//! What exists in the made-up cloud, and the rules that a cloud enforces.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use payinfra_engine::{Class, Error, Owner, Region, Result, Status, Tags};
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use crate::faults::{Fault, Faults, Operation, When};
+
+/// How long a call is under way.
+const LATENCY: Duration = Duration::from_millis(40);
+
+/// How late the cloud shows what it did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lags {
+    /// After its creation a thing is invisible for so long.
+    pub visible: Duration,
+    /// After its creation a thing is not found by its tags for so long.
+    pub tags: Duration,
+    /// After a change reads show what was before for so long.
+    pub stale: Duration,
+}
+
+/// One call that was made.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// What.
+    pub operation: Operation,
+    /// On which kind; empty for the store.
+    pub kind: String,
+    /// On which address or ids.
+    pub subject: String,
+    /// When it began, since the world did.
+    pub at: Duration,
+    /// What went wrong with it.
+    pub fault: Option<(When, Fault)>,
+}
+
+/// A made-up cloud, shared by all clients that come and die.
+pub struct World {
+    inner: Mutex<Inner>,
+    begun: Instant,
+    /// Which client lives, and whether it was killed.
+    life: watch::Sender<(usize, bool)>,
+}
+
+struct Inner {
+    things: BTreeMap<String, Thing>,
+    tokens: BTreeMap<String, String>,
+    made: usize,
+    calls: Vec<Call>,
+    /// How many calls the living client has made.
+    count: usize,
+    faults: Faults,
+    lags: Lags,
+    violations: Vec<String>,
+    stubborn: BTreeSet<(String, String)>,
+    stillborn: bool,
+}
+
+/// Something in the world.
+#[derive(Clone, Debug)]
+struct Thing {
+    kind: &'static str,
+    region: Region,
+    /// What makes it the only one of its kind in its region: a name, a key.
+    unique: Option<String>,
+    args: Value,
+    /// Ids of what it refers to.
+    holds: BTreeSet<String>,
+    made: Instant,
+    ready: Instant,
+    failed: bool,
+    lingers: Duration,
+    gone: Option<Instant>,
+    /// What reads showed before the last change, and when that was.
+    before: Option<(Value, Instant)>,
+}
+
+/// What is to be made.
+pub(crate) struct New<'a> {
+    pub(crate) kind: &'static str,
+    pub(crate) region: &'a Region,
+    pub(crate) token: Option<&'a str>,
+    pub(crate) unique: Option<String>,
+    pub(crate) args: Value,
+    /// What it refers to, and whether that need only exist.
+    pub(crate) holds: Vec<(String, bool)>,
+    pub(crate) create: Duration,
+    pub(crate) delete: Duration,
+}
+
+/// A thing as a read shows it.
+pub(crate) struct Shown {
+    pub(crate) id: String,
+    pub(crate) status: Status,
+    pub(crate) args: Value,
+}
+
+/// A call under way.
+pub(crate) struct Ticket {
+    life: usize,
+    after: Option<Fault>,
+}
+
+impl World {
+    /// An empty world.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        let inner = Inner {
+            things: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            made: 0,
+            calls: Vec::new(),
+            count: 0,
+            faults: Faults::none(),
+            lags: Lags::default(),
+            violations: Vec::new(),
+            stubborn: BTreeSet::new(),
+            stillborn: false,
+        };
+        Arc::new(Self { inner: Mutex::new(inner), begun: Instant::now(), life: watch::channel((0, false)).0 })
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on these go wrong.
+    pub fn set_faults(&self, faults: Faults) {
+        self.inner().faults = faults;
+    }
+
+    /// From now on it shows so late what it did.
+    pub fn set_lags(&self, lags: Lags) {
+        self.inner().lags = lags;
+    }
+
+    /// From now on updates of `field` of `kind` succeed and change nothing.
+    pub fn ignore_updates(&self, kind: &str, field: &str) {
+        self.inner().stubborn.insert((kind.to_owned(), field.to_owned()));
+    }
+
+    /// All calls since the last [`World::clear_calls`].
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.inner().calls.clone()
+    }
+
+    /// How many calls of `operation` on `kind` (empty: any) there were.
+    #[must_use]
+    pub fn count(&self, operation: Operation, kind: &str) -> usize {
+        let inner = self.inner();
+        inner.calls.iter().filter(|call| call.operation == operation && (kind.is_empty() || call.kind == kind)).count()
+    }
+
+    /// How many calls there were that change the cloud.
+    #[must_use]
+    pub fn mutations(&self) -> usize {
+        self.inner().calls.iter().filter(|call| call.operation.mutates()).count()
+    }
+
+    /// Forgets the calls.
+    pub fn clear_calls(&self) {
+        self.inner().calls.clear();
+    }
+
+    /// What clients did that no client may do.
+    #[must_use]
+    pub fn violations(&self) -> Vec<String> {
+        self.inner().violations.clone()
+    }
+
+    /// How long it has existed.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// The ids of what exists, what goes included.
+    #[must_use]
+    pub fn ids(&self) -> BTreeSet<String> {
+        self.inner().alive().map(|(id, _)| id.clone()).collect()
+    }
+
+    /// What exists, in a form in which two worlds can be compared: by owner, with owners instead of ids.
+    #[must_use]
+    pub fn inventory(&self) -> BTreeMap<String, Vec<Value>> {
+        let inner = self.inner();
+        let mut labels: BTreeMap<String, String> = BTreeMap::new();
+        let mut open: Vec<(&String, &Thing)> = inner.alive().collect();
+        // Things without tags are known by what they refer to.
+        for _ in 0..=open.len() {
+            open.retain(|(id, thing)| {
+                let owner =
+                    thing.args.pointer("/tags").and_then(|tags| tags.get(Owner::ADDRESS)).and_then(Value::as_str);
+                let held: Option<Vec<_>> = thing.holds.iter().map(|id| labels.get(id).cloned()).collect();
+                let label = owner.map(str::to_owned).or_else(|| {
+                    let unique = thing.args.get("slot").cloned().unwrap_or_default();
+                    Some(format!("{}({},{unique})", thing.kind, held?.join(",")))
+                });
+                label.is_none_or(|label| labels.insert((*id).clone(), label).is_some())
+            });
+        }
+        for (id, _) in open {
+            labels.insert(id.clone(), format!("lost {id}"));
+        }
+        let mut inventory: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for (id, thing) in inner.alive() {
+            let mut args = renamed(&thing.args, &labels);
+            if thing.gone.is_some() {
+                args["$deleting"] = true.into();
+            }
+            inventory.entry(labels[id].clone()).or_default().push(args);
+        }
+        inventory
+    }
+
+    /// Somebody else makes `name` of `kind`.
+    pub fn intrude(&self, kind: &'static str, region: &Region, name: &str, args: Value) {
+        let mut inner = self.inner();
+        let now = Instant::now();
+        let id = inner.next_id(kind);
+        inner.things.insert(
+            id,
+            Thing {
+                kind,
+                region: region.clone(),
+                unique: Some(name.to_owned()),
+                args,
+                holds: BTreeSet::new(),
+                made: now,
+                ready: now,
+                failed: false,
+                lingers: Duration::ZERO,
+                gone: None,
+                before: None,
+            },
+        );
+    }
+
+    /// Somebody else changes `field` of `id`.
+    pub fn tamper(&self, id: &str, field: &str, value: Value) {
+        if let Some(thing) = self.inner().things.get_mut(id) {
+            thing.args[field] = value;
+        }
+    }
+
+    /// Somebody else removes `id`, at once.
+    pub fn vanish(&self, id: &str) {
+        self.inner().things.remove(id);
+    }
+
+    /// A new client starts; calls of the earlier ones are never answered.
+    pub(crate) fn reborn(&self) -> usize {
+        self.inner().count = 0;
+        self.life.send_modify(|life| *life = (life.0 + 1, false));
+        self.life.borrow().0
+    }
+
+    /// Ends when the client is killed.
+    pub(crate) async fn killed(&self) {
+        let mut life = self.life.subscribe();
+        if life.wait_for(|life| life.1).await.is_err() {
+            pending::<()>().await;
+        }
+    }
+
+    async fn kill<T>(&self) -> T {
+        self.life.send_modify(|life| life.1 = true);
+        pending().await
+    }
+
+    fn lives(&self, life: usize) -> bool {
+        *self.life.borrow() == (life, false)
+    }
+
+    /// A call sets out. Its effect comes when this returns.
+    pub(crate) async fn depart(&self, life: usize, operation: Operation, kind: &str, subject: &str) -> Result<Ticket> {
+        if !self.lives(life) {
+            pending::<()>().await;
+        }
+        let fault = {
+            let mut inner = self.inner();
+            let index = inner.count;
+            inner.count += 1;
+            let fault = inner.faults.draw(index, operation, kind);
+            let at = self.begun.elapsed();
+            inner.calls.push(Call { operation, kind: kind.to_owned(), subject: subject.to_owned(), at, fault });
+            fault
+        };
+        if let Some((When::Before, Fault::Crash)) = fault {
+            return self.kill().await;
+        }
+        sleep(LATENCY / 2).await;
+        if !self.lives(life) {
+            pending::<()>().await;
+        }
+        match fault {
+            Some((When::Before, Fault::Stillborn)) => {
+                self.inner().stillborn = true;
+                Ok(Ticket { life, after: None })
+            }
+            Some((When::Before, Fault::Hang)) => {
+                sleep(Fault::HANG).await;
+                Err(Fault::Hang.error())
+            }
+            Some((When::Before, fault)) => Err(fault.error()),
+            Some((When::After, fault)) => Ok(Ticket { life, after: Some(fault) }),
+            None => Ok(Ticket { life, after: None }),
+        }
+    }
+
+    /// Its answer comes back.
+    pub(crate) async fn arrive<T>(&self, ticket: Ticket, answer: Result<T>) -> Result<T> {
+        if ticket.after == Some(Fault::Crash) {
+            return self.kill().await;
+        }
+        sleep(LATENCY / 2).await;
+        if !self.lives(ticket.life) {
+            pending::<()>().await;
+        }
+        match ticket.after {
+            Some(Fault::Hang) => {
+                sleep(Fault::HANG).await;
+                Err(Fault::Hang.error())
+            }
+            Some(fault) => Err(fault.error()),
+            None => answer,
+        }
+    }
+
+    pub(crate) fn create(&self, new: New<'_>) -> Result<String> {
+        let mut inner = self.inner();
+        let now = Instant::now();
+        inner.sweep(now);
+        let stillborn = std::mem::take(&mut inner.stillborn);
+        if let Some(token) = new.token
+            && let Some(id) = inner.tokens.get(token).cloned()
+        {
+            return match inner.things.get(&id) {
+                Some(thing) if thing.args != new.args && thing.before.is_none() => {
+                    Err(Error::invalid("the token was used with other arguments").code("IdempotentParameterMismatch"))
+                }
+                _ => Ok(id),
+            };
+        }
+        inner.referents(new.kind, &new.holds, now)?;
+        if let Some(unique) = &new.unique {
+            let taken = |thing: &Thing| {
+                thing.kind == new.kind && thing.region == *new.region && thing.unique.as_ref() == Some(unique)
+            };
+            if let Some(other) = inner.things.values().find(|thing| taken(thing)) {
+                return Err(match other.gone {
+                    Some(_) => {
+                        Error::new(Class::Conflict, format!("{unique} is being deleted")).code("OperationAborted")
+                    }
+                    None => Error::new(Class::Foreign, format!("{unique} exists already"))
+                        .code("AlreadyExists")
+                        .hint("import it or rename"),
+                });
+            }
+        }
+        let id = match &new.unique {
+            Some(unique) if new.token.is_none() => format!("{}:{unique}", new.region),
+            _ => inner.next_id(new.kind),
+        };
+        if let Some(token) = new.token {
+            inner.tokens.insert(token.to_owned(), id.clone());
+        }
+        inner.things.insert(
+            id.clone(),
+            Thing {
+                kind: new.kind,
+                region: new.region.clone(),
+                unique: new.unique,
+                args: new.args,
+                holds: new.holds.into_iter().map(|(id, _)| id).collect(),
+                made: now,
+                ready: now + new.create,
+                failed: stillborn,
+                lingers: new.delete,
+                gone: None,
+                before: None,
+            },
+        );
+        Ok(id)
+    }
+
+    /// Those of `ids` that a read shows.
+    pub(crate) fn show(&self, kind: &str, ids: &[String]) -> Vec<Shown> {
+        let mut inner = self.inner();
+        let now = Instant::now();
+        inner.sweep(now);
+        let lags = inner.lags;
+        let visible = |thing: &Thing| thing.kind == kind && now >= thing.made + lags.visible;
+        let shown = ids.iter().filter_map(|id| Some((id, inner.things.get(id).filter(|thing| visible(thing))?)));
+        shown
+            .map(|(id, thing)| Shown {
+                id: id.clone(),
+                status: match thing.gone {
+                    Some(_) => Status::Deleting,
+                    None if thing.failed => Status::Failed("it was stillborn".to_owned()),
+                    None if now < thing.ready => Status::Pending,
+                    None => Status::Ready,
+                },
+                args: match &thing.before {
+                    Some((before, changed)) if now < *changed + lags.stale => before.clone(),
+                    _ => thing.args.clone(),
+                },
+            })
+            .collect()
+    }
+
+    /// What carries the owner's tags, is alive and is not among `known`.
+    pub(crate) fn owned(&self, kind: &str, owner: &Owner, known: &[String]) -> Option<String> {
+        let mut inner = self.inner();
+        let now = Instant::now();
+        inner.sweep(now);
+        let lag = inner.lags.tags.max(inner.lags.visible);
+        let mut found = inner.things.iter().filter(|(id, thing)| {
+            thing.kind == kind
+                && thing.region == owner.address.region
+                && thing.gone.is_none()
+                && now >= thing.made + lag
+                && !known.contains(id)
+                && owner.owns(&tags_of(&thing.args))
+        });
+        found.next().map(|(id, _)| id.clone())
+    }
+
+    /// What is called `unique`, with its tags.
+    pub(crate) fn called(&self, kind: &str, region: &Region, unique: &str) -> Option<(String, Tags)> {
+        let mut inner = self.inner();
+        let now = Instant::now();
+        inner.sweep(now);
+        let lag = inner.lags.visible;
+        let mut found = inner.things.iter().filter(|(_, thing)| {
+            thing.kind == kind
+                && thing.region == *region
+                && thing.gone.is_none()
+                && now >= thing.made + lag
+                && thing.unique.as_deref() == Some(unique)
+        });
+        found.next().map(|(id, thing)| (id.clone(), tags_of(&thing.args)))
+    }
+
+    /// Changes `fields` of `id`, which then holds `holds`.
+    pub(crate) fn update(&self, id: &str, fields: Map<String, Value>, holds: Vec<(String, bool)>) -> Result<()> {
+        let mut inner = self.inner();
+        let now = Instant::now();
+        inner.sweep(now);
+        let stubborn = inner.stubborn.clone();
+        let Some(thing) = inner.things.get(id).filter(|thing| thing.gone.is_none()).cloned() else {
+            return Err(Error::new(Class::NotFound, format!("{id} does not exist")));
+        };
+        if now < thing.ready {
+            return Err(inner.violation(format!("{id} was updated before it was ready")));
+        }
+        let new: Vec<_> = holds.iter().filter(|(on, _)| !thing.holds.contains(on)).cloned().collect();
+        inner.referents(thing.kind, &new, now)?;
+        if let Some(thing) = inner.things.get_mut(id) {
+            thing.before = Some((thing.args.clone(), now));
+            thing.holds = holds.into_iter().map(|(id, _)| id).collect();
+            for (field, value) in fields {
+                if !stubborn.contains(&(thing.kind.to_owned(), field.clone())) {
+                    thing.args[&field] = value;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Records what no client may do.
+    pub(crate) fn violate(&self, what: String) -> Error {
+        self.inner().violation(what)
+    }
+
+    pub(crate) fn delete(&self, id: &str) -> Result<()> {
+        let mut inner = self.inner();
+        let now = Instant::now();
+        inner.sweep(now);
+        let holder = inner.things.iter().find(|(_, thing)| thing.holds.contains(id)).map(|(holder, _)| holder.clone());
+        match (inner.things.get_mut(id), holder) {
+            (Some(thing), None) => {
+                thing.gone = thing.gone.or(Some(now + thing.lingers));
+                Ok(())
+            }
+            (Some(_), Some(holder)) => {
+                Err(Error::new(Class::Conflict, format!("{holder} refers to {id}")).code("DependencyViolation"))
+            }
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+impl Inner {
+    fn alive(&self) -> impl Iterator<Item = (&String, &Thing)> {
+        let now = Instant::now();
+        self.things.iter().filter(move |(_, thing)| thing.gone.is_none_or(|gone| now < gone))
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        self.things.retain(|_, thing| thing.gone.is_none_or(|gone| now < gone));
+    }
+
+    fn next_id(&mut self, kind: &str) -> String {
+        self.made += 1;
+        format!("{}-{:04}", kind.trim_start_matches("fake."), self.made)
+    }
+
+    fn violation(&mut self, what: String) -> Error {
+        self.violations.push(what.clone());
+        Error::invalid(what)
+    }
+
+    /// That what a thing shall refer to is there.
+    fn referents(&mut self, kind: &str, holds: &[(String, bool)], now: Instant) -> Result<()> {
+        for (id, early) in holds {
+            match self.things.get(id) {
+                None => {
+                    return Err(Error::new(Class::NotFound, format!("{id} does not exist")).code("InvalidId.NotFound"));
+                }
+                Some(thing) if thing.gone.is_some() => {
+                    return Err(Error::new(Class::NotFound, format!("{id} is going")).code("InvalidId.NotFound"));
+                }
+                Some(thing) if !early && now < thing.ready => {
+                    return Err(self.violation(format!("a {kind} was to refer to {id} before that was ready")));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tags_of(args: &Value) -> Tags {
+    let tags = args.get("tags").and_then(Value::as_object).into_iter().flatten();
+    tags.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+fn renamed(value: &Value, labels: &BTreeMap<String, String>) -> Value {
+    match value {
+        Value::String(text) => labels.get(text).map_or_else(|| value.clone(), |label| json!(label)),
+        Value::Array(values) => {
+            let mut values: Vec<Value> = values.iter().map(|value| renamed(value, labels)).collect();
+            values.sort_by_key(ToString::to_string);
+            Value::Array(values)
+        }
+        Value::Object(members) => {
+            members.iter().map(|(key, value)| (key.clone(), renamed(value, labels))).collect::<Map<_, _>>().into()
+        }
+        other => other.clone(),
+    }
+}
