@@ -1,9 +1,9 @@
 //! `cargo local`: one emulated AWS for the command line.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line")]
+#![expect(clippy::print_stderr, reason = "a command line")]
 
 mod commands;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::Parser;
 
@@ -18,6 +18,12 @@ async fn main() -> ExitCode {
         .init();
     match commands::Arguments::parse().run().await {
         Ok(code) => code,
+        // Whoever reads has read enough: `cargo local calls | head`.
+        Err(error)
+            if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) =>
+        {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE

@@ -9,12 +9,25 @@ use crate::backend::Backend;
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// moto and `MiniStack`, each for the services that it was measured to be right for.
+    #[value(help = "moto and MiniStack, each for the services that it is right for")]
     #[default]
     Default,
     /// `LocalStack`'s community edition for what it has, and the default for the rest.
+    #[value(help = "LocalStack (community) for what it has, as default for the rest")]
     Localstack,
     /// Any endpoint that `AWS_ENDPOINT_URL` names.
+    #[value(help = "the endpoint that AWS_ENDPOINT_URL names")]
     External,
+}
+
+impl std::fmt::Display for Profile {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Default => "default",
+            Self::Localstack => "localstack",
+            Self::External => "external",
+        })
+    }
 }
 
 /// By signing name: the services that moto answers for. All others are `MiniStack`'s.

@@ -1,6 +1,9 @@
 //! `cargo local calls`
 
-use std::process::ExitCode;
+use std::{
+    io::{Write, stdout},
+    process::ExitCode,
+};
 
 use clap::Args;
 
@@ -28,7 +31,7 @@ impl Calls {
         }
         for call in calls.iter().filter(|call| call.mutating || !self.mutating) {
             if self.json {
-                println!("{}", serde_json::to_string(call)?);
+                writeln!(stdout(), "{}", serde_json::to_string(call)?)?;
                 continue;
             }
             let took = call.milliseconds.map_or_else(|| "…".to_owned(), |took| format!("{took:.0}"));
@@ -40,7 +43,7 @@ impl Calls {
                 "{:>5} {took:>6} ms {status:>3} {sign} {:<10} {:<16} {} {rest}",
                 call.sequence, call.region, call.service, call.action
             );
-            println!("{}", line.trim_end());
+            writeln!(stdout(), "{}", line.trim_end())?;
         }
         Ok(ExitCode::SUCCESS)
     }

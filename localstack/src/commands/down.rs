@@ -1,12 +1,16 @@
 //! `cargo local down`
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    io::{Write, stdout},
+    process::ExitCode,
+    time::Duration,
+};
 
 use super::{Outcome, running};
 
 pub(super) async fn run() -> Outcome {
     let Some((control, status)) = running::find().await? else {
-        println!("the emulated AWS is not running");
+        writeln!(stdout(), "the emulated AWS is not running")?;
         return Ok(ExitCode::SUCCESS);
     };
     control.stop().await?;
@@ -14,7 +18,7 @@ pub(super) async fn run() -> Outcome {
     for _ in 0..500 {
         if control.status().await.is_err() {
             running::remove_note(status.pid)?;
-            println!("the emulated AWS at {} has stopped", status.endpoint);
+            writeln!(stdout(), "the emulated AWS at {} has stopped", status.endpoint)?;
             return Ok(ExitCode::SUCCESS);
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

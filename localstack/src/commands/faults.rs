@@ -1,6 +1,11 @@
 //! `cargo local faults`
 
-use std::{error::Error, fs, process::ExitCode};
+use std::{
+    error::Error,
+    fs,
+    io::{Write, stdout},
+    process::ExitCode,
+};
 
 use clap::Subcommand;
 
@@ -32,7 +37,7 @@ impl Faults {
             Self::List { json } => {
                 let faults = control.faults().await?;
                 let text = if json { serde_json::to_string_pretty(&faults)? } else { toml::to_string_pretty(&faults)? };
-                println!("{}", text.trim_end());
+                writeln!(stdout(), "{}", text.trim_end())?;
             }
             Self::Clear => control.set_faults(&payinfra_localstack::Faults::default()).await?,
         }

@@ -18,6 +18,7 @@ const STATELESS: &[&str] =
     &["-V", "--help", "--version", "-h", "bootstrap", "completions", "graph", "help", "schema", "validate"];
 
 #[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
 pub(super) struct Payinfra {
     /// What to give to payinfra
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

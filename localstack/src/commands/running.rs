@@ -76,7 +76,7 @@ pub(super) async fn start(profile: Option<Profile>, port: Option<u16>) -> Result
     if let Some((_, status)) = find().await? {
         if let Some(profile) = profile.filter(|profile| *profile != status.profile) {
             return Err(format!(
-                "it is running with the profile {:?}, not {profile:?}: `cargo local down` first",
+                "it is running with the profile {}, not {profile}: `cargo local down` first",
                 status.profile
             )
             .into());
@@ -116,10 +116,8 @@ fn spawn(profile: Profile, port: u16) -> Result<Child, Box<dyn Error>> {
     let file = File::create(&log)?;
     // The installation is done here, where its progress can be seen.
     payinfra_localstack::install(profile)?;
-    let profile =
-        clap::ValueEnum::to_possible_value(&profile).map(|value| value.get_name().to_owned()).unwrap_or_default();
     let child = Command::new(executable()?)
-        .args(["up", "--foreground", "--profile", &profile, "--port", &port.to_string()])
+        .args(["up", "--foreground", "--profile", &profile.to_string(), "--port", &port.to_string()])
         .env("PAYINFRA_LOCAL_LOG", &log)
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)

@@ -1,6 +1,9 @@
 //! `cargo local status`
 
-use std::process::ExitCode;
+use std::{
+    io::{Write, stdout},
+    process::ExitCode,
+};
 
 use clap::Args;
 
@@ -19,20 +22,20 @@ impl Status {
         let found = running::find().await?.map(|(_, status)| status);
         let code = if found.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&found)?);
+            writeln!(stdout(), "{}", serde_json::to_string_pretty(&found)?)?;
             return Ok(code);
         }
         let Some(status) = found else {
-            println!("the emulated AWS is not running");
+            writeln!(stdout(), "the emulated AWS is not running")?;
             return Ok(code);
         };
-        println!("endpoint  {}", status.endpoint);
-        println!("profile   {}", serde_json::to_value(status.profile)?.as_str().unwrap_or_default());
-        println!("account   {}", status.account);
-        println!("process   {}", status.pid);
-        println!("emulators {}", status.backends.join(", "));
-        println!("calls     {}", status.calls);
-        println!("faults    {}", status.rules);
+        writeln!(stdout(), "endpoint  {}", status.endpoint)?;
+        writeln!(stdout(), "profile   {}", status.profile)?;
+        writeln!(stdout(), "account   {}", status.account)?;
+        writeln!(stdout(), "process   {}", status.pid)?;
+        writeln!(stdout(), "emulators {}", status.backends.join(", "))?;
+        writeln!(stdout(), "calls     {}", status.calls)?;
+        writeln!(stdout(), "faults    {}", status.rules)?;
         Ok(code)
     }
 }

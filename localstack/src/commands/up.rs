@@ -1,6 +1,9 @@
 //! `cargo local up`
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write, stdout},
+    process::ExitCode,
+};
 
 use clap::Args;
 use payinfra_localstack::{Emulator, Profile, Status, environment};
@@ -25,7 +28,7 @@ impl Up {
         if self.foreground {
             return self.stay().await;
         }
-        print(&running::start(self.profile, self.port).await?);
+        print(&running::start(self.profile, self.port).await?)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -34,7 +37,7 @@ impl Up {
         let emulator = emulator.profile(self.profile.unwrap_or_default()).port(self.port.unwrap_or(0)).start().await?;
         let status = emulator.status().await?;
         running::write_note(&status)?;
-        print(&status);
+        print(&status)?;
         let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
             () = emulator.stopped() => {}
@@ -47,10 +50,11 @@ impl Up {
 }
 
 /// Says where it is, in words that a shell understands.
-fn print(status: &Status) {
-    println!("# emulated AWS, account {}: {}", status.account, status.backends.join(", "));
+fn print(status: &Status) -> io::Result<()> {
+    writeln!(stdout(), "# emulated AWS, account {}: {}", status.account, status.backends.join(", "))?;
     for (name, value) in environment(&status.endpoint) {
-        println!("export {name}={value}");
+        writeln!(stdout(), "export {name}={value}")?;
     }
-    println!("unset AWS_PROFILE AWS_SESSION_TOKEN");
+    writeln!(stdout(), "unset AWS_PROFILE AWS_SESSION_TOKEN")?;
+    Ok(())
 }
