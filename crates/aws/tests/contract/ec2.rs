@@ -37,7 +37,7 @@ pub(crate) fn part(vpc: &Node<Vpc>, number: u8) -> Subnet {
     Subnet {
         vpc: vpc.id.clone(),
         cidr: Ipv4Net::new_assert([10, 0, number, 0].into(), 24),
-        zone: Ref::from(if number % 2 == 0 { "us-east-1a" } else { "us-east-1b" }),
+        zone: Ref::from(if number.is_multiple_of(2) { "us-east-1a" } else { "us-east-1b" }),
         public: false,
         tags: Tags::new(),
     }

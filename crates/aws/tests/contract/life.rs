@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use payinfra_aws::{Access, Aws};
-use payinfra_engine::{Address, Class, Cloud, Error, Pointer, Result, Seen, Site, Status};
+use payinfra_engine::{Address, Class, Cloud, Error, Owner, Pointer, Region, Result, Seen, Site, Status};
 use payinfra_localstack::Emulator;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -14,15 +14,27 @@ use crate::example::{Again, Example};
 /// Updates after which args that AWS does not take are an error.
 const UPDATES: usize = 4;
 /// How long the emulated AWS may take for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One for all tests: it takes seconds to start. It ends with the process.
 static EMULATOR: OnceCell<Emulator> = OnceCell::const_new();
 
 pub(crate) async fn aws() -> Result<Aws> {
+    access().await.map(Aws::new)
+}
+
+/// For what others do in the account.
+pub(crate) async fn access() -> Result<Access> {
     let emulator = EMULATOR.get_or_try_init(Emulator::start).await;
     let emulator = emulator.map_err(|error| Error::failed(error.to_string()))?;
-    Ok(Aws::new(Access::emulated(&emulator.endpoint()).await?))
+    Access::emulated(&emulator.endpoint()).await
+}
+
+/// The first generation of a resource that is in no graph.
+pub(crate) fn site(region: &Region, kind: &str, name: &str) -> Result<Site> {
+    let address = Address::new(region, kind, name)?;
+    let owner = Owner { stack: "contract".to_owned(), workspace: name.to_owned(), address: address.clone() };
+    Ok(Site { address, token: format!("{kind}-{name}"), owner, known: Vec::new() })
 }
 
 /// The account while an example lives in it.
