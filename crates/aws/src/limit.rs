@@ -146,16 +146,14 @@ impl HttpConnector for Paced<SharedHttpConnector> {
                 None => Instant::now(),
             };
             // Its own time-out, because the SDK's would count the wait for the token as well.
-            let answer = tokio::time::timeout(patience, inner.call(request)).await;
-            let answer = answer.map_err(|_| {
+            let answer = tokio::time::timeout(patience, async { look(inner.call(request).await?).await }).await;
+            let (answer, throttled) = answer.map_err(|_| {
                 ConnectorError::timeout(format!("no answer within {} seconds", patience.as_secs()).into())
             })??;
-            let Some(bucket) = bucket else { return Ok(answer) };
-            let (answer, throttled) = look(answer).await?;
-            if throttled {
-                bucket.shrink(granted);
-            } else {
-                bucket.recover();
+            match bucket {
+                Some(bucket) if throttled => bucket.shrink(granted),
+                Some(bucket) => bucket.recover(),
+                None => {}
             }
             Ok(answer)
         })
@@ -278,6 +276,7 @@ impl Bucket {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use futures_util::future::join_all;
 
@@ -380,6 +379,54 @@ mod tests {
         assert_eq!(operation(&cbor), "PutMetricAlarm");
         assert_eq!(operation(&HttpRequest::get("https://bucket.s3.amazonaws.com/?tagging")?), "");
         Ok(())
+    }
+
+    /// A client of AWS that answers as `answer` does, and a call through it.
+    async fn call(limits: &Limits, answer: fn() -> HttpConnectorFuture) -> Result<HttpResponse, ConnectorError> {
+        struct Fake(fn() -> HttpConnectorFuture);
+        impl std::fmt::Debug for Fake {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("Fake")
+            }
+        }
+        impl HttpConnector for Fake {
+            fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+                (self.0)()
+            }
+        }
+        let inner = SharedHttpConnector::new(Fake(answer));
+        let pace = Some(pace(limits, "us-east-1", "ec2"));
+        let request = HttpRequest::new(SdkBody::from("Action=CreateVpcEndpoint"));
+        Paced { inner, pace, patience: patience("ec2") }.call(request).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_wait_for_their_turn_and_slow_down_when_throttled() {
+        let limits = Limits::default();
+        let fine = || HttpConnectorFuture::ready(Ok(HttpResponse::new(200_u16.try_into().unwrap(), SdkBody::empty())));
+        let begun = Instant::now();
+        for _ in 0..7 {
+            assert!(call(&limits, fine).await.is_ok());
+        }
+        assert_eq!(begun.elapsed().as_secs(), 10, "four at once, then three at 0.3 a second");
+        let throttled = || {
+            let body = SdkBody::from("<Code>RequestLimitExceeded</Code>");
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(503_u16.try_into().unwrap(), body)))
+        };
+        assert!(call(&limits, throttled).await.is_ok_and(|answer| answer.status().as_u16() == 503));
+        let begun = Instant::now();
+        assert!(call(&limits, fine).await.is_ok());
+        assert_eq!(begun.elapsed().as_secs(), 6, "half as fast");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_for_the_turn_is_not_the_wait_for_the_answer() {
+        let limits = Limits::scaled(1.0);
+        let never = || HttpConnectorFuture::new(std::future::pending());
+        let begun = Instant::now();
+        let calls = (0..14).map(|_| call(&limits, never));
+        assert!(join_all(calls).await.into_iter().all(|answer| answer.is_err_and(|error| error.is_timeout())));
+        assert_eq!(begun.elapsed().as_secs(), 33 + 30, "the last one's turn comes after ten others at 0.3 a second");
     }
 
     #[tokio::test]

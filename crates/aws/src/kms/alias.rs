@@ -40,7 +40,7 @@ impl Resource for Alias {
     /// outlives the delete call by the key's whole window (AWS-FACTS §1.2), and `update` points it to the new key.
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let Some(key) = aliases(cx).await?.remove(&self.name) else { return Ok(None) };
-        if is_alive(cx, key.as_str()).await? {
+        if is_alive(cx, &key).await? {
             let tags = tags::of(cx, key.as_str()).await?;
             let ours = tags.get(Owner::STACK) == Some(&owner.stack);
             if !ours || tags.get(Owner::WORKSPACE) != Some(&owner.workspace) {

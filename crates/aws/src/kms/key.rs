@@ -68,12 +68,12 @@ impl Resource for Key {
         // KMS cannot search by tag, and the tagging API is minutes late: ask each key (AWS-FACTS §2).
         let keys = cx.kms().list_keys().into_paginator().items().send().try_collect().await.explain()?;
         let keys = keys.into_iter().filter_map(|key| key.key_id).filter(|id| !cx.is_known(id));
-        let owned = try_join_all(keys.map(|id| owned(cx, owner, id))).await?;
+        let asked = try_join_all(keys.map(|id| owned(cx, owner, id))).await?;
         // Where every key is refused it is not a foreign key's policy but a right that we lack.
-        if !owned.is_empty() && owned.iter().all(Result::is_err) {
-            return owned.into_iter().collect::<Result<Vec<_>>>().map(|_| None);
+        if !asked.is_empty() && asked.iter().all(Result::is_err) {
+            return asked.into_iter().collect::<Result<Vec<_>>>().map(|_| None);
         }
-        Ok(owned.into_iter().flatten().flatten().next().map(Id::new))
+        Ok(asked.into_iter().flatten().flatten().next().map(Id::new))
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
@@ -91,11 +91,10 @@ impl Resource for Key {
             kms.update_key_description().key_id(&live.id).description(&self.description).send().await.explain()?;
         }
         if self.rotation && !live.args.rotation {
-            let rotate = || kms.enable_key_rotation().key_id(&live.id).send();
-            if rotate().await.explain().unless_code(&["DisabledException"])?.is_none() {
+            if state(cx, &live.id).await? == Some(KeyState::Disabled) {
                 kms.enable_key().key_id(&live.id).send().await.explain()?;
-                rotate().await.explain()?;
             }
+            kms.enable_key_rotation().key_id(&live.id).send().await.explain()?;
         } else if !self.rotation && live.args.rotation {
             kms.disable_key_rotation().key_id(&live.id).send().await.explain()?;
         }
@@ -120,14 +119,17 @@ async fn owned(cx: &Cx, owner: &Owner, id: String) -> Result<Result<Option<Strin
     if !tags.is_some_and(|tags| owner.owns(&tags)) {
         return Ok(Ok(None));
     }
-    Ok(Ok(is_alive(cx, &id).await?.then_some(id)))
+    Ok(Ok(is_alive(cx, &Id::new(&id)).await?.then_some(id)))
 }
 
 /// Whether the key exists and is not about to be deleted.
-pub(super) async fn is_alive(cx: &Cx, id: &str) -> Result<bool> {
-    let found = cx.kms().describe_key().key_id(id).send().await.explain().unless(Class::NotFound)?;
-    let key = found.and_then(|found| found.key_metadata);
-    Ok(key.is_some_and(|key| !is_dying(key.key_state.as_ref())))
+pub(super) async fn is_alive(cx: &Cx, id: &Id<Key>) -> Result<bool> {
+    Ok(state(cx, id).await.unless(Class::NotFound)?.is_some_and(|state| !is_dying(state.as_ref())))
+}
+
+async fn state(cx: &Cx, id: &Id<Key>) -> Result<Option<KeyState>> {
+    let key = cx.kms().describe_key().key_id(id).send().await.explain()?;
+    Ok(key.key_metadata.need("KeyMetadata")?.key_state)
 }
 
 fn is_dying(state: Option<&KeyState>) -> bool {
@@ -154,7 +156,7 @@ async fn live(cx: &Cx, id: &Id<Key>) -> Result<Option<Live<Key>>> {
             description: key.description.unwrap_or_default(),
             policy: Policy::parse(&policy.policy.need("Policy")?)?,
             // AWS does not rotate a disabled key, whatever the setting says; so a key that somebody disabled differs
-            // here, and `update` enables it again.
+            // here, and `update` enables it: AWS refuses to rotate it otherwise.
             rotation: rotation.key_rotation_enabled && key.key_state != Some(KeyState::Disabled),
             deletion_window: all.get(WINDOW).and_then(|days| days.parse().ok()).unwrap_or(DEFAULT_WINDOW),
             tags: all.iter().filter(|(key, _)| *key != WINDOW).collect(),

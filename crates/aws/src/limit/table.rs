@@ -1,7 +1,7 @@
 //! The limits themselves: AWS-FACTS §3.1 as one table.
 
 /// The calls of a service that share a limit.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
     /// The service, as `Cx` names its clients.
     service: &'static str,

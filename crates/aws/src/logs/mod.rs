@@ -1,4 +1,4 @@
-//! CloudWatch Logs: log groups.
+//! `CloudWatch` Logs: log groups.
 
 mod log_group;
 mod tags;

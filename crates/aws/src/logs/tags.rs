@@ -1,4 +1,4 @@
-//! Tags as CloudWatch Logs takes them.
+//! Tags as `CloudWatch` Logs takes them.
 
 use std::collections::HashMap;
 

@@ -117,7 +117,7 @@ impl Resource for Bucket {
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
-        let found = ids.iter().map(|id| async move { live(cx, id).await.unless(Class::NotFound) });
+        let found = ids.iter().map(|id| async move { Box::pin(live(cx, id)).await.unless(Class::NotFound) });
         Ok(try_join_all(found).await?.into_iter().flatten().collect())
     }
 
@@ -176,13 +176,16 @@ fn foreign(name: &str) -> Error {
 async fn exists(cx: &Cx, name: &str) -> Result<bool> {
     let call = cx.s3().head_bucket().bucket(name).expected_bucket_owner(cx.account());
     let asked = call.send().await;
-    // The answer to HEAD has no body and so no code: 403 is another account's, 301 another region's.
-    let status = asked.as_ref().err().and_then(|error| error.raw_response()).map(|answer| answer.status().as_u16());
+    // The answer to HEAD has no body and so no code: 403 is another account's; another region's says where it is.
+    let elsewhere = asked.as_ref().err().and_then(|error| error.raw_response()).is_some_and(|answer| {
+        let place = answer.headers().get("x-amz-bucket-region");
+        matches!(answer.status().as_u16(), 301 | 403) || place.is_some_and(|place| place != cx.region().as_str())
+    });
     match asked.explain() {
         Ok(found) if found.bucket_region().is_some_and(|region| region != cx.region().as_str()) => Err(foreign(name)),
         Ok(_) => Ok(true),
         Err(error) if error.is(Class::NotFound) => Ok(false),
-        Err(error) if matches!(status, Some(301 | 403)) => Err(foreign(name).source(error)),
+        Err(error) if elsewhere => Err(foreign(name).source(error)),
         Err(error) => Err(error),
     }
 }

@@ -117,7 +117,7 @@ impl Example {
     }
 }
 
-fn form<T: Serialize>(value: &T) -> Result<Value> {
+pub(crate) fn form<T: Serialize>(value: &T) -> Result<Value> {
     serde_json::to_value(value).map_err(|error| Error::failed(error.to_string()))
 }
 

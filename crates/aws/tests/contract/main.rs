@@ -6,7 +6,11 @@ mod ec2;
 mod ec2_access;
 mod ec2_transit;
 mod example;
+mod iam;
+mod kms;
 mod life;
+mod logs;
+mod s3;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,7 +22,18 @@ use payinfra_engine::{Error, Result, Spec};
 
 /// The examples of all services.
 fn examples() -> Result<Vec<Example>> {
-    Ok([ec2::examples()?, ec2_access::examples()?, ec2_transit::examples()?].into_iter().flatten().collect())
+    Ok([
+        ec2::examples()?,
+        ec2_access::examples()?,
+        ec2_transit::examples()?,
+        iam::examples()?,
+        kms::examples()?,
+        logs::examples()?,
+        s3::examples()?,
+    ]
+    .into_iter()
+    .flatten()
+    .collect())
 }
 
 fn specs() -> BTreeMap<&'static str, Spec> {

@@ -19,7 +19,8 @@ pub(super) async fn is_empty(cx: &Cx, bucket: &str) -> Result<bool> {
 /// Removes everything. Others may write meanwhile (replication, logs), so it goes on until there is nothing.
 pub(super) async fn empty(cx: &Cx, bucket: &str) -> Result<()> {
     for _ in 0..PAGES {
-        if !empty_page(cx, bucket).await? & !abort_uploads(cx, bucket).await? {
+        let (objects, uploads) = (empty_page(cx, bucket).await?, abort_uploads(cx, bucket).await?);
+        if !objects && !uploads {
             return Ok(());
         }
     }

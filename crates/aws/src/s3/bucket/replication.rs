@@ -38,7 +38,7 @@ pub struct ReplicationRule {
     /// The ARN of the key, in that bucket's region, for copies of objects that a key of KMS encrypts; without it such
     /// objects are not copied.
     pub kms_key: Option<Ref<String>>,
-    /// Whether CloudWatch gets to know how far behind the copies are.
+    /// Whether `CloudWatch` gets to know how far behind the copies are.
     pub metrics: bool,
     /// Whether what is deleted here is deleted there too; never so for versions.
     pub delete_markers: bool,
@@ -77,9 +77,10 @@ fn sdk(id: &str, rule: &ReplicationRule) -> Result<sdk::ReplicationRule> {
         let criteria = SourceSelectionCriteria::builder().sse_kms_encrypted_objects(objects.build().explain()?);
         encrypted = Some(criteria.build());
     }
-    let markers = match rule.delete_markers {
-        true => DeleteMarkerReplicationStatus::Enabled,
-        false => DeleteMarkerReplicationStatus::Disabled,
+    let markers = if rule.delete_markers {
+        DeleteMarkerReplicationStatus::Enabled
+    } else {
+        DeleteMarkerReplicationStatus::Disabled
     };
     sdk::ReplicationRule::builder()
         .id(id)

@@ -1,0 +1,109 @@
+//! Examples of KMS.
+
+use payinfra_aws::kms::{Alias, Key};
+use payinfra_aws::{Aws, Explain, Need, Policy, Statement};
+use payinfra_engine::{Class, Cloud, Graph, Node, Resource, Result, Tags};
+use serde_json::json;
+
+use crate::example::{Again, Example, examples, form, graph, region};
+use crate::life::{access, site};
+
+examples![alias, key];
+
+/// The account administers its key: without this statement KMS takes no policy.
+fn policy() -> Policy {
+    let root = format!("arn:aws:iam::{}:root", payinfra_localstack::ACCOUNT_ID);
+    Policy::new([Statement::allow("Administer", ["kms:*"]).principal("AWS", root).on("*")])
+}
+
+fn args() -> Key {
+    Key {
+        description: "an example".to_owned(),
+        policy: policy(),
+        rotation: true,
+        deletion_window: 7,
+        tags: Tags::new(),
+    }
+}
+
+/// A key that services may use.
+pub(crate) fn key_for(graph: &mut Graph, name: &str, services: &[&str]) -> Result<Node<Key>> {
+    let mut policy = policy().statements().cloned().collect::<Vec<_>>();
+    for service in services {
+        let actions = ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"];
+        policy.push(Statement::allow("", actions).principal("Service", *service).on("*"));
+    }
+    graph.add(&region(), name, Key { policy: Policy::new(policy), ..args() })
+}
+
+fn alias() -> Result<Example> {
+    let mut graph = graph("alias");
+    let first = graph.add(&region(), "first", args())?;
+    let second = graph.add(&region(), "second", args())?;
+    let alias = Alias { name: "alias/contract/example".to_owned(), key: first.id };
+    let example = Example::new(graph, &region(), alias)?.again(Again::Taken);
+    example.change(|alias: &mut Alias| alias.key = second.id)
+}
+
+fn key() -> Result<Example> {
+    let use_it = Statement::allow("Logs", ["kms:Decrypt", "kms:GenerateDataKey*"])
+        .principal("Service", "logs.us-east-1.amazonaws.com")
+        .on("*")
+        .when("StringLike", "kms:EncryptionContext:aws:logs:arn", "arn:aws:logs:us-east-1:*");
+    Example::new(graph("key"), &region(), args())?
+        .change(|key: &mut Key| key.description = "another purpose".to_owned())?
+        .change(|key: &mut Key| key.policy = Policy::new(policy().statements().cloned().chain([use_it])))?
+        .change(|key: &mut Key| key.rotation = false)?
+        .change(|key: &mut Key| (key.rotation, key.deletion_window) = (true, 30))
+}
+
+/// A key with the owner tags of `name`, as the engine makes it.
+async fn our_key(aws: &Aws, name: &str) -> Result<String> {
+    let site = site(&region(), Key::KIND, name)?;
+    aws.create(&site, &form(&Key { tags: site.owner.tags(), ..args() })?).await
+}
+
+#[tokio::test]
+async fn a_dying_key_is_gone_and_a_disabled_one_is_enabled() -> Result<()> {
+    let access = access().await?;
+    let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
+    let id = our_key(&aws, "disabled").await?;
+    let site = site(&region(), Key::KIND, "disabled")?;
+    let wanted = form(&Key { tags: site.owner.tags(), ..args() })?;
+    let ids = [id];
+    cx.kms().enable_key_rotation().key_id(&ids[0]).send().await.explain()?;
+    cx.kms().disable_key().key_id(&ids[0]).send().await.explain()?;
+    let live = aws.read(&region(), Key::KIND, &ids).await?.pop().need("Key")?;
+    assert_eq!(live.args["rotation"], json!(false));
+    aws.update(&site, &wanted, &live).await?;
+    let live = aws.read(&region(), Key::KIND, &ids).await?.pop().need("Key")?;
+    assert_eq!(live.args, wanted);
+    cx.kms().schedule_key_deletion().key_id(&ids[0]).send().await.explain()?;
+    assert_eq!(aws.read(&region(), Key::KIND, &ids).await?, []);
+    assert_eq!(aws.recover(&site, &wanted).await?, None);
+    aws.delete(&site, &live).await
+}
+
+#[tokio::test]
+async fn an_alias_is_taken_over_from_a_dying_key_only() -> Result<()> {
+    let access = access().await?;
+    let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
+    let name = "alias/contract/taken-over";
+    let theirs = cx.kms().create_key().send().await.explain()?.key_metadata.need("KeyMetadata")?.key_id;
+    cx.kms().create_alias().alias_name(name).target_key_id(&theirs).send().await.explain()?;
+    let site = site(&region(), Alias::KIND, "taken-over")?;
+    let wanted = json!({ "name": name, "key": our_key(&aws, "taken-over").await? });
+    let refused = |error: payinfra_engine::Error| error.class();
+    assert_eq!(aws.create(&site, &wanted).await.map_err(refused), Err(Class::Foreign));
+    assert_eq!(aws.recover(&site, &wanted).await.map_err(refused), Err(Class::Foreign));
+    cx.kms().schedule_key_deletion().key_id(&theirs).send().await.explain()?;
+    assert_eq!(aws.recover(&site, &wanted).await?.as_deref(), Some(name));
+    let ids = [name.to_owned()];
+    let live = aws.read(&region(), Alias::KIND, &ids).await?.pop().need("Alias")?;
+    assert_eq!(live.args["key"], json!(theirs));
+    aws.update(&site, &wanted, &live).await?;
+    let live = aws.read(&region(), Alias::KIND, &ids).await?.pop().need("Alias")?;
+    assert_eq!(live.args, wanted);
+    assert_eq!(aws.recover(&site, &wanted).await?.as_deref(), Some(name), "of a key of our own");
+    aws.delete(&site, &live).await
+}

@@ -1,0 +1,145 @@
+//! Examples of S3.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use payinfra_aws::s3::{Bucket, Encryption, LifecycleRule, Logging, Replication, ReplicationRule, Transition};
+use payinfra_aws::{Aws, Explain, Need, Policy, Statement};
+use payinfra_engine::{Class, Cloud, Ref, Region, Resource, Result, Tags, Text};
+
+use crate::example::{Again, Example, examples, form, graph, region};
+use crate::iam::role_for;
+use crate::kms::key_for;
+use crate::life::{access, site};
+
+examples![bucket, bucket_elsewhere];
+
+fn args(name: &str) -> Bucket {
+    Bucket {
+        name: name.to_owned(),
+        versioning: true,
+        encryption: None,
+        public_access_blocked: true,
+        policy: None,
+        lifecycle: BTreeMap::new(),
+        replication: None,
+        logging: None,
+        ownership_enforced: true,
+        tags: Tags::new(),
+    }
+}
+
+fn arn(name: &str) -> String {
+    format!("arn:aws:s3:::{name}")
+}
+
+/// No other way than TLS.
+fn tls_only(name: &str) -> Policy {
+    Policy::new([Statement::deny("TlsOnly", ["s3:*"]).principal("*", "*").on(arn(name)).on(arn(name) + "/*").when(
+        "Bool",
+        "aws:SecureTransport",
+        "false",
+    )])
+}
+
+fn lifecycle() -> BTreeMap<String, LifecycleRule> {
+    let to = |days, class: &str| Transition { days, class: class.to_owned() };
+    let old = LifecycleRule {
+        transitions: BTreeSet::from([to(30, "STANDARD_IA"), to(90, "GLACIER")]),
+        expiration_days: 2_555,
+        noncurrent_transitions: BTreeSet::from([to(30, "STANDARD_IA")]),
+        noncurrent_expiration_days: 365,
+        ..LifecycleRule::default()
+    };
+    let uploads = LifecycleRule { prefix: "in/".to_owned(), abort_multipart_days: 7, ..LifecycleRule::default() };
+    BTreeMap::from([("old".to_owned(), old), ("uploads".to_owned(), uploads)])
+}
+
+fn replication(role: Ref<String>, to: Text, kms_key: Option<Ref<String>>) -> Replication {
+    let all = ReplicationRule {
+        disabled: false,
+        priority: 1,
+        prefix: String::new(),
+        bucket: to,
+        kms_key,
+        metrics: true,
+        delete_markers: true,
+    };
+    Replication { role, rules: BTreeMap::from([("all".to_owned(), all)]) }
+}
+
+fn bucket() -> Result<Example> {
+    const NAME: &str = "contract-example-0123456789ab";
+    let mut graph = graph("bucket");
+    let key = key_for(&mut graph, "key", &[])?;
+    let role = role_for(&mut graph, "role", "s3.amazonaws.com")?;
+    let copies = graph.add(&region(), "copies", args("contract-copies-0123456789ab"))?;
+    let records = graph.add(&region(), "records", args("contract-records-0123456789ab"))?;
+    let encryption = Encryption { key: key.outputs.arn.clone(), bucket_key: true };
+    let logging = Logging { bucket: Text::from(&records.id), prefix: "records/".to_owned() };
+    let replication = replication(role.outputs.arn, Text::from(&copies.outputs.arn), Some(key.outputs.arn));
+    let mut paused = replication.clone();
+    paused.rules.values_mut().for_each(|rule| rule.disabled = true);
+    Example::new(graph, &region(), args(NAME))?
+        .again(Again::Taken)
+        .change(|bucket: &mut Bucket| bucket.encryption = Some(encryption))?
+        .change(|bucket: &mut Bucket| bucket.policy = Some(tls_only(NAME)))?
+        .change(|bucket: &mut Bucket| bucket.lifecycle = lifecycle())?
+        .change(|bucket: &mut Bucket| drop(bucket.lifecycle.remove("uploads")))?
+        .change(|bucket: &mut Bucket| bucket.logging = Some(logging))?
+        .change(|bucket: &mut Bucket| bucket.replication = Some(replication))?
+        .change(|bucket: &mut Bucket| bucket.replication = Some(paused))?
+        .change(|bucket: &mut Bucket| (bucket.public_access_blocked, bucket.ownership_enforced) = (false, false))?
+        .change(|bucket: &mut Bucket| {
+            let name = bucket.name.clone();
+            *bucket = Bucket { versioning: false, ..args(&name) };
+        })
+}
+
+/// Outside of the first region the bucket's place is said.
+fn bucket_elsewhere() -> Result<Example> {
+    let name = "contract-elsewhere-0123456789ab";
+    let region = Region::new("us-west-2");
+    Ok(Example::new(graph("bucket-elsewhere"), &region, args(name))?.again(Again::Taken))
+}
+
+#[tokio::test]
+async fn a_bucket_is_ours_by_its_tags_or_by_having_neither_tags_nor_objects() -> Result<()> {
+    let access = access().await?;
+    let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
+    let name = "contract-found-0123456789ab";
+    let site = site(&region(), Bucket::KIND, "found")?;
+    let wanted = form(&Bucket { tags: site.owner.tags(), ..args(name) })?;
+    let class = |error: payinfra_engine::Error| error.class();
+    cx.s3().create_bucket().bucket(name).send().await.explain()?;
+    assert_eq!(aws.create(&site, &wanted).await.map_err(class), Err(Class::Foreign), "also in us-east-1");
+    assert_eq!(aws.recover(&site, &wanted).await?.as_deref(), Some(name));
+    cx.s3().put_object().bucket(name).key("theirs").send().await.explain()?;
+    assert_eq!(aws.recover(&site, &wanted).await.map_err(class), Err(Class::Foreign));
+    let live = aws.read(&region(), Bucket::KIND, &[name.to_owned()]).await?.pop().need("Bucket")?;
+    aws.update(&site, &wanted, &live).await?;
+    assert_eq!(aws.recover(&site, &wanted).await?.as_deref(), Some(name));
+    aws.delete(&site, &live).await
+}
+
+#[tokio::test]
+async fn all_versions_markers_and_uploads_go_with_the_bucket() -> Result<()> {
+    let access = access().await?;
+    let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
+    let name = "contract-full-0123456789ab";
+    let site = site(&region(), Bucket::KIND, "full")?;
+    let wanted = form(&Bucket { tags: site.owner.tags(), ..args(name) })?;
+    aws.create(&site, &wanted).await?;
+    let ids = [name.to_owned()];
+    let live = aws.read(&region(), Bucket::KIND, &ids).await?.pop().need("Bucket")?;
+    aws.update(&site, &wanted, &live).await?;
+    // More than one page of the list.
+    for _ in 0..1_001 {
+        cx.s3().put_object().bucket(name).key("one key, many versions").send().await.explain()?;
+    }
+    cx.s3().delete_object().bucket(name).key("one key, many versions").send().await.explain()?;
+    cx.s3().create_multipart_upload().bucket(name).key("unfinished").send().await.explain()?;
+    aws.delete(&site, &live).await?;
+    assert_eq!(aws.read(&region(), Bucket::KIND, &ids).await?, []);
+    assert_eq!(aws.recover(&site, &wanted).await?, None);
+    Ok(())
+}
