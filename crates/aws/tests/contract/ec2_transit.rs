@@ -30,7 +30,7 @@ fn hub(asn: i64) -> TransitGateway {
 
 fn transit_gateway() -> Result<Example> {
     let example = Example::new(graph("transit-gateway"), &region(), hub(64_513))?;
-    example.change(|gateway: &mut TransitGateway| gateway.description = "Another text".to_owned())
+    example.change(|gateway: &mut TransitGateway| "Another text".clone_into(&mut gateway.description))
 }
 
 /// Two gateways, and what asks for a peering between them.
