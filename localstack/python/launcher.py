@@ -44,7 +44,7 @@ class Moto:
     def __init__(self):
         from moto.moto_server import werkzeug_app
 
-        mend("speed", "ec2_network", "ec2_groups", "ec2_transit", "ec2_answers", "iam")
+        mend("speed", "ec2_network", "ec2_groups", "ec2_transit", "ec2_answers", "ec2_endpoints", "iam")
         self.handler = werkzeug_app.MotoRequestHandler
         self.handler.log_request = lambda *_arguments, **_options: None
         self.app = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
