@@ -1,1 +1,55 @@
-//! payinfra-stacks.
+//! The systems that payinfra ships: pure functions from a configuration to the graph of what should be.
+//!
+//! Nothing here does I/O: what a stack must know of the account is a lookup in its graph.
+
+pub mod cidr;
+pub mod config;
+pub mod migration;
+pub mod names;
+pub mod rules;
+pub mod tags;
+
+use payinfra_engine::{Error, Graph, Result};
+
+pub use config::{ConfigError, Configuration, Phase, Workspace, schema};
+pub use names::AccountId;
+
+/// A system.
+#[derive(Clone, Copy, Debug)]
+pub struct Stack {
+    /// Its name in configurations.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub about: &'static str,
+    /// What a workspace of it should be in an account.
+    pub build: fn(&Workspace, &AccountId) -> Result<Graph>,
+}
+
+/// The stacks, sorted by name.
+pub const STACKS: &[Stack] = &[Stack {
+    name: migration::NAME,
+    about: "a payment platform that moves from one region to two without downtime",
+    build: migration::build,
+}];
+
+/// What `workspace` of the configured stack should be in `account`.
+///
+/// # Errors
+/// If the workspace is not declared, the account id is not one, or the graph breaks a rule.
+pub fn build(configuration: &Configuration, workspace: &str, account: &str) -> Result<Graph> {
+    let stack = STACKS.iter().find(|stack| stack.name == configuration.stack).ok_or_else(|| {
+        Error::invalid(format!("there is no stack `{}`", configuration.stack)).hint("see `stack` in the configuration")
+    })?;
+    let account = AccountId::try_from(account.to_owned())?;
+    (stack.build)(configuration.workspace(workspace)?, &account)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stacks_are_sorted() {
+        assert!(STACKS.is_sorted_by_key(|stack| stack.name));
+    }
+}

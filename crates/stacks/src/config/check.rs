@@ -1,0 +1,352 @@
+//! From what is written to what is meant, or to what is wrong and where.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use jiff::Timestamp;
+use payinfra_engine::{Region, Tags};
+use toml::Spanned;
+
+use super::error::{At, Problem};
+use super::file::{File, LegacyVariables, Moment, RegionVariables, Variables};
+use super::{
+    Configuration, LegacyNetwork, Phase, RegionConfig, SecurityGroupFinder, StateConfig, SubnetFinder, Workspace,
+};
+use crate::names::{AccountId, Names, Suffix};
+use crate::{STACKS, cidr, migration, tags};
+
+/// What a variable's place is if it was left out: that of its workspace's name.
+type Place = Range<usize>;
+
+/// The primary and the secondary region (SYSTEMS §1).
+const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
+/// The periods that CloudWatch Logs takes, in days.
+const RETENTION: [i32; 22] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+/// AWS takes 50 tags; ours, the name, the three of the owner and the one that keeps a key's window leave these.
+const MORE_TAGS: usize = 50 - tags::REQUIRED.len() - 5;
+
+pub(super) fn configuration(text: &str, source_name: &str) -> Result<Configuration, Problem> {
+    let file: File = toml::from_str(text)?;
+    if !STACKS.iter().any(|stack| stack.name == file.stack.get_ref()) {
+        let known: Vec<_> = STACKS.iter().map(|stack| stack.name).collect();
+        return Err(Problem::new(format!("there is no stack `{}`", file.stack.get_ref()), file.stack.span())
+            .hint(format!("the stacks are: {}", known.join(", "))));
+    }
+    let mut workspaces = BTreeMap::new();
+    for (name, variables) in file.workspaces {
+        let workspace = workspace(&name, or(variables, &file.defaults))?;
+        workspaces.insert(workspace.name.clone(), workspace);
+    }
+    if workspaces.is_empty() {
+        return Err(
+            Problem::new("no workspace is declared", file.stack.span()).hint("declare one under [workspaces.NAME]")
+        );
+    }
+    Ok(Configuration {
+        source_name: source_name.to_owned(),
+        stack: file.stack.into_inner(),
+        aws: file.aws,
+        state: file.state.map(state).transpose()?.unwrap_or_default(),
+        workspaces,
+    })
+}
+
+fn state(state: Spanned<StateConfig>) -> Result<StateConfig, Problem> {
+    let span = state.span();
+    let state = state.into_inner();
+    if state.path.is_some() && (state.bucket.is_some() || state.region.is_some() || state.table.is_some()) {
+        return Err(Problem::new("the state is kept either in a folder or in a bucket, not in both", span)
+            .hint("remove `path`, or `bucket`, `region` and `table`"));
+    }
+    Ok(state)
+}
+
+/// The variables of a workspace over those that all share.
+fn or(own: Variables, shared: &Variables) -> Variables {
+    let mut tags = shared.tags.clone();
+    for (key, value) in own.tags {
+        tags.remove(key.get_ref().as_str());
+        tags.insert(key, value);
+    }
+    Variables {
+        phase: own.phase.or_else(|| shared.phase.clone()),
+        environment: own.environment.or_else(|| shared.environment.clone()),
+        project: own.project.or_else(|| shared.project.clone()),
+        suffix: own.suffix.or_else(|| shared.suffix.clone()),
+        cutover: own.cutover.or_else(|| shared.cutover.clone()),
+        regions: own.regions.or_else(|| shared.regions.clone()),
+        weights: own.weights.or_else(|| shared.weights.clone()),
+        nat: own.nat.or(shared.nat),
+        protect: own.protect.or(shared.protect),
+        flow_log_retention_days: own.flow_log_retention_days.or_else(|| shared.flow_log_retention_days.clone()),
+        key_deletion_days: own.key_deletion_days.or_else(|| shared.key_deletion_days.clone()),
+        legacy_network: own.legacy_network.or_else(|| shared.legacy_network.clone()),
+        tags,
+    }
+}
+
+fn workspace(name: &Spanned<String>, variables: Variables) -> Result<Workspace, Problem> {
+    let place = name.span();
+    let name = name.get_ref();
+    let phase = match variables.phase {
+        Some(phase) => phase.into_inner(),
+        None => Phase::ALL.into_iter().find(|phase| phase.as_str() == name).ok_or_else(|| {
+            Problem::new(format!("workspace `{name}` has no `phase`"), place.clone())
+                .hint("set it to legacy, migration or production")
+        })?,
+    };
+    let lacks = |variable: &str, why: &str| {
+        Problem::new(format!("workspace `{name}` has no `{variable}`: {why}"), place.clone())
+            .hint(format!("set it under [workspaces.{name}] or [defaults]"))
+    };
+    let suffix = variables.suffix.ok_or_else(|| lacks("suffix", "every name carries it"))?;
+    let suffix_place = suffix.span();
+    let suffix = Suffix::parse(suffix.get_ref()).at(suffix_place.clone())?;
+    let environment = variables.environment.ok_or_else(|| lacks("environment", "it is the tag Environment"))?;
+    let project = variables.project.ok_or_else(|| lacks("project", "it is the tag Project"))?;
+    let cutover = variables.cutover.ok_or_else(|| lacks("cutover", "it is the tag CutoverTimestamp"))?;
+    let legacy_network = variables.legacy_network.map(legacy_network).transpose()?;
+
+    let regions_place = variables.regions.as_ref().map_or_else(|| place.clone(), Spanned::span);
+    let all_regions = regions(variables.regions, &place)?;
+    apart(&all_regions, legacy_network.as_ref())?;
+    let mut all_regions: Vec<_> = all_regions.into_iter().map(|(region, _)| region).collect();
+    if phase != Phase::Legacy && all_regions.len() < 2 {
+        return Err(Problem::new(format!("the phase {phase} needs a second region"), regions_place)
+            .hint("add one to `regions`, or stay in the phase legacy"));
+    }
+    weights(phase, &mut all_regions, variables.weights)?;
+    names(name, &suffix, &all_regions, &place, &suffix_place)?;
+
+    Ok(Workspace {
+        name: name.clone(),
+        phase,
+        environment: tag("environment", environment)?,
+        project: tag("project", project)?,
+        suffix,
+        cutover: moment(&cutover)?,
+        all_regions,
+        nat: variables.nat.unwrap_or_default(),
+        protect: variables.protect.unwrap_or(phase == Phase::Production),
+        flow_log_retention_days: variables.flow_log_retention_days.map_or(Ok(90), retention)?,
+        key_deletion_days: variables.key_deletion_days.map_or(Ok(30), key_deletion)?,
+        legacy_network,
+        tags: more_tags(variables.tags)?,
+    })
+}
+
+fn moment(moment: &Spanned<Moment>) -> Result<Timestamp, Problem> {
+    let text = match moment.get_ref() {
+        Moment::Native(datetime) => datetime.to_string(),
+        Moment::Text(text) => text.clone(),
+    };
+    text.parse().map_err(|_| {
+        Problem::new(format!("`{text}` is not a point in time"), moment.span())
+            .hint("write date, time and zone (RFC 3339), such as 2026-03-01T02:00:00Z")
+    })
+}
+
+type Placed = (RegionConfig, Place);
+
+fn regions(given: Option<Spanned<Vec<RegionVariables>>>, place: &Place) -> Result<Vec<Placed>, Problem> {
+    let (place, given) = match given {
+        Some(given) => (given.span(), given.into_inner()),
+        None => {
+            let named =
+                |name: &&str| RegionVariables { name: Spanned::new(place.clone(), (*name).to_owned()), cidr: None };
+            (place.clone(), REGIONS.iter().map(named).collect())
+        }
+    };
+    if given.is_empty() {
+        return Err(Problem::new("a workspace needs a region", place).hint("name the primary region first"));
+    }
+    let mut regions: Vec<Placed> = Vec::new();
+    for (index, region) in (0_u32..).zip(given) {
+        let name = region.name.get_ref();
+        if !is_region(name) {
+            return Err(Problem::new(format!("`{name}` is not a region"), region.name.span())
+                .hint("a region reads like us-east-1"));
+        }
+        if regions.iter().any(|(other, _)| other.region.as_str() == name) {
+            return Err(Problem::new(format!("the region {name} is listed twice"), region.name.span())
+                .hint("list each region once, the primary first"));
+        }
+        let (cidr, place) = match region.cidr {
+            Some(cidr) => (cidr::network(cidr.get_ref()).at(cidr.span())?, cidr.span()),
+            None => (cidr::network(&format!("10.{index}.0.0/16")).at(region.name.span())?, region.name.span()),
+        };
+        regions.push((RegionConfig { region: Region::new(name), index, cidr, weight: 0 }, place));
+    }
+    Ok(regions)
+}
+
+fn is_region(name: &str) -> bool {
+    let parts: Vec<_> = name.split('-').collect();
+    let letters = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    matches!(&parts[..], [words @ .., number]
+        if words.len() >= 2 && words.iter().all(letters) && number.len() == 1 && number.as_bytes()[0].is_ascii_digit())
+}
+
+fn apart(regions: &[Placed], legacy: Option<&LegacyNetwork>) -> Result<(), Problem> {
+    for (index, (region, place)) in regions.iter().enumerate() {
+        let before = regions[..index].iter().map(|(other, _)| (other.cidr, format!("that of {}", other.region)));
+        let legacy = legacy.iter().flat_map(|legacy| &legacy.cidrs);
+        let legacy = legacy.map(|cidr| (*cidr, "the legacy network's".to_owned()));
+        if let Some((other, whose)) = before.chain(legacy).find(|(other, _)| cidr::overlap(other, &region.cidr)) {
+            let message = format!("the network {} of {} overlaps {other}, {whose}", region.cidr, region.region);
+            return Err(Problem::new(message, place.clone()).hint("the networks are connected: take a free block"));
+        }
+    }
+    Ok(())
+}
+
+/// Sets the regions' shares of the traffic: those given, or the phase's own (M-02).
+fn weights(
+    phase: Phase,
+    regions: &mut [RegionConfig],
+    given: Option<Spanned<BTreeMap<Spanned<String>, u8>>>,
+) -> Result<(), Problem> {
+    let exist = phase.spans(regions.len());
+    let Some(given) = given else {
+        for (region, weight) in regions.iter_mut().zip(shares(phase, exist)) {
+            region.weight = weight;
+        }
+        return Ok(());
+    };
+    let place = given.span();
+    let given = given.into_inner();
+    let sum: u32 = given.values().map(|weight| u32::from(*weight)).sum();
+    for (name, weight) in given {
+        let Some(region) = regions.iter_mut().find(|region| region.region.as_str() == name.get_ref()) else {
+            return Err(Problem::new(
+                format!("`{}` has a weight but is not among the regions", name.get_ref()),
+                name.span(),
+            )
+            .hint("weights are given by the names in `regions`"));
+        };
+        if weight > 0 && region.index as usize >= exist {
+            return Err(Problem::new(
+                format!("{} has a weight, but does not exist in the phase {phase}", region.region),
+                name.span(),
+            )
+            .hint("in the phase legacy all traffic goes to the primary region; remove `weights`"));
+        }
+        region.weight = weight;
+    }
+    if sum != 100 {
+        return Err(
+            Problem::new(format!("the weights are together {sum}"), place).hint("they are per cent: together 100")
+        );
+    }
+    Ok(())
+}
+
+/// The phase's own shares of `count` regions: all, 90/10, or even; what does not divide goes to the first.
+fn shares(phase: Phase, count: usize) -> Vec<u8> {
+    let even = |sum: usize, count: usize| {
+        let first = sum - sum / count * (count - 1);
+        std::iter::once(first).chain(std::iter::repeat_n(sum / count, count - 1))
+    };
+    let shares: Vec<usize> = match (phase, count) {
+        (_, 0) => Vec::new(),
+        (_, 1) | (Phase::Legacy, _) => vec![100],
+        (Phase::Migration, _) => std::iter::once(90).chain(even(10, count - 1)).collect(),
+        (Phase::Production, _) => even(100, count).collect(),
+    };
+    shares.into_iter().filter_map(|share| u8::try_from(share).ok()).collect()
+}
+
+/// Builds the longest names, so that none fails later. The account's hash has the same length for all accounts.
+fn names(
+    name: &str,
+    suffix: &Suffix,
+    regions: &[RegionConfig],
+    place: &Place,
+    suffix_place: &Place,
+) -> Result<(), Problem> {
+    let account = AccountId::any();
+    let names = Names::new(name, suffix, &account).at(place.clone())?;
+    for region in regions {
+        for bucket in migration::BUCKETS {
+            names.bucket(bucket, &region.region).at(suffix_place.clone())?;
+        }
+        for role in migration::ROLES {
+            names.role(role, &region.region).at(suffix_place.clone())?;
+        }
+    }
+    Ok(())
+}
+
+fn legacy_network(given: LegacyVariables) -> Result<LegacyNetwork, Problem> {
+    let cidrs = given.cidrs.iter().map(|cidr| cidr::private(cidr.get_ref()).at(cidr.span()));
+    let cidrs = cidrs.collect::<Result<Vec<_>, _>>()?;
+    let nothing = |place| {
+        Problem::new("this would find everything in the region", place).hint("say what to find: an id, a name or a tag")
+    };
+    if let Some(subnets) = &given.subnets
+        && *subnets.get_ref() == SubnetFinder::default()
+    {
+        return Err(nothing(subnets.span()));
+    }
+    let mut security_groups = BTreeMap::new();
+    for (name, finder) in given.security_groups {
+        if finder == SecurityGroupFinder::default() {
+            return Err(nothing(name.span()));
+        }
+        Suffix::parse(name.get_ref()).map_err(|_| {
+            Problem::new(format!("`{}` cannot be part of an address", name.get_ref()), name.span())
+                .hint("use lower-case letters, digits and inner hyphens")
+        })?;
+        security_groups.insert(name.into_inner(), finder);
+    }
+    Ok(LegacyNetwork { cidrs, subnets: given.subnets.map(Spanned::into_inner), security_groups })
+}
+
+/// The value of a required tag.
+fn tag(variable: &str, value: Spanned<String>) -> Result<String, Problem> {
+    let length = value.get_ref().chars().count();
+    if value.get_ref().trim().is_empty() || length > 256 {
+        return Err(
+            Problem::new(format!("`{variable}` cannot be a tag"), value.span()).hint("it takes 1 to 256 characters")
+        );
+    }
+    Ok(value.into_inner())
+}
+
+fn more_tags(given: BTreeMap<Spanned<String>, Spanned<String>>) -> Result<Tags, Problem> {
+    let mut tags = Tags::new();
+    for (index, (key, value)) in given.into_iter().enumerate() {
+        let own = tags::REQUIRED.contains(&key.get_ref().as_str()) || key.get_ref() == "Name";
+        if own || key.get_ref().starts_with("payinfra:") || key.get_ref().starts_with("aws:") {
+            return Err(Problem::new(format!("the tag `{}` is not free", key.get_ref()), key.span())
+                .hint("payinfra or AWS sets it; take another key"));
+        }
+        if key.get_ref().is_empty() || key.get_ref().len() > 128 || value.get_ref().chars().count() > 256 {
+            return Err(Problem::new(format!("the tag `{}` is too long or has no key", key.get_ref()), key.span())
+                .hint("AWS takes keys of 128 and values of 256 characters"));
+        }
+        if index >= MORE_TAGS {
+            return Err(Problem::new("too many tags", key.span())
+                .hint(format!("AWS takes 50, and {MORE_TAGS} of them are free")));
+        }
+        tags.insert(key.into_inner(), value.into_inner());
+    }
+    Ok(tags)
+}
+
+fn retention(days: Spanned<i32>) -> Result<i32, Problem> {
+    if RETENTION.contains(days.get_ref()) {
+        return Ok(*days.get_ref());
+    }
+    let known: Vec<_> = RETENTION.iter().map(ToString::to_string).collect();
+    Err(Problem::new(format!("CloudWatch Logs does not keep logs for {} days", days.get_ref()), days.span())
+        .hint(format!("take one of {}", known.join(", "))))
+}
+
+fn key_deletion(days: Spanned<i32>) -> Result<i32, Problem> {
+    if (7..=30).contains(days.get_ref()) {
+        return Ok(*days.get_ref());
+    }
+    Err(Problem::new(format!("KMS does not wait {} days", days.get_ref()), days.span()).hint("take 7 to 30"))
+}

@@ -1,0 +1,92 @@
+//! What is wrong in a configuration, and where.
+
+use std::fmt;
+use std::ops::Range;
+
+use payinfra_engine::Error;
+
+/// What is wrong in a configuration: with the place, for the command line to show the line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file, as it was named to [`Configuration::parse`](super::Configuration::parse).
+    pub source_name: String,
+    /// What is wrong.
+    pub message: String,
+    /// The bytes of the text that it is about, if any.
+    pub span: Option<Range<usize>>,
+    /// Line and column of the span's start, from 1.
+    pub position: Option<(usize, usize)>,
+    /// What the reader can do about it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source_name)?;
+        if let Some((line, column)) = self.position {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        let wrong = Self::invalid(error.to_string());
+        match error.hint {
+            Some(hint) => wrong.hint(hint),
+            None => wrong,
+        }
+    }
+}
+
+/// What is wrong, before the file's name and text are at hand.
+#[derive(Debug)]
+pub(super) struct Problem {
+    error: Error,
+    span: Option<Range<usize>>,
+}
+
+impl Problem {
+    pub(super) fn new(message: impl Into<String>, span: Range<usize>) -> Self {
+        Self { error: Error::invalid(message), span: Some(span) }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.error = self.error.hint(hint);
+        self
+    }
+
+    pub(super) fn into_error(self, source_name: &str, text: &str) -> ConfigError {
+        let position = self.span.as_ref().and_then(|span| text.get(..span.start)).map(|before| {
+            let line = before.rsplit('\n').next().unwrap_or_default();
+            (before.matches('\n').count() + 1, line.chars().count() + 1)
+        });
+        ConfigError {
+            source_name: source_name.to_owned(),
+            message: self.error.message().to_owned(),
+            position,
+            span: self.span,
+            hint: self.error.get_hint().map(str::to_owned),
+        }
+    }
+}
+
+impl From<toml::de::Error> for Problem {
+    fn from(error: toml::de::Error) -> Self {
+        Self { error: Error::invalid(error.message()), span: error.span() }
+    }
+}
+
+/// Says where a value stands that was found wrong.
+pub(super) trait At<T> {
+    fn at(self, span: Range<usize>) -> Result<T, Problem>;
+}
+
+impl<T> At<T> for Result<T, Error> {
+    fn at(self, span: Range<usize>) -> Result<T, Problem> {
+        self.map_err(|error| Problem { error, span: Some(span) })
+    }
+}

@@ -1,0 +1,115 @@
+//! A region's keys: one for each purpose, so that who may read logs may not read the database (M-22).
+
+use payinfra_aws::kms::{Alias, Key};
+use payinfra_aws::{Policy, Statement};
+use payinfra_engine::{Graph, Node, Result};
+
+use super::Site;
+
+/// The keys of a region.
+pub(super) struct Keys {
+    pub(super) storage: Node<Key>,
+    pub(super) logs: Node<Key>,
+}
+
+/// What a key is for, and the services that use it on behalf of the account.
+struct Purpose {
+    name: &'static str,
+    services: &'static [&'static str],
+}
+
+const APPLICATION: Purpose = Purpose { name: "application", services: &["secretsmanager", "ssm"] };
+const DATABASE: Purpose = Purpose { name: "database", services: &["rds"] };
+/// CloudWatch Logs uses a key in its own name, so its statement is another: see [`logs`].
+const LOGS: Purpose = Purpose { name: "logs", services: &[] };
+const STORAGE: Purpose = Purpose { name: "storage", services: &["s3"] };
+
+/// What it takes to encrypt and decrypt.
+const USE: [&str; 7] = [
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+];
+
+/// What it takes to look after a key, without what it takes to read what it encrypts.
+const ADMINISTER: [&str; 18] = [
+    "kms:CancelKeyDeletion",
+    "kms:CreateAlias",
+    "kms:DeleteAlias",
+    "kms:DescribeKey",
+    "kms:DisableKey",
+    "kms:DisableKeyRotation",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListKeyPolicies",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateAlias",
+    "kms:UpdateKeyDescription",
+];
+
+/// Declares the keys of a region, each with its alias.
+pub(super) fn keys(graph: &mut Graph, site: &Site<'_>) -> Result<Keys> {
+    key(graph, site, &APPLICATION)?;
+    key(graph, site, &DATABASE)?;
+    Ok(Keys { storage: key(graph, site, &STORAGE)?, logs: key(graph, site, &LOGS)? })
+}
+
+fn key(graph: &mut Graph, site: &Site<'_>, purpose: &Purpose) -> Result<Node<Key>> {
+    let key = graph.add(
+        site.region(),
+        purpose.name,
+        Key {
+            description: format!("{} of {}", purpose.name, site.names.name("platform")),
+            policy: policy(site, purpose),
+            rotation: true,
+            deletion_window: site.workspace.key_deletion_days,
+            tags: site.named(&format!("{}-key", purpose.name)),
+        },
+    )?;
+    let name = format!("alias/{}", site.names.name(purpose.name));
+    graph.add(site.region(), purpose.name, Alias { name, key: key.id.clone() })?;
+    site.output(graph, &format!("{}_key_arn", purpose.name), &key.outputs.arn);
+    if site.workspace.protect {
+        graph.protect(&key.address);
+    }
+    Ok(key)
+}
+
+fn policy(site: &Site<'_>, purpose: &Purpose) -> Policy {
+    // In a key's policy the resource `*` is the key itself, and the account's root stands for its IAM policies.
+    let root = format!("arn:aws:iam::{}:root", site.account());
+    let administer = Statement::allow("Administer", ADMINISTER).principal("AWS", root.as_str()).on("*");
+    if purpose.services.is_empty() {
+        return Policy::new([administer, logs(site)]);
+    }
+    let through = |statement: Statement| {
+        let statement = statement.principal("AWS", root.as_str()).on("*");
+        let statement = statement.when("StringEquals", "kms:CallerAccount", site.account());
+        purpose.services.iter().fold(statement, |statement, service| {
+            let service = format!("{service}.{}.amazonaws.com", site.region());
+            statement.when("StringEquals", "kms:ViaService", service)
+        })
+    };
+    let grant = Statement::allow("GrantToServices", ["kms:CreateGrant"]);
+    let grant = grant.when("Bool", "kms:GrantIsForAWSResource", "true");
+    Policy::new([administer, through(Statement::allow("UseThroughServices", USE)), through(grant)])
+}
+
+/// CloudWatch Logs may use the key, for the log groups of this workspace only.
+fn logs(site: &Site<'_>) -> Statement {
+    let groups = site.arn("logs", &format!("log-group:{}", site.names.name("*")));
+    Statement::allow("UseByLogs", USE)
+        .principal("Service", format!("logs.{}.amazonaws.com", site.region()))
+        .on("*")
+        .when("ArnLike", "kms:EncryptionContext:aws:logs:arn", groups)
+}

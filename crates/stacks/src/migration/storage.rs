@@ -1,0 +1,158 @@
+//! A region's buckets, and their replication to the other regions (M-19, M-20).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use payinfra_aws::s3::{Bucket, Encryption, LifecycleRule, Logging, Replication, ReplicationRule, Transition};
+use payinfra_aws::{Policy, Statement};
+use payinfra_engine::{Graph, Node, Ref, Result, Text};
+
+use super::roles::arn;
+use super::{Part, Site, roles};
+
+/// The types of the buckets, for their names.
+pub(crate) const BUCKETS: [&str; 3] = [ACCESS_LOGS, AUDIT_TRAIL, TRANSACTIONS];
+
+const ACCESS_LOGS: &str = "access-logs";
+const AUDIT_TRAIL: &str = "audit-trail";
+const TRANSACTIONS: &str = "transactions";
+
+/// Seven years, two of them leap years.
+const SEVEN_YEARS: i32 = 7 * 365 + 2;
+
+/// The names of a region's buckets: known before any of them is declared, because they point at each other.
+pub(super) struct Buckets {
+    access_logs: String,
+    audit_trail: String,
+    transactions: String,
+}
+
+impl Buckets {
+    /// Those that are copied to the other regions.
+    pub(super) fn replicated(&self) -> [&str; 2] {
+        [&self.audit_trail, &self.transactions]
+    }
+}
+
+/// The names of a region's buckets.
+pub(super) fn names(site: &Site<'_>) -> Result<Buckets> {
+    let name = |resource_type| site.names.bucket(resource_type, site.region());
+    Ok(Buckets { access_logs: name(ACCESS_LOGS)?, audit_trail: name(AUDIT_TRAIL)?, transactions: name(TRANSACTIONS)? })
+}
+
+/// Declares the buckets of a region, which replicate to those of the others.
+pub(super) fn buckets(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) -> Result<()> {
+    let logs = access_logs(graph, part)?;
+    let role = match part.others(parts).next() {
+        Some(_) => Some(roles::replication(graph, part, parts)?.outputs.arn),
+        None => None,
+    };
+    if let Some(role) = &role {
+        part.site.output(graph, "replication_role_arn", role);
+    }
+    let data = |resource_type: &str, name: fn(&Buckets) -> &String, expiration_days| {
+        let replication = role.as_ref().map(|role| replication(role, part, parts, name));
+        let name = name(&part.buckets);
+        let bucket = Bucket {
+            versioning: true,
+            encryption: Some(Encryption { key: part.keys.storage.outputs.arn.clone(), bucket_key: true }),
+            lifecycle: lifecycle(expiration_days),
+            logging: Some(Logging { bucket: Text::from(&logs.id), prefix: format!("{resource_type}/") }),
+            replication,
+            ..bucket(&part.site, resource_type, name, [])
+        };
+        (resource_type.to_owned(), bucket)
+    };
+    // The audit trail goes after seven years; transactions stay.
+    let audit_trail = data(AUDIT_TRAIL, |buckets| &buckets.audit_trail, SEVEN_YEARS);
+    let transactions = data(TRANSACTIONS, |buckets| &buckets.transactions, 0);
+    for (resource_type, bucket) in [audit_trail, transactions] {
+        let output = resource_type.replace('-', "_");
+        part.site.output(graph, &format!("{output}_bucket_name"), bucket.name.as_str());
+        let bucket = add(graph, part, &resource_type, bucket)?;
+        part.site.output(graph, &format!("{output}_bucket_arn"), &bucket.outputs.arn);
+    }
+    Ok(())
+}
+
+/// The bucket that S3 writes the requests to the others into.
+fn access_logs(graph: &mut Graph, part: &Part<'_>) -> Result<Node<Bucket>> {
+    let name = &part.buckets.access_logs;
+    let mut write = Statement::allow("WriteLogs", ["s3:PutObject"])
+        .principal("Service", "logging.s3.amazonaws.com")
+        .on(arn(name) + "/*")
+        .when("StringEquals", "aws:SourceAccount", part.site.account());
+    for source in part.buckets.replicated() {
+        write = write.when("ArnLike", "aws:SourceArn", arn(source));
+    }
+    let bucket = Bucket { lifecycle: lifecycle(365), ..bucket(&part.site, ACCESS_LOGS, name, [write]) };
+    part.site.output(graph, "access_logs_bucket_name", bucket.name.as_str());
+    add(graph, part, ACCESS_LOGS, bucket)
+}
+
+/// What all buckets have in common: nothing is public, and nothing goes over the wire unencrypted.
+fn bucket(site: &Site<'_>, resource_type: &str, name: &str, more: impl IntoIterator<Item = Statement>) -> Bucket {
+    let plain = Statement::deny("DenyWithoutTls", ["s3:*"])
+        .principal("*", "*")
+        .on(arn(name))
+        .on(arn(name) + "/*")
+        .when("Bool", "aws:SecureTransport", "false");
+    Bucket {
+        name: name.to_owned(),
+        versioning: false,
+        encryption: None,
+        public_access_blocked: true,
+        policy: Some(Policy::new(std::iter::once(plain).chain(more))),
+        lifecycle: BTreeMap::new(),
+        replication: None,
+        logging: None,
+        ownership_enforced: true,
+        tags: site.named(resource_type),
+    }
+}
+
+fn add(graph: &mut Graph, part: &Part<'_>, resource_type: &str, bucket: Bucket) -> Result<Node<Bucket>> {
+    let bucket = graph.add(part.site.region(), resource_type, bucket)?;
+    if part.site.workspace.protect {
+        graph.protect(&bucket.address);
+    }
+    Ok(bucket)
+}
+
+/// Cheaper storage at 30 and 90 days, for old versions too. They are kept as long as current ones: what somebody
+/// overwrote or deleted must still be there for the audit.
+fn lifecycle(expiration_days: i32) -> BTreeMap<String, LifecycleRule> {
+    let transition = |days, class: &str| Transition { days, class: class.to_owned() };
+    let transitions = BTreeSet::from([transition(30, "STANDARD_IA"), transition(90, "GLACIER")]);
+    let rule = LifecycleRule {
+        disabled: false,
+        prefix: String::new(),
+        transitions: transitions.clone(),
+        expiration_days,
+        noncurrent_transitions: transitions,
+        noncurrent_expiration_days: expiration_days,
+        abort_multipart_days: 7,
+    };
+    BTreeMap::from([("archive".to_owned(), rule)])
+}
+
+/// Copies to every other region, delete markers included. The destinations are named, not referred to: they copy back.
+fn replication(
+    role: &Ref<String>,
+    part: &Part<'_>,
+    parts: &[Part<'_>],
+    bucket: fn(&Buckets) -> &String,
+) -> Replication {
+    let rules = part.others(parts).zip(1..).map(|(other, priority)| {
+        let rule = ReplicationRule {
+            disabled: false,
+            priority,
+            prefix: String::new(),
+            bucket: arn(bucket(&other.buckets)).into(),
+            kms_key: Some(other.keys.storage.outputs.arn.clone()),
+            metrics: true,
+            delete_markers: true,
+        };
+        (format!("to-{}", other.site.region()), rule)
+    });
+    Replication { role: role.clone(), rules: rules.collect() }
+}

@@ -1,0 +1,187 @@
+//! Names, which none can build without the environment's suffix.
+
+use std::fmt;
+use std::fmt::Write as _;
+
+use payinfra_engine::{Error, Region, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The longest name of an S3 bucket.
+const BUCKET: usize = 63;
+/// The longest name of an IAM role.
+const ROLE: usize = 64;
+
+/// What tells the environments of an organisation apart: lower-case letters, digits and inner hyphens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suffix(String);
+
+impl Suffix {
+    /// A suffix by its text.
+    ///
+    /// # Errors
+    /// If it is empty or has a character that some AWS name does not take.
+    pub fn parse(text: &str) -> Result<Self> {
+        label("suffix", text).map(Self)
+    }
+}
+
+impl fmt::Display for Suffix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The twelve digits of an AWS account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("pattern" = "^[0-9]{12}$"))]
+pub struct AccountId(String);
+
+impl AccountId {
+    /// An account of no one, for what only depends on the length of names.
+    pub(crate) fn any() -> Self {
+        Self("000000000000".to_owned())
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for AccountId {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(Self(text));
+        }
+        Err(Error::invalid(format!("`{text}` is not an account id: it has twelve digits, in quotes"))
+            .hint("write it as in \"123456789012\""))
+    }
+}
+
+impl From<AccountId> for String {
+    fn from(id: AccountId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The names of one workspace: `payment-{resource-type}-{workspace}-{suffix}`.
+#[derive(Clone, Debug)]
+pub struct Names {
+    workspace: String,
+    suffix: Suffix,
+    account: AccountId,
+}
+
+impl Names {
+    /// The names of `workspace` in `account`.
+    ///
+    /// # Errors
+    /// If the workspace's name has a character that some AWS name does not take.
+    pub fn new(workspace: &str, suffix: &Suffix, account: &AccountId) -> Result<Self> {
+        Ok(Self { workspace: label("workspace", workspace)?, suffix: suffix.clone(), account: account.clone() })
+    }
+
+    /// The name of a resource that is regional: `payment-vpc-production-abc123`.
+    #[must_use]
+    pub fn name(&self, resource_type: &str) -> String {
+        format!("payment-{resource_type}-{}", self.ending())
+    }
+
+    /// What every name ends in or holds: `production-abc123`.
+    #[must_use]
+    pub fn ending(&self) -> String {
+        format!("{}-{}", self.workspace, self.suffix)
+    }
+
+    /// The name of a role; roles are global, so it carries the region that the role serves.
+    ///
+    /// # Errors
+    /// If it is longer than IAM takes.
+    pub fn role(&self, resource_type: &str, region: &Region) -> Result<String> {
+        short("role", ROLE, format!("{}-{region}", self.name(resource_type)))
+    }
+
+    /// The name of a bucket; those are unique in the world, so it carries the region and a hash of the account.
+    ///
+    /// # Errors
+    /// If it is longer than S3 takes.
+    pub fn bucket(&self, resource_type: &str, region: &Region) -> Result<String> {
+        let mut name = format!("{}-{region}-", self.name(resource_type));
+        for byte in &Sha256::digest(self.account.as_str())[..4] {
+            // Writing to a string cannot fail.
+            let _ = write!(name, "{byte:02x}");
+        }
+        short("bucket", BUCKET, name)
+    }
+
+    /// The account that the names are for.
+    #[must_use]
+    pub fn account(&self) -> &AccountId {
+        &self.account
+    }
+}
+
+fn short(what: &str, most: usize, name: String) -> Result<String> {
+    if name.len() <= most {
+        return Ok(name);
+    }
+    let over = name.len() - most;
+    Err(Error::invalid(format!("the {what} name `{name}` has {} characters, and AWS takes {most}", name.len()))
+        .hint(format!("shorten the suffix or the workspace's name by {over}")))
+}
+
+/// What fits into the name of a bucket, the strictest of all.
+fn label(what: &str, text: &str) -> Result<String> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if text.is_empty() || !text.bytes().all(fits) || text.starts_with('-') || text.ends_with('-') {
+        return Err(Error::invalid(format!("`{text}` cannot be a {what}: it goes into the names of buckets"))
+            .hint("use lower-case letters, digits and inner hyphens"));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(suffix: &str) -> Result<Names> {
+        Names::new("production", &Suffix::parse(suffix)?, &AccountId::try_from("123456789012".to_owned())?)
+    }
+
+    #[test]
+    fn x01_names_carry_workspace_and_suffix() -> Result<()> {
+        let names = names("abc123")?;
+        let region = Region::new("us-east-1");
+        assert_eq!(names.name("vpc"), "payment-vpc-production-abc123");
+        assert_eq!(names.role("flow-logs", &region)?, "payment-flow-logs-production-abc123-us-east-1");
+        assert_eq!(names.bucket("transactions", &region)?, "payment-transactions-production-abc123-us-east-1-2a33349e");
+        Ok(())
+    }
+
+    #[test]
+    fn x01_a_name_over_the_limit_is_refused() -> Result<()> {
+        let error = names("a-very-long-suffix-indeed")?.bucket("transactions", &Region::new("us-east-1")).unwrap_err();
+        assert!(error.message().contains("has 76 characters, and AWS takes 63"), "{error}");
+        assert_eq!(error.get_hint(), Some("shorten the suffix or the workspace's name by 13"));
+        Ok(())
+    }
+
+    #[test]
+    fn x01_a_suffix_that_no_name_takes_is_refused() {
+        for text in ["", "-a", "a-", "A", "a_b", "a b", "ä"] {
+            assert!(Suffix::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What must hold for every stack's graph, whatever the stack: each rule a file, all of them in [`RULES`].
+
+mod cidr_blocks;
+mod encrypted;
+mod least_privilege;
+mod named;
+mod private_buckets;
+mod tagged;
+
+use payinfra_engine::{Address, Error, Graph, Resource, Result};
+
+use crate::names::Names;
+
+/// A rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Its name.
+    pub name: &'static str,
+    /// What it asks for.
+    pub about: &'static str,
+    /// What breaks it.
+    pub check: fn(&Graph, &Names) -> Result<Vec<Violation>>,
+}
+
+/// A resource that breaks a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The resource.
+    pub address: Address,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// The rules, sorted by name.
+pub const RULES: &[Rule] =
+    &[cidr_blocks::RULE, encrypted::RULE, least_privilege::RULE, named::RULE, private_buckets::RULE, tagged::RULE];
+
+/// Checks all rules.
+///
+/// # Errors
+/// If one is broken: all violations are listed, each with its address.
+pub fn check(graph: &Graph, names: &Names) -> Result<()> {
+    let mut broken = Vec::new();
+    for rule in RULES {
+        let violations = (rule.check)(graph, names)?;
+        broken.extend(violations.into_iter().map(|it| format!("{} {} ({})", it.address, it.message, rule.name)));
+    }
+    if broken.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(broken.join("\n")).hint("the stack itself is wrong here, not the configuration: mend the stack"))
+}
+
+/// The resources of kind `R`.
+fn all<R: Resource>(graph: &Graph) -> Result<Vec<(Address, R)>> {
+    let nodes = graph.nodes().iter().filter(|(address, node)| *address.kind == *R::KIND && !node.lookup);
+    let read = nodes.map(|(address, node)| {
+        let resource = serde_json::from_value(node.args.clone());
+        Ok((address.clone(), resource.map_err(|error| Error::failed(format!("{address}: {error}")))?))
+    });
+    read.collect()
+}
+
+fn violation(address: &Address, message: impl Into<String>) -> Violation {
+    Violation { address: address.clone(), message: message.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_sorted() {
+        assert!(RULES.is_sorted_by_key(|rule| rule.name));
+    }
+}

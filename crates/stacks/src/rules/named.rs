@@ -1,0 +1,34 @@
+//! Every name carries the workspace and the suffix.
+
+use payinfra_aws::ec2::SecurityGroup;
+use payinfra_aws::iam::Role;
+use payinfra_aws::kms::Alias;
+use payinfra_aws::logs::LogGroup;
+use payinfra_aws::s3::Bucket;
+use payinfra_engine::{Address, Graph, Result};
+
+use super::{Rule, Violation, all, violation};
+use crate::names::Names;
+
+pub(super) const RULE: Rule = Rule { name: "named", about: "every name carries the workspace and the suffix", check };
+
+fn check(graph: &Graph, names: &Names) -> Result<Vec<Violation>> {
+    let mut named: Vec<(Address, String)> = Vec::new();
+    named.extend(all::<Alias>(graph)?.into_iter().map(|(address, it)| (address, it.name)));
+    named.extend(all::<Bucket>(graph)?.into_iter().map(|(address, it)| (address, it.name)));
+    named.extend(all::<LogGroup>(graph)?.into_iter().map(|(address, it)| (address, it.name)));
+    named.extend(all::<Role>(graph)?.into_iter().map(|(address, it)| (address, it.name)));
+    named.extend(all::<SecurityGroup>(graph)?.into_iter().map(|(address, it)| (address, it.name)));
+    for (address, node) in graph.nodes().iter().filter(|(_, node)| !node.lookup) {
+        if let Some(tags) = node.args.get("tags") {
+            let name = tags.get("Name").and_then(|name| name.as_str()).unwrap_or_default();
+            named.push((address.clone(), name.to_owned()));
+        }
+    }
+    let ending = format!("-{}", names.ending());
+    named.retain(|(_, name)| !name.contains(&ending));
+    Ok(named
+        .iter()
+        .map(|(address, name)| violation(address, format!("is named `{name}`, without `{ending}`")))
+        .collect())
+}

@@ -1,0 +1,23 @@
+//! No bucket can be made public, and nobody but the account owns what is in it.
+
+use payinfra_aws::s3::Bucket;
+use payinfra_engine::{Graph, Result};
+
+use super::{Rule, Violation, all, violation};
+use crate::names::Names;
+
+pub(super) const RULE: Rule =
+    Rule { name: "private-buckets", about: "no bucket is open to the public, or to others' objects", check };
+
+fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
+    let mut broken = Vec::new();
+    for (address, bucket) in all::<Bucket>(graph)? {
+        if !bucket.public_access_blocked {
+            broken.push(violation(&address, "does not block public access"));
+        }
+        if !bucket.ownership_enforced {
+            broken.push(violation(&address, "lets others own objects"));
+        }
+    }
+    Ok(broken)
+}

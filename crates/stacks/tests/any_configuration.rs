@@ -1,0 +1,48 @@
+//! Whatever a good configuration says, the stack has no cycle and no dangling reference, and keeps the rules.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use payinfra_stacks::{Configuration, build};
+use proptest::prelude::*;
+
+const REGIONS: [&str; 6] = ["us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1", "ap-south-1"];
+
+fn regions() -> impl Strategy<Value = Vec<(String, String)>> {
+    let names = Just(REGIONS.to_vec()).prop_shuffle();
+    (names, 2_usize..=4, 16_u8..=21, 0_u8..=250).prop_map(|(names, count, prefix, first)| {
+        let block = |(name, second): (&str, u8)| (name.to_owned(), format!("10.{second}.0.0/{prefix}"));
+        names.into_iter().take(count).zip(first..).map(block).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_good_configuration_is_a_good_graph(
+        regions in regions(),
+        phase in prop::sample::select(vec!["legacy", "migration", "production"]),
+        nat in prop::sample::select(vec!["single", "per-zone"]),
+        suffix in "[a-z0-9]{1,4}",
+        account in "[0-9]{12}",
+        legacy in any::<bool>(),
+    ) {
+        let regions: Vec<_> =
+            regions.iter().map(|(name, cidr)| format!("{{ name = \"{name}\", cidr = \"{cidr}\" }}")).collect();
+        let legacy = if legacy {
+            "legacy_network = { cidrs = [\"192.168.0.0/16\"], subnets = { vpc = \"vpc-1\" } }"
+        } else {
+            ""
+        };
+        let text = format!(
+            "stack = \"migration\"\n[workspaces.w]\nphase = \"{phase}\"\nnat = \"{nat}\"\nsuffix = \"{suffix}\"\n\
+             environment = \"e\"\nproject = \"p\"\ncutover = 2026-03-01T02:00:00Z\nregions = [{}]\n{legacy}\n",
+            regions.join(", ")
+        );
+        let graph = build(&Configuration::parse(&text, "payinfra.toml").unwrap(), "w", &account).unwrap();
+        prop_assert_eq!(graph.sorted().unwrap().len(), graph.nodes().len());
+        let weights = graph.outputs().iter().filter(|(name, _)| name.starts_with("weight_"));
+        let sum: u32 = weights.map(|(_, weight)| weight.as_str().unwrap().parse::<u32>().unwrap()).sum();
+        prop_assert_eq!(sum, 100);
+    }
+}

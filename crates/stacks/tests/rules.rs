@@ -1,0 +1,139 @@
+//! Each rule, shown a good stack's graph with one thing changed that breaks it.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use payinfra_engine::Graph;
+use payinfra_stacks::names::{Names, Suffix};
+use payinfra_stacks::rules::{self, RULES};
+use payinfra_stacks::{AccountId, Configuration, build};
+use serde_json::{Value, json};
+
+const ACCOUNT: &str = "123456789012";
+
+fn good() -> Value {
+    let text = include_str!("../../../payinfra.toml");
+    let graph = build(&Configuration::parse(text, "payinfra.toml").unwrap(), "migration", ACCOUNT).unwrap();
+    json!(graph)
+}
+
+fn names() -> Names {
+    let account = AccountId::try_from(ACCOUNT.to_owned()).unwrap();
+    Names::new("migration", &Suffix::parse("demo1").unwrap(), &account).unwrap()
+}
+
+/// Changes one argument of one resource and checks what is said about it, and by which rule.
+#[track_caller]
+fn check(rule: &str, address: &str, pointer: &str, value: Value, message: &str) {
+    let mut graph = good();
+    *graph["nodes"][address]["args"].pointer_mut(pointer).unwrap() = value;
+    let graph: Graph = serde_json::from_value(graph).unwrap();
+    let error = rules::check(&graph, &names()).unwrap_err();
+    assert_eq!(error.message(), format!("{address} {message} ({rule})"));
+}
+
+#[test]
+fn the_good_graph_is_good() {
+    rules::check(&serde_json::from_value(good()).unwrap(), &names()).unwrap();
+}
+
+#[test]
+fn every_rule_is_broken_here() {
+    let source = include_str!("rules.rs");
+    for rule in RULES {
+        assert!(source.contains(&format!("check(\n        \"{}\"", rule.name)), "{} has no test", rule.name);
+    }
+}
+
+#[test]
+fn x08_a_network_that_overlaps_another() {
+    check(
+        "cidr-blocks",
+        "us-east-2/ec2.subnet/private-1",
+        "/cidr",
+        json!("10.0.0.0/20"),
+        "has 10.0.0.0/20, which is not in 10.1.0.0/16 of us-east-2/ec2.vpc/main",
+    );
+    check(
+        "cidr-blocks",
+        "us-east-1/ec2.subnet/private-2",
+        "/cidr",
+        json!("10.0.8.0/21"),
+        "has 10.0.8.0/21, which overlaps 10.0.0.0/20 of us-east-1/ec2.subnet/private-1",
+    );
+}
+
+#[test]
+fn x03_a_log_group_a_bucket_or_a_key_that_is_not_safe() {
+    check("encrypted", "us-east-1/logs.log-group/flow-logs", "/kms_key", Value::Null, "is not encrypted with a key");
+    check("encrypted", "us-east-2/s3.bucket/audit-trail", "/encryption", Value::Null, "is not encrypted with a key");
+    check("encrypted", "us-east-1/kms.key/database", "/rotation", json!(false), "does not rotate");
+    check("encrypted", "us-east-1/s3.bucket/transactions", "/policy", Value::Null, "may be called without TLS");
+}
+
+#[test]
+fn x04_a_policy_that_grants_too_much() {
+    let role = "global/iam.role/flow-logs-us-east-1";
+    check(
+        "least-privilege",
+        role,
+        "/inline/flow-logs/0/actions",
+        json!(["logs:*"]),
+        "grants too much: the policy flow-logs, statement Find, the action `logs:*`",
+    );
+    check(
+        "least-privilege",
+        role,
+        "/inline/flow-logs/0/resources",
+        json!(["*"]),
+        "grants too much: the policy flow-logs, statement Find, on the resource `*`",
+    );
+    check(
+        "least-privilege",
+        role,
+        "/trust/0/principals",
+        json!({ "AWS": ["*"] }),
+        "grants too much: the trust policy, statement Assume, to everyone",
+    );
+}
+
+#[test]
+fn x01_a_name_without_the_suffix() {
+    check(
+        "named",
+        "us-east-1/kms.alias/logs",
+        "/name",
+        json!("alias/payment-logs"),
+        "is named `alias/payment-logs`, without `-migration-demo1`",
+    );
+    check(
+        "named",
+        "us-east-1/ec2.vpc/main",
+        "/tags/Name",
+        json!("payment-vpc"),
+        "is named `payment-vpc`, without `-migration-demo1`",
+    );
+}
+
+#[test]
+fn x05_a_bucket_that_could_be_public() {
+    check(
+        "private-buckets",
+        "us-east-1/s3.bucket/access-logs",
+        "/public_access_blocked",
+        json!(false),
+        "does not block public access",
+    );
+}
+
+#[test]
+fn x02_a_resource_without_a_tag() {
+    check(
+        "tagged",
+        "us-east-1/ec2.vpc/main",
+        "/tags",
+        json!({ "Name": "payment-vpc-migration-demo1", "Environment": "e", "ManagedBy": "payinfra", "Project": "p",
+            "MigrationPhase": "migration", "payinfra:address": "a", "payinfra:stack": "s",
+            "payinfra:workspace": "w" }),
+        "lacks the tag `CutoverTimestamp`",
+    );
+}
