@@ -145,6 +145,8 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("MalformedPolicyDocument", "Invalid principal in policy", Class::Eventual),
     ("MalformedPolicy", "Invalid principal in policy", Class::Eventual),
     ("InvalidRequest", "Versioning must be 'Enabled' on the bucket", Class::Eventual),
+    // Two buckets that replicate into each other cannot wait for each other: the other one is on its way.
+    ("InvalidRequest", "Destination bucket must", Class::Eventual),
     ("KMSInvalidStateException", "is pending deletion", Class::NotFound),
     ("KMSInvalidStateException", "", Class::Eventual),
     // In the way for now.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use payinfra_aws::s3::{Bucket, Encryption, LifecycleRule, Logging, Replication, ReplicationRule, Transition};
 use payinfra_aws::{Aws, Explain, Need, Policy, Statement};
 use payinfra_engine::{Class, Cloud, Ref, Region, Resource, Result, Tags, Text};
@@ -119,6 +120,32 @@ async fn a_bucket_is_ours_by_its_tags_or_by_having_neither_tags_nor_objects() ->
     aws.update(&site, &wanted, &live).await?;
     assert_eq!(aws.recover(&site, &wanted).await?.as_deref(), Some(name));
     aws.delete(&site, &live).await
+}
+
+#[tokio::test]
+async fn replication_waits_until_its_destination_keeps_versions() -> Result<()> {
+    let access = access().await?;
+    let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
+    let (name, to) = ("contract-from-0123456789ab", "contract-to-0123456789ab");
+    cx.s3().create_bucket().bucket(to).send().await.explain()?;
+    let site = site(&region(), Bucket::KIND, "from")?;
+    let role = Ref::from("arn:aws:iam::123456789012:role/replication");
+    let replication = Some(replication(role, Text::from(arn(to)), None));
+    let wanted = form(&Bucket { tags: site.owner.tags(), replication, ..args(name) })?;
+    aws.create(&site, &wanted).await?;
+    let ids = [name.to_owned()];
+    let live = aws.read(&region(), Bucket::KIND, &ids).await?.pop().need("Bucket")?;
+    let early = aws.update(&site, &wanted, &live).await.map_err(|error| error.class());
+    assert_eq!(early, Err(Class::Eventual));
+    let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+    cx.s3().put_bucket_versioning().bucket(to).versioning_configuration(on).send().await.explain()?;
+    aws.update(&site, &wanted, &live).await?;
+    let live = aws.read(&region(), Bucket::KIND, &ids).await?.pop().need("Bucket")?;
+    assert_eq!(live.args, wanted);
+    cx.s3().put_object().bucket(name).key("copied").send().await.explain()?;
+    aws.delete(&site, &live).await?;
+    let to = aws.read(&region(), Bucket::KIND, &[to.to_owned()]).await?.pop().need("Bucket")?;
+    aws.delete(&site, &to).await
 }
 
 #[tokio::test]
