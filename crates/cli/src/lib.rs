@@ -1,1 +1,18 @@
-//! payinfra.
+//! The command line of payinfra: one file per command, and the only crate that prints.
+
+mod arguments;
+mod command;
+mod context;
+mod disk;
+mod events;
+mod exit;
+mod failure;
+mod lock;
+mod plan_view;
+mod progress;
+mod run;
+mod screen;
+mod value_view;
+
+pub use arguments::run;
+pub use command::{COMMANDS, Entry};

@@ -1,0 +1,95 @@
+//! What the user typed: options that all commands share, and the command.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, FromArgMatches};
+use tracing_subscriber::EnvFilter;
+
+use crate::command::{COMMANDS, Entry};
+use crate::context::Context;
+use crate::exit::Outcome;
+use crate::screen;
+
+/// Options that all commands share.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// The workspace; needed where the configuration declares more than one.
+    #[arg(long, short, global = true, env = "PAYINFRA_WORKSPACE", value_name = "NAME")]
+    pub(crate) workspace: Option<String>,
+    /// The configuration.
+    #[arg(long, global = true, env = "PAYINFRA_CONFIG", value_name = "FILE", default_value = "payinfra.toml")]
+    pub(crate) config: PathBuf,
+    /// Print without colours; so does the variable `NO_COLOR`.
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    /// Show more: all fields of plans, and what is called on stderr; twice for even more.
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// The whole command line, with all commands.
+pub(crate) fn definition() -> clap::Command {
+    let root = clap::Command::new("payinfra")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Provisions AWS infrastructure over several regions")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .max_term_width(100);
+    COMMANDS.iter().fold(Global::augment_args(root), |root, entry| root.subcommand((entry.define)()))
+}
+
+/// Runs the command line `arguments`, the first of which is the program's own name, and returns the exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let matches = match definition().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Help and version are no failures; 2 would mean "there are changes".
+            let _ = error.print();
+            return u8::from(error.use_stderr());
+        }
+    };
+    let global = match Global::from_arg_matches(&matches) {
+        Ok(global) => global,
+        Err(error) => {
+            let _ = error.print();
+            return 1;
+        }
+    };
+    if global.no_color {
+        anstream::ColorChoice::Never.write_global();
+    }
+    log(&global);
+    let Some((name, matches)) = matches.subcommand() else { return 1 };
+    let Some(entry) = COMMANDS.iter().find(|entry| entry.name == name) else { return 1 };
+    match block_on(entry, &Context::new(global), matches) {
+        Ok(exit) => exit.code(),
+        Err(failure) => {
+            screen::fail(&failure.render());
+            1
+        }
+    }
+}
+
+fn block_on(entry: &Entry, cx: &Context, matches: &clap::ArgMatches) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| payinfra_engine::Error::failed(format!("threads cannot be started: {error}")).source(error))?;
+    let outcome = runtime.block_on((entry.run)(cx, matches));
+    // A question that nobody answered must not keep the process.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// What the libraries tell goes to stderr: by `-v`, or by the variable `PAYINFRA_LOG`.
+fn log(global: &Global) {
+    let filter = match global.verbose {
+        0 => std::env::var("PAYINFRA_LOG").ok(),
+        1 => Some("warn,payinfra=debug".to_owned()),
+        _ => Some("info,payinfra=trace,aws_config=debug,aws_smithy_runtime=debug".to_owned()),
+    };
+    let Some(filter) = filter else { return };
+    let filter = EnvFilter::builder().parse_lossy(filter);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+}

@@ -1,0 +1,94 @@
+//! `payinfra apply`: makes what is what should be.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::Args;
+use payinfra_engine::plan::Options;
+use payinfra_engine::{Address, Class, Error, Plan, Result};
+
+use super::Execute;
+use crate::context::Context;
+use crate::exit::Outcome;
+use crate::run::Order;
+
+#[derive(Args)]
+pub(super) struct Apply {
+    /// A plan that `plan --out` saved; without it one is made and shown first.
+    #[arg(value_name = "PLAN", conflicts_with = "target")]
+    plan: Option<PathBuf>,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+    /// Only this resource and what it depends on; may be given more than once.
+    #[arg(long, value_name = "ADDRESS")]
+    target: Vec<Address>,
+    /// Print events, one JSON object per line; see `schema --events`.
+    #[arg(long)]
+    json: bool,
+    /// Where to write the outputs as one JSON object, name to string.
+    #[arg(long, value_name = "FILE", default_value = "cfn-outputs/flat-outputs.json")]
+    outputs_file: PathBuf,
+}
+
+impl Execute for Apply {
+    const NAME: &'static str = "apply";
+    const ABOUT: &'static str = "Make what is what should be: shows the plan, asks, does it";
+
+    fn emits(&self) -> bool {
+        self.json
+    }
+
+    async fn execute(self, cx: &Context) -> Outcome {
+        // A broken file is told before AWS is asked.
+        let saved = self.plan.as_ref().map(read).transpose()?;
+        let session = cx.session().await?;
+        let declared = session.graph()?;
+        if let Some(plan) = &saved {
+            if plan.account != session.account {
+                let message = format!(
+                    "the plan was made in account {}, these are the credentials of {}",
+                    plan.account, session.account
+                );
+                return Err(Error::invalid(message).hint("use the credentials of the plan's account").into());
+            }
+            if (&plan.graph.stack, &plan.graph.workspace) != (&declared.stack, &declared.workspace) {
+                let of = |graph: &payinfra_engine::Graph| format!("workspace {} of {}", graph.workspace, graph.stack);
+                let message = format!("the plan is of {}, not of {}", of(&plan.graph), of(&declared));
+                return Err(Error::invalid(message).hint("name the plan's workspace with --workspace").into());
+            }
+            if plan.graph != declared {
+                return Err(Error::new(Class::Stale, "the configuration has changed since the plan was made")
+                    .hint("make it again with `payinfra plan --out`")
+                    .into());
+            }
+        }
+        let order = Order {
+            session: &session,
+            command: Self::NAME,
+            wanted: declared.clone(),
+            declared,
+            options: Options { targets: BTreeSet::from_iter(self.target) },
+            saved,
+            yes: self.yes,
+            json: self.json,
+            verbose: cx.verbose(),
+            outputs_file: Some(&self.outputs_file),
+        };
+        order.carry_out().await
+    }
+}
+
+fn read(path: &PathBuf) -> Result<Plan> {
+    let name = path.display();
+    let bytes = std::fs::read(path).map_err(|error| {
+        Error::invalid(format!("the plan {name} cannot be read: {error}")).hint("`payinfra plan --out FILE` makes one")
+    })?;
+    Plan::parse(&bytes).map_err(|error| {
+        let told = Error::new(error.class(), format!("{name}: {}", error.message()));
+        match error.get_hint() {
+            Some(hint) => told.hint(hint),
+            None => told,
+        }
+    })
+}

@@ -1,0 +1,46 @@
+//! `payinfra bootstrap`: makes what the state lives in.
+
+use clap::Args;
+use payinfra_state::{Backend, Made, bootstrap};
+
+use super::Execute;
+use crate::context::Context;
+use crate::exit::{Exit, Outcome};
+use crate::screen::{self, CREATE, DIM, UPDATE};
+
+#[derive(Args)]
+pub(super) struct Bootstrap {}
+
+impl Execute for Bootstrap {
+    const NAME: &'static str = "bootstrap";
+    const ABOUT: &'static str = "Make the bucket and the table that state and lock live in, or set them right";
+
+    async fn execute(self, cx: &Context) -> Outcome {
+        let project = cx.project()?;
+        let (region, table) = match project.backend() {
+            Backend::S3 { region, table, .. } => (region, table),
+            Backend::File { path } => {
+                screen::line(&format!("The state is kept in {}: there is nothing to make.", path.display()));
+                return Ok(Exit::Done);
+            }
+        };
+        let access = project.sign_in().await?;
+        let account = access.account();
+        let bucket = project.backend().bucket(account).unwrap_or_default();
+        let report = bootstrap(&access.config(region), region, account, &bucket, table).await?;
+        for (what, made) in [("bucket", &report.bucket), ("table", &report.table), ("key", &report.key)] {
+            screen::line(&format!("{what:6} {}  {}", made.name, done(made)));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn done(made: &Made) -> String {
+    if made.created {
+        format!("{CREATE}created{CREATE:#}")
+    } else if made.repaired.is_empty() {
+        format!("{DIM}unchanged{DIM:#}")
+    } else {
+        format!("{UPDATE}set right{UPDATE:#}: {}", made.repaired.join(", "))
+    }
+}

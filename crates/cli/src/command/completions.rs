@@ -1,0 +1,28 @@
+//! `payinfra completions`: for the shell.
+
+use clap::Args;
+use clap_complete::Shell;
+
+use super::Execute;
+use crate::context::Context;
+use crate::exit::{Exit, Outcome};
+use crate::screen;
+
+#[derive(Args)]
+pub(super) struct Completions {
+    /// Which.
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+impl Execute for Completions {
+    const NAME: &'static str = "completions";
+    const ABOUT: &'static str = "Print completions for a shell";
+
+    async fn execute(self, _: &Context) -> Outcome {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut crate::arguments::definition(), "payinfra", &mut script);
+        screen::print(&String::from_utf8_lossy(&script));
+        Ok(Exit::Done)
+    }
+}

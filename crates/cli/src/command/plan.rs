@@ -1,0 +1,67 @@
+//! `payinfra plan`: shows what apply would do.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::Args;
+use payinfra_engine::plan::{Options, plan};
+use payinfra_engine::{Address, Error};
+
+use super::Execute;
+use crate::context::Context;
+use crate::disk::{self, Readers};
+use crate::events::Emitter;
+use crate::exit::{Exit, Outcome};
+use crate::plan_view::PlanView;
+use crate::screen;
+
+#[derive(Args)]
+pub(super) struct Plan {
+    /// Save the plan, for `apply FILE`; only you can read the file.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print the plan as an event, a JSON object on one line; see `schema --events`.
+    #[arg(long)]
+    json: bool,
+    /// Exit with 2 if there are changes.
+    #[arg(long)]
+    exit_code: bool,
+    /// Only this resource and what it depends on; may be given more than once.
+    #[arg(long, value_name = "ADDRESS")]
+    target: Vec<Address>,
+}
+
+impl Execute for Plan {
+    const NAME: &'static str = "plan";
+    const ABOUT: &'static str = "Show what apply would do";
+
+    fn emits(&self) -> bool {
+        self.json
+    }
+
+    async fn execute(self, cx: &Context) -> Outcome {
+        let session = cx.session().await?;
+        let graph = session.graph()?;
+        let loaded = session.kept.load().await?;
+        let options = Options { targets: BTreeSet::from_iter(self.target) };
+        let planned = plan(&session.cloud, graph, &loaded.state, &options).await?;
+        if let Some(out) = &self.out {
+            let bytes = serde_json::to_vec_pretty(&planned).map_err(|error| Error::failed(error.to_string()))?;
+            disk::write(out, &bytes, Readers::Owner)?;
+        }
+        if self.json {
+            Emitter.plan(&planned);
+        } else {
+            let view = PlanView { cloud: &session.cloud, whole: cx.verbose() };
+            screen::print(&view.render(&planned));
+        }
+        if let Err(error) = planned.respects_protection(&loaded.state, &planned.graph) {
+            screen::fail(&crate::failure::block(None, &error));
+            return Ok(Exit::Failed);
+        }
+        if let (Some(out), false) = (&self.out, self.json) {
+            screen::line(&format!("Saved; `payinfra apply {}` does it.", out.display()));
+        }
+        Ok(if self.exit_code && !planned.is_empty() { Exit::Differs } else { Exit::Done })
+    }
+}

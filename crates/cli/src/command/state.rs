@@ -1,0 +1,138 @@
+//! `payinfra state`: looks at the state, and corrects it.
+
+use clap::{Args, Subcommand};
+use payinfra_engine::{Address, Error, Record, Result, State as Kept};
+
+use super::Execute;
+use crate::context::{Context, Kept as Place};
+use crate::exit::{Exit, Outcome};
+use crate::screen::{self, ADDRESS, DIM};
+use crate::{lock, value_view};
+
+#[derive(Args)]
+pub(super) struct State {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List the addresses
+    List,
+    /// Show what is recorded of one resource, as JSON
+    Show {
+        /// Which
+        address: Address,
+    },
+    /// Print the whole state
+    Pull,
+    /// Drop resources from the state; in AWS they stay
+    Rm {
+        /// Which
+        #[arg(required = true)]
+        addresses: Vec<Address>,
+    },
+    /// Give a resource another name; in AWS it stays the same
+    Mv {
+        /// Its address
+        from: Address,
+        /// Its new address: region and kind stay
+        to: Address,
+    },
+}
+
+impl Execute for State {
+    const NAME: &'static str = "state";
+    const ABOUT: &'static str = "Look at the state, and correct it";
+
+    async fn execute(self, cx: &Context) -> Outcome {
+        let place = cx.kept().await?;
+        match self.action {
+            Action::List => {
+                let state = place.load().await?.state;
+                state.resources.keys().for_each(|address| screen::line(&address.to_string()));
+            }
+            Action::Show { address } => {
+                let state = place.load().await?.state;
+                let record = serde_json::to_value(record(&state, &address)?);
+                let record = record.map_err(|error| Error::failed(error.to_string()))?;
+                screen::line(&format!("{:#}", value_view::masked(&record)));
+            }
+            Action::Pull => {
+                let loaded = place.load().await?;
+                if loaded.version.is_none() {
+                    return Err(Error::invalid(format!("workspace {} has no state yet", place.workspace))
+                        .hint("`payinfra apply` makes it")
+                        .into());
+                }
+                screen::print(&String::from_utf8_lossy(&loaded.state.bytes()?));
+            }
+            Action::Rm { addresses } => change(&place, "state rm", |state| remove(state, &addresses)).await?,
+            Action::Mv { from, to } => change(&place, "state mv", |state| rename(state, &from, &to)).await?,
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Changes the state under the lock, and shows the lines that `change` returns.
+async fn change(place: &Place, command: &str, change: impl FnOnce(&mut Kept) -> Result<Vec<String>>) -> Result<()> {
+    let lease = lock::acquire(&place.backing, command).await?;
+    let changed = async {
+        let mut loaded = place.load().await?;
+        let lines = change(&mut loaded.state)?;
+        loaded.state.serial += 1;
+        loaded.state.revision += 1;
+        loaded.state.epoch = loaded.state.epoch.max(lease.epoch());
+        lease.check()?;
+        place.backing.store.save(&loaded.state.bytes()?, loaded.version.as_deref()).await?;
+        Ok::<_, Error>(lines)
+    }
+    .await;
+    lock::release(lease).await;
+    changed?.iter().for_each(|line| screen::line(line));
+    Ok(())
+}
+
+fn record<'a>(state: &'a Kept, address: &Address) -> Result<&'a Record> {
+    state.resources.get(address).ok_or_else(|| {
+        Error::invalid(format!("there is no {address} in the state")).hint("`payinfra state list` shows what there is")
+    })
+}
+
+fn remove(state: &mut Kept, addresses: &[Address]) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for address in addresses {
+        let id = record(state, address)?.id.clone();
+        state.resources.remove(address);
+        state.resources.values_mut().for_each(|record| {
+            record.depends.remove(address);
+        });
+        let stays = id.map_or_else(String::new, |id| format!(" {DIM}({id} stays in AWS){DIM:#}"));
+        lines.push(format!("{ADDRESS}{address}{ADDRESS:#} → dropped{stays}"));
+    }
+    Ok(lines)
+}
+
+fn rename(state: &mut Kept, from: &Address, to: &Address) -> Result<Vec<String>> {
+    if (&from.region, &from.kind) != (&to.region, &to.kind) {
+        return Err(Error::invalid(format!("{from} cannot become {to}: region and kind stay"))
+            .hint("another region or kind is another resource: apply makes it"));
+    }
+    if state.resources.contains_key(to) {
+        return Err(Error::invalid(format!("{to} is in the state already"))
+            .hint("drop it with `payinfra state rm`, or move it first"));
+    }
+    if record(state, from)?.intent.is_some() {
+        return Err(Error::invalid(format!("work on {from} was begun and has not ended"))
+            .hint("finish it with `payinfra apply`"));
+    }
+    if let Some(record) = state.resources.remove(from) {
+        state.resources.insert(to.clone(), record);
+    }
+    for record in state.resources.values_mut() {
+        if record.depends.remove(from) {
+            record.depends.insert(to.clone());
+        }
+    }
+    Ok(vec![format!("{ADDRESS}{from}{ADDRESS:#} → {ADDRESS}{to}{ADDRESS:#}")])
+}

@@ -1,0 +1,78 @@
+//! `payinfra workspace`: what the configuration declares.
+
+use clap::{Args, Subcommand};
+use payinfra_stacks as stacks;
+
+use super::Execute;
+use crate::context::Context;
+use crate::exit::{Exit, Outcome};
+use crate::screen::{self, ADDRESS};
+
+#[derive(Args)]
+pub(super) struct Workspace {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List the workspaces: name, phase, regions
+    List,
+    /// Show the variables of the workspace, each with its value
+    Show,
+}
+
+impl Execute for Workspace {
+    const NAME: &'static str = "workspace";
+    const ABOUT: &'static str = "Show the workspaces that the configuration declares";
+
+    async fn execute(self, cx: &Context) -> Outcome {
+        let project = cx.project()?;
+        match self.action {
+            Action::List => {
+                let all = &project.configuration.workspaces;
+                let width = all.keys().map(String::len).max().unwrap_or_default();
+                for (name, workspace) in all {
+                    let mark = if project.chosen() == Some(name) { '*' } else { ' ' };
+                    let phase = workspace.phase.as_str();
+                    screen::line(&format!("{mark} {name:width$}  {phase:10}  {}", regions(workspace)));
+                }
+            }
+            Action::Show => show(&project.configuration.stack, project.workspace()?),
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn regions(workspace: &stacks::Workspace) -> String {
+    let names: Vec<_> = workspace.regions().iter().map(|region| region.region.as_str()).collect();
+    names.join(", ")
+}
+
+fn show(stack: &str, workspace: &stacks::Workspace) {
+    screen::line(&format!("{ADDRESS}{}{ADDRESS:#}", workspace.name));
+    let field = |name: &str, value: &str| screen::line(&format!("  {name:24} {value}"));
+    field("stack", stack);
+    field("phase", workspace.phase.as_str());
+    field("environment", &workspace.environment);
+    field("project", &workspace.project);
+    field("suffix", &workspace.suffix.to_string());
+    field("cutover", &workspace.cutover.to_string());
+    for region in &workspace.all_regions {
+        let exists = workspace.regions().iter().any(|other| other.region == region.region);
+        let not_yet = if exists { "" } else { ", not in this phase" };
+        let value = format!("{}, {} % of the traffic{not_yet}", region.cidr, region.weight);
+        field(region.region.as_str(), &value);
+    }
+    field("nat", if workspace.nat == stacks::config::Nat::Single { "single" } else { "per-zone" });
+    field("protect", if workspace.protect { "yes" } else { "no" });
+    field("flow_log_retention_days", &workspace.flow_log_retention_days.to_string());
+    field("key_deletion_days", &workspace.key_deletion_days.to_string());
+    if let Some(legacy) = &workspace.legacy_network {
+        let cidrs: Vec<_> = legacy.cidrs.iter().map(ToString::to_string).collect();
+        field("legacy_network", &cidrs.join(", "));
+    }
+    for (key, value) in workspace.tags.iter() {
+        field(&format!("tags.{key}"), value);
+    }
+}

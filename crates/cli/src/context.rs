@@ -1,0 +1,212 @@
+//! What commands start from: the configuration, the account, the state.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use payinfra_aws::{Access, Aws, Identity};
+use payinfra_engine::{Cloud, Error, Graph, Result, State};
+use payinfra_stacks::{Configuration, Workspace};
+use payinfra_state::{Backend, Backing};
+
+use crate::arguments::Global;
+use crate::failure::Failure;
+
+/// The account of those commands that do not sign in.
+pub(crate) const ANY_ACCOUNT: &str = "000000000000";
+
+/// What was typed beside the command.
+#[derive(Debug)]
+pub(crate) struct Context {
+    global: Global,
+}
+
+/// The configuration.
+#[derive(Debug)]
+pub(crate) struct Project {
+    /// As it was parsed.
+    pub(crate) configuration: Configuration,
+    /// As it is written.
+    text: String,
+    backend: Backend,
+    chosen: Option<String>,
+}
+
+/// A workspace's state and lock.
+pub(crate) struct Kept {
+    /// The configuration.
+    pub(crate) project: Project,
+    /// The workspace.
+    pub(crate) workspace: String,
+    /// The account; `None` if nobody had to sign in.
+    pub(crate) account: Option<String>,
+    /// State and lock.
+    pub(crate) backing: Backing,
+}
+
+/// A workspace in an account that we are signed in to.
+pub(crate) struct Session {
+    /// The workspace's state and lock.
+    pub(crate) kept: Kept,
+    /// The account.
+    pub(crate) account: String,
+    /// AWS.
+    pub(crate) cloud: Arc<dyn Cloud>,
+}
+
+/// A state, and the version under which it is stored.
+pub(crate) struct Loaded {
+    /// The state; a new one if there is none yet.
+    pub(crate) state: State,
+    /// `None` if there is none yet.
+    pub(crate) version: Option<String>,
+}
+
+impl Context {
+    pub(crate) fn new(global: Global) -> Self {
+        Self { global }
+    }
+
+    /// Whether everything is to be shown.
+    pub(crate) fn verbose(&self) -> bool {
+        self.global.verbose > 0
+    }
+
+    /// Reads and checks the configuration; calls nobody.
+    pub(crate) fn project(&self) -> Result<Project, Failure> {
+        let path = &self.global.config;
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Error::invalid(format!("the configuration {name} cannot be read: {error}"))
+                .hint("run payinfra where payinfra.toml is, or name it with --config")
+        })?;
+        let configuration =
+            Configuration::parse(&text, &name).map_err(|error| Failure::in_configuration(error, &text))?;
+        let backend = backend(&configuration, path);
+        Ok(Project { configuration, text, backend, chosen: self.global.workspace.clone() })
+    }
+
+    /// The configuration, an account, and the state of the workspace: everything that is checked before a plan.
+    pub(crate) async fn session(&self) -> Result<Session, Failure> {
+        let project = self.project()?;
+        let workspace = project.workspace()?.name.clone();
+        // What can be known to be wrong without AWS is told before AWS is asked.
+        project.graph(&workspace, ANY_ACCOUNT)?;
+        let access = project.sign_in().await?;
+        let account = access.account().to_owned();
+        let config = access.config(project.region());
+        let backing =
+            payinfra_state::open(&project.backend, &config, &account, &project.configuration.stack, &workspace)?;
+        let kept = Kept { project, workspace, account: Some(account.clone()), backing };
+        Ok(Session { kept, account, cloud: Arc::new(Aws::new(access)) })
+    }
+
+    /// The state of the workspace only. Where it is in a folder nobody has to sign in.
+    pub(crate) async fn kept(&self) -> Result<Kept, Failure> {
+        let project = self.project()?;
+        let workspace = project.workspace()?.name.clone();
+        let (config, account) = match project.backend {
+            Backend::S3 { .. } => {
+                let access = project.sign_in().await?;
+                (access.config(project.region()), Some(access.account().to_owned()))
+            }
+            Backend::File { .. } => (aws_config::SdkConfig::builder().build(), None),
+        };
+        let named = account.as_deref().unwrap_or(ANY_ACCOUNT);
+        let backing = payinfra_state::open(&project.backend, &config, named, &project.configuration.stack, &workspace)?;
+        Ok(Kept { project, workspace, account, backing })
+    }
+}
+
+impl Project {
+    /// The workspace that was named, or the only one.
+    pub(crate) fn workspace(&self) -> Result<&Workspace, Failure> {
+        let declared = &self.configuration.workspaces;
+        match (&self.chosen, declared.len()) {
+            (Some(name), _) => {
+                self.configuration.workspace(name).map_err(|error| Failure::in_configuration(error, &self.text))
+            }
+            (None, 1) => declared.values().next().ok_or_else(|| Error::invalid("no workspace is declared").into()),
+            (None, _) => {
+                let names: Vec<_> = declared.keys().map(String::as_str).collect();
+                Err(Error::invalid(format!("which workspace? Declared are {}", names.join(", ")))
+                    .hint("name one with --workspace, or with the variable PAYINFRA_WORKSPACE")
+                    .into())
+            }
+        }
+    }
+
+    /// The workspace that was named, if one was.
+    pub(crate) fn chosen(&self) -> Option<&str> {
+        self.chosen.as_deref()
+    }
+
+    /// What `workspace` should be in `account`.
+    pub(crate) fn graph(&self, workspace: &str, account: &str) -> Result<Graph> {
+        let graph = payinfra_stacks::build(&self.configuration, workspace, account)?;
+        graph.sorted()?;
+        Ok(graph)
+    }
+
+    /// Where state and lock are.
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    fn region(&self) -> &str {
+        match &self.backend {
+            Backend::S3 { region, .. } => region,
+            Backend::File { .. } => "us-east-1",
+        }
+    }
+
+    /// Signs in, and checks that it is an account that may be touched.
+    pub(crate) async fn sign_in(&self) -> Result<Access> {
+        let aws = &self.configuration.aws;
+        let identity = Identity { profile: aws.profile.clone(), role: aws.role.clone() };
+        let access = Access::open(&identity).await?;
+        let allowed: Vec<_> = aws.account_ids.iter().map(payinfra_stacks::AccountId::as_str).collect();
+        if allowed.is_empty() || allowed.contains(&access.account()) {
+            return Ok(access);
+        }
+        let message = format!(
+            "these credentials are of account {}, `[aws] account_ids` allows {}",
+            access.account(),
+            allowed.join(", ")
+        );
+        Err(Error::invalid(message).hint("use other credentials (AWS_PROFILE, `[aws] profile`), or allow the account"))
+    }
+}
+
+impl Kept {
+    /// The state, which must be this deployment's; a new one if there is none.
+    pub(crate) async fn load(&self) -> Result<Loaded> {
+        let stack = &self.project.configuration.stack;
+        let Some(stored) = self.backing.store.load().await? else {
+            let account = self.account.as_deref().unwrap_or(ANY_ACCOUNT);
+            return Ok(Loaded { state: State::new(stack, &self.workspace, account), version: None });
+        };
+        let state = payinfra_state::migrate(&stored.bytes)?;
+        state.belongs(stack, &self.workspace, self.account.as_deref().unwrap_or(&state.account))?;
+        Ok(Loaded { state, version: Some(stored.version) })
+    }
+}
+
+impl Session {
+    /// What the workspace should be.
+    pub(crate) fn graph(&self) -> Result<Graph> {
+        self.kept.project.graph(&self.kept.workspace, &self.account)
+    }
+}
+
+/// Where state and lock are kept; a folder is found from where the configuration is.
+fn backend(configuration: &Configuration, path: &Path) -> Backend {
+    let state = &configuration.state;
+    match &state.path {
+        Some(folder) => Backend::File { path: path.parent().unwrap_or(Path::new("")).join(folder) },
+        None => Backend::S3 {
+            bucket: state.bucket.clone(),
+            region: state.region.clone().unwrap_or_else(|| "us-east-1".to_owned()),
+            table: state.table.clone().unwrap_or_else(|| "payinfra-locks".to_owned()),
+        },
+    }
+}

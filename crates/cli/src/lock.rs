@@ -1,0 +1,56 @@
+//! Taking the lock, and saying who we are.
+
+use std::time::Duration;
+
+use payinfra_engine::{Holder, Lease, Result};
+use payinfra_state::Backing;
+
+use crate::screen;
+
+/// How long to take the lock in silence.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Takes the lock for `command`.
+pub(crate) async fn acquire(backing: &Backing, command: &str) -> Result<Box<dyn Lease>> {
+    let holder = holder(command);
+    let mut acquiring = backing.lock.acquire(&holder);
+    if let Ok(taken) = tokio::time::timeout(SILENCE, &mut acquiring).await {
+        return taken;
+    }
+    screen::note("The lock is held. Watching whether its holder still lives …");
+    acquiring.await
+}
+
+/// Gives the lock back; that it could not be given back is told, and no reason to fail.
+pub(crate) async fn release(lease: Box<dyn Lease>) {
+    if let Err(error) = lease.release().await {
+        screen::note(&format!("The lock could not be released, and runs out by itself: {error}"));
+    }
+}
+
+/// Who we are, for the one who waits.
+fn holder(command: &str) -> Holder {
+    Holder {
+        who: who(),
+        pid: std::process::id(),
+        command: format!("payinfra {command}"),
+        since: now(),
+        nonce: uuid::Uuid::new_v4().to_string(),
+    }
+}
+
+/// User and host.
+pub(crate) fn who() -> String {
+    let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| {
+        let output = std::process::Command::new("hostname").output().ok()?;
+        String::from_utf8(output.stdout).ok()
+    });
+    let host = host.as_deref().map(str::trim).filter(|host| !host.is_empty());
+    format!("{}@{}", user.as_deref().unwrap_or("unknown"), host.unwrap_or("unknown"))
+}
+
+/// The time, RFC 3339, to the second.
+pub(crate) fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,7 @@
+//! The binary `payinfra`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(payinfra::run(std::env::args_os()))
+}

@@ -1,0 +1,193 @@
+//! A plan as a person reads it: like a good diff.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use anstyle::Style;
+use payinfra_engine::plan::Summary;
+use payinfra_engine::{Action, Address, Change, Cloud, Drift, Plan, Step, Wanted};
+use serde_json::Value;
+
+use crate::screen::{ADDRESS, CREATE, DELETE, DIM, HEADING, REPLACE, UPDATE};
+use crate::value_view::view;
+
+/// How wide the fields of what is created may get.
+const WIDTH: usize = 110;
+
+/// How plans are shown.
+pub(crate) struct PlanView<'a> {
+    /// Knows which fields force a replacement.
+    pub(crate) cloud: &'a Arc<dyn Cloud>,
+    /// Whether everything is shown.
+    pub(crate) whole: bool,
+}
+
+impl PlanView<'_> {
+    /// The drift, the steps, and one line that sums them up.
+    pub(crate) fn render(&self, plan: &Plan) -> String {
+        let mut text = String::new();
+        if !plan.drift.is_empty() {
+            push(&mut text, &format!("{HEADING}Changed outside payinfra:{HEADING:#}"));
+            text.push_str(&self.drift(&plan.drift));
+            text.push('\n');
+        }
+        for (address, step) in plan.steps.iter().filter(|(_, step)| step.action != Action::Keep) {
+            self.step(&mut text, address, step);
+        }
+        if !plan.is_empty() {
+            text.push('\n');
+        }
+        if !plan.left_out.is_empty() {
+            push(&mut text, &format!("{DIM}Left out by --target: {} resources.{DIM:#}", plan.left_out.len()));
+        }
+        push(&mut text, &summary(plan.summary()));
+        text
+    }
+
+    /// What changed behind payinfra's back: what was applied → what is there.
+    pub(crate) fn drift(&self, drift: &BTreeMap<Address, Drift>) -> String {
+        let mut text = String::new();
+        for (address, drift) in drift {
+            match drift {
+                Drift::Gone => {
+                    push(&mut text, &format!("  {DELETE}-{DELETE:#} {ADDRESS}{address}{ADDRESS:#} is gone"));
+                }
+                Drift::Changed(changes) => {
+                    push(&mut text, &format!("  {UPDATE}~{UPDATE:#} {ADDRESS}{address}{ADDRESS:#}"));
+                    for change in changes {
+                        let recorded = match &change.new {
+                            Wanted::Value(value) => value.clone(),
+                            Wanted::Removed | Wanted::Unknown => Value::Null,
+                        };
+                        self.field(&mut text, &change.path, &recorded, &change.old, "");
+                    }
+                }
+            }
+        }
+        text
+    }
+
+    fn step(&self, text: &mut String, address: &Address, step: &Step) {
+        let (symbol, style) = symbol(step.action);
+        let because = step.because.as_ref().map_or_else(String::new, |why| format!("  {DIM}# {why}{DIM:#}"));
+        push(text, &format!("  {style}{symbol:>3}{style:#} {ADDRESS}{address}{ADDRESS:#}{because}"));
+        if step.action == Action::Create {
+            self.fields(text, &step.changes);
+            return;
+        }
+        let replaces = matches!(step.action, Action::Replace | Action::ReplaceCreateFirst);
+        let spec = self.cloud.spec(&address.kind);
+        for change in &step.changes {
+            let forces = replaces && spec.as_ref().is_some_and(|spec| spec.replace.contains(&change.field()));
+            let why = if forces { format!("  {REPLACE}# forces replacement{REPLACE:#}") } else { String::new() };
+            match &change.new {
+                Wanted::Value(new) => self.field(text, &change.path, &change.old, new, &why),
+                Wanted::Removed => self.field(text, &change.path, &change.old, &Value::Null, &why),
+                Wanted::Unknown => {
+                    let old = self.value(&change.old);
+                    let path = &change.path;
+                    push(text, &format!("        {UPDATE}~{UPDATE:#} {path}: {old} → {DIM}{UNKNOWN}{DIM:#}{why}"));
+                }
+            }
+        }
+    }
+
+    /// The fields of what is created, as many on a line as fit.
+    fn fields(&self, text: &mut String, changes: &[Change]) {
+        let mut line = String::new();
+        for change in changes {
+            let Some(value) = self.created(change) else { continue };
+            let field = format!("{}: {value}", change.path);
+            if !line.is_empty() && line.chars().count() + field.chars().count() + 2 > WIDTH {
+                push(text, &format!("        {DIM}{line}{DIM:#}"));
+                line.clear();
+            }
+            if !line.is_empty() {
+                line.push_str("  ");
+            }
+            line.push_str(&field);
+        }
+        if !line.is_empty() {
+            push(text, &format!("        {DIM}{line}{DIM:#}"));
+        }
+    }
+
+    fn created(&self, change: &Change) -> Option<String> {
+        match &change.new {
+            Wanted::Unknown => Some(UNKNOWN.to_owned()),
+            Wanted::Removed => None,
+            Wanted::Value(Value::Null) => None,
+            Wanted::Value(Value::Array(values)) if values.is_empty() => None,
+            Wanted::Value(Value::Object(members)) if members.is_empty() => None,
+            Wanted::Value(Value::Object(tags)) if change.path == "tags" && !self.whole => {
+                Some(format!("({})", tags.len()))
+            }
+            Wanted::Value(value) => Some(self.value(value)),
+        }
+    }
+
+    /// One field, from `old` to `new`; of lists, the members that differ.
+    fn field(&self, text: &mut String, path: &str, old: &Value, new: &Value, why: &str) {
+        match (old, new) {
+            (Value::Array(before), Value::Array(after)) => {
+                push(text, &format!("        {UPDATE}~{UPDATE:#} {path}:{why}"));
+                let mut moved = true;
+                for gone in before.iter().filter(|member| !after.contains(member)) {
+                    moved = false;
+                    push(text, &format!("            {DELETE}- {}{DELETE:#}", self.value(gone)));
+                }
+                for come in after.iter().filter(|member| !before.contains(member)) {
+                    moved = false;
+                    push(text, &format!("            {CREATE}+ {}{CREATE:#}", self.value(come)));
+                }
+                if moved {
+                    push(text, &format!("            {} → {}", self.value(old), self.value(new)));
+                }
+            }
+            (Value::Null, new) => {
+                push(text, &format!("        {CREATE}+{CREATE:#} {path}: {}{why}", self.value(new)));
+            }
+            (old, Value::Null) => {
+                push(text, &format!("        {DELETE}-{DELETE:#} {path}: {}{why}", self.value(old)));
+            }
+            (old, new) => {
+                let (old, new) = (self.value(old), self.value(new));
+                push(text, &format!("        {UPDATE}~{UPDATE:#} {path}: {old} → {new}{why}"));
+            }
+        }
+    }
+
+    fn value(&self, value: &Value) -> String {
+        view(value, self.whole)
+    }
+}
+
+const UNKNOWN: &str = "(known after apply)";
+
+/// How an action is drawn.
+pub(crate) fn symbol(action: Action) -> (&'static str, Style) {
+    match action {
+        Action::Keep => ("", DIM),
+        Action::Create => ("+", CREATE),
+        Action::Update => ("~", UPDATE),
+        Action::Replace => ("-/+", REPLACE),
+        Action::ReplaceCreateFirst => ("+/-", REPLACE),
+        Action::Delete => ("-", DELETE),
+        Action::Forget => ("✗", DIM),
+    }
+}
+
+fn summary(summary: Summary) -> String {
+    let Summary { create, update, replace, delete, forget } = summary;
+    let forget = if forget == 0 { String::new() } else { format!(", {forget} to forget") };
+    format!(
+        "{HEADING}Plan:{HEADING:#} {create} to create, {update} to change, {replace} to replace, {delete} to \
+         delete{forget}."
+    )
+}
+
+fn push(text: &mut String, line: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{line}");
+}

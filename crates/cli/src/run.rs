@@ -1,0 +1,336 @@
+//! What apply and destroy share: look, ask, lock, look again, act, save, tell.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use payinfra_engine::plan::{Options, plan};
+use payinfra_engine::{Action, Class, Error, Graph, Journal, Lease, Observer, Plan, Report, Result, Run, State, apply};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::context::{Loaded, Session};
+use crate::disk::{self, Readers};
+use crate::events::{Emitter, Ended, Message};
+use crate::exit::{Exit, Outcome};
+use crate::failure::block;
+use crate::plan_view::PlanView;
+use crate::progress::{Lines, Live, seconds};
+use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
+use crate::{lock, value_view};
+
+/// What is to be done.
+pub(crate) struct Order<'a> {
+    /// The account, the state, and AWS.
+    pub(crate) session: &'a Session,
+    /// The command, for the one who finds the lock held.
+    pub(crate) command: &'static str,
+    /// What should be.
+    pub(crate) wanted: Graph,
+    /// What the configuration declares: what is protected.
+    pub(crate) declared: Graph,
+    /// Only these.
+    pub(crate) options: Options,
+    /// A plan that was made and seen before.
+    pub(crate) saved: Option<Plan>,
+    /// Whether it is done without asking.
+    pub(crate) yes: bool,
+    /// Whether events are printed.
+    pub(crate) json: bool,
+    /// Whether all fields of plans are shown.
+    pub(crate) verbose: bool,
+    /// Where the outputs are written to.
+    pub(crate) outputs_file: Option<&'a Path>,
+}
+
+impl Order<'_> {
+    /// Does it.
+    pub(crate) async fn carry_out(mut self) -> Outcome {
+        let mut loaded = self.session.kept.load().await?;
+        let saved = self.saved.take();
+        let is_saved = saved.is_some();
+        let mut planned = match saved {
+            Some(plan) => fitting(plan, &mut loaded)?,
+            None => self.plan(&loaded.state).await?,
+        };
+        if is_idle(&planned, &loaded.state) {
+            return self.nothing(&planned, &loaded.state);
+        }
+        self.show(&planned);
+        planned.respects_protection(&loaded.state, &self.declared)?;
+        if !is_saved {
+            self.confirm("Do this?").await?;
+        }
+        let (cancel, cancelled) = watch::channel(false);
+        let signals = tokio::spawn(interrupts(cancel));
+        let backing = &self.session.kept.backing;
+        let lease = lock::acquire(backing, self.command).await?;
+        let begun = Instant::now();
+        let outcome = async {
+            let again = self.session.kept.load().await?;
+            if again.version != loaded.version {
+                loaded = again;
+                if is_saved {
+                    // It has not changed in a way that matters, or this is where the saved plan is refused.
+                    planned.fits(&loaded.state)?;
+                }
+                planned = self.plan(&loaded.state).await?;
+                if is_idle(&planned, &loaded.state) {
+                    return Ok(None);
+                }
+                screen::note("The state has changed in the meantime. This is the plan now:");
+                self.show(&planned);
+                planned.respects_protection(&loaded.state, &self.declared)?;
+                let mut stopped = cancelled.clone();
+                tokio::select! {
+                    answer = self.confirm("Do this instead?") => answer?,
+                    _ = stopped.wait_for(|stopped| *stopped) => return Err(stopped_error()),
+                }
+            }
+            if *cancelled.borrow() {
+                return Err(stopped_error());
+            }
+            let state = std::mem::replace(&mut loaded.state, State::new("", "", ""));
+            self.act(&planned, state, loaded.version.take(), &*lease, cancelled.clone()).await.map(Some)
+        }
+        .await;
+        lock::release(lease).await;
+        signals.abort();
+        match outcome? {
+            None => self.nothing(&planned, &loaded.state),
+            Some((report, state)) => self.tell(&report, &state, begun.elapsed().as_secs_f64()),
+        }
+    }
+
+    async fn plan(&self, state: &State) -> Result<Plan> {
+        plan(&self.session.cloud, self.wanted.clone(), state, &self.options).await
+    }
+
+    /// Applies `planned` under the lock, and keeps what was done in the history.
+    async fn act(
+        &self,
+        planned: &Plan,
+        state: State,
+        version: Option<String>,
+        lease: &dyn Lease,
+        cancel: watch::Receiver<bool>,
+    ) -> Result<(Report, State)> {
+        let store = &self.session.kept.backing.store;
+        let begun = lock::now();
+        let (journal, writer) = Journal::open(state, Arc::clone(store), version);
+        let writer = tokio::spawn(writer);
+        let live = (!self.json && !self.verbose && screen::is_watched()).then(|| Live::new(planned));
+        let lines = Lines::default();
+        let observer: &dyn Observer = match (&live, self.json) {
+            (_, true) => &Emitter,
+            (Some(live), _) => live,
+            (None, _) => &lines,
+        };
+        let cloud = Arc::clone(&self.session.cloud);
+        let outcome = apply(planned, &Run { cloud, journal: &journal, lease, observer, cancel }).await;
+        if let Some(live) = &live {
+            live.clear();
+        }
+        journal.close();
+        let written = writer.await.map_err(|error| Error::failed(format!("the state is not written: {error}")));
+        let state = journal.look(State::clone);
+        let report = outcome?;
+        written??;
+        let entry = history(planned, &report, self.command, &begun);
+        let kept = match serde_json::to_vec_pretty(&entry) {
+            Ok(bytes) => store.keep(&format!("{}.json", state.serial), &bytes).await,
+            Err(error) => Err(Error::failed(error.to_string())),
+        };
+        if let Err(error) = kept {
+            screen::note(&format!("The history of this run could not be kept: {error}"));
+        }
+        Ok((report, state))
+    }
+
+    fn show(&self, planned: &Plan) {
+        if self.json {
+            Emitter.plan(planned);
+        } else {
+            let view = PlanView { cloud: &self.session.cloud, whole: self.verbose };
+            screen::print(&view.render(planned));
+        }
+    }
+
+    async fn confirm(&self, question: &str) -> Result<()> {
+        if self.yes {
+            return Ok(());
+        }
+        if self.json || !screen::can_ask() {
+            return Err(Error::invalid("nothing was done: nobody is here to confirm the plan")
+                .hint("say --yes, or save the plan with `payinfra plan --out FILE` and apply that file"));
+        }
+        if screen::ask(question).await {
+            return Ok(());
+        }
+        Err(Error::new(Class::Cancelled, "nothing was done: the plan was not confirmed"))
+    }
+
+    /// The end where everything is as it should be: nothing is written, neither here nor there.
+    fn nothing(&self, planned: &Plan, state: &State) -> Outcome {
+        if self.json {
+            Emitter.plan(planned);
+        } else if self.wanted.nodes().is_empty() {
+            screen::line("Nothing to destroy.");
+        } else {
+            screen::line(&format!("{CREATE}Nothing changed.{CREATE:#} Everything is as it should be."));
+        }
+        self.outputs(state)?;
+        Ok(Exit::Done)
+    }
+
+    fn tell(&self, report: &Report, state: &State, took: f64) -> Outcome {
+        if self.json {
+            for (address, error) in &report.failed {
+                Emitter.error(Some(address), error);
+            }
+            Emitter.emit(Message::Summary(Ended {
+                complete: report.is_complete(),
+                cancelled: report.cancelled,
+                done: report.done.len(),
+                failed: report.failed.len(),
+                skipped: report.skipped.iter().map(|(address, _)| address.to_string()).collect(),
+                seconds: took,
+            }));
+        } else {
+            self.tell_people(report, took);
+        }
+        if !report.is_complete() {
+            return Ok(Exit::Failed);
+        }
+        self.outputs(state)?;
+        Ok(Exit::Done)
+    }
+
+    fn tell_people(&self, report: &Report, took: f64) {
+        let count = |actions: &[Action]| report.done.iter().filter(|(_, action)| actions.contains(action)).count();
+        let replaced: std::collections::BTreeSet<_> = report
+            .done
+            .iter()
+            .filter(|(_, action)| matches!(action, Action::Replace | Action::ReplaceCreateFirst))
+            .map(|(address, _)| address)
+            .collect();
+        let (word, style) = match (report.is_complete(), report.cancelled) {
+            (true, _) => ("Done", CREATE),
+            (false, true) => ("Stopped", ERROR),
+            (false, false) => ("Failed", ERROR),
+        };
+        screen::line("");
+        screen::line(&format!(
+            "{style}{word}{style:#} in {}: {} created, {} changed, {} replaced, {} deleted.",
+            seconds(took),
+            count(&[Action::Create]),
+            count(&[Action::Update]),
+            replaced.len(),
+            count(&[Action::Delete]),
+        ));
+        for (address, error) in &report.failed {
+            screen::fail(&format!("\n{}", block(Some(address), error)));
+        }
+        if !report.skipped.is_empty() {
+            screen::note(&format!("\n{HEADING}Not begun:{HEADING:#}"));
+        }
+        for (address, because) in &report.skipped {
+            let why = match because {
+                Some(because) => format!("because {because} failed"),
+                None => "because it was stopped".to_owned(),
+            };
+            screen::note(&format!("  {address} {DIM}{why}{DIM:#}"));
+        }
+        if !report.is_complete() {
+            let command = self.command;
+            screen::note(&format!("\nWhat was done is kept. `payinfra {command}` goes on from here."));
+        }
+    }
+
+    /// Prints the outputs, and writes them to the file that other teams read.
+    fn outputs(&self, state: &State) -> Result<()> {
+        let Some(file) = self.outputs_file else { return Ok(()) };
+        let flat = flat(state);
+        if self.json {
+            Emitter.emit(Message::Outputs { outputs: flat.clone() });
+        } else if !flat.is_empty() {
+            screen::line(&format!("\n{HEADING}Outputs:{HEADING:#}"));
+            let width = flat.keys().map(String::len).max().unwrap_or_default();
+            for (name, value) in &flat {
+                screen::line(&format!("  {name:width$} = {value}"));
+            }
+        }
+        let bytes = serde_json::to_vec_pretty(&flat).map_err(|error| Error::failed(error.to_string()))?;
+        disk::write(file, &[&bytes, &b"\n"[..]].concat(), Readers::All)
+    }
+}
+
+/// The outputs as strings by name.
+pub(crate) fn flat(state: &State) -> std::collections::BTreeMap<String, String> {
+    state.outputs.iter().map(|(name, value)| (name.clone(), value_view::flat(value))).collect()
+}
+
+/// Whether there is nothing to do at all: also no output that is declared and not recorded, or the other way round.
+fn is_idle(plan: &Plan, state: &State) -> bool {
+    plan.is_empty() && (!plan.left_out.is_empty() || plan.graph.outputs().keys().eq(state.outputs.keys()))
+}
+
+/// A saved plan that still fits the state. Where there is no state yet, the plan's lineage becomes its.
+fn fitting(plan: Plan, loaded: &mut Loaded) -> Result<Plan> {
+    if loaded.version.is_none() && plan.revision == 0 {
+        loaded.state.lineage.clone_from(&plan.lineage);
+    }
+    plan.fits(&loaded.state)?;
+    Ok(plan)
+}
+
+fn stopped_error() -> Error {
+    Error::new(Class::Cancelled, "stopped by Ctrl-C before anything was done")
+}
+
+/// What is kept of a run: what was declared, what was planned, who did it, when, and how it ended.
+fn history(plan: &Plan, report: &Report, command: &str, begun: &str) -> Value {
+    let failed = report.failed.iter().map(|(address, error)| json!({ "address": address, "error": error.to_string() }));
+    let skipped = report.skipped.iter().map(|(address, _)| address.to_string());
+    let ended = match (report.is_complete(), report.cancelled) {
+        (true, _) => "complete",
+        (false, true) => "cancelled",
+        (false, false) => "failed",
+    };
+    let plan = serde_json::to_value(plan).unwrap_or_default();
+    json!({
+        "format": 1,
+        "command": command,
+        "who": lock::who(),
+        "begun": begun,
+        "ended": lock::now(),
+        "outcome": ended,
+        "failed": failed.collect::<Vec<_>>(),
+        "skipped": skipped.collect::<Vec<_>>(),
+        "plan": value_view::masked(&plan),
+    })
+}
+
+/// The first Ctrl-C lets what is running end; the second leaves at once. Nothing is lost either way.
+async fn interrupts(cancel: watch::Sender<bool>) {
+    interrupt().await;
+    screen::note("\nStopping: what is running ends, nothing new begins. Ctrl-C again leaves at once; nothing is lost.");
+    let _ = cancel.send(true);
+    interrupt().await;
+    std::process::exit(130);
+}
+
+#[cfg(unix)]
+async fn interrupt() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn interrupt() {
+    let _ = tokio::signal::ctrl_c().await;
+}

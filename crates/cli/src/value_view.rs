@@ -1,0 +1,99 @@
+//! Values as people read them. Secrets are never shown.
+
+use serde_json::{Map, Value};
+
+/// How much of a value is shown where space is short.
+const SHORT: usize = 72;
+
+/// What stands for a secret.
+const SECRET: &str = "(secret)";
+
+/// `value` without its secrets, whole or hashed.
+pub(crate) fn masked(value: &Value) -> Value {
+    match value {
+        Value::Array(values) => values.iter().map(masked).collect(),
+        Value::Object(members) if is_secret(members) => Value::String(SECRET.to_owned()),
+        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), masked(value))).collect(),
+        other => other.clone(),
+    }
+}
+
+/// `value` on one line, cut where it is long unless `whole`.
+pub(crate) fn view(value: &Value, whole: bool) -> String {
+    let text = text(value);
+    if whole || text.chars().count() <= SHORT {
+        return text;
+    }
+    let start: String = text.chars().take(SHORT - 1).collect();
+    format!("{start}…")
+}
+
+/// A value as an output is written: strings as they are, everything else as JSON.
+pub(crate) fn flat(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn is_secret(members: &Map<String, Value>) -> bool {
+    members.len() == 1 && (members.contains_key("$secret") || members.contains_key("$hash"))
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "(none)".to_owned(),
+        Value::String(text) if is_plain(text) => text.clone(),
+        Value::String(text) => format!("{text:?}"),
+        Value::Array(values) => format!("[{}]", joined(values.iter().map(text))),
+        Value::Object(members) => match (is_secret(members), members.get("$ref"), members.get("$text")) {
+            (true, ..) => SECRET.to_owned(),
+            (_, Some(Value::String(pointer)), _) => format!("({pointer})"),
+            (_, _, Some(Value::Array(parts))) => parts.iter().map(part).collect(),
+            _ => format!("{{{}}}", joined(members.iter().map(|(key, value)| format!("{key}: {}", text(value))))),
+        },
+        other => other.to_string(),
+    }
+}
+
+fn part(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => text(other),
+    }
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a string needs no quotes to be seen as one.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | ',' | '[' | ']' | '{' | '}'))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_short_and_secrets_hidden() {
+        for (value, expected) in [
+            (json!("10.0.0.0/16"), "10.0.0.0/16"),
+            (json!("two words"), "\"two words\""),
+            (json!(null), "(none)"),
+            (json!(["a", 1, true]), "[a, 1, true]"),
+            (json!({ "password": { "$secret": "hunter2" } }), "{password: (secret)}"),
+            (json!({ "$hash": "abcdef" }), "(secret)"),
+            (json!({ "$ref": "r/ec2.vpc/main#id" }), "(r/ec2.vpc/main#id)"),
+            (json!({ "$text": ["arn:", { "$ref": "r/s3.bucket/a#arn" }, "/*"] }), "arn:(r/s3.bucket/a#arn)/*"),
+        ] {
+            assert_eq!(view(&value, false), expected);
+        }
+        assert_eq!(view(&json!("x".repeat(100)), false).chars().count(), SHORT);
+        assert_eq!(view(&json!("x".repeat(100)), true).len(), 100);
+        assert!(!masked(&json!([{ "$secret": "hunter2" }])).to_string().contains("hunter2"));
+    }
+}
