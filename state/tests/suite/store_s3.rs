@@ -14,6 +14,7 @@ async fn an_answer_that_is_lost_is_settled_by_reading() {
         ("lost-before", Fault::Reset { when: When::Before }),
         ("lost-503", Fault::Error { status: 503 }),
         ("lost-500", Fault::Error { status: 500 }),
+        ("in-conflict", Fault::Error { status: 409 }),
         ("lost-slow-down", Fault::Throttle),
     ] {
         let store = S3Store::new(&config(host).await, BUCKET, "stack", &name());
