@@ -41,14 +41,14 @@ impl Payinfra {
     }
 }
 
-/// Builds payinfra in the profile that this was built in. Both packages are named so that the features of what they
-/// share, and with it the builds of the AWS SDK, are the same as for the whole workspace.
+/// Builds payinfra in the profile that this was built in. The whole workspace, because a part of it would have other
+/// features in what is shared, and that would compile the AWS SDK once more.
 fn build() -> Result<PathBuf, Box<dyn Error>> {
     let own = running::executable()?;
     let folder = own.parent().ok_or("this program is in no folder")?;
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", "payinfra", "--package", "payinfra-localstack", "--manifest-path"]);
+    cargo.args(["build", "--quiet", "--workspace", "--manifest-path"]);
     cargo.arg(manifest);
     if folder.file_name().is_some_and(|name| name == "release") {
         cargo.arg("--release");
