@@ -42,7 +42,7 @@ fn role() -> Result<Example> {
     let managed = |name: &str| format!("arn:aws:iam::aws:policy/{name}");
     Example::new(graph("role"), &Region::global(), args("contract-example", "ec2.amazonaws.com"))?
         .again(Again::Taken)
-        .change(|role: &mut Role| role.description = "another purpose".to_owned())?
+        .change(|role: &mut Role| role.description.push_str(" for more"))?
         .change(|role: &mut Role| role.max_session = 7_200)?
         .change(|role: &mut Role| role.trust = trust("lambda.amazonaws.com"))?
         .change(|role: &mut Role| role.inline = BTreeMap::from([("write".to_owned(), may("s3:PutObject"))]))?

@@ -51,7 +51,7 @@ fn key() -> Result<Example> {
         .on("*")
         .when("StringLike", "kms:EncryptionContext:aws:logs:arn", "arn:aws:logs:us-east-1:*");
     Example::new(graph("key"), &region(), args())?
-        .change(|key: &mut Key| key.description = "another purpose".to_owned())?
+        .change(|key: &mut Key| key.description.push_str(" for more"))?
         .change(|key: &mut Key| key.policy = Policy::new(policy().statements().cloned().chain([use_it])))?
         .change(|key: &mut Key| key.rotation = false)?
         .change(|key: &mut Key| (key.rotation, key.deletion_window) = (true, 30))

@@ -1,4 +1,4 @@
-//! Examples of CloudWatch Logs.
+//! Examples of `CloudWatch` Logs.
 
 use payinfra_aws::logs::LogGroup;
 use payinfra_aws::{Aws, Explain, Need};
