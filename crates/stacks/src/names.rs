@@ -153,6 +153,7 @@ fn label(what: &str, text: &str) -> Result<String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
 

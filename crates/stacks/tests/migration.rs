@@ -99,6 +99,7 @@ fn what_nothing_refers_to_still_comes_first() {
     let gateway = ["us-east-1/ec2.internet-gateway/main"];
     assert_eq!(after(&graph, "us-east-1/ec2.eip/nat-1"), gateway);
     assert_eq!(after(&graph, "us-east-1/ec2.nat-gateway/nat-1"), gateway);
+    assert_eq!(after(&graph, "us-east-1/ec2.route/public-internet"), gateway);
     let attachment = ["us-east-2/ec2.transit-gateway-vpc-attachment/main"];
     assert_eq!(after(&graph, "us-east-2/ec2.route/private-3-us-east-1"), attachment);
 }

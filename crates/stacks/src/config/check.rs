@@ -20,7 +20,7 @@ type Place = Range<usize>;
 
 /// The primary and the secondary region (SYSTEMS §1).
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
-/// The periods that CloudWatch Logs takes, in days.
+/// The periods that `CloudWatch` Logs takes, in days.
 const RETENTION: [i32; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 /// AWS takes 50 tags; ours, the name, the three of the owner and the one that keeps a key's window leave these.
@@ -129,8 +129,8 @@ fn workspace(name: &Spanned<String>, variables: Variables) -> Result<Workspace, 
         all_regions,
         nat: variables.nat.unwrap_or_default(),
         protect: variables.protect.unwrap_or(phase == Phase::Production),
-        flow_log_retention_days: variables.flow_log_retention_days.map_or(Ok(90), retention)?,
-        key_deletion_days: variables.key_deletion_days.map_or(Ok(30), key_deletion)?,
+        flow_log_retention_days: variables.flow_log_retention_days.as_ref().map_or(Ok(90), retention)?,
+        key_deletion_days: variables.key_deletion_days.as_ref().map_or(Ok(30), key_deletion)?,
         legacy_network,
         tags: more_tags(variables.tags)?,
     })
@@ -150,13 +150,11 @@ fn moment(moment: &Spanned<Moment>) -> Result<Timestamp, Problem> {
 type Placed = (RegionConfig, Place);
 
 fn regions(given: Option<Spanned<Vec<RegionVariables>>>, place: &Place) -> Result<Vec<Placed>, Problem> {
-    let (place, given) = match given {
-        Some(given) => (given.span(), given.into_inner()),
-        None => {
-            let named =
-                |name: &&str| RegionVariables { name: Spanned::new(place.clone(), (*name).to_owned()), cidr: None };
-            (place.clone(), REGIONS.iter().map(named).collect())
-        }
+    let (place, given) = if let Some(given) = given {
+        (given.span(), given.into_inner())
+    } else {
+        let named = |name: &&str| RegionVariables { name: Spanned::new(place.clone(), (*name).to_owned()), cidr: None };
+        (place.clone(), REGIONS.iter().map(named).collect())
     };
     if given.is_empty() {
         return Err(Problem::new("a workspace needs a region", place).hint("name the primary region first"));
@@ -335,7 +333,7 @@ fn more_tags(given: BTreeMap<Spanned<String>, Spanned<String>>) -> Result<Tags, 
     Ok(tags)
 }
 
-fn retention(days: Spanned<i32>) -> Result<i32, Problem> {
+fn retention(days: &Spanned<i32>) -> Result<i32, Problem> {
     if RETENTION.contains(days.get_ref()) {
         return Ok(*days.get_ref());
     }
@@ -344,7 +342,7 @@ fn retention(days: Spanned<i32>) -> Result<i32, Problem> {
         .hint(format!("take one of {}", known.join(", "))))
 }
 
-fn key_deletion(days: Spanned<i32>) -> Result<i32, Problem> {
+fn key_deletion(days: &Spanned<i32>) -> Result<i32, Problem> {
     if (7..=30).contains(days.get_ref()) {
         return Ok(*days.get_ref());
     }

@@ -46,15 +46,15 @@ pub struct AwsConfig {
     pub account_ids: Vec<AccountId>,
 }
 
-/// Where the state is kept: in S3 with a lock in DynamoDB, or in a folder.
+/// Where the state is kept: in S3 with a lock in `DynamoDB`, or in a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StateConfig {
     /// The bucket; by default `payinfra-state-ACCOUNT`.
     pub bucket: Option<String>,
-    /// The region of bucket and table; by default the first region of the workspace.
+    /// The region of bucket and table; by default us-east-1.
     pub region: Option<String>,
-    /// The DynamoDB table of the locks; by default named like the bucket.
+    /// The `DynamoDB` table of the locks; by default `payinfra-locks`.
     pub table: Option<String>,
     /// A folder, instead of all the above.
     pub path: Option<PathBuf>,

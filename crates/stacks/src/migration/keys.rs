@@ -12,17 +12,20 @@ pub(super) struct Keys {
     pub(super) logs: Node<Key>,
 }
 
-/// What a key is for, and the services that use it on behalf of the account.
+/// What a key is for.
 struct Purpose {
     name: &'static str,
+    /// The services that use it on behalf of the account.
     services: &'static [&'static str],
+    /// What else they must do: those that keep data open, such as databases, work with grants.
+    grants: &'static [&'static str],
 }
 
-const APPLICATION: Purpose = Purpose { name: "application", services: &["secretsmanager", "ssm"] };
-const DATABASE: Purpose = Purpose { name: "database", services: &["rds"] };
-/// CloudWatch Logs uses a key in its own name, so its statement is another: see [`logs`].
-const LOGS: Purpose = Purpose { name: "logs", services: &[] };
-const STORAGE: Purpose = Purpose { name: "storage", services: &["s3"] };
+const APPLICATION: Purpose = Purpose { name: "application", services: &["secretsmanager", "ssm"], grants: &[] };
+const DATABASE: Purpose = Purpose { name: "database", services: &["rds"], grants: &["kms:CreateGrant"] };
+/// `CloudWatch` Logs uses a key in its own name, so its statement is another: see [`logs`].
+const LOGS: Purpose = Purpose { name: "logs", services: &[], grants: &[] };
+const STORAGE: Purpose = Purpose { name: "storage", services: &["s3"], grants: &[] };
 
 /// What it takes to encrypt and decrypt.
 const USE: [&str; 7] = [
@@ -36,7 +39,7 @@ const USE: [&str; 7] = [
 ];
 
 /// What it takes to look after a key, without what it takes to read what it encrypts.
-const ADMINISTER: [&str; 18] = [
+const ADMINISTER: [&str; 20] = [
     "kms:CancelKeyDeletion",
     "kms:CreateAlias",
     "kms:DeleteAlias",
@@ -47,9 +50,11 @@ const ADMINISTER: [&str; 18] = [
     "kms:EnableKeyRotation",
     "kms:GetKeyPolicy",
     "kms:GetKeyRotationStatus",
+    "kms:ListGrants",
     "kms:ListKeyPolicies",
     "kms:ListResourceTags",
     "kms:PutKeyPolicy",
+    "kms:RevokeGrant",
     "kms:ScheduleKeyDeletion",
     "kms:TagResource",
     "kms:UntagResource",
@@ -100,12 +105,15 @@ fn policy(site: &Site<'_>, purpose: &Purpose) -> Policy {
             statement.when("StringEquals", "kms:ViaService", service)
         })
     };
-    let grant = Statement::allow("GrantToServices", ["kms:CreateGrant"]);
-    let grant = grant.when("Bool", "kms:GrantIsForAWSResource", "true");
-    Policy::new([administer, through(Statement::allow("UseThroughServices", USE)), through(grant)])
+    let mut statements = vec![administer, through(Statement::allow("UseThroughServices", USE))];
+    if !purpose.grants.is_empty() {
+        let grant = Statement::allow("GrantToServices", purpose.grants.iter().copied());
+        statements.push(through(grant.when("Bool", "kms:GrantIsForAWSResource", "true")));
+    }
+    Policy::new(statements)
 }
 
-/// CloudWatch Logs may use the key, for the log groups of this workspace only.
+/// `CloudWatch` Logs may use the key, for the log groups of this workspace only.
 fn logs(site: &Site<'_>) -> Statement {
     let groups = site.arn("logs", &format!("log-group:{}", site.names.name("*")));
     Statement::allow("UseByLogs", USE)

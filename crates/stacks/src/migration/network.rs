@@ -45,7 +45,9 @@ pub(super) fn network(graph: &mut Graph, site: &Site<'_>) -> Result<Network> {
     let gateway = InternetGateway { vpc: vpc.id.clone(), tags: site.named("internet-gateway") };
     let gateway = graph.add(region, "main", gateway)?;
     let table = table(graph, site, &vpc, "public")?;
-    route(graph, site, &table, "public-internet", RouteTarget::InternetGateway(gateway.id.clone()))?;
+    let out = route(graph, site, &table, "public-internet", RouteTarget::InternetGateway(gateway.id.clone()))?;
+    // For a route it is enough that its target exists, but this one must be attached (AWS-FACTS §4.5).
+    graph.order(&gateway.address, &out.address);
     for (index, subnet) in public.iter().enumerate() {
         associate(graph, site, &format!("public-{}", index + 1), &table, subnet)?;
     }

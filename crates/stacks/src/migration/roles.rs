@@ -50,8 +50,8 @@ pub(super) fn replication(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]
     let write = ["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"];
     let mut write = Statement::allow("Write", write);
     for other in part.others(parts) {
-        let name = format!("EncryptIn{}", other.site.region().as_str().replace('-', ""));
-        let mut encrypt = Statement::allow(&name, ["kms:Encrypt", "kms:GenerateDataKey"]);
+        let mut encrypt =
+            Statement::allow(&sid("Encrypt", other.site.region()), ["kms:Encrypt", "kms:GenerateDataKey"]);
         encrypt = through_s3(encrypt, other.site.region()).on(&other.keys.storage.outputs.arn);
         for bucket in other.buckets.replicated() {
             write = write.on(arn(bucket) + "/*");
@@ -68,6 +68,17 @@ pub(super) fn replication(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]
 /// The ARN of the bucket `name`.
 pub(super) fn arn(name: &str) -> String {
     format!("arn:aws:s3:::{name}")
+}
+
+/// A statement's name with a region in it; names take letters and digits only.
+fn sid(name: &str, region: &Region) -> String {
+    let mut sid = name.to_owned();
+    for part in region.as_str().split('-') {
+        let mut letters = part.chars();
+        sid.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        sid.push_str(letters.as_str());
+    }
+    sid
 }
 
 fn through_s3(statement: Statement, region: &Region) -> Statement {

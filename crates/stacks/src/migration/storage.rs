@@ -143,7 +143,7 @@ fn replication(
     bucket: fn(&Buckets) -> &String,
 ) -> Replication {
     let rules = part.others(parts).zip(1..).map(|(other, priority)| {
-        let rule = ReplicationRule {
+        let copy = ReplicationRule {
             disabled: false,
             priority,
             prefix: String::new(),
@@ -152,7 +152,7 @@ fn replication(
             metrics: true,
             delete_markers: true,
         };
-        (format!("to-{}", other.site.region()), rule)
+        (format!("to-{}", other.site.region()), copy)
     });
     Replication { role: role.clone(), rules: rules.collect() }
 }

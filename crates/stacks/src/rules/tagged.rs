@@ -10,12 +10,13 @@ pub(super) const RULE: Rule = Rule { name: "tagged", about: "every resource carr
 
 const OWNER: [&str; 3] = [Owner::ADDRESS, Owner::STACK, Owner::WORKSPACE];
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of a rule, and others read the graph's kinds")]
 fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
     let mut broken = Vec::new();
     for (address, node) in graph.nodes().iter().filter(|(_, node)| !node.lookup) {
         let Some(tags) = node.args.get("tags") else { continue };
         for key in REQUIRED.iter().chain(&OWNER) {
-            if !tags.get(key).and_then(|value| value.as_str()).is_some_and(|value| !value.is_empty()) {
+            if tags.get(key).and_then(|value| value.as_str()).is_none_or(str::is_empty) {
                 broken.push(violation(address, format!("lacks the tag `{key}`")));
             }
         }
