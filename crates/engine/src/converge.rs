@@ -155,6 +155,8 @@ impl Work<'_> {
         let depends = self.converge.plan.graph.depends(self.address);
         let depends = depends.into_iter().filter(|on| !self.converge.plan.lookups.contains_key(on)).collect();
         let protect = self.converge.plan.graph.nodes().get(self.address).is_some_and(|node| node.protect);
+        // Outside of the journal's closure, which holds the journal.
+        let meant = self.redacted(&desired);
         self.permit()?;
         self.journal(|record| {
             record.depends = depends;
@@ -163,18 +165,20 @@ impl Work<'_> {
                 record.intent = record.intent.or(Some(Intent::Update));
                 return;
             }
+            let mut fresh = record.intent != Some(Intent::Create);
             if planned == Action::ReplaceCreateFirst
                 && let Some(id) = record.id.take()
             {
                 record.deposed.push(Deposed { generation: record.generation, id });
+                fresh = true;
             }
-            if record.intent != Some(Intent::Create) {
+            if fresh {
                 record.generation += 1;
                 record.id = None;
             }
             record.outputs = Value::Null;
             record.intent = Some(Intent::Create);
-            record.args = self.redacted(&desired);
+            record.args = meant;
         })
         .await?;
         let recorded = if updates { before_args } else { None };
@@ -193,9 +197,10 @@ impl Work<'_> {
             },
             None => self.begin(&desired, resume).await?,
         };
+        let made = self.redacted(&desired);
         self.journal(|record| {
             record.intent = None;
-            record.args = self.redacted(&desired);
+            record.args = made;
             record.outputs = seen.outputs;
         })
         .await
@@ -325,7 +330,12 @@ impl Work<'_> {
         let Some(record) = self.record() else { return Ok(()) };
         let mut ids: Vec<String> = record.deposed.iter().map(|deposed| deposed.id.clone()).collect();
         match (&record.id, record.intent) {
-            (Some(id), _) => ids.push(id.clone()),
+            (Some(id), intent) => {
+                if intent == Some(Intent::Create) {
+                    self.visible(id).await?;
+                }
+                ids.push(id.clone());
+            }
             (None, Some(Intent::Create)) => ids.extend(self.look(&self.site(&record), &record.args).await?),
             (None, _) => {}
         }
@@ -350,6 +360,16 @@ impl Work<'_> {
         } else {
             self.run().journal.commit(|state| drop(state.resources.remove(self.address))).await
         }
+    }
+
+    /// Waits until `id`, whose create was interrupted, can be seen: what is not visible yet must not be taken for gone.
+    async fn visible(&self, id: &str) -> Result<()> {
+        let begun = Instant::now();
+        let mut waits = Waits::new(Duration::ZERO);
+        while begun.elapsed() <= VISIBLE && self.converge.reader.read(self.address, id).await?.is_none() {
+            self.pause(&mut waits, "visible").await?;
+        }
+        Ok(())
     }
 
     async fn depose(&self) -> Result<()> {
@@ -405,7 +425,8 @@ impl Work<'_> {
         let mut cancel = self.run().cancel.clone();
         tokio::select! {
             () = sleep(waits.next()) => Ok(()),
-            _ = cancel.wait_for(|cancelled| *cancelled) => Err(Error::new(Class::Cancelled, "stopped by Ctrl-C")),
+            // One who cannot cancel any more does not cancel.
+            Ok(_) = cancel.wait_for(|cancelled| *cancelled) => Err(Error::new(Class::Cancelled, "stopped by Ctrl-C")),
         }
     }
 }

@@ -195,7 +195,7 @@ impl Plan {
             return Ok(());
         }
         Err(Error::invalid(format!("this would remove what is protected: {}", removed.join(", ")))
-            .hint("set `protect = false` for the workspace in payinfra.toml and apply that first, if you mean it"))
+            .hint("set `protect = false` for the workspace in payinfra.toml if you mean it"))
     }
 }
 
@@ -281,8 +281,15 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
     let selected = selected(&graph, state, &options.targets)?;
     let (refreshed, lookups) = tokio::try_join!(refresh(cloud, state), lookups(cloud, &graph))?;
     let drift = drift(state, &refreshed);
-    let mut planner =
-        Planner { cloud, graph: &graph, state, refreshed: &refreshed, lookups: &lookups, fresh: BTreeSet::new() };
+    let mut planner = Planner {
+        cloud,
+        graph: &graph,
+        state,
+        refreshed: &refreshed,
+        lookups: &lookups,
+        fresh: BTreeSet::new(),
+        going: BTreeSet::new(),
+    };
     let mut steps = BTreeMap::new();
     for address in &sorted {
         if graph.nodes()[address].lookup {
@@ -402,6 +409,8 @@ struct Planner<'a> {
     lookups: &'a BTreeMap<Address, Value>,
     /// What will have a new id.
     fresh: BTreeSet<Address>,
+    /// What goes before its new one is made.
+    going: BTreeSet<Address>,
 }
 
 impl Planner<'_> {
@@ -423,7 +432,21 @@ impl Planner<'_> {
         let desired = redact(&desired, &self.state.lineage);
         let record = self.state.resources.get(address);
         let step = match (record, self.refreshed.live.get(address)) {
-            (Some(record), Some(seen)) => existing(&spec, record, seen, &desired),
+            (Some(record), Some(seen)) => {
+                let mut step = existing(&spec, record, seen, &desired);
+                // What it hangs on can only go after the old one has gone, and the new one needs what comes then.
+                if step.action == Action::ReplaceCreateFirst && record.depends.iter().any(|on| self.going.contains(on))
+                {
+                    step.action = Action::Replace;
+                    step.because = Some("what it depends on is replaced and goes first".to_owned());
+                }
+                step
+            }
+            (Some(record), None) if Self::begun_otherwise(&spec, record, &desired) => Step {
+                action: Action::Replace,
+                changes: diff(&desired, &record.args, None),
+                because: Some("an earlier create was interrupted: what it left is removed".to_owned()),
+            },
             (record, _) => Step {
                 action: Action::Create,
                 changes: diff(&desired, &Value::Object(serde_json::Map::new()), None),
@@ -436,7 +459,16 @@ impl Planner<'_> {
         if !matches!(step.action, Action::Keep | Action::Update) {
             self.fresh.insert(address.clone());
         }
+        if step.action == Action::Replace {
+            self.going.insert(address.clone());
+        }
         Ok(step)
+    }
+
+    /// Whether an interrupted create may have left something that cannot become what is desired now.
+    fn begun_otherwise(spec: &Spec, record: &Record, desired: &Value) -> bool {
+        let changes = diff(desired, &record.args, None);
+        record.intent == Some(Intent::Create) && changes.iter().any(|change| spec.replace.contains(&change.field()))
     }
 }
 

@@ -199,10 +199,9 @@ impl World {
             open.retain(|(id, thing)| {
                 let owner =
                     thing.args.pointer("/tags").and_then(|tags| tags.get(Owner::ADDRESS)).and_then(Value::as_str);
-                let held: Option<Vec<_>> = thing.holds.iter().map(|id| labels.get(id).cloned()).collect();
+                let end = |field: &str| labels.get(thing.args.get(field)?.as_str()?).cloned();
                 let label = owner.map(str::to_owned).or_else(|| {
-                    let unique = thing.args.get("slot").cloned().unwrap_or_default();
-                    Some(format!("{}({},{unique})", thing.kind, held?.join(",")))
+                    Some(format!("{}({},{},{})", thing.kind, end("left")?, end("right")?, thing.args.get("slot")?))
                 });
                 label.is_none_or(|label| labels.insert((*id).clone(), label).is_some())
             });

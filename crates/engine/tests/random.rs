@@ -1,0 +1,66 @@
+//! Random graphs, random edits of them, everything that can go wrong at random: it converges, and nothing is lost.
+//!
+//! `PAYINFRA_SEED=17 cargo test -p payinfra-engine --test random` runs one seed alone, `PAYINFRA_SEEDS=100000` more.
+
+use std::time::{Duration, Instant};
+
+use payinfra_engine::{Error, Result};
+use payinfra_testkit::{Bench, Faults, Lags, history};
+
+const SEEDS: u64 = 1000;
+
+/// One seed: a graph, some edits, a destroy, on a world where things go wrong, against one where nothing does.
+async fn live(seed: u64) -> Result<()> {
+    let (mut sketch, edits) = history(seed, 10, 4)?;
+    let (bench, model) = (Bench::new(), Bench::new());
+    let lag = |factor: u64| Duration::from_millis(seed.wrapping_mul(factor) % 2400);
+    if seed % 3 == 0 {
+        bench.world.set_lags(Lags { visible: lag(7), tags: lag(11), stale: lag(13) });
+    }
+    let mut edits = edits.iter();
+    for round in 0_u64.. {
+        let graph = sketch.graph()?;
+        // Some edits come while the last apply lies dead in the middle.
+        let abandoned = seed % 2 == 0 && round % 2 == 0;
+        bench.world.set_faults(Faults::mix(seed ^ (round << 32), 60, 15, 6));
+        if abandoned {
+            bench.apply(&graph).await;
+        } else {
+            bench.converge(&graph).await?;
+            model.converge(&graph).await?;
+            bench.verify(&graph, &model).await.map_err(|error| Error::failed(format!("round {round}: {error}")))?;
+        }
+        match edits.next() {
+            Some(edit) => sketch = sketch.edited(edit),
+            None => break,
+        }
+    }
+    bench.world.set_faults(Faults::mix(!seed, 60, 15, 6));
+    bench.converge(&Bench::nothing()).await?;
+    model.converge(&Bench::nothing()).await?;
+    bench.verify(&Bench::nothing(), &model).await.map_err(|error| Error::failed(format!("destroyed: {error}")))
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a failing seed is printed")]
+fn converges_whatever_goes_wrong() {
+    let given = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = match given("PAYINFRA_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..given("PAYINFRA_SEEDS").unwrap_or(SEEDS),
+    };
+    let begun = Instant::now();
+    let mut failed = Vec::new();
+    for seed in seeds.clone() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.expect("a runtime");
+        if let Err(error) = runtime.block_on(live(seed)) {
+            eprintln!("PAYINFRA_SEED={seed}: {error}\n");
+            failed.push(seed);
+        }
+        // Worlds whose clients were killed leave tasks that wait for ever.
+        runtime.shutdown_background();
+    }
+    eprintln!("{} seeds in {:?}", seeds.end - seeds.start, begun.elapsed());
+    assert!(failed.is_empty(), "these seeds fail: {failed:?}");
+}
