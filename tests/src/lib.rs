@@ -155,8 +155,7 @@ impl Bench {
 }
 
 impl Outcome {
-    /// That it ended well.
-    #[must_use]
+    /// That it ended with this code.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
@@ -165,7 +164,6 @@ impl Outcome {
 
     /// That it ended with 0.
     #[track_caller]
-    #[must_use = "or call it for its check and drop it"]
     pub fn ok(self) -> Self {
         self.expect(0)
     }
