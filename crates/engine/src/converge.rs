@@ -149,9 +149,11 @@ impl Work<'_> {
     async fn make(&self, planned: Action) -> Result<()> {
         let desired = self.desired()?;
         let before = self.record();
-        let before_args = before.as_ref().filter(|record| record.id.is_some()).map(|record| record.args.clone());
-        let resume = before.as_ref().is_some_and(|record| record.intent == Some(Intent::Create));
-        let updates = planned == Action::Update && before.as_ref().is_some_and(|record| record.id.is_some());
+        let has_id = before.as_ref().is_some_and(|record| record.id.is_some());
+        let replaces = planned == Action::ReplaceCreateFirst && has_id;
+        let resume = !replaces && before.as_ref().is_some_and(|record| record.intent == Some(Intent::Create));
+        let updates = planned == Action::Update && has_id;
+        let recorded = before.filter(|_| updates || resume).map(|record| record.args);
         let depends = self.converge.plan.graph.depends(self.address);
         let depends = depends.into_iter().filter(|on| !self.converge.plan.lookups.contains_key(on)).collect();
         let protect = self.converge.plan.graph.nodes().get(self.address).is_some_and(|node| node.protect);
@@ -163,25 +165,23 @@ impl Work<'_> {
             record.protect = protect;
             if updates {
                 record.intent = record.intent.or(Some(Intent::Update));
+                record.args = over(&record.args, meant);
                 return;
             }
-            let mut fresh = record.intent != Some(Intent::Create);
-            if planned == Action::ReplaceCreateFirst
-                && let Some(id) = record.id.take()
-            {
+            if replaces && let Some(id) = record.id.take() {
                 record.deposed.push(Deposed { generation: record.generation, id });
-                fresh = true;
             }
-            if fresh {
+            if resume {
+                record.args = over(&record.args, meant);
+            } else {
                 record.generation += 1;
                 record.id = None;
+                record.args = meant;
             }
             record.outputs = Value::Null;
             record.intent = Some(Intent::Create);
-            record.args = meant;
         })
         .await?;
-        let recorded = if updates { before_args } else { None };
         let seen = match self.record().unwrap_or_default().id {
             Some(id) => match self.settle(&id, &desired, recorded.as_ref()).await {
                 // Its create was interrupted, and since then somebody removed it.
@@ -191,11 +191,11 @@ impl Work<'_> {
                         record.id = None;
                     })
                     .await?;
-                    self.begin(&desired, false).await?
+                    self.begin(&desired, None, false).await?
                 }
                 settled => settled?,
             },
-            None => self.begin(&desired, resume).await?,
+            None => self.begin(&desired, recorded.as_ref(), resume).await?,
         };
         let made = self.redacted(&desired);
         self.journal(|record| {
@@ -207,12 +207,12 @@ impl Work<'_> {
     }
 
     /// Creates it, makes its id durable, and waits until it is as desired.
-    async fn begin(&self, desired: &Value, uncertain: bool) -> Result<Seen> {
+    async fn begin(&self, desired: &Value, recorded: Option<&Value>, uncertain: bool) -> Result<Seen> {
         let record = self.record().unwrap_or_default();
         let id = self.create(&self.site(&record), desired, uncertain).await?;
         self.journal(|record| record.id = Some(id.clone())).await?;
         self.run().observer.notice(&Event::Exists { address: self.address.clone(), id: id.clone() });
-        self.settle(&id, desired, None).await
+        self.settle(&id, desired, recorded).await
     }
 
     /// Creates it exactly once: an uncertain end is cleared up by looking before anything is tried again.
@@ -428,6 +428,19 @@ impl Work<'_> {
             // One who cannot cancel any more does not cancel.
             Ok(_) = cancel.wait_for(|cancelled| *cancelled) => Err(Error::new(Class::Cancelled, "stopped by Ctrl-C")),
         }
+    }
+}
+
+/// What may be managed while `meant` is being applied over `recorded`: a field counts as managed until it is known that
+/// it is not, so that an interrupted change of it is neither forgotten nor left half done.
+fn over(recorded: &Value, meant: Value) -> Value {
+    match (recorded, meant) {
+        (recorded, Value::Null) => recorded.clone(),
+        (Value::Object(recorded), Value::Object(meant)) => {
+            let meant = meant.into_iter();
+            meant.map(|(key, value)| (key.clone(), over(recorded.get(&key).unwrap_or(&Value::Null), value))).collect()
+        }
+        (_, meant) => meant,
     }
 }
 

@@ -23,6 +23,9 @@ const EVENTUAL: Duration = Duration::from_mins(4);
 /// A throttled call works later; a quarter of an hour is longer than any bucket takes to refill.
 const THROTTLED: Duration = Duration::from_mins(15);
 
+/// However the failures take turns, this is enough of them.
+const ENOUGH: Duration = Duration::from_mins(30);
+
 impl Patience {
     /// For a call that starts a life; what it refers to may be seconds old. Ambiguity is for the caller to clear up.
     pub(crate) fn creating() -> Self {
@@ -64,14 +67,21 @@ where
 {
     let begun = Instant::now();
     let mut pause = Pause::default();
+    // A minute's hang must not use up what a conflict after it is given: another class starts the time anew.
+    let mut met = None;
     loop {
         match call().await {
             Ok(done) => return Ok(done),
-            Err(error) if begun.elapsed() < patience.of(error.class()) => {
+            Err(error) => {
+                let class = error.class();
+                let since = met.filter(|(other, _)| *other == class).map_or_else(Instant::now, |(_, since)| since);
+                met = Some((class, since));
+                if since.elapsed() >= patience.of(class) || begun.elapsed() >= ENOUGH {
+                    return Err(error);
+                }
                 tracing::debug!(%error, "trying again");
                 sleep(pause.next(&error)).await;
             }
-            Err(error) => return Err(error),
         }
     }
 }

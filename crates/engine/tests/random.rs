@@ -2,6 +2,9 @@
 //!
 //! `PAYINFRA_SEED=17 cargo test -p payinfra-engine --test random` runs one seed alone, `PAYINFRA_SEEDS=100000` more.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use payinfra_engine::{Error, Result};
@@ -11,7 +14,7 @@ const SEEDS: u64 = 1000;
 
 /// One seed: a graph, some edits, a destroy, on a world where things go wrong, against one where nothing does.
 async fn live(seed: u64) -> Result<()> {
-    let (mut sketch, edits) = history(seed, 10, 4)?;
+    let (mut sketch, edits) = history(seed, 7, 3)?;
     let (bench, model) = (Bench::new(), Bench::new());
     let lag = |factor: u64| Duration::from_millis(seed.wrapping_mul(factor) % 2400);
     if seed % 3 == 0 {
@@ -42,7 +45,7 @@ async fn live(seed: u64) -> Result<()> {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a failing seed is printed")]
+#[expect(clippy::print_stderr, clippy::expect_used, reason = "a failing seed is printed; a test")]
 fn converges_whatever_goes_wrong() {
     let given = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds = match given("PAYINFRA_SEED") {
@@ -50,17 +53,20 @@ fn converges_whatever_goes_wrong() {
         None => 0..given("PAYINFRA_SEEDS").unwrap_or(SEEDS),
     };
     let begun = Instant::now();
-    let mut failed = Vec::new();
-    for seed in seeds.clone() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        let runtime = runtime.expect("a runtime");
-        if let Err(error) = runtime.block_on(live(seed)) {
-            eprintln!("PAYINFRA_SEED={seed}: {error}\n");
-            failed.push(seed);
+    let next = AtomicU64::new(seeds.start);
+    let failed = Mutex::new(BTreeSet::new());
+    let work = || {
+        while let Some(seed) = Some(next.fetch_add(1, Ordering::SeqCst)).filter(|seed| *seed < seeds.end) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+            if let Err(error) = runtime.expect("a runtime").block_on(live(seed)) {
+                eprintln!("PAYINFRA_SEED={seed}: {error}\n");
+                failed.lock().expect("no panic").insert(seed);
+            }
         }
-        // Worlds whose clients were killed leave tasks that wait for ever.
-        runtime.shutdown_background();
-    }
+    };
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     eprintln!("{} seeds in {:?}", seeds.end - seeds.start, begun.elapsed());
+    let failed = failed.into_inner().expect("no panic");
     assert!(failed.is_empty(), "these seeds fail: {failed:?}");
 }

@@ -25,8 +25,7 @@ pub struct Bench {
     pub store: MemoryStore,
     /// The lock.
     pub lock: MemoryLock,
-    /// Whether clients cannot recover anything.
-    pub forgetful: bool,
+    forgetful: bool,
     /// Ctrl-C, for the client that lives.
     pub cancel: watch::Sender<bool>,
     observer: Arc<dyn Observer>,
@@ -62,6 +61,12 @@ impl Bench {
             cancel: watch::channel(false).0,
             observer: Arc::new(observer),
         }
+    }
+
+    /// The same, and no client can recover anything.
+    #[must_use]
+    pub fn forgetful() -> Self {
+        Self { forgetful: true, ..Self::new() }
     }
 
     /// The graph that declares nothing, for destroys.
