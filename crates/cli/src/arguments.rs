@@ -1,6 +1,7 @@
 //! What the user typed: options that all commands share, and the command.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, FromArgMatches};
@@ -32,12 +33,15 @@ pub(crate) struct Global {
 pub(crate) fn definition() -> clap::Command {
     let root = clap::Command::new("payinfra")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Provisions AWS infrastructure over several regions")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .max_term_width(100);
-    COMMANDS.iter().fold(Global::augment_args(root), |root, entry| root.subcommand((entry.define)()))
+    COMMANDS
+        .iter()
+        .fold(Global::augment_args(root).about("Provisions AWS infrastructure over several regions"), |root, entry| {
+            root.subcommand((entry.define)())
+        })
 }
 
 /// Runs the command line `arguments`, the first of which is the program's own name, and returns the exit code.
@@ -91,5 +95,11 @@ fn log(global: &Global) {
     };
     let Some(filter) = filter else { return };
     let filter = EnvFilter::builder().parse_lossy(filter);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let ansi = !global.no_color && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .without_time()
+        .init();
 }

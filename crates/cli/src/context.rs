@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use payinfra_aws::{Access, Aws, Identity};
-use payinfra_engine::{Cloud, Error, Graph, Result, State};
+use payinfra_engine::{Class, Cloud, Error, Graph, Result, State};
 use payinfra_stacks::{Configuration, Workspace};
 use payinfra_state::{Backend, Backing};
 
@@ -163,7 +163,7 @@ impl Project {
     pub(crate) async fn sign_in(&self) -> Result<Access> {
         let aws = &self.configuration.aws;
         let identity = Identity { profile: aws.profile.clone(), role: aws.role.clone() };
-        let access = Access::open(&identity).await?;
+        let access = Access::open(&identity).await.map_err(unreachable)?;
         let allowed: Vec<_> = aws.account_ids.iter().map(payinfra_stacks::AccountId::as_str).collect();
         if allowed.is_empty() || allowed.contains(&access.account()) {
             return Ok(access);
@@ -196,6 +196,18 @@ impl Session {
     pub(crate) fn graph(&self) -> Result<Graph> {
         self.kept.project.graph(&self.kept.workspace, &self.account)
     }
+}
+
+/// A failure to sign in without an answer: there is nothing wrong with the credentials then.
+fn unreachable(error: Error) -> Error {
+    if !error.is(Class::Ambiguous) {
+        return error;
+    }
+    let at = std::env::var("AWS_ENDPOINT_URL").map_or_else(|_| String::new(), |url| format!(" at {url}"));
+    let call = error.get_call().unwrap_or_default().to_owned();
+    Error::new(Class::Ambiguous, format!("AWS cannot be reached{at}: {}", error.message()))
+        .call(call)
+        .hint("check the network, and AWS_ENDPOINT_URL")
 }
 
 /// Where state and lock are kept; a folder is found from where the configuration is.

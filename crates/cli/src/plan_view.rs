@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use anstyle::Style;
+use payinfra_aws::KINDS;
 use payinfra_engine::plan::Summary;
-use payinfra_engine::{Action, Address, Change, Cloud, Drift, Plan, Step, Wanted};
+use payinfra_engine::{Action, Address, Change, Drift, Plan, Step, Wanted};
 use serde_json::Value;
 
 use crate::screen::{ADDRESS, CREATE, DELETE, DIM, HEADING, REPLACE, UPDATE};
@@ -16,14 +16,12 @@ use crate::value_view::view;
 const WIDTH: usize = 110;
 
 /// How plans are shown.
-pub(crate) struct PlanView<'a> {
-    /// Knows which fields force a replacement.
-    pub(crate) cloud: &'a Arc<dyn Cloud>,
+pub(crate) struct PlanView {
     /// Whether everything is shown.
     pub(crate) whole: bool,
 }
 
-impl PlanView<'_> {
+impl PlanView {
     /// The drift, the steps, and one line that sums them up.
     pub(crate) fn render(&self, plan: &Plan) -> String {
         let mut text = String::new();
@@ -77,9 +75,9 @@ impl PlanView<'_> {
             return;
         }
         let replaces = matches!(step.action, Action::Replace | Action::ReplaceCreateFirst);
-        let spec = self.cloud.spec(&address.kind);
+        let fixed = fixed(&address.kind);
         for change in &step.changes {
-            let forces = replaces && spec.as_ref().is_some_and(|spec| spec.replace.contains(&change.field()));
+            let forces = replaces && fixed.contains(&change.field());
             let why = if forces { format!("  {REPLACE}# forces replacement{REPLACE:#}") } else { String::new() };
             match &change.new {
                 Wanted::Value(new) => self.field(text, &change.path, &change.old, new, &why),
@@ -163,6 +161,12 @@ impl PlanView<'_> {
     }
 }
 
+/// The fields of `kind` that cannot change in place.
+fn fixed(kind: &str) -> &'static [&'static str] {
+    let specs = KINDS.iter().copied().flatten().map(|kind| kind.spec());
+    specs.into_iter().find(|spec| spec.kind == kind).map_or(&[], |spec| spec.replace)
+}
+
 const UNKNOWN: &str = "(known after apply)";
 
 /// How an action is drawn.
@@ -190,4 +194,84 @@ fn summary(summary: Summary) -> String {
 fn push(text: &mut String, line: &str) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn change(path: &str, old: &Value, new: Wanted) -> Value {
+        json!({ "path": path, "old": old, "new": new })
+    }
+
+    fn value(value: &Value) -> Wanted {
+        Wanted::Value(value.clone())
+    }
+
+    fn plan() -> serde_json::Result<Plan> {
+        let null = Value::Null;
+        serde_json::from_value(json!({
+            "format": payinfra_engine::plan::FORMAT,
+            "account": "123456789012",
+            "lineage": "lineage",
+            "serial": 3,
+            "revision": 8,
+            "graph": { "stack": "migration", "workspace": "migration", "tags": {}, "nodes": {}, "outputs": {} },
+            "steps": {
+                "us-east-1/ec2.vpc/kept": { "action": "keep", "changes": [] },
+                "us-east-1/ec2.vpc/main": { "action": "create", "because": "it is gone", "changes": [
+                    change("cidr", &null, value(&json!("10.0.0.0/16"))),
+                    change("dns_support", &null, value(&json!(true))),
+                    change("tags", &null, value(&json!({ "Name": "main", "Project": "payments" }))),
+                ] },
+                "us-east-1/ec2.subnet/private-1": { "action": "replace", "changes": [
+                    change("vpc", &json!("vpc-1"), Wanted::Unknown),
+                    change("public", &json!(true), value(&json!(false))),
+                ] },
+                "us-east-1/ec2.eip/nat": { "action": "delete", "changes": [] },
+                "us-east-1/ec2.eip/gone": { "action": "forget", "changes": [] },
+                "us-east-1/ec2.security-group/endpoints": { "action": "replace-create-first", "changes": [
+                    change("description", &json!("old words"), value(&json!("new words"))),
+                ] },
+                "us-east-1/kms.key/logs": { "action": "update", "changes": [
+                    change("actions", &json!(["kms:Decrypt", "kms:Encrypt"]), value(&json!(["kms:Decrypt", "kms:Sign"]))),
+                    change("password", &json!({ "$hash": "0a1b" }), value(&json!({ "$hash": "2c3d" }))),
+                    change("tags.Owner", &null, value(&json!("me"))),
+                    change("tags.Team", &json!("us"), Wanted::Removed),
+                ] },
+            },
+            "drift": {
+                "us-east-1/ec2.vpc/main": "gone",
+                "us-east-1/kms.key/logs": { "changed": [
+                    change("tags.Team", &json!("us"), Wanted::Removed),
+                ] },
+            },
+            "lookups": {},
+            "left_out": [],
+        }))
+    }
+
+    #[test]
+    fn a_plan_reads_like_a_diff() -> serde_json::Result<()> {
+        let text = PlanView { whole: false }.render(&plan()?);
+        insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
+        assert!(text.contains('\u{1b}'), "it has colours before they are stripped");
+        Ok(())
+    }
+
+    #[test]
+    fn every_action_has_its_symbol() {
+        let actions = [
+            Action::Create,
+            Action::Update,
+            Action::Replace,
+            Action::ReplaceCreateFirst,
+            Action::Delete,
+            Action::Forget,
+        ];
+        let symbols: std::collections::BTreeSet<_> = actions.map(|action| symbol(action).0).into_iter().collect();
+        assert_eq!(symbols.len(), actions.len());
+    }
 }

@@ -58,6 +58,8 @@ struct Shown {
     running: BTreeMap<Address, Running>,
     /// What has not begun, and what that depends on.
     waiting: BTreeMap<Address, BTreeSet<Address>>,
+    /// What has ended; a replacement does so twice.
+    ended: BTreeSet<Address>,
 }
 
 struct Running {
@@ -80,7 +82,7 @@ impl Live {
         let total = screen.add(ProgressBar::new(waiting.len() as u64));
         total.set_style(style("{bar:24.green/dim} {pos}/{len}  {elapsed}  {msg:.dim}"));
         total.enable_steady_tick(Duration::from_millis(200));
-        let shown = Mutex::new(Shown { running: BTreeMap::new(), waiting });
+        let shown = Mutex::new(Shown { running: BTreeMap::new(), waiting, ended: BTreeSet::new() });
         Self { screen, total, shown, ids: Mutex::default() }
     }
 
@@ -114,7 +116,9 @@ impl Live {
             running.bar.finish_and_clear();
             self.screen.remove(&running.bar);
         }
-        self.total.inc(1);
+        if shown.ended.insert(address.clone()) {
+            self.total.inc(1);
+        }
     }
 
     /// What the line at the bottom says: how many run and wait, and what the first of them waits for.

@@ -151,7 +151,7 @@ impl Order<'_> {
         if self.json {
             Emitter.plan(planned);
         } else {
-            let view = PlanView { cloud: &self.session.cloud, whole: self.verbose };
+            let view = PlanView { whole: self.verbose };
             screen::print(&view.render(planned));
         }
     }
@@ -161,8 +161,12 @@ impl Order<'_> {
             return Ok(());
         }
         if self.json || !screen::can_ask() {
-            return Err(Error::invalid("nothing was done: nobody is here to confirm the plan")
-                .hint("say --yes, or save the plan with `payinfra plan --out FILE` and apply that file"));
+            return Err(Error::invalid("nothing was done: nobody is here to confirm the plan").hint(
+                self.outputs_file.map_or(
+                    "look at it, then say --yes",
+                    |_| "say --yes, or save the plan with `payinfra plan --out FILE` and apply that file",
+                ),
+            ));
         }
         if screen::ask(question).await {
             return Ok(());

@@ -36,7 +36,7 @@ impl Execute for Drift {
             let count = loaded.state.resources.len();
             screen::line(&format!("{CREATE}No drift{CREATE:#} in {count} resources."));
         } else {
-            let view = PlanView { cloud: &session.cloud, whole: cx.verbose() };
+            let view = PlanView { whole: cx.verbose() };
             screen::line(&format!("{HEADING}Changed outside payinfra (as applied → as it is):{HEADING:#}"));
             screen::print(&view.drift(&found));
             screen::line(&format!("\n{} of {} resources drifted.", found.len(), loaded.state.resources.len()));

@@ -52,7 +52,7 @@ impl Execute for Plan {
         if self.json {
             Emitter.plan(&planned);
         } else {
-            let view = PlanView { cloud: &session.cloud, whole: cx.verbose() };
+            let view = PlanView { whole: cx.verbose() };
             screen::print(&view.render(&planned));
         }
         if let Err(error) = planned.respects_protection(&loaded.state, &planned.graph) {

@@ -1,0 +1,11 @@
+//! `payinfra drift`: a failure is 1, not 2, so that CI can tell it from drift.
+
+use crate::support::Folder;
+use insta::assert_snapshot;
+
+#[test]
+fn unreachable_endpoint() {
+    let ended = Folder::new().run(&["drift", "--workspace", "migration"]);
+    assert_eq!(ended.code, Some(1));
+    assert_snapshot!(ended.transcript);
+}

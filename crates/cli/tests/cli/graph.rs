@@ -1,0 +1,26 @@
+//! `payinfra graph`.
+
+use crate::support::Folder;
+
+#[test]
+fn dot_has_every_region_and_every_edge_ends_at_a_node() {
+    let ended = Folder::new().run(&["graph", "--workspace", "migration"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.transcript);
+    for part in ["digraph payinfra {", "cluster_us-east-1", "cluster_us-east-2", "us-east-1/ec2.vpc/main"] {
+        assert!(ended.stdout.contains(part), "{part}");
+    }
+    let lines: Vec<_> = ended.stdout.lines().map(str::trim).collect();
+    let edges: Vec<_> = lines.iter().filter_map(|line| line.strip_suffix(';')?.split_once(" -> ")).collect();
+    assert!(edges.len() > 50, "{}", edges.len());
+    for (_, on) in edges {
+        assert!(lines.iter().any(|line| line.starts_with(&format!("{on} [label"))), "{on}");
+    }
+}
+
+#[test]
+fn mermaid_draws_the_same() {
+    let ended = Folder::new().run(&["graph", "--workspace", "legacy", "--format", "mermaid"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.transcript);
+    assert!(ended.stdout.starts_with("flowchart LR\n  subgraph "), "{}", ended.stdout);
+    assert!(ended.stdout.contains(" --> "));
+}

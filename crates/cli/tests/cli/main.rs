@@ -1,0 +1,27 @@
+//! The command line, as a user meets it: one file per command.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod apply;
+mod bootstrap;
+mod completions;
+mod destroy;
+mod drift;
+mod graph;
+mod output;
+mod plan;
+mod schema;
+mod state;
+mod support;
+mod unlock;
+mod validate;
+mod workspace;
+
+/// A command that nobody tests is a command that somebody forgot.
+#[test]
+fn every_command_has_its_file() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli");
+    for entry in payinfra::COMMANDS {
+        assert!(folder.join(entry.name).with_extension("rs").exists(), "{} has no tests", entry.name);
+    }
+}
