@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::{IpPermission, IpRange, Tag};
+use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Tag};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use payinfra_tests::Bench;
 use serde_json::Value;
@@ -37,10 +37,11 @@ async fn drift_names_exactly_what_changed_and_apply_repairs_exactly_that() {
     let tag = Tag::builder().key("Project").value("somebody-elses").build();
     ec2.create_tags().resources(id(&state, &vpc)).tags(tag).send().await.unwrap();
 
-    let bucket = addresses(&state, "us-east-1", "s3.bucket").remove(0);
-    let suspended = VersioningConfiguration::builder().status(BucketVersioningStatus::Suspended).build();
+    // Not a bucket that is replicated: AWS lets nobody change the versioning of these.
+    let bucket = "us-east-1/s3.bucket/access-logs".to_owned();
+    let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
     let call = bench.s3("us-east-1").put_bucket_versioning().bucket(id(&state, &bucket));
-    call.versioning_configuration(suspended).send().await.unwrap();
+    call.versioning_configuration(enabled).send().await.unwrap();
 
     let route = addresses(&state, "us-east-1", "ec2.route").remove(0);
     let (table, destination) = (&state["resources"][&route]["args"]["table"], &state["resources"][&route]["args"]["destination"]);
@@ -82,8 +83,14 @@ async fn a_deleted_subnet_is_created_again_with_what_hangs_on_it() {
     let state = bench.state("migration");
     let ec2 = bench.ec2("us-east-1");
     let subnets = addresses(&state, "us-east-1", "ec2.subnet");
-    let subnet = subnets.iter().find(|address| address.contains("private")).unwrap();
+    let subnet = subnets.iter().find(|address| address.contains("public")).unwrap();
     let gone = id(&state, subnet);
+    // Whoever deletes a subnet has to remove what is in it first: here a NAT gateway and the route table's association.
+    let in_it = Filter::builder().name("subnet-id").values(&gone).build();
+    let nats = ec2.describe_nat_gateways().filter(in_it).send().await.unwrap();
+    for nat in nats.nat_gateways() {
+        ec2.delete_nat_gateway().nat_gateway_id(nat.nat_gateway_id().unwrap()).send().await.unwrap();
+    }
     let tables = ec2.describe_route_tables().send().await.unwrap();
     for association in tables.route_tables().iter().flat_map(|table| table.associations()) {
         if association.subnet_id() == Some(&gone) {
