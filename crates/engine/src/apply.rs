@@ -81,10 +81,17 @@ pub async fn apply(plan: &Plan, run: &Run<'_>) -> Result<Report> {
     run.lease.check()?;
     let epoch = run.lease.epoch();
     run.journal.look(|state| fenced(state, epoch))?;
+    let kept = kept(plan);
     run.journal
         .commit(|state| {
             state.serial += 1;
             state.epoch = epoch;
+            for (address, (depends, protect)) in kept {
+                if let Some(record) = state.resources.get_mut(&address) {
+                    record.depends = depends;
+                    record.protect = protect;
+                }
+            }
         })
         .await?;
     let tasks = run.journal.look(|state| tasks(&run.cloud, plan, state))?;
@@ -94,6 +101,20 @@ pub async fn apply(plan: &Plan, run: &Run<'_>) -> Result<Report> {
         run.journal.commit(|state| state.outputs = outputs).await?;
     }
     Ok(report)
+}
+
+/// What the state has to know of those that are declared and kept: the order among them and their protection may have
+/// changed without anything else.
+fn kept(plan: &Plan) -> BTreeMap<Address, (BTreeSet<Address>, bool)> {
+    let nodes = plan.graph.nodes().iter().filter(|(address, _)| {
+        let step = plan.steps.get(*address);
+        step.is_some_and(|step| step.action == Action::Keep) && !plan.left_out.contains(*address)
+    });
+    let resources = |address: &Address| {
+        let depends = plan.graph.depends(address).into_iter();
+        depends.filter(|on| !plan.lookups.contains_key(on)).collect()
+    };
+    nodes.map(|(address, node)| (address.clone(), (resources(address), node.protect))).collect()
 }
 
 fn fenced(state: &State, epoch: u64) -> Result<()> {
@@ -129,14 +150,25 @@ pub(crate) fn tasks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Resul
             }
             _ => {}
         }
+    }
+    // Only now is it known who else is made and removed.
+    let mut depose: BTreeMap<&Address, NodeIndex> = BTreeMap::new();
+    for (address, step) in &plan.steps {
         let deposed = state.resources.get(address).is_some_and(|record| !record.deposed.is_empty());
-        if step.action == Action::ReplaceCreateFirst || (deposed && step.action.makes()) {
-            let task = graph.add_node(Task::Depose(address.clone()));
-            graph.add_edge(make[address], task, Until::Done);
-            for (dependant, node) in &make {
-                if *dependant != address && depends(plan, state, dependant).contains(address) {
-                    graph.add_edge(*node, task, Until::Done);
-                }
+        if step.action != Action::ReplaceCreateFirst && !(deposed && step.action.makes()) {
+            continue;
+        }
+        let task = graph.add_node(Task::Depose(address.clone()));
+        depose.insert(address, task);
+        graph.add_edge(make[address], task, Until::Done);
+        for (dependant, node) in &make {
+            if *dependant != address && depends(plan, state, dependant).contains(address) {
+                graph.add_edge(*node, task, Until::Done);
+            }
+        }
+        for (dependant, node) in &remove {
+            if state.resources.get(*dependant).is_some_and(|record| record.depends.contains(address)) {
+                graph.add_edge(*node, task, Until::Done);
             }
         }
     }
@@ -163,7 +195,9 @@ pub(crate) fn tasks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Resul
                 (make.get(dependant), plan.graph.depends(dependant).contains(*address))
             {
                 // It lets go of what is removed; where it will hold the replacement it has to wait for that instead.
-                graph.add_edge(*making, *node, Until::Done);
+                // Where it lets go by being replaced, its old one still holds it.
+                let frees = depose.get(dependant).unwrap_or(making);
+                graph.add_edge(*frees, *node, Until::Done);
             }
         }
     }

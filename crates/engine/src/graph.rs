@@ -180,12 +180,8 @@ impl Graph {
         self.tagged()?;
         toposort(&edges, None).map(|sorted| sorted.into_iter().cloned().collect()).map_err(|_| {
             let cycles = kosaraju_scc(&edges);
-            let mut cycle = cycles
-                .into_iter()
-                .find(|group| group.len() > 1 || edges.contains_edge(group[0], group[0]))
-                .unwrap_or_default();
-            cycle.sort();
-            let cycle: Vec<_> = cycle.iter().map(ToString::to_string).collect();
+            let group = cycles.into_iter().find(|group| group.len() > 1 || edges.contains_edge(group[0], group[0]));
+            let cycle: Vec<_> = walk_around(&depends, &group.unwrap_or_default());
             Error::invalid(format!("these depend on each other: {}", cycle.join(" → ")))
                 .hint("break the cycle: one of the references has to be made of names instead")
         })
@@ -213,6 +209,22 @@ impl Graph {
         }
         Ok(())
     }
+}
+
+/// A way from a member of `group`, each of which depends on another one of it, back to where it was before.
+fn walk_around(depends: &BTreeMap<&Address, BTreeSet<Address>>, group: &[&Address]) -> Vec<String> {
+    let mut way: Vec<&Address> = Vec::new();
+    let mut next = group.iter().min().copied();
+    while let Some(address) = next {
+        if let Some(begin) = way.iter().position(|before| *before == address) {
+            way.drain(..begin);
+            way.push(address);
+            break;
+        }
+        way.push(address);
+        next = depends[address].iter().find(|on| group.contains(on));
+    }
+    way.iter().map(ToString::to_string).collect()
 }
 
 /// Outputs that point into `address`: a struct whose every member is a reference, or `()`.
