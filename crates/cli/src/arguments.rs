@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use crate::command::{COMMANDS, Entry};
 use crate::context::Context;
 use crate::exit::Outcome;
+use crate::failure::causes;
 use crate::screen;
 
 /// Options that all commands share.
@@ -65,12 +66,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         anstream::ColorChoice::Never.write_global();
     }
     log(&global);
+    let verbose = global.verbose > 0;
     let Some((name, matches)) = matches.subcommand() else { return 1 };
     let Some(entry) = COMMANDS.iter().find(|entry| entry.name == name) else { return 1 };
     match block_on(entry, &Context::new(global), matches) {
         Ok(exit) => exit.code(),
         Err(failure) => {
             screen::fail(&failure.render());
+            if verbose {
+                screen::fail(&causes(&failure.error()));
+            }
             1
         }
     }

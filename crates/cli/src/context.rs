@@ -205,9 +205,12 @@ fn unreachable(error: Error) -> Error {
     }
     let at = std::env::var("AWS_ENDPOINT_URL").map_or_else(|_| String::new(), |url| format!(" at {url}"));
     let call = error.get_call().unwrap_or_default().to_owned();
-    Error::new(Class::Ambiguous, format!("AWS cannot be reached{at}: {}", error.message()))
+    // The SDK nests its reasons; the innermost says it.
+    let why = error.message().rsplit(": ").next().unwrap_or_default().to_owned();
+    Error::new(Class::Ambiguous, format!("AWS cannot be reached{at}: {why}"))
         .call(call)
         .hint("check the network, and AWS_ENDPOINT_URL")
+        .source(error)
 }
 
 /// Where state and lock are kept; a folder is found from where the configuration is.

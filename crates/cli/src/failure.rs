@@ -31,6 +31,8 @@ impl Failure {
             return Self::Other(error.into());
         }
         let text = NamedSource::new(&error.source_name, text.to_owned());
+        let hint = error.hint.or_else(|| Some("`payinfra schema` prints what the file may hold".to_owned()));
+        let error = ConfigError { hint, ..error };
         Self::Configuration(Box::new(Misconfigured { error, text }))
     }
 
@@ -88,6 +90,17 @@ impl Diagnostic for Misconfigured {
     }
 }
 
+/// What is underneath a failure, for those who want to know it all.
+pub(crate) fn causes(error: &Error) -> String {
+    let mut text = String::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        line(&mut text, &format!("  {DIM}because{DIM:#}: {error}"));
+        cause = error.source();
+    }
+    text
+}
+
 /// One failure as a block: address, call, AWS's code and message, request id, what to do.
 pub(crate) fn block(address: Option<&Address>, error: &Error) -> String {
     let mut text = String::new();
@@ -101,11 +114,6 @@ pub(crate) fn block(address: Option<&Address>, error: &Error) -> String {
     }
     if let Some(request) = error.get_request_id() {
         line(&mut text, &format!("  {DIM}request{DIM:#}: {request}"));
-    }
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        line(&mut text, &format!("  {DIM}because{DIM:#}: {error}"));
-        cause = error.source();
     }
     if let Some(hint) = error.get_hint().or_else(|| advice(error.class())) {
         line(&mut text, &format!("  {HELP}help{HELP:#}: {hint}"));
