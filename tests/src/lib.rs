@@ -2,6 +2,7 @@
 
 #![expect(clippy::missing_panics_doc, clippy::unwrap_used, clippy::panic, reason = "test support fails by panicking")]
 
+pub mod crash;
 mod inventory;
 
 use std::fs;
@@ -157,6 +158,7 @@ impl Bench {
 impl Outcome {
     /// That it ended with this code.
     #[track_caller]
+    #[expect(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "called for its check")]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
@@ -164,6 +166,7 @@ impl Outcome {
 
     /// That it ended with 0.
     #[track_caller]
+    #[expect(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "called for its check")]
     pub fn ok(self) -> Self {
         self.expect(0)
     }

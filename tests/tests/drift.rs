@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Tag};
+use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, RouteTable, Tag};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use payinfra_tests::Bench;
 use serde_json::Value;
@@ -92,7 +92,7 @@ async fn a_deleted_subnet_is_created_again_with_what_hangs_on_it() {
         ec2.delete_nat_gateway().nat_gateway_id(nat.nat_gateway_id().unwrap()).send().await.unwrap();
     }
     let tables = ec2.describe_route_tables().send().await.unwrap();
-    for association in tables.route_tables().iter().flat_map(|table| table.associations()) {
+    for association in tables.route_tables().iter().flat_map(RouteTable::associations) {
         if association.subnet_id() == Some(&gone) {
             let association = association.route_table_association_id().unwrap();
             ec2.disassociate_route_table().association_id(association).send().await.unwrap();

@@ -63,7 +63,7 @@ fn render(root: &Path) -> io::Result<(String, Vec<String>)> {
         match shown.get(id) {
             Some(tests) => {
                 let tests: Vec<_> = tests.iter().map(String::as_str).collect();
-                text.push_str(&format!("| {id} | {says} | {} |\n", tests.join("<br>")));
+                text.extend(["| ", id, " | ", says, " | ", &tests.join("<br>"), " |\n"]);
             }
             None => missing.push(id.to_owned()),
         }

@@ -22,7 +22,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     fn explain(self) -> Result<T> {
-        self.map_err(explain)
+        self.map_err(|error| explain(&error))
     }
 }
 
@@ -71,7 +71,7 @@ impl<T> Unless<T> for Result<T> {
     }
 }
 
-fn explain<E>(error: SdkError<E, HttpResponse>) -> Error
+fn explain<E>(error: &SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -84,13 +84,13 @@ where
         let headers = error.raw_response()?.headers();
         headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id")).map(str::to_owned)
     });
-    let class = match (&error, &code) {
+    let class = match (error, &code) {
         (SdkError::ConstructionFailure(_), _) => Class::Invalid,
         (SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_), _) => Class::Ambiguous,
         (_, Some(code)) => class_of(&call, code, said.as_deref().unwrap_or_default(), status),
         (_, None) => by_status(status),
     };
-    let message = said.unwrap_or_else(|| chain(&error));
+    let message = said.unwrap_or_else(|| chain(error));
     let mut explained = Error::new(class, message).call(call);
     if let Some(code) = code {
         explained = explained.code(code);

@@ -123,7 +123,7 @@ impl Statement {
         }
         statement.insert("Effect".into(), json!(self.effect));
         if !self.principals.is_empty() {
-            let anyone = self.principals.get("*").is_some();
+            let anyone = self.principals.contains_key("*");
             let principals = self.principals.iter().map(|(kind, names)| Ok((kind.clone(), list(names)?)));
             let principals = principals.collect::<Result<Map<_, _>>>()?;
             statement.insert("Principal".into(), if anyone { json!("*") } else { Value::Object(principals) });

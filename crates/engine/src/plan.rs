@@ -7,7 +7,7 @@ use futures_util::future::{join_all, try_join_all};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::address::{Address, Region};
+use crate::address::Address;
 use crate::cloud::{Cloud, Seen, Spec, Status};
 use crate::diff::{Change, diff};
 use crate::error::{Class, Error, Result};
@@ -218,7 +218,7 @@ pub struct Refreshed {
 /// # Errors
 /// If something cannot be read.
 pub async fn refresh(cloud: &Arc<dyn Cloud>, state: &State) -> Result<Refreshed> {
-    let mut groups: BTreeMap<(Region, Arc<str>), Vec<(&Address, &String)>> = BTreeMap::new();
+    let mut groups = BTreeMap::<_, Vec<_>>::new();
     for (address, record) in &state.resources {
         if let Some(id) = &record.id {
             groups.entry((address.region.clone(), Arc::clone(&address.kind))).or_default().push((address, id));

@@ -20,8 +20,13 @@ const GATHER: Duration = Duration::from_millis(15);
 #[derive(Clone)]
 pub(crate) struct Reader {
     cloud: Arc<dyn Cloud>,
-    pollers: Arc<Mutex<HashMap<(Region, Arc<str>), mpsc::UnboundedSender<Request>>>>,
+    pollers: Arc<Mutex<Pollers>>,
 }
+
+/// The pollers by region and kind.
+type Pollers = HashMap<(Region, Arc<str>), Queue>;
+/// Where a poller takes its requests from.
+type Queue = mpsc::UnboundedSender<Request>;
 
 struct Request {
     id: String,
@@ -58,7 +63,7 @@ impl Reader {
         }
     }
 
-    fn poller(&self, address: &Address) -> mpsc::UnboundedSender<Request> {
+    fn poller(&self, address: &Address) -> Queue {
         let mut pollers = self.pollers.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (address.region.clone(), Arc::clone(&address.kind));
         let poller = pollers.entry(key).or_insert_with(|| {
