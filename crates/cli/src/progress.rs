@@ -101,7 +101,7 @@ impl Live {
         } else {
             ProgressBar::hidden()
         };
-        bar.set_style(style("{spinner:.cyan} {prefix} {msg:.dim} {elapsed:.dim}"));
+        bar.set_style(style("{spinner:.cyan} {prefix} {elapsed} {msg:.dim}"));
         bar.set_prefix(address.to_string());
         bar.set_message(format!("{}, usually {}", present(action), seconds(expected)));
         if visible {
