@@ -152,7 +152,7 @@ async fn interrupted(act: impl Fn(&Bench) + Send + Sync + 'static) -> Result<(Be
 
 #[tokio::test(start_paused = true)]
 async fn ctrl_c_ends_it_soon_and_loses_nothing() -> Result<()> {
-    let (bench, graph, end) = interrupted(|bench| drop(bench.cancel.send_replace(true))).await?;
+    let (bench, graph, end) = interrupted(|bench| bench.cancel.send_modify(|cancel| *cancel = true)).await?;
     let End::Done(_, report) = end else { panic!("{end:?}") };
     assert!(report.cancelled && report.failed.is_empty());
     assert!(bench.world.elapsed() < Duration::from_secs(2), "{:?}", bench.world.elapsed());
@@ -208,8 +208,8 @@ async fn what_is_replaced_first_goes_after_those_that_use_it() -> Result<()> {
         let first = First { size: 1, zone: zone.into(), days: None, parents: none(), tags: Tags::new() };
         let first = graph.add(&east(), "first", first)?;
         let uses = BTreeSet::from([id(&first)]);
-        let user = Tagged { size: 1, zone: "a".into(), days: None, parents: none(), uses, tags: Tags::new() };
-        graph.add(&east(), "user", user)?;
+        let lodger = Tagged { size: 1, zone: "a".into(), days: None, parents: none(), uses, tags: Tags::new() };
+        graph.add(&east(), "user", lodger)?;
         Ok::<_, payinfra_engine::Error>(graph)
     };
     bench.converge(&graph("a")?).await?;

@@ -32,8 +32,8 @@ fn graph(form: Form) -> Result<Graph> {
     let first = First { size, zone: zone.clone(), days, parents: BTreeSet::new(), tags: tags() };
     let first = graph.add(&east, "first", first)?;
     let uses = BTreeSet::from([first.id.into()]);
-    let user = Tagged { size, zone: zones.outputs.names.at(1)?, days, parents: BTreeSet::new(), uses, tags: tags() };
-    graph.add(&Region::new("west"), "user", user)?;
+    let lodger = Tagged { size, zone: zones.outputs.names.at(1)?, days, parents: BTreeSet::new(), uses, tags: tags() };
+    graph.add(&Region::new("west"), "user", lodger)?;
     let leaf = Tagged { size, zone, days, parents, uses: BTreeSet::new(), tags: tags() };
     let leaf = graph.add(&east, "leaf", leaf)?;
     let note = days.map(|days| days.to_string());

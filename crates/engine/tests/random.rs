@@ -17,14 +17,14 @@ async fn live(seed: u64) -> Result<()> {
     let (mut sketch, edits) = history(seed, 7, 3)?;
     let (bench, model) = (Bench::new(), Bench::new());
     let lag = |factor: u64| Duration::from_millis(seed.wrapping_mul(factor) % 2400);
-    if seed % 3 == 0 {
+    if seed.is_multiple_of(3) {
         bench.world.set_lags(Lags { visible: lag(7), tags: lag(11), stale: lag(13) });
     }
     let mut edits = edits.iter();
     for round in 0_u64.. {
         let graph = sketch.graph()?;
         // Some edits come while the last apply lies dead in the middle.
-        let abandoned = seed % 2 == 0 && round % 2 == 0;
+        let abandoned = seed.is_multiple_of(2) && round.is_multiple_of(2);
         bench.world.set_faults(Faults::mix(seed ^ (round << 32), 60, 15, 6));
         if abandoned {
             bench.apply(&graph).await;
