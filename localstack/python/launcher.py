@@ -127,7 +127,7 @@ class Localstack:
         listener.close()
         os.environ["GATEWAY_LISTEN"] = f"{HOST}:{port}"
         sys.argv = ["localstack"]
-        mend("iam")
+        mend("iam", "localstack")
         from localstack.runtime.main import main
 
         main()
