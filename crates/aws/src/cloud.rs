@@ -28,6 +28,10 @@ impl Aws {
         Self { access, kinds }
     }
 
+    pub(crate) fn cx(&self, region: &Region) -> Cx {
+        self.access.cx(region)
+    }
+
     fn kind(&self, name: &str) -> Result<&'static dyn Kind<Cx>> {
         self.kinds.get(name).copied().ok_or_else(|| {
             Error::invalid(format!("there is no kind `{name}`")).hint("a newer payinfra may have it; use that version")

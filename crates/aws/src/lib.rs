@@ -1,5 +1,6 @@
 //! AWS for the payinfra engine: one folder per service, one file per kind of resource.
 
+mod census;
 mod client;
 mod cloud;
 mod error;

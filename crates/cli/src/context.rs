@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use payinfra_aws::{Access, Aws, Identity};
+use payinfra_engine::sweep::Census;
 use payinfra_engine::{Class, Cloud, Error, Graph, Result, State};
 use payinfra_stacks::{Configuration, Workspace};
 use payinfra_state::{Backend, Backing};
@@ -51,6 +52,8 @@ pub(crate) struct Session {
     pub(crate) account: String,
     /// AWS.
     pub(crate) cloud: Arc<dyn Cloud>,
+    /// AWS, to be asked for all that is ours.
+    pub(crate) census: Arc<dyn Census>,
 }
 
 /// A state, and the version under which it is stored.
@@ -97,7 +100,8 @@ impl Context {
         let backing =
             payinfra_state::open(&project.backend, &config, &account, &project.configuration.stack, &workspace)?;
         let kept = Kept { project, workspace, account: Some(account.clone()), backing };
-        Ok(Session { kept, account, cloud: Arc::new(Aws::new(access)) })
+        let aws = Arc::new(Aws::new(access));
+        Ok(Session { kept, account, cloud: aws.clone(), census: aws })
     }
 
     /// The state of the workspace only. Where it is in a folder nobody has to sign in.

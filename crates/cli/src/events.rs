@@ -35,6 +35,11 @@ pub(crate) enum Message {
         /// Each resource that changed.
         resources: Vec<Drifted>,
     },
+    /// What is ours and in no state; the only event of sweep.
+    Sweep {
+        /// Each of them.
+        orphans: Vec<Swept>,
+    },
     /// Work on a resource has begun.
     Started {
         /// Which.
@@ -168,6 +173,17 @@ struct Changed {
     /// Whether the new value is known only after apply.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     known_after_apply: bool,
+}
+
+/// Something that is ours and in no state.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Swept {
+    /// The address that its owner tags name.
+    address: String,
+    /// The workspace that they name.
+    workspace: String,
+    /// Its id.
+    id: String,
 }
 
 /// A resource that is not as it was applied.
@@ -325,6 +341,16 @@ impl From<Action> for Deed {
             Action::Forget => Self::Forget,
         }
     }
+}
+
+/// What is ours and in no state.
+pub(crate) fn swept(orphans: &[payinfra_engine::sweep::Orphan]) -> Vec<Swept> {
+    let swept = |orphan: &payinfra_engine::sweep::Orphan| Swept {
+        address: orphan.owner.address.to_string(),
+        workspace: orphan.owner.workspace.clone(),
+        id: orphan.seen.id.clone(),
+    };
+    orphans.iter().map(swept).collect()
 }
 
 /// What changed behind payinfra's back.

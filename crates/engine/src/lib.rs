@@ -18,6 +18,7 @@ mod resource;
 mod retry;
 mod state;
 mod store;
+pub mod sweep;
 mod tags;
 
 pub use address::{Address, Region};

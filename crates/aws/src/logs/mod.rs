@@ -3,11 +3,24 @@
 mod log_group;
 mod tags;
 
-use payinfra_engine::{Kind, kind};
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Kind, Result, Tags, kind};
 
 pub use log_group::{LogGroup, LogGroupOutputs};
 
-use crate::Cx;
+use crate::error::Unless;
+use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.
 pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<LogGroup>()];
+
+/// The log groups with their tags.
+pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
+    let groups = cx.logs().describe_log_groups().into_paginator().items().send().try_collect().await.explain()?;
+    let tagged = groups.into_iter().filter_map(|group| Some((group.log_group_name?, group.log_group_arn?)));
+    let tagged = tagged.map(|(name, arn)| async move {
+        let tags = tags::of(cx, &arn).await.unless(Class::NotFound)?;
+        Ok::<_, payinfra_engine::Error>(tags.map(|tags| (name, tags)))
+    });
+    Ok(try_join_all(tagged).await?.into_iter().flatten().collect())
+}

@@ -10,6 +10,7 @@ mod output;
 mod plan;
 mod schema;
 mod state;
+mod sweep;
 mod unlock;
 mod validate;
 mod workspace;
@@ -64,6 +65,7 @@ pub const COMMANDS: &[Entry] = &[
     entry::<plan::Plan>(),
     entry::<schema::Schema>(),
     entry::<state::State>(),
+    entry::<sweep::Sweep>(),
     entry::<unlock::Unlock>(),
     entry::<validate::Validate>(),
     entry::<workspace::Workspace>(),

@@ -13,6 +13,7 @@ mod plan;
 mod schema;
 mod state;
 mod support;
+mod sweep;
 mod unlock;
 mod validate;
 mod workspace;

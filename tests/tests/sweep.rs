@@ -1,0 +1,59 @@
+//! `sweep` finds what is ours and in no state, and touches nothing else.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
+use payinfra_tests::Bench;
+
+const SWEEP: [&str; 3] = ["sweep", "--workspace", "legacy"];
+
+/// What the state forgets is found and removed; what is in the state, another workspace's and a stranger's stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn sweep_removes_what_the_state_forgot_and_nothing_else() {
+    let bench = Bench::new().await;
+    bench.run(&["apply", "--workspace", "legacy", "--yes"]).expect(0);
+    bench.run(&SWEEP).expect(0);
+    let applied = bench.inventory().await;
+
+    let ec2 = bench.ec2("us-east-1");
+    let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
+    let spec = |workspace: &str| {
+        TagSpecification::builder()
+            .resource_type(ResourceType::Vpc)
+            .tags(tag("payinfra:stack", "migration"))
+            .tags(tag("payinfra:workspace", workspace))
+            .tags(tag("payinfra:address", "us-east-1/ec2.vpc/main"))
+            .build()
+    };
+    let lost = ec2.create_vpc().cidr_block("10.9.0.0/16").tag_specifications(spec("legacy")).send().await.unwrap();
+    let lost = lost.vpc().unwrap().vpc_id().unwrap().to_owned();
+    ec2.create_vpc().cidr_block("10.8.0.0/16").tag_specifications(spec("another")).send().await.unwrap();
+    ec2.create_vpc().cidr_block("10.7.0.0/16").send().await.unwrap();
+    let crowded = bench.inventory().await;
+
+    let found = bench.run(&[&SWEEP[..], &["--json"]].concat()).expect(2);
+    assert!(found.stdout.contains(&lost), "{}", found.stdout);
+    assert_eq!(found.stdout.matches("vpc-").count(), 1, "{}", found.stdout);
+    assert_eq!(bench.inventory().await, crowded, "looking changes nothing");
+
+    bench.run(&[&SWEEP[..], &["--delete", "--yes"]].concat()).expect(0);
+    let swept = bench.inventory().await;
+    assert!(swept.beyond(&applied).iter().all(|line| !line.contains(&lost)));
+    assert_eq!(applied.beyond(&swept), Vec::<&str>::new(), "what the state knows stays");
+    assert_eq!(swept.count("us-east-1 ec2.vpc "), crowded.count("us-east-1 ec2.vpc ") - 1);
+    bench.run(&SWEEP).expect(0);
+}
+
+/// A state that is lost altogether leaves a whole stack without an owner; sweep takes it down in the right order.
+#[tokio::test(flavor = "multi_thread")]
+async fn sweep_takes_down_a_whole_stack_whose_state_is_lost() {
+    let bench = Bench::new().await;
+    let before = bench.inventory().await;
+    bench.run(&["apply", "--workspace", "legacy", "--yes"]).expect(0);
+    let bucket = "payinfra-state-123456789012";
+    let s3 = bench.s3("us-east-1");
+    s3.delete_object().bucket(bucket).key("migration/legacy/state.json").send().await.unwrap();
+    bench.run(&SWEEP).expect(2);
+    bench.run(&[&SWEEP[..], &["--delete", "--yes"]].concat()).expect(0);
+    assert_eq!(bench.inventory().await, before);
+}
