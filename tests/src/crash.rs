@@ -20,6 +20,8 @@ use crate::{Bench, Outcome, REGIONS};
 const PATIENCE: Duration = Duration::from_secs(240);
 /// How long the calls of a killed process may go on.
 const IN_FLIGHT: Duration = Duration::from_secs(10);
+/// How long others may take to come to their points as well, where several are set.
+const TOGETHER: Duration = Duration::from_millis(150);
 /// How many bytes of what a failed command said are worth repeating.
 const EXCERPT: usize = 2_000;
 
@@ -260,11 +262,14 @@ impl Harness {
         let mut child = command.stderr(Stdio::from(File::create(&stderr).unwrap())).spawn().unwrap();
         let begun = Instant::now();
         loop {
-            if let Ok(Some((index, held))) = tokio::time::timeout(Duration::from_millis(5), traps.met.recv()).await {
+            if let Ok(Some(first)) = tokio::time::timeout(Duration::from_millis(5), traps.met.recv()).await {
+                let mut met = vec![first];
+                while traps.watching.len() > 1 {
+                    let Ok(Some(next)) = tokio::time::timeout(TOGETHER, traps.met.recv()).await else { break };
+                    met.push(next);
+                }
                 die(&mut child);
-                let mut met = vec![index];
-                held.reset();
-                // Others may have come to their point at the same time; they die there, too.
+                let mut met = met.into_iter().map(|(index, held)| (index, held.reset()).0).collect();
                 self.silence(traps, &mut met).await;
                 return Err(met);
             }
@@ -414,7 +419,9 @@ fn facts(state: &Value) -> BTreeMap<String, String> {
     ids.sort_by_key(|(id, _)| std::cmp::Reverse(id.len()));
     let normal = |value: &Value| {
         let text = ids.iter().fold(value.to_string(), |text, (id, address)| text.replace(*id, address));
-        without_addresses(&text)
+        let mut value = serde_json::from_str(&without_addresses(&text)).unwrap();
+        sort(&mut value);
+        value.to_string()
     };
     let mut facts = BTreeMap::new();
     for (address, record) in resources {
@@ -429,6 +436,18 @@ fn facts(state: &Value) -> BTreeMap<String, String> {
         facts.insert(format!("output {name}"), normal(value));
     }
     facts
+}
+
+/// Puts lists in order: sets of ids are in the ids' order, which is another each time.
+fn sort(value: &mut Value) {
+    match value {
+        Value::Array(items) => {
+            items.iter_mut().for_each(sort);
+            items.sort_by_key(Value::to_string);
+        }
+        Value::Object(fields) => fields.values_mut().for_each(sort),
+        _ => {}
+    }
 }
 
 /// A text whose Internet addresses and ids that nobody's address stands for are the same each time.
