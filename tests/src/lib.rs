@@ -49,6 +49,11 @@ impl Bench {
     pub async fn with(configuration: &str) -> Self {
         let profile = std::env::var("PAYINFRA_TEST_PROFILE")
             .map_or(Profile::Default, |name| serde_json::from_value(Value::String(name)).unwrap());
+        Self::on(profile, configuration).await
+    }
+
+    /// On these emulators, with this configuration.
+    pub async fn on(profile: Profile, configuration: &str) -> Self {
         let aws = Emulator::builder().profile(profile).start().await.unwrap();
         let bench = Self { aws, folder: tempfile::tempdir().unwrap() };
         bench.configure(configuration);
