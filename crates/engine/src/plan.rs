@@ -16,6 +16,7 @@ use crate::reference::Pointer;
 use crate::resolve::{output, pointers, redact, resolve};
 use crate::retry::{Patience, patiently};
 use crate::state::{Intent, Record, State};
+use crate::tags::Owner;
 
 /// The version of the form of saved plans.
 pub const FORMAT: u32 = 1;
@@ -216,7 +217,7 @@ pub struct Refreshed {
 /// Reads everything that `state` knows: one batch per kind and region, all at once.
 ///
 /// # Errors
-/// If something cannot be read.
+/// If something cannot be read, or is somebody else's.
 pub async fn refresh(cloud: &Arc<dyn Cloud>, state: &State) -> Result<Refreshed> {
     let mut groups = BTreeMap::<_, Vec<_>>::new();
     for (address, record) in &state.resources {
@@ -239,7 +240,57 @@ pub async fn refresh(cloud: &Arc<dyn Cloud>, state: &State) -> Result<Refreshed>
         Ok::<_, Error>(live)
     });
     let live = try_join_all(reads).await?.into_iter().flatten().collect();
-    Ok(Refreshed { live })
+    let refreshed = Refreshed { live };
+    ours(cloud, state, &refreshed)?;
+    Ok(refreshed)
+}
+
+/// That nothing in the state is somebody else's: else their resource would be changed, or removed, as if it were ours.
+fn ours(cloud: &Arc<dyn Cloud>, state: &State, refreshed: &Refreshed) -> Result<()> {
+    let (mut told, mut addresses) = (Vec::new(), Vec::new());
+    for (address, seen) in &refreshed.live {
+        if let Some(whose) = foreign(&spec(cloud, &address.kind)?, state, address, seen) {
+            told.push(format!("{address}: {} is not ours: {whose}", seen.id));
+            addresses.push(address.to_string());
+        }
+    }
+    if told.is_empty() {
+        return Ok(());
+    }
+    let mend = format!("drop it from the state with `payinfra state rm {}`; in AWS it stays", addresses.join(" "));
+    Err(Error::invalid(told.join("\n")).hint(mend))
+}
+
+/// Whose `seen` is, if it is not ours.
+///
+/// Owner tags that were taken off by hand are drift, and another address of ours is what `state mv` leaves: both are
+/// mended, unless it also is not what was made at this address.
+fn foreign(spec: &Spec, state: &State, address: &Address, seen: &Seen) -> Option<String> {
+    let tags = seen.args.get("tags")?;
+    let tag = |key: &str| tags.get(key).and_then(Value::as_str);
+    for (key, own) in [(Owner::STACK, &state.stack), (Owner::WORKSPACE, &state.workspace)] {
+        if let Some(other) = tag(key).filter(|value| value != own) {
+            return Some(format!("its tag `{key}` is `{other}`"));
+        }
+    }
+    let record = state.resources.get(address)?;
+    let named = tag(Owner::ADDRESS);
+    let other = named.filter(|named| *named != address.to_string());
+    let twice = |named: &str| {
+        let named = named.parse::<Address>().ok().and_then(|named| state.resources.get(&named));
+        named.is_some_and(|named| named.id == record.id)
+    };
+    if let Some(other) = other.filter(|other| twice(other)) {
+        return Some(format!("it is recorded at {other} too, and its tags say so"));
+    }
+    let bare = named.is_none() && tag(Owner::STACK).is_none() && tag(Owner::WORKSPACE).is_none();
+    if record.intent == Some(Intent::Create) || seen.status != Status::Ready || !(bare || other.is_some()) {
+        return None;
+    }
+    let changes = diff(&record.args, &redact(&seen.args, &state.lineage), None);
+    let change = changes.iter().find(|change| spec.replace.contains(&change.field()))?;
+    let whose = other.map_or_else(|| "it has no owner tags".to_owned(), |other| format!("its tags name {other}"));
+    Some(format!("{whose}, and its `{}` is not what was made", change.path))
 }
 
 /// The error with the addresses that it is about.
