@@ -1,6 +1,6 @@
 //! What commands start from: the configuration, the account, the state.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use payinfra_aws::{Access, Aws, Identity};
@@ -11,6 +11,7 @@ use payinfra_state::{Backend, Backing};
 
 use crate::arguments::Global;
 use crate::failure::Failure;
+use crate::rescue::Rescue;
 
 /// The account of those commands that do not sign in.
 pub(crate) const ANY_ACCOUNT: &str = "000000000000";
@@ -29,6 +30,8 @@ pub(crate) struct Project {
     /// As it is written.
     text: String,
     backend: Backend,
+    /// Where the configuration is.
+    folder: PathBuf,
     chosen: Option<String>,
 }
 
@@ -62,6 +65,8 @@ pub(crate) struct Loaded {
     pub(crate) state: State,
     /// `None` if there is none yet.
     pub(crate) version: Option<String>,
+    /// Whether it was taken from where an earlier run had to leave it.
+    pub(crate) rescued: bool,
 }
 
 impl Context {
@@ -85,7 +90,8 @@ impl Context {
         let configuration =
             Configuration::parse(&text, &name).map_err(|error| Failure::in_configuration(error, &text))?;
         let backend = backend(&configuration, path);
-        Ok(Project { configuration, text, backend, chosen: self.global.workspace.clone() })
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Project { configuration, text, backend, folder, chosen: self.global.workspace.clone() })
     }
 
     /// The configuration, an account, and the state of the workspace: everything that is checked before a plan.
@@ -185,13 +191,22 @@ impl Kept {
     /// The state, which must be this deployment's; a new one if there is none.
     pub(crate) async fn load(&self) -> Result<Loaded> {
         let stack = &self.project.configuration.stack;
-        let Some(stored) = self.backing.store.load().await? else {
-            let account = self.account.as_deref().unwrap_or(ANY_ACCOUNT);
-            return Ok(Loaded { state: State::new(stack, &self.workspace, account), version: None });
-        };
-        let state = payinfra_state::migrate(&stored.bytes)?;
-        state.belongs(stack, &self.workspace, self.account.as_deref().unwrap_or(&state.account))?;
-        Ok(Loaded { state, version: Some(stored.version) })
+        let stored = self.backing.store.load().await?;
+        let version = stored.as_ref().map(|stored| stored.version.clone());
+        let state = stored.map(|stored| payinfra_state::migrate(&stored.bytes)).transpose()?;
+        let rescued = self.rescue().find(state.as_ref())?;
+        let is_rescued = rescued.is_some();
+        let account = self.account.as_deref();
+        let state = rescued
+            .or(state)
+            .unwrap_or_else(|| State::new(stack, &self.workspace, account.unwrap_or(ANY_ACCOUNT)));
+        state.belongs(stack, &self.workspace, account.unwrap_or(&state.account))?;
+        Ok(Loaded { state, version, rescued: is_rescued })
+    }
+
+    /// Where the state goes when it cannot be written.
+    pub(crate) fn rescue(&self) -> Rescue {
+        Rescue::new(&self.project.folder, &self.project.configuration.stack, &self.workspace)
     }
 }
 

@@ -10,6 +10,7 @@ mod failure;
 mod lock;
 mod plan_view;
 mod progress;
+mod rescue;
 mod run;
 mod screen;
 mod value_view;

@@ -53,7 +53,7 @@ impl Order<'_> {
             Some(plan) => fitting(plan, &mut loaded)?,
             None => self.plan(&loaded.state).await?,
         };
-        if is_idle(&planned, &loaded.state) {
+        if is_idle(&planned, &loaded) {
             return self.nothing(&planned, &loaded.state);
         }
         self.show(&planned);
@@ -75,7 +75,7 @@ impl Order<'_> {
                     planned.fits(&loaded.state)?;
                 }
                 planned = self.plan(&loaded.state).await?;
-                if is_idle(&planned, &loaded.state) {
+                if is_idle(&planned, &loaded) {
                     return Ok(None);
                 }
                 screen::note("The state has changed in the meantime. This is the plan now:");
@@ -134,8 +134,22 @@ impl Order<'_> {
         journal.close();
         let written = writer.await.map_err(|error| Error::failed(format!("the state is not written: {error}")));
         let state = journal.look(State::clone);
+        let rescue = self.session.kept.rescue();
+        let lost = match &written {
+            Ok(Ok(())) => false,
+            Ok(Err(error)) => !error.is(Class::Stale),
+            Err(_) => true,
+        };
+        if lost {
+            rescue.keep(&state)?;
+            screen::note(&format!(
+                "The state could not be written. What happened is kept in {}, and the next run here takes it up.",
+                rescue.path().display()
+            ));
+        }
         let report = outcome?;
         written??;
+        rescue.done()?;
         let entry = history(planned, &report, self.command, &begun);
         let kept = match serde_json::to_vec_pretty(&entry) {
             Ok(bytes) => store.keep(&format!("{}.json", state.serial), &bytes).await,
@@ -275,8 +289,9 @@ pub(crate) fn flat(state: &State) -> std::collections::BTreeMap<String, String> 
 }
 
 /// Whether there is nothing to do at all: also no output that is declared and not recorded, or the other way round.
-fn is_idle(plan: &Plan, state: &State) -> bool {
-    plan.is_empty() && (!plan.left_out.is_empty() || plan.graph.outputs().keys().eq(state.outputs.keys()))
+fn is_idle(plan: &Plan, loaded: &Loaded) -> bool {
+    let state = &loaded.state;
+    plan.is_empty() && !loaded.rescued && (!plan.left_out.is_empty() || plan.graph.outputs().keys().eq(state.outputs.keys()))
 }
 
 /// A saved plan that still fits the state. Where there is no state yet, the plan's lineage becomes its.
