@@ -41,9 +41,10 @@ pub(crate) fn resolve(value: &Value, known: &impl Fn(&Pointer) -> Option<Value>)
     }
 }
 
-/// What `output` of a resource with this id and these outputs is; a path such as `zones/0` leads into lists.
+/// What `output` of a resource with this id and these outputs is; a path such as `zones/0` leads into lists. A lookup
+/// has no id of its own: there it is an output like others.
 pub(crate) fn output(id: &str, outputs: &Value, output: &str) -> Option<Value> {
-    if output == ID {
+    if output == ID && !id.is_empty() {
         return Some(Value::String(id.to_owned()));
     }
     outputs.pointer(&format!("/{output}")).filter(|value| !value.is_null()).cloned()

@@ -1,0 +1,62 @@
+//! A test per row of the requirements: what was asked for is there, by AWS's own answers and not by our reading.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod legacy;
+mod network;
+mod secrets;
+mod security;
+mod storage;
+mod tags;
+
+use payinfra_tests::Bench;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+/// Region, its block, and the other one's.
+const SIDES: [(&str, &str, &str); 2] =
+    [("us-east-1", "10.0.0.0/16", "10.1.0.0/16"), ("us-east-2", "10.1.0.0/16", "10.0.0.0/16")];
+const ACCOUNT: &str = "123456789012";
+
+/// The workspace `migration`, applied once for all the rows; it ends with the process.
+async fn migration() -> &'static Bench {
+    static BENCH: OnceCell<Bench> = OnceCell::const_new();
+    let applied = || async {
+        let bench = Bench::new().await;
+        bench.run(&["apply", "--workspace", "migration", "--yes"]).ok();
+        bench
+    };
+    BENCH.get_or_init(applied).await
+}
+
+/// The ARN of the region's key for `purpose`, by its alias.
+async fn key(bench: &Bench, region: &str, purpose: &str) -> String {
+    let kms = aws_sdk_kms::Client::new(&bench.sdk(region));
+    let alias = format!("alias/payment-{purpose}-migration-demo1");
+    let key = kms.describe_key().key_id(alias).send().await.unwrap();
+    key.key_metadata().unwrap().arn().unwrap().to_owned()
+}
+
+/// The text or texts of a member of a policy.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Array(texts) => texts.iter().map(|text| text.as_str().unwrap()).collect(),
+        text => vec![text.as_str().unwrap()],
+    }
+}
+
+/// A policy; IAM gives it in the form of a URL.
+fn policy(text: &str) -> Value {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits = [rest.next().unwrap(), rest.next().unwrap()];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap());
+        } else {
+            bytes.push(byte);
+        }
+    }
+    serde_json::from_slice(&bytes).unwrap()
+}
