@@ -19,6 +19,8 @@ pub struct Spec {
     pub replace: &'static [&'static str],
     /// Fields whose referent need only exist.
     pub early: &'static [&'static str],
+    /// Fields whose referent cannot go while this one refers to it.
+    pub holds: &'static [&'static str],
     /// Whether the new one may exist before the old one goes.
     pub create_first: bool,
     /// How many ids one read takes.

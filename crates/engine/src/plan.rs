@@ -498,6 +498,10 @@ impl Planner<'_> {
                     step.action = Action::Replace;
                     step.because = Some("what it depends on is replaced and goes first".to_owned());
                 }
+                if step.action == Action::Update && self.holds_what_goes(&spec, args) {
+                    step.action = Action::Replace;
+                    step.because = Some("what it is attached to is replaced and cannot go before it".to_owned());
+                }
                 step
             }
             (Some(record), None) if Self::begun_otherwise(&spec, record, &desired) => Step {
@@ -521,6 +525,12 @@ impl Planner<'_> {
             self.going.insert(address.clone());
         }
         Ok(step)
+    }
+
+    /// Whether one of the fields that hold their referent refers to something that has to go before it is made anew.
+    fn holds_what_goes(&self, spec: &Spec, args: &Value) -> bool {
+        let held = spec.holds.iter().filter_map(|field| args.get(field)).flat_map(pointers);
+        held.into_iter().any(|pointer| self.going.contains(&pointer.address))
     }
 
     /// Whether an interrupted create may have left something that cannot become what is desired now.

@@ -32,6 +32,8 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     const REPLACE: Fields;
     /// Fields whose referent need only exist, not be ready (a route's NAT gateway may still be pending).
     const EARLY: Fields = &[];
+    /// Fields that change in place, but whose old referent cannot go before: when that is replaced, so is this one.
+    const HOLDS: Fields = &[];
     /// Whether a replacement may be made before the old one goes; not where a name or a CIDR block is taken.
     const CREATE_FIRST: bool = false;
     /// How many ids one `read` takes.
@@ -135,6 +137,7 @@ impl<R: Resource> Kind<R::Cx> for Erased<R> {
             kind: R::KIND,
             replace: R::REPLACE,
             early: R::EARLY,
+            holds: R::HOLDS,
             create_first: R::CREATE_FIRST,
             batch: R::BATCH,
             timeout: R::TIMEOUT,
@@ -193,6 +196,7 @@ impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
             kind: L::KIND,
             replace: &[],
             early: &[],
+            holds: &[],
             create_first: false,
             batch: 1,
             timeout: Duration::from_mins(1),

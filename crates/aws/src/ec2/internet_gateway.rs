@@ -23,6 +23,7 @@ impl Resource for InternetGateway {
     type Cx = Cx;
     const KIND: &'static str = "ec2.internet-gateway";
     const REPLACE: Fields = fields!(Self:);
+    const HOLDS: Fields = fields!(Self: vpc);
     // Detaching is refused until the last public address is unmapped, which AWS does late (AWS-FACTS §1.1).
     const TIMEOUT: Duration = Duration::from_mins(20);
     const EXPECTED: Expected = Expected::millis(1_000, 2_000);

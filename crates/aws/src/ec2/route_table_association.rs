@@ -23,6 +23,7 @@ impl Resource for RouteTableAssociation {
     type Cx = Cx;
     const KIND: &'static str = "ec2.route-table-association";
     const REPLACE: Fields = fields!(Self: subnet);
+    const HOLDS: Fields = fields!(Self: table);
     const EXPECTED: Expected = Expected::millis(1_000, 750);
     type Outputs = ();
 

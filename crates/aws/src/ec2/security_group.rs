@@ -34,6 +34,7 @@ impl Resource for SecurityGroup {
     type Cx = Cx;
     const KIND: &'static str = "ec2.security-group";
     const REPLACE: Fields = fields!(Self: vpc, name, description);
+    const HOLDS: Fields = fields!(Self: ingress, egress);
     // As many as a filter takes.
     const BATCH: usize = 200;
     const TIMEOUT: Duration = Duration::from_mins(15);

@@ -28,6 +28,7 @@ impl Resource for TransitGatewayVpcAttachment {
     type Cx = Cx;
     const KIND: &'static str = "ec2.transit-gateway-vpc-attachment";
     const REPLACE: Fields = fields!(Self: gateway, vpc);
+    const HOLDS: Fields = fields!(Self: subnets);
     const TIMEOUT: Duration = Duration::from_mins(10);
     const EXPECTED: Expected = Expected::millis(75_000, 75_000);
     type Outputs = ();

@@ -54,6 +54,7 @@ impl Resource for VpcEndpoint {
     const KIND: &'static str = "ec2.vpc-endpoint";
     // Never the new one first: a second one with private DNS for the same service is refused.
     const REPLACE: Fields = fields!(Self: vpc, service, kind);
+    const HOLDS: Fields = fields!(Self: subnets, groups);
     const TIMEOUT: Duration = Duration::from_mins(10);
     // Of an interface; a gateway takes 8 and 10 s.
     const EXPECTED: Expected = Expected::millis(75_000, 120_000);
