@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use crate::{Bench, Outcome, REGIONS};
 
 /// How long one command may take before it counts as stuck.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 /// How long the calls of a killed process may go on.
 const IN_FLIGHT: Duration = Duration::from_secs(10);
 /// How long others may take to come to their points as well, where several are set.
@@ -327,7 +327,9 @@ impl Harness {
             for key in kms.list_keys().send().await.unwrap().keys() {
                 let id = key.key_id().unwrap_or_default();
                 let of_key = kms.list_resource_tags().key_id(id).send().await;
-                for tag in of_key.iter().flat_map(|answer| answer.tags()) {
+                for tag in
+                    of_key.iter().flat_map(aws_sdk_kms::operation::list_resource_tags::ListResourceTagsOutput::tags)
+                {
                     tags.entry(id.to_owned()).or_default().push(format!("{}={}", tag.tag_key(), tag.tag_value()));
                 }
             }

@@ -26,8 +26,7 @@ async fn a_refresh_costs_calls_per_kind_and_region() {
     bench.run(&["apply", "--workspace", "migration", "--yes"]).expect(0);
     let state = bench.state("migration");
     let resources = state["resources"].as_object().unwrap();
-    let groups: BTreeSet<_> =
-        resources.keys().map(|address| address.rsplit_once('/').unwrap().0.to_owned()).collect();
+    let groups: BTreeSet<_> = resources.keys().map(|address| address.rsplit_once('/').unwrap().0.to_owned()).collect();
     bench.aws.clear_calls();
     bench.run(&["plan", "--workspace", "migration", "--exit-code"]).expect(0);
     let calls = bench.aws.calls();

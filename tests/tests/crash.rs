@@ -75,7 +75,9 @@ fn replace(workspace: &'static str, edit: fn(&mut toml::Table)) -> Scenario {
 fn report(name: &str, points: &[Point], verdict: &Verdict) {
     let Verdict { met, orphans, duplicates, differences } = verdict;
     for (what, lines) in [("orphan", orphans), ("duplicate", duplicates), ("difference", differences)] {
-        lines.iter().for_each(|line| println!("{name}: {what}: {line}"));
+        for line in lines {
+            println!("{name}: {what}: {line}");
+        }
     }
     for point in points.iter().filter(|point| !met.contains(point)) {
         println!("{name}: never came to {point}");

@@ -44,7 +44,8 @@ async fn drift_names_exactly_what_changed_and_apply_repairs_exactly_that() {
     call.versioning_configuration(enabled).send().await.unwrap();
 
     let route = addresses(&state, "us-east-1", "ec2.route").remove(0);
-    let (table, destination) = (&state["resources"][&route]["args"]["table"], &state["resources"][&route]["args"]["destination"]);
+    let (table, destination) =
+        (&state["resources"][&route]["args"]["table"], &state["resources"][&route]["args"]["destination"]);
     let call = ec2.delete_route().route_table_id(table.as_str().unwrap());
     call.destination_cidr_block(destination.as_str().unwrap()).send().await.unwrap();
 

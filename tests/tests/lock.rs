@@ -38,8 +38,13 @@ async fn a_killed_holder_is_replaced_when_its_lease_ends() {
     bench.run(&APPLY).expect(0);
     let after = bench.inventory().await;
     assert_eq!(after.count("us-east-1 ec2.vpc ") - before.count("us-east-1 ec2.vpc "), 1);
-    let subnets = bench.state("legacy")["resources"].as_object().unwrap().keys().filter(|it| it.contains("/ec2.subnet/")).count();
-    assert_eq!(after.count("us-east-1 ec2.subnet ") - before.count("us-east-1 ec2.subnet "), subnets, "no orphan, no duplicate");
+    let subnets =
+        bench.state("legacy")["resources"].as_object().unwrap().keys().filter(|it| it.contains("/ec2.subnet/")).count();
+    assert_eq!(
+        after.count("us-east-1 ec2.subnet ") - before.count("us-east-1 ec2.subnet "),
+        subnets,
+        "no orphan, no duplicate"
+    );
     bench.run(&["destroy", "--workspace", "legacy", "--yes"]).expect(0);
     assert_eq!(bench.inventory().await, before);
 }

@@ -59,7 +59,7 @@ fn mix(seed: u64) -> Vec<Rule> {
             4 => Fault::Delay { seconds: dice.seconds(0, 2) },
             5 => Fault::Truncate,
             6 => Fault::Stale { seconds: dice.seconds(1, 3) },
-            7 => Fault::NotFound { seconds: dice.seconds(1, 3), writes: dice.roll() % 2 == 0 },
+            7 => Fault::NotFound { seconds: dice.seconds(1, 3), writes: dice.roll().is_multiple_of(2) },
             8 => Fault::HiddenTags { seconds: dice.seconds(1, 4) },
             _ => Fault::RoleNotAssumable { seconds: dice.seconds(1, 4) },
         };
@@ -116,7 +116,9 @@ fn same(command: &str, should: &Inventory, is: &Inventory) -> Result<(), String>
         let text = inventory.to_string();
         let mut kinds: Vec<_> = text.lines().map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect();
         // A route's line has its table in the middle.
-        kinds.iter_mut().for_each(|kind| kind.truncate(kind.find(" rtb-").unwrap_or(kind.len())));
+        for kind in &mut kinds {
+            kind.truncate(kind.find(" rtb-").unwrap_or(kind.len()));
+        }
         kinds.sort();
         kinds
     };

@@ -20,6 +20,15 @@ const HEAD: &str = "# Tests
 | the command line | `crates/cli/tests` | `cargo test --workspace --test plan` |
 | whole lives of the stacks | `tests/tests` | `cargo test --workspace --test life` |
 
+The long ones are left out of CI; each prints what it found:
+
+| what | how to run it |
+| --- | --- |
+| SIGKILL at every call of apply and destroy; writes `tests/results/crash-matrix.md` | `cargo test --workspace --test crash -- --ignored --nocapture full_matrix` |
+| 100 seeds of mixed faults on the emulated AWS, an account throttled to a tenth | `cargo test --workspace --test random -- --ignored --nocapture` |
+
+`PAYINFRA_CRASH_EVERY=25` takes every 25th kill point only; `PAYINFRA_SEED=17` runs one seed.
+
 ## Which test shows which requirement
 
 Written by `UPDATE_README=1 cargo test --workspace --test requirements`; do not edit below this line.

@@ -224,7 +224,9 @@ impl Cx {
     #[must_use]
     pub fn logs(&self) -> &aws_sdk_cloudwatchlogs::Client {
         let clients = &self.clients;
-        clients.logs.get_or_init(|| aws_sdk_cloudwatchlogs::Client::new(&clients.limits.config(&clients.config, "logs")))
+        clients
+            .logs
+            .get_or_init(|| aws_sdk_cloudwatchlogs::Client::new(&clients.limits.config(&clients.config, "logs")))
     }
 
     /// S3 in this region. Emulators have no host name per bucket, so an endpoint of one's own means path style.

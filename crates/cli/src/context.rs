@@ -197,9 +197,8 @@ impl Kept {
         let rescued = self.rescue().find(state.as_ref())?;
         let is_rescued = rescued.is_some();
         let account = self.account.as_deref();
-        let state = rescued
-            .or(state)
-            .unwrap_or_else(|| State::new(stack, &self.workspace, account.unwrap_or(ANY_ACCOUNT)));
+        let state =
+            rescued.or(state).unwrap_or_else(|| State::new(stack, &self.workspace, account.unwrap_or(ANY_ACCOUNT)));
         state.belongs(stack, &self.workspace, account.unwrap_or(&state.account))?;
         Ok(Loaded { state, version, rescued: is_rescued })
     }

@@ -118,6 +118,7 @@ pub(crate) struct Planned {
 
 /// How many steps of each sort there are.
 #[derive(Debug, Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "the names of the events' members")]
 struct Counts {
     to_create: usize,
     to_update: usize,
@@ -254,6 +255,7 @@ pub(crate) struct Failed {
 pub(crate) struct Emitter;
 
 impl Emitter {
+    #[expect(clippy::unused_self, reason = "whoever prints events says so by having one")]
     pub(crate) fn emit(self, message: Message) {
         let line = Line { v: VERSION, at: jiff::Timestamp::now().to_string(), message };
         if let Ok(text) = serde_json::to_string(&line) {

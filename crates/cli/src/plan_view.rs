@@ -114,8 +114,7 @@ impl PlanView {
     fn created(&self, change: &Change) -> Option<String> {
         match &change.new {
             Wanted::Unknown => Some(UNKNOWN.to_owned()),
-            Wanted::Removed => None,
-            Wanted::Value(Value::Null) => None,
+            Wanted::Removed | Wanted::Value(Value::Null) => None,
             Wanted::Value(Value::Array(values)) if values.is_empty() => None,
             Wanted::Value(Value::Object(members)) if members.is_empty() => None,
             Wanted::Value(Value::Object(tags)) if change.path == "tags" && !self.whole => {
@@ -202,6 +201,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "a table of changes reads better without references")]
     fn change(path: &str, old: &Value, new: Wanted) -> Value {
         json!({ "path": path, "old": old, "new": new })
     }

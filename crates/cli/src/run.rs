@@ -291,7 +291,9 @@ pub(crate) fn flat(state: &State) -> std::collections::BTreeMap<String, String> 
 /// Whether there is nothing to do at all: also no output that is declared and not recorded, or the other way round.
 fn is_idle(plan: &Plan, loaded: &Loaded) -> bool {
     let state = &loaded.state;
-    plan.is_empty() && !loaded.rescued && (!plan.left_out.is_empty() || plan.graph.outputs().keys().eq(state.outputs.keys()))
+    plan.is_empty()
+        && !loaded.rescued
+        && (!plan.left_out.is_empty() || plan.graph.outputs().keys().eq(state.outputs.keys()))
 }
 
 /// A saved plan that still fits the state. Where there is no state yet, the plan's lineage becomes its.

@@ -226,7 +226,7 @@ pub async fn refresh(cloud: &Arc<dyn Cloud>, state: &State) -> Result<Refreshed>
         }
     }
     let reads = groups.into_iter().map(|((region, kind), members)| async move {
-        let spec = spec(cloud, &kind).map_err(|error| at(&members, error))?;
+        let spec = spec(cloud, &kind).map_err(|error| at(&members, &error))?;
         let mut live = Vec::new();
         for part in members.chunks(spec.batch.max(1)) {
             let ids: Vec<String> = part.iter().map(|(_, id)| (*id).clone()).collect();
@@ -294,7 +294,7 @@ fn foreign(spec: &Spec, state: &State, address: &Address, seen: &Seen) -> Option
 }
 
 /// The error with the addresses that it is about.
-fn at(members: &[(&Address, &String)], error: Error) -> Error {
+fn at(members: &[(&Address, &String)], error: &Error) -> Error {
     let addresses: Vec<_> = members.iter().map(|(address, _)| address.to_string()).collect();
     let told = Error::new(error.class(), format!("{}: {}", addresses.join(", "), error.message()));
     error.get_hint().map(str::to_owned).into_iter().fold(told, Error::hint)

@@ -118,8 +118,8 @@ async fn removed(cloud: &Arc<dyn Cloud>, orphan: &Orphan) -> Result<()> {
     if seen.status != Status::Deleting {
         cloud.delete(&site, &seen).await?;
     }
-    match cloud.read(region, kind, &ids).await?.is_empty() {
-        true => Ok(()),
-        false => Err(Error::failed(format!("{} still exists", orphan.seen.id)).hint("run it again later")),
+    if cloud.read(region, kind, &ids).await?.is_empty() {
+        return Ok(());
     }
+    Err(Error::failed(format!("{} still exists", orphan.seen.id)).hint("run it again later"))
 }

@@ -46,7 +46,7 @@ fn shown(plan: &Plan) -> String {
             Drift::Changed(changes) => {
                 lines.extend(changes.iter().map(|change| {
                     format!("drift {address}: {}: {} was {}", change.path, change.old, wanted(&change.new))
-                }))
+                }));
             }
         }
     }

@@ -68,7 +68,8 @@ async fn m09_the_legacy_network_is_found_used_and_left_alone() {
     }
     let name = Filter::builder().name("group-name").values("payment-endpoints-legacy-demo1").build();
     let found = bench.ec2("us-east-1").describe_security_groups().filters(name).send().await.unwrap();
-    let ranges = found.security_groups()[0].ip_permissions().iter().flat_map(|rule| rule.ip_ranges());
+    let ranges =
+        found.security_groups()[0].ip_permissions().iter().flat_map(aws_sdk_ec2::types::IpPermission::ip_ranges);
     assert!(ranges.into_iter().any(|range| range.cidr_ip() == Some("192.168.0.0/16")), "it may call the endpoints");
 
     let state = bench.state("legacy").to_string();

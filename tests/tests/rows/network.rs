@@ -197,7 +197,7 @@ async fn x05_no_security_group_lets_the_world_in() {
         let vpc = vpc(bench, region).await;
         let groups = bench.ec2(region).describe_security_groups().filters(filter("vpc-id", &vpc)).send().await.unwrap();
         assert!(groups.security_groups().len() > 1, "ours, beside the VPC's own");
-        for rule in groups.security_groups().iter().flat_map(|group| group.ip_permissions()) {
+        for rule in groups.security_groups().iter().flat_map(aws_sdk_ec2::types::SecurityGroup::ip_permissions) {
             assert!(rule.ip_ranges().iter().all(|range| range.cidr_ip() != Some("0.0.0.0/0")), "{rule:?}");
             assert!(rule.ipv6_ranges().is_empty(), "{rule:?}");
         }

@@ -14,7 +14,8 @@ async fn m21_x04_each_task_has_a_role_that_may_do_little() {
     let bench = migration().await;
     let iam = aws_sdk_iam::Client::new(&bench.sdk("us-east-1"));
     let roles = iam.list_roles().send().await.unwrap();
-    let ours = roles.roles().iter().map(|role| role.role_name()).filter(|name| name.starts_with("payment-"));
+    let ours =
+        roles.roles().iter().map(aws_sdk_iam::types::Role::role_name).filter(|name| name.starts_with("payment-"));
     let ours: BTreeSet<_> = ours.map(str::to_owned).collect();
     let mut expected = BTreeSet::new();
     for (region, ..) in SIDES {

@@ -50,7 +50,7 @@ async fn m19_x03_buckets_are_versioned_encrypted_logged_and_archived() {
 
             let lifecycle = s3.get_bucket_lifecycle_configuration().bucket(&bucket).send().await.unwrap();
             let rule = &lifecycle.rules()[0];
-            let steps: BTreeSet<_> = rule.transitions().iter().map(|it| it.days()).collect();
+            let steps: BTreeSet<_> = rule.transitions().iter().map(aws_sdk_s3::types::Transition::days).collect();
             assert_eq!(steps, BTreeSet::from([Some(30), Some(90)]), "{bucket}");
             for step in rule.transitions().iter().map(step) {
                 let class = step.1.unwrap();
@@ -118,8 +118,8 @@ async fn m20_buckets_replicate_both_ways_with_keys_delete_markers_and_metrics() 
             let bucket = bucket(bench, region, kind).await;
             let answer = bench.s3(region).get_bucket_replication().bucket(&bucket).send().await.unwrap();
             let configuration = answer.replication_configuration().unwrap();
-            let role = format!("role/payment-replication-migration-demo1-{region}");
-            assert!(configuration.role().ends_with(&role), "{bucket}: {}", configuration.role());
+            let replicator = format!("role/payment-replication-migration-demo1-{region}");
+            assert!(configuration.role().ends_with(&replicator), "{bucket}: {}", configuration.role());
             assert_eq!(configuration.rules().len(), 1, "{bucket}");
             let rule = &configuration.rules()[0];
             assert_eq!(rule.status(), &ReplicationRuleStatus::Enabled, "{bucket}");

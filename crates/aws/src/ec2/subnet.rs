@@ -37,9 +37,8 @@ impl Resource for Subnet {
 
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         let call = cx.ec2().create_subnet().vpc_id(self.vpc.known()?).cidr_block(self.cidr.to_string());
-        let call = call
-            .availability_zone(self.zone.known()?)
-            .tag_specifications(tags::spec(ResourceType::Subnet, &self.tags));
+        let call =
+            call.availability_zone(self.zone.known()?).tag_specifications(tags::spec(ResourceType::Subnet, &self.tags));
         let subnet = call.send().await.explain()?.subnet.need("Subnet")?;
         Ok(Id::new(subnet.subnet_id.need("SubnetId")?))
     }

@@ -29,7 +29,9 @@ impl Execute for Output {
             (None, true) => screen::line(&json(&outputs)?),
             (None, false) => {
                 let width = outputs.keys().map(String::len).max().unwrap_or_default();
-                outputs.iter().for_each(|(name, value)| screen::line(&format!("{name:width$} = {value}")));
+                for (name, value) in &outputs {
+                    screen::line(&format!("{name:width$} = {value}"));
+                }
             }
             (Some(name), as_json) => {
                 let value = outputs.get(name).ok_or_else(|| {

@@ -29,7 +29,8 @@ pub(super) struct Sweep {
 
 impl Execute for Sweep {
     const NAME: &'static str = "sweep";
-    const ABOUT: &'static str = "Find what carries the workspace's owner tags and is in no state; remove it with --delete";
+    const ABOUT: &'static str =
+        "Find what carries the workspace's owner tags and is in no state; remove it with --delete";
 
     fn emits(&self) -> bool {
         self.json
