@@ -1,0 +1,153 @@
+//! Money: a decimal number and its currency.
+
+use std::fmt;
+
+use rust_decimal::Decimal;
+
+/// How many digits an amount may have before its point.
+const DIGITS: usize = 12;
+
+/// An amount of money, greater than zero, with as many decimals as its currency has: `12.50`.
+///
+/// It never was a binary fraction, neither on the wire nor in between (P-09).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Amount(Decimal);
+
+/// A currency by its ISO 4217 code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Currency([u8; 3]);
+
+impl Amount {
+    /// An amount by its text: digits, and decimals behind a point.
+    ///
+    /// # Errors
+    /// What an amount must be, to follow its name in a sentence.
+    pub fn parse(text: &str, currency: Currency) -> Result<Self, String> {
+        let number = || "must be a decimal number such as 12.50, without exponent or sign".to_owned();
+        if text.starts_with('-') {
+            return Err("must be greater than zero".to_owned());
+        }
+        let (whole, decimals) = text.split_once('.').map_or((text, None), |(whole, rest)| (whole, Some(rest)));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let leading = whole.len() > 1 && whole.starts_with('0');
+        if !digits(whole) || leading || decimals.is_some_and(|decimals| !digits(decimals)) {
+            return Err(number());
+        }
+        if whole.len() > DIGITS {
+            return Err(format!("must have at most {DIGITS} digits before the point"));
+        }
+        let most = currency.decimals();
+        if decimals.is_some_and(|decimals| decimals.len() > most as usize) {
+            return Err(format!("must have at most {most} decimals in {currency}"));
+        }
+        let mut amount = Decimal::from_str_exact(text).map_err(|_| number())?;
+        if amount.is_zero() {
+            return Err("must be greater than zero".to_owned());
+        }
+        // 12.5 and 12.50 are the same amount, and are written the same from here on.
+        amount.rescale(most);
+        Ok(Self(amount))
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Currency {
+    /// What is meant where none is named.
+    pub const DEFAULT: Self = Self(*b"USD");
+
+    /// Currencies without decimals (ISO 4217).
+    const NONE: [&'static [u8; 3]; 15] = [
+        b"BIF", b"CLP", b"DJF", b"GNF", b"ISK", b"JPY", b"KMF", b"KRW", b"PYG", b"RWF", b"UGX", b"VND", b"VUV", b"XAF",
+        b"XOF",
+    ];
+    /// Currencies with three (ISO 4217).
+    const THREE: [&'static [u8; 3]; 7] = [b"BHD", b"IQD", b"JOD", b"KWD", b"LYD", b"OMR", b"TND"];
+
+    /// A currency by its code, three capital letters.
+    ///
+    /// # Errors
+    /// What a currency must be, to follow its name in a sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match <[u8; 3]>::try_from(text.as_bytes()) {
+            Ok(code) if code.iter().all(u8::is_ascii_uppercase) => Ok(Self(code)),
+            _ => Err("must be an ISO 4217 code such as USD".to_owned()),
+        }
+    }
+
+    /// How many decimals its amounts have.
+    #[must_use]
+    pub fn decimals(self) -> u32 {
+        if Self::NONE.contains(&&self.0) {
+            0
+        } else if Self::THREE.contains(&&self.0) {
+            3
+        } else {
+            2
+        }
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|letter| write!(f, "{}", char::from(*letter)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn amount(text: &str, currency: &str) -> Result<String, String> {
+        Amount::parse(text, Currency::parse(currency)?).map(|amount| amount.to_string())
+    }
+
+    #[test]
+    fn p09_amounts_are_decimal_and_have_one_form() {
+        for (text, currency, expected) in [
+            ("12.50", "USD", "12.50"),
+            ("12.5", "USD", "12.50"),
+            ("12", "USD", "12.00"),
+            ("0.01", "EUR", "0.01"),
+            ("0.1", "EUR", "0.10"),
+            ("1200", "JPY", "1200"),
+            ("1.234", "KWD", "1.234"),
+            ("999999999999.99", "USD", "999999999999.99"),
+        ] {
+            assert_eq!(amount(text, currency).as_deref(), Ok(expected), "{text} {currency}");
+        }
+    }
+
+    #[test]
+    fn p09_what_is_no_amount_is_refused_with_the_reason() {
+        let number = "must be a decimal number such as 12.50, without exponent or sign";
+        for (text, currency, reason) in [
+            ("", "USD", number),
+            (".", "USD", number),
+            ("1.", "USD", number),
+            (".5", "USD", number),
+            ("1e3", "USD", number),
+            ("+1", "USD", number),
+            ("1,50", "USD", number),
+            ("01", "USD", number),
+            (" 1", "USD", number),
+            ("1_000", "USD", number),
+            ("NaN", "USD", number),
+            ("٣", "USD", number),
+            ("-1", "USD", "must be greater than zero"),
+            ("0", "USD", "must be greater than zero"),
+            ("0.00", "USD", "must be greater than zero"),
+            ("1.005", "USD", "must have at most 2 decimals in USD"),
+            ("1.5", "JPY", "must have at most 0 decimals in JPY"),
+            ("1000000000000", "USD", "must have at most 12 digits before the point"),
+            ("1", "usd", "must be an ISO 4217 code such as USD"),
+            ("1", "US", "must be an ISO 4217 code such as USD"),
+        ] {
+            assert_eq!(amount(text, currency), Err(reason.to_owned()), "{text:?} {currency}");
+        }
+    }
+}

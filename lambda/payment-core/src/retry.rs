@@ -1,0 +1,94 @@
+//! Trying again: how often, and after which pauses.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::process::Clock;
+
+/// Why a store or an audit did not do what it was asked to. Clients never see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Whether the same call may well succeed in a moment: throttled, timed out, a server's failure.
+    pub transient: bool,
+    /// What happened, for the log.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// How often something is tried, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Retries {
+    /// How often in all.
+    pub attempts: u32,
+    /// The first pause; each further one is twice as long.
+    pub first: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+}
+
+impl Default for Retries {
+    /// Five attempts within a second and a half: a client waits no longer than it would for a slow answer.
+    fn default() -> Self {
+        Self { attempts: 5, first: Duration::from_millis(100), longest: Duration::from_secs(1) }
+    }
+}
+
+impl Retries {
+    /// The pause after attempt number `attempt`, from 0: between a half and the whole of its length. `seed` tells
+    /// clients apart that failed at the same moment, so that they do not come back at the same moment.
+    #[must_use]
+    pub fn pause(&self, attempt: u32, seed: &str) -> Duration {
+        let whole = self.first.saturating_mul(1 << attempt.min(16)).min(self.longest);
+        // FNV-1a: spread is all that is asked of it.
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for byte in seed.bytes().chain(attempt.to_le_bytes()) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        let share = u32::try_from((hash >> 32) & 0xff).unwrap_or_default();
+        whole / 2 + whole / 2 * share / 255
+    }
+
+    /// Calls until it succeeds, fails for good, or has been tried often enough.
+    pub(crate) async fn run<T, C, F, Fut>(&self, clock: &C, seed: &str, mut call: F) -> Result<T, Fault>
+    where
+        C: Clock,
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, Fault>>,
+    {
+        let mut attempt = 0;
+        loop {
+            let fault = match call().await {
+                Ok(done) => return Ok(done),
+                Err(fault) => fault,
+            };
+            if !fault.transient || attempt + 1 >= self.attempts {
+                return Err(fault);
+            }
+            tracing::debug!(attempt, error = %crate::card::redact(&fault.message), "trying again");
+            clock.sleep(self.pause(attempt, seed)).await;
+            attempt += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g03_pauses_double_and_are_spread() {
+        let retries = Retries::default();
+        for attempt in 0..40 {
+            let whole = Duration::from_millis(100 << attempt.min(10)).min(Duration::from_secs(1));
+            let pauses: Vec<_> = (0..50).map(|seed| retries.pause(attempt, &format!("payment-{seed}"))).collect();
+            assert!(pauses.iter().all(|pause| (whole / 2..=whole).contains(pause)), "{attempt}: {pauses:?}");
+            let distinct: std::collections::BTreeSet<_> = pauses.iter().collect();
+            assert!(distinct.len() > 20, "{attempt}: {distinct:?}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What becomes of requests when what keeps payments fails, in every way that it can (P-09, G-03).
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use payment_core::{Audit, Clock, Entry, Fault, Inserted, Outcome, Payment, Place, Processor, Record, Store};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// What a call does besides its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Works,
+    /// It fails before it took effect, and may be repeated.
+    FailsBefore,
+    /// It fails after it took effect, and may be repeated.
+    FailsAfter,
+    /// It fails for good.
+    Breaks,
+}
+
+/// A store, an audit and a clock of memory.
+#[derive(Default)]
+struct World {
+    payments: Mutex<BTreeMap<String, Record>>,
+    entries: Mutex<BTreeMap<String, String>>,
+    fates: Mutex<VecDeque<Fate>>,
+    slept: Mutex<Vec<Duration>>,
+    now: Mutex<i64>,
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap()
+}
+
+impl World {
+    fn with(fates: impl IntoIterator<Item = Fate>) -> Self {
+        Self { fates: Mutex::new(fates.into_iter().collect()), ..Self::default() }
+    }
+
+    fn act<T>(&self, act: impl FnOnce() -> T) -> Result<T, Fault> {
+        let fault = |transient| Fault { transient, message: "card 4111111111111111 of table t".to_owned() };
+        match held(&self.fates).pop_front().unwrap_or(Fate::Works) {
+            Fate::Works => Ok(act()),
+            Fate::FailsBefore => Err(fault(true)),
+            Fate::FailsAfter => {
+                act();
+                Err(fault(true))
+            }
+            Fate::Breaks => Err(fault(false)),
+        }
+    }
+
+    fn processor(&self) -> Processor<&Self, &Self, &Self> {
+        let place = Place { region: "us-east-1".to_owned(), phase: "migration".to_owned() };
+        Processor::new(self, self, self, place)
+    }
+
+    /// One request; nothing here ever waits.
+    fn accept(&self, body: &Value) -> Outcome {
+        self.processor().accept(body.to_string().as_bytes(), "request-1").now_or_never().unwrap()
+    }
+
+    fn find(&self, id: &str) -> Outcome {
+        self.processor().find(id, "request-2").now_or_never().unwrap()
+    }
+}
+
+impl Store for &World {
+    async fn insert(&self, record: &Record) -> Result<Inserted, Fault> {
+        self.act(|| {
+            let mut payments = held(&self.payments);
+            if let Some(stored) = payments.get(&record.payment.transaction_id) {
+                return Inserted::Exists(Box::new(stored.clone()));
+            }
+            payments.insert(record.payment.transaction_id.clone(), record.clone());
+            Inserted::New
+        })
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<Record>, Fault> {
+        self.act(|| held(&self.payments).get(id).cloned())
+    }
+}
+
+impl Audit for &World {
+    async fn write(&self, entry: &Entry) -> Result<(), Fault> {
+        self.act(|| {
+            let mut entries = held(&self.entries);
+            let stored = entries.entry(entry.key.clone()).or_insert_with(|| entry.body.clone());
+            assert_eq!(*stored, entry.body, "an audit record never changes");
+        })
+    }
+}
+
+impl Clock for &World {
+    fn now(&self) -> Timestamp {
+        // Later each time, so that a repeat that made a new record would show.
+        let mut now = held(&self.now);
+        *now += 1_000;
+        Timestamp::from_millisecond(1_772_330_400_000 + *now).unwrap()
+    }
+
+    async fn sleep(&self, pause: Duration) {
+        held(&self.slept).push(pause);
+    }
+}
+
+fn body(id: &str, amount: &str) -> Value {
+    json!({ "transactionId": id, "customerId": "c-1", "amount": amount })
+}
+
+#[test]
+fn p09_a_payment_is_stored_with_its_audit_record_and_found_again() {
+    let world = World::default();
+    let outcome = world.accept(&body("t-1", "12.5"));
+    let expected = json!({
+        "acceptedAt": "2026-03-01T02:00:01Z",
+        "amount": "12.50",
+        "currency": "USD",
+        "customerId": "c-1",
+        "status": "accepted",
+        "transactionId": "t-1",
+    });
+    assert_eq!((outcome.status(), outcome.name(), outcome.body()), (200, "accepted", expected.clone()));
+    let found = world.find("t-1");
+    assert_eq!((found.status(), found.body()), (200, expected));
+    assert_eq!(world.find("t-2").status(), 404);
+    assert_eq!(world.find("../t-1").status(), 404);
+
+    let hash = Payment::parse(body("t-1", "12.50").to_string().as_bytes()).unwrap().content_hash();
+    let entries = held(&world.entries);
+    let (key, entry) = entries.iter().next().unwrap();
+    assert_eq!(*key, format!("payments/2026/03/01/t-1-{}.json", &hash[..16]));
+    let entry: Value = serde_json::from_str(entry).unwrap();
+    let expected = json!({
+        "acceptedAt": "2026-03-01T02:00:01Z",
+        "amount": "12.50",
+        "contentHash": format!("sha256:{hash}"),
+        "correlationId": "request-1",
+        "currency": "USD",
+        "customerId": "c-1",
+        "event": "payment.accepted",
+        "phase": "migration",
+        "region": "us-east-1",
+        "transactionId": "t-1",
+        "version": 1,
+    });
+    assert_eq!(entry, expected);
+}
+
+#[test]
+fn p09_a_repeat_has_the_same_answer_and_other_content_is_a_conflict() {
+    let world = World::default();
+    let first = world.accept(&body("t-1", "12.50"));
+    let again = world.accept(&body("t-1", "12.5"));
+    assert_eq!((first.status(), first.body()), (again.status(), again.body()));
+    assert_eq!(again.name(), "repeated");
+    let other = world.accept(&body("t-1", "12.51"));
+    let error = "there is a payment with this transactionId and other content";
+    assert_eq!((other.status(), other.body()), (409, json!({ "error": error, "transactionId": "t-1" })));
+    assert_eq!((held(&world.payments).len(), held(&world.entries).len()), (1, 1));
+}
+
+#[test]
+fn p09_a_failure_tells_nothing() {
+    let world = World::with([Fate::Breaks]);
+    let outcome = world.accept(&body("t-1", "1"));
+    assert_eq!((outcome.status(), outcome.body()), (500, json!({ "error": "internal error" })));
+    assert!(held(&world.slept).is_empty(), "what fails for good is not tried again");
+}
+
+#[test]
+fn g03_what_may_pass_is_tried_again_with_longer_pauses_and_then_given_up() {
+    let world = World::with([Fate::FailsBefore; 4]);
+    assert_eq!(world.accept(&body("t-1", "1")).name(), "accepted");
+    let slept = held(&world.slept).clone();
+    assert_eq!(slept.len(), 4);
+    for (pause, whole) in slept.iter().zip([100, 200, 400, 800]) {
+        assert!((whole / 2..=whole).contains(&pause.as_millis()), "{slept:?}");
+    }
+    let world = World::with([Fate::FailsBefore; 5]);
+    assert_eq!(world.accept(&body("t-1", "1")).status(), 500);
+    assert_eq!(held(&world.slept).len(), 4);
+}
+
+/// The payment was stored and its audit record was not: the client repeats, and both are there.
+#[test]
+fn m30_a_repeat_completes_what_was_left_half_done() {
+    let world = World::with([Fate::Works, Fate::Breaks]);
+    assert_eq!(world.accept(&body("t-1", "1")).status(), 500);
+    assert_eq!((held(&world.payments).len(), held(&world.entries).len()), (1, 0));
+    assert_eq!(world.accept(&body("t-1", "1")).name(), "repeated");
+    assert_eq!((held(&world.payments).len(), held(&world.entries).len()), (1, 1));
+}
+
+/// Our own attempt whose answer was lost is no repeat of the client's.
+#[test]
+fn p09_an_answer_that_was_lost_is_not_a_repeat() {
+    let world = World::with([Fate::FailsAfter]);
+    assert_eq!(world.accept(&body("t-1", "1")).name(), "accepted");
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        3 => Just(Fate::Works), 2 => Just(Fate::FailsBefore), 2 => Just(Fate::FailsAfter), 1 => Just(Fate::Breaks)
+    ]
+}
+
+proptest! {
+    /// Whatever fails and whoever repeats what: a payment has the content of the first request that got through, an
+    /// accepted one has its one audit record, all accepted answers are the same, and none with other content is.
+    #[test]
+    fn m30_p09_one_payment_one_audit_record_one_answer(
+        fates in prop::collection::vec(fate(), 0..40),
+        requests in prop::collection::vec((0..3_usize, 1..3_u32), 1..30),
+    ) {
+        let world = World::with(fates);
+        let mut answers = BTreeMap::<String, (Value, Value)>::new();
+        for (id, amount) in requests {
+            let id = format!("t-{id}");
+            let request = body(&id, &amount.to_string());
+            let outcome = world.accept(&request);
+            match outcome.status() {
+                200 => {
+                    let (first, answer) = answers.entry(id.clone()).or_insert((request.clone(), outcome.body()));
+                    prop_assert_eq!(&*first, &request);
+                    prop_assert_eq!(&*answer, &outcome.body());
+                    let start = format!("/{id}-");
+                    let entries = held(&world.entries);
+                    prop_assert_eq!(entries.keys().filter(|key| key.contains(&start)).count(), 1);
+                }
+                409 => {
+                    let stored = held(&world.payments)[&id].payment.amount.to_string();
+                    prop_assert_ne!(stored, format!("{amount}.00"));
+                }
+                status => prop_assert_eq!(status, 500),
+            }
+        }
+        prop_assert!(held(&world.entries).len() <= held(&world.payments).len());
+    }
+}

@@ -1,0 +1,40 @@
+//! From the SDK's errors to the core's: may the same call succeed in a moment?
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use payment_core::Fault;
+
+/// Codes of answers that are no server's failure and pass by themselves.
+const PASSING: [&str; 8] = [
+    "ConditionalRequestConflict",
+    "OperationAborted",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestTimeout",
+    "SlowDown",
+    "ThrottlingException",
+    "TransactionConflictException",
+];
+
+/// What `call` failed with.
+pub(crate) fn fault<E>(call: &str, error: &SdkError<E, HttpResponse>) -> Fault
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let transient = match error {
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
+        SdkError::ServiceError(answer) => {
+            let code = answer.err().code().unwrap_or_default();
+            answer.raw().status().as_u16() >= 500 || PASSING.contains(&code)
+        }
+        _ => false,
+    };
+    Fault { transient, message: format!("{call}: {}", DisplayErrorContext(error)) }
+}
+
+/// An answer or an item that is not what it should be.
+pub(crate) fn odd(what: &str) -> Fault {
+    Fault { transient: false, message: what.to_owned() }
+}
