@@ -41,10 +41,17 @@ class Moto:
 
     REGIONS = ("us-east-1", "us-east-2", "us-west-2")
 
+    MENDS = (
+        "speed", "autoscaling", "ec2_network", "ec2_groups", "ec2_transit", "ec2_answers", "ec2_endpoints", "ec2_lists",
+        "ecs", "elbv2", "iam", "wafv2", "acm", "cloudwatch", "rds", "route53",
+    )
+
     def __init__(self):
+        # Read as moto is imported: some of the images that every account sees, and not the thousand of moto's own.
+        os.environ["MOTO_AMIS_PATH"] = os.path.join(os.path.dirname(os.path.abspath(__file__)), "images.json")
         from moto.moto_server import werkzeug_app
 
-        mend("speed", "ec2_network", "ec2_groups", "ec2_transit", "ec2_answers", "ec2_endpoints", "iam")
+        mend(*self.MENDS)
         self.handler = werkzeug_app.MotoRequestHandler
         self.handler.log_request = lambda *_arguments, **_options: None
         self.app = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
@@ -80,8 +87,8 @@ class Ministack:
     """MiniStack, served by Hypercorn."""
 
     SERVICES = (
-        "apigateway", "apigateway_v1", "cloudwatch_logs", "dynamodb", "dynamodb_streams", "kms", "lambda_svc", "s3",
-        "secretsmanager", "sns", "sqs", "ssm", "tagging",
+        "apigateway", "apigateway_v1", "cloudtrail", "cloudwatch_logs", "dynamodb", "dynamodb_streams", "eventbridge",
+        "kms", "lambda_svc", "s3", "secretsmanager", "sns", "sqs", "ssm", "tagging",
     )
     # MiniStack's modules copy the port into constants as they are imported, long before it is known.
     PORT = "64999"
@@ -92,7 +99,7 @@ class Ministack:
         importlib.import_module("hypercorn.asyncio")
         for service in self.SERVICES:
             importlib.import_module(f"ministack.services.{service}")
-        mend("ministack")
+        mend("dynamodb", "ministack", "sns", "events", "cloudtrail")
 
     def serve(self, listener, options):
         import asyncio

@@ -17,6 +17,7 @@ use crate::{
     fault::{Faults, Match, Rule, When},
     gateway::{self, Gateway},
     hold::Hold,
+    latency::Wait,
     profile::Profile,
     record::Call,
 };
@@ -188,6 +189,12 @@ impl Emulator {
     /// Answers take AWS's time times this, and so does getting ready; `None` is as fast as can be.
     pub fn set_latency_scale(&self, scale: Option<f64>) {
         self.gateway.set_scales(|scales| scales.1 = scale);
+    }
+
+    /// The changes since the scale of latency was set that AWS takes its time for, in order.
+    #[must_use]
+    pub fn waits(&self) -> Vec<Wait> {
+        self.gateway.latency.waits()
     }
 
     /// Throttles like AWS, with limits times this; `None` does not throttle.

@@ -30,6 +30,7 @@ pub use emulator::{ACCOUNT_ID, Builder, Emulator, environment, isolate};
 pub use error::{Error, Result};
 pub use fault::{Fault, Faults, Match, Rule, When};
 pub use hold::{Held, Hold};
+pub use latency::Wait;
 pub use profile::Profile;
 pub use record::Call;
 pub use venv::{cache_folder, install};

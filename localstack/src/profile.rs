@@ -46,8 +46,9 @@ const MOTO: &[&str] = &[
 ];
 
 /// By signing name: the services that `LocalStack` answers for in its profile. Its EC2 is moto as well, but a version that
-/// lacks `ModifySecurityGroupRules` and half of transit gateways, so EC2 stays with the newer one.
-const LOCALSTACK: &[&str] = &["iam", "kms", "logs", "route53", "s3", "sns", "ssm", "sts"];
+/// lacks `ModifySecurityGroupRules` and half of transit gateways, so EC2 stays with the newer one; Route 53 stays where
+/// ACM is, which looks for its validation records there.
+const LOCALSTACK: &[&str] = &["iam", "kms", "logs", "s3", "sns", "ssm", "sts"];
 
 impl Profile {
     /// The emulators to start.

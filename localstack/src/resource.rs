@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::{
     action::{Protocol, Request},
     answer::Answer,
+    window::visit_json,
     xml::Element,
 };
 
@@ -53,6 +54,41 @@ pub(crate) const EC2_KINDS: &[Ec2Kind] = kinds![
     "vpce" "vpcEndpointId" ["CreateVpcEndpoint"] ["DescribeVpcEndpoints"] "InvalidVpcEndpointId.NotFound"
 ];
 
+/// What the services whose ids do not tell their kind create: service, operation, the member of the request or of the
+/// answer that holds what later calls mention, and AWS's error code when it does not exist.
+const NAMED: &[(&str, &str, &str, &str)] = &[
+    ("acm", "RequestCertificate", "CertificateArn", "ResourceNotFoundException"),
+    ("application-autoscaling", "RegisterScalableTarget", "ResourceId", "ObjectNotFoundException"),
+    ("cloudtrail", "CreateTrail", "Name", "TrailNotFoundException"),
+    ("dynamodb", "CreateTable", "TableName", "ResourceNotFoundException"),
+    ("ecs", "CreateCluster", "clusterName", "ClusterNotFoundException"),
+    ("ecs", "CreateService", "serviceName", "ServiceNotFoundException"),
+    ("ecs", "RegisterTaskDefinition", "taskDefinitionArn", "ClientException"),
+    ("elasticloadbalancing", "CreateListener", "ListenerArn", "ListenerNotFound"),
+    ("elasticloadbalancing", "CreateLoadBalancer", "LoadBalancerArn", "LoadBalancerNotFound"),
+    ("elasticloadbalancing", "CreateRule", "RuleArn", "RuleNotFound"),
+    ("elasticloadbalancing", "CreateTargetGroup", "TargetGroupArn", "TargetGroupNotFound"),
+    ("events", "PutRule", "Name", "ResourceNotFoundException"),
+    ("iam", "CreateRole", "RoleName", "NoSuchEntity"),
+    ("kms", "CreateAlias", "AliasName", "NotFoundException"),
+    ("kms", "CreateKey", "KeyId", "NotFoundException"),
+    ("logs", "CreateLogGroup", "logGroupName", "ResourceNotFoundException"),
+    ("monitoring", "PutCompositeAlarm", "AlarmName", "ResourceNotFound"),
+    ("monitoring", "PutDashboard", "DashboardName", "ResourceNotFound"),
+    ("monitoring", "PutMetricAlarm", "AlarmName", "ResourceNotFound"),
+    ("rds", "CreateDBCluster", "DBClusterIdentifier", "DBClusterNotFoundFault"),
+    ("rds", "CreateDBClusterParameterGroup", "DBClusterParameterGroupName", "DBParameterGroupNotFound"),
+    ("rds", "CreateDBInstance", "DBInstanceIdentifier", "DBInstanceNotFound"),
+    ("rds", "CreateDBSubnetGroup", "DBSubnetGroupName", "DBSubnetGroupNotFoundFault"),
+    ("rds", "CreateGlobalCluster", "GlobalClusterIdentifier", "GlobalClusterNotFoundFault"),
+    ("route53", "CreateHealthCheck", "Id", "NoSuchHealthCheck"),
+    ("route53", "CreateHostedZone", "Id", "NoSuchHostedZone"),
+    ("secretsmanager", "CreateSecret", "Name", "ResourceNotFoundException"),
+    ("sns", "CreateTopic", "TopicArn", "NotFound"),
+    ("ssm", "PutParameter", "Name", "ParameterNotFound"),
+    ("wafv2", "CreateWebACL", "Id", "WAFNonexistentItemException"),
+];
+
 /// The kind of an EC2 id.
 pub(crate) fn ec2_kind(id: &str) -> Option<&'static Ec2Kind> {
     let (prefix, _) = id.rsplit_once('-')?;
@@ -66,6 +102,8 @@ pub(crate) struct Created {
     pub(crate) region: String,
     /// Its id, name or ARN: what later calls mention.
     pub(crate) id: String,
+    /// AWS's error code when it does not exist, if it is not the same for all of the service.
+    pub(crate) not_found: Option<&'static str>,
 }
 
 impl Created {
@@ -74,16 +112,49 @@ impl Created {
         if !answer.is_success() || !request.is_mutating() {
             return Vec::new();
         }
-        ids(request, answer)
-            .into_iter()
-            .map(|id| Self { service: request.scope.service.clone(), region: request.scope.region.clone(), id })
-            .collect()
+        let (service, region) = (&request.scope.service, &request.scope.region);
+        let created = |id, not_found| Self { service: service.clone(), region: region.clone(), id, not_found };
+        match NAMED.iter().find(|row| row.0 == service && row.1 == request.action) {
+            Some((_, _, member, code)) => {
+                let id = asked(request, member).or_else(|| answered(answer, member));
+                id.map(|id| created(id.trim_start_matches("/hostedzone/").to_owned(), Some(*code)))
+                    .into_iter()
+                    .collect()
+            }
+            None => ids(request, answer).into_iter().map(|id| created(id, None)).collect(),
+        }
     }
 
     /// Whether a request is about this.
     pub(crate) fn is_in(&self, request: &Request, text: &str) -> bool {
         self.service == request.scope.service && self.region == request.scope.region && text.contains(&self.id)
     }
+}
+
+/// A member of a request.
+fn asked(request: &Request, member: &str) -> Option<String> {
+    match request.protocol {
+        Protocol::Json | Protocol::RestJson => request.json().get(member)?.as_str().map(str::to_owned),
+        _ => request.form(member),
+    }
+}
+
+/// The first member of a name in an answer, at any depth.
+pub(crate) fn answered(answer: &Answer, member: &str) -> Option<String> {
+    let mut found = None;
+    if let Some(mut root) = Element::parse(&answer.text()) {
+        root.visit(&mut |element| {
+            if element.name.eq_ignore_ascii_case(member) && found.is_none() {
+                found = Some(element.text());
+            }
+        });
+    } else if let Ok(mut value) = serde_json::from_slice::<Value>(&answer.body) {
+        visit_json(&mut value, &mut |value| {
+            let text = value.get(member).and_then(Value::as_str);
+            found = found.take().or_else(|| text.map(str::to_owned));
+        });
+    }
+    found
 }
 
 fn ids(request: &Request, answer: &Answer) -> Vec<String> {
@@ -110,8 +181,7 @@ fn ids(request: &Request, answer: &Answer) -> Vec<String> {
             request.uri.path().split('/').find(|part| !part.is_empty()).map(str::to_owned).into_iter().collect()
         }
         Protocol::Query => {
-            let name =
-                |key: &str| key.ends_with("Identifier") || key == "Name" || ["RoleName", "PolicyName"].contains(&key);
+            let name = |key: &str| key.ends_with("Identifier") || key == "Name" || key == "PolicyName";
             let creates = ["Create", "Put", "Register"].iter().any(|verb| request.action.starts_with(verb));
             request
                 .parameters()
@@ -123,11 +193,8 @@ fn ids(request: &Request, answer: &Answer) -> Vec<String> {
         }
         Protocol::Json | Protocol::RestJson => {
             let asked = request.json();
-            let answered: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
             let string = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-            let id = string(answered.pointer("/KeyMetadata/KeyId")).or_else(|| {
-                ["logGroupName", "TableName", "AliasName", "Name", "name"].iter().find_map(|key| string(asked.get(key)))
-            });
+            let id = ["Name", "name"].iter().find_map(|key| string(asked.get(key)));
             id.filter(|_| request.action.starts_with("Create") || request.action.starts_with("Put"))
                 .into_iter()
                 .collect()

@@ -99,16 +99,18 @@ impl Windows {
             return None;
         }
         let text = request.text();
-        if service != "iam" && state.roles.iter().any(|window| mentions_role(&text, &window.of)) {
+        if assumes(request) && state.roles.iter().any(|window| mentions_role(&text, &window.of)) {
             return Some(role_error(request));
         }
         let missing = state.missing.iter().find(|window| {
             let (created, writes) = &window.of;
             created.is_in(request, &text) && (*writes || !request.is_mutating())
         })?;
-        let id = &missing.of.0.id;
-        let describes_by_filter = request.protocol == Protocol::Ec2 && !names_by_id(request, id);
-        (!describes_by_filter).then(|| not_found(request, id))
+        let created = &missing.of.0;
+        // These find nothing, rather than fail.
+        let finds_nothing = request.protocol == Protocol::Ec2 && !names_by_id(request, &created.id)
+            || service == "ecs" && request.action.starts_with("Describe");
+        (!finds_nothing).then(|| not_found(request, created))
     }
 
     /// Takes out of an answer what a window hides, and keeps it if it may be asked for again as stale.
@@ -141,6 +143,19 @@ impl Windows {
     }
 }
 
+/// Whether a service looks at the roles that a request names.
+fn assumes(request: &Request) -> bool {
+    let action = request.action.as_str();
+    match request.scope.service.as_str() {
+        "iam" | "logs" | "monitoring" | "sts" | "tagging" => false,
+        "dynamodb" => !action.contains("Item"),
+        // Objects may speak of anything.
+        "s3" => action.starts_with("PutBucket"),
+        "ecs" => action != "RegisterTaskDefinition" && request.is_mutating(),
+        _ => request.is_mutating(),
+    }
+}
+
 /// Whether a text names a role, and not one whose name only begins the same.
 fn mentions_role(text: &str, role: &str) -> bool {
     text.match_indices(role).any(|(index, _)| {
@@ -154,16 +169,19 @@ fn names_by_id(request: &Request, id: &str) -> bool {
     request.parameters().iter().any(|(key, value)| !key.starts_with("Filter") && value == id)
 }
 
-fn not_found(request: &Request, id: &str) -> Answer {
+fn not_found(request: &Request, created: &Created) -> Answer {
+    let id = created.id.as_str();
     let message = format!("'{id}' does not exist");
+    if let Some(code) = created.not_found {
+        let json = matches!(request.protocol, Protocol::Json);
+        return answer::error(request, if json { 400 } else { 404 }, code, &message);
+    }
     match request.protocol {
         Protocol::Ec2 => {
             let code = ec2_kind(id).map_or("InvalidParameterValue", |kind| kind.not_found);
             answer::error(request, 400, code, &message)
         }
         Protocol::S3 => answer::error(request, 404, "NoSuchBucket", &message),
-        Protocol::Query if request.scope.service == "iam" => answer::error(request, 404, "NoSuchEntity", &message),
-        Protocol::Json if request.scope.service == "kms" => answer::error(request, 400, "NotFoundException", &message),
         Protocol::RestJson => answer::error(request, 404, "ResourceNotFoundException", &message),
         _ => answer::error(request, 400, "ResourceNotFoundException", &message),
     }
@@ -204,7 +222,7 @@ fn drop_items(answer: &mut Answer, ids: &[String], also: impl Fn(&str) -> bool) 
     let is_one = |text: &str| ids.iter().any(|id| text == id || text.ends_with(&format!("/{id}"))) && also(text);
     if let Some(mut root) = Element::parse(&answer.text()) {
         root.retain(&mut |element| {
-            let item = ["item", "member", "Bucket"].contains(&element.name.as_str());
+            let item = ITEMS.contains(&element.name.as_str());
             !item || !element.elements().any(|child| is_id_element(&child.name) && is_one(&child.text()))
         });
         answer.body = Bytes::from(root.document());
@@ -222,9 +240,28 @@ fn drop_items(answer: &mut Answer, ids: &[String], also: impl Fn(&str) -> bool) 
     }
 }
 
+/// What the items of lists are called.
+const ITEMS: &[&str] = &[
+    "Bucket",
+    "DBCluster",
+    "DBClusterParameterGroup",
+    "DBInstance",
+    "DBSubnetGroup",
+    "GlobalClusterMember",
+    "HealthCheck",
+    "HostedZone",
+    "item",
+    "member",
+];
+
+/// What tags are called, in lower case.
+const TAGS: &[&str] = &["taglist", "tags", "tagslist"];
+
 /// Whether an element can be the id of the item that it is in.
 fn is_id_element(name: &str) -> bool {
-    EC2_KINDS.iter().any(|kind| kind.element == name) || name.ends_with("Name") || name.ends_with("Identifier")
+    EC2_KINDS.iter().any(|kind| kind.element == name)
+        || name == "Id"
+        || ["Arn", "Identifier", "Name"].iter().any(|end| name.ends_with(end))
 }
 
 /// Removes the tags of these resources, and the resources themselves if the request looked for them by tags.
@@ -257,7 +294,7 @@ fn hide_tags(request: &Request, answer: &mut Answer, ids: &[String]) {
         Protocol::S3 if request.action == "GetBucketTagging" && ids.iter().any(|id| request.text().contains(id)) => {
             *answer = answer::error(request, 404, "NoSuchTagSet", "The TagSet does not exist");
         }
-        Protocol::Query => {
+        Protocol::Query | Protocol::RestXml => {
             let Some(mut root) = Element::parse(&answer.text()) else {
                 return;
             };
@@ -267,7 +304,7 @@ fn hide_tags(request: &Request, answer: &mut Answer, ids: &[String]) {
                 if own || asked {
                     element
                         .children
-                        .retain(|child| !matches!(child, crate::xml::Node::Element(tags) if tags.name == "Tags"));
+                        .retain(|child| !matches!(child, crate::xml::Node::Element(tags) if are_tags(&tags.name)));
                 }
             });
             answer.body = Bytes::from(root.document());
@@ -287,15 +324,18 @@ fn hide_tags(request: &Request, answer: &mut Answer, ids: &[String]) {
                 };
                 let own =
                     fields.values().any(|field| field.as_str().is_some_and(|text| ids.iter().any(|id| id == text)));
-                for (_, tags) in fields.iter_mut().filter(|(key, _)| (own || asked) && key.eq_ignore_ascii_case("tags"))
-                {
+                for (_, tags) in fields.iter_mut().filter(|(key, _)| (own || asked) && are_tags(key)) {
                     *tags = if tags.is_array() { json!([]) } else { json!({}) };
                 }
             });
             answer.body = Bytes::from(value.to_string());
         }
-        Protocol::S3 | Protocol::RestXml | Protocol::Cbor => {}
+        Protocol::S3 | Protocol::Cbor => {}
     }
+}
+
+fn are_tags(name: &str) -> bool {
+    TAGS.contains(&name.to_ascii_lowercase().as_str())
 }
 
 /// Visits a value and all within it.

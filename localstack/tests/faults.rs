@@ -113,6 +113,34 @@ async fn what_was_created_is_not_found_at_first() {
 }
 
 #[tokio::test]
+async fn what_other_services_created_is_not_found_at_first_and_has_no_tags() {
+    let emulator = Emulator::start().await.unwrap();
+    let aws = Aws::of(&emulator);
+    let missing = Fault::NotFound { seconds: LONG, writes: false };
+    emulator.faults([Rule { matches: Match::any(), fault: missing }]);
+    let rds = async |form: &str| aws.form("rds", "us-east-1", &format!("{form}&Version=2014-10-31")).await.unwrap();
+    rds("Action=CreateGlobalCluster&GlobalClusterIdentifier=world&Engine=aurora-postgresql").await;
+    let named = rds("Action=DescribeGlobalClusters&GlobalClusterIdentifier=world").await;
+    assert_eq!(named.code(), Some("GlobalClusterNotFoundFault"));
+    assert!(!rds("Action=DescribeGlobalClusters").await.body.contains("world"));
+    let ecs = async |action: &str, body: &str| {
+        aws.json("ecs", &format!("AmazonEC2ContainerServiceV20141113.{action}"), body).await
+    };
+    let cluster = r#"{"clusterName": "c", "tags": [{"key": "purpose", "value": "me"}]}"#;
+    let describe = r#"{"clusters": ["c"], "include": ["TAGS"]}"#;
+    ecs("CreateCluster", cluster).await;
+    let described = ecs("DescribeClusters", describe).await;
+    assert!(described.status == 200 && !described.body.contains("clusterName"), "{described:?}");
+
+    emulator.faults([Rule { matches: Match::any(), fault: Fault::HiddenTags { seconds: LONG } }]);
+    ecs("CreateCluster", &cluster.replace("\"c\"", "\"d\"")).await;
+    let described = ecs("DescribeClusters", &describe.replace("[\"c\"]", "[\"d\"]")).await;
+    assert!(described.body.contains("clusterName") && !described.body.contains("purpose"), "{described:?}");
+    emulator.clear_faults();
+    assert!(ecs("DescribeClusters", describe).await.body.contains("purpose"));
+}
+
+#[tokio::test]
 async fn tags_are_hidden_at_first() {
     let (emulator, aws) = with("CreateVpc", Fault::HiddenTags { seconds: LONG }).await;
     let tag =

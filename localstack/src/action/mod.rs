@@ -42,7 +42,7 @@ pub(crate) struct Request {
 
 /// Operations begin with one of these if they change nothing.
 const READS: &[&str] = &[
-    "BatchGet", "Describe", "Filter", "Get", "Head", "List", "Lookup", "Search", "Select", "Simulate", "Test",
+    "BatchGet", "Check", "Describe", "Filter", "Get", "Head", "List", "Lookup", "Search", "Select", "Simulate", "Test",
     "Validate",
 ];
 
@@ -177,6 +177,202 @@ mod tests {
         for (service, method, uri, headers, body, action, mutating) in table {
             let request = request(service, method, uri, headers, body);
             assert_eq!((request.action.as_str(), request.is_mutating()), (action, mutating), "{method} {uri}");
+        }
+    }
+
+    /// What the kinds of the stacks call, by service: those that read, and those that change something.
+    const CALLS: &[(&str, &str, &[&str], &[&str])] = &[
+        (
+            "acm",
+            "CertificateManager",
+            &["DescribeCertificate", "ListCertificates", "ListTagsForCertificate"],
+            &["AddTagsToCertificate", "DeleteCertificate", "RemoveTagsFromCertificate", "RequestCertificate"],
+        ),
+        (
+            "application-autoscaling",
+            "AnyScaleFrontendService",
+            &["DescribeScalableTargets", "DescribeScalingPolicies", "ListTagsForResource"],
+            &[
+                "DeleteScalingPolicy",
+                "DeregisterScalableTarget",
+                "PutScalingPolicy",
+                "RegisterScalableTarget",
+                "TagResource",
+            ],
+        ),
+        (
+            "cloudtrail",
+            "CloudTrail_20131101",
+            &["DescribeTrails", "GetEventSelectors", "GetTrailStatus", "ListTags", "LookupEvents"],
+            &[
+                "AddTags",
+                "CreateTrail",
+                "DeleteTrail",
+                "PutEventSelectors",
+                "StartLogging",
+                "StopLogging",
+                "UpdateTrail",
+            ],
+        ),
+        (
+            "dynamodb",
+            "DynamoDB_20120810",
+            &["DescribeContinuousBackups", "DescribeTable", "DescribeTimeToLive", "ListTables", "ListTagsOfResource"],
+            &[
+                "CreateTable",
+                "DeleteTable",
+                "TagResource",
+                "UpdateContinuousBackups",
+                "UpdateTable",
+                "UpdateTimeToLive",
+            ],
+        ),
+        (
+            "ecs",
+            "AmazonEC2ContainerServiceV20141113",
+            &["DescribeClusters", "DescribeServices", "DescribeTaskDefinition", "ListServices", "ListTagsForResource"],
+            &[
+                "CreateCluster",
+                "CreateService",
+                "DeleteCluster",
+                "DeleteService",
+                "DeleteTaskDefinitions",
+                "DeregisterTaskDefinition",
+                "PutClusterCapacityProviders",
+                "RegisterTaskDefinition",
+                "TagResource",
+                "UpdateCluster",
+                "UpdateService",
+            ],
+        ),
+        (
+            "elasticloadbalancing",
+            "",
+            &[
+                "DescribeListeners",
+                "DescribeLoadBalancerAttributes",
+                "DescribeLoadBalancers",
+                "DescribeRules",
+                "DescribeTags",
+                "DescribeTargetGroups",
+                "DescribeTargetHealth",
+            ],
+            &[
+                "AddTags",
+                "CreateListener",
+                "CreateLoadBalancer",
+                "CreateRule",
+                "CreateTargetGroup",
+                "DeleteListener",
+                "DeleteLoadBalancer",
+                "DeleteRule",
+                "DeleteTargetGroup",
+                "ModifyLoadBalancerAttributes",
+                "RemoveTags",
+                "SetSecurityGroups",
+                "SetSubnets",
+            ],
+        ),
+        (
+            "events",
+            "AWSEvents",
+            &["DescribeRule", "ListRules", "ListTagsForResource", "ListTargetsByRule", "TestEventPattern"],
+            &["DeleteRule", "DisableRule", "PutRule", "PutTargets", "RemoveTargets", "TagResource"],
+        ),
+        (
+            "monitoring",
+            "",
+            &["DescribeAlarms", "GetDashboard", "ListDashboards", "ListTagsForResource"],
+            &["DeleteAlarms", "DeleteDashboards", "PutCompositeAlarm", "PutDashboard", "PutMetricAlarm", "TagResource"],
+        ),
+        (
+            "rds",
+            "",
+            &[
+                "DescribeDBClusterParameters",
+                "DescribeDBClusters",
+                "DescribeDBEngineVersions",
+                "DescribeDBInstances",
+                "DescribeDBSubnetGroups",
+                "DescribeGlobalClusters",
+                "ListTagsForResource",
+            ],
+            &[
+                "AddTagsToResource",
+                "CreateDBCluster",
+                "CreateDBClusterParameterGroup",
+                "CreateDBInstance",
+                "CreateDBSubnetGroup",
+                "CreateGlobalCluster",
+                "DeleteDBCluster",
+                "DeleteDBInstance",
+                "DeleteGlobalCluster",
+                "ModifyDBCluster",
+                "RemoveFromGlobalCluster",
+                "RemoveTagsFromResource",
+                "ResetDBClusterParameterGroup",
+            ],
+        ),
+        (
+            "secretsmanager",
+            "secretsmanager",
+            &["BatchGetSecretValue", "DescribeSecret", "GetSecretValue", "ListSecrets"],
+            &["CreateSecret", "DeleteSecret", "PutSecretValue", "RestoreSecret", "TagResource", "UpdateSecret"],
+        ),
+        (
+            "sns",
+            "",
+            &["GetSubscriptionAttributes", "GetTopicAttributes", "ListSubscriptionsByTopic", "ListTagsForResource"],
+            &["CreateTopic", "DeleteTopic", "SetTopicAttributes", "Subscribe", "TagResource", "Unsubscribe"],
+        ),
+        (
+            "ssm",
+            "AmazonSSM",
+            &["DescribeParameters", "GetParameter", "GetParameters", "ListTagsForResource"],
+            &["AddTagsToResource", "DeleteParameter", "DeleteParameters", "PutParameter", "RemoveTagsFromResource"],
+        ),
+        (
+            "wafv2",
+            "AWSWAF_20190729",
+            &["CheckCapacity", "GetWebACL", "GetWebACLForResource", "ListResourcesForWebACL", "ListWebACLs"],
+            &["AssociateWebACL", "CreateWebACL", "DeleteWebACL", "DisassociateWebACL", "TagResource", "UpdateWebACL"],
+        ),
+    ];
+
+    #[test]
+    fn what_the_kinds_call_is_known_by_name_and_by_whether_it_mutates() {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        for (service, target, reads, writes) in CALLS {
+            let actions = reads.iter().map(|action| (action, false)).chain(writes.iter().map(|action| (action, true)));
+            for (action, mutating) in actions {
+                let named = format!("{target}.{action}");
+                let (request, protocol) = if target.is_empty() {
+                    (request(service, "POST", "/", &form, &format!("Action={action}&Version=1")), Protocol::Query)
+                } else {
+                    (request(service, "POST", "/", &[("x-amz-target", &named)], "{}"), Protocol::Json)
+                };
+                let known = (request.action.as_str(), request.is_mutating(), request.protocol);
+                assert_eq!(known, (*action, mutating, protocol), "{service}");
+            }
+        }
+        for (method, path, action, mutating) in [
+            ("GET", "/2013-04-01/change/C1", "GetChange", false),
+            ("GET", "/2013-04-01/healthcheck/H1", "GetHealthCheck", false),
+            ("GET", "/2013-04-01/hostedzone/Z1", "GetHostedZone", false),
+            ("GET", "/2013-04-01/hostedzone/Z1/rrset?name=a", "ListResourceRecordSets", false),
+            ("GET", "/2013-04-01/hostedzonesbyname?dnsname=a", "ListHostedZonesByName", false),
+            ("GET", "/2013-04-01/tags/healthcheck/H1", "ListTagsForResource", false),
+            ("POST", "/2013-04-01/tags/healthcheck", "ListTagsForResources", false),
+            ("DELETE", "/2013-04-01/healthcheck/H1", "DeleteHealthCheck", true),
+            ("DELETE", "/2013-04-01/hostedzone/Z1", "DeleteHostedZone", true),
+            ("POST", "/2013-04-01/healthcheck", "CreateHealthCheck", true),
+            ("POST", "/2013-04-01/healthcheck/H1", "UpdateHealthCheck", true),
+            ("POST", "/2013-04-01/hostedzone", "CreateHostedZone", true),
+            ("POST", "/2013-04-01/hostedzone/Z1/rrset", "ChangeResourceRecordSets", true),
+            ("POST", "/2013-04-01/tags/hostedzone/Z1", "ChangeTagsForResource", true),
+        ] {
+            let request = request("route53", method, path, &[], "");
+            assert_eq!((request.action.as_str(), request.is_mutating()), (action, mutating), "{method} {path}");
         }
     }
 }

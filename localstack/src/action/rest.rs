@@ -115,6 +115,7 @@ const REST: &[(&str, &str, &str)] = &[
     ("DELETE", "2013-04-01/hostedzone/*", "DeleteHostedZone"),
     ("GET", "2013-04-01/hostedzone/*/rrset", "ListResourceRecordSets"),
     ("POST", "2013-04-01/hostedzone/*/rrset", "ChangeResourceRecordSets"),
+    ("POST", "2013-04-01/hostedzone/*", "UpdateHostedZoneComment"),
     ("GET", "2013-04-01/change/*", "GetChange"),
     ("GET", "2013-04-01/healthcheck", "ListHealthChecks"),
     ("POST", "2013-04-01/healthcheck", "CreateHealthCheck"),
@@ -122,5 +123,7 @@ const REST: &[(&str, &str, &str)] = &[
     ("POST", "2013-04-01/healthcheck/*", "UpdateHealthCheck"),
     ("DELETE", "2013-04-01/healthcheck/*", "DeleteHealthCheck"),
     ("GET", "2013-04-01/tags/**", "ListTagsForResource"),
+    ("POST", "2013-04-01/tags/*", "ListTagsForResources"),
+    ("POST", "2013-04-01/tags/*", "ListTagsForResources"),
     ("POST", "2013-04-01/tags/**", "ChangeTagsForResource"),
 ];

@@ -42,7 +42,7 @@ pub(crate) struct Gateway {
     upstream: upstream::Upstream,
     windows: Windows,
     limits: Limits,
-    latency: Latency,
+    pub(crate) latency: Latency,
     tokens: Tokens,
     /// The scales of throttling and latency.
     scales: Mutex<(Option<f64>, Option<f64>)>,
@@ -181,14 +181,19 @@ impl Gateway {
                 call.fault.get_or_insert_with(|| "window".to_owned());
                 answer
             }
-            None => self.pass_on(request).await,
+            None => match latency {
+                Some(scale) => self.take_time(request, scale).await,
+                None => self.pass_on(request).await,
+            },
         };
         self.windows.edit(request, &mut answer, self.engine.has_stale());
         for fault in &faults {
             self.windows.open(fault, request, &answer);
         }
         if let Some(scale) = latency {
-            self.latency.edit(request, &mut answer, scale);
+            if let Some(window) = Latency::window(request, scale) {
+                self.windows.open(&window, request, &answer);
+            }
             tokio::time::sleep(Latency::of(request, scale)).await;
         }
 
@@ -208,6 +213,20 @@ impl Gateway {
             }
         }
         if truncate { Outcome::Truncated(answer) } else { Outcome::Answer(answer) }
+    }
+
+    /// Has the emulators answer, and keeps back what AWS would not have done yet.
+    async fn take_time(&self, request: &Request, scale: f64) -> Answer {
+        if let Some(refused) = self.latency.refuse(request) {
+            return refused;
+        }
+        let before = match Latency::question(request) {
+            Some(question) => Some(self.pass_on(&question).await),
+            None => None,
+        };
+        let mut answer = self.pass_on(request).await;
+        self.latency.edit(request, &mut answer, before.as_ref(), scale);
+        answer
     }
 
     /// Has the emulators answer, mended.

@@ -69,7 +69,8 @@ impl Aws {
         self.send("s3", "us-east-1", method, path, headers, body).await.expect("an answer")
     }
 
-    async fn send(
+    /// Any signed request, and its answer if there is one.
+    pub(crate) async fn send(
         &self,
         service: &str,
         region: &str,

@@ -1,0 +1,86 @@
+"""ACM in moto."""
+
+import functools
+
+from moto.acm.exceptions import AWSError
+from moto.acm.models import AWSCertificateManagerBackend, CertBundle
+from moto.elbv2.models import elbv2_backends
+from moto.route53.models import route53_backends
+
+from mends import replaces
+
+
+def account_of(certificate):
+    return certificate.arn.split(":")[4]
+
+
+def plain(name):
+    return name.rstrip(".").lower()
+
+
+def is_validated(certificate):
+    """Whether the records that the certificate wants to see stand.
+
+    Of names in no zone that moto knows nothing can be told: they count as validated elsewhere.
+    """
+    zones = route53_backends[account_of(certificate)]["aws"].zones.values()
+    for option in options(certificate):
+        domain = plain(option["DomainName"])
+        ours = [zone for zone in zones if f".{domain}".endswith(f".{plain(zone.name)}")]
+        wanted = plain(option["ResourceRecord"]["Name"]), plain(option["ResourceRecord"]["Value"])
+        found = (
+            (plain(record.name), plain(value))
+            for zone in ours
+            for record in zone.rrsets
+            if record.type == "CNAME"
+            for value in record.records or []
+        )
+        if ours and wanted not in found:
+            return False
+    return True
+
+
+@replaces(CertBundle)
+def check(original, certificate):
+    """A certificate is issued once its records stand, not by the lapse of time."""
+    if certificate.status != "PENDING_VALIDATION" or is_validated(certificate):
+        original(certificate)
+
+
+original_describe = CertBundle.describe
+
+
+def options(certificate):
+    return original_describe(certificate)["Certificate"].get("DomainValidationOptions", [])
+
+
+@functools.wraps(original_describe)
+def describe(certificate):
+    """The list tells the other names as well, and the records are told only a while after the request."""
+    answer = original_describe(certificate)
+    detail = answer["Certificate"]
+    detail["SubjectAlternativeNameSummaries"] = detail["SubjectAlternativeNames"]
+    if getattr(certificate, "describes", 0) <= 1:
+        for option in detail.get("DomainValidationOptions", []):
+            option.pop("ResourceRecord")
+    return answer
+
+
+CertBundle.describe = describe
+
+
+@replaces(AWSCertificateManagerBackend)
+def describe_certificate(original, backend, arn):
+    certificate = original(backend, arn=arn)
+    certificate.describes = getattr(certificate, "describes", 0) + 1
+    return certificate
+
+
+@replaces(AWSCertificateManagerBackend)
+def delete_certificate(original, backend, arn):
+    """One that a listener has stays."""
+    for balancer in elbv2_backends[backend.account_id][backend.region_name].load_balancers.values():
+        for listener in balancer.listeners.values():
+            if arn in (getattr(listener, "certificates", None) or []):
+                raise AWSError(f"Certificate {arn} is in use.", exception_type="ResourceInUseException")
+    original(backend, arn=arn)

@@ -1,0 +1,17 @@
+"""CloudTrail in MiniStack."""
+
+from ministack.services import cloudtrail, s3
+
+
+def create_trail(body, original=cloudtrail._create_trail):
+    """The tags are lost, and nobody looks for the bucket."""
+    if (bucket := body.get("S3BucketName", "")) not in s3._buckets:
+        return cloudtrail._err("S3BucketDoesNotExistException", f"S3 bucket {bucket} does not exist!")
+    answer = original(body)
+    if answer[0] == 200:
+        arn = cloudtrail._trail_arn(body["Name"].strip())
+        cloudtrail._trail_tags[arn] = {tag["Key"]: tag.get("Value", "") for tag in body.get("TagsList", [])}
+    return answer
+
+
+cloudtrail._DISPATCH["CreateTrail"] = create_trail

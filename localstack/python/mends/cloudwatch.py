@@ -1,0 +1,110 @@
+"""CloudWatch in moto."""
+
+import re
+
+from moto.cloudwatch.exceptions import CloudWatchException, ResourceNotFound, ResourceNotFoundException
+from moto.cloudwatch.models import Alarm, CloudWatchBackend, cloudwatch_backends
+from moto.cloudwatch.responses import CloudWatchResponse
+from moto.core.responses import ActionResult, EmptyResult
+
+from mends import replaces
+
+# The one list of dashboards that all regions of an account share.
+HOME = "us-east-1"
+
+
+class ResourceConflict(CloudWatchException):
+    code = "ResourceConflict"
+
+
+@replaces(Alarm)
+def __init__(original, alarm, **arguments):
+    """A new alarm has no data."""
+    original(alarm, **arguments)
+    alarm.state_value = "INSUFFICIENT_DATA"
+
+
+@replaces(CloudWatchBackend)
+def put_metric_alarm(original, backend, **arguments):
+    """The tags count when the alarm is made, and the state stays when it is changed."""
+    before = backend.alarms.get(arguments["name"])
+    if before is None:
+        return original(backend, **arguments)
+    alarm = original(backend, **{**arguments, "tags": None})
+    for member in ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp", "history"):
+        setattr(alarm, member, getattr(before, member))
+    return alarm
+
+
+def put_composite_alarm(response):
+    """There is no such action, although alarms can have rules."""
+    response.cloudwatch_backend.put_metric_alarm(
+        name=response._get_param("AlarmName"),
+        namespace=None,
+        metric_name=None,
+        comparison_operator=None,
+        evaluation_periods=None,
+        period=None,
+        threshold=None,
+        statistic=None,
+        description=response._get_param("AlarmDescription"),
+        dimensions=[],
+        alarm_actions=response._get_param("AlarmActions", []),
+        ok_actions=response._get_param("OKActions", []),
+        insufficient_data_actions=response._get_param("InsufficientDataActions", []),
+        actions_enabled=response._get_bool_param("ActionsEnabled"),
+        rule=response._get_param("AlarmRule"),
+        tags=response._get_param("Tags", []),
+    )
+    return EmptyResult()
+
+
+CloudWatchResponse.put_composite_alarm = put_composite_alarm
+
+
+@replaces(CloudWatchResponse)
+def describe_alarms(original, response):
+    """Composite alarms are told of only if they are asked for."""
+    types = response._get_param("AlarmTypes", ["MetricAlarm"])
+    answer = original(response).result
+    kept = {f"{kind}s": answer[f"{kind}s"] for kind in ("MetricAlarm", "CompositeAlarm") if kind in types}
+    return ActionResult({"MetricAlarms": [], "CompositeAlarms": [], **kept})
+
+
+@replaces(CloudWatchResponse)
+def delete_alarms(original, response):
+    """Unknown alarms, and such as a composite alarm's rule names, are not deleted."""
+    names, backend = response._get_param("AlarmNames", []), response.cloudwatch_backend
+    for name in names:
+        if name not in backend.alarms:
+            raise ResourceNotFound(f"Alarm {name} does not exist")
+    rules = [alarm.rule for alarm in backend.alarms.values() if alarm.rule and alarm.name not in names]
+    for name in names:
+        if any(name in re.findall(r'[("]([^()"]+)[)"]', rule) for rule in rules):
+            raise ResourceConflict(f"Cannot delete {name} as there are composite alarm(s) depending on it")
+    arns = [backend.alarms[name].alarm_arn for name in names]
+    answer = original(response)
+    for arn in arns:
+        backend.tagger.delete_all_tags_for_resource(arn)
+    return answer
+
+
+@replaces(CloudWatchBackend)
+def list_tags_for_resource(original, backend, arn):
+    """What does not exist has no tags, and says so."""
+    if ":alarm:" in arn and arn not in [alarm.alarm_arn for alarm in backend.alarms.values()]:
+        raise ResourceNotFoundException
+    return original(backend, arn)
+
+
+def at_home(name, original):
+    """Dashboards are the account's, not a region's."""
+
+    def replacement(backend, *positional, **named):
+        return original(cloudwatch_backends[backend.account_id][HOME], *positional, **named)
+
+    setattr(CloudWatchBackend, name, replacement)
+
+
+for action in ("put_dashboard", "list_dashboards", "delete_dashboards", "get_dashboard"):
+    at_home(action, getattr(CloudWatchBackend, action))

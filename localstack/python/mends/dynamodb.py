@@ -1,0 +1,91 @@
+"""DynamoDB of MiniStack: global tables."""
+
+from ministack.core.responses import error_response_json, get_account_id, get_region
+from ministack.services import dynamodb
+
+
+def key(sse):
+    """The key of the account that encrypts a table."""
+    return (sse or {}).get("KMSMasterKeyArn") if (sse or {}).get("Status") == "ENABLED" else None
+
+
+def apply_replica_updates(name, table, updates, original=dynamodb._apply_replica_updates):
+    """Replicas have the key of the table, several change in a call, and their tags outlive them."""
+    if len(updates) > 1:
+        # The message is not documented; that it is one is: DeveloperGuide, "Update a global table".
+        message = "Only one replica can be created, updated or deleted in a call"
+        return error_response_json("ValidationException", message, 400)
+    for update in updates:
+        action, member = next(iter(update.items()))
+        if action == "Create" and key(table.get("SSEDescription")) and not member.get("KMSMasterKeyId"):
+            message = (
+                "One or more parameter values were invalid: KMSMasterKeyId must be specified for each replica "
+                "when the table is encrypted with a customer managed key"
+            )
+            return error_response_json("ValidationException", message, 400)
+    refused = original(name, table, updates)
+    if refused:
+        return refused
+    account = get_account_id()
+    for update in updates:
+        action, member = next(iter(update.items()))
+        region = member["RegionName"]
+        arn = f"arn:aws:dynamodb:{region}:{account}:table/{name}"
+        if action == "Delete":
+            dynamodb._tags.pop_scoped(account, region, arn, None)
+        elif action == "Create" and member.get("KMSMasterKeyId"):
+            replica = dynamodb._tables.get_scoped(account, region, name)
+            specification = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": member["KMSMasterKeyId"]}
+            replica["SSEDescription"] = dynamodb._sse_description_from_spec(specification)
+    return None
+
+
+def table_description(name, original=dynamodb._table_description):
+    """Replicas do not tell their keys."""
+    description = original(name)
+    for replica in description.get("Replicas", []):
+        table = dynamodb._tables.get_scoped(get_account_id(), replica["RegionName"], name)
+        arn = key(table and table.get("SSEDescription"))
+        if arn:
+            replica["KMSMasterKeyId"] = arn
+    return description
+
+
+def update_table(data, original=dynamodb._update_table):
+    """A stream can be turned off under its replicas, and turned on twice; several kinds of changes fit in a call."""
+    table = dynamodb._tables.get(dynamodb._normalize_table_name(data.get("TableName")))
+    stream = data.get("StreamSpecification")
+    if table and stream is not None:
+        on = bool((table.get("StreamSpecification") or {}).get("StreamEnabled"))
+        if on and stream.get("StreamEnabled"):
+            message = f"Table already has an enabled stream: TableName: {table['TableName']}"
+            return error_response_json("ValidationException", message, 400)
+        if on and dynamodb._replica_group(table):
+            message = "Streams cannot be disabled while the table has replicas"
+            return error_response_json("ValidationException", message, 400)
+    if len(data.get("GlobalSecondaryIndexUpdates") or []) > 1 and any(
+        "Create" in update or "Delete" in update for update in data["GlobalSecondaryIndexUpdates"]
+    ):
+        message = "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table"
+        return error_response_json("LimitExceededException", message, 400)
+    return original(data)
+
+
+def update_ttl(data, original=dynamodb._update_ttl):
+    """Time to live can be set to what it is, and to another attribute while it is on."""
+    specification = data.get("TimeToLiveSpecification") or {}
+    now = dynamodb._ttl_settings.get(dynamodb._normalize_table_name(data.get("TableName"))) or {}
+    on = now.get("TimeToLiveStatus") == "ENABLED"
+    if on == bool(specification.get("Enabled")):
+        state = "enabled" if on else "disabled"
+        return error_response_json("ValidationException", f"TimeToLive is already {state}", 400)
+    if on and now.get("AttributeName") != specification.get("AttributeName"):
+        message = "TimeToLive is active on a different AttributeName: current AttributeName is " + now["AttributeName"]
+        return error_response_json("ValidationException", message, 400)
+    return original(data)
+
+
+dynamodb._apply_replica_updates = apply_replica_updates
+dynamodb._table_description = table_description
+dynamodb._update_table = update_table
+dynamodb._update_ttl = update_ttl

@@ -1,0 +1,198 @@
+"""ECS in moto: services that run, revisions that stay used up, names that are taken."""
+
+from moto.core.utils import utcnow
+from moto.ec2 import ec2_backends
+from moto.ec2.utils import random_private_ip
+from moto.ecs.exceptions import ECSException, InvalidParameterException
+from moto.ecs.models import EC2ContainerServiceBackend
+from moto.ecs.responses import EC2ContainerServiceResponse
+from moto.elbv2.models import elbv2_backends
+from moto.moto_api._internal import mock_random
+
+from mends import replaces
+
+GONE = ("DELETE_IN_PROGRESS", "INACTIVE")
+
+
+def active(resource):
+    return resource is not None and resource.status not in GONE
+
+
+@replaces(EC2ContainerServiceBackend)
+def create_cluster(original, backend, **arguments):
+    """A cluster that is there already is returned as it is."""
+    existing = backend.clusters.get(arguments["cluster_name"])
+    return existing if active(existing) else original(backend, **arguments)
+
+
+@replaces(EC2ContainerServiceBackend)
+def list_clusters(_original, backend):
+    return [cluster.arn for cluster in backend.clusters.values() if active(cluster)]
+
+
+@replaces(EC2ContainerServiceBackend)
+def delete_cluster(original, backend, **arguments):
+    cluster = backend._get_cluster(arguments["cluster_str"])
+    if any(active(service) for service in backend.services.values() if service.cluster_name == cluster.name):
+        raise ECSException(
+            "ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active."
+        )
+    return original(backend, **arguments)
+
+
+@replaces(EC2ContainerServiceBackend)
+def delete_task_definitions(original, backend, **arguments):
+    """The number of a deleted revision is never given to another one."""
+    deleted, failures = original(backend, **arguments)
+    for definition in deleted:
+        backend.task_definitions[definition.family][definition.revision] = definition
+    return deleted, failures
+
+
+@replaces(EC2ContainerServiceBackend)
+def list_services(original, backend, **arguments):
+    """What has gone can be described, but is not listed."""
+    gone = {service.arn for service in backend.services.values() if not active(service)}
+    return [arn for arn in original(backend, **arguments) if arn not in gone]
+
+
+def is_balanced(backend, arn):
+    """Whether a listener leads to a target group."""
+    elbv2 = elbv2_backends[backend.account_id][backend.region_name]
+    listeners = [listener for balancer in elbv2.load_balancers.values() for listener in balancer.listeners.values()]
+    actions = [action for listener in listeners for action in listener.default_actions]
+    actions += [action for listener in listeners for rule in listener.rules.values() for action in rule.actions]
+    return any(arn in elbv2._get_target_group_arns_from(action_data=action.data) for action in actions)
+
+
+def require_listeners(backend, balancers):
+    for arn in [balancer.get("targetGroupArn") for balancer in balancers or []]:
+        if not is_balanced(backend, arn):
+            raise InvalidParameterException(
+                f"The target group with targetGroupArn {arn} does not have an associated load balancer."
+            )
+
+
+@replaces(EC2ContainerServiceBackend)
+def create_service(original, backend, **arguments):
+    cluster = backend._get_cluster(arguments["cluster_str"])
+    existing = backend.services.get(f"{cluster.name}:{arguments['service_name']}")
+    if active(existing):
+        raise InvalidParameterException("Creation of service was not idempotent.")
+    require_listeners(backend, arguments["load_balancers"])
+    service = original(backend, **arguments)
+    settle(backend, service)
+    return service
+
+
+def settle(backend, service):
+    """All tasks run at once, and the deployment is complete."""
+    cluster = backend.clusters[service.cluster_name]
+    service.running_count, service.pending_count = service.desired_count, 0
+    services = [other for other in backend.services.values() if active(other)]
+    running = [other.running_count for other in services if other.cluster_name == cluster.name]
+    cluster.running_tasks_count, cluster.pending_tasks_count = sum(running), 0
+    cluster.active_services_count = len(running)
+    register(backend, service)
+    for deployment in service.deployments[:1]:
+        deployment.update(
+            desiredCount=service.desired_count,
+            networkConfiguration=service.network_configuration,
+            pendingCount=0,
+            rolloutState="COMPLETED",
+            rolloutStateReason=f"ECS deployment {deployment['id']} completed.",
+            runningCount=service.desired_count,
+            taskDefinition=service.task_definition,
+            updatedAt=utcnow(),
+        )
+
+
+def register(backend, service):
+    """Each task is a target of the service's groups, with an address of its own in one of the subnets."""
+    groups = elbv2_backends[backend.account_id][backend.region_name].target_groups
+    for arn, address in getattr(service, "registered", []):
+        if arn in groups:
+            groups[arn].targets.pop(address, None)
+    subnets = (service.network_configuration or {}).get("awsvpcConfiguration", {}).get("subnets", [])
+    ec2 = ec2_backends[backend.account_id][backend.region_name]
+    blocks = [ec2.get_subnet(subnet).cidr_block for subnet in subnets]
+    service.registered = []
+    for index in range(service.running_count if blocks else 0):
+        address = random_private_ip(blocks[index % len(blocks)])
+        for balancer in service.load_balancers:
+            arn = balancer["targetGroupArn"]
+            groups[arn].register([{"Id": address, "Port": balancer["containerPort"]}])
+            service.registered.append((arn, address))
+
+
+@replaces(EC2ContainerServiceBackend)
+def update_service(original, backend, **arguments):
+    """Another task definition, network or load balancer is another deployment."""
+    wanted = arguments["service_properties"]
+    service = backend._get_service(wanted.get("cluster", "default"), wanted["service"])
+    if not active(service):
+        raise ECSException("ServiceNotActiveException", "Service was not ACTIVE.")
+    if wanted.get("task_definition"):
+        wanted["task_definition"] = backend.describe_task_definition(wanted["task_definition"]).arn
+    require_listeners(backend, wanted.get("load_balancers"))
+    merge(service, wanted)
+    deployed = ("task_definition", "network_configuration", "load_balancers")
+    was = [getattr(service, name, None) for name in deployed]
+    original(backend, **arguments)
+    if was != [getattr(service, name, None) for name in deployed]:
+        for deployment in service.deployments[:1]:
+            deployment.update(id=f"ecs-svc/{mock_random.randint(0, 32**12)}", createdAt=utcnow())
+    settle(backend, service)
+    return service
+
+
+def merge(service, wanted):
+    """The parts of the deployment's configuration that a call leaves out stay as they are."""
+    if wanted.get("deployment_configuration"):
+        before = getattr(service, "deployment_configuration", None) or {}
+        wanted["deployment_configuration"] = before | wanted["deployment_configuration"]
+
+
+@replaces(EC2ContainerServiceBackend)
+def delete_service(original, backend, **arguments):
+    service = backend._get_service(arguments["cluster_name"], arguments["service_name"])
+    if not active(service):
+        raise ECSException("ServiceNotFoundException", "Service not found.")
+    original(backend, **arguments)
+    service.desired_count = service.running_count = 0
+    service.deployments = []
+    settle(backend, service)
+    return service
+
+
+def list_task_definitions(response, original=EC2ContainerServiceResponse.list_task_definitions):
+    result = original(response)
+    if response._get_param("sort") == "DESC":
+        result.result["taskDefinitionArns"].reverse()
+    return result
+
+
+EC2ContainerServiceResponse.list_task_definitions = list_task_definitions
+
+# moto drops these when a service is created, and keeps them when it is updated.
+KEPT = {
+    "deploymentConfiguration": "deployment_configuration",
+    "enableECSManagedTags": "enable_ecs_managed_tags",
+    "enableExecuteCommand": "enable_execute_command",
+    "healthCheckGracePeriodSeconds": "health_check_grace_period_seconds",
+}
+
+
+def create_service_kept(response, original=EC2ContainerServiceResponse.create_service):
+    result = original(response)
+    service = result.result["service"]
+    service.deployment_configuration = {"maximumPercent": 200, "minimumHealthyPercent": 100}
+    wanted = {name: response._get_param(parameter) for parameter, name in KEPT.items()}
+    merge(service, wanted)
+    for name, value in wanted.items():
+        if value is not None:
+            setattr(service, name, value)
+    return result
+
+
+EC2ContainerServiceResponse.create_service = create_service_kept

@@ -1,0 +1,131 @@
+"""Load balancers, listeners and target groups in moto."""
+
+from moto.elbv2.exceptions import (
+    DuplicateListenerError,
+    DuplicateLoadBalancerName,
+    DuplicateTargetGroupName,
+    ELBClientError,
+    LoadBalancerNotFoundError,
+)
+from moto.elbv2.models import ELBv2Backend, FakeAction, FakeLoadBalancer
+from moto.wafv2.models import wafv2_backends
+
+from mends import replaces
+
+# The hosted zones of load balancers' names, by region: AWS General Reference, Elastic Load Balancing endpoints.
+ZONES = {"us-east-1": "Z35SXDOTRQ7X7K", "us-east-2": "Z3AADJGX6KTTL2", "us-west-2": "Z1H1FL5HABSF5"}
+
+
+# What a new load balancer has: API reference, LoadBalancerAttribute.
+ATTRIBUTES = {
+    "access_logs.s3.enabled": "false",
+    "idle_timeout.timeout_seconds": "60",
+    "load_balancing.cross_zone.enabled": "true",
+    "routing.http.desync_mitigation_mode": "defensive",
+    "routing.http.drop_invalid_header_fields.enabled": "false",
+    "routing.http2.enabled": "true",
+}
+# What a redirect keeps: API reference, RedirectActionConfig.
+KEPT = {"Protocol": "#{protocol}", "Port": "#{port}", "Host": "#{host}", "Path": "/#{path}", "Query": "#{query}"}
+
+
+def new_load_balancer(balancer, *arguments, original=FakeLoadBalancer.__init__, **named):
+    """All load balancers have the same hosted zone, which no region has, and lack most attributes."""
+    original(balancer, *arguments, **named)
+    region = balancer.arn.split(":")[3]
+    balancer.canonical_hosted_zone_id = ZONES.get(region, balancer.canonical_hosted_zone_id)
+    balancer.attrs.update(ATTRIBUTES)
+
+
+def new_action(action, data, original=FakeAction.__init__):
+    """What a redirect keeps is not shown, and a single target group only in the form in which it was given."""
+    if "RedirectConfig" in data:
+        data["RedirectConfig"] = {**KEPT, **data["RedirectConfig"]}
+    groups = data.get("ForwardConfig", {}).get("TargetGroups", [])
+    if len(groups) == 1:
+        data["TargetGroupArn"] = groups[0]["TargetGroupArn"]
+    elif not groups and "TargetGroupArn" in data:
+        data["ForwardConfig"] = {"TargetGroups": [{"TargetGroupArn": data["TargetGroupArn"]}]}
+    original(action, data)
+
+
+FakeLoadBalancer.__init__ = new_load_balancer
+FakeAction.__init__ = new_action
+
+
+@replaces(ELBv2Backend)
+def create_load_balancer(original, backend, **arguments):
+    """A second one of the same name is made."""
+    for balancer in backend.load_balancers.values():
+        if balancer.name != arguments["name"]:
+            continue
+        has = ([subnet.id for subnet in balancer.subnets], balancer.security_groups, balancer.scheme)
+        wanted = (arguments["subnet_ids"], arguments["security_groups"], arguments["scheme"])
+        if not same(has, wanted):
+            raise DuplicateLoadBalancerName()
+        return balancer
+    return original(backend, **arguments)
+
+
+@replaces(ELBv2Backend)
+def describe_load_balancers(original, backend, arns, names):
+    """Of several, those that do not exist are answered with another."""
+    known = {balancer.arn for balancer in backend.load_balancers.values()}
+    if set(arns or ()) - known:
+        raise LoadBalancerNotFoundError()
+    return original(backend, arns=arns, names=names)
+
+
+@replaces(ELBv2Backend)
+def delete_load_balancer(original, backend, arn):
+    """It goes although it is protected, and leaves its association with a web ACL."""
+    balancer = backend.load_balancers.get(arn)
+    if balancer and balancer.attrs.get("deletion_protection.enabled") == "true":
+        message = f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled"
+        raise ELBClientError("OperationNotPermitted", message)
+    wafv2_backends[backend.account_id][backend.region_name].disassociate_web_acl(arn)
+    return original(backend, arn=arn)
+
+
+@replaces(ELBv2Backend)
+def create_target_group(original, backend, name, kwargs):
+    """A second one with the same settings is refused."""
+    for group in backend.target_groups.values():
+        if group.name != name:
+            continue
+        has = (group.vpc_id, group.protocol, group.port, group.target_type, group.health_check_path)
+        wanted = ("vpc_id", "protocol", "port", "target_type", "healthcheck_path")
+        if has != tuple(kwargs.get(key) for key in wanted):
+            raise DuplicateTargetGroupName()
+        return group
+    return original(backend, name, **kwargs)
+
+
+@replaces(ELBv2Backend)
+def create_listener(original, backend, **arguments):
+    """A port can have several."""
+    balancer = backend.load_balancers.get(arguments["load_balancer_arn"])
+    for listener in balancer.listeners.values() if balancer else ():
+        if listener.port != arguments["port"]:
+            continue
+        has = [listener.protocol, listener.certificate, [action.data for action in listener.default_actions]]
+        actions = [FakeAction(action).data for action in arguments["actions"]]
+        if has != [arguments["protocol"], arguments["certificate"], actions]:
+            raise DuplicateListenerError()
+        return listener
+    return original(backend, **arguments)
+
+
+@replaces(ELBv2Backend)
+def add_tags(original, backend, resource_arns, tags):
+    """Ten tags are the most, instead of fifty."""
+    for arn in resource_arns:
+        backend._get_resource_by_arn(arn)
+        backend.tagging_service.tag_resource(arn, tags)
+
+
+def same(one, other):
+    """Whether the settings are the same; lists have no order."""
+    return all(
+        sorted(left) == sorted(right) if isinstance(left, list) else left == right for left, right in zip(one, other)
+    )

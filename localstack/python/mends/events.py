@@ -1,0 +1,47 @@
+"""EventBridge in MiniStack."""
+
+from ministack.core.responses import error_response_json
+from ministack.services import eventbridge
+
+
+def keys(data, name):
+    """The rule's key, and the rule or none."""
+    key = eventbridge._rule_key(data.get(name), data.get("EventBusName", "default"))
+    return key, eventbridge._rules.get(key)
+
+
+def missing(data, name):
+    return error_response_json("ResourceNotFoundException", f"Rule {data.get(name)} does not exist.", 400)
+
+
+def put_rule(data, original=eventbridge._put_rule):
+    """What is left out stays, and tags replace those that are there."""
+    _, rule = keys(data, "Name")
+    if rule is None:
+        return original(data)
+    whole = {"State": "ENABLED", "Description": "", "RoleArn": "", **data}
+    return original({name: value for name, value in whole.items() if name != "Tags"})
+
+
+def delete_rule(data, original=eventbridge._delete_rule):
+    """A rule takes its targets with it."""
+    key, _ = keys(data, "Name")
+    if eventbridge._targets.get(key):
+        return error_response_json("ValidationException", "Rule can't be deleted since it has targets.", 400)
+    return original(data)
+
+
+def of_rule(original):
+    """A rule that does not exist has no targets."""
+
+    def replacement(data):
+        _, rule = keys(data, "Rule")
+        return original(data) if rule else missing(data, "Rule")
+
+    return replacement
+
+
+eventbridge._put_rule = put_rule
+eventbridge._delete_rule = delete_rule
+eventbridge._list_targets_by_rule = of_rule(eventbridge._list_targets_by_rule)
+eventbridge._remove_targets = of_rule(eventbridge._remove_targets)

@@ -1,0 +1,291 @@
+"""RDS in moto: what depends on what, global clusters, and what changes in place."""
+
+from moto.core.responses import ActionResult
+from moto.rds.exceptions import (
+    DBParameterGroupNotFoundError,
+    DBSubnetGroupNotFoundError,
+    InvalidDBClusterStateFault,
+    InvalidGlobalClusterStateFault,
+    InvalidParameterCombination,
+    RDSClientError,
+)
+from moto.rds.models import (
+    DBClusterParameterGroup,
+    DBSubnetGroup,
+    GlobalCluster,
+    MasterUserSecret,
+    RDSBackend,
+    rds_backends,
+)
+from moto.rds.responses import RDSResponse
+
+from mends import replaces
+
+
+def taken(code, noun, name, where):
+    """Names are taken once and for all."""
+    if name in where:
+        raise RDSClientError(code, f"{noun} {name} already exists.")
+
+
+def globals_of(backend):
+    """Global clusters are kept in one region."""
+    return rds_backends[backend.account_id]["us-east-1"].global_clusters
+
+
+def global_of(backend, name):
+    if name not in globals_of(backend):
+        raise RDSClientError("GlobalClusterNotFoundFault", f"Global cluster {name} not found.")
+    return globals_of(backend)[name]
+
+
+def memberships(backend, cluster):
+    """The global clusters that a cluster is in."""
+    return [found for found in globals_of(backend).values() if cluster in found.members]
+
+
+# Groups
+
+
+@replaces(RDSBackend)
+def create_subnet_group(original, backend, subnet_name, description, subnets, tags):
+    """A second one takes the place of the first; one zone is enough."""
+    taken("DBSubnetGroupAlreadyExists", "DB subnet group", subnet_name, backend.subnet_groups)
+    zones(subnets)
+    return original(backend, subnet_name=subnet_name, description=description, subnets=subnets, tags=tags)
+
+
+@replaces(RDSBackend)
+def modify_db_subnet_group(original, backend, subnet_name, description, subnets):
+    """What is modified is gone."""
+    if subnet_name not in backend.subnet_groups:
+        raise DBSubnetGroupNotFoundError(subnet_name)
+    zones(subnets)
+    group = original(backend, subnet_name=subnet_name, description=description, subnets=subnets)
+    backend.subnet_groups[subnet_name] = group
+    return group
+
+
+def zones(subnets):
+    if len({subnet.availability_zone for subnet in subnets}) < 2:
+        message = "The DB subnet group doesn't meet the coverage requirement: add subnets to cover at least 2 AZs."
+        raise RDSClientError("DBSubnetGroupDoesNotCoverEnoughAZs", message)
+
+
+@replaces(RDSBackend)
+def delete_subnet_group(original, backend, subnet_name):
+    """It goes while it is in use."""
+    if any(cluster.db_subnet_group_name == subnet_name for cluster in backend.clusters.values()):
+        message = f"Cannot delete the subnet group '{subnet_name}' because a database instance is still using it."
+        raise RDSClientError("InvalidDBSubnetGroupStateFault", message)
+    return original(backend, subnet_name=subnet_name)
+
+
+@replaces(RDSBackend)
+def delete_db_cluster_parameter_group(original, backend, db_cluster_parameter_group_name):
+    """It goes while it is in use."""
+    if any(cluster.parameter_group == db_cluster_parameter_group_name for cluster in backend.clusters.values()):
+        message = "One or more database instances are still members of this parameter group"
+        raise RDSClientError("InvalidDBParameterGroupState", message)
+    return original(backend, db_cluster_parameter_group_name=db_cluster_parameter_group_name)
+
+
+def reset_db_cluster_parameter_group(response):
+    """There is no such action."""
+    name = response.params.get("DBClusterParameterGroupName")
+    group = response.backend.db_cluster_parameter_groups.get(name)
+    if group is None:
+        raise DBParameterGroupNotFoundError(name)
+    if response.params.get("ResetAllParameters"):
+        group.parameters.clear()
+    for parameter in response.params.get("Parameters", []):
+        group.parameters.pop(parameter["ParameterName"], None)
+    return ActionResult({"DBClusterParameterGroupName": group.name})
+
+
+RDSResponse.reset_db_cluster_parameter_group = reset_db_cluster_parameter_group
+
+
+# Global clusters
+
+
+def create_global_cluster(response):
+    """A second one takes the place of the first; database and tags are lost."""
+    params = response.params
+    name = params["GlobalClusterIdentifier"]
+    taken("GlobalClusterAlreadyExistsFault", "Global cluster", name, globals_of(response.backend))
+    cluster = response.global_backend.create_global_cluster(
+        global_cluster_identifier=name,
+        source_db_cluster_identifier=params.get("SourceDBClusterIdentifier"),
+        engine=params.get("Engine"),
+        engine_version=params.get("EngineVersion"),
+        storage_encrypted=params.get("StorageEncrypted"),
+        deletion_protection=params.get("DeletionProtection"),
+    )
+    cluster.database_name = params.get("DatabaseName")
+    cluster.tags = params.get("Tags", [])
+    return ActionResult({"GlobalCluster": cluster})
+
+
+def describe_global_clusters(response):
+    """A name is ignored."""
+    name = response.params.get("GlobalClusterIdentifier")
+    found = [global_of(response.backend, name)] if name else list(globals_of(response.backend).values())
+    return ActionResult({"GlobalClusters": found})
+
+
+def modify_global_cluster(response):
+    """There is no such action."""
+    cluster = global_of(response.backend, response.params["GlobalClusterIdentifier"])
+    if "DeletionProtection" in response.params:
+        cluster.deletion_protection = response.params["DeletionProtection"]
+    if version := response.params.get("EngineVersion"):
+        cluster.engine_version = version
+        for member in cluster.members:
+            member.engine_version = version
+    return ActionResult({"GlobalCluster": cluster})
+
+
+def delete_global_cluster(response):
+    """One that is not there is an internal error."""
+    name = response.params["GlobalClusterIdentifier"]
+    global_of(response.backend, name)
+    return ActionResult({"GlobalCluster": response.global_backend.delete_global_cluster(name)})
+
+
+def remove_from_global_cluster(response):
+    """It works in one region only, never fails, and a primary leaves its secondaries behind."""
+    found = global_of(response.backend, response.params["GlobalClusterIdentifier"])
+    arn = response.params["DbClusterIdentifier"]
+    member = next((member for member in found.members if member.arn == arn), None)
+    if member is None:
+        raise RDSClientError("DBClusterNotFoundFault", f"DBCluster {arn} not found in {found.resource_id}.")
+    if member.is_writer and len(found.members) > 1:
+        message = "The primary cluster can be removed only after all secondary clusters."
+        raise RDSClientError("InvalidGlobalClusterStateFault", message)
+    found.members.remove(member)
+    member.global_cluster_identifier = None
+    return ActionResult({"GlobalCluster": found})
+
+
+for action in (
+    create_global_cluster,
+    describe_global_clusters,
+    modify_global_cluster,
+    delete_global_cluster,
+    remove_from_global_cluster,
+):
+    setattr(RDSResponse, action.__name__, action)
+
+
+# Clusters
+
+
+@replaces(RDSBackend)
+def create_db_cluster(original, backend, kwargs):
+    """A second one takes the place of the first, and a global cluster need not exist."""
+    taken("DBClusterAlreadyExistsFault", "DB cluster", kwargs["db_cluster_identifier"], backend.clusters)
+    group = kwargs.get("db_subnet_group_name")
+    if group and group not in backend.subnet_groups:
+        raise DBSubnetGroupNotFoundError(group)
+    group = kwargs.get("db_cluster_parameter_group_name")
+    if group and not group.startswith("default.") and group not in backend.db_cluster_parameter_groups:
+        raise RDSClientError("DBClusterParameterGroupNotFound", f"DBClusterParameterGroup not found: {group}")
+    if name := kwargs.get("global_cluster_identifier"):
+        follow(global_of(backend, name), kwargs)
+    return original(backend, kwargs=kwargs)
+
+
+def follow(found, kwargs):
+    """What a member of a global cluster must and must not bring along."""
+    if kwargs.get("manage_master_user_password"):
+        raise InvalidParameterCombination("ManageMasterUserPassword isn't supported for members of a global cluster.")
+    # Whoever names no version gets that of the global cluster.
+    kwargs["engine_version"] = kwargs.get("engine_version") or found.engine_version
+    if kwargs["engine_version"] != found.engine_version or kwargs["engine"] != found.engine:
+        raise InvalidParameterCombination("The engine is not that of the global cluster.")
+    if not found.members:
+        if not kwargs.get("master_username") or not kwargs.get("master_user_password"):
+            raise InvalidParameterCombination("MasterUsername and MasterUserPassword must be provided.")
+        return
+    primary = next(member for member in found.members if member.is_writer)
+    if kwargs.get("master_username"):
+        raise InvalidParameterCombination("Cannot specify user name for cross region replication cluster")
+    if kwargs.get("master_user_password"):
+        raise InvalidParameterCombination("Cannot specify password for cross region replication cluster")
+    if kwargs.get("database_name"):
+        raise InvalidParameterCombination("Cannot specify database name for cross region replication cluster")
+    if any(member.resource_id == kwargs["db_cluster_identifier"] for member in found.members):
+        raise InvalidParameterCombination("The identifier is that of another member of the global cluster.")
+    if not primary.members:
+        raise InvalidDBClusterStateFault(f"{primary.resource_id} has no writer.")
+
+
+@replaces(RDSBackend)
+def modify_db_cluster(original, backend, kwargs):
+    """Log exports and authentication by IAM stay as they are, and so does the version of the global cluster."""
+    name = kwargs["db_cluster_identifier"]
+    exports = kwargs.get("cloudwatch_logs_export_configuration")
+    changed = original(backend, kwargs=kwargs)
+    cluster = backend.clusters[name]
+    authentication = kwargs.get("enable_iam_database_authentication")
+    if authentication is not None:
+        cluster.iam_auth = authentication
+    for found in memberships(backend, cluster):
+        if cluster.is_writer:
+            found.engine_version = cluster.engine_version
+    if exports:
+        logs = set(cluster.enabled_cloudwatch_logs_exports) - set(exports.get("DisableLogTypes") or [])
+        cluster.enabled_cloudwatch_logs_exports = sorted(logs | set(exports.get("EnableLogTypes") or []))
+    return changed
+
+
+@replaces(RDSBackend)
+def delete_db_cluster(original, backend, cluster_identifier, snapshot_name):
+    """A member of a global cluster goes."""
+    cluster = backend.clusters.get(cluster_identifier)
+    if cluster and memberships(backend, cluster):
+        message = "This cluster is a part of a global cluster, please remove it from globalcluster first"
+        raise InvalidDBClusterStateFault(message)
+    return original(backend, cluster_identifier=cluster_identifier, snapshot_name=snapshot_name)
+
+
+# The key is looked for in moto's KMS, which is not the one that answers.
+MasterUserSecret.kms_key_id = property(lambda secret: secret.secret.kms_key_id)
+
+
+# Instances
+
+
+def insights(instance, arguments):
+    """Performance Insights are not kept."""
+    enabled = arguments.get("enable_performance_insights")
+    if enabled is not None:
+        instance.performance_insights_enabled = enabled
+    if getattr(instance, "performance_insights_enabled", False):
+        for field in ("performance_insights_retention_period", "performance_insights_kms_key_id"):
+            if value := arguments.get(field):
+                setattr(instance, field, value)
+    return instance
+
+
+@replaces(RDSBackend)
+def create_db_instance(original, backend, db_kwargs):
+    return insights(original(backend, db_kwargs=db_kwargs), db_kwargs)
+
+
+@replaces(RDSBackend)
+def modify_db_instance(original, backend, db_instance_identifier, db_kwargs):
+    instance = original(backend, db_instance_identifier=db_instance_identifier, db_kwargs=db_kwargs)
+    return insights(instance, db_kwargs)
+
+
+# Tags
+
+
+@replaces(RDSBackend)
+def _get_resource_for_tagging(original, backend, arn):
+    """Global clusters cannot be tagged."""
+    if ":global-cluster:" in arn:
+        return global_of(backend, arn.rpartition(":")[2])
+    return original(backend, arn=arn)

@@ -1,0 +1,150 @@
+"""Route 53 in moto."""
+
+from moto.route53.exceptions import DnsNameInvalidForZone, InvalidActionValue, NoSuchHealthCheck, Route53ClientError
+from moto.route53.models import RecordSet, Route53Backend
+from moto.route53.utils import validate_domain_name
+
+from mends import replaces
+
+
+def refuse(message):
+    raise Route53ClientError("InvalidChangeBatch", f"[{message}]")
+
+
+def known(name):
+    """A name in one form: `*` may be written as an escape."""
+    return name.replace("\\052", "*").rstrip(".").lower()
+
+
+def key(record):
+    return known(record.name), record.type, record.set_identifier or None
+
+
+def content(record):
+    """All that a deletion has to tell."""
+    alias = record.alias_target
+    return (
+        key(record),
+        None if record.ttl is None else int(record.ttl),
+        sorted(record.records or []),
+        alias and (alias["HostedZoneId"], known(alias["DNSName"]), str(alias["EvaluateTargetHealth"]).lower()),
+        None if record.weight is None else int(record.weight),
+        record.region,
+        record.failover,
+        record.health_check_id,
+    )
+
+
+def policy(record):
+    """The sort of routing; record sets of a name and type have the same."""
+    sorts = ("weight", "region", "failover", "geo_location", "multi_value_answer")
+    return next((sort for sort in sorts if getattr(record, sort) is not None), "simple")
+
+
+def changed(zone, records, action, record):
+    """The record sets after one change."""
+    title = f"name='{record.name}', type='{record.type}'"
+    if record.set_identifier:
+        title += f", set-identifier='{record.set_identifier}'"
+    others = [other for other in records if key(other) != key(record)]
+    same = next((other for other in records if key(other) == key(record)), None)
+    if action == "DELETE":
+        if same is None:
+            refuse(f"Tried to delete resource record set [{title}] but it was not found")
+        if content(same) != content(record):
+            refuse(
+                f"Tried to delete resource record set [{title}] but the values provided do not match the current values"
+            )
+        return others
+    if action == "CREATE" and same is not None:
+        refuse(f"Tried to create resource record set [{title}] but it already exists")
+    if policy(record) == "simple" and record.set_identifier or policy(record) != "simple" and not record.set_identifier:
+        refuse(f"Invalid set of parameters: [{title}] needs both, a routing policy and a set identifier, or none")
+    for other in others:
+        if (known(other.name), other.type) == (known(record.name), record.type) and policy(other) != policy(record):
+            refuse(f"RRSet with DNS name {record.name}, type {record.type} cannot stand beside one of another routing")
+        same_name = known(other.name) == known(record.name)
+        if same_name and "CNAME" in (record.type, other.type) and other.type != record.type:
+            refuse(
+                f"RRSet of type CNAME with DNS name {record.name} is not permitted as it conflicts with other records"
+                f" with the same DNS name in zone {zone.name}"
+            )
+    return [*others, record]
+
+
+@replaces(Route53Backend)
+def change_resource_record_sets(_original, backend, zoneid, change_list):
+    """A batch is one transaction, `CREATE` is not `UPSERT`, and a deletion is of exactly what is told."""
+    zone = backend.get_hosted_zone(zoneid)
+    records = zone.rrsets
+    for change in change_list:
+        action, wanted = change["Action"], dict(change["ResourceRecordSet"])
+        if action not in ("CREATE", "UPSERT", "DELETE"):
+            raise InvalidActionValue(action)
+        validate_domain_name(wanted["Name"], code="InvalidChangeBatch")
+        wanted["Name"] = known(wanted["Name"]) + "."
+        if not f".{wanted['Name']}".endswith("." + known(zone.name) + "."):
+            raise DnsNameInvalidForZone(name=wanted["Name"], zone_name=zone.name)
+        if "ResourceRecords" in wanted:
+            wanted["ResourceRecords"] = [record["Value"] for record in wanted["ResourceRecords"]]
+        record = RecordSet(wanted)
+        if action != "DELETE" and record.health_check_id and record.health_check_id not in backend.health_checks:
+            refuse(f"The health check with id {record.health_check_id} was not found")
+        records = changed(zone, records, action, record)
+    zone.rrsets = records
+
+
+@replaces(Route53Backend)
+def create_hosted_zone(original, backend, caller_reference, **arguments):
+    if any(zone.caller_reference == caller_reference for zone in backend.zones.values()):
+        message = f"A hosted zone has already been created with the specified caller reference {caller_reference}."
+        raise Route53ClientError("HostedZoneAlreadyExists", message)
+    return original(backend, caller_reference=caller_reference, **arguments)
+
+
+@replaces(Route53Backend)
+def delete_hosted_zone(original, backend, id_):
+    zone = original(backend, id_=id_)
+    backend.resource_tags.pop(zone.resource_id, None)
+    return zone
+
+
+def references(backend):
+    """The caller references of all health checks that ever were, with their arguments and ids."""
+    return backend.__dict__.setdefault("health_check_references", {})
+
+
+@replaces(Route53Backend)
+def create_health_check(original, backend, caller_reference, health_check_args):
+    """The same reference brings back the same health check, unless it is another one or gone."""
+    if caller_reference in references(backend):
+        arguments, identifier = references(backend)[caller_reference]
+        if arguments == health_check_args and identifier in backend.health_checks:
+            return backend.health_checks[identifier]
+        message = f"A health check with the caller reference {caller_reference} already exists."
+        raise Route53ClientError("HealthCheckAlreadyExists", message)
+    check = original(backend, caller_reference=caller_reference, health_check_args=health_check_args)
+    references(backend)[caller_reference] = (health_check_args, check.id)
+    return check
+
+
+@replaces(Route53Backend)
+def update_health_check(original, backend, **arguments):
+    check = original(backend, **arguments)
+    check.health_check_version += 1
+    return check
+
+
+@replaces(Route53Backend)
+def delete_health_check(original, backend, health_check_id):
+    if health_check_id not in backend.health_checks:
+        raise NoSuchHealthCheck(health_check_id)
+    original(backend, health_check_id=health_check_id)
+    backend.resource_tags.pop(health_check_id, None)
+
+
+@replaces(Route53Backend)
+def change_tags_for_resource(original, backend, resource_type, resource_id, **arguments):
+    if resource_type == "healthcheck" and resource_id not in backend.health_checks:
+        raise NoSuchHealthCheck(resource_id)
+    original(backend, resource_type=resource_type, resource_id=resource_id, **arguments)
