@@ -19,7 +19,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Class, Error, Holder, Lease, Lock, Result};
+use payinfra_engine::{Class, Error, Guard, Holder, Lease, Lock, Result};
 use tokio::task::JoinHandle;
 
 use crate::clock;
@@ -270,16 +270,19 @@ async fn beat(lock: DynamoLock, nonce: String, vital: Arc<Mutex<Vital>>) {
 }
 
 impl Lease for DynamoLease {
-    fn check(&self) -> Result<()> {
-        let vital = self.vital.lock().unwrap_or_else(PoisonError::into_inner);
-        let lost = match &vital.lost {
-            Some(taker) => format!("{taker} took the lock away from this run"),
-            None if clock::now() >= vital.until => {
-                format!("the lock could not be renewed within its lease of {} s", self.lock.lease.as_secs())
-            }
-            None => return Ok(()),
-        };
-        Err(Error::new(Class::Locked, lost).hint("run the same command again: it goes on where this one stopped"))
+    fn guard(&self) -> Guard {
+        let (vital, lease) = (Arc::clone(&self.vital), self.lock.lease);
+        Arc::new(move || {
+            let vital = vital.lock().unwrap_or_else(PoisonError::into_inner);
+            let lost = match &vital.lost {
+                Some(taker) => format!("{taker} took the lock away from this run"),
+                None if clock::now() >= vital.until => {
+                    format!("the lock could not be renewed within its lease of {} s", lease.as_secs())
+                }
+                None => return Ok(()),
+            };
+            Err(Error::new(Class::Locked, lost).hint("run the same command again: it goes on where this one stopped"))
+        })
     }
 
     fn epoch(&self) -> u64 {

@@ -7,10 +7,11 @@
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Class, Error, Holder, Lease, Lock, Result, Store, Stored};
+use payinfra_engine::{Class, Error, Guard, Holder, Lease, Lock, Result, Store, Stored};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -164,12 +165,13 @@ struct FileLease {
 }
 
 impl Lease for FileLease {
-    fn check(&self) -> Result<()> {
-        match self.folder.about()?.holder {
-            Some(holder) if holder.nonce == self.nonce => Ok(()),
+    fn guard(&self) -> Guard {
+        let (folder, nonce) = (self.folder.clone(), self.nonce.clone());
+        Arc::new(move || match folder.about()?.holder {
+            Some(holder) if holder.nonce == nonce => Ok(()),
             _ => Err(Error::new(Class::Locked, "the lock was taken away from this run")
                 .hint("run the same command again: it goes on where this one stopped")),
-        }
+        })
     }
 
     fn epoch(&self) -> u64 {

@@ -4,25 +4,45 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::Filter;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join_all};
 use payinfra_engine::sweep::{Census, Owned};
 use payinfra_engine::{Address, Owner, Region, Result, Tags};
 
 use crate::cloud::Aws;
-use crate::{Cx, Explain, iam, kms, logs, s3};
+use crate::{
+    Cx, Explain, acm, application_autoscaling, cloudtrail, cloudwatch, dynamodb, ecs, elbv2, eventbridge, iam, kms,
+    logs, rds, route53, s3, secretsmanager, sns, ssm, wafv2,
+};
 
 impl Census for Aws {
     fn owned<'a>(&'a self, region: &'a Region, stack: &'a str) -> BoxFuture<'a, Result<Vec<Owned>>> {
         async move {
             let cx = self.cx(region);
-            let found = if region.as_str() == Region::GLOBAL {
-                iam::owned(&cx).await?
+            let services = if region.as_str() == Region::GLOBAL {
+                vec![iam::owned(&cx).boxed(), route53::owned(&cx).boxed()]
             } else {
-                let (ec2, keys, buckets, groups) =
-                    tokio::try_join!(ec2(&cx), kms::owned(&cx), s3::owned(&cx), logs::owned(&cx))?;
-                [ec2, keys, buckets, groups].concat()
+                vec![
+                    acm::owned(&cx).boxed(),
+                    application_autoscaling::owned(&cx).boxed(),
+                    cloudtrail::owned(&cx).boxed(),
+                    cloudwatch::owned(&cx).boxed(),
+                    dynamodb::owned(&cx).boxed(),
+                    ec2(&cx).boxed(),
+                    ecs::owned(&cx).boxed(),
+                    elbv2::owned(&cx).boxed(),
+                    eventbridge::owned(&cx).boxed(),
+                    kms::owned(&cx).boxed(),
+                    logs::owned(&cx).boxed(),
+                    rds::owned(&cx).boxed(),
+                    s3::owned(&cx).boxed(),
+                    secretsmanager::owned(&cx).boxed(),
+                    sns::owned(&cx).boxed(),
+                    ssm::owned(&cx).boxed(),
+                    wafv2::owned(&cx).boxed(),
+                ]
             };
-            Ok(found.into_iter().filter_map(|(id, tags)| owned(stack, region, id, &tags)).collect())
+            let found = try_join_all(services).await?;
+            Ok(found.into_iter().flatten().filter_map(|(id, tags)| owned(stack, region, id, &tags)).collect())
         }
         .boxed()
     }

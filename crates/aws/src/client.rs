@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use payinfra_engine::{Class, Error, Region, Result, Site};
+use payinfra_engine::{Class, Error, Guard, Region, Result, Site};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Explain, Need};
@@ -90,11 +90,15 @@ impl Access {
         self.config.clone().into_builder().region(aws_config::Region::new(region.to_owned())).build()
     }
 
+    pub(crate) fn guard(&self, guard: Guard) {
+        self.limits.gate().set(guard);
+    }
+
     fn clients(&self, region: &Region) -> Arc<Clients> {
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
         let clients = regions.entry(region.clone()).or_insert_with(|| {
             let name = if region.as_str() == Region::GLOBAL { HOME } else { region.as_str() };
-            Arc::new(Clients { config: self.config(name), limits: self.limits.clone(), ..Clients::default() })
+            Arc::new(Clients::new(self.config(name), self.limits.clone()))
         });
         Arc::clone(clients)
     }
@@ -124,30 +128,71 @@ fn no_credentials() -> Error {
         .hint("set AWS_PROFILE, `[aws] profile` in payinfra.toml, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 }
 
-/// The clients of one region; building one is dear, cloning is not.
-#[derive(Debug)]
-struct Clients {
-    config: SdkConfig,
-    limits: Limits,
-    ec2: OnceLock<aws_sdk_ec2::Client>,
-    iam: OnceLock<aws_sdk_iam::Client>,
-    kms: OnceLock<aws_sdk_kms::Client>,
-    logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
-    s3: OnceLock<aws_sdk_s3::Client>,
+/// The clients of one region, each made when it is first asked for: building one is dear, cloning is not.
+macro_rules! clients {
+    ($($(#[$doc:meta])* $service:ident: $sdk:ident,)*) => {
+        #[derive(Debug)]
+        struct Clients {
+            config: SdkConfig,
+            limits: Limits,
+            $($service: OnceLock<$sdk::Client>,)*
+            s3: OnceLock<aws_sdk_s3::Client>,
+        }
+
+        impl Clients {
+            fn new(config: SdkConfig, limits: Limits) -> Self {
+                Self { config, limits, $($service: OnceLock::new(),)* s3: OnceLock::new() }
+            }
+        }
+
+        impl Cx {
+            $($(#[$doc])*
+            #[must_use]
+            pub fn $service(&self) -> &$sdk::Client {
+                let Clients { config, limits, $service, .. } = &*self.clients;
+                $service.get_or_init(|| $sdk::Client::new(&limits.config(config, stringify!($service))))
+            })*
+        }
+    };
 }
 
-impl Default for Clients {
-    fn default() -> Self {
-        Self {
-            config: SdkConfig::builder().build(),
-            limits: Limits::new(),
-            ec2: OnceLock::new(),
-            iam: OnceLock::new(),
-            kms: OnceLock::new(),
-            logs: OnceLock::new(),
-            s3: OnceLock::new(),
-        }
-    }
+clients! {
+    /// ACM in this region.
+    acm: aws_sdk_acm,
+    /// Application Auto Scaling in this region.
+    application_autoscaling: aws_sdk_applicationautoscaling,
+    /// CloudTrail in this region.
+    cloudtrail: aws_sdk_cloudtrail,
+    /// CloudWatch in this region.
+    cloudwatch: aws_sdk_cloudwatch,
+    /// DynamoDB in this region.
+    dynamodb: aws_sdk_dynamodb,
+    /// EC2 in this region.
+    ec2: aws_sdk_ec2,
+    /// ECS in this region.
+    ecs: aws_sdk_ecs,
+    /// Elastic Load Balancing in this region.
+    elbv2: aws_sdk_elasticloadbalancingv2,
+    /// EventBridge in this region.
+    eventbridge: aws_sdk_eventbridge,
+    /// IAM.
+    iam: aws_sdk_iam,
+    /// KMS in this region.
+    kms: aws_sdk_kms,
+    /// CloudWatch Logs in this region.
+    logs: aws_sdk_cloudwatchlogs,
+    /// RDS in this region.
+    rds: aws_sdk_rds,
+    /// Route 53.
+    route53: aws_sdk_route53,
+    /// Secrets Manager in this region.
+    secretsmanager: aws_sdk_secretsmanager,
+    /// SNS in this region.
+    sns: aws_sdk_sns,
+    /// Systems Manager in this region.
+    ssm: aws_sdk_ssm,
+    /// WAF in this region.
+    wafv2: aws_sdk_wafv2,
 }
 
 /// What one call of a kind needs: the clients of its region, and the token of its resource.
@@ -197,36 +242,6 @@ impl Cx {
     #[must_use]
     pub fn is_known(&self, id: &str) -> bool {
         self.site.as_ref().is_some_and(|site| site.known.iter().any(|known| known == id))
-    }
-
-    /// EC2 in this region.
-    #[must_use]
-    pub fn ec2(&self) -> &aws_sdk_ec2::Client {
-        let clients = &self.clients;
-        clients.ec2.get_or_init(|| aws_sdk_ec2::Client::new(&clients.limits.config(&clients.config, "ec2")))
-    }
-
-    /// IAM.
-    #[must_use]
-    pub fn iam(&self) -> &aws_sdk_iam::Client {
-        let clients = &self.clients;
-        clients.iam.get_or_init(|| aws_sdk_iam::Client::new(&clients.limits.config(&clients.config, "iam")))
-    }
-
-    /// KMS in this region.
-    #[must_use]
-    pub fn kms(&self) -> &aws_sdk_kms::Client {
-        let clients = &self.clients;
-        clients.kms.get_or_init(|| aws_sdk_kms::Client::new(&clients.limits.config(&clients.config, "kms")))
-    }
-
-    /// CloudWatch Logs in this region.
-    #[must_use]
-    pub fn logs(&self) -> &aws_sdk_cloudwatchlogs::Client {
-        let clients = &self.clients;
-        clients
-            .logs
-            .get_or_init(|| aws_sdk_cloudwatchlogs::Client::new(&clients.limits.config(&clients.config, "logs")))
     }
 
     /// S3 in this region. Emulators have no host name per bucket, so an endpoint of one's own means path style.

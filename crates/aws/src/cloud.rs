@@ -4,14 +4,34 @@ use std::collections::BTreeMap;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Cloud, Error, Kind, Region, Result, Seen, Site, Spec};
+use payinfra_engine::{Cloud, Error, Guard, Kind, Metric, Region, Result, Seen, Site, Spec};
 use serde_json::Value;
 
 use crate::client::{Access, Cx};
 
 /// The kinds of all services, each service's sorted.
-pub const KINDS: &[&[&dyn Kind<Cx>]] =
-    &[crate::ec2::KINDS, crate::iam::KINDS, crate::kms::KINDS, crate::logs::KINDS, crate::s3::KINDS];
+pub const KINDS: &[&[&dyn Kind<Cx>]] = &[
+    crate::acm::KINDS,
+    crate::application_autoscaling::KINDS,
+    crate::cloudtrail::KINDS,
+    crate::cloudwatch::KINDS,
+    crate::dynamodb::KINDS,
+    crate::ec2::KINDS,
+    crate::ecs::KINDS,
+    crate::elbv2::KINDS,
+    crate::eventbridge::KINDS,
+    crate::iam::KINDS,
+    crate::kms::KINDS,
+    crate::logs::KINDS,
+    crate::payinfra::KINDS,
+    crate::rds::KINDS,
+    crate::route53::KINDS,
+    crate::s3::KINDS,
+    crate::secretsmanager::KINDS,
+    crate::sns::KINDS,
+    crate::ssm::KINDS,
+    crate::wafv2::KINDS,
+];
 
 /// AWS, one account of it.
 #[derive(Clone)]
@@ -84,7 +104,15 @@ impl Cloud for Aws {
         .boxed()
     }
 
+    fn guard(&self, guard: Guard) {
+        self.access.guard(guard);
+    }
+
     fn find<'a>(&'a self, region: &'a Region, kind: &'a str, args: &'a Value) -> BoxFuture<'a, Result<Value>> {
         async move { self.kind(kind)?.find(&self.access.cx(region), args).await }.boxed()
+    }
+
+    fn publish<'a>(&'a self, metric: &'a Metric) -> BoxFuture<'a, Result<()>> {
+        async move { crate::cloudwatch::publish(&self.access.cx(&metric.region), metric).await }.boxed()
     }
 }

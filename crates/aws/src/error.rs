@@ -76,6 +76,10 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let call = call_of(type_name::<E>());
+    if let Some(refusal) = refusal(error) {
+        let explained = Error::new(refusal.class(), refusal.message()).call(call);
+        return refusal.get_hint().into_iter().fold(explained, Error::hint);
+    }
     let status = error.raw_response().map(|response| response.status().as_u16());
     let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
     let code = meta.and_then(|meta| meta.code()).map(str::to_owned);
@@ -104,6 +108,11 @@ where
     }
 }
 
+/// Our own refusal to send the request: nothing has happened then.
+fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(<dyn std::error::Error>::downcast_ref)
+}
+
 /// All causes of `error` in one line; the SDK's own text is only "dispatch failure".
 fn chain<E: std::error::Error>(error: &E) -> String {
     let mut text = error.to_string();
@@ -118,11 +127,19 @@ fn chain<E: std::error::Error>(error: &E) -> String {
     text
 }
 
+/// What IAM calls the services whose clients have another name.
+const SERVICES: &[(&str, &str)] = &[
+    ("applicationautoscaling", "application-autoscaling"),
+    ("cloudwatchlogs", "logs"),
+    ("elasticloadbalancingv2", "elasticloadbalancing"),
+    ("eventbridge", "events"),
+];
+
 /// `ec2:CreateSubnet`, from `aws_sdk_ec2::operation::create_subnet::CreateSubnetError`.
 fn call_of(type_name: &str) -> String {
     let service = type_name.split("::").next().unwrap_or_default().trim_start_matches("aws_sdk_");
     let operation = type_name.rsplit("::").next().unwrap_or_default().trim_end_matches("Error");
-    let service = if service == "cloudwatchlogs" { "logs" } else { service };
+    let service = SERVICES.iter().find(|(sdk, _)| *sdk == service).map_or(service, |(_, service)| service);
     format!("{service}:{operation}")
 }
 
@@ -140,13 +157,42 @@ const CLASSES: &[(&str, &str, Class)] = &[
     // Roles, keys and principals that are seconds old.
     ("InvalidParameterValueException", "cannot be assumed", Class::Eventual),
     ("InvalidParameterValueException", "ensure the role can perform", Class::Eventual),
+    ("InvalidParameterException", "Unable to assume the service linked role", Class::Eventual),
+    ("InvalidParameterException", "verify that the ECS service role", Class::Eventual),
+    ("InvalidParameterException", "does not have an associated load balancer", Class::Eventual),
+    ("ClientException", "Role is not valid", Class::Eventual),
+    ("ValidationException", "Unable to assume IAM role", Class::Eventual),
+    ("ValidationException", "ECS service doesn't exist", Class::Eventual),
+    ("FailedResourceAccessException", "", Class::Eventual),
     ("InvalidParameter", "Unable to assume given IAM role", Class::Eventual),
     ("MalformedPolicyDocumentException", "", Class::Eventual),
     ("MalformedPolicyDocument", "Invalid principal in policy", Class::Eventual),
     ("MalformedPolicy", "Invalid principal in policy", Class::Eventual),
+    (
+        "InvalidParameterValue",
+        "IAM role ARN value is invalid or does not include the required permissions",
+        Class::Eventual,
+    ),
+    ("InvalidParameterValue", "ENHANCED_MONITORING", Class::Eventual),
+    ("KMSKeyNotAccessibleFault", "", Class::Eventual),
     ("InvalidRequest", "Versioning must be 'Enabled' on the bucket", Class::Eventual),
     // Two buckets that replicate into each other cannot wait for each other: the other one is on its way.
     ("InvalidRequest", "Destination bucket must", Class::Eventual),
+    ("CertificateNotFound", "", Class::Eventual),
+    // The policy that lets a load balancer write into its bucket.
+    ("InvalidConfigurationRequest", "Access Denied for bucket", Class::Eventual),
+    // A new web ACL is not everywhere for seconds, at worst minutes.
+    ("WAFUnavailableEntityException", "", Class::Eventual),
+    ("WAFTagOperationException", "", Class::Eventual),
+    // A load balancer that is seconds old; the same code says more below.
+    ("InvalidChangeBatch", "that target was not found", Class::Eventual),
+    // The policies of a bucket and a key that are seconds old: the trail's.
+    ("InsufficientS3BucketPolicyException", "", Class::Eventual),
+    ("InsufficientEncryptionPolicyException", "", Class::Eventual),
+    ("S3BucketDoesNotExistException", "", Class::Eventual),
+    ("KmsKeyNotFoundException", "", Class::Eventual),
+    ("InvalidParameter", "PrincipalNotFound", Class::Eventual),
+    ("ValidationException", "cannot be assumed by principal", Class::Eventual),
     ("KMSInvalidStateException", "is pending deletion", Class::NotFound),
     ("KMSInvalidStateException", "", Class::Eventual),
     // In the way for now.
@@ -163,9 +209,41 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("ConcurrentModification", "", Class::Conflict),
     ("ConcurrentModificationException", "", Class::Conflict),
     ("ConflictException", "", Class::Conflict),
+    // A table of that name; of one that goes it says "Table is being deleted".
+    ("ResourceInUseException", "Table already exists", Class::Foreign),
     ("ResourceInUseException", "", Class::Conflict),
+    ("ContinuousBackupsUnavailableException", "", Class::Conflict),
+    ("ReplicaAlreadyExistsException", "", Class::Conflict),
+    // DynamoDB's limits on what changes at once, not quotas (AWS-FACTS §0.1).
+    ("LimitExceededException", "simultaneously", Class::Conflict),
+    ("LimitExceededException", "Subscriber limit exceeded", Class::Conflict),
     ("ResourceInUse", "", Class::Conflict),
     ("BucketNotEmpty", "", Class::Conflict),
+    ("WAFAssociatedItemException", "", Class::Conflict),
+    ("WAFOptimisticLockException", "", Class::Conflict),
+    ("InvalidParameterException", "is still Draining", Class::Conflict),
+    ("InvalidParameterException", "cannot be stopped while deployments are active", Class::Conflict),
+    ("ClusterContainsServicesException", "", Class::Conflict),
+    ("ClusterContainsTasksException", "", Class::Conflict),
+    ("ClusterContainsContainerInstancesException", "", Class::Conflict),
+    ("UpdateInProgressException", "", Class::Conflict),
+    ("ConcurrentUpdateException", "", Class::Conflict),
+    ("RequestInProgressException", "", Class::Conflict),
+    // Somebody changed the record since it was read.
+    ("InvalidChangeBatch", "do not match the current values", Class::Conflict),
+    // An alarm that a composite alarm names, and a rule that has targets.
+    ("ResourceConflict", "", Class::Conflict),
+    ("ValidationException", "has targets", Class::Conflict),
+    ("InvalidDBClusterStateFault", "", Class::Conflict),
+    ("InvalidDBInstanceState", "", Class::Conflict),
+    ("InvalidDBParameterGroupState", "", Class::Conflict),
+    ("InvalidDBSubnetGroupStateFault", "", Class::Conflict),
+    ("InvalidGlobalClusterStateFault", "", Class::Conflict),
+    ("InvalidParameterCombination", "previous storage change is being optimized", Class::Conflict),
+    // The name of a secret that was deleted a moment ago is free only seconds later.
+    ("InvalidRequestException", "scheduled for deletion", Class::Conflict),
+    ("InvalidRequestException", "was deleted", Class::Conflict),
+    ("TooManyUpdates", "", Class::Conflict),
     // Throttled.
     ("Throttling", "", Class::Throttled),
     ("ThrottlingException", "", Class::Throttled),
@@ -177,11 +255,13 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("ProvisionedThroughputExceededException", "", Class::Throttled),
     ("PriorRequestNotComplete", "", Class::Throttled),
     ("SlowDown", "", Class::Throttled),
+    ("Throttled", "", Class::Throttled),
     ("EC2ThrottledException", "", Class::Throttled),
     // Nobody knows whether it took effect.
     ("InternalError", "", Class::Ambiguous),
     ("InternalFailure", "", Class::Ambiguous),
     ("InternalServerError", "", Class::Ambiguous),
+    ("InternalServiceError", "", Class::Ambiguous),
     ("KMSInternalException", "", Class::Ambiguous),
     ("DependencyTimeoutException", "", Class::Ambiguous),
     ("ServiceUnavailable", "", Class::Ambiguous),
@@ -192,6 +272,8 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("ExpiredToken", "", Class::Ambiguous),
     ("ExpiredTokenException", "", Class::Ambiguous),
     ("RequestExpired", "", Class::Ambiguous),
+    ("WAFInternalErrorException", "", Class::Ambiguous),
+    ("WAFTagOperationInternalErrorException", "", Class::Ambiguous),
     // Taken.
     ("EntityAlreadyExists", "", Class::Foreign),
     ("BucketAlreadyExists", "", Class::Foreign),
@@ -200,16 +282,38 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("ResourceAlreadyExistsException", "", Class::Foreign),
     ("RouteAlreadyExists", "", Class::Foreign),
     ("FlowLogAlreadyExists", "", Class::Foreign),
+    ("TrailAlreadyExistsException", "", Class::Foreign),
+    ("InvalidParameter", "already exists with different", Class::Foreign),
     ("InvalidGroup.Duplicate", "", Class::Foreign),
     ("InvalidSubnet.Conflict", "", Class::Foreign),
     ("DuplicateTransitGatewayAttachment", "", Class::Foreign),
+    ("DBClusterAlreadyExistsFault", "", Class::Foreign),
+    ("DBInstanceAlreadyExists", "", Class::Foreign),
+    ("DBParameterGroupAlreadyExists", "", Class::Foreign),
+    ("DBSubnetGroupAlreadyExists", "", Class::Foreign),
+    ("GlobalClusterAlreadyExistsFault", "", Class::Foreign),
+    ("ParameterAlreadyExists", "", Class::Foreign),
+    ("ResourceExistsException", "", Class::Foreign),
     ("Resource.AlreadyAssociated", "", Class::Foreign),
+    ("DuplicateListener", "", Class::Foreign),
+    ("DuplicateLoadBalancerName", "", Class::Foreign),
+    ("DuplicateTargetGroupName", "", Class::Foreign),
+    ("PriorityInUse", "", Class::Foreign),
+    ("WAFDuplicateItemException", "", Class::Foreign),
+    // A replica is wanted where there is a table of that name.
+    ("ValidationException", "already existed as tables", Class::Foreign),
+    ("InvalidParameterException", "was not idempotent", Class::Foreign),
+    ("HostedZoneAlreadyExists", "", Class::Foreign),
+    ("HealthCheckAlreadyExists", "", Class::Foreign),
+    ("InvalidChangeBatch", "already exists", Class::Foreign),
     // Not allowed.
     ("UnauthorizedOperation", "", Class::Denied),
     ("AuthFailure", "does not belong to you", Class::Conflict),
     ("AuthFailure", "", Class::Denied),
     ("AccessDenied", "", Class::Denied),
     ("AccessDeniedException", "", Class::Denied),
+    ("AuthorizationError", "no identity-based policy allows", Class::Eventual),
+    ("AuthorizationError", "", Class::Denied),
     ("InvalidClientTokenId", "", Class::Denied),
     ("UnrecognizedClientException", "", Class::Denied),
     ("InvalidAccessKeyId", "", Class::Denied),
@@ -220,13 +324,36 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("LimitExceeded", "", Class::Quota),
     ("LimitExceededException", "", Class::Quota),
     ("TooManyBuckets", "", Class::Quota),
+    ("TooManyListeners", "", Class::Quota),
+    ("TooManyLoadBalancers", "", Class::Quota),
+    ("TooManyRules", "", Class::Quota),
+    ("TooManyTargetGroups", "", Class::Quota),
+    ("WAFLimitsExceededException", "", Class::Quota),
+    ("TooManyHealthChecks", "", Class::Quota),
+    ("TooManyHostedZones", "", Class::Quota),
+    ("LimitsExceeded", "", Class::Quota),
+    ("DelegationSetNotAvailable", "", Class::Quota),
+    ("TooManyTagsException", "", Class::Quota),
+    ("MaximumNumberOfTrailsExceededException", "", Class::Quota),
     ("InsufficientFreeAddressesInSubnet", "", Class::Quota),
     // Gone, or not yet there.
     ("NoSuchEntity", "", Class::NotFound),
     ("NotFoundException", "", Class::NotFound),
     ("ResourceNotFoundException", "", Class::NotFound),
+    ("TableNotFoundException", "", Class::NotFound),
+    ("ReplicaNotFoundException", "", Class::NotFound),
     ("Gateway.NotAttached", "", Class::NotFound),
+    ("InvalidChangeBatch", "not found", Class::NotFound),
+    ("DashboardNotFoundError", "", Class::NotFound),
+    ("TrailNotFoundException", "", Class::NotFound),
     ("404", "", Class::NotFound),
+    ("WAFNonexistentItemException", "", Class::NotFound),
+    ("ClusterNotFoundException", "", Class::NotFound),
+    ("ServiceNotFoundException", "", Class::NotFound),
+    ("ServiceNotActiveException", "", Class::NotFound),
+    ("ObjectNotFoundException", "", Class::NotFound),
+    ("ClientException", "Unable to describe task definition", Class::NotFound),
+    ("ClientException", "task definition does not exist", Class::NotFound),
 ];
 
 /// A failure that AWS reports inside of an answer that is a success otherwise (AWS-FACTS §0.10).
@@ -247,7 +374,10 @@ fn class_of(call: &str, code: &str, message: &str, status: Option<u16>) -> Class
         None if code.starts_with("NoSuch") || code.ends_with("NotFound") || code.ends_with(".NotFound") => {
             Class::NotFound
         }
-        None if code.ends_with("LimitExceeded") => Class::Quota,
+        None if code.ends_with("NotFoundFault") => Class::NotFound,
+        None if ["LimitExceeded", "QuotaExceeded", "QuotaExceededFault"].iter().any(|end| code.ends_with(end)) => {
+            Class::Quota
+        }
         None if call.starts_with("ec2:") && code.ends_with("AlreadyExists") => Class::Foreign,
         None => by_status(status),
     }
@@ -282,8 +412,22 @@ mod tests {
             ("InvalidParameter", "something else", 400, Class::Failed),
             ("RequestLimitExceeded", "", 503, Class::Throttled),
             ("VpcLimitExceeded", "", 400, Class::Quota),
+            ("DBClusterQuotaExceededFault", "", 400, Class::Quota),
+            ("DBClusterNotFoundFault", "", 400, Class::NotFound),
             ("Unheard", "", 500, Class::Ambiguous),
             ("NoSuchLifecycleConfiguration", "", 404, Class::NotFound),
+            ("CertificateNotFound", "", 400, Class::Eventual),
+            ("InvalidConfigurationRequest", "Access Denied for bucket: logs", 400, Class::Eventual),
+            ("InvalidConfigurationRequest", "the subnets are of one zone", 400, Class::Failed),
+            ("PriorityInUse", "", 400, Class::Foreign),
+            ("WAFNonexistentItemException", "", 400, Class::NotFound),
+            ("WAFOptimisticLockException", "", 400, Class::Conflict),
+            ("WAFUnavailableEntityException", "", 400, Class::Eventual),
+            ("InvalidChangeBatch", "[… but it already exists]", 400, Class::Foreign),
+            ("InvalidChangeBatch", "[… but it was not found]", 400, Class::NotFound),
+            ("InvalidChangeBatch", "[… but the values provided do not match the current values]", 400, Class::Conflict),
+            ("InvalidChangeBatch", "[… targets a.example, but that target was not found]", 400, Class::Eventual),
+            ("InvalidChangeBatch", "[… is not permitted in zone]", 400, Class::Failed),
         ] {
             assert_eq!(class_of("ec2:X", code, message, Some(status)), class, "{code}: {message}");
         }

@@ -4,6 +4,8 @@
 //! bucket, first come first served. A bucket that AWS throttles all the same gives half as much from then on, and
 //! recovers with every call that is let through.
 //!
+//! What has its token passes the [`Gate`], and is sent.
+//!
 //! An endpoint of one's own is an emulator, which has no such limits: there they hold only if `PAYINFRA_RATE_LIMITS` is
 //! set, to the factor by which they are multiplied (`1` is AWS's own pace).
 
@@ -30,6 +32,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 use aws_smithy_types::config_bag::ConfigBag;
 use tokio::time::Instant;
 
+use crate::gate::Gate;
 use bucket::Bucket;
 use table::{Row, Scope};
 
@@ -42,6 +45,7 @@ pub(crate) struct Limits {
     /// What the limits are multiplied by; `None` for AWS alone, at its own pace.
     factor: Option<f64>,
     buckets: Arc<Mutex<HashMap<Key, Arc<Bucket>>>>,
+    gate: Gate,
     client: Arc<OnceLock<SharedHttpClient>>,
 }
 
@@ -69,7 +73,16 @@ impl Limits {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let factor = self.factor.or_else(|| config.endpoint_url().is_none().then_some(1.0));
         let pace = factor.map(|factor| Pace { limits: self.clone(), factor, region, service });
-        config.clone().into_builder().http_client(Paced { inner, pace, patience: patience(service) }).build()
+        config
+            .clone()
+            .into_builder()
+            .http_client(Paced { inner, pace, gate: self.gate.clone(), patience: patience(service) })
+            .build()
+    }
+
+    /// What a request has to pass once it has its token.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     fn bucket(&self, pace: &Pace, operation: &str) -> Arc<Bucket> {
@@ -116,13 +129,15 @@ struct Paced<T> {
     inner: T,
     /// `None` for no limits.
     pace: Option<Pace>,
+    gate: Gate,
     patience: Duration,
 }
 
 impl HttpClient for Paced<SharedHttpClient> {
     fn http_connector(&self, settings: &HttpConnectorSettings, parts: &RuntimeComponents) -> SharedHttpConnector {
         let inner = self.inner.http_connector(settings, parts);
-        SharedHttpConnector::new(Paced { inner, pace: self.pace.clone(), patience: self.patience })
+        let Self { pace, gate, patience, .. } = self.clone();
+        SharedHttpConnector::new(Paced { inner, pace, gate, patience })
     }
 
     fn validate_base_client_config(&self, parts: &RuntimeComponentsBuilder, bag: &ConfigBag) -> Result<(), BoxError> {
@@ -140,13 +155,15 @@ impl HttpClient for Paced<SharedHttpClient> {
 
 impl HttpConnector for Paced<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { inner, pace, patience } = self.clone();
+        let Self { inner, pace, gate, patience } = self.clone();
         HttpConnectorFuture::new(async move {
-            let bucket = pace.map(|pace| pace.limits.bucket(&pace, &operation(&request)));
+            let operation = operation(&request);
+            let bucket = pace.map(|pace| pace.limits.bucket(&pace, &operation));
             let granted = match &bucket {
                 Some(bucket) => bucket.take().await,
                 None => Instant::now(),
             };
+            gate.pass(request.method(), &operation)?;
             // Its own time-out, because the SDK's would count the wait for the token as well.
             let answer = tokio::time::timeout(patience, async { look(inner.call(request).await?).await }).await;
             let (answer, throttled) = answer.map_err(|_| {
@@ -204,6 +221,7 @@ async fn look(mut answer: HttpResponse) -> Result<(HttpResponse, bool), Connecto
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use futures_util::future::join_all;
+    use payinfra_engine::{Class, Error};
 
     use super::*;
 
@@ -256,8 +274,9 @@ mod tests {
         }
         let inner = SharedHttpConnector::new(Fake(answer));
         let pace = Some(pace(limits, "us-east-1", "ec2"));
-        let request = HttpRequest::new(SdkBody::from("Action=CreateVpcEndpoint"));
-        Paced { inner, pace, patience: patience("ec2") }.call(request).await
+        let mut request = HttpRequest::new(SdkBody::from("Action=CreateVpcEndpoint"));
+        assert!(request.set_method("POST").is_ok());
+        Paced { inner, pace, gate: limits.gate.clone(), patience: patience("ec2") }.call(request).await
     }
 
     #[tokio::test(start_paused = true)]
@@ -277,6 +296,25 @@ mod tests {
         let begun = Instant::now();
         assert!(call(&limits, fine).await.is_ok());
         assert_eq!(begun.elapsed().as_secs(), 6, "half as fast");
+    }
+
+    /// The sleeper that wakes with a token in hand: what it decided before must not happen any more.
+    #[tokio::test(start_paused = true)]
+    async fn what_waited_for_its_turn_asks_once_more_whether_it_may() {
+        let limits = Limits::default();
+        let fine = || HttpConnectorFuture::ready(Ok(HttpResponse::new(200_u16.try_into().unwrap(), SdkBody::empty())));
+        let begun = Instant::now();
+        let until = begun + Duration::from_secs(5);
+        limits.gate.set(Arc::new(move || {
+            if Instant::now() < until { Ok(()) } else { Err(Error::new(Class::Locked, "the lease was lost")) }
+        }));
+        let answers = join_all((0..7).map(|_| call(&limits, fine))).await;
+        let sent = answers.iter().filter(|answer| answer.is_ok()).count();
+        assert_eq!(sent, 5, "four at once, the fifth after three seconds, the sixth would be too late");
+        let refusal = answers.into_iter().find_map(std::result::Result::err).unwrap();
+        assert!(refusal.is_user() && refusal.to_string().len() > 1, "{refusal:?}");
+        assert!(limits.gate.pass("POST", "DescribeVpcs").is_ok() && limits.gate.pass("GET", "").is_ok());
+        assert!(limits.gate.pass("PUT", "").is_err() && limits.gate.pass("POST", "CreateVpc").is_err());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! The events of `--json`: one per line, described by `payinfra schema --events` and in `EVENTS.md`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use payinfra_engine::plan::Summary;
 use payinfra_engine::{Action, Address, Change, Class, Error, Event, Observer, Plan, Wanted};
@@ -114,6 +115,8 @@ pub(crate) struct Planned {
     drift: Vec<Drifted>,
     /// What `--target` left out.
     left_out: Vec<String>,
+    /// How long the longest chain of waits takes, in seconds, by how long AWS usually takes: no apply can be faster.
+    expected: f64,
 }
 
 /// How many steps of each sort there are.
@@ -276,7 +279,7 @@ impl Emitter {
         }));
     }
 
-    pub(crate) fn plan(self, plan: &Plan) {
+    pub(crate) fn plan(self, plan: &Plan, expected: Duration) {
         let Summary { create, update, replace, delete, forget } = plan.summary();
         let steps = plan.steps.iter().filter(|(_, step)| step.action != Action::Keep);
         self.emit(Message::Plan(Planned {
@@ -300,6 +303,7 @@ impl Emitter {
                 .collect(),
             drift: drifted(&plan.drift),
             left_out: plan.left_out.iter().map(ToString::to_string).collect(),
+            expected: expected.as_secs_f64(),
         }));
     }
 }

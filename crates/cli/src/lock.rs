@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use payinfra_engine::{Holder, Lease, Result};
+use payinfra_engine::{Class, Holder, Lease, Result};
 use payinfra_state::Backing;
 
 use crate::screen;
@@ -23,8 +23,12 @@ pub(crate) async fn acquire(backing: &Backing, command: &str) -> Result<Box<dyn 
 
 /// Gives the lock back; that it could not be given back is told, and no reason to fail.
 pub(crate) async fn release(lease: Box<dyn Lease>) {
-    if let Err(error) = lease.release().await {
-        screen::note(&format!("The lock could not be released, and runs out by itself: {error}"));
+    match lease.release().await {
+        // Somebody else has it: the run has ended with that, there is nothing to give back.
+        Err(error) if !error.is(Class::Locked) => {
+            screen::note(&format!("The lock could not be released, and runs out by itself: {error}"));
+        }
+        _ => {}
     }
 }
 

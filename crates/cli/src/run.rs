@@ -2,10 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use payinfra_engine::plan::{Options, plan};
-use payinfra_engine::{Action, Class, Error, Graph, Journal, Lease, Observer, Plan, Report, Result, Run, State, apply};
+use payinfra_engine::{
+    Action, Address, Class, Declared, Error, Graph, Journal, Lease, Observer, Plan, Report, Result, Run, State, apply,
+    longest, publish,
+};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -54,9 +57,10 @@ impl Order<'_> {
             None => self.plan(&loaded.state).await?,
         };
         if is_idle(&planned, &loaded) {
+            self.publish(&planned).await;
             return self.nothing(&planned, &loaded.state);
         }
-        self.show(&planned);
+        self.show(&planned, &loaded.state)?;
         planned.respects_protection(&loaded.state, &self.declared)?;
         if !is_saved {
             self.confirm("Do this?").await?;
@@ -79,7 +83,7 @@ impl Order<'_> {
                     return Ok(None);
                 }
                 screen::note("The state has changed in the meantime. This is the plan now:");
-                self.show(&planned);
+                self.show(&planned, &loaded.state)?;
                 planned.respects_protection(&loaded.state, &self.declared)?;
                 let mut stopped = cancelled.clone();
                 tokio::select! {
@@ -91,19 +95,39 @@ impl Order<'_> {
                 return Err(stopped_error());
             }
             let state = std::mem::replace(&mut loaded.state, State::new("", "", ""));
-            self.act(&planned, state, loaded.version.take(), &*lease, cancelled.clone()).await.map(Some)
+            let version = loaded.version.take();
+            let (report, state) = self.act(&planned, state, version, &*lease, cancelled.clone()).await?;
+            // Without the lease the cloud lets nothing through any more.
+            if report.is_complete() {
+                self.publish(&planned).await;
+            }
+            Ok(Some((report, state)))
         }
         .await;
         lock::release(lease).await;
         signals.abort();
         match outcome? {
-            None => self.nothing(&planned, &loaded.state),
+            None => {
+                self.publish(&planned).await;
+                self.nothing(&planned, &loaded.state)
+            }
             Some((report, state)) => self.tell(&report, &state, begun.elapsed().as_secs_f64()),
         }
     }
 
     async fn plan(&self, state: &State) -> Result<Plan> {
         plan(&self.session.cloud, self.wanted.clone(), state, &self.options).await
+    }
+
+    /// Publishes the metrics of what is now all there. The apply is done, whether they arrive or not.
+    async fn publish(&self, planned: &Plan) {
+        if !planned.left_out.is_empty() {
+            return;
+        }
+        for (metric, error) in publish(&*self.session.cloud, &planned.graph).await {
+            let (name, region) = (&metric.name, &metric.region);
+            screen::note(&format!("The metric {name} could not be published in {region}: {error}"));
+        }
     }
 
     /// Applies `planned` under the lock, and keeps what was done in the history.
@@ -161,13 +185,14 @@ impl Order<'_> {
         Ok((report, state))
     }
 
-    fn show(&self, planned: &Plan) {
+    fn show(&self, planned: &Plan, state: &State) -> Result<()> {
         if self.json {
-            Emitter.plan(planned);
+            Emitter.plan(planned, longest(&self.session.cloud, planned, state)?);
         } else {
             let view = PlanView { whole: self.verbose };
             screen::print(&view.render(planned));
         }
+        Ok(())
     }
 
     async fn confirm(&self, question: &str) -> Result<()> {
@@ -191,7 +216,7 @@ impl Order<'_> {
     /// The end where everything is as it should be: nothing is written, neither here nor there.
     fn nothing(&self, planned: &Plan, state: &State) -> Outcome {
         if self.json {
-            Emitter.plan(planned);
+            Emitter.plan(planned, Duration::ZERO);
         } else if self.wanted.nodes().is_empty() {
             screen::line("Nothing to destroy.");
         } else {
@@ -288,12 +313,14 @@ pub(crate) fn flat(state: &State) -> std::collections::BTreeMap<String, String> 
     state.outputs.iter().map(|(name, value)| (name.clone(), value_view::flat(value))).collect()
 }
 
-/// Whether there is nothing to do at all: also no output that is declared and not recorded, or the other way round.
+/// Whether there is nothing to do at all: also no output, and no protection, that is not recorded as it is declared now.
 fn is_idle(plan: &Plan, loaded: &Loaded) -> bool {
     let state = &loaded.state;
-    plan.is_empty()
-        && !loaded.rescued
-        && (!plan.left_out.is_empty() || plan.graph.outputs().keys().eq(state.outputs.keys()))
+    let protected = |(address, node): (&Address, &Declared)| {
+        state.resources.get(address).is_none_or(|record| record.protect == node.protect)
+    };
+    let recorded = || plan.outputs(state) == state.outputs && plan.graph.nodes().iter().all(protected);
+    plan.is_empty() && !loaded.rescued && (!plan.left_out.is_empty() || recorded())
 }
 
 /// A saved plan that still fits the state. Where there is no state yet, the plan's lineage becomes its.

@@ -10,7 +10,6 @@ use petgraph::Direction;
 use petgraph::algo::toposort;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
-use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
 use crate::address::Address;
@@ -19,7 +18,7 @@ use crate::converge::Converge;
 use crate::error::{Class, Error, Result};
 use crate::event::{Event, Observer, Report};
 use crate::plan::{Action, Plan, spec};
-use crate::resolve::{pointers, resolve};
+use crate::resolve::pointers;
 use crate::state::State;
 use crate::store::{Journal, Lease};
 
@@ -79,6 +78,7 @@ pub(crate) enum Until {
 pub async fn apply(plan: &Plan, run: &Run<'_>) -> Result<Report> {
     run.journal.look(|state| plan.fits(state))?;
     run.lease.check()?;
+    run.cloud.guard(run.lease.guard());
     let epoch = run.lease.epoch();
     run.journal.look(|state| fenced(state, epoch))?;
     let kept = kept(plan);
@@ -97,7 +97,7 @@ pub async fn apply(plan: &Plan, run: &Run<'_>) -> Result<Report> {
     let tasks = run.journal.look(|state| tasks(&run.cloud, plan, state))?;
     let report = Scheduler::new(plan, run, tasks)?.run().await?;
     if report.is_complete() {
-        let outputs = run.journal.look(|state| outputs(plan, state));
+        let outputs = run.journal.look(|state| plan.outputs(state));
         run.journal.commit(|state| state.outputs = outputs).await?;
     }
     Ok(report)
@@ -123,13 +123,6 @@ fn fenced(state: &State, epoch: u64) -> Result<()> {
         return Err(Error::new(Class::Locked, message).hint("run it again"));
     }
     Ok(())
-}
-
-/// The stack's outputs as far as they are known.
-fn outputs(plan: &Plan, state: &State) -> BTreeMap<String, Value> {
-    let known = |pointer: &crate::Pointer| crate::converge::known(plan, state, pointer);
-    let resolved = plan.graph.outputs().iter().map(|(name, value)| (name.clone(), resolve(value, &known)));
-    resolved.filter(|(_, value)| pointers(value).is_empty()).collect()
 }
 
 /// The tasks of `plan` with the order among them.
@@ -230,6 +223,40 @@ fn early(cloud: &Arc<dyn Cloud>, plan: &Plan, address: &Address) -> Result<BTree
     Ok(early.difference(&late).cloned().collect())
 }
 
+/// How long what hangs on each task takes at the least, itself included, by how long AWS usually takes.
+fn paths(cloud: &Arc<dyn Cloud>, plan: &Plan, tasks: &DiGraph<Task, Until>) -> Result<Vec<Duration>> {
+    let mut path = vec![Duration::ZERO; tasks.node_count()];
+    let sorted = toposort(tasks, None).map_err(|_| Error::failed("the steps of the plan wait for each other"))?;
+    for node in sorted.into_iter().rev() {
+        let address = tasks[node].address();
+        let expected = spec(cloud, &address.kind)?.expected;
+        let updates = plan.steps.get(address).is_some_and(|step| step.action == Action::Update);
+        let own = match tasks[node] {
+            Task::Make(_) if !updates => expected.create,
+            Task::Remove(_) | Task::Depose(_) => expected.delete,
+            Task::Make(_) | Task::Forget(_) => Duration::ZERO,
+        };
+        let after = |edge: petgraph::graph::EdgeReference<'_, Until>| {
+            // Who only needs it to exist does not wait for all of its time.
+            let own = if *edge.weight() == Until::Done { own } else { Duration::ZERO };
+            own + path[edge.target().index()]
+        };
+        let longest = tasks.edges(node).map(after).max().unwrap_or_default();
+        path[node.index()] = longest.max(own);
+    }
+    Ok(path)
+}
+
+/// How long the longest chain of waits in `plan` takes, by how long AWS usually takes for each of its links: no apply
+/// can be faster.
+///
+/// # Errors
+/// If the plan does not fit the state.
+pub fn longest(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Result<Duration> {
+    let paths = paths(cloud, plan, &tasks(cloud, plan, state)?)?;
+    Ok(paths.into_iter().max().unwrap_or_default())
+}
+
 struct Scheduler<'a> {
     plan: &'a Plan,
     run: &'a Run<'a>,
@@ -248,18 +275,7 @@ struct Scheduler<'a> {
 impl<'a> Scheduler<'a> {
     fn new(plan: &'a Plan, run: &'a Run<'a>, tasks: DiGraph<Task, Until>) -> Result<Self> {
         let count = tasks.node_count();
-        let mut path = vec![Duration::ZERO; count];
-        let sorted = toposort(&tasks, None).map_err(|_| Error::failed("the steps of the plan wait for each other"))?;
-        for node in sorted.into_iter().rev() {
-            let expected = spec(&run.cloud, &tasks[node].address().kind)?.expected;
-            let own = match tasks[node] {
-                Task::Make(_) => expected.create,
-                Task::Remove(_) | Task::Depose(_) => expected.delete,
-                Task::Forget(_) => Duration::ZERO,
-            };
-            let next = tasks.neighbors(node).map(|next| path[next.index()]).max().unwrap_or_default();
-            path[node.index()] = own + next;
-        }
+        let path = paths(&run.cloud, plan, &tasks)?;
         let waits: Vec<usize> =
             tasks.node_indices().map(|node| tasks.edges_directed(node, Direction::Incoming).count()).collect();
         let mut ready = BinaryHeap::new();

@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use crate::address::{Address, Region};
 use crate::error::Result;
+use crate::metric::Metric;
+use crate::store::Guard;
 use crate::tags::Owner;
 
 /// What the engine must know of a kind; a copy of the constants of [`crate::Resource`].
@@ -55,11 +57,11 @@ impl Expected {
 pub struct Site {
     /// The resource.
     pub address: Address,
-    /// The idempotency token of this generation of it: at most 64 ASCII characters.
+    /// The idempotency token of this generation of it: 32 digits and letters, which is what the strictest service takes (ACM; AWS-FACTS §1.10).
     pub token: String,
     /// Whose it is.
     pub owner: Owner,
-    /// Ids of earlier generations that may still exist; `recover` must not find these.
+    /// Ids that the state has already, of earlier generations and of others: `recover` must not find these.
     pub known: Vec<String>,
 }
 
@@ -110,6 +112,11 @@ pub trait Cloud: Send + Sync + 'static {
     fn update<'a>(&'a self, site: &'a Site, args: &'a Value, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
     /// Starts a resource's end.
     fn delete<'a>(&'a self, site: &'a Site, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
+    /// From now on, every request that changes something asks `guard` at the moment when it is sent: between a decision
+    /// and its request there may be a wait for a rate limit, or the sleep of a whole machine.
+    fn guard(&self, guard: Guard);
     /// Answers a lookup with its outputs.
     fn find<'a>(&'a self, region: &'a Region, kind: &'a str, args: &'a Value) -> BoxFuture<'a, Result<Value>>;
+    /// Publishes a metric.
+    fn publish<'a>(&'a self, metric: &'a Metric) -> BoxFuture<'a, Result<()>>;
 }

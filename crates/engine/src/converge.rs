@@ -25,8 +25,12 @@ const VISIBLE: Duration = Duration::from_mins(2);
 const LOOKS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
 /// How many times a create may be begun anew after an uncertain end.
 const CREATES: usize = 8;
-/// How many reads an update has to become visible.
-const SIGHTS: u32 = 6;
+/// How long an update may take to become visible: RDS shows what it was told before it begins.
+const SIGHT: Duration = Duration::from_secs(30);
+/// When to ask again for the removal of what does not say that it goes; from then on after twice the time each.
+const ASK: Duration = Duration::from_secs(1);
+/// Between two reads at the least and at the most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// How many updates may change nothing before that is an error.
 const UPDATES: u32 = 2;
 
@@ -44,13 +48,14 @@ pub(crate) struct Converge<'a> {
     plan: &'a Plan,
     run: &'a Run<'a>,
     reader: Reader,
+    epoch: Instant,
     /// Takes the index of each task whose resource exists now.
     milestones: mpsc::UnboundedSender<usize>,
 }
 
 impl<'a> Converge<'a> {
     pub(crate) fn new(plan: &'a Plan, run: &'a Run<'a>, milestones: mpsc::UnboundedSender<usize>) -> Self {
-        Self { plan, run, reader: Reader::new(&run.cloud), milestones }
+        Self { plan, run, reader: Reader::new(&run.cloud), epoch: Instant::now(), milestones }
     }
 
     /// Performs one task; `index` is how the scheduler calls it.
@@ -122,8 +127,17 @@ impl Work<'_> {
                 workspace: state.workspace.clone(),
                 address: self.address.clone(),
             }),
-            known: record.deposed.iter().map(|deposed| deposed.id.clone()).collect(),
+            known: self.run().journal.look(|state| self.others(state, record)),
         }
+    }
+
+    /// The ids of this kind that the state has, but for the one that is worked on: what `state mv` moved to another
+    /// address still has this one in its tags.
+    fn others(&self, state: &State, record: &Record) -> Vec<String> {
+        let same = |other: &Address| (&other.region, &other.kind) == (&self.address.region, &self.address.kind);
+        let records = state.resources.iter().filter(|(other, _)| same(other)).map(|(_, record)| record);
+        let ids = records.flat_map(|record| record.id.iter().chain(record.deposed.iter().map(|deposed| &deposed.id)));
+        ids.filter(|id| record.id.as_ref() != Some(*id)).cloned().collect()
     }
 
     fn redacted(&self, value: &Value) -> Value {
@@ -159,6 +173,8 @@ impl Work<'_> {
         let protect = self.converge.plan.graph.nodes().get(self.address).is_some_and(|node| node.protect);
         // Outside of the journal's closure, which holds the journal.
         let meant = self.redacted(&desired);
+        // AWS remembers tokens for longer than what they made: one that was removed and comes back needs another one.
+        let serial = self.run().journal.look(|state| u32::try_from(state.serial).unwrap_or(u32::MAX));
         self.permit()?;
         self.journal(|record| {
             record.depends = depends;
@@ -174,7 +190,7 @@ impl Work<'_> {
             if resume {
                 record.args = over(&record.args, meant);
             } else {
-                record.generation += 1;
+                record.generation = (record.generation + 1).max(serial);
                 record.id = None;
                 record.args = meant;
             }
@@ -224,7 +240,6 @@ impl Work<'_> {
             if uncertain && let Some(id) = self.look(site, desired).await? {
                 return Ok(id);
             }
-            self.permit()?;
             match patiently(&Patience::creating(), || async {
                 self.permit()?;
                 cloud.create(site, desired).await
@@ -264,24 +279,32 @@ impl Work<'_> {
     /// Waits until it is ready and as desired, updating what is not.
     async fn settle(&self, id: &str, desired: &Value, mut recorded: Option<&Value>) -> Result<Seen> {
         let begun = Instant::now();
-        let mut waits = Waits::new(self.spec.expected.create);
+        let mut waits = self.waits(self.spec.expected.create);
         let mut last: Vec<Change> = Vec::new();
-        let (mut updates, mut sights, mut exists) = (0, 0, false);
+        let mut updates = 0;
+        let mut shown: Option<Value> = None;
         loop {
             let seen = self.converge.reader.read(self.address, id).await?;
             let Some(seen) = seen else {
-                if exists || begun.elapsed() > VISIBLE {
+                if shown.is_some() || begun.elapsed() > VISIBLE {
                     return Err(Error::new(Class::NotFound, format!("{id} vanished while it was waited for"))
                         .hint("somebody else removed it; run it again"));
                 }
                 self.pause(&mut waits, "visible").await?;
                 continue;
             };
-            if !exists {
-                exists = true;
+            let changes = diff(desired, &seen.args, recorded);
+            if seen.status == Status::Ready && changes.is_empty() {
+                return Ok(seen);
+            }
+            if shown.as_ref() != Some(&seen.outputs) {
+                shown = Some(seen.outputs.clone());
                 let outputs = seen.outputs.clone();
                 self.journal(|record| record.outputs = outputs).await?;
-                self.reached();
+                // Those that need it only to exist may refer to any of its outputs.
+                if is_whole(&seen.outputs) {
+                    self.reached();
+                }
             }
             match &seen.status {
                 Status::Failed(why) => return Err(Error::failed(format!("{id} failed: {why}"))),
@@ -296,20 +319,14 @@ impl Work<'_> {
                 }
                 Status::Ready => {}
             }
-            let changes = diff(desired, &seen.args, recorded);
-            if changes.is_empty() {
-                return Ok(seen);
-            }
             // A field that was managed and no longer is shows AWS's default after its reset: that is no difference.
-            if updates > 0 && changes == last && sights < SIGHTS {
-                sights += 1;
+            if updates > 0 && changes == last && waits.begun.elapsed() < SIGHT {
                 self.pause(&mut waits, "changed").await?;
                 continue;
             }
             if changes == last && updates >= UPDATES {
                 return Err(refused(&changes));
             }
-            self.permit()?;
             let record = self.record().unwrap_or_default();
             let site = self.site(&record);
             let live = Seen { args: masked(&seen.args, desired, recorded), ..seen };
@@ -319,10 +336,9 @@ impl Work<'_> {
             })
             .await?;
             updates = if changes == last { updates + 1 } else { 1 };
-            sights = 0;
             recorded = None;
             last = diff(desired, &live.args, recorded);
-            waits = Waits::new(Duration::ZERO);
+            waits = self.waits(Duration::ZERO);
         }
     }
 
@@ -364,9 +380,8 @@ impl Work<'_> {
 
     /// Waits until `id`, whose create was interrupted, can be seen: what is not visible yet must not be taken for gone.
     async fn visible(&self, id: &str) -> Result<()> {
-        let begun = Instant::now();
-        let mut waits = Waits::new(Duration::ZERO);
-        while begun.elapsed() <= VISIBLE && self.converge.reader.read(self.address, id).await?.is_none() {
+        let mut waits = self.waits(Duration::ZERO);
+        while waits.begun.elapsed() <= VISIBLE && self.converge.reader.read(self.address, id).await?.is_none() {
             self.pause(&mut waits, "visible").await?;
         }
         Ok(())
@@ -385,29 +400,40 @@ impl Work<'_> {
     async fn end(&self, record: &Record, id: &str) -> Result<()> {
         let begun = Instant::now();
         let site = self.site(record);
-        let mut waits = Waits::new(self.spec.expected.delete);
-        let mut asked = 0;
+        let mut waits = self.waits(self.spec.expected.delete);
+        let mut ask = Duration::ZERO;
         loop {
             let Some(seen) = self.converge.reader.read(self.address, id).await? else { return Ok(()) };
             // A read may lag behind: ask again only when a while has passed, and not at all while it says it goes.
-            if seen.status != Status::Deleting && asked <= waits.count / 4 {
+            if seen.status != Status::Deleting && waits.begun.elapsed() >= ask {
                 self.permit()?;
-                asked += 1;
-                patiently(&Patience::removing(self.spec.timeout), || async {
+                let patience = Patience::removing(self.spec.timeout);
+                let deleted = patiently(&patience, || async {
                     self.permit()?;
                     self.run().cloud.delete(&site, &seen).await
-                })
-                .await?;
-                if waits.count == 0 {
-                    waits.count = 1;
+                });
+                match deleted.await {
+                    // Whatever a read may still show: there is nothing that anyone could delete.
+                    Err(error) if error.is(Class::NotFound) => return Ok(()),
+                    deleted => deleted?,
+                }
+                if ask == Duration::ZERO {
+                    // It may have had to wait for others; its own time begins now.
+                    waits = self.waits(self.spec.expected.delete);
+                    ask = ASK;
                     continue;
                 }
+                ask = waits.begun.elapsed() * 2;
             }
             if begun.elapsed() > self.spec.timeout {
                 return Err(self.late(id, "gone"));
             }
             self.pause(&mut waits, "gone").await?;
         }
+    }
+
+    fn waits(&self, expected: Duration) -> Waits {
+        Waits::new(self.converge.epoch, expected)
     }
 
     fn late(&self, id: &str, until: &str) -> Error {
@@ -419,7 +445,7 @@ impl Work<'_> {
         if *self.run().cancel.borrow() {
             return Err(Error::new(Class::Cancelled, "stopped by Ctrl-C"));
         }
-        if waits.count <= 1 {
+        if !std::mem::replace(&mut waits.told, true) {
             self.run().observer.notice(&Event::Waiting { address: self.address.clone(), until });
         }
         let mut cancel = self.run().cancel.clone();
@@ -444,30 +470,41 @@ fn over(recorded: &Value, meant: Value) -> Value {
     }
 }
 
+/// Whether every output is known: some are told a while after the resource begins to exist.
+fn is_whole(outputs: &Value) -> bool {
+    outputs.as_object().is_none_or(|outputs| !outputs.values().any(Value::is_null))
+}
+
 fn refused(changes: &[Change]) -> Error {
     let fields: Vec<_> = changes.iter().map(|change| change.path.as_str()).collect();
     Error::failed(format!("AWS took two updates and did not change {}", fields.join(", ")))
         .hint("the value may be one that AWS writes in another form; see what it shows in the console")
 }
 
-/// The pauses between reads: short at first, later a twentieth of what it usually takes, at most ten seconds.
+/// The pauses between reads: a twentieth of the time that has passed, so that however long it takes, hardly more than
+/// that is lost.
 struct Waits {
-    count: u32,
-    step: Duration,
+    begun: Instant,
+    least: Duration,
+    /// What all waits of an apply count from: pauses end at common moments, at which one call reads for many.
+    epoch: Instant,
+    told: bool,
 }
 
 impl Waits {
-    fn new(expected: Duration) -> Self {
-        Self { count: 0, step: (expected / 20).clamp(Duration::from_secs(1), Duration::from_secs(10)) }
+    fn new(epoch: Instant, expected: Duration) -> Self {
+        let (least, _) = PAUSES;
+        let least = (expected / 400).clamp(least, least * 5);
+        Self { begun: Instant::now(), least, epoch, told: false }
     }
 
     fn next(&mut self) -> Duration {
-        self.count += 1;
-        match self.count {
-            0..=2 => Duration::from_millis(100),
-            3 => Duration::from_millis(250),
-            4 => Duration::from_millis(500),
-            _ => self.step,
-        }
+        let pause = (self.begun.elapsed() / 20).clamp(self.least, PAUSES.1);
+        // The largest power of two that is at most half of the pause.
+        let half = u64::try_from(pause.as_millis() / 2).unwrap_or(1).max(1);
+        let grid = 1_u64 << half.ilog2();
+        let now = self.epoch.elapsed();
+        let then = u64::try_from((now + pause).as_millis()).unwrap_or_default().next_multiple_of(grid);
+        Duration::from_millis(then).saturating_sub(now)
     }
 }

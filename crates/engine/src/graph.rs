@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::address::{Address, Region};
 use crate::error::{Error, Result};
+use crate::metric::Metric;
 use crate::reference::{ID, Id, Ref, Text};
 use crate::resolve::pointers;
 use crate::resource::{Lookup, Resource};
@@ -27,6 +28,8 @@ pub struct Graph {
     pub tags: Tags,
     nodes: BTreeMap<Address, Declared>,
     outputs: BTreeMap<String, Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    metrics: Vec<Metric>,
 }
 
 /// One declared resource or lookup.
@@ -75,10 +78,11 @@ impl Graph {
             tags,
             nodes: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            metrics: Vec::new(),
         }
     }
 
-    /// Declares a resource. It gets the stack's tags (its own go first), the owner tags and a `Name` if it has none.
+    /// Declares a resource. It gets the tags of the stack, its own before them, and the owner tags.
     ///
     /// # Errors
     /// If the name is unfit for an address or taken.
@@ -132,6 +136,11 @@ impl Graph {
         self.outputs.insert(name.to_owned(), json!(value.into()));
     }
 
+    /// Declares a metric that every successful apply publishes.
+    pub fn metric(&mut self, metric: Metric) {
+        self.metrics.push(metric);
+    }
+
     /// The declared resources and lookups by address.
     #[must_use]
     pub fn nodes(&self) -> &BTreeMap<Address, Declared> {
@@ -142,6 +151,12 @@ impl Graph {
     #[must_use]
     pub fn outputs(&self) -> &BTreeMap<String, Value> {
         &self.outputs
+    }
+
+    /// The declared metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &[Metric] {
+        &self.metrics
     }
 
     /// The owner tags' content for `address`.

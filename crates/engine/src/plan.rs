@@ -120,6 +120,14 @@ pub struct Summary {
 }
 
 impl Plan {
+    /// The stack's outputs with `state`, as far as they are known.
+    #[must_use]
+    pub fn outputs(&self, state: &State) -> BTreeMap<String, Value> {
+        let known = |pointer: &Pointer| crate::converge::known(self, state, pointer);
+        let resolved = self.graph.outputs().iter().map(|(name, value)| (name.clone(), resolve(value, &known)));
+        resolved.filter(|(_, value)| pointers(value).is_empty()).collect()
+    }
+
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -212,6 +220,8 @@ pub struct Options {
 pub struct Refreshed {
     /// What exists, by address.
     pub live: BTreeMap<Address, Seen>,
+    /// Earlier generations that still exist.
+    pub deposed: Vec<(Address, Seen)>,
 }
 
 /// Reads everything that `state` knows: one batch per kind and region, all at once.
@@ -221,26 +231,34 @@ pub struct Refreshed {
 pub async fn refresh(cloud: &Arc<dyn Cloud>, state: &State) -> Result<Refreshed> {
     let mut groups = BTreeMap::<_, Vec<_>>::new();
     for (address, record) in &state.resources {
-        if let Some(id) = &record.id {
+        let deposed = record.deposed.iter().map(|deposed| &deposed.id);
+        for id in record.id.iter().chain(deposed) {
             groups.entry((address.region.clone(), Arc::clone(&address.kind))).or_default().push((address, id));
         }
     }
     let reads = groups.into_iter().map(|((region, kind), members)| async move {
         let spec = spec(cloud, &kind).map_err(|error| at(&members, &error))?;
-        let mut live = Vec::new();
+        let mut found = Vec::new();
         for part in members.chunks(spec.batch.max(1)) {
             let ids: Vec<String> = part.iter().map(|(_, id)| (*id).clone()).collect();
             let seen = patiently(&Patience::reading(), || cloud.read(&region, &kind, &ids)).await?;
             for (address, id) in part {
                 if let Some(seen) = seen.iter().find(|seen| seen.id == **id) {
-                    live.push(((*address).clone(), seen.clone()));
+                    found.push(((*address).clone(), seen.clone()));
                 }
             }
         }
-        Ok::<_, Error>(live)
+        Ok::<_, Error>(found)
     });
-    let live = try_join_all(reads).await?.into_iter().flatten().collect();
-    let refreshed = Refreshed { live };
+    let mut refreshed = Refreshed::default();
+    for (address, seen) in try_join_all(reads).await?.into_iter().flatten() {
+        let record = state.resources.get(&address);
+        if record.is_some_and(|record| record.id.as_ref() == Some(&seen.id)) {
+            refreshed.live.insert(address, seen);
+        } else {
+            refreshed.deposed.push((address, seen));
+        }
+    }
     ours(cloud, state, &refreshed)?;
     Ok(refreshed)
 }
@@ -248,10 +266,18 @@ pub async fn refresh(cloud: &Arc<dyn Cloud>, state: &State) -> Result<Refreshed>
 /// That nothing in the state is somebody else's: else their resource would be changed, or removed, as if it were ours.
 fn ours(cloud: &Arc<dyn Cloud>, state: &State, refreshed: &Refreshed) -> Result<()> {
     let (mut told, mut addresses) = (Vec::new(), Vec::new());
+    let mut tell = |address: &Address, seen: &Seen, whose| {
+        told.push(format!("{address}: {} is not ours: {whose}", seen.id));
+        addresses.push(address.to_string());
+    };
     for (address, seen) in &refreshed.live {
         if let Some(whose) = foreign(&spec(cloud, &address.kind)?, state, address, seen) {
-            told.push(format!("{address}: {} is not ours: {whose}", seen.id));
-            addresses.push(address.to_string());
+            tell(address, seen, whose);
+        }
+    }
+    for (address, seen) in &refreshed.deposed {
+        if let Some(whose) = claimed(state, seen).or_else(|| elsewhere(state, address, seen)) {
+            tell(address, seen, whose);
         }
     }
     if told.is_empty() {
@@ -261,6 +287,22 @@ fn ours(cloud: &Arc<dyn Cloud>, state: &State, refreshed: &Refreshed) -> Result<
     Err(Error::invalid(told.join("\n")).hint(mend))
 }
 
+/// Whose `seen` is by its tags, if it is another stack's or workspace's.
+fn claimed(state: &State, seen: &Seen) -> Option<String> {
+    [(Owner::STACK, &state.stack), (Owner::WORKSPACE, &state.workspace)].into_iter().find_map(|(key, own)| {
+        let other = seen.args.get("tags")?.get(key)?.as_str()?;
+        (other != own).then(|| format!("its tag `{key}` is `{other}`"))
+    })
+}
+
+/// Where an earlier generation of `address` is recorded as what is there now: it would be removed under its owner's feet.
+fn elsewhere(state: &State, address: &Address, seen: &Seen) -> Option<String> {
+    let here = |other: &Address| (&other.region, &other.kind) == (&address.region, &address.kind);
+    let mut others =
+        state.resources.iter().filter(|(other, record)| here(other) && record.id.as_ref() == Some(&seen.id));
+    others.next().map(|(other, _)| format!("it is recorded at {other} too"))
+}
+
 /// Whose `seen` is, if it is not ours.
 ///
 /// Owner tags that were taken off by hand are drift, and another address of ours is what `state mv` leaves: both are
@@ -268,10 +310,8 @@ fn ours(cloud: &Arc<dyn Cloud>, state: &State, refreshed: &Refreshed) -> Result<
 fn foreign(spec: &Spec, state: &State, address: &Address, seen: &Seen) -> Option<String> {
     let tags = seen.args.get("tags")?;
     let tag = |key: &str| tags.get(key).and_then(Value::as_str);
-    for (key, own) in [(Owner::STACK, &state.stack), (Owner::WORKSPACE, &state.workspace)] {
-        if let Some(other) = tag(key).filter(|value| value != own) {
-            return Some(format!("its tag `{key}` is `{other}`"));
-        }
+    if let Some(whose) = claimed(state, seen) {
+        return Some(whose);
     }
     let record = state.resources.get(address)?;
     let named = tag(Owner::ADDRESS);

@@ -1,5 +1,6 @@
 //! Values that are known only once something else exists, and values that nobody may see.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
@@ -98,6 +99,22 @@ impl<T> Ref<Vec<T>> {
                 .map(|value| Ref::Known(value.clone()))
                 .ok_or_else(|| Error::invalid(format!("a list of {} has no member {index}", values.len()))),
             Self::Pointer { pointer } => Ok(Ref::to(&pointer.address, &format!("{}/{index}", pointer.output))),
+        }
+    }
+}
+
+impl<T: Clone> Ref<BTreeMap<String, T>> {
+    /// The member `name` of a map that is an output; names with a slash lead nowhere.
+    ///
+    /// # Errors
+    /// If the map is known and has no such member.
+    pub fn member(&self, name: &str) -> Result<Ref<T>> {
+        match self {
+            Self::Known(values) => values
+                .get(name)
+                .map(|value| Ref::Known(value.clone()))
+                .ok_or_else(|| Error::invalid(format!("there is no member `{name}`"))),
+            Self::Pointer { pointer } => Ok(Ref::to(&pointer.address, &format!("{}/{name}", pointer.output))),
         }
     }
 }

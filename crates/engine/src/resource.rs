@@ -55,7 +55,8 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     fn read(cx: &Self::Cx, ids: &[Id<Self>]) -> impl Future<Output = Result<Vec<Live<Self>>>> + Send;
     /// Changes `live` to `self`. Also sets, after `create`, what `create` could not.
     fn update(&self, cx: &Self::Cx, live: &Live<Self>) -> impl Future<Output = Result<()>> + Send;
-    /// Starts the resource's end, without waiting. That it is gone already is success.
+    /// Starts the resource's end, without waiting. That it is gone already is success; an error of the class
+    /// [`NotFound`](crate::Class::NotFound) says that it cannot be deleted and goes by itself, and is not waited for.
     fn delete(cx: &Self::Cx, live: &Live<Self>) -> impl Future<Output = Result<()>> + Send;
 }
 

@@ -164,7 +164,7 @@ impl State {
     #[must_use]
     pub fn token(&self, address: &Address, generation: u32) -> String {
         let digest = Sha256::digest(format!("{}\n{address}\n{generation}", self.lineage));
-        digest.iter().take(24).fold("payinfra-".to_owned(), |token, byte| format!("{token}{byte:02x}"))
+        digest.iter().take(16).fold(String::new(), |token, byte| format!("{token}{byte:02x}"))
     }
 
     /// Whether something was begun and not finished.

@@ -61,13 +61,20 @@ pub trait Lock: Send + Sync + 'static {
     fn force_release<'a>(&'a self, holder: &'a Holder) -> BoxFuture<'a, Result<()>>;
 }
 
+/// Says whether anything may still be changed; whoever is about to send a request asks it, wherever they are.
+pub type Guard = Arc<dyn Fn() -> Result<()> + Send + Sync>;
+
 /// A held lock, kept alive by a heartbeat of its own.
 pub trait Lease: Send + Sync {
     /// Fails with [`Class::Locked`] once the lease is lost or could not be renewed in time: nothing may be changed then.
+    fn guard(&self) -> Guard;
+    /// Asks the guard.
     ///
     /// # Errors
     /// If the lease is lost.
-    fn check(&self) -> Result<()>;
+    fn check(&self) -> Result<()> {
+        (self.guard())()
+    }
     /// Grows with every holder; stored in the state.
     fn epoch(&self) -> u64;
     /// Gives the lock back.

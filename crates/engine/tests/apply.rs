@@ -5,8 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use payinfra_engine::{Action, Class, Event, Graph, Node, Observer, Ref, Region, Report, Resource, Result, Tags};
-use payinfra_testkit::{Bench, End, Fault, Faults, First, Link, Named, Operation, Point, Tagged, Token, When};
+use payinfra_engine::{
+    Action, Class, Cloud, Event, Graph, Metric, Node, Observer, Ref, Region, Report, Resource, Result, Tags, publish,
+};
+use payinfra_testkit::{
+    Bench, End, FakeCloud, Fault, Faults, First, Link, Named, Operation, Point, Tagged, Token, When, World,
+};
 
 fn east() -> Region {
     Region::new("east")
@@ -245,4 +249,42 @@ async fn what_is_stillborn_is_made_anew_by_the_next_apply() -> Result<()> {
     model.converge(&graph).await?;
     assert!(done(&bench, &graph).await.is_complete());
     bench.verify(&graph, &model).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_are_published_and_a_failure_is_told_by_its_metric() -> Result<()> {
+    let (world, mut graph) = (World::new(), Bench::nothing());
+    let metric = |name: &str| Metric {
+        region: east(),
+        namespace: "payinfra".to_owned(),
+        name: name.to_owned(),
+        dimensions: [("Phase".to_owned(), "legacy".to_owned())].into(),
+        value: 1.0,
+    };
+    graph.metric(metric("First"));
+    graph.metric(metric("Second"));
+    let cloud: Arc<dyn Cloud> = Arc::new(FakeCloud::new(&world));
+    assert!(publish(&*cloud, &graph).await.is_empty());
+    assert_eq!(world.published(), [metric("First"), metric("Second")]);
+    world.set_faults(Faults::one(Point::Every(Operation::Publish, ""), When::Before, Fault::Denied));
+    let failed = publish(&*cloud, &graph).await;
+    assert_eq!(failed.len(), 2);
+    assert!(failed.iter().all(|(_, error)| error.is(Class::Denied)));
+    Ok(())
+}
+
+/// AWS-FACTS §0.2: a token that made something which is gone brings back its corpse, or is refused.
+#[tokio::test(start_paused = true)]
+async fn what_was_removed_and_comes_back_has_another_token() -> Result<()> {
+    let (bench, mut graph) = (Bench::new(), Bench::nothing());
+    let address = token(&mut graph, "again", &[])?.address;
+    let mut tokens = BTreeSet::new();
+    for _ in 0..3 {
+        assert!(done(&bench, &graph).await.is_complete());
+        let state = bench.store.state()?.expect("a state");
+        tokens.insert(state.token(&address, state.resources[&address].generation));
+        assert!(done(&bench, &Bench::nothing()).await.is_complete());
+    }
+    assert_eq!(tokens.len(), 3);
+    Ok(())
 }

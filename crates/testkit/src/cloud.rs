@@ -1,11 +1,11 @@
 //! The made-up cloud as the engine sees it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Cloud, Error, Kind, Region, Result, Seen, Site, Spec};
+use payinfra_engine::{Cloud, Error, Guard, Kind, Metric, Region, Result, Seen, Site, Spec};
 use serde_json::Value;
 
 use crate::faults::Operation;
@@ -34,6 +34,7 @@ pub struct FakeCloud {
     world: Arc<World>,
     life: usize,
     kinds: BTreeMap<&'static str, &'static dyn Kind<Cx>>,
+    guard: Mutex<Option<Guard>>,
     forgetful: bool,
 }
 
@@ -42,7 +43,7 @@ impl FakeCloud {
     #[must_use]
     pub fn new(world: &Arc<World>) -> Self {
         let kinds = KINDS.iter().map(|kind| (kind.spec().kind, *kind)).collect();
-        Self { world: Arc::clone(world), life: world.reborn(), kinds, forgetful: false }
+        Self { world: Arc::clone(world), life: world.reborn(), kinds, guard: Mutex::default(), forgetful: false }
     }
 
     /// Whose `recover` never finds anything: a harness that does not notice is of no use.
@@ -74,6 +75,10 @@ impl FakeCloud {
         subject: &str,
         effect: impl Future<Output = Result<T>>,
     ) -> Result<T> {
+        if matches!(operation, Operation::Create | Operation::Update | Operation::Delete) {
+            let guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            guard.map_or(Ok(()), |guard| guard())?;
+        }
         let ticket = self.world.depart(self.life, operation, kind, subject).await?;
         let answer = effect.await;
         self.world.arrive(ticket, answer).await
@@ -135,11 +140,26 @@ impl Cloud for FakeCloud {
         .boxed()
     }
 
+    fn guard(&self, guard: Guard) {
+        *self.guard.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
+    }
+
     fn find<'a>(&'a self, region: &'a Region, kind: &'a str, args: &'a Value) -> BoxFuture<'a, Result<Value>> {
         async move {
             let cx = self.cx(region, None);
             let effect = self.kind(kind)?.find(&cx, args);
             self.call(Operation::Find, kind, &args.to_string(), effect).await
+        }
+        .boxed()
+    }
+
+    fn publish<'a>(&'a self, metric: &'a Metric) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let effect = async {
+                self.world.publish(metric);
+                Ok(())
+            };
+            self.call(Operation::Publish, &metric.namespace, &metric.name, effect).await
         }
         .boxed()
     }

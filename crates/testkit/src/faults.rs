@@ -19,6 +19,8 @@ pub enum Operation {
     Delete,
     /// `Cloud::find`.
     Find,
+    /// `Cloud::publish`.
+    Publish,
     /// `Store::load`.
     Load,
     /// `Store::save`.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Class, Error, Holder, Lease, Lock, Result, State, Store, Stored};
+use payinfra_engine::{Class, Error, Guard, Holder, Lease, Lock, Result, State, Store, Stored};
 use tokio::time::sleep;
 
 use crate::faults::{Fault, Operation};
@@ -203,11 +203,15 @@ struct MemoryLease {
 }
 
 impl Lease for MemoryLease {
-    fn check(&self) -> Result<()> {
-        if self.lost.load(Ordering::SeqCst) {
-            return Err(Error::new(Class::Locked, "the lease was lost").hint("run it again"));
-        }
-        Ok(())
+    fn guard(&self) -> Guard {
+        let lost = Arc::clone(&self.lost);
+        Arc::new(move || {
+            if lost.load(Ordering::SeqCst) {
+                Err(Error::new(Class::Locked, "the lease was lost").hint("run it again"))
+            } else {
+                Ok(())
+            }
+        })
     }
 
     fn epoch(&self) -> u64 {

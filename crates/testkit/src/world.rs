@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use payinfra_engine::{Class, Error, Owner, Region, Result, Status, Tags};
+use payinfra_engine::{Class, Error, Metric, Owner, Region, Result, Status, Tags};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -54,6 +54,7 @@ struct Inner {
     tokens: BTreeMap<String, String>,
     made: usize,
     calls: Vec<Call>,
+    published: Vec<Metric>,
     /// How many calls the living client has made.
     count: usize,
     faults: Faults,
@@ -117,6 +118,7 @@ impl World {
             tokens: BTreeMap::new(),
             made: 0,
             calls: Vec::new(),
+            published: Vec::new(),
             count: 0,
             faults: Faults::none(),
             lags: Lags::default(),
@@ -129,6 +131,16 @@ impl World {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn publish(&self, metric: &Metric) {
+        self.inner().published.push(metric.clone());
+    }
+
+    /// The metrics that were published, in their order.
+    #[must_use]
+    pub fn published(&self) -> Vec<Metric> {
+        self.inner().published.clone()
     }
 
     /// From now on these go wrong.

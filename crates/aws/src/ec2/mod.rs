@@ -2,8 +2,10 @@
 
 mod eip;
 mod flow_log;
+mod image;
 mod internet_gateway;
 mod nat_gateway;
+mod prefix_list;
 mod route;
 mod route_table;
 mod route_table_association;
@@ -27,8 +29,10 @@ use payinfra_engine::{Id, Kind, Result, kind, lookup};
 
 pub use eip::{Eip, EipOutputs};
 pub use flow_log::FlowLog;
+pub use image::{Image, ImageOutputs};
 pub use internet_gateway::InternetGateway;
 pub use nat_gateway::NatGateway;
+pub use prefix_list::{PrefixList, PrefixListOutputs};
 pub use route::{Route, RouteTarget};
 pub use route_table::RouteTable;
 pub use route_table_association::RouteTableAssociation;
@@ -53,8 +57,10 @@ pub const KINDS: &[&dyn Kind<Cx>] = &[
     kind::<Eip>(),
     lookup::<ExistingSecurityGroup>(),
     kind::<FlowLog>(),
+    lookup::<Image>(),
     kind::<InternetGateway>(),
     kind::<NatGateway>(),
+    lookup::<PrefixList>(),
     kind::<Route>(),
     kind::<RouteTable>(),
     kind::<RouteTableAssociation>(),

@@ -13,11 +13,11 @@ use crate::{Cx, Explain, Need};
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ExistingSecurityGroup {
     /// Its id.
-    pub id: Option<String>,
+    pub id: Option<Ref<String>>,
     /// Its name, which only one group of a VPC has.
     pub name: Option<String>,
     /// The id of its VPC.
-    pub vpc: Option<String>,
+    pub vpc: Option<Ref<String>>,
     /// Tags that it carries.
     pub tags: BTreeMap<String, String>,
 }
@@ -37,7 +37,11 @@ impl Lookup for ExistingSecurityGroup {
     type Outputs = ExistingSecurityGroupOutputs;
 
     async fn find(&self, cx: &Cx) -> Result<ExistingSecurityGroupOutputs> {
-        let filters = self.filters();
+        let (id, vpc) = (known(self.id.as_ref())?, known(self.vpc.as_ref())?);
+        let given = [("group-id", id), ("group-name", self.name.as_ref()), ("vpc-id", vpc)];
+        let given = given.into_iter().filter_map(|(name, value)| Some(filter(name, value?)));
+        let tags = self.tags.iter().map(|(key, value)| filter(&format!("tag:{key}"), value));
+        let filters: Vec<Filter> = given.chain(tags).collect();
         if filters.is_empty() {
             return Err(Error::invalid("nothing says which security group is meant")
                 .hint("give its id, name, VPC or tags in payinfra.toml"));
@@ -50,7 +54,7 @@ impl Lookup for ExistingSecurityGroup {
                 vpc: Ref::Known(Id::new(group.vpc_id().need("VpcId")?)),
             }),
             [] => {
-                let what = self.id.as_deref().or(self.name.as_deref()).unwrap_or("with these tags");
+                let what = id.or(self.name.as_ref()).map_or("with these tags", String::as_str);
                 Err(Error::invalid(format!("not found in {}: the security group {what}", cx.region()))
                     .hint("nothing is created; fix what names the group in payinfra.toml"))
             }
@@ -63,10 +67,6 @@ impl Lookup for ExistingSecurityGroup {
     }
 }
 
-impl ExistingSecurityGroup {
-    fn filters(&self) -> Vec<Filter> {
-        let given = [("group-id", &self.id), ("group-name", &self.name), ("vpc-id", &self.vpc)];
-        let given = given.into_iter().filter_map(|(name, value)| Some(filter(name, value.as_ref()?)));
-        given.chain(self.tags.iter().map(|(key, value)| filter(&format!("tag:{key}"), value))).collect()
-    }
+fn known(value: Option<&Ref<String>>) -> Result<Option<&String>> {
+    value.map(Ref::known).transpose()
 }

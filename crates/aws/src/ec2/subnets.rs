@@ -16,7 +16,7 @@ pub struct Subnets {
     /// Their ids; each must exist.
     pub ids: Option<BTreeSet<String>>,
     /// The id of their VPC.
-    pub vpc: Option<String>,
+    pub vpc: Option<Ref<String>>,
     /// Their `Name`.
     pub name: Option<String>,
     /// Tags that they carry.
@@ -40,7 +40,7 @@ impl Lookup for Subnets {
     type Outputs = SubnetsOutputs;
 
     async fn find(&self, cx: &Cx) -> Result<SubnetsOutputs> {
-        let filters = self.filters();
+        let filters = self.filters()?;
         if filters.is_empty() {
             return Err(Error::invalid("nothing says which subnets are meant").hint("give ids, a VPC, a name or tags"));
         }
@@ -72,12 +72,12 @@ impl Lookup for Subnets {
 }
 
 impl Subnets {
-    fn filters(&self) -> Vec<Filter> {
+    fn filters(&self) -> Result<Vec<Filter>> {
         let ids: Vec<_> = self.ids.iter().flatten().map(Id::<Subnet>::new).collect();
         let ids = (!ids.is_empty()).then(|| by_id("subnet-id", &ids));
-        let vpc = self.vpc.iter().map(|vpc| filter("vpc-id", vpc));
+        let vpc = self.vpc.as_ref().map(Ref::known).transpose()?.map(|vpc| filter("vpc-id", vpc));
         let name = self.name.iter().map(|name| filter("tag:Name", name));
         let tags = self.tags.iter().map(|(key, value)| filter(&format!("tag:{key}"), value));
-        ids.into_iter().chain(vpc).chain(name).chain(tags).collect()
+        Ok(ids.into_iter().chain(vpc).chain(name).chain(tags).collect())
     }
 }

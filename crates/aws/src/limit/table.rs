@@ -72,9 +72,12 @@ const fn account(row: Row) -> Row {
 
 /// Burst, and calls a second. A limit that AWS gives per second has a burst of one second.
 const LIMITS: &[Row] = &[
+    each("acm", &["Describe*", "ListTags*", "DeleteCertificate"], 10.0, 10.0),
+    each("acm", &["ListCertificates"], 8.0, 8.0),
+    others("acm", 5.0, 5.0),
     account(all("apigateway", 40.0, 10.0)),
     account(all("apigatewayv2", 40.0, 10.0)),
-    all("applicationautoscaling", 10.0, 10.0),
+    all("application_autoscaling", 10.0, 10.0),
     all("backup", 10.0, 10.0),
     each("cloudtrail", &["Get*", "Describe*", "List*"], 10.0, 10.0),
     all("cloudtrail", 1.0, 1.0),
@@ -91,7 +94,8 @@ const LIMITS: &[Row] = &[
     others("ec2", 50.0, 5.0),
     group("ecs", &["DescribeClusters", "ListClusters"], 50.0, 20.0),
     group("ecs", &["Describe*", "List*"], 100.0, 20.0),
-    group("ecs", &["RegisterTaskDefinition", "CreateCluster", "UpdateCluster", "DeleteCluster"], 20.0, 1.0),
+    group("ecs", &["CreateCluster", "UpdateCluster", "DeleteCluster"], 20.0, 1.0),
+    group("ecs", &["RegisterTaskDefinition", "DeregisterTaskDefinition", "DeleteTaskDefinitions"], 20.0, 1.0),
     all("ecs", 50.0, 5.0),
     group("elbv2", &["Describe*"], 40.0, 10.0),
     group("elbv2", &["CreateLoadBalancer"], 10.0, 0.2),
@@ -113,6 +117,7 @@ const LIMITS: &[Row] = &[
     account(all("route53", 5.0, 5.0)),
     all("s3", 100.0, 100.0),
     all("secretsmanager", 50.0, 50.0),
+    each("sns", &["Subscribe", "Unsubscribe"], 100.0, 100.0),
     others("sns", 30.0, 30.0),
     each("ssm", &["PutParameter"], 3.0, 3.0),
     others("ssm", 40.0, 40.0),

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
 use payinfra_aws::ec2::{
-    Eip, ExistingSecurityGroup, InternetGateway, NatGateway, Route, RouteTable, RouteTableAssociation, RouteTarget,
-    SecurityGroup, Subnet, Subnets, TransitGateway, TransitGatewayVpcAttachment, Vpc, Zones,
+    Eip, ExistingSecurityGroup, Image, InternetGateway, NatGateway, PrefixList, Route, RouteTable,
+    RouteTableAssociation, RouteTarget, SecurityGroup, Subnet, Subnets, TransitGateway, TransitGatewayVpcAttachment,
+    Vpc, Zones,
 };
 use payinfra_engine::{Cloud, Graph, Lookup, Node, Ref, Result, Tags};
 use serde_json::json;
@@ -16,8 +17,10 @@ use crate::life::aws;
 examples![
     eip,
     existing_security_group,
+    image,
     internet_gateway,
     nat_gateway,
+    prefix_list,
     route,
     route_table,
     route_table_association,
@@ -89,6 +92,14 @@ fn existing_security_group() -> Result<Example> {
     Example::lookup(graph, &region(), &args, json!({ "id": group.id, "vpc": vpc.id }))
 }
 
+/// The newest of those of the architecture, not of all.
+fn image() -> Result<Example> {
+    let owners = BTreeSet::from(["amazon".to_owned()]);
+    let args = Image { owners, name: "al2023-ami-2023.*".to_owned(), architecture: Some("x86_64".to_owned()) };
+    let name = "al2023-ami-2023.8.20250715.0-kernel-6.1-x86_64";
+    Example::lookup(graph("image"), &region(), &args, json!({ "id": "ami-0b1b2c3d4e5f60718", "name": name }))
+}
+
 fn internet_gateway() -> Result<Example> {
     let mut graph = graph("internet-gateway");
     let vpc = graph.add(&region(), "vpc", network())?;
@@ -102,6 +113,12 @@ fn nat_gateway() -> Result<Example> {
     let (vpc, gateway) = connected(&mut graph)?;
     let nat = translated(&mut graph, &vpc, &gateway)?;
     Ok(Example::new(graph, &region(), nat)?.again(Again::Same))
+}
+
+fn prefix_list() -> Result<Example> {
+    let args = PrefixList { name: "com.amazonaws.us-east-1.s3".to_owned() };
+    let cidrs = ["3.5.0.0/19", "52.216.0.0/15", "54.231.0.0/16"];
+    Example::lookup(graph("prefix-list"), &region(), &args, json!({ "id": "pl-63a5400a", "cidrs": cidrs }))
 }
 
 fn route() -> Result<Example> {
@@ -183,6 +200,21 @@ async fn lookups_say_what_is_not_there() -> Result<()> {
     let nothing = json!({ "ids": null, "vpc": null, "name": null, "tags": {} });
     let group = |id, name| json!({ "id": id, "name": name, "vpc": null, "tags": {} });
     for (kind, args, says) in [
+        (
+            Image::KIND,
+            json!({ "owners": ["amazon"], "name": "no-such-*", "architecture": null }),
+            "not found in us-east-1: an image `no-such-*` of amazon",
+        ),
+        (
+            Image::KIND,
+            json!({ "owners": [], "name": "al2023-*", "architecture": null }),
+            "nothing says whose image `al2023-*` is meant",
+        ),
+        (
+            PrefixList::KIND,
+            json!({ "name": "com.amazonaws.us-east-1.no-such" }),
+            "not found in us-east-1: the prefix list com.amazonaws.us-east-1.no-such",
+        ),
         (Zones::KIND, json!({ "count": 9 }), "us-east-1 has 6 availability zones, but 9 are needed"),
         (Subnets::KIND, nothing, "nothing says which subnets are meant"),
         (

@@ -2,7 +2,7 @@
 
 use payinfra_aws::kms::{Alias, Key};
 use payinfra_aws::{Aws, Explain, Need, Policy, Statement};
-use payinfra_engine::{Class, Cloud, Graph, Node, Resource, Result, Tags};
+use payinfra_engine::{Class, Cloud, Graph, Node, Region, Resource, Result, Tags};
 use serde_json::json;
 
 use crate::example::{Again, Example, examples, form, graph, region};
@@ -34,6 +34,11 @@ pub(crate) fn key_for(graph: &mut Graph, name: &str, services: &[&str]) -> Resul
         policy.push(Statement::allow("", actions).principal("Service", *service).on("*"));
     }
     graph.add(&region(), name, Key { policy: Policy::new(policy), ..args() })
+}
+
+/// A key in another region.
+pub(crate) fn key_in(graph: &mut Graph, region: &Region, name: &str) -> Result<Node<Key>> {
+    graph.add(region, name, args())
 }
 
 fn alias() -> Result<Example> {

@@ -1,6 +1,6 @@
 //! Examples of `CloudWatch` Logs.
 
-use payinfra_aws::logs::LogGroup;
+use payinfra_aws::logs::{LogGroup, MetricFilter};
 use payinfra_aws::{Aws, Explain, Need};
 use payinfra_engine::{Class, Cloud, Resource, Result, Tags};
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::example::{Again, Example, examples, graph, region};
 use crate::kms::key_for;
 use crate::life::{access, site};
 
-examples![log_group];
+examples![log_group, metric_filter];
 
 fn log_group() -> Result<Example> {
     let mut graph = graph("log-group");
@@ -21,6 +21,30 @@ fn log_group() -> Result<Example> {
         .change(|group: &mut LogGroup| group.retention_days = Some(30))?
         .change(|group: &mut LogGroup| group.kms_key = Some(key.outputs.arn))?
         .change(|group: &mut LogGroup| (group.retention_days, group.kms_key) = (None, None))
+}
+
+fn metric_filter() -> Result<Example> {
+    let mut graph = graph("metric-filter");
+    let name = "/contract/metric-filter".to_owned();
+    let group = LogGroup { name, retention_days: None, kms_key: None, tags: Tags::new() };
+    let group = graph.add(&region(), "group", group)?;
+    let filter = MetricFilter {
+        group: group.id,
+        name: "errors".to_owned(),
+        pattern: "ERROR".to_owned(),
+        metric_namespace: "Contract".to_owned(),
+        metric_name: "Errors".to_owned(),
+        metric_value: "1".to_owned(),
+        default_value: None,
+    };
+    Example::new(graph, &region(), filter)?
+        .again(Again::Taken)
+        .change(|filter: &mut MetricFilter| "{ $.level = \"error\" }".clone_into(&mut filter.pattern))?
+        .change(|filter: &mut MetricFilter| filter.metric_namespace.push_str("/More"))?
+        .change(|filter: &mut MetricFilter| "Slow".clone_into(&mut filter.metric_name))?
+        .change(|filter: &mut MetricFilter| "$.latency".clone_into(&mut filter.metric_value))?
+        .change(|filter: &mut MetricFilter| filter.default_value = Some(0.0))?
+        .change(|filter: &mut MetricFilter| filter.default_value = None)
 }
 
 #[tokio::test]

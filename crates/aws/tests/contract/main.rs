@@ -2,15 +2,30 @@
 //!
 //! A kind is tested by adding an example of it to the file of its service.
 
+mod acm;
+mod application_autoscaling;
+mod cloudtrail;
+mod cloudwatch;
+mod dynamodb;
 mod ec2;
 mod ec2_access;
 mod ec2_transit;
+mod ecs;
+mod elbv2;
+mod eventbridge;
 mod example;
 mod iam;
 mod kms;
 mod life;
 mod logs;
+mod payinfra;
+mod rds;
+mod route53;
 mod s3;
+mod secretsmanager;
+mod sns;
+mod ssm;
+mod wafv2;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,13 +38,28 @@ use payinfra_engine::{Error, Result, Spec};
 /// The examples of all services.
 fn examples() -> Result<Vec<Example>> {
     Ok([
+        acm::examples()?,
+        application_autoscaling::examples()?,
+        cloudtrail::examples()?,
+        cloudwatch::examples()?,
+        dynamodb::examples()?,
         ec2::examples()?,
         ec2_access::examples()?,
         ec2_transit::examples()?,
+        ecs::examples()?,
+        elbv2::examples()?,
+        eventbridge::examples()?,
         iam::examples()?,
         kms::examples()?,
         logs::examples()?,
+        payinfra::examples()?,
+        rds::examples()?,
+        route53::examples()?,
         s3::examples()?,
+        secretsmanager::examples()?,
+        sns::examples()?,
+        ssm::examples()?,
+        wafv2::examples()?,
     ]
     .into_iter()
     .flatten()

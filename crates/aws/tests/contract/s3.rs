@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use payinfra_aws::s3::{Bucket, Encryption, LifecycleRule, Logging, Replication, ReplicationRule, Transition};
 use payinfra_aws::{Aws, Explain, Need, Policy, Statement};
-use payinfra_engine::{Class, Cloud, Ref, Region, Resource, Result, Tags, Text};
+use payinfra_engine::{Class, Cloud, Graph, Node, Ref, Region, Resource, Result, Tags, Text};
 
 use crate::example::{Again, Example, examples, form, graph, region};
 use crate::iam::role_for;
@@ -27,6 +27,12 @@ fn args(name: &str) -> Bucket {
         ownership_enforced: true,
         tags: Tags::new(),
     }
+}
+
+/// A bucket for others to refer to.
+pub(crate) fn bucket_for(graph: &mut Graph, name: &str) -> Result<Node<Bucket>> {
+    let args = args(&format!("contract-{}-{name}-0123456789ab", graph.workspace));
+    graph.add(&region(), name, args)
 }
 
 fn arn(name: &str) -> String {

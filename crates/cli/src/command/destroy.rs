@@ -4,10 +4,12 @@ use clap::Args;
 use payinfra_engine::plan::Options;
 use payinfra_engine::{Graph, Tags};
 
-use super::Execute;
+use super::{Execute, sweep};
 use crate::context::Context;
-use crate::exit::Outcome;
+use crate::events::{Emitter, Message, swept};
+use crate::exit::{Exit, Outcome};
 use crate::run::Order;
+use crate::screen;
 
 #[derive(Args)]
 pub(super) struct Destroy {
@@ -42,6 +44,23 @@ impl Execute for Destroy {
             verbose: cx.verbose(),
             outputs_file: None,
         };
-        order.carry_out().await
+        let exit = order.carry_out().await?;
+        if exit != Exit::Done {
+            return Ok(exit);
+        }
+        // That the state is empty does not prove that the account is.
+        let left = sweep::find(&session).await?;
+        if left.is_empty() {
+            return Ok(exit);
+        }
+        if self.json {
+            Emitter.emit(Message::Sweep { orphans: swept(&left) });
+        } else {
+            screen::note(
+                "\nThis carries the workspace's owner tags and is in no state; `payinfra sweep --delete` removes it:",
+            );
+            sweep::list(&left);
+        }
+        Ok(Exit::Failed)
     }
 }

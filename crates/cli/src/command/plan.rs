@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use payinfra_engine::plan::{Options, plan};
-use payinfra_engine::{Address, Error};
+use payinfra_engine::{Address, Error, longest};
 
 use super::Execute;
 use crate::context::Context;
@@ -50,7 +50,7 @@ impl Execute for Plan {
             disk::write(out, &bytes, Readers::Owner)?;
         }
         if self.json {
-            Emitter.plan(&planned);
+            Emitter.plan(&planned, longest(&session.cloud, &planned, &loaded.state)?);
         } else {
             let view = PlanView { whole: cx.verbose() };
             screen::print(&view.render(&planned));

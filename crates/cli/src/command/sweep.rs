@@ -44,12 +44,7 @@ impl Execute for Sweep {
         } else if found.is_empty() {
             screen::line(&format!("{CREATE}Nothing{CREATE:#} is ours and in no state."));
         } else {
-            for orphan in &found {
-                screen::line(&format!(
-                    "{DELETE}?{DELETE:#} {ADDRESS}{}{ADDRESS:#} {} {DIM}(workspace {}){DIM:#}",
-                    orphan.owner.address, orphan.seen.id, orphan.owner.workspace
-                ));
-            }
+            list(&found);
         }
         if found.is_empty() || !self.delete {
             return Ok(if found.is_empty() { Exit::Done } else { Exit::Differs });
@@ -76,6 +71,16 @@ impl Execute for Sweep {
     }
 }
 
+/// One line each.
+pub(super) fn list(found: &[Orphan]) {
+    for orphan in found {
+        screen::line(&format!(
+            "{DELETE}?{DELETE:#} {ADDRESS}{}{ADDRESS:#} {} {DIM}(workspace {}){DIM:#}",
+            orphan.owner.address, orphan.seen.id, orphan.owner.workspace
+        ));
+    }
+}
+
 impl Sweep {
     async fn confirm(&self, count: usize) -> Result<()> {
         if self.yes {
@@ -92,7 +97,7 @@ impl Sweep {
 }
 
 /// What carries the owner tags of this workspace and is not in its state.
-async fn find(session: &Session) -> Result<Vec<Orphan>> {
+pub(super) async fn find(session: &Session) -> Result<Vec<Orphan>> {
     let project = &session.kept.project;
     let mut regions: BTreeSet<Region> = BTreeSet::from([Region::global()]);
     for workspace in project.configuration.workspaces.values() {

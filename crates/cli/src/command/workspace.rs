@@ -2,11 +2,13 @@
 
 use clap::{Args, Subcommand};
 use payinfra_stacks as stacks;
+use serde_json::json;
 
 use super::Execute;
 use crate::context::Context;
 use crate::exit::{Exit, Outcome};
 use crate::screen::{self, ADDRESS};
+use crate::value_view;
 
 #[derive(Args)]
 pub(super) struct Workspace {
@@ -51,7 +53,7 @@ fn regions(workspace: &stacks::Workspace) -> String {
 
 fn show(stack: &str, workspace: &stacks::Workspace) {
     screen::line(&format!("{ADDRESS}{}{ADDRESS:#}", workspace.name));
-    let field = |name: &str, value: &str| screen::line(&format!("  {name:24} {value}"));
+    let field = |name: &str, value: &str| screen::line(&format!("  {name:34} {value}"));
     field("stack", stack);
     field("phase", workspace.phase.as_str());
     field("environment", &workspace.environment);
@@ -68,6 +70,18 @@ fn show(stack: &str, workspace: &stacks::Workspace) {
     field("protect", if workspace.protect { "yes" } else { "no" });
     field("flow_log_retention_days", &workspace.flow_log_retention_days.to_string());
     field("key_deletion_days", &workspace.key_deletion_days.to_string());
+    for (section, variables) in [
+        ("database", json!(workspace.database)),
+        ("service", json!(workspace.service)),
+        ("domain", json!(workspace.domain)),
+        ("alarms", json!(workspace.alarms)),
+        ("waf", json!(workspace.waf)),
+        ("remote_outputs", json!(workspace.remote_outputs)),
+    ] {
+        for (name, value) in variables.as_object().into_iter().flatten() {
+            field(&format!("{section}.{name}"), &value_view::flat(value));
+        }
+    }
     if let Some(legacy) = &workspace.legacy_network {
         let cidrs: Vec<_> = legacy.cidrs.iter().map(ToString::to_string).collect();
         field("legacy_network", &cidrs.join(", "));

@@ -1,0 +1,35 @@
+//! Tags as ACM takes them.
+
+use aws_sdk_acm::types::Tag;
+use payinfra_engine::{Result, Tags};
+
+use crate::{Cx, Explain};
+
+/// The tags of a request.
+pub(super) fn sdk(tags: &Tags) -> Result<Vec<Tag>> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build().explain()).collect()
+}
+
+/// The tags of a certificate.
+pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
+    let found = cx.acm().list_tags_for_certificate().certificate_arn(arn).send().await.explain()?;
+    let tags = found.tags.unwrap_or_default().into_iter();
+    Ok(tags.map(|tag| (tag.key, tag.value.unwrap_or_default())).collect())
+}
+
+/// Makes the tags of a certificate what they should be.
+pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
+    // ACM removes a tag only where the value fits as well, if one is given.
+    let gone = live.iter().filter(|(key, _)| want.get(key).is_none());
+    let gone: Vec<_> = gone.map(|(key, _)| Tag::builder().key(key).build().explain()).collect::<Result<_>>()?;
+    if !gone.is_empty() {
+        let call = cx.acm().remove_tags_from_certificate().certificate_arn(arn).set_tags(Some(gone));
+        call.send().await.explain()?;
+    }
+    let new: Tags = want.iter().filter(|(key, value)| live.get(key) != Some(value)).collect();
+    if !new.is_empty() {
+        let call = cx.acm().add_tags_to_certificate().certificate_arn(arn).set_tags(Some(sdk(&new)?));
+        call.send().await.explain()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! Application Auto Scaling: targets that scale, and the policies by which they do.
+
+mod policy;
+mod tags;
+mod target;
+
+use aws_sdk_applicationautoscaling::types::ServiceNamespace;
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Error, Kind, Result, Tags, kind};
+
+pub use policy::{Metric, Policy, PolicyOutputs};
+pub use target::{Target, TargetOutputs};
+
+use crate::error::Unless;
+use crate::{Cx, Explain};
+
+/// The kinds of this service, sorted by name.
+pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Policy>(), kind::<Target>()];
+
+/// The targets with their tags; policies have none, and go with their target.
+pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
+    let call = cx.application_autoscaling().describe_scalable_targets().service_namespace(ServiceNamespace::Ecs);
+    let targets = call.into_paginator().items().send().try_collect().await.explain()?;
+    let tagged = targets.into_iter().filter_map(|target| {
+        let id = target::id(&target.scalable_dimension, &target.resource_id);
+        Some((id, target.scalable_target_arn?))
+    });
+    let tagged = tagged.map(|(id, arn)| async move {
+        let tags = tags::of(cx, &arn).await.unless(Class::NotFound)?;
+        Ok::<_, Error>(tags.map(|tags| (id, tags)))
+    });
+    Ok(try_join_all(tagged).await?.into_iter().flatten().collect())
+}

@@ -1,0 +1,32 @@
+//! Tags as Application Auto Scaling takes them.
+
+use std::collections::HashMap;
+
+use payinfra_engine::{Result, Tags};
+
+use crate::{Cx, Explain};
+
+/// The tags of a create call.
+pub(super) fn sdk(tags: &Tags) -> HashMap<String, String> {
+    tags.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// The tags of the target `arn`.
+pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
+    let found = cx.application_autoscaling().list_tags_for_resource().resource_arn(arn).send().await.explain()?;
+    Ok(found.tags.unwrap_or_default().into_iter().collect())
+}
+
+/// Makes the tags of the target `arn` what they should be.
+pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
+    let scaling = cx.application_autoscaling();
+    let gone: Vec<_> = live.iter().map(|(key, _)| key.to_owned()).filter(|key| want.get(key).is_none()).collect();
+    if !gone.is_empty() {
+        scaling.untag_resource().resource_arn(arn).set_tag_keys(Some(gone)).send().await.explain()?;
+    }
+    let new: Tags = want.iter().filter(|(key, value)| live.get(key) != Some(value)).collect();
+    if !new.is_empty() {
+        scaling.tag_resource().resource_arn(arn).set_tags(Some(sdk(&new))).send().await.explain()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! A `CloudWatch` composite alarm: one that fires by the state of others.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_cloudwatch::types::{self as sdk, AlarmType};
+use futures_util::future::try_join_all;
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields,
+};
+use serde::{Deserialize, Serialize};
+
+use super::alarm::known;
+use super::tags;
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// A composite alarm. AWS deletes no alarm that another one's rule names, so the rule refers to them.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CompositeAlarm {
+    /// The name, one among all alarms of the account and region.
+    pub name: String,
+    /// What it means when it fires, and what to do.
+    pub description: String,
+    /// When it fires: `ALARM("one") OR (ALARM("two") AND NOT OK("three"))`.
+    pub rule: Text,
+    /// The ARNs of what it calls when it fires.
+    pub alarm_actions: BTreeSet<Ref<String>>,
+    /// The ARNs of what it calls when it is over.
+    pub ok_actions: BTreeSet<Ref<String>>,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CompositeAlarmOutputs {
+    /// The alarm's ARN.
+    pub arn: Ref<String>,
+}
+
+impl CompositeAlarm {
+    async fn put(&self, cx: &Cx, tags: Option<&Tags>) -> Result<()> {
+        let call = cx.cloudwatch().put_composite_alarm().alarm_name(&self.name).alarm_rule(self.rule.known()?);
+        let call = call.alarm_description(&self.description).actions_enabled(true);
+        let call = call.set_alarm_actions(Some(known(&self.alarm_actions)?));
+        let call = call.set_ok_actions(Some(known(&self.ok_actions)?)).set_tags(tags.map(tags::sdk));
+        call.send().await.explain().map(drop)
+    }
+}
+
+impl Resource for CompositeAlarm {
+    type Cx = Cx;
+    const KIND: &'static str = "cloudwatch.composite-alarm";
+    const REPLACE: Fields = fields!(Self: name);
+    const EXPECTED: Expected = Expected::millis(600, 300);
+    type Outputs = CompositeAlarmOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    /// The call would change an alarm that exists, so that it is looked for first.
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        if !alarms(cx, std::slice::from_ref(&self.name)).await?.is_empty() {
+            return Err(foreign(&self.name));
+        }
+        self.put(cx, Some(&self.tags)).await?;
+        Ok(Id::new(&self.name))
+    }
+
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        let Some(found) = alarms(cx, std::slice::from_ref(&self.name)).await?.pop() else { return Ok(None) };
+        if !owner.owns(&tags::of(cx, &found.alarm_arn.need("AlarmArn")?).await?) {
+            return Err(foreign(&self.name));
+        }
+        Ok(Some(Id::new(&self.name)))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let names: Vec<_> = ids.iter().map(String::from).collect();
+        let found = alarms(cx, &names).await?.into_iter();
+        let found = try_join_all(found.map(|alarm| async { live(cx, alarm).await.unless(Class::NotFound) })).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// The call replaces everything but the tags, so it says all.
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let was = &live.args;
+        let same = (&self.description, &self.rule) == (&was.description, &was.rule)
+            && (&self.alarm_actions, &self.ok_actions) == (&was.alarm_actions, &was.ok_actions);
+        if !same {
+            self.put(cx, None).await?;
+        }
+        tags::sync(cx, live.outputs.arn.known()?, &was.tags, &self.tags).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let call = cx.cloudwatch().delete_alarms().alarm_names(live.id.as_str());
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+/// Those of the composite alarms that have these names: at most 100.
+async fn alarms(cx: &Cx, names: &[String]) -> Result<Vec<sdk::CompositeAlarm>> {
+    let call = cx.cloudwatch().describe_alarms().set_alarm_names(Some(names.to_vec()));
+    // Without this AWS answers with the alarms over metrics only.
+    let call = call.alarm_types(AlarmType::CompositeAlarm);
+    Ok(call.send().await.explain()?.composite_alarms.unwrap_or_default())
+}
+
+fn foreign(name: &str) -> Error {
+    Error::new(Class::Foreign, format!("the composite alarm `{name}` exists and is not ours"))
+        .hint("import it, or rename ours")
+}
+
+async fn live(cx: &Cx, alarm: sdk::CompositeAlarm) -> Result<Live<CompositeAlarm>> {
+    let name = alarm.alarm_name.need("AlarmName")?;
+    let arn = alarm.alarm_arn.need("AlarmArn")?;
+    let arns = |arns: Option<Vec<String>>| arns.unwrap_or_default().into_iter().map(Ref::Known).collect();
+    Ok(Live {
+        id: Id::new(&name),
+        status: Status::Ready,
+        args: CompositeAlarm {
+            name,
+            description: alarm.alarm_description.unwrap_or_default(),
+            rule: alarm.alarm_rule.need("AlarmRule")?.into(),
+            alarm_actions: arns(alarm.alarm_actions),
+            ok_actions: arns(alarm.ok_actions),
+            tags: tags::of(cx, &arn).await?,
+        },
+        outputs: CompositeAlarmOutputs { arn: Ref::Known(arn) },
+    })
+}

@@ -1,0 +1,96 @@
+//! A `CloudWatch` dashboard.
+
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// A dashboard. All regions of an account share one list of names, so a name carries its region.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Dashboard {
+    /// The name, one in the account: letters, digits, `-` and `_`.
+    pub name: String,
+    /// Its widgets, as AWS's "dashboard body structure" has them, with references anywhere; compared by meaning.
+    pub body: Value,
+}
+
+impl Resource for Dashboard {
+    type Cx = Cx;
+    const KIND: &'static str = "cloudwatch.dashboard";
+    const REPLACE: Fields = fields!(Self: name);
+    const EXPECTED: Expected = Expected::millis(600, 300);
+    type Outputs = ();
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        None
+    }
+
+    /// The call would change a dashboard that exists, so that it is looked for first.
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        if body(cx, &self.name).await?.is_some() {
+            return Err(foreign(&self.name));
+        }
+        put(cx, self).await?;
+        Ok(Id::new(&self.name))
+    }
+
+    /// A dashboard carries no tags that could be read with it. What an interrupted create left has exactly our body, and
+    /// nobody loses anything by it; any other is somebody's work.
+    async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
+        match body(cx, &self.name).await? {
+            Some(found) if found == self.body => Ok(Some(Id::new(&self.name))),
+            Some(_) => Err(foreign(&self.name)),
+            None => Ok(None),
+        }
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let found = ids.iter().map(|id| async move {
+            let Some(body) = body(cx, id.as_str()).await? else { return Ok::<_, Error>(None) };
+            let args = Dashboard { name: id.to_string(), body };
+            Ok(Some(Live { id: id.clone(), status: Status::Ready, args, outputs: () }))
+        });
+        Ok(try_join_all(found).await?.into_iter().flatten().collect())
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        if self.body == live.args.body { Ok(()) } else { put(cx, self).await }
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let call = cx.cloudwatch().delete_dashboards().dashboard_names(live.id.as_str());
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+/// AWS keeps a dashboard with faults, and says so in an answer that is a success.
+async fn put(cx: &Cx, dashboard: &Dashboard) -> Result<()> {
+    let call = cx.cloudwatch().put_dashboard().dashboard_name(&dashboard.name);
+    let done = call.dashboard_body(dashboard.body.to_string()).send().await.explain()?;
+    for message in done.dashboard_validation_messages() {
+        tracing::warn!(
+            dashboard = dashboard.name,
+            at = message.data_path().unwrap_or_default(),
+            "{}",
+            message.message().unwrap_or("AWS does not say what is wrong with it")
+        );
+    }
+    Ok(())
+}
+
+async fn body(cx: &Cx, name: &str) -> Result<Option<Value>> {
+    let found = cx.cloudwatch().get_dashboard().dashboard_name(name).send().await.explain().unless(Class::NotFound)?;
+    let Some(found) = found else { return Ok(None) };
+    let body = found.dashboard_body.need("DashboardBody")?;
+    serde_json::from_str(&body)
+        .map(Some)
+        .map_err(|error| Error::failed(format!("the body of the dashboard `{name}` is not JSON: {error}")))
+}
+
+fn foreign(name: &str) -> Error {
+    Error::new(Class::Foreign, format!("the dashboard `{name}` exists and is not ours"))
+        .hint("delete it if nobody needs it, or rename ours")
+}

@@ -1,0 +1,316 @@
+//! A table: its key and indexes, how it is kept, and its replicas in other regions.
+
+mod change;
+mod schema;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{self as sdk, IndexStatus, ReplicaStatus, SseStatus, TableStatus};
+use futures_util::future::try_join_all;
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Region, Resource, Result, Status, Tags, fields,
+};
+use serde::{Deserialize, Serialize};
+
+pub use schema::{Attribute, AttributeType, Billing, Index, Projection, StreamView};
+
+use super::tags;
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// A table. With replicas it is a global table (version 2019.11.21) whose region is the one that adds and removes them
+/// (AWS-FACTS §4.1).
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Table {
+    /// The name, 3 to 255 characters, one in the region.
+    pub name: String,
+    /// The attribute that tells items apart, or their groups.
+    pub hash_key: Attribute,
+    /// The attribute that tells the items of a group apart, and sorts them.
+    pub range_key: Option<Attribute>,
+    /// Other ways to find items, by name.
+    pub indexes: BTreeMap<String, Index>,
+    /// How reads and writes are paid for.
+    pub billing: Billing,
+    /// The ARN of the key that encrypts it; without one, a key that DynamoDB owns.
+    pub kms_key: Option<Ref<String>>,
+    /// What the stream of changes shows; replicas need [`StreamView::NewAndOldImages`].
+    pub stream: Option<StreamView>,
+    /// The attribute that says in seconds since 1970 when an item may go. AWS takes one change an hour.
+    pub time_to_live: Option<String>,
+    /// Whether it can be restored to any second of the last 35 days; holds for this region's copy.
+    pub point_in_time_recovery: bool,
+    /// Its copies in other regions; each takes minutes to be added or removed.
+    pub replicas: BTreeMap<Region, Replica>,
+    /// The tags, which the replicas carry too.
+    pub tags: Tags,
+}
+
+/// A copy of a table in another region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replica {
+    /// The ARN of a key of that region; needed where the table has one. Another key means another copy.
+    pub kms_key: Option<Ref<String>>,
+    /// As the table's.
+    pub point_in_time_recovery: bool,
+    /// Where its tags differ from the table's: a value of its own, or an empty one where it lacks the tag.
+    pub other_tags: Tags,
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TableOutputs {
+    /// The ARN of the table in its own region.
+    pub arn: Ref<String>,
+    /// The ARN of the stream, if it has one.
+    pub stream_arn: Option<Ref<String>>,
+}
+
+impl Resource for Table {
+    type Cx = Cx;
+    const KIND: &'static str = "dynamodb.table";
+    const REPLACE: Fields = fields!(Self: name, hash_key, range_key);
+    /// Each replica and each index takes minutes, and they come one after the other (AWS-FACTS §4.1).
+    const TIMEOUT: Duration = Duration::from_mins(30);
+    const EXPECTED: Expected = Expected::millis(8_000, 8_000);
+    type Outputs = TableOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let call = cx.dynamodb().create_table().table_name(&self.name).set_key_schema(Some(self.key()?));
+        let call = call.set_attribute_definitions(Some(self.attributes(self.indexes.values())?));
+        let indexes =
+            self.indexes.iter().map(|(name, index)| index.sdk(name, &self.billing)).collect::<Result<Vec<_>>>();
+        let indexes = Some(indexes?).filter(|indexes| !indexes.is_empty());
+        let call = call.set_global_secondary_indexes(indexes).billing_mode(self.billing.mode());
+        let call = call.set_provisioned_throughput(self.billing.throughput()?);
+        let call = call.set_sse_specification(self.kms_key.as_ref().map(schema::encrypted).transpose()?);
+        let call = call.set_stream_specification(self.stream.map(StreamView::sdk).transpose()?);
+        call.set_tags(Some(tags::sdk(&self.tags)?)).send().await.explain()?;
+        Ok(Id::new(&self.name))
+    }
+
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        let Some(table) = describe(cx, &self.name).await? else { return Ok(None) };
+        if table.table_status == Some(TableStatus::Deleting) {
+            return Ok(None);
+        }
+        let tags = tags::of(cx, table.table_arn().need("TableArn")?).await.unless(Class::NotFound)?;
+        let Some(tags) = tags else {
+            return Err(Error::new(Class::Conflict, format!("the table `{}` does not show its tags yet", self.name)));
+        };
+        if !owner.owns(&tags) {
+            return Err(Error::new(Class::Foreign, format!("the table `{}` exists and is not ours", self.name))
+                .hint("import it, or rename ours"));
+        }
+        Ok(Some(Id::new(&self.name)))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let found = ids.iter().map(|id| async move {
+            let Some(table) = describe(cx, id.as_str()).await? else { return Ok(None) };
+            Box::pin(live(cx, table)).await.unless(Class::NotFound)
+        });
+        Ok(try_join_all(found).await?.into_iter().flatten().collect())
+    }
+
+    /// AWS takes one change of a table's form at a time, so each update makes one; the rest follows when it is active
+    /// again. What is kept by region goes to each region.
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let (name, was) = (live.id.as_str(), &live.args);
+        tags::sync(cx, live.outputs.arn.known()?, &was.tags, &self.tags).await?;
+        if self.point_in_time_recovery != was.point_in_time_recovery {
+            settings::put_recovery(cx, name, self.point_in_time_recovery).await?;
+        }
+        if self.time_to_live != was.time_to_live {
+            settings::put_time_to_live(cx, name, was.time_to_live.as_deref(), self.time_to_live.as_deref()).await?;
+        }
+        for (region, replica) in &self.replicas {
+            let Some(copy) = was.replicas.get(region) else { continue };
+            let there = cx.in_region(region);
+            if replica.other_tags != copy.other_tags || self.tags != was.tags {
+                let arn = arn_in(&there, name);
+                let mut want = replica.other_tags.clone();
+                want.fill(&self.tags);
+                tags::sync(&there, &arn, &tags::of(&there, &arn).await?, &want).await?;
+            }
+            if replica.point_in_time_recovery != copy.point_in_time_recovery {
+                settings::put_recovery(&there, name, replica.point_in_time_recovery).await?;
+            }
+        }
+        match self.change(cx, live)? {
+            Some(call) => call.send().await.explain().map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// The replicas go first and the table last: the region that added a replica may not go for 24 hours while
+    /// there are others (AWS-FACTS §4.1).
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let name = live.id.as_str();
+        let Some(table) = describe(cx, name).await? else { return Ok(()) };
+        if table.table_status == Some(TableStatus::Deleting) {
+            return Ok(());
+        }
+        // What makes it be destroyed is decided before: AWS's own protection would only be in the way.
+        if table.deletion_protection_enabled == Some(true) {
+            let call = cx.dynamodb().update_table().table_name(name).deletion_protection_enabled(false);
+            call.send().await.explain()?;
+        }
+        for replica in replicas(&table) {
+            let gone = replica.replica_status == Some(ReplicaStatus::Deleting);
+            if !gone {
+                let region = replica.region_name.as_deref().need("RegionName")?;
+                change::remove_replica(cx, name, region)?.send().await.explain()?;
+            }
+            let left = describe(cx, name).await?;
+            if left.is_some_and(|table| replicas(&table).any(|it| it.region_name == replica.region_name)) {
+                return Err(Error::new(Class::Conflict, format!("the replicas of `{name}` go first")));
+            }
+        }
+        let call = cx.dynamodb().delete_table().table_name(name);
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+async fn describe(cx: &Cx, name: &str) -> Result<Option<sdk::TableDescription>> {
+    let found = cx.dynamodb().describe_table().table_name(name).send().await.explain().unless(Class::NotFound)?;
+    found.map(|found| found.table.need("Table")).transpose()
+}
+
+/// The table's ARN in another region.
+fn arn_in(cx: &Cx, name: &str) -> String {
+    format!("arn:aws:dynamodb:{}:{}:table/{name}", cx.region(), cx.account())
+}
+
+/// The copies in other regions, which DynamoDB lists without the asked one on some days and with it on others.
+fn replicas(table: &sdk::TableDescription) -> impl Iterator<Item = &sdk::ReplicaDescription> {
+    let home = table.table_arn().and_then(|arn| arn.split(':').nth(3)).unwrap_or_default();
+    table.replicas().iter().filter(move |replica| replica.region_name() != Some(home))
+}
+
+async fn live(cx: &Cx, table: sdk::TableDescription) -> Result<Live<Table>> {
+    let name = table.table_name.clone().need("TableName")?;
+    let arn = table.table_arn.clone().need("TableArn")?;
+    let settled = matches!(table.table_status, Some(TableStatus::Active | TableStatus::Updating));
+    // One that is being made or removed has no settings yet, or no longer.
+    let (own_tags, recovery, time_to_live) = if settled {
+        let (tags, recovery, time_to_live) =
+            tokio::try_join!(tags::of(cx, &arn), settings::recovery(cx, &name), settings::time_to_live(cx, &name))?;
+        (tags, recovery, time_to_live)
+    } else {
+        (Tags::new(), false, None)
+    };
+    let copies = replicas(&table).map(|replica| copy(cx, &name, replica, &own_tags));
+    let replicas = try_join_all(copies).await?.into_iter().collect();
+    let (hash_key, range_key) = schema::key(&table, table.key_schema())?;
+    Ok(Live {
+        id: Id::new(&name),
+        status: status(&table),
+        args: Table {
+            hash_key,
+            range_key,
+            indexes: schema::indexes(&table)?,
+            billing: Billing::of(&table),
+            kms_key: table.sse_description.as_ref().and_then(key),
+            stream: table.stream_specification.as_ref().and_then(StreamView::of),
+            time_to_live,
+            point_in_time_recovery: recovery,
+            replicas,
+            tags: own_tags,
+            name,
+        },
+        outputs: TableOutputs { arn: Ref::Known(arn), stream_arn: table.latest_stream_arn.map(Ref::Known) },
+    })
+}
+
+/// The key of the account that encrypts it.
+fn key(sse: &sdk::SseDescription) -> Option<Ref<String>> {
+    let on = matches!(sse.status, Some(SseStatus::Enabled | SseStatus::Enabling | SseStatus::Updating));
+    sse.kms_master_key_arn.clone().filter(|_| on).map(Ref::Known)
+}
+
+/// A replica with what only its own region knows.
+async fn copy(cx: &Cx, name: &str, replica: &sdk::ReplicaDescription, tags: &Tags) -> Result<(Region, Replica)> {
+    let region = Region::new(replica.region_name.as_deref().need("RegionName")?);
+    let there = cx.in_region(&region);
+    let (point_in_time_recovery, other_tags) = if replica.replica_status == Some(ReplicaStatus::Active) {
+        let arn = arn_in(&there, name);
+        let (recovery, own) = tokio::try_join!(settings::recovery(&there, name), tags::of(&there, &arn))?;
+        (recovery, difference(&own, tags))
+    } else {
+        (false, Tags::new())
+    };
+    let kms_key = replica.kms_master_key_id.clone().map(Ref::Known);
+    Ok((region, Replica { kms_key, point_in_time_recovery, other_tags }))
+}
+
+/// The tags of a copy that are not as the table's, and those of the table that the copy lacks.
+fn difference(copy: &Tags, table: &Tags) -> Tags {
+    let own = copy.iter().filter(|(key, value)| table.get(key) != Some(value));
+    let lacks = table.iter().filter(|(key, _)| copy.get(key).is_none()).map(|(key, _)| (key, ""));
+    own.chain(lacks).collect()
+}
+
+/// A table is ready when its indexes, its encryption and its replicas are.
+fn status(table: &sdk::TableDescription) -> Status {
+    let failed = |what: &str| Status::Failed(format!("{what}; see the table in the AWS console"));
+    match &table.table_status {
+        Some(TableStatus::Active) => {}
+        Some(TableStatus::Deleting) => return Status::Deleting,
+        Some(TableStatus::Creating | TableStatus::Updating) | None => return Status::Pending,
+        Some(other) => return failed(other.as_str()),
+    }
+    for replica in replicas(table) {
+        match &replica.replica_status {
+            Some(ReplicaStatus::Active) | None => {}
+            Some(ReplicaStatus::Creating | ReplicaStatus::Updating | ReplicaStatus::Deleting) => {
+                return Status::Pending;
+            }
+            Some(other) => {
+                let region = replica.region_name().unwrap_or("another region");
+                let why = replica.replica_status_description().unwrap_or(other.as_str());
+                return failed(&format!("the replica in {region}: {why}"));
+            }
+        }
+    }
+    let indexes = table.global_secondary_indexes().iter();
+    let index_moves = indexes.clone().any(|index| !matches!(index.index_status, Some(IndexStatus::Active) | None));
+    let sse = table.sse_description.as_ref().and_then(|sse| sse.status.as_ref());
+    let key_moves = matches!(sse, Some(SseStatus::Enabling | SseStatus::Disabling | SseStatus::Updating));
+    if index_moves || key_moves { Status::Pending } else { Status::Ready }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(status: TableStatus, replica: ReplicaStatus) -> Status {
+        let replica = sdk::ReplicaDescription::builder().region_name("us-east-2").replica_status(replica);
+        let replica = replica.replica_status_description("Key is disabled").build();
+        super::status(&sdk::TableDescription::builder().table_status(status).replicas(replica).build())
+    }
+
+    #[test]
+    fn is_ready_when_its_replicas_are() {
+        assert_eq!(with(TableStatus::Active, ReplicaStatus::Active), Status::Ready);
+        assert_eq!(with(TableStatus::Active, ReplicaStatus::Creating), Status::Pending);
+        assert_eq!(with(TableStatus::Updating, ReplicaStatus::Active), Status::Pending);
+        assert_eq!(with(TableStatus::Deleting, ReplicaStatus::Active), Status::Deleting);
+        let failed = "the replica in us-east-2: Key is disabled; see the table in the AWS console".to_owned();
+        assert_eq!(with(TableStatus::Active, ReplicaStatus::CreationFailed), Status::Failed(failed));
+    }
+
+    #[test]
+    fn tells_where_the_tags_of_a_replica_differ() {
+        let table = Tags::new().with("a", "1").with("b", "2").with("c", "3");
+        let copy = Tags::new().with("a", "1").with("b", "other").with("d", "4");
+        assert_eq!(difference(&copy, &table), Tags::new().with("b", "other").with("c", "").with("d", "4"));
+        assert_eq!(difference(&table, &table), Tags::new());
+    }
+}

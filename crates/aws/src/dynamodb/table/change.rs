@@ -1,0 +1,87 @@
+//! The next change of a table's form: AWS takes one kind of change in a call, one index, one replica.
+
+use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    CreateGlobalSecondaryIndexAction, CreateReplicationGroupMemberAction, DeleteGlobalSecondaryIndexAction,
+    DeleteReplicationGroupMemberAction, GlobalSecondaryIndexUpdate, ReplicationGroupUpdate, SseSpecification,
+    StreamSpecification, UpdateGlobalSecondaryIndexAction,
+};
+use payinfra_engine::{Live, Result};
+
+use super::{Billing, Index, Table, schema};
+use crate::{Cx, Explain};
+
+impl Table {
+    /// The next call that brings `live` nearer to this, if there is one. What goes makes room before what comes.
+    pub(super) fn change(&self, cx: &Cx, live: &Live<Self>) -> Result<Option<UpdateTableFluentBuilder>> {
+        let (name, was) = (live.id.as_str(), &live.args);
+        let call = cx.dynamodb().update_table().table_name(name);
+        let unwanted = was
+            .replicas
+            .iter()
+            .find(|(region, copy)| self.replicas.get(*region).is_none_or(|replica| replica.kms_key != copy.kms_key));
+        if let Some((region, _)) = unwanted {
+            return remove_replica(cx, name, region.as_str()).map(Some);
+        }
+        if let Some((index, _)) = was.indexes.iter().find(|(index, is)| self.indexes.get(*index) != Some(is)) {
+            let gone = DeleteGlobalSecondaryIndexAction::builder().index_name(index).build().explain()?;
+            let update = GlobalSecondaryIndexUpdate::builder().delete(gone).build();
+            return Ok(Some(call.global_secondary_index_updates(update)));
+        }
+        if self.billing != was.billing {
+            return self.bill(call, was).map(Some);
+        }
+        if self.kms_key != was.kms_key {
+            let sse = match &self.kms_key {
+                Some(key) => schema::encrypted(key)?,
+                None => SseSpecification::builder().enabled(false).build(),
+            };
+            return Ok(Some(call.sse_specification(sse)));
+        }
+        if self.stream != was.stream {
+            // Another view means none first; the next update sets it (AWS-FACTS §1.4).
+            let stream = match (was.stream, self.stream) {
+                (None, Some(view)) => view.sdk()?,
+                _ => StreamSpecification::builder().stream_enabled(false).build().explain()?,
+            };
+            return Ok(Some(call.stream_specification(stream)));
+        }
+        if let Some((index, want)) = self.indexes.iter().find(|(index, _)| !was.indexes.contains_key(*index)) {
+            let call = call.set_attribute_definitions(Some(self.attributes(was.indexes.values().chain([want]))?));
+            let new = CreateGlobalSecondaryIndexAction::builder().index_name(index);
+            let new = new.set_key_schema(Some(want.key()?)).projection(want.projection.sdk());
+            let new = new.set_provisioned_throughput(self.billing.throughput()?).build().explain()?;
+            let update = GlobalSecondaryIndexUpdate::builder().create(new).build();
+            return Ok(Some(call.global_secondary_index_updates(update)));
+        }
+        if let Some((region, want)) = self.replicas.iter().find(|(region, _)| !was.replicas.contains_key(*region)) {
+            let new = CreateReplicationGroupMemberAction::builder().region_name(region.as_str());
+            let key = want.kms_key.as_ref().map(payinfra_engine::Ref::known).transpose()?.cloned();
+            let new = new.set_kms_master_key_id(key).build().explain()?;
+            return Ok(Some(call.replica_updates(ReplicationGroupUpdate::builder().create(new).build())));
+        }
+        Ok(None)
+    }
+
+    /// From one way to pay to the other; by the hour, each index that is there wants its share too.
+    fn bill(&self, call: UpdateTableFluentBuilder, was: &Self) -> Result<UpdateTableFluentBuilder> {
+        let call = call.billing_mode(self.billing.mode());
+        let Billing::Provisioned { .. } = self.billing else { return Ok(call) };
+        let throughput = self.billing.throughput()?;
+        let share = |(name, _): (&String, &Index)| {
+            let share = UpdateGlobalSecondaryIndexAction::builder().index_name(name);
+            let share = share.set_provisioned_throughput(throughput.clone()).build().explain()?;
+            Ok(GlobalSecondaryIndexUpdate::builder().update(share).build())
+        };
+        let shares = was.indexes.iter().map(share).collect::<Result<Vec<_>>>()?;
+        let call = call.set_provisioned_throughput(throughput.clone());
+        Ok(call.set_global_secondary_index_updates(Some(shares).filter(|shares| !shares.is_empty())))
+    }
+}
+
+/// The call that removes the copy in `region`.
+pub(super) fn remove_replica(cx: &Cx, name: &str, region: &str) -> Result<UpdateTableFluentBuilder> {
+    let gone = DeleteReplicationGroupMemberAction::builder().region_name(region).build().explain()?;
+    let update = ReplicationGroupUpdate::builder().delete(gone).build();
+    Ok(cx.dynamodb().update_table().table_name(name).replica_updates(update))
+}

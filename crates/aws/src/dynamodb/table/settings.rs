@@ -1,0 +1,48 @@
+//! What is not part of a table's form, and can be set at any time: its recovery, and when items go.
+
+use aws_sdk_dynamodb::types::{
+    PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, TimeToLiveSpecification, TimeToLiveStatus,
+};
+use payinfra_engine::Result;
+
+use crate::{Cx, Explain};
+
+/// Whether the region's copy can be restored to any second of the last 35 days.
+pub(super) async fn recovery(cx: &Cx, name: &str) -> Result<bool> {
+    let found = cx.dynamodb().describe_continuous_backups().table_name(name).send().await.explain()?;
+    let recovery = found.continuous_backups_description.and_then(|it| it.point_in_time_recovery_description);
+    let status = recovery.and_then(|recovery| recovery.point_in_time_recovery_status);
+    Ok(status == Some(PointInTimeRecoveryStatus::Enabled))
+}
+
+pub(super) async fn put_recovery(cx: &Cx, name: &str, on: bool) -> Result<()> {
+    let specification = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(on).build();
+    let call = cx.dynamodb().update_continuous_backups().table_name(name);
+    call.point_in_time_recovery_specification(specification.explain()?).send().await.explain().map(drop)
+}
+
+/// The attribute that says when an item may go; it counts from when it is asked for, which is up to an hour before it
+/// works.
+pub(super) async fn time_to_live(cx: &Cx, name: &str) -> Result<Option<String>> {
+    let found = cx.dynamodb().describe_time_to_live().table_name(name).send().await.explain()?;
+    let description = found.time_to_live_description.filter(|found| {
+        matches!(found.time_to_live_status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling))
+    });
+    Ok(description.and_then(|found| found.attribute_name))
+}
+
+/// Another attribute means none first (AWS-FACTS §1.4); the next update sets it.
+pub(super) async fn put_time_to_live(cx: &Cx, name: &str, was: Option<&str>, want: Option<&str>) -> Result<()> {
+    let (on, attribute) = match (was, want) {
+        (Some(was), _) => (false, was),
+        (None, Some(want)) => (true, want),
+        (None, None) => return Ok(()),
+    };
+    let specification = TimeToLiveSpecification::builder().enabled(on).attribute_name(attribute).build().explain()?;
+    let call = cx.dynamodb().update_time_to_live().table_name(name).time_to_live_specification(specification);
+    match call.send().await.explain() {
+        // An attempt whose answer was lost.
+        Err(error) if error.message().contains("TimeToLive is already") => Ok(()),
+        other => other.map(drop),
+    }
+}

@@ -1,0 +1,40 @@
+//! Tags as DynamoDB takes them: by ARN, in the region of the ARN.
+
+use aws_sdk_dynamodb::types::Tag;
+use payinfra_engine::{Result, Tags};
+
+use crate::{Cx, Explain};
+
+/// The tags of a create call.
+pub(super) fn sdk(tags: &Tags) -> Result<Vec<Tag>> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build().explain()).collect()
+}
+
+/// The tags of the table `arn`.
+pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
+    let mut found = Vec::new();
+    let mut next = None;
+    loop {
+        let call = cx.dynamodb().list_tags_of_resource().resource_arn(arn).set_next_token(next);
+        let page = call.send().await.explain()?;
+        found.extend(page.tags.unwrap_or_default());
+        next = page.next_token;
+        if next.is_none() {
+            return Ok(found.into_iter().map(|tag| (tag.key, tag.value)).collect());
+        }
+    }
+}
+
+/// Makes the tags of the table `arn` what they should be.
+pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
+    let gone: Vec<_> = live.iter().map(|(key, _)| key.to_owned()).filter(|key| want.get(key).is_none()).collect();
+    if !gone.is_empty() {
+        let call = cx.dynamodb().untag_resource().resource_arn(arn).set_tag_keys(Some(gone));
+        call.send().await.explain()?;
+    }
+    let new: Tags = want.iter().filter(|(key, value)| live.get(key) != Some(value)).collect();
+    if !new.is_empty() {
+        cx.dynamodb().tag_resource().resource_arn(arn).set_tags(Some(sdk(&new)?)).send().await.explain()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! A machine image that exists already.
+
+use std::collections::BTreeSet;
+
+use payinfra_engine::{Error, Lookup, Ref, Result};
+use serde::{Deserialize, Serialize};
+
+use super::filter;
+use crate::{Cx, Explain, Need};
+
+/// The newest image that all that is given fits.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Image {
+    /// Whose it is: `amazon`, `self` or account ids. At least one, because anybody may give an image any name.
+    pub owners: BTreeSet<String>,
+    /// Its name, with `*` for any characters and `?` for one.
+    pub name: String,
+    /// Its architecture, `x86_64` or `arm64`; any if `None`.
+    pub architecture: Option<String>,
+}
+
+/// What others can refer to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ImageOutputs {
+    /// Its id.
+    pub id: Ref<String>,
+    /// Its whole name.
+    pub name: Ref<String>,
+}
+
+impl Lookup for Image {
+    type Cx = Cx;
+    const KIND: &'static str = "ec2.image";
+    type Outputs = ImageOutputs;
+
+    async fn find(&self, cx: &Cx) -> Result<ImageOutputs> {
+        if self.owners.is_empty() {
+            return Err(Error::invalid(format!("nothing says whose image `{}` is meant", self.name))
+                .hint("name an owner: `amazon`, `self` or an account id"));
+        }
+        let call = cx.ec2().describe_images().set_owners(Some(self.owners.iter().cloned().collect()));
+        let call = call.filters(filter("name", &self.name)).filters(filter("state", "available"));
+        let call = self.architecture.iter().fold(call, |call, it| call.filters(filter("architecture", it)));
+        let found = call.into_paginator().items().send().try_collect().await.explain()?;
+        // The dates are of one form, so their text has their order; those of the same moment are told apart by their ids.
+        let newest = found
+            .into_iter()
+            .max_by(|one, other| (one.creation_date(), one.image_id()).cmp(&(other.creation_date(), other.image_id())));
+        let Some(newest) = newest else {
+            let owners: Vec<_> = self.owners.iter().map(String::as_str).collect();
+            let message = format!("not found in {}: an image `{}` of {}", cx.region(), self.name, owners.join(", "));
+            return Err(Error::invalid(message).hint("nothing is created; fix what names the image"));
+        };
+        Ok(ImageOutputs {
+            id: Ref::Known(newest.image_id.need("ImageId")?),
+            name: Ref::Known(newest.name.need("Name")?),
+        })
+    }
+}

@@ -1,0 +1,58 @@
+//! A prefix list that exists already: the addresses of a service of AWS, or of somebody.
+
+use aws_sdk_ec2::types::{ManagedPrefixList, PrefixListState};
+use payinfra_engine::{Error, Lookup, Ref, Result};
+use serde::{Deserialize, Serialize};
+
+use super::filter;
+use crate::{Cx, Explain, Need};
+
+/// The one prefix list of that name, whoever looks after it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PrefixList {
+    /// Its name, such as `com.amazonaws.us-east-1.s3`.
+    pub name: String,
+}
+
+/// What others can refer to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PrefixListOutputs {
+    /// Its id, for rules of security groups and routes.
+    pub id: Ref<String>,
+    /// Its CIDR blocks, sorted as text.
+    pub cidrs: Ref<Vec<String>>,
+}
+
+impl Lookup for PrefixList {
+    type Cx = Cx;
+    const KIND: &'static str = "ec2.prefix-list";
+    type Outputs = PrefixListOutputs;
+
+    async fn find(&self, cx: &Cx) -> Result<PrefixListOutputs> {
+        let call = cx.ec2().describe_managed_prefix_lists().filters(filter("prefix-list-name", &self.name));
+        let found = call.into_paginator().items().send().try_collect().await.explain()?;
+        let ids: Vec<_> = found.iter().filter(|list| lives(list)).filter_map(|list| list.prefix_list_id()).collect();
+        let id = match &ids[..] {
+            [id] => *id,
+            [] => {
+                let message = format!("not found in {}: the prefix list {}", cx.region(), self.name);
+                return Err(Error::invalid(message).hint("nothing is created; fix the name"));
+            }
+            many => {
+                let message = format!("which one is meant in {}? {many:?} are all named {}", cx.region(), self.name);
+                return Err(Error::invalid(message).hint("names of prefix lists can be taken twice: rename one"));
+            }
+        };
+        let call = cx.ec2().get_managed_prefix_list_entries().prefix_list_id(id);
+        let entries = call.into_paginator().items().send().try_collect().await.explain()?;
+        let cidrs = entries.into_iter().map(|entry| entry.cidr.need("Cidr"));
+        let mut cidrs = cidrs.collect::<Result<Vec<_>>>()?;
+        cidrs.sort_unstable();
+        Ok(PrefixListOutputs { id: id.into(), cidrs: Ref::Known(cidrs) })
+    }
+}
+
+fn lives(list: &ManagedPrefixList) -> bool {
+    use PrefixListState::{DeleteComplete, DeleteInProgress};
+    !matches!(list.state(), Some(DeleteComplete | DeleteInProgress))
+}

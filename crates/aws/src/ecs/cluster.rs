@@ -1,0 +1,159 @@
+//! An ECS cluster: where services run, and what is measured of them.
+
+use std::time::Duration;
+
+use aws_sdk_ecs::types::{self as sdk, ClusterField, ClusterSettingName};
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::tags;
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// A cluster for Fargate. Its id is its ARN; it goes only when no service is left in it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Cluster {
+    /// The name, one in the region.
+    pub name: String,
+    /// What Container Insights measures.
+    pub container_insights: ContainerInsights,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// How much Container Insights measures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainerInsights {
+    /// Nothing.
+    Disabled,
+    /// Clusters, services and tasks.
+    Enabled,
+    /// Containers too.
+    Enhanced,
+    /// Otherwise, as AWS names it: only ever read.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ClusterOutputs {
+    /// The cluster's ARN.
+    pub arn: Ref<String>,
+    /// The name.
+    pub name: Ref<String>,
+}
+
+impl ContainerInsights {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Enabled => "enabled",
+            Self::Enhanced => "enhanced",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl From<&str> for ContainerInsights {
+    fn from(value: &str) -> Self {
+        let known = [Self::Disabled, Self::Enabled, Self::Enhanced];
+        known.into_iter().find(|it| it.as_str() == value).unwrap_or_else(|| Self::Other(value.to_owned()))
+    }
+}
+
+impl Cluster {
+    fn settings(&self) -> sdk::ClusterSetting {
+        let setting = sdk::ClusterSetting::builder().name(ClusterSettingName::ContainerInsights);
+        setting.value(self.container_insights.as_str()).build()
+    }
+}
+
+impl Resource for Cluster {
+    type Cx = Cx;
+    const KIND: &'static str = "ecs.cluster";
+    const REPLACE: Fields = fields!(Self: name);
+    const TIMEOUT: Duration = Duration::from_mins(10);
+    const EXPECTED: Expected = Expected::millis(1_500, 1_000);
+    type Outputs = ClusterOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        // Of a cluster that is there already ECS says "created" (AWS-FACTS §1.14): ask first.
+        if describe(cx, std::slice::from_ref(&self.name)).await?.iter().any(is_active) {
+            return Err(foreign(&self.name));
+        }
+        let call = cx.ecs().create_cluster().cluster_name(&self.name).settings(self.settings());
+        let cluster = call.set_tags(Some(tags::sdk(&self.tags))).send().await.explain()?.cluster.need("Cluster")?;
+        Ok(Id::new(cluster.cluster_arn.need("ClusterArn")?))
+    }
+
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        let found = describe(cx, std::slice::from_ref(&self.name)).await?;
+        let Some(found) = found.into_iter().find(is_active) else { return Ok(None) };
+        if !owner.owns(&tags::from(found.tags)) {
+            return Err(foreign(&self.name));
+        }
+        Ok(Some(Id::new(found.cluster_arn.need("ClusterArn")?)))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let arns: Vec<String> = ids.iter().map(String::from).collect();
+        let found = describe(cx, &arns).await?.into_iter();
+        // Those that have gone stay visible for days.
+        found.filter(|cluster| cluster.status.as_deref() != Some("INACTIVE")).map(live).collect()
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        if self.container_insights != live.args.container_insights {
+            cx.ecs().update_cluster().cluster(&live.id).settings(self.settings()).send().await.explain()?;
+        }
+        tags::sync(cx, live.id.as_str(), &live.args.tags, &self.tags).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        cx.ecs().delete_cluster().cluster(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+/// The clusters of these names or ARNs, as far as ECS knows them; the dead ones too.
+async fn describe(cx: &Cx, names: &[String]) -> Result<Vec<sdk::Cluster>> {
+    let call = cx.ecs().describe_clusters().set_clusters(Some(names.to_vec()));
+    let call = call.include(ClusterField::Settings).include(ClusterField::Tags);
+    Ok(call.send().await.explain()?.clusters.unwrap_or_default())
+}
+
+fn is_active(cluster: &sdk::Cluster) -> bool {
+    matches!(cluster.status.as_deref(), Some("ACTIVE" | "PROVISIONING"))
+}
+
+fn foreign(name: &str) -> Error {
+    Error::new(Class::Foreign, format!("the cluster `{name}` exists and is not ours")).hint("import it, or rename ours")
+}
+
+fn live(cluster: sdk::Cluster) -> Result<Live<Cluster>> {
+    let arn = cluster.cluster_arn.need("ClusterArn")?;
+    let name = cluster.cluster_name.need("ClusterName")?;
+    let settings = cluster.settings.unwrap_or_default();
+    let mut settings = settings.iter().filter(|it| it.name() == Some(&ClusterSettingName::ContainerInsights));
+    let insights = settings.find_map(|setting| setting.value()).map(ContainerInsights::from);
+    Ok(Live {
+        id: Id::new(&arn),
+        status: match cluster.status.as_deref() {
+            Some("ACTIVE") => Status::Ready,
+            Some("DEPROVISIONING") => Status::Deleting,
+            Some("FAILED") => Status::Failed("ECS could not make what the cluster needs".to_owned()),
+            _ => Status::Pending,
+        },
+        args: Cluster {
+            name: name.clone(),
+            container_insights: insights.unwrap_or(ContainerInsights::Disabled),
+            tags: tags::from(cluster.tags),
+        },
+        outputs: ClusterOutputs { arn: Ref::Known(arn), name: Ref::Known(name) },
+    })
+}

@@ -1,0 +1,130 @@
+//! A container of a task definition, in the one form in which two of them compare.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_ecs::types as sdk;
+use payinfra_engine::{Ref, Result, Text};
+use serde::{Deserialize, Serialize};
+
+use crate::{Cx, Explain, Need};
+
+/// A container. What ECS returns beside this are its defaults (AWS-FACTS §6.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// The image, with its registry and a tag or, better, a digest.
+    pub image: String,
+    /// The TCP ports that it listens on; with `awsvpc` they are the task's own.
+    pub ports: BTreeSet<u16>,
+    /// The environment: anyone who may describe the task definition can read it, so no secrets.
+    pub environment: BTreeMap<String, Text>,
+    /// Variables whose values the execution role fetches as the container starts: the ARN of a secret or parameter,
+    /// for a secret with `:key:stage:version` behind it where only a part is meant.
+    pub secrets: BTreeMap<String, Text>,
+    /// Where it logs; nowhere if `None`.
+    pub log: Option<Log>,
+    /// How ECS asks whether it works; the load balancer's check counts beside this.
+    pub health_check: Option<HealthCheck>,
+    /// Whether it cannot write to its root file system.
+    pub read_only: bool,
+    /// The user, and with a colon the group, that it runs as; root if empty, or what the image says.
+    pub user: String,
+    /// Whether the task stops when it does.
+    pub essential: bool,
+}
+
+/// A log group of the container's own region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    /// The name of the log group, which must exist.
+    pub group: Ref<String>,
+    /// What the names of its streams begin with.
+    pub prefix: String,
+}
+
+/// A command in the container that ends with 0 if it is well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthCheck {
+    /// `CMD` and a program with its arguments, or `CMD-SHELL` and a line for the shell.
+    pub command: Vec<String>,
+    /// The seconds between two checks, 5 to 300.
+    pub interval: i32,
+    /// The seconds that a check may take, 2 to 60.
+    pub timeout: i32,
+    /// After how many failed checks in a row it counts as ill, 1 to 10.
+    pub retries: i32,
+    /// For how many seconds after the start failures do not count, 0 to 300.
+    pub start_period: i32,
+}
+
+/// What the driver `awslogs` calls its options.
+const GROUP: &str = "awslogs-group";
+const PREFIX: &str = "awslogs-stream-prefix";
+const REGION: &str = "awslogs-region";
+
+/// As ECS takes it.
+pub(super) fn sdk(cx: &Cx, name: &str, container: &Container) -> Result<sdk::ContainerDefinition> {
+    let mut call = sdk::ContainerDefinition::builder().name(name).image(&container.image);
+    call = call.essential(container.essential).readonly_root_filesystem(container.read_only);
+    for port in &container.ports {
+        let mapping = sdk::PortMapping::builder().container_port(i32::from(*port)).host_port(i32::from(*port));
+        call = call.port_mappings(mapping.protocol(sdk::TransportProtocol::Tcp).build());
+    }
+    for (name, value) in &container.environment {
+        call = call.environment(sdk::KeyValuePair::builder().name(name).value(value.known()?).build());
+    }
+    for (name, from) in &container.secrets {
+        call = call.secrets(sdk::Secret::builder().name(name).value_from(from.known()?).build().explain()?);
+    }
+    if let Some(log) = &container.log {
+        let driver = sdk::LogConfiguration::builder().log_driver(sdk::LogDriver::Awslogs);
+        let driver = driver.options(GROUP, log.group.known()?).options(PREFIX, &log.prefix);
+        call = call.log_configuration(driver.options(REGION, cx.region().as_str()).build().explain()?);
+    }
+    if let Some(check) = &container.health_check {
+        let built = sdk::HealthCheck::builder().set_command(Some(check.command.clone())).interval(check.interval);
+        let built = built.timeout(check.timeout).retries(check.retries).start_period(check.start_period);
+        call = call.health_check(built.build().explain()?);
+    }
+    if !container.user.is_empty() {
+        call = call.user(&container.user);
+    }
+    Ok(call.build())
+}
+
+/// As ECS returns it, with its name.
+pub(super) fn from(container: sdk::ContainerDefinition) -> Result<(String, Container)> {
+    let ports = container.port_mappings.unwrap_or_default().into_iter();
+    let environment = container.environment.unwrap_or_default().into_iter();
+    let secrets = container.secrets.unwrap_or_default().into_iter();
+    let read = Container {
+        image: container.image.unwrap_or_default(),
+        ports: ports.filter_map(|mapping| mapping.container_port?.try_into().ok()).collect(),
+        environment: environment
+            .filter_map(|pair| Some((pair.name?, Text::from(pair.value.unwrap_or_default()))))
+            .collect(),
+        secrets: secrets.map(|secret| (secret.name, Text::from(secret.value_from))).collect(),
+        log: container.log_configuration.map(log),
+        health_check: container.health_check.map(health_check),
+        read_only: container.readonly_root_filesystem.unwrap_or_default(),
+        user: container.user.unwrap_or_default(),
+        essential: container.essential.unwrap_or(true),
+    };
+    Ok((container.name.need("Name")?, read))
+}
+
+fn log(log: sdk::LogConfiguration) -> Log {
+    let options: HashMap<String, String> = log.options.unwrap_or_default();
+    let option = |name: &str| options.get(name).cloned().unwrap_or_default();
+    Log { group: Ref::Known(option(GROUP)), prefix: option(PREFIX) }
+}
+
+/// With ECS's defaults where it leaves something out.
+fn health_check(check: sdk::HealthCheck) -> HealthCheck {
+    HealthCheck {
+        command: check.command,
+        interval: check.interval.unwrap_or(30),
+        timeout: check.timeout.unwrap_or(5),
+        retries: check.retries.unwrap_or(3),
+        start_period: check.start_period.unwrap_or(0),
+    }
+}

@@ -1,0 +1,224 @@
+//! A revision of a task definition: what the tasks of a service are.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ecs::types::{
+    self as sdk, Compatibility, CpuArchitecture, NetworkMode, OsFamily, SortOrder, TaskDefinitionField,
+    TaskDefinitionStatus,
+};
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::container::{self, Container};
+use super::tags;
+use crate::error::{Unless, partial};
+use crate::{Cx, Explain, Need};
+
+/// A revision for Fargate under Linux. It never changes: what differs is registered as the family's next revision
+/// first, so that services can move to it, and then this one goes.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TaskDefinition {
+    /// The name that all revisions share.
+    pub family: String,
+    /// CPU units, 1,024 for one core; Fargate has certain pairs of this and `memory` only.
+    pub cpu: i32,
+    /// Memory in MiB.
+    pub memory: i32,
+    /// The processors that the images are for.
+    pub architecture: Architecture,
+    /// The ARN of the role by which ECS fetches images and secrets and writes logs.
+    pub execution_role: Ref<String>,
+    /// The ARN of the role that the containers have.
+    pub task_role: Ref<String>,
+    /// The containers by name.
+    pub containers: BTreeMap<String, Container>,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// A processor's instruction set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Architecture {
+    /// Graviton.
+    #[serde(rename = "ARM64")]
+    Arm64,
+    /// Intel and AMD.
+    #[serde(rename = "X86_64")]
+    X86_64,
+    /// Otherwise, as AWS names it: only ever read.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TaskDefinitionOutputs {
+    /// The ARN, with the revision.
+    pub arn: Ref<String>,
+}
+
+/// Among how many of the latest revisions an interrupted registration is looked for.
+const LATEST: i32 = 20;
+
+const DELETE: &str = "ecs:DeleteTaskDefinitions";
+
+impl TaskDefinition {
+    /// Whether `other` would be the same revision; tags can change in place.
+    fn is_like(&self, other: &Self) -> bool {
+        let content = |it: &Self| (it.cpu, it.memory, it.architecture.clone(), it.containers.clone());
+        let roles = |it: &Self| (it.execution_role.clone(), it.task_role.clone());
+        self.family == other.family && content(self) == content(other) && roles(self) == roles(other)
+    }
+}
+
+impl Architecture {
+    fn sdk(&self) -> CpuArchitecture {
+        match self {
+            Self::Arm64 => CpuArchitecture::Arm64,
+            Self::X86_64 => CpuArchitecture::X8664,
+            Self::Other(name) => CpuArchitecture::from(name.as_str()),
+        }
+    }
+}
+
+impl Resource for TaskDefinition {
+    type Cx = Cx;
+    const KIND: &'static str = "ecs.task-definition";
+    const REPLACE: Fields = fields!(Self: family, cpu, memory, architecture, execution_role, task_role, containers);
+    const CREATE_FIRST: bool = true;
+    const EXPECTED: Expected = Expected::millis(400, 600);
+    type Outputs = TaskDefinitionOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let platform = sdk::RuntimePlatform::builder().operating_system_family(OsFamily::Linux);
+        let mut call = cx
+            .ecs()
+            .register_task_definition()
+            .family(&self.family)
+            .requires_compatibilities(Compatibility::Fargate)
+            .network_mode(NetworkMode::Awsvpc)
+            .cpu(self.cpu.to_string())
+            .memory(self.memory.to_string())
+            .runtime_platform(platform.cpu_architecture(self.architecture.sdk()).build())
+            .execution_role_arn(self.execution_role.known()?)
+            .task_role_arn(self.task_role.known()?)
+            .set_tags(Some(tags::sdk(&self.tags)));
+        for (name, container) in &self.containers {
+            call = call.container_definitions(container::sdk(cx, name, container)?);
+        }
+        let registered = call.send().await.explain()?.task_definition.need("TaskDefinition")?;
+        Ok(Id::new(registered.task_definition_arn.need("TaskDefinitionArn")?))
+    }
+
+    /// Every registration makes another revision, so an interrupted one is told by its content: ours, and the same.
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        let call = cx.ecs().list_task_definitions().family_prefix(&self.family).sort(SortOrder::Desc);
+        let call = call.status(TaskDefinitionStatus::Active).max_results(LATEST);
+        let arns = call.send().await.explain()?.task_definition_arns.unwrap_or_default();
+        for arn in arns.into_iter().filter(|arn| !cx.is_known(arn)) {
+            let found = describe(cx, &Id::new(arn)).await?;
+            if let Some(found) = found.filter(|found| owner.owns(&found.args.tags) && self.is_like(&found.args)) {
+                return Ok(Some(found.id));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        Ok(try_join_all(ids.iter().map(|id| describe(cx, id))).await?.into_iter().flatten().collect())
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        tags::sync(cx, live.id.as_str(), &live.args.tags, &self.tags).await
+    }
+
+    /// First it stops being offered, then it is deleted: without the second step it stays in the account for ever.
+    /// Tasks that still run keep it until they end.
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        // As it is now: the half of this may have been done.
+        let Some(now) = describe(cx, &live.id).await? else { return Ok(()) };
+        if now.status == Status::Ready {
+            let call = cx.ecs().deregister_task_definition().task_definition(&live.id);
+            call.send().await.explain().unless(Class::NotFound)?;
+        }
+        let deleted = cx.ecs().delete_task_definitions().task_definitions(&live.id).send().await.explain()?;
+        let failures = deleted.failures.unwrap_or_default().into_iter();
+        // What a failure says is its reason; it has no code.
+        let mut failures = failures.map(|failure| partial(DELETE, Some("ClientException"), failure.reason.as_deref()));
+        failures.next().map_or(Ok(()), Err).unless(Class::NotFound).map(drop)
+    }
+}
+
+/// The revision, unless it is on its way out.
+async fn describe(cx: &Cx, id: &Id<TaskDefinition>) -> Result<Option<Live<TaskDefinition>>> {
+    let call = cx.ecs().describe_task_definition().task_definition(id).include(TaskDefinitionField::Tags);
+    let Some(found) = call.send().await.explain().unless(Class::NotFound)? else { return Ok(None) };
+    let definition = found.task_definition.need("TaskDefinition")?;
+    if definition.status == Some(TaskDefinitionStatus::DeleteInProgress) {
+        return Ok(None);
+    }
+    live(definition, found.tags).map(Some)
+}
+
+fn live(definition: sdk::TaskDefinition, tags: Option<Vec<sdk::Tag>>) -> Result<Live<TaskDefinition>> {
+    let arn = definition.task_definition_arn.need("TaskDefinitionArn")?;
+    // Whatever is no number is not what was registered here.
+    let number = |text: Option<String>| text.and_then(|text| text.parse().ok()).unwrap_or_default();
+    let architecture = definition.runtime_platform.and_then(|platform| platform.cpu_architecture);
+    let containers = definition.container_definitions.unwrap_or_default().into_iter().map(container::from);
+    Ok(Live {
+        id: Id::new(&arn),
+        status: match definition.status {
+            // No service can start it any more; half a `delete` leaves this too.
+            Some(TaskDefinitionStatus::Inactive) => Status::Failed("it was deregistered".to_owned()),
+            _ => Status::Ready,
+        },
+        args: TaskDefinition {
+            family: definition.family.need("Family")?,
+            cpu: number(definition.cpu),
+            memory: number(definition.memory),
+            architecture: match architecture {
+                Some(CpuArchitecture::Arm64) => Architecture::Arm64,
+                Some(CpuArchitecture::X8664) | None => Architecture::X86_64,
+                Some(other) => Architecture::Other(other.as_str().to_owned()),
+            },
+            execution_role: Ref::Known(definition.execution_role_arn.unwrap_or_default()),
+            task_role: Ref::Known(definition.task_role_arn.unwrap_or_default()),
+            containers: containers.collect::<Result<_>>()?,
+            tags: tags::from(tags),
+        },
+        outputs: TaskDefinitionOutputs { arn: Ref::Known(arn) },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecs::types::{ContainerDefinition, HealthCheck, KeyValuePair, PortMapping};
+
+    use super::*;
+
+    /// As AWS fills it in: defaults, empty lists, another order.
+    #[test]
+    fn what_aws_fills_in_is_no_difference() -> Result<()> {
+        let pair = |name: &str| KeyValuePair::builder().name(name).value("1").build();
+        let port = PortMapping::builder().container_port(80).host_port(80).build();
+        let read = |container: aws_sdk_ecs::types::builders::ContainerDefinitionBuilder| {
+            let container = container.name("app").image("i").port_mappings(port.clone()).build();
+            let definition = sdk::TaskDefinition::builder().task_definition_arn("a:1").family("a").cpu("256");
+            live(definition.memory("512").container_definitions(container).build(), None)
+        };
+        let check = HealthCheck::builder().command("CMD").command("/app");
+        let filled = ContainerDefinition::builder().essential(true).cpu(0).set_mount_points(Some(Vec::new()));
+        let filled = filled.environment(pair("B")).environment(pair("A"));
+        let filled = filled.health_check(check.clone().interval(30).timeout(5).retries(3).build().explain()?);
+        let bare = ContainerDefinition::builder().environment(pair("A")).environment(pair("B"));
+        let bare = bare.health_check(check.build().explain()?);
+        assert!(read(filled)?.args.is_like(&read(bare)?.args));
+        Ok(())
+    }
+}

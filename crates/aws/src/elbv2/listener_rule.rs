@@ -1,0 +1,154 @@
+//! A rule of a listener: what it does with the requests that the rule is about.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_elasticloadbalancingv2::types::{self as sdk, RulePriorityPair};
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Condition, Listener, action, each, foreign, tags};
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// A rule of a listener.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ListenerRule {
+    /// The listener.
+    pub listener: Ref<Id<Listener>>,
+    /// Its place among the listener's rules, 1 to 50,000, the first that fits counts. Two rules cannot change places
+    /// in one apply: give one of them a free place.
+    pub priority: i32,
+    /// Which requests it is about: all of these must fit.
+    pub conditions: BTreeSet<Condition>,
+    /// What is done with them.
+    pub action: Action,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// What others can refer to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ListenerRuleOutputs {
+    /// The ARN, which is the id as well.
+    pub arn: Ref<String>,
+}
+
+impl Resource for ListenerRule {
+    type Cx = Cx;
+    const KIND: &'static str = "elbv2.listener-rule";
+    const REPLACE: Fields = fields!(Self: listener);
+    const HOLDS: Fields = fields!(Self: action);
+    const BATCH: usize = super::BATCH;
+    const EXPECTED: Expected = Expected::millis(500, 500);
+    type Outputs = ListenerRuleOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let call = cx.elbv2().create_rule().listener_arn(self.listener.known()?).priority(self.priority);
+        let call = call.set_conditions(Some(self.conditions()?));
+        let call = call.set_actions(Some(self.action.sdk(&BTreeMap::new())?));
+        let made = call.set_tags(Some(tags::sdk(&self.tags))).send().await.explain()?;
+        Ok(Id::new(made.rules.unwrap_or_default().pop().and_then(|rule| rule.rule_arn).need("RuleArn")?))
+    }
+
+    /// By the priority.
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        let call = cx.elbv2().describe_rules().listener_arn(self.listener.known()?);
+        let found = call.into_paginator().items().send().try_collect().await.explain().unless(Class::NotFound)?;
+        let priority = self.priority.to_string();
+        let found = found.unwrap_or_default().into_iter().filter(|rule| rule.priority.as_ref() == Some(&priority));
+        let Some(arn) = found.filter_map(|rule| rule.rule_arn).find(|arn| !cx.is_known(arn)) else { return Ok(None) };
+        if !owner.owns(&tags::of(cx, std::slice::from_ref(&arn)).await?.remove(&arn).unwrap_or_default()) {
+            return Err(foreign("rule of priority", &priority));
+        }
+        Ok(Some(Id::new(arn)))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let found = described(cx, ids.iter().map(String::from).collect()).await?;
+        let arns: Vec<_> = found.iter().filter_map(|rule| rule.rule_arn.clone()).collect();
+        let tags = tags::of(cx, &arns).await?;
+        found.into_iter().map(|rule| live(rule, &tags)).collect()
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let (elb, was) = (cx.elbv2(), &live.args);
+        if self.priority != was.priority {
+            let pair = RulePriorityPair::builder().rule_arn(&live.id).priority(self.priority).build();
+            elb.set_rule_priorities().rule_priorities(pair).send().await.explain()?;
+        }
+        // What the call leaves out stays as it is.
+        let mut call = elb.modify_rule().rule_arn(&live.id);
+        if self.conditions != was.conditions {
+            call = call.set_conditions(Some(self.conditions()?));
+        }
+        if self.action != was.action {
+            let now = if self.action.is_shared() { shares(cx, &live.id).await? } else { BTreeMap::new() };
+            call = call.set_actions(Some(self.action.sdk(&now)?));
+        }
+        if (&self.conditions, &self.action) != (&was.conditions, &was.action) {
+            call.send().await.explain()?;
+        }
+        tags::sync(cx, live.id.as_str(), &was.tags, &self.tags).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let call = cx.elbv2().delete_rule().rule_arn(&live.id);
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+impl ListenerRule {
+    fn conditions(&self) -> Result<Vec<sdk::RuleCondition>> {
+        self.conditions.iter().map(Condition::sdk).collect()
+    }
+}
+
+async fn described(cx: &Cx, arns: Vec<String>) -> Result<Vec<sdk::Rule>> {
+    let ask = |arns| async move {
+        let call = cx.elbv2().describe_rules().set_rule_arns(Some(arns));
+        Ok(call.send().await.explain()?.rules.unwrap_or_default())
+    };
+    each(arns, ask).await
+}
+
+/// The shares of the target groups as they are.
+async fn shares(cx: &Cx, id: &Id<ListenerRule>) -> Result<BTreeMap<String, i32>> {
+    let found = described(cx, vec![id.into()]).await?;
+    action::shares_of(&found.into_iter().filter_map(|rule| rule.actions).flatten().collect::<Vec<_>>())
+}
+
+fn live(rule: sdk::Rule, tags: &HashMap<String, Tags>) -> Result<Live<ListenerRule>> {
+    let arn = rule.rule_arn.need("RuleArn")?;
+    let args = ListenerRule {
+        listener: Ref::Known(Id::new(listener_of(&arn))),
+        priority: rule.priority.and_then(|priority| priority.parse().ok()).need("Priority")?,
+        conditions: rule.conditions.unwrap_or_default().iter().map(Condition::from_sdk).collect(),
+        action: Action::from_sdk(&rule.actions.unwrap_or_default())?,
+        tags: tags.get(&arn).cloned().unwrap_or_default(),
+    };
+    let outputs = ListenerRuleOutputs { arn: Ref::Known(arn.clone()) };
+    Ok(Live { id: Id::new(arn), status: Status::Ready, args, outputs })
+}
+
+/// `…:listener/app/NAME/ID/ID`, of `…:listener-rule/app/NAME/ID/ID/ID`.
+fn listener_of(rule: &str) -> String {
+    rule.rsplit_once('/').map_or(rule, |(listener, _)| listener).replacen(":listener-rule/", ":listener/", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_names_its_listener() {
+        let start = "arn:aws:elasticloadbalancing:us-east-1:123456789012";
+        assert_eq!(
+            listener_of(&format!("{start}:listener-rule/app/web/50dc/f2f7/9683")),
+            format!("{start}:listener/app/web/50dc/f2f7")
+        );
+    }
+}

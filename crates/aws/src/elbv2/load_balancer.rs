@@ -1,0 +1,255 @@
+//! An application load balancer: the one thing of a region that the Internet reaches.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use aws_sdk_elasticloadbalancingv2::types::{
+    self as sdk, IpAddressType, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerStateEnum,
+    LoadBalancerTypeEnum,
+};
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::{each, foreign, full_name, tags};
+use crate::ec2::{SecurityGroup, Subnet};
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// An application load balancer. An Internet gateway must be attached before one that is not internal is made
+/// (AWS-FACTS §4.5); its network interfaces stay for some minutes after it has gone.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LoadBalancer {
+    /// The name, one in the region, at most 32 letters, digits and inner hyphens, without `internal-` in front.
+    pub name: String,
+    /// Whether only the network reaches it.
+    pub internal: bool,
+    /// The subnets that it stands in: of two zones at least, one per zone.
+    pub subnets: BTreeSet<Ref<Id<Subnet>>>,
+    /// Who may talk to it.
+    pub security_groups: BTreeSet<Ref<Id<SecurityGroup>>>,
+    /// Where its requests are written down; the bucket's policy must let it write (UG: Enable access logs).
+    pub access_logs: Option<AccessLogs>,
+    /// After how many seconds without traffic a connection ends, 1 to 4,000; AWS's own choice is 60.
+    pub idle_timeout: Option<i32>,
+    /// Whether header fields that are not valid are dropped; AWS's own choice is that they pass.
+    pub drop_invalid_header_fields: Option<bool>,
+    /// Whether AWS refuses to delete it. `delete` lifts that: payinfra has a protection of its own.
+    pub deletion_protection: bool,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// Where requests are written down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessLogs {
+    /// The bucket's name. The bucket must be in the same region and encrypted by S3 itself.
+    pub bucket: Ref<String>,
+    /// What their keys begin with, before `/AWSLogs/ACCOUNT/`; can be empty.
+    pub prefix: String,
+}
+
+/// What others can refer to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LoadBalancerOutputs {
+    /// The ARN, which is the id as well.
+    pub arn: Ref<String>,
+    /// The name in DNS.
+    pub dns_name: Ref<String>,
+    /// The hosted zone of that name, for alias records.
+    pub zone_id: Ref<String>,
+    /// The dimension `LoadBalancer` of metrics: `app/NAME/ID`.
+    pub full_name: Ref<String>,
+}
+
+const LOGS: &str = "access_logs.s3.enabled";
+const LOGS_BUCKET: &str = "access_logs.s3.bucket";
+const LOGS_PREFIX: &str = "access_logs.s3.prefix";
+const IDLE: &str = "idle_timeout.timeout_seconds";
+const DROP: &str = "routing.http.drop_invalid_header_fields.enabled";
+const PROTECTION: &str = "deletion_protection.enabled";
+
+/// What `None` means after a value.
+const DEFAULT_IDLE: i32 = 60;
+
+impl Resource for LoadBalancer {
+    type Cx = Cx;
+    const KIND: &'static str = "elbv2.load-balancer";
+    const REPLACE: Fields = fields!(Self: name, internal);
+    const HOLDS: Fields = fields!(Self: subnets, security_groups);
+    const BATCH: usize = super::BATCH;
+    const TIMEOUT: Duration = Duration::from_mins(10);
+    const EXPECTED: Expected = Expected::millis(120_000, 5_000);
+    type Outputs = LoadBalancerOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    /// AWS returns the one that exists if its settings are the same, whosever it is: so this looks first.
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        if let Some((_, theirs)) = by_name(cx, &self.name).await?
+            && !tags::same_owner(&self.tags, &theirs)
+        {
+            return Err(foreign("load balancer", &self.name));
+        }
+        let scheme =
+            if self.internal { LoadBalancerSchemeEnum::Internal } else { LoadBalancerSchemeEnum::InternetFacing };
+        let call = cx.elbv2().create_load_balancer().name(&self.name).scheme(scheme);
+        let call = call.r#type(LoadBalancerTypeEnum::Application).ip_address_type(IpAddressType::Ipv4);
+        let call = call.set_subnets(Some(known(&self.subnets)?));
+        let call = call.set_security_groups(Some(known(&self.security_groups)?));
+        let made = call.set_tags(Some(tags::sdk(&self.tags))).send().await.explain()?;
+        let made = made.load_balancers.unwrap_or_default().pop().need("LoadBalancer")?;
+        Ok(Id::new(made.load_balancer_arn.need("LoadBalancerArn")?))
+    }
+
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        match by_name(cx, &self.name).await? {
+            Some((arn, _)) if cx.is_known(&arn) => Ok(None),
+            Some((arn, tags)) if owner.owns(&tags) => Ok(Some(Id::new(arn))),
+            Some(_) => Err(foreign("load balancer", &self.name)),
+            None => Ok(None),
+        }
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let ask = |arns| async move {
+            let call = cx.elbv2().describe_load_balancers().set_load_balancer_arns(Some(arns));
+            Ok(call.send().await.explain()?.load_balancers.unwrap_or_default())
+        };
+        let found = each(ids.iter().map(String::from).collect(), ask).await?;
+        let arns: Vec<_> = found.iter().filter_map(|balancer| balancer.load_balancer_arn.clone()).collect();
+        let tags = tags::of(cx, &arns).await?;
+        let found = found.into_iter().map(|balancer| live(cx, balancer, &tags));
+        Ok(try_join_all(found).await?.into_iter().flatten().collect())
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let (elb, was) = (cx.elbv2(), &live.args);
+        if self.subnets != was.subnets {
+            let call = elb.set_subnets().load_balancer_arn(&live.id);
+            call.set_subnets(Some(known(&self.subnets)?)).send().await.explain()?;
+        }
+        if self.security_groups != was.security_groups {
+            let call = elb.set_security_groups().load_balancer_arn(&live.id);
+            call.set_security_groups(Some(known(&self.security_groups)?)).send().await.explain()?;
+        }
+        let changes = self.attributes(was)?;
+        if !changes.is_empty() {
+            let call = elb.modify_load_balancer_attributes().load_balancer_arn(&live.id);
+            call.set_attributes(Some(changes)).send().await.explain()?;
+        }
+        tags::sync(cx, live.id.as_str(), &was.tags, &self.tags).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        if live.args.deletion_protection {
+            let call = cx.elbv2().modify_load_balancer_attributes().load_balancer_arn(&live.id);
+            call.attributes(attribute(PROTECTION, false)).send().await.explain().unless(Class::NotFound)?;
+        }
+        let call = cx.elbv2().delete_load_balancer().load_balancer_arn(&live.id);
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+impl LoadBalancer {
+    /// The attributes that differ from `was`; what is no longer managed gets AWS's own choice.
+    fn attributes(&self, was: &Self) -> Result<Vec<LoadBalancerAttribute>> {
+        let mut changes = Vec::new();
+        if self.access_logs != was.access_logs {
+            match &self.access_logs {
+                Some(logs) => changes.extend([
+                    attribute(LOGS, true),
+                    attribute(LOGS_BUCKET, logs.bucket.known()?),
+                    attribute(LOGS_PREFIX, &logs.prefix),
+                ]),
+                None => changes.push(attribute(LOGS, false)),
+            }
+        }
+        if self.idle_timeout != was.idle_timeout {
+            changes.push(attribute(IDLE, self.idle_timeout.unwrap_or(DEFAULT_IDLE)));
+        }
+        if self.drop_invalid_header_fields != was.drop_invalid_header_fields {
+            changes.push(attribute(DROP, self.drop_invalid_header_fields.unwrap_or_default()));
+        }
+        if self.deletion_protection != was.deletion_protection {
+            changes.push(attribute(PROTECTION, self.deletion_protection));
+        }
+        Ok(changes)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "numbers, switches and texts alike")]
+fn attribute(key: &str, value: impl ToString) -> LoadBalancerAttribute {
+    LoadBalancerAttribute::builder().key(key).value(value.to_string()).build()
+}
+
+fn known<R>(ids: &BTreeSet<Ref<Id<R>>>) -> Result<Vec<String>> {
+    ids.iter().map(|id| Ok(id.known()?.into())).collect()
+}
+
+/// The ARN and tags of the load balancer of that name.
+async fn by_name(cx: &Cx, name: &str) -> Result<Option<(String, Tags)>> {
+    let found = cx.elbv2().describe_load_balancers().names(name).send().await.explain().unless(Class::NotFound)?;
+    let found = found.and_then(|found| found.load_balancers.unwrap_or_default().pop());
+    let Some(arn) = found.and_then(|balancer| balancer.load_balancer_arn) else { return Ok(None) };
+    let tags = tags::of(cx, std::slice::from_ref(&arn)).await?.remove(&arn).unwrap_or_default();
+    Ok(Some((arn, tags)))
+}
+
+/// `None` if it has gone since it was listed.
+async fn live(
+    cx: &Cx,
+    balancer: sdk::LoadBalancer,
+    tags: &std::collections::HashMap<String, Tags>,
+) -> Result<Option<Live<LoadBalancer>>> {
+    let status = status(&balancer);
+    let arn = balancer.load_balancer_arn.need("LoadBalancerArn")?;
+    let call = cx.elbv2().describe_load_balancer_attributes().load_balancer_arn(&arn);
+    let Some(attributes) = call.send().await.explain().unless(Class::NotFound)? else { return Ok(None) };
+    let attributes = attributes.attributes.unwrap_or_default().into_iter();
+    let attributes: BTreeMap<_, _> =
+        attributes.filter_map(|it| Some((it.key?, it.value.unwrap_or_default()))).collect();
+    let is_on = |key: &str| attributes.get(key).map(|value| value == "true");
+    let text = |key: &str| attributes.get(key).cloned().unwrap_or_default();
+    let zones = balancer.availability_zones.unwrap_or_default().into_iter();
+    let logs = AccessLogs { bucket: Ref::Known(text(LOGS_BUCKET)), prefix: text(LOGS_PREFIX) };
+    let outputs = LoadBalancerOutputs {
+        dns_name: Ref::Known(balancer.dns_name.need("DNSName")?),
+        zone_id: Ref::Known(balancer.canonical_hosted_zone_id.need("CanonicalHostedZoneId")?),
+        full_name: Ref::Known(full_name(&arn, ":loadbalancer/")?),
+        arn: Ref::Known(arn.clone()),
+    };
+    let args = LoadBalancer {
+        name: balancer.load_balancer_name.need("LoadBalancerName")?,
+        internal: balancer.scheme == Some(LoadBalancerSchemeEnum::Internal),
+        subnets: zones.filter_map(|zone| zone.subnet_id).map(Id::new).map(Ref::Known).collect(),
+        security_groups: balancer
+            .security_groups
+            .unwrap_or_default()
+            .into_iter()
+            .map(Id::new)
+            .map(Ref::Known)
+            .collect(),
+        access_logs: (is_on(LOGS) == Some(true)).then_some(logs),
+        idle_timeout: attributes.get(IDLE).and_then(|seconds| seconds.parse().ok()),
+        drop_invalid_header_fields: is_on(DROP),
+        deletion_protection: is_on(PROTECTION) == Some(true),
+        tags: tags.get(&arn).cloned().unwrap_or_default(),
+    };
+    Ok(Some(Live { id: Id::new(arn), status, args, outputs }))
+}
+
+fn status(balancer: &sdk::LoadBalancer) -> Status {
+    let state = balancer.state();
+    match state.and_then(|state| state.code()) {
+        // Impaired is one that routes traffic but cannot grow.
+        Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired) => Status::Ready,
+        Some(LoadBalancerStateEnum::Failed) => {
+            let why = state.and_then(|state| state.reason()).unwrap_or("AWS does not say why");
+            Status::Failed(why.to_owned())
+        }
+        _ => Status::Pending,
+    }
+}

@@ -1,0 +1,36 @@
+//! What listeners, targets and health checks speak.
+
+use aws_sdk_elasticloadbalancingv2::types::ProtocolEnum;
+use payinfra_engine::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// A protocol of application load balancers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// HTTP, unencrypted.
+    Http,
+    /// HTTP over TLS.
+    Https,
+    /// Otherwise, as AWS names it: only ever read.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl Protocol {
+    pub(super) fn sdk(&self) -> Result<ProtocolEnum> {
+        match self {
+            Self::Http => Ok(ProtocolEnum::Http),
+            Self::Https => Ok(ProtocolEnum::Https),
+            Self::Other(name) => Err(Error::invalid(format!("the protocol `{name}` is only ever read"))),
+        }
+    }
+
+    pub(super) fn from_sdk(protocol: Option<&ProtocolEnum>) -> Self {
+        match protocol {
+            Some(ProtocolEnum::Http) => Self::Http,
+            Some(ProtocolEnum::Https) => Self::Https,
+            other => Self::Other(other.map(|it| it.as_str().to_owned()).unwrap_or_default()),
+        }
+    }
+}

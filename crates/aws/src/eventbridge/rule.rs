@@ -1,0 +1,138 @@
+//! An `EventBridge` rule of the account's own bus: which events go to its targets, or when they are called.
+
+use aws_sdk_eventbridge::operation::describe_rule::DescribeRuleOutput;
+use aws_sdk_eventbridge::types::RuleState;
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::tags;
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// A rule. It takes some seconds until a new one matches.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Rule {
+    /// The name: at most 64 letters, digits, `.`, `-` and `_`; one in the account and region.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// When its targets are called.
+    pub on: On,
+    /// Whether it is at work.
+    pub enabled: bool,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// When the targets of a rule are called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum On {
+    /// On events that match this pattern, with references anywhere in it; compared by meaning.
+    Event(Value),
+    /// By the clock: `rate(5 minutes)`, `cron(0 12 * * ? *)`.
+    Schedule(String),
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RuleOutputs {
+    /// The rule's ARN.
+    pub arn: Ref<String>,
+}
+
+impl Rule {
+    /// The call replaces everything but the tags, so it says all.
+    async fn put(&self, cx: &Cx, tags: Option<&Tags>) -> Result<()> {
+        let call = cx.eventbridge().put_rule().name(&self.name).description(&self.description);
+        let call = call.state(if self.enabled { RuleState::Enabled } else { RuleState::Disabled });
+        let call = match &self.on {
+            On::Event(pattern) => call.event_pattern(pattern.to_string()),
+            On::Schedule(schedule) => call.schedule_expression(schedule),
+        };
+        call.set_tags(tags.map(tags::sdk).transpose()?).send().await.explain().map(drop)
+    }
+}
+
+impl Resource for Rule {
+    type Cx = Cx;
+    const KIND: &'static str = "eventbridge.rule";
+    const REPLACE: Fields = fields!(Self: name);
+    const EXPECTED: Expected = Expected::millis(700, 400);
+    type Outputs = RuleOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    /// The call would change a rule that exists, so that it is looked for first.
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        if rule(cx, &self.name).await?.is_some() {
+            return Err(foreign(&self.name));
+        }
+        self.put(cx, Some(&self.tags)).await?;
+        Ok(Id::new(&self.name))
+    }
+
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        let Some(found) = rule(cx, &self.name).await? else { return Ok(None) };
+        if !owner.owns(&tags::of(cx, &found.arn.need("Arn")?).await?) {
+            return Err(foreign(&self.name));
+        }
+        Ok(Some(Id::new(&self.name)))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let found = ids.iter().map(|id| async move {
+            match rule(cx, id.as_str()).await? {
+                Some(rule) => live(cx, rule).await.unless(Class::NotFound),
+                None => Ok(None),
+            }
+        });
+        Ok(try_join_all(found).await?.into_iter().flatten().collect())
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let was = &live.args;
+        if (&self.description, &self.on, self.enabled) != (&was.description, &was.on, was.enabled) {
+            self.put(cx, None).await?;
+        }
+        tags::sync(cx, live.outputs.arn.known()?, &was.tags, &self.tags).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        cx.eventbridge().delete_rule().name(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+async fn rule(cx: &Cx, name: &str) -> Result<Option<DescribeRuleOutput>> {
+    cx.eventbridge().describe_rule().name(name).send().await.explain().unless(Class::NotFound)
+}
+
+fn foreign(name: &str) -> Error {
+    Error::new(Class::Foreign, format!("the rule `{name}` exists and is not ours")).hint("import it, or rename ours")
+}
+
+async fn live(cx: &Cx, rule: DescribeRuleOutput) -> Result<Live<Rule>> {
+    let (name, arn) = (rule.name.need("Name")?, rule.arn.need("Arn")?);
+    let on = match rule.event_pattern.filter(|pattern| !pattern.is_empty()) {
+        Some(pattern) => On::Event(serde_json::from_str(&pattern).map_err(|error| {
+            Error::failed(format!("AWS returned an event pattern of `{name}` that is not JSON: {error}"))
+        })?),
+        None => On::Schedule(rule.schedule_expression.unwrap_or_default()),
+    };
+    Ok(Live {
+        id: Id::new(&name),
+        status: Status::Ready,
+        args: Rule {
+            name,
+            description: rule.description.unwrap_or_default(),
+            on,
+            enabled: rule.state != Some(RuleState::Disabled),
+            tags: tags::of(cx, &arn).await?,
+        },
+        outputs: RuleOutputs { arn: Ref::Known(arn) },
+    })
+}

@@ -1,0 +1,131 @@
+//! A target of an `EventBridge` rule: what gets the events.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_eventbridge::types::{self as sdk, InputTransformer};
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::Rule;
+use crate::error::{Unless, partial};
+use crate::{Cx, Explain};
+
+/// A target. AWS gives it no id of its own: rule and name are its identity, `RULE/NAME`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Target {
+    /// The rule; AWS takes five targets for each.
+    pub rule: Ref<Id<Rule>>,
+    /// The name: at most 64 letters, digits, `.`, `-` and `_`; one in the rule.
+    pub name: String,
+    /// The ARN of what is called, whose own policy must let `events.amazonaws.com` do so.
+    pub arn: Ref<String>,
+    /// What is made of the event; without it, the event itself is sent.
+    pub transform: Option<Transform>,
+}
+
+/// What is sent in place of the event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transform {
+    /// Parts of the event by name: `cluster` → `$.detail.clusterArn`.
+    pub paths: BTreeMap<String, String>,
+    /// A JSON value with the names in angle brackets: `"<cluster> is in trouble"`, quotes included.
+    pub template: String,
+}
+
+impl Target {
+    async fn put(&self, cx: &Cx) -> Result<()> {
+        let transform = self.transform.as_ref().map(|transform| {
+            let paths = transform.paths.iter().map(|(name, path)| (name.clone(), path.clone())).collect();
+            let part = InputTransformer::builder().set_input_paths_map(Some(paths));
+            part.input_template(&transform.template).build().explain()
+        });
+        let target = sdk::Target::builder().id(&self.name).arn(self.arn.known()?);
+        let target = target.set_input_transformer(transform.transpose()?).build().explain()?;
+        let call = cx.eventbridge().put_targets().rule(self.rule.known()?).targets(target);
+        // A rule made a moment ago may not be known everywhere yet.
+        let done = call.send().await.explain().map_err(|error| match error.class() {
+            Class::NotFound => error.into_class(Class::Eventual),
+            _ => error,
+        })?;
+        match done.failed_entries().first() {
+            Some(failed) => Err(partial("events:PutTargets", failed.error_code(), failed.error_message())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Resource for Target {
+    type Cx = Cx;
+    const KIND: &'static str = "eventbridge.target";
+    const REPLACE: Fields = fields!(Self: rule, name);
+    const EXPECTED: Expected = Expected::millis(600, 400);
+    type Outputs = ();
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        None
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        self.put(cx).await?;
+        Ok(id(self.rule.known()?.as_str(), &self.name))
+    }
+
+    /// By the key.
+    async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
+        let found = targets(cx, self.rule.known()?.as_str()).await?.into_iter();
+        Ok(found.map(|live| live.id).find(|found| found.as_str().ends_with(&format!("/{}", self.name))))
+    }
+
+    /// One list per rule.
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let rules: BTreeSet<_> = ids.iter().map(|id| Ok(parts(id)?.0)).collect::<Result<_>>()?;
+        let found = try_join_all(rules.into_iter().map(|rule| targets(cx, rule))).await?;
+        Ok(found.into_iter().flatten().filter(|live| ids.contains(&live.id)).collect())
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let same = (&self.arn, &self.transform) == (&live.args.arn, &live.args.transform);
+        if same { Ok(()) } else { self.put(cx).await }
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let (rule, name) = parts(&live.id)?;
+        let call = cx.eventbridge().remove_targets().rule(rule).ids(name);
+        let done = call.send().await.explain().unless(Class::NotFound)?;
+        let failed = done.as_ref().and_then(|done| done.failed_entries().first());
+        let failed = failed.map(|it| partial("events:RemoveTargets", it.error_code(), it.error_message()));
+        failed.filter(|error| !error.is(Class::NotFound)).map_or(Ok(()), Err)
+    }
+}
+
+fn id(rule: &str, name: &str) -> Id<Target> {
+    Id::new(format!("{rule}/{name}"))
+}
+
+fn parts(id: &Id<Target>) -> Result<(&str, &str)> {
+    id.as_str()
+        .split_once('/')
+        .ok_or_else(|| Error::invalid(format!("`{id}` is not the id of a target of a rule")).hint("write RULE/NAME"))
+}
+
+/// The targets of `rule`; none where there is no such rule.
+async fn targets(cx: &Cx, rule: &str) -> Result<Vec<Live<Target>>> {
+    let call = cx.eventbridge().list_targets_by_rule().rule(rule);
+    // A rule has five targets at most, and a page has a hundred.
+    let found = call.send().await.explain().unless(Class::NotFound)?.and_then(|found| found.targets);
+    Ok(found.unwrap_or_default().into_iter().map(|target| live(rule, target)).collect())
+}
+
+fn live(rule: &str, target: sdk::Target) -> Live<Target> {
+    let transform = target.input_transformer.map(|it| Transform {
+        paths: it.input_paths_map.unwrap_or_default().into_iter().collect(),
+        template: it.input_template,
+    });
+    Live {
+        id: id(rule, &target.id),
+        status: Status::Ready,
+        args: Target { rule: Ref::Known(Id::new(rule)), name: target.id, arn: Ref::Known(target.arn), transform },
+        outputs: (),
+    }
+}

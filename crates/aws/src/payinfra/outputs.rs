@@ -1,0 +1,179 @@
+//! Outputs of another workspace or stack, read from its state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use payinfra_engine::{Class, Error, Lookup, Ref, Region, Result, State};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Cx, Explain};
+
+/// Outputs of another workspace or stack, as its last successful apply left them. Its state is read and never written;
+/// the bucket is one of the region that this is looked up in.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RemoteOutputs {
+    /// The bucket of the state.
+    pub bucket: String,
+    /// The stack.
+    pub stack: String,
+    /// The workspace.
+    pub workspace: String,
+    /// The lineage that the state must have; without it that of any deployment will do.
+    pub lineage: Option<String>,
+    /// The names of the outputs; each must be there.
+    pub outputs: BTreeSet<String>,
+}
+
+/// What others can refer to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RemoteOutputsFound {
+    /// The outputs by name, those that were asked for.
+    pub values: Ref<BTreeMap<String, String>>,
+}
+
+impl Lookup for RemoteOutputs {
+    type Cx = Cx;
+    const KIND: &'static str = "payinfra.outputs";
+    type Outputs = RemoteOutputsFound;
+
+    async fn find(&self, cx: &Cx) -> Result<RemoteOutputsFound> {
+        let key = format!("{}/{}/state.json", self.stack, self.workspace);
+        let place = format!("s3://{}/{key}", self.bucket);
+        let answer = cx.s3().get_object().bucket(&self.bucket).key(&key).send().await.explain();
+        let answer = answer.map_err(|error| self.unread(error, cx.region(), &place))?;
+        let state = State::parse(&body(answer).await?).map_err(|error| {
+            let hint = error.get_hint().unwrap_or("look at the object").to_owned();
+            Error::invalid(format!("{place}: {}", error.message())).hint(hint)
+        })?;
+        self.check(&state, &place)?;
+        let values = self.outputs.iter().map(|name| {
+            let value = state.outputs.get(name).ok_or_else(|| self.lacks(name, &state))?;
+            Ok((name.clone(), flat(value)))
+        });
+        Ok(RemoteOutputsFound { values: Ref::Known(values.collect::<Result<_>>()?) })
+    }
+}
+
+/// What is read, whole.
+async fn body(answer: GetObjectOutput) -> Result<Vec<u8>> {
+    let cut = |error| Error::new(Class::Ambiguous, "the answer broke off").call("s3:GetObject").source(error);
+    Ok(answer.body.collect().await.map_err(cut)?.to_vec())
+}
+
+impl RemoteOutputs {
+    /// As people call it.
+    fn whose(&self) -> String {
+        format!("workspace `{}` of stack `{}`", self.workspace, self.stack)
+    }
+
+    /// Why the state could not be read. That it is not there will not change by waiting.
+    fn unread(&self, error: Error, region: &Region, place: &str) -> Error {
+        let code = error.get_code().unwrap_or_default().to_owned();
+        let (message, hint) = match (error.class(), code.as_str()) {
+            (_, "NoSuchBucket") => (
+                format!("there is no bucket `{}` in {} with the state of {}", self.bucket, region, self.whose()),
+                "correct `bucket` and `region` under `remote_outputs` in payinfra.toml",
+            ),
+            (_, "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => (
+                format!("the bucket `{}` with the state of {} is not in {}", self.bucket, self.whose(), region),
+                "correct `region` under `remote_outputs` in payinfra.toml",
+            ),
+            (Class::NotFound, _) => (
+                format!("{} has no state: there is no {place}", self.whose()),
+                "apply that workspace first, or correct `remote_outputs` in payinfra.toml",
+            ),
+            (Class::Denied, _) if error.message().to_lowercase().contains("kms") => (
+                format!("the key of {place} refuses: {}", error.message()),
+                "whoever reads a state must be allowed `kms:Decrypt` with its key",
+            ),
+            (Class::Denied, _) => (
+                format!("{place} cannot be read: {}", error.message()),
+                "whoever reads a state must be allowed `s3:GetObject` on it and `kms:Decrypt` with its key",
+            ),
+            _ => return error,
+        };
+        let class = if error.is(Class::Denied) { Class::Denied } else { Class::Invalid };
+        let told = Error::new(class, message).call("s3:GetObject").code(code).hint(hint);
+        match error.get_request_id().map(str::to_owned) {
+            Some(id) => told.request_id(id),
+            None => told,
+        }
+    }
+
+    /// That it is the state that was meant.
+    fn check(&self, state: &State, place: &str) -> Result<()> {
+        let lineage = self.lineage.as_deref().unwrap_or(&state.lineage);
+        for (what, is, should) in [
+            ("stack", &state.stack[..], &self.stack[..]),
+            ("workspace", &state.workspace, &self.workspace),
+            ("lineage", &state.lineage, lineage),
+        ] {
+            if is != should {
+                return Err(Error::invalid(format!("{place} is the state of {what} `{is}`, not of `{should}`"))
+                    .hint("it is not the deployment that `remote_outputs` in payinfra.toml means"));
+            }
+        }
+        Ok(())
+    }
+
+    fn lacks(&self, name: &str, state: &State) -> Error {
+        let there: Vec<_> = state.outputs.keys().map(String::as_str).collect();
+        let hint = if there.is_empty() {
+            "no apply of it has ended yet; apply it first".to_owned()
+        } else {
+            format!("it has {}", there.join(", "))
+        };
+        Error::invalid(format!("{} has no output `{name}`", self.whose())).hint(hint)
+    }
+}
+
+/// As outputs are written to files: a string as it is, anything else as JSON.
+fn flat(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// M-29: whoever may not read the state is told what to be allowed.
+    #[test]
+    fn m29_a_state_that_is_not_for_us_says_what_is_lacking() {
+        let remote = RemoteOutputs {
+            bucket: "states".to_owned(),
+            stack: "migration".to_owned(),
+            workspace: "legacy".to_owned(),
+            lineage: None,
+            outputs: BTreeSet::new(),
+        };
+        for (code, said, class, message, hint) in [
+            (
+                "AccessDenied",
+                "not authorized to perform: kms:Decrypt",
+                Class::Denied,
+                "the key of s3://it refuses: not authorized to perform: kms:Decrypt",
+                "whoever reads a state must be allowed `kms:Decrypt` with its key",
+            ),
+            (
+                "AccessDenied",
+                "Access Denied",
+                Class::Denied,
+                "s3://it cannot be read: Access Denied",
+                "whoever reads a state must be allowed `s3:GetObject` on it and `kms:Decrypt` with its key",
+            ),
+            (
+                "PermanentRedirect",
+                "elsewhere",
+                Class::Failed,
+                "the bucket `states` with the state of workspace `legacy` of stack `migration` is not in us-east-1",
+                "correct `region` under `remote_outputs` in payinfra.toml",
+            ),
+        ] {
+            let error = Error::new(class, said).code(code).request_id("1234");
+            let told = remote.unread(error, &Region::new("us-east-1"), "s3://it");
+            assert_eq!((told.message(), told.get_hint()), (message, Some(hint)));
+            assert_eq!(told.get_request_id(), Some("1234"));
+        }
+    }
+}

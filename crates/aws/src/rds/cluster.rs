@@ -1,0 +1,377 @@
+//! An Aurora cluster: the storage of a database in one region, and its way in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use aws_sdk_rds::types::{self as sdk, CloudwatchLogsExportConfiguration, Filter};
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{ClusterParameterGroup, GlobalCluster, SubnetGroup, global_cluster, known, ours, tags, unseen};
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// An Aurora cluster, encrypted. It can be connected to once it has an instance.
+///
+/// In a global cluster the first one is the primary; a secondary needs a primary with a writer, and takes the master
+/// user and the database from it (AWS-FACTS §4.2).
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Cluster {
+    /// The name, in lower case, one in the region, and one among the members of a global cluster.
+    pub name: String,
+    /// The engine, such as `aurora-postgresql`.
+    pub engine: String,
+    /// The engine's version.
+    pub engine_version: String,
+    /// The global cluster that it is made in; a cluster that stands alone cannot join one later.
+    pub global: Option<Ref<Id<GlobalCluster>>>,
+    /// The database that is made with it; none in a secondary.
+    pub database: Option<String>,
+    /// The master user's name; none in a secondary.
+    pub username: Option<String>,
+    /// The master user's password; none in a secondary.
+    pub master: Option<Master>,
+    /// Where it listens.
+    pub port: i32,
+    /// Where it stands.
+    pub subnet_group: Ref<Id<SubnetGroup>>,
+    /// The ids of the security groups of its instances.
+    pub security_groups: BTreeSet<Ref<String>>,
+    /// How its engine is set up.
+    pub parameter_group: Ref<Id<ClusterParameterGroup>>,
+    /// The ARN of the key that encrypts it, of its own region.
+    pub kms_key: Ref<String>,
+    /// Whether users may show IAM's tokens instead of passwords.
+    pub iam_authentication: bool,
+    /// For how many days one can go back to any point in time, 1 to 35.
+    pub backup_retention_days: i32,
+    /// When backups are taken each day, in UTC: `03:00-04:00`.
+    pub backup_window: String,
+    /// Whether snapshots get the cluster's tags.
+    pub copy_tags_to_snapshots: bool,
+    /// The logs that go to `CloudWatch`, into `/aws/rds/cluster/NAME/LOG`. RDS makes groups that are missing, for ever
+    /// and unencrypted.
+    pub log_exports: BTreeSet<String>,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// Where the master user's password comes from. It is never in arguments, state or plans.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Master {
+    /// RDS makes it up, keeps it in a secret of its own and changes it every seven days. Not for members of a global
+    /// cluster, whose other regions could not follow: the Aurora user guide excludes them (Password management with
+    /// Amazon Aurora and AWS Secrets Manager, Limitations).
+    Managed {
+        /// The ARN of the key that encrypts RDS's secret.
+        kms_key: Ref<String>,
+    },
+    /// It stands in a secret, as the member `password` of a JSON object, and is read in the moment it is needed. Which
+    /// secret it was is kept on the cluster, in the tag `payinfra:master`, because AWS does not tell.
+    Stored {
+        /// The secret's ARN.
+        arn: Ref<String>,
+    },
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ClusterOutputs {
+    /// The ARN.
+    pub arn: Ref<String>,
+    /// The immutable id, by which policies for IAM authentication name it.
+    pub resource_id: Ref<String>,
+    /// Where the writer is reached; in a secondary nobody listens there.
+    pub endpoint: Ref<String>,
+    /// Where the readers are reached.
+    pub reader_endpoint: Ref<String>,
+    /// The ARN of the secret with the master user's password; empty in a secondary.
+    pub master: Ref<String>,
+}
+
+const MASTER: &str = "payinfra:master";
+
+impl Cluster {
+    /// The tags, with the one that is a field.
+    fn all_tags(&self) -> Result<Tags> {
+        Ok(match &self.master {
+            Some(Master::Stored { arn }) => self.tags.clone().with(MASTER, arn.known()?),
+            _ => self.tags.clone(),
+        })
+    }
+
+    /// Whether `is` lacks something that a change of the cluster itself can set.
+    fn differs(&self, is: &Self) -> bool {
+        let managed = matches!(self.master, Some(Master::Managed { .. }));
+        (managed && self.master != is.master)
+            || self.engine_version != is.engine_version
+            || self.port != is.port
+            || self.security_groups != is.security_groups
+            || self.parameter_group != is.parameter_group
+            || self.iam_authentication != is.iam_authentication
+            || self.backup_retention_days != is.backup_retention_days
+            || self.backup_window != is.backup_window
+            || self.copy_tags_to_snapshots != is.copy_tags_to_snapshots
+            || self.log_exports != is.log_exports
+    }
+
+    async fn modify(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let was = &live.args;
+        let call = cx.rds().modify_db_cluster().db_cluster_identifier(&live.id);
+        // Otherwise the change waits for the maintenance window.
+        let call = call.apply_immediately(true);
+        let call = if self.engine_version == was.engine_version {
+            call
+        } else {
+            call.engine_version(&self.engine_version).allow_major_version_upgrade(true)
+        };
+        let call = call.port(self.port).set_vpc_security_group_ids(Some(known(&self.security_groups)?));
+        let call = call.db_cluster_parameter_group_name(self.parameter_group.known()?);
+        let call = call.enable_iam_database_authentication(self.iam_authentication);
+        let call =
+            call.backup_retention_period(self.backup_retention_days).preferred_backup_window(&self.backup_window);
+        let call = call.copy_tags_to_snapshot(self.copy_tags_to_snapshots);
+        let new: Vec<_> = self.log_exports.difference(&was.log_exports).cloned().collect();
+        let gone: Vec<_> = was.log_exports.difference(&self.log_exports).cloned().collect();
+        let exports = (!new.is_empty() || !gone.is_empty()).then(|| {
+            let exports = CloudwatchLogsExportConfiguration::builder();
+            exports.set_enable_log_types(Some(new)).set_disable_log_types(Some(gone)).build()
+        });
+        let call = call.set_cloudwatch_logs_export_configuration(exports);
+        let call = match &self.master {
+            Some(master) if self.master != was.master => match master {
+                Master::Managed { kms_key } => {
+                    call.manage_master_user_password(true).master_user_secret_kms_key_id(kms_key.known()?)
+                }
+                Master::Stored { arn } => {
+                    let managed = matches!(was.master, Some(Master::Managed { .. }));
+                    let call = call.set_manage_master_user_password(managed.then_some(false));
+                    call.master_user_password(stored(cx, arn.known()?).await?)
+                }
+            },
+            _ => call,
+        };
+        call.send().await.explain().map(drop)
+    }
+}
+
+impl Resource for Cluster {
+    type Cx = Cx;
+    const KIND: &'static str = "rds.cluster";
+    const REPLACE: Fields = fields!(Self: name, engine, global, database, username, subnet_group, kms_key);
+    const TIMEOUT: Duration = Duration::from_hours(2);
+    const EXPECTED: Expected = Expected::millis(60_000, 75_000);
+    type Outputs = ClusterOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let call = cx.rds().create_db_cluster().db_cluster_identifier(&self.name).engine(&self.engine);
+        let call = call.engine_version(&self.engine_version).port(self.port);
+        let global = self.global.as_ref().map(Ref::known).transpose()?;
+        let call = call.set_global_cluster_identifier(global.map(String::from));
+        let call = call.set_database_name(self.database.clone()).set_master_username(self.username.clone());
+        let call = match &self.master {
+            Some(Master::Managed { kms_key }) => {
+                call.manage_master_user_password(true).master_user_secret_kms_key_id(kms_key.known()?)
+            }
+            Some(Master::Stored { arn }) => call.master_user_password(stored(cx, arn.known()?).await?),
+            None => call,
+        };
+        let call = call.db_subnet_group_name(self.subnet_group.known()?);
+        let call = call.set_vpc_security_group_ids(Some(known(&self.security_groups)?));
+        let call = call.db_cluster_parameter_group_name(self.parameter_group.known()?);
+        let call = call.storage_encrypted(true).kms_key_id(self.kms_key.known()?);
+        let call = call.enable_iam_database_authentication(self.iam_authentication);
+        let call =
+            call.backup_retention_period(self.backup_retention_days).preferred_backup_window(&self.backup_window);
+        let call = call.copy_tags_to_snapshot(self.copy_tags_to_snapshots);
+        let call = call.set_enable_cloudwatch_logs_exports(Some(self.log_exports.iter().cloned().collect()));
+        // Protection is payinfra's own matter: AWS's would only be in the way of a destroy that is allowed.
+        let call = call.deletion_protection(false).set_tags(Some(tags::sdk(&self.all_tags()?)));
+        call.send().await.explain()?;
+        Ok(Id::new(&self.name))
+    }
+
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        ours(Self::read(cx, &[Id::new(&self.name)]).await?.pop(), "cluster", owner)
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let names = ids.iter().map(String::from).collect();
+        let filter = Filter::builder().name("db-cluster-id").set_values(Some(names)).build();
+        let call = cx.rds().describe_db_clusters().filters(filter);
+        let (found, members) = tokio::try_join!(
+            async { call.into_paginator().items().send().try_collect().await.explain() },
+            members(cx),
+        )?;
+        found.into_iter().map(|cluster| live(cluster, &members)).collect()
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        // A new member may be missing from its global cluster for a minute (AWS-FACTS §4.2).
+        if self.global.is_some() && live.args.global.is_none() {
+            let arn = live.outputs.arn.known()?;
+            if !members(cx).await?.contains_key(arn) {
+                return Err(Error::new(Class::Conflict, format!("the global cluster does not show {arn} yet")));
+            }
+        }
+        let master = self.master.is_some() && self.master != live.args.master;
+        if master || self.differs(&live.args) {
+            self.modify(cx, live).await?;
+            let shown = Self::read(cx, std::slice::from_ref(&live.id)).await?.pop();
+            if shown.is_some_and(|shown| shown.status == Status::Ready && self.differs(&shown.args)) {
+                return Err(unseen(live.id.as_str()));
+            }
+        }
+        // After the password, so that the tag never tells of one that the cluster has not got.
+        tags::sync(cx, live.outputs.arn.known()?, &live.args.all_tags()?, &self.all_tags()?).await
+    }
+
+    /// A member of a global cluster leaves it first, which makes a secondary a cluster of its own within minutes. Until
+    /// then, and as long as it has instances or is the primary of others, what is refused is a conflict: the engine
+    /// calls again, and each call looks afresh at how far it is.
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let Some(now) = Self::read(cx, std::slice::from_ref(&live.id)).await?.pop() else { return Ok(()) };
+        if now.status == Status::Deleting {
+            return Ok(());
+        }
+        if let Some(global) = &now.args.global {
+            let call = cx.rds().remove_from_global_cluster().global_cluster_identifier(global.known()?);
+            let call = call.db_cluster_identifier(now.outputs.arn.known()?);
+            call.send().await.explain().unless(Class::NotFound).map_err(|error| {
+                error.hint("if it became the primary by a failover, switch the global cluster back first")
+            })?;
+        }
+        let call = cx.rds().delete_db_cluster().db_cluster_identifier(&live.id);
+        let call = call.skip_final_snapshot(true).delete_automated_backups(true);
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+/// The global clusters by the ARNs of their members.
+async fn members(cx: &Cx) -> Result<BTreeMap<String, String>> {
+    let mut members = BTreeMap::new();
+    for global in global_cluster::all(cx).await? {
+        let Some(name) = global.global_cluster_identifier else { continue };
+        let arns = global.global_cluster_members.unwrap_or_default().into_iter();
+        members.extend(arns.filter_map(|member| Some((member.db_cluster_arn?, name.clone()))));
+    }
+    Ok(members)
+}
+
+/// The password in a secret, for the one call that needs it.
+async fn stored(cx: &Cx, arn: &str) -> Result<String> {
+    let found = cx.secretsmanager().get_secret_value().secret_id(arn).send().await.explain()?;
+    let value: Value = serde_json::from_str(&found.secret_string.need("SecretString")?)
+        // Without the parser's message, which could quote the value.
+        .map_err(|_| Error::invalid(format!("the secret {arn} is not a JSON object")))?;
+    let password = value.get("password").and_then(Value::as_str).map(str::to_owned);
+    password.ok_or_else(|| Error::invalid(format!("the secret {arn} has no member `password`")))
+}
+
+fn live(cluster: sdk::DbCluster, members: &BTreeMap<String, String>) -> Result<Live<Cluster>> {
+    let status = status(cluster.status.as_deref());
+    let name = cluster.db_cluster_identifier.need("DBClusterIdentifier")?;
+    let arn = cluster.db_cluster_arn.need("DBClusterArn")?;
+    let all = tags::from(cluster.tag_list);
+    let stored = all.get(MASTER).map(str::to_owned);
+    let (master, secret) = match (cluster.master_user_secret, stored) {
+        (Some(secret), _) => {
+            let kms_key = Ref::Known(secret.kms_key_id.unwrap_or_default());
+            (Some(Master::Managed { kms_key }), secret.secret_arn.unwrap_or_default())
+        }
+        (None, Some(stored)) => (Some(Master::Stored { arn: Ref::Known(stored.clone()) }), stored),
+        (None, None) => (None, String::new()),
+    };
+    let groups = cluster.vpc_security_groups.unwrap_or_default().into_iter();
+    let global = members.get(&arn).cloned().or(cluster.global_cluster_identifier);
+    Ok(Live {
+        id: Id::new(&name),
+        status,
+        args: Cluster {
+            name,
+            engine: cluster.engine.unwrap_or_default(),
+            engine_version: cluster.engine_version.unwrap_or_default(),
+            global: global.map(|global| Ref::Known(Id::new(global))),
+            database: cluster.database_name,
+            username: cluster.master_username,
+            master,
+            port: cluster.port.unwrap_or_default(),
+            subnet_group: Ref::Known(Id::new(cluster.db_subnet_group.unwrap_or_default())),
+            security_groups: groups.filter_map(|group| group.vpc_security_group_id).map(Ref::Known).collect(),
+            parameter_group: Ref::Known(Id::new(cluster.db_cluster_parameter_group.unwrap_or_default())),
+            kms_key: Ref::Known(cluster.kms_key_id.unwrap_or_default()),
+            iam_authentication: cluster.iam_database_authentication_enabled.unwrap_or_default(),
+            backup_retention_days: cluster.backup_retention_period.unwrap_or_default(),
+            backup_window: cluster.preferred_backup_window.unwrap_or_default(),
+            copy_tags_to_snapshots: cluster.copy_tags_to_snapshot.unwrap_or_default(),
+            log_exports: cluster.enabled_cloudwatch_logs_exports.unwrap_or_default().into_iter().collect(),
+            tags: all.iter().filter(|(key, _)| *key != MASTER).collect(),
+        },
+        outputs: ClusterOutputs {
+            arn: Ref::Known(arn),
+            resource_id: Ref::Known(cluster.db_cluster_resource_id.unwrap_or_default()),
+            endpoint: Ref::Known(cluster.endpoint.unwrap_or_default()),
+            reader_endpoint: Ref::Known(cluster.reader_endpoint.unwrap_or_default()),
+            master: Ref::Known(secret),
+        },
+    })
+}
+
+/// No status counts as failed: what failed is replaced, and this would take the data with it.
+fn status(status: Option<&str>) -> Status {
+    match status {
+        Some("available" | "backing-up" | "storage-optimization") => Status::Ready,
+        Some("deleting") => Status::Deleting,
+        _ => Status::Pending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_a_member_of_a_global_cluster_by_either_side() -> Result<()> {
+        let cluster = |global: Option<&str>| {
+            let cluster = sdk::DbCluster::builder().db_cluster_identifier("c").db_cluster_arn("arn");
+            cluster.set_global_cluster_identifier(global.map(str::to_owned)).build()
+        };
+        let listed = BTreeMap::from([("arn".to_owned(), "g".to_owned())]);
+        let global = Some(Ref::Known(Id::new("g")));
+        assert_eq!(live(cluster(None), &listed)?.args.global, global);
+        assert_eq!(live(cluster(Some("g")), &BTreeMap::new())?.args.global, global);
+        assert_eq!(live(cluster(None), &BTreeMap::new())?.args.global, None);
+        Ok(())
+    }
+
+    #[test]
+    fn keeps_its_secret_s_place_out_of_the_tags_that_people_see() -> Result<()> {
+        let tag = |key, value| sdk::Tag::builder().key(key).value(value).build();
+        let cluster = sdk::DbCluster::builder().db_cluster_identifier("c").db_cluster_arn("arn");
+        let cluster = cluster.tag_list(tag("Name", "c")).tag_list(tag(MASTER, "secret")).build();
+        let found = live(cluster, &BTreeMap::new())?;
+        assert_eq!(found.args.tags, Tags::new().with("Name", "c"));
+        assert_eq!(found.args.all_tags()?, Tags::new().with("Name", "c").with(MASTER, "secret"));
+        assert_eq!(found.args.master, Some(Master::Stored { arn: Ref::from("secret") }));
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_that_befalls_a_cluster_replaces_it() {
+        for (name, expected) in [
+            ("available", Status::Ready),
+            ("deleting", Status::Deleting),
+            ("promoting", Status::Pending),
+            ("modifying", Status::Pending),
+            ("inaccessible-encryption-credentials", Status::Pending),
+        ] {
+            assert_eq!(status(Some(name)), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! An instance of an Aurora cluster: a writer or a reader.
+
+use std::time::Duration;
+
+use aws_sdk_rds::types::{self as sdk, Filter};
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::{Cluster, ours, tags, unseen};
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// An instance, never public. The first one of a cluster is its writer (in the primary of a global cluster).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClusterInstance {
+    /// The name, in lower case, one in the region.
+    pub name: String,
+    /// The cluster.
+    pub cluster: Ref<Id<Cluster>>,
+    /// The engine, which must be the cluster's.
+    pub engine: String,
+    /// The class, such as `db.r6g.large`.
+    pub class: String,
+    /// Who becomes the writer when the writer is lost: those with the lowest number first, 0 to 15.
+    pub promotion_tier: i32,
+    /// Whether AWS brings in minor versions by itself.
+    pub auto_minor_version_upgrade: bool,
+    /// Performance Insights.
+    pub insights: Option<Insights>,
+    /// Enhanced monitoring.
+    pub monitoring: Option<Monitoring>,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// What the database waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Insights {
+    /// For how many days: 7, a multiple of 31, or 731.
+    pub days: i32,
+    /// The ARN of the key that encrypts it; cannot be changed while it is on.
+    pub kms_key: Ref<String>,
+}
+
+/// What the machine beneath does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Monitoring {
+    /// Every how many seconds it is looked at: 1, 5, 10, 15, 30 or 60.
+    pub interval: i32,
+    /// The ARN of the role that writes it down.
+    pub role: Ref<String>,
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ClusterInstanceOutputs {
+    /// The ARN.
+    pub arn: Ref<String>,
+    /// Where it is reached itself.
+    pub endpoint: Ref<String>,
+}
+
+impl ClusterInstance {
+    /// Whether `is` lacks something that a change of the instance itself can set.
+    fn differs(&self, is: &Self) -> bool {
+        self.class != is.class
+            || self.promotion_tier != is.promotion_tier
+            || self.auto_minor_version_upgrade != is.auto_minor_version_upgrade
+            || self.insights != is.insights
+            || self.monitoring != is.monitoring
+    }
+
+    /// Whether what is `shown` still lacks what is set here; what was left out is off or not ours to say.
+    fn lacks(&self, shown: &Self) -> bool {
+        let insights = self.insights.clone().or_else(|| shown.insights.clone());
+        let monitoring = self.monitoring.clone().or_else(|| shown.monitoring.clone());
+        Self { insights, monitoring, ..self.clone() }.differs(shown)
+    }
+
+    async fn modify(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let was = &live.args;
+        let call = cx.rds().modify_db_instance().db_instance_identifier(&live.id);
+        // Otherwise the change waits for the maintenance window.
+        let call = call.apply_immediately(true).db_instance_class(&self.class).promotion_tier(self.promotion_tier);
+        let call = call.auto_minor_version_upgrade(self.auto_minor_version_upgrade);
+        let call = match (&self.insights, &was.insights) {
+            (Some(insights), was) if Some(insights) != was.as_ref() => {
+                let key = insights.kms_key.known()?;
+                // Of what is on already AWS does not even take the same key again.
+                let key = was.as_ref().is_none_or(|was| was.kms_key != insights.kms_key).then_some(key);
+                let call = call.enable_performance_insights(true).set_performance_insights_kms_key_id(key.cloned());
+                call.performance_insights_retention_period(insights.days)
+            }
+            (None, Some(_)) => call.enable_performance_insights(false),
+            _ => call,
+        };
+        let call = match (&self.monitoring, &was.monitoring) {
+            (Some(monitoring), was) if Some(monitoring) != was.as_ref() => {
+                call.monitoring_interval(monitoring.interval).monitoring_role_arn(monitoring.role.known()?)
+            }
+            // The reset values of AWS-FACTS §6.2.
+            (None, Some(_)) => call.monitoring_interval(0).monitoring_role_arn(""),
+            _ => call,
+        };
+        call.send().await.explain().map(drop)
+    }
+}
+
+impl Resource for ClusterInstance {
+    type Cx = Cx;
+    const KIND: &'static str = "rds.cluster-instance";
+    const REPLACE: Fields = fields!(Self: name, cluster, engine);
+    const TIMEOUT: Duration = Duration::from_mins(90);
+    const EXPECTED: Expected = Expected::millis(360_000, 240_000);
+    type Outputs = ClusterInstanceOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let call = cx.rds().create_db_instance().db_instance_identifier(&self.name);
+        let call = call.db_cluster_identifier(self.cluster.known()?).engine(&self.engine);
+        let call = call.db_instance_class(&self.class).promotion_tier(self.promotion_tier);
+        let call = call.auto_minor_version_upgrade(self.auto_minor_version_upgrade).publicly_accessible(false);
+        let call = match &self.insights {
+            Some(insights) => call
+                .enable_performance_insights(true)
+                .performance_insights_kms_key_id(insights.kms_key.known()?)
+                .performance_insights_retention_period(insights.days),
+            None => call.enable_performance_insights(false),
+        };
+        let call = match &self.monitoring {
+            Some(monitoring) => {
+                call.monitoring_interval(monitoring.interval).monitoring_role_arn(monitoring.role.known()?)
+            }
+            None => call.monitoring_interval(0),
+        };
+        call.set_tags(Some(tags::sdk(&self.tags))).send().await.explain()?;
+        Ok(Id::new(&self.name))
+    }
+
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        ours(Self::read(cx, &[Id::new(&self.name)]).await?.pop(), "database instance", owner)
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let names = ids.iter().map(String::from).collect();
+        let filter = Filter::builder().name("db-instance-id").set_values(Some(names)).build();
+        let call = cx.rds().describe_db_instances().filters(filter);
+        let found = call.into_paginator().items().send().try_collect().await.explain()?;
+        found.into_iter().map(live).collect()
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        if self.differs(&live.args) {
+            self.modify(cx, live).await?;
+            let shown = Self::read(cx, std::slice::from_ref(&live.id)).await?.pop();
+            if shown.is_some_and(|shown| shown.status == Status::Ready && self.lacks(&shown.args)) {
+                return Err(unseen(live.id.as_str()));
+            }
+        }
+        tags::sync(cx, live.outputs.arn.known()?, &live.args.tags, &self.tags).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let call = cx.rds().delete_db_instance().db_instance_identifier(&live.id).skip_final_snapshot(true);
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+fn live(instance: sdk::DbInstance) -> Result<Live<ClusterInstance>> {
+    let name = instance.db_instance_identifier.need("DBInstanceIdentifier")?;
+    let on = instance.performance_insights_enabled == Some(true);
+    // A class that waits for the maintenance window is one that the instance will have: so it is drift already now
+    // (AWS-FACTS §1.5).
+    let pending = instance.pending_modified_values.and_then(|pending| pending.db_instance_class);
+    let interval = instance.monitoring_interval.unwrap_or_default();
+    let endpoint = instance.endpoint.and_then(|endpoint| endpoint.address);
+    Ok(Live {
+        id: Id::new(&name),
+        status: status(instance.db_instance_status.as_deref()),
+        args: ClusterInstance {
+            name,
+            cluster: Ref::Known(Id::new(instance.db_cluster_identifier.unwrap_or_default())),
+            engine: instance.engine.unwrap_or_default(),
+            class: pending.or(instance.db_instance_class).unwrap_or_default(),
+            promotion_tier: instance.promotion_tier.unwrap_or_default(),
+            auto_minor_version_upgrade: instance.auto_minor_version_upgrade.unwrap_or_default(),
+            insights: on.then(|| Insights {
+                days: instance.performance_insights_retention_period.unwrap_or_default(),
+                kms_key: Ref::Known(instance.performance_insights_kms_key_id.unwrap_or_default()),
+            }),
+            monitoring: (interval > 0)
+                .then(|| Monitoring { interval, role: Ref::Known(instance.monitoring_role_arn.unwrap_or_default()) }),
+            tags: tags::from(instance.tag_list),
+        },
+        outputs: ClusterInstanceOutputs {
+            arn: Ref::Known(instance.db_instance_arn.need("DBInstanceArn")?),
+            endpoint: Ref::Known(endpoint.unwrap_or_default()),
+        },
+    })
+}
+
+/// The data is the cluster's, so an instance that failed may be replaced.
+fn status(status: Option<&str>) -> Status {
+    match status {
+        Some("available" | "backing-up" | "storage-optimization") => Status::Ready,
+        Some("deleting") => Status::Deleting,
+        Some(
+            status @ ("failed"
+            | "incompatible-create"
+            | "incompatible-network"
+            | "incompatible-restore"
+            | "insufficient-capacity"),
+        ) => Status::Failed(status.to_owned()),
+        _ => Status::Pending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_for_the_window_is_seen_now() -> Result<()> {
+        let pending = sdk::PendingModifiedValues::builder().db_instance_class("db.r6g.xlarge").build();
+        let instance = sdk::DbInstance::builder().db_instance_identifier("i").db_instance_arn("arn");
+        let instance = instance.db_instance_class("db.r6g.large").pending_modified_values(pending).build();
+        assert_eq!(live(instance)?.args.class, "db.r6g.xlarge");
+        Ok(())
+    }
+
+    #[test]
+    fn only_what_never_came_up_is_replaced() {
+        assert_eq!(status(Some("incompatible-network")), Status::Failed("incompatible-network".to_owned()));
+        assert_eq!(status(Some("configuring-enhanced-monitoring")), Status::Pending);
+        assert_eq!(status(Some("inaccessible-encryption-credentials")), Status::Pending);
+    }
+}

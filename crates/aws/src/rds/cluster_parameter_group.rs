@@ -1,0 +1,141 @@
+//! A cluster parameter group: how the engine of a cluster is set up.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_rds::types::{self as sdk, ApplyMethod, Parameter};
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::{ours, tags};
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// A cluster parameter group. A cluster holds on to it until it has gone itself, so where the family changes give it
+/// another name and address: then the new one comes, the cluster changes over, and the old one goes.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ClusterParameterGroup {
+    /// The name, in lower case, one in the region.
+    pub name: String,
+    /// The engine and its major version, such as `aurora-postgresql16`.
+    pub family: String,
+    /// What it is for.
+    pub description: String,
+    /// The parameters that are not as the engine has them by itself.
+    pub parameters: BTreeMap<String, String>,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ClusterParameterGroupOutputs {
+    /// The ARN.
+    pub arn: Ref<String>,
+}
+
+/// How many parameters one call takes.
+const AT_ONCE: usize = 20;
+
+impl Resource for ClusterParameterGroup {
+    type Cx = Cx;
+    const KIND: &'static str = "rds.cluster-parameter-group";
+    const REPLACE: Fields = fields!(Self: name, family, description);
+    const EXPECTED: Expected = Expected::millis(1_500, 1_000);
+    type Outputs = ClusterParameterGroupOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let call = cx.rds().create_db_cluster_parameter_group().db_cluster_parameter_group_name(&self.name);
+        let call = call.db_parameter_group_family(&self.family).description(&self.description);
+        call.set_tags(Some(tags::sdk(&self.tags))).send().await.explain()?;
+        Ok(Id::new(&self.name))
+    }
+
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        ours(Self::read(cx, &[Id::new(&self.name)]).await?.pop(), "cluster parameter group", owner)
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let only = if let [id] = ids { Some(id.into()) } else { None };
+        let call = cx.rds().describe_db_cluster_parameter_groups().set_db_cluster_parameter_group_name(only);
+        let found = call.into_paginator().items().send().try_collect().await.explain().unless(Class::NotFound)?;
+        let asked = found.into_iter().flatten().filter(|group| {
+            let name = group.db_cluster_parameter_group_name.as_deref();
+            name.is_some_and(|name| ids.iter().any(|id| id.as_str() == name))
+        });
+        let found = try_join_all(asked.map(|group| async { live(cx, group).await.unless(Class::NotFound) })).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let was = &live.args.parameters;
+        let new = self.parameters.iter().filter(|(name, value)| was.get(*name) != Some(value));
+        let new: Vec<_> = new.map(|(name, value)| (name, Some(value))).collect();
+        let gone: Vec<_> = was.keys().filter(|name| !self.parameters.contains_key(*name)).collect();
+        if !new.is_empty() || !gone.is_empty() {
+            let methods = methods(cx, &live.id).await?;
+            let parameter = |name: &String, value: Option<&String>| {
+                let method = methods.get(name).cloned().unwrap_or(ApplyMethod::Immediate);
+                let parameter = Parameter::builder().parameter_name(name).apply_method(method);
+                parameter.set_parameter_value(value.cloned()).build()
+            };
+            for some in new.chunks(AT_ONCE) {
+                let some = some.iter().map(|(name, value)| parameter(name, *value)).collect();
+                let call = cx.rds().modify_db_cluster_parameter_group().db_cluster_parameter_group_name(&live.id);
+                call.set_parameters(Some(some)).send().await.explain()?;
+            }
+            for some in gone.chunks(AT_ONCE) {
+                let some = some.iter().map(|name| parameter(name, None)).collect();
+                let call = cx.rds().reset_db_cluster_parameter_group().db_cluster_parameter_group_name(&live.id);
+                call.reset_all_parameters(false).set_parameters(Some(some)).send().await.explain()?;
+            }
+        }
+        tags::sync(cx, live.outputs.arn.known()?, &live.args.tags, &self.tags).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let call = cx.rds().delete_db_cluster_parameter_group().db_cluster_parameter_group_name(&live.id);
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+/// How each parameter takes effect: a static one that is to apply at once is refused, and a dynamic one that waits for
+/// a reboot waits for ever.
+async fn methods(cx: &Cx, id: &Id<ClusterParameterGroup>) -> Result<BTreeMap<String, ApplyMethod>> {
+    let call = cx.rds().describe_db_cluster_parameters().db_cluster_parameter_group_name(id);
+    let all = call.into_paginator().items().send().try_collect().await.explain()?;
+    let method = |parameter: Parameter| {
+        let waits = parameter.apply_type.as_deref() == Some("static");
+        let method = if waits { ApplyMethod::PendingReboot } else { ApplyMethod::Immediate };
+        Some((parameter.parameter_name?, method))
+    };
+    Ok(all.into_iter().filter_map(method).collect())
+}
+
+async fn live(cx: &Cx, group: sdk::DbClusterParameterGroup) -> Result<Live<ClusterParameterGroup>> {
+    let name = group.db_cluster_parameter_group_name.need("DBClusterParameterGroupName")?;
+    let arn = group.db_cluster_parameter_group_arn.need("DBClusterParameterGroupArn")?;
+    // Without this there are hundreds: the engine's own.
+    let set = cx.rds().describe_db_cluster_parameters().db_cluster_parameter_group_name(&name).source("user");
+    let (set, tags) = tokio::try_join!(
+        async { set.into_paginator().items().send().try_collect().await.explain() },
+        tags::of(cx, &arn)
+    )?;
+    let set = set.into_iter().filter_map(|parameter| Some((parameter.parameter_name?, parameter.parameter_value?)));
+    Ok(Live {
+        id: Id::new(&name),
+        status: Status::Ready,
+        args: ClusterParameterGroup {
+            name,
+            family: group.db_parameter_group_family.unwrap_or_default(),
+            description: group.description.unwrap_or_default(),
+            parameters: set.collect(),
+            tags,
+        },
+        outputs: ClusterParameterGroupOutputs { arn: Ref::Known(arn) },
+    })
+}

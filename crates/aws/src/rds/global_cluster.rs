@@ -1,0 +1,153 @@
+//! A global cluster: what holds the Aurora clusters of several regions together.
+
+use std::time::Duration;
+
+use aws_sdk_rds::types as sdk;
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Region, Resource, Result, Status, Tags, fields,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{ours, tags};
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// A global cluster, empty at first: the first cluster that is made in it is the primary, those after it are
+/// secondaries. It goes when its last member has left it (AWS-FACTS §4.2).
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GlobalCluster {
+    /// The name, in lower case, one in the account.
+    pub name: String,
+    /// The engine, such as `aurora-postgresql`.
+    pub engine: String,
+    /// The engine's version, which the members have too. A new major version is AWS's matter, in one step; a new minor
+    /// one goes from member to member, the primary last.
+    pub engine_version: String,
+    /// The database that the primary makes.
+    pub database: Option<String>,
+    /// Whether its members are encrypted; all are or none is.
+    pub encrypted: bool,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GlobalClusterOutputs {
+    /// The ARN, which names no region.
+    pub arn: Ref<String>,
+    /// Where the writer is reached, whichever region it is in.
+    pub endpoint: Ref<String>,
+}
+
+impl Resource for GlobalCluster {
+    type Cx = Cx;
+    const KIND: &'static str = "rds.global-cluster";
+    const REPLACE: Fields = fields!(Self: name, engine, database, encrypted);
+    const TIMEOUT: Duration = Duration::from_hours(2);
+    const EXPECTED: Expected = Expected::millis(15_000, 10_000);
+    type Outputs = GlobalClusterOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let call = cx.rds().create_global_cluster().global_cluster_identifier(&self.name).engine(&self.engine);
+        let call = call.engine_version(&self.engine_version).set_database_name(self.database.clone());
+        // Protection is payinfra's own matter: AWS's would only be in the way of a destroy that is allowed.
+        let call = call.storage_encrypted(self.encrypted).deletion_protection(false);
+        call.set_tags(Some(tags::sdk(&self.tags))).send().await.explain()?;
+        Ok(Id::new(&self.name))
+    }
+
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        ours(Self::read(cx, &[Id::new(&self.name)]).await?.pop(), "global cluster", owner)
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let found = all(cx).await?.into_iter().filter(|cluster| {
+            let name = cluster.global_cluster_identifier();
+            name.is_some_and(|name| ids.iter().any(|id| id.as_str() == name))
+        });
+        found.map(live).collect()
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        if self.engine_version != live.args.engine_version {
+            upgrade(cx, &live.id, &self.engine_version).await?;
+        }
+        tags::sync(cx, live.outputs.arn.known()?, &live.args.tags, &self.tags).await
+    }
+
+    /// While it has members this is a conflict; each member leaves it before it is deleted itself.
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let call = cx.rds().delete_global_cluster().global_cluster_identifier(&live.id);
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+/// All global clusters; every region knows all of them, a moment late.
+pub(super) async fn all(cx: &Cx) -> Result<Vec<sdk::GlobalCluster>> {
+    cx.rds().describe_global_clusters().into_paginator().items().send().try_collect().await.explain()
+}
+
+/// Takes an upgrade one step further; until all members have the version this is a conflict, so it is called again.
+async fn upgrade(cx: &Cx, id: &Id<GlobalCluster>, version: &str) -> Result<()> {
+    let global = all(cx).await?.into_iter().find(|it| it.global_cluster_identifier() == Some(id.as_str()));
+    let global = global.need("GlobalCluster")?;
+    let major = |version: &str| version.split('.').next().map(str::to_owned);
+    let mut members = global.global_cluster_members.unwrap_or_default();
+    if members.is_empty() || major(version) != global.engine_version.as_deref().and_then(major) {
+        let call = cx.rds().modify_global_cluster().global_cluster_identifier(id);
+        let call = call.engine_version(version).allow_major_version_upgrade(true);
+        return call.send().await.explain().map(drop);
+    }
+    members.sort_by_key(|member| member.is_writer);
+    let mut behind = Vec::new();
+    for member in members {
+        let arn = member.db_cluster_arn.need("DBClusterArn")?;
+        let there = cx.in_region(&Region::new(arn.split(':').nth(3).need("region in DBClusterArn")?));
+        let found = there.rds().describe_db_clusters().db_cluster_identifier(&arn).send().await.explain()?;
+        let cluster = found.db_clusters.unwrap_or_default().pop().need("DBCluster")?;
+        if cluster.engine_version.as_deref() == Some(version) {
+            continue;
+        }
+        // The primary waits for all others: it must not be ahead of those that follow it.
+        let first = behind.is_empty() || member.is_writer != Some(true);
+        if first && cluster.status.as_deref() == Some("available") {
+            let name = cluster.db_cluster_identifier.need("DBClusterIdentifier")?;
+            let call = there.rds().modify_db_cluster().db_cluster_identifier(name).engine_version(version);
+            call.apply_immediately(true).send().await.explain()?;
+        }
+        behind.push(arn);
+    }
+    if behind.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Class::Conflict, format!("{version} is on its way to {}", behind.join(", "))))
+}
+
+fn live(cluster: sdk::GlobalCluster) -> Result<Live<GlobalCluster>> {
+    let name = cluster.global_cluster_identifier.need("GlobalClusterIdentifier")?;
+    Ok(Live {
+        id: Id::new(&name),
+        status: match cluster.status.as_deref() {
+            Some("available") => Status::Ready,
+            Some("deleting") => Status::Deleting,
+            _ => Status::Pending,
+        },
+        args: GlobalCluster {
+            name,
+            engine: cluster.engine.unwrap_or_default(),
+            engine_version: cluster.engine_version.unwrap_or_default(),
+            database: cluster.database_name,
+            encrypted: cluster.storage_encrypted.unwrap_or_default(),
+            tags: tags::from(cluster.tag_list),
+        },
+        outputs: GlobalClusterOutputs {
+            arn: Ref::Known(cluster.global_cluster_arn.need("GlobalClusterArn")?),
+            endpoint: Ref::Known(cluster.endpoint.unwrap_or_default()),
+        },
+    })
+}

@@ -1,0 +1,81 @@
+//! RDS: Aurora clusters, their instances, and what they need.
+
+mod cluster;
+mod cluster_instance;
+mod cluster_parameter_group;
+mod global_cluster;
+mod subnet_group;
+mod tags;
+
+use std::collections::BTreeSet;
+
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Error, Id, Kind, Live, Owner, Ref, Resource, Result, Tags, kind};
+
+pub use cluster::{Cluster, ClusterOutputs, Master};
+pub use cluster_instance::{ClusterInstance, ClusterInstanceOutputs, Insights, Monitoring};
+pub use cluster_parameter_group::{ClusterParameterGroup, ClusterParameterGroupOutputs};
+pub use global_cluster::{GlobalCluster, GlobalClusterOutputs};
+pub use subnet_group::{SubnetGroup, SubnetGroupOutputs};
+
+use crate::error::Unless;
+use crate::{Cx, Explain};
+
+/// The kinds of this service, sorted by name.
+pub const KINDS: &[&dyn Kind<Cx>] = &[
+    kind::<Cluster>(),
+    kind::<ClusterInstance>(),
+    kind::<ClusterParameterGroup>(),
+    kind::<GlobalCluster>(),
+    kind::<SubnetGroup>(),
+];
+
+/// What carries tags, with them. Groups do not tell theirs in lists, so each one is asked.
+pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
+    let rds = cx.rds();
+    let (clusters, instances, globals, groups, parameters) = tokio::try_join!(
+        async { rds.describe_db_clusters().into_paginator().items().send().try_collect().await.explain() },
+        async { rds.describe_db_instances().into_paginator().items().send().try_collect().await.explain() },
+        async { rds.describe_global_clusters().into_paginator().items().send().try_collect().await.explain() },
+        async { rds.describe_db_subnet_groups().into_paginator().items().send().try_collect().await.explain() },
+        async {
+            rds.describe_db_cluster_parameter_groups().into_paginator().items().send().try_collect().await.explain()
+        },
+    )?;
+    let clusters = clusters.into_iter().filter_map(|it| Some((it.db_cluster_identifier?, tags::from(it.tag_list))));
+    let instances = instances.into_iter().filter_map(|it| Some((it.db_instance_identifier?, tags::from(it.tag_list))));
+    let globals = globals.into_iter().filter_map(|it| Some((it.global_cluster_identifier?, tags::from(it.tag_list))));
+    let groups = groups.into_iter().filter_map(|it| Some((it.db_subnet_group_name?, it.db_subnet_group_arn?)));
+    let parameters = parameters
+        .into_iter()
+        .filter_map(|it| Some((it.db_cluster_parameter_group_name?, it.db_cluster_parameter_group_arn?)));
+    // AWS's own groups carry no tags.
+    let groups = groups.chain(parameters).filter(|(name, _)| !name.starts_with("default"));
+    let groups = groups.map(|(name, arn)| async move {
+        let tags = tags::of(cx, &arn).await.unless(Class::NotFound)?;
+        Ok::<_, Error>(tags.map(|tags| (name, tags)))
+    });
+    let groups = try_join_all(groups).await?.into_iter().flatten();
+    Ok(clusters.chain(instances).chain(globals).chain(groups).collect())
+}
+
+/// What the references of a set refer to.
+fn known(refs: &BTreeSet<Ref<String>>) -> Result<Vec<String>> {
+    refs.iter().map(|it| it.known().cloned()).collect()
+}
+
+/// What was found under the name of ours, if it is ours.
+fn ours<R: Resource>(found: Option<Live<R>>, noun: &str, owner: &Owner) -> Result<Option<Id<R>>> {
+    let Some(mut found) = found else { return Ok(None) };
+    if found.args.tags().is_some_and(|tags| owner.owns(tags)) {
+        return Ok(Some(found.id));
+    }
+    Err(Error::new(Class::Foreign, format!("the {noun} `{}` exists and is not ours", found.id))
+        .hint("rename ours, or remove the other one"))
+}
+
+/// AWS answers a change with success and shows it, or that it has begun, only seconds later (AWS-FACTS §1.5): asked
+/// before that, it would seem to have refused.
+fn unseen(id: &str) -> Error {
+    Error::new(Class::Conflict, format!("RDS does not show the change of {id} yet"))
+}

@@ -1,0 +1,129 @@
+//! A public hosted zone: the records of a domain.
+
+use std::collections::HashMap;
+
+use aws_sdk_route53::operation::get_hosted_zone::GetHostedZoneOutput;
+use aws_sdk_route53::types::{HostedZoneConfig, RrType, TagResourceType};
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::record_set::list;
+use super::{DnsName, bare, tags};
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// A public hosted zone. It answers once the domain's registrar, or the zone above, names its name servers.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HostedZone {
+    /// The domain.
+    pub name: DnsName,
+    /// What it is for, at most 256 characters.
+    pub comment: String,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// What others can refer to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HostedZoneOutputs {
+    /// The name servers, sorted.
+    pub name_servers: Ref<Vec<String>>,
+}
+
+/// How many of the records that are in the way a message names.
+const NAMED: usize = 5;
+
+impl Resource for HostedZone {
+    type Cx = Cx;
+    const KIND: &'static str = "route53.hosted-zone";
+    const REPLACE: Fields = fields!(Self: name);
+    const EXPECTED: Expected = Expected::millis(1_500, 500);
+    type Outputs = HostedZoneOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    /// The tags come by a second call; until then the reference says whose it is.
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let call = cx.route53().create_hosted_zone().name(self.name.as_str()).caller_reference(cx.token()?);
+        let call = call.hosted_zone_config(HostedZoneConfig::builder().comment(&self.comment).build());
+        let zone = call.send().await.explain()?.hosted_zone.need("HostedZone")?;
+        Ok(Id::new(bare(&zone.id)))
+    }
+
+    async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
+        let call = cx.route53().list_hosted_zones_by_name().dns_name(self.name.as_str());
+        let found = call.send().await.explain()?;
+        let token = cx.token()?;
+        let mut ours = found.hosted_zones().iter().filter(|zone| zone.caller_reference() == token);
+        Ok(ours.find(|zone| !cx.is_known(bare(zone.id()))).map(|zone| Id::new(bare(zone.id()))))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        // The list of all zones has no name servers.
+        let found = try_join_all(ids.iter().map(|id| async move {
+            cx.route53().get_hosted_zone().id(id).send().await.explain().unless(Class::NotFound)
+        }))
+        .await?;
+        let found: Vec<_> = found.into_iter().flatten().collect();
+        let ids = found.iter().filter_map(|found| found.hosted_zone()).map(|zone| bare(zone.id()).to_owned());
+        let tags = tags::of(cx, &TagResourceType::Hostedzone, &ids.collect::<Vec<_>>()).await?;
+        found.into_iter().map(|found| live(found, &tags)).collect()
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        if self.comment != live.args.comment {
+            let call = cx.route53().update_hosted_zone_comment().id(&live.id).comment(&self.comment);
+            call.send().await.explain()?;
+        }
+        tags::sync(cx, &TagResourceType::Hostedzone, live.id.as_str(), &live.args.tags, &self.tags).await
+    }
+
+    /// Our own records go before their zone. Those of others stay, and the zone with them.
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        match cx.route53().delete_hosted_zone().id(&live.id).send().await.explain().unless(Class::NotFound) {
+            Err(error) if error.get_code() == Some("HostedZoneNotEmpty") => Err(not_empty(cx, live, error).await?),
+            other => other.map(drop),
+        }
+    }
+}
+
+/// The error with the names of those that are in the way.
+async fn not_empty(cx: &Cx, live: &Live<HostedZone>, error: Error) -> Result<Error> {
+    let mut others = Vec::new();
+    for record in list(cx, live.id.as_str(), |_| false).await? {
+        let own = DnsName::new(&record.name) == live.args.name && matches!(record.r#type, RrType::Ns | RrType::Soa);
+        if !own && others.len() <= NAMED {
+            others.push(format!("{} {}", DnsName::new(&record.name), record.r#type));
+        }
+    }
+    if others.len() > NAMED {
+        others.truncate(NAMED);
+        others.push("…".to_owned());
+    }
+    let message = format!("the zone `{}` holds records that are not ours: {}", live.args.name, others.join(", "));
+    Ok(Error::failed(message)
+        .call("route53:DeleteHostedZone")
+        .code("HostedZoneNotEmpty")
+        .source(error)
+        .hint("remove them, or drop the zone from the state with `payinfra state rm` to keep it"))
+}
+
+fn live(found: GetHostedZoneOutput, tags: &HashMap<String, Tags>) -> Result<Live<HostedZone>> {
+    let zone = found.hosted_zone.need("HostedZone")?;
+    let id = bare(&zone.id);
+    let mut name_servers = found.delegation_set.map(|set| set.name_servers).unwrap_or_default();
+    name_servers.sort();
+    Ok(Live {
+        id: Id::new(id),
+        status: Status::Ready,
+        args: HostedZone {
+            name: DnsName::new(&zone.name),
+            comment: zone.config.and_then(|config| config.comment).unwrap_or_default(),
+            tags: tags.get(id).cloned().unwrap_or_default(),
+        },
+        outputs: HostedZoneOutputs { name_servers: Ref::Known(name_servers) },
+    })
+}

@@ -1,0 +1,51 @@
+//! A hosted zone that exists already.
+
+use payinfra_engine::{Error, Id, Lookup, Ref, Result};
+use serde::{Deserialize, Serialize};
+
+use super::{DnsName, HostedZone, bare};
+use crate::{Cx, Explain, Need};
+
+/// The one public hosted zone of a domain, made by somebody else.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Zone {
+    /// The domain.
+    pub name: DnsName,
+}
+
+/// What others can refer to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ZoneOutputs {
+    /// The zone.
+    pub id: Ref<Id<HostedZone>>,
+    /// Its name servers, sorted.
+    pub name_servers: Ref<Vec<String>>,
+}
+
+impl Lookup for Zone {
+    type Cx = Cx;
+    const KIND: &'static str = "route53.zone";
+    type Outputs = ZoneOutputs;
+
+    async fn find(&self, cx: &Cx) -> Result<ZoneOutputs> {
+        // The list begins at the name, and goes on with others.
+        let found = cx.route53().list_hosted_zones_by_name().dns_name(self.name.as_str()).send().await.explain()?;
+        let public = found.hosted_zones().iter().filter(|zone| {
+            DnsName::new(zone.name()) == self.name
+                && !zone.config().is_some_and(aws_sdk_route53::types::HostedZoneConfig::private_zone)
+        });
+        let ids: Vec<_> = public.map(|zone| bare(zone.id())).collect();
+        match ids[..] {
+            [id] => {
+                let zone = cx.route53().get_hosted_zone().id(id).send().await.explain()?;
+                let mut name_servers = zone.delegation_set.need("DelegationSet")?.name_servers;
+                name_servers.sort();
+                Ok(ZoneOutputs { id: Ref::Known(Id::new(id)), name_servers: Ref::Known(name_servers) })
+            }
+            [] => Err(Error::invalid(format!("there is no public hosted zone `{}` in this account", self.name))
+                .hint("nothing is created; mend `domain.zone` in payinfra.toml, or set `domain.create_zone = true`")),
+            _ => Err(Error::invalid(format!("which zone is meant? {ids:?} are all public and called `{}`", self.name))
+                .hint("only one of them can be the one that answers: remove the others")),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! A password that Secrets Manager makes up and keeps.
+
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::tags;
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// A secret with a user's name and a password of 40 letters and digits, as `{"username": …, "password": …}`. The
+/// password passes through this process once, while the secret is made; it is in no argument, state or plan.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Password {
+    /// The secret's name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The user. Kept on the secret in the tag `payinfra:username` as well, so that nobody has to read the secret to
+    /// know it.
+    pub username: String,
+    /// The ARN of the key that encrypts it.
+    pub kms_key: Ref<String>,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PasswordOutputs {
+    /// The secret's ARN, another one whenever it is made anew.
+    pub arn: Ref<String>,
+}
+
+const USERNAME: &str = "payinfra:username";
+
+/// More than 200 bits, and within what every engine takes.
+const LENGTH: i64 = 40;
+
+impl Password {
+    /// The tags, with the one that is a field.
+    fn all_tags(&self) -> Tags {
+        self.tags.clone().with(USERNAME, &self.username)
+    }
+}
+
+impl Resource for Password {
+    type Cx = Cx;
+    const KIND: &'static str = "secretsmanager.password";
+    const REPLACE: Fields = fields!(Self: name, username);
+    const EXPECTED: Expected = Expected::millis(600, 300);
+    type Outputs = PasswordOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let secrets = cx.secretsmanager();
+        // Letters and digits only: what RDS refuses (/, @, " and the space) and shells interpret is not among them.
+        let made = secrets.get_random_password().password_length(LENGTH).exclude_punctuation(true);
+        let password = made.require_each_included_type(true).send().await.explain()?.random_password;
+        let value = json!({ "username": self.username, "password": password.need("RandomPassword")? });
+        let call = secrets.create_secret().name(&self.name).description(&self.description);
+        let call = call.kms_key_id(self.kms_key.known()?).secret_string(value.to_string());
+        // Not our own token: it names a version by its value, and each attempt has another value.
+        let made = call.set_tags(Some(tags::sdk(&self.all_tags()))).send().await.explain()?;
+        Ok(Id::new(made.arn.need("ARN")?))
+    }
+
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        let Some(found) = live(cx, &self.name).await? else { return Ok(None) };
+        if !owner.owns(&found.args.tags) {
+            return Err(Error::new(Class::Foreign, format!("the secret `{}` exists and is not ours", self.name))
+                .hint("rename ours, or remove the other one"));
+        }
+        Ok(Some(found.id))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        Ok(try_join_all(ids.iter().map(|id| live(cx, id.as_str()))).await?.into_iter().flatten().collect())
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        if self.description != live.args.description || self.kms_key != live.args.kms_key {
+            let call = cx.secretsmanager().update_secret().secret_id(&live.id).description(&self.description);
+            call.kms_key_id(self.kms_key.known()?).send().await.explain()?;
+        }
+        tags::sync(cx, live.id.as_str(), &live.args.all_tags(), &self.all_tags()).await
+    }
+
+    /// At once: in the window in which it could be restored its name would be taken (AWS-FACTS §1.13), and what it
+    /// opened goes with it.
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let call = cx.secretsmanager().delete_secret().secret_id(&live.id).force_delete_without_recovery(true);
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+/// The secret with this name or ARN, unless it is about to be deleted.
+async fn live(cx: &Cx, id: &str) -> Result<Option<Live<Password>>> {
+    let found = cx.secretsmanager().describe_secret().secret_id(id).send().await.explain().unless(Class::NotFound)?;
+    let Some(found) = found.filter(|secret| secret.deleted_date.is_none()) else { return Ok(None) };
+    let arn = found.arn.need("ARN")?;
+    let all = tags::from(found.tags);
+    Ok(Some(Live {
+        id: Id::new(&arn),
+        status: Status::Ready,
+        args: Password {
+            name: found.name.unwrap_or_default(),
+            description: found.description.unwrap_or_default(),
+            username: all.get(USERNAME).unwrap_or_default().to_owned(),
+            kms_key: Ref::Known(found.kms_key_id.unwrap_or_default()),
+            tags: all.iter().filter(|(key, _)| *key != USERNAME).collect(),
+        },
+        outputs: PasswordOutputs { arn: Ref::Known(arn) },
+    }))
+}

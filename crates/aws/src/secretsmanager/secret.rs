@@ -1,0 +1,37 @@
+//! An existing secret.
+
+use payinfra_engine::{Class, Error, Lookup, Ref, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// A secret that somebody else looks after. Its value is not read: who needs it gets the ARN, and asks for it himself.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Secret {
+    /// The name.
+    pub name: String,
+}
+
+/// What others can refer to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SecretOutputs {
+    /// The ARN.
+    pub arn: Ref<String>,
+}
+
+impl Lookup for Secret {
+    type Cx = Cx;
+    const KIND: &'static str = "secretsmanager.secret";
+    type Outputs = SecretOutputs;
+
+    async fn find(&self, cx: &Cx) -> Result<SecretOutputs> {
+        let call = cx.secretsmanager().describe_secret().secret_id(&self.name);
+        let found = call.send().await.explain().unless(Class::NotFound)?;
+        let alive = found.filter(|secret| secret.deleted_date.is_none()).ok_or_else(|| {
+            Error::invalid(format!("there is no secret `{}` in {}", self.name, cx.region()))
+                .hint("make it first, or name another one")
+        })?;
+        Ok(SecretOutputs { arn: Ref::Known(alive.arn.need("ARN")?) })
+    }
+}

@@ -1,0 +1,111 @@
+//! An SNS topic: what alarms and events are published to.
+
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::tags;
+use crate::error::Unless;
+use crate::{Cx, Explain, Need, Policy};
+
+/// A topic. Its id is its ARN, which its name makes.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Topic {
+    /// The name, at most 256 letters, digits, `-` and `_`; one in the account and region.
+    pub name: String,
+    /// The ARN of the key that encrypts the messages; the key's policy must allow those that publish to use it.
+    pub kms_key: Option<Ref<String>>,
+    /// Who may publish and subscribe. AWS's own choice lets in everybody whom the account's IAM policies let.
+    pub policy: Policy,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TopicOutputs {
+    /// The topic's ARN.
+    pub arn: Ref<String>,
+    /// The topic's name, as metrics name it.
+    pub name: Ref<String>,
+}
+
+const KEY: &str = "KmsMasterKeyId";
+const POLICY: &str = "Policy";
+
+impl Resource for Topic {
+    type Cx = Cx;
+    const KIND: &'static str = "sns.topic";
+    const REPLACE: Fields = fields!(Self: name);
+    const EXPECTED: Expected = Expected::millis(600, 300);
+    type Outputs = TopicOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    /// The same topic again is the same topic; with other tags or attributes it is refused, and then not ours.
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let mut call = cx.sns().create_topic().name(&self.name).attributes(POLICY, self.policy.document()?);
+        if let Some(key) = &self.kms_key {
+            call = call.attributes(KEY, key.known()?);
+        }
+        let topic = call.set_tags(Some(tags::sdk(&self.tags)?)).send().await.explain()?;
+        Ok(Id::new(topic.topic_arn.need("TopicArn")?))
+    }
+
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        let arn = format!("arn:aws:sns:{}:{}:{}", cx.region(), cx.account(), self.name);
+        let Some(tags) = tags::of(cx, &arn).await.unless(Class::NotFound)? else { return Ok(None) };
+        if !owner.owns(&tags) {
+            return Err(Error::new(Class::Foreign, format!("the topic `{}` exists and is not ours", self.name))
+                .hint("import it, or rename ours"));
+        }
+        Ok(Some(Id::new(arn)))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let found = ids.iter().map(|id| async move { live(cx, id).await.unless(Class::NotFound) });
+        Ok(try_join_all(found).await?.into_iter().flatten().collect())
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let set = |name: &str, value: String| {
+            let call = cx.sns().set_topic_attributes().topic_arn(&live.id).attribute_name(name);
+            async move { call.attribute_value(value).send().await.explain() }
+        };
+        if self.policy != live.args.policy {
+            set(POLICY, self.policy.document()?).await?;
+        }
+        if self.kms_key != live.args.kms_key {
+            // No key is the empty one (AWS-FACTS §6.2).
+            let key = self.kms_key.as_ref().map(Ref::known).transpose()?.cloned();
+            set(KEY, key.unwrap_or_default()).await?;
+        }
+        tags::sync(cx, live.id.as_str(), &live.args.tags, &self.tags).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        cx.sns().delete_topic().topic_arn(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+async fn live(cx: &Cx, id: &Id<Topic>) -> Result<Live<Topic>> {
+    let (found, tags) = tokio::try_join!(
+        async { cx.sns().get_topic_attributes().topic_arn(id).send().await.explain() },
+        tags::of(cx, id.as_str()),
+    )?;
+    let mut attributes = found.attributes.unwrap_or_default();
+    let name = id.as_str().rsplit(':').next().unwrap_or_default().to_owned();
+    Ok(Live {
+        id: id.clone(),
+        status: Status::Ready,
+        outputs: TopicOutputs { arn: Ref::Known(id.into()), name: Ref::Known(name.clone()) },
+        args: Topic {
+            name,
+            kms_key: attributes.remove(KEY).filter(|key| !key.is_empty()).map(Ref::Known),
+            policy: Policy::parse(&attributes.remove(POLICY).need(POLICY)?)?,
+            tags,
+        },
+    })
+}

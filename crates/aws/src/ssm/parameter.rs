@@ -1,0 +1,108 @@
+//! A parameter: a value under a name, for what runs to read.
+
+use std::collections::HashMap;
+
+use aws_sdk_ssm::types::{ParameterStringFilter, ParameterType};
+use futures_util::future::try_join_all;
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{described_by, tags};
+use crate::error::Unless;
+use crate::{Cx, Explain, Need};
+
+/// A parameter that everybody may know. Secrets belong into Secrets Manager, which makes them up itself; there is no
+/// `SecureString` here, whose value would have to come from the configuration.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Parameter {
+    /// The name, such as `/payments/endpoint`.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The value.
+    pub value: Text,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// What others can refer to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ParameterOutputs {
+    /// The ARN.
+    pub arn: Ref<String>,
+}
+
+impl Resource for Parameter {
+    type Cx = Cx;
+    const KIND: &'static str = "ssm.parameter";
+    const REPLACE: Fields = fields!(Self: name);
+    /// As many names as one `GetParameters` takes.
+    const BATCH: usize = 10;
+    const EXPECTED: Expected = Expected::millis(400, 300);
+    type Outputs = ParameterOutputs;
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        Some(&mut self.tags)
+    }
+
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let call = cx.ssm().put_parameter().name(&self.name).description(&self.description);
+        let call = call.value(self.value.known()?).r#type(ParameterType::String).overwrite(false);
+        call.set_tags(Some(tags::sdk(&self.tags)?)).send().await.explain()?;
+        Ok(Id::new(&self.name))
+    }
+
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        let Some(found) = Self::read(cx, &[Id::new(&self.name)]).await?.pop() else { return Ok(None) };
+        if !owner.owns(&found.args.tags) {
+            return Err(Error::new(Class::Foreign, format!("the parameter `{}` exists and is not ours", self.name))
+                .hint("rename ours, or remove the other one"));
+        }
+        Ok(Some(found.id))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let names: Vec<_> = ids.iter().map(String::from).collect();
+        // The one call tells the value, the other one the description.
+        let filter = ParameterStringFilter::builder().key("Name").option("Equals").set_values(Some(names.clone()));
+        let described = cx.ssm().describe_parameters().parameter_filters(filter.build().explain()?);
+        let (values, described) = tokio::try_join!(
+            async { cx.ssm().get_parameters().set_names(Some(names)).send().await.explain() },
+            described_by(described),
+        )?;
+        let described = described.into_iter().filter_map(|it| Some((it.name?, it.description.unwrap_or_default())));
+        let mut described: HashMap<_, _> = described.collect();
+        let found = values.parameters.unwrap_or_default().into_iter().map(|parameter| {
+            let description = parameter.name().and_then(|name| described.remove(name)).unwrap_or_default();
+            async move {
+                let name = parameter.name.need("Name")?;
+                let Some(tags) = tags::of(cx, &name).await.unless(Class::NotFound)? else { return Ok(None) };
+                let value = Text::from(parameter.value.unwrap_or_default());
+                Ok::<_, Error>(Some(Live {
+                    id: Id::new(&name),
+                    status: Status::Ready,
+                    args: Self { name, description, value, tags },
+                    outputs: ParameterOutputs { arn: Ref::Known(parameter.arn.need("ARN")?) },
+                }))
+            }
+        });
+        Ok(try_join_all(found).await?.into_iter().flatten().collect())
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        if self.value != live.args.value || self.description != live.args.description {
+            // It says all, because what the call leaves out is lost; tags it does not take (AWS-FACTS §1.13).
+            let call = cx.ssm().put_parameter().name(&live.id).description(&self.description);
+            let call = call.value(self.value.known()?).r#type(ParameterType::String).overwrite(true);
+            call.send().await.explain()?;
+        }
+        tags::sync(cx, live.id.as_str(), &live.args.tags, &self.tags).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let call = cx.ssm().delete_parameter().name(&live.id);
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}

@@ -1,0 +1,92 @@
+//! That a web ACL guards a load balancer or a stage of an API.
+
+use futures_util::future::try_join_all;
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use serde::{Deserialize, Serialize};
+
+use super::WebAcl;
+use crate::error::Unless;
+use crate::{Cx, Explain};
+
+/// That a web ACL guards something; each thing is guarded by one at most, and the association's id is the thing's ARN.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct WebAclAssociation {
+    /// The web ACL.
+    pub web_acl: Ref<Id<WebAcl>>,
+    /// The ARN of what it guards.
+    pub resource: Ref<String>,
+}
+
+impl Resource for WebAclAssociation {
+    type Cx = Cx;
+    const KIND: &'static str = "wafv2.web-acl-association";
+    const REPLACE: Fields = fields!(Self: resource);
+    const HOLDS: Fields = fields!(Self: web_acl);
+    const EXPECTED: Expected = Expected::millis(15_000, 2_000);
+    type Outputs = ();
+
+    fn tags(&mut self) -> Option<&mut Tags> {
+        None
+    }
+
+    /// AWS replaces somebody else's association without a word: so this looks first.
+    async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        self.found(cx).await?;
+        self.associate(cx).await?;
+        Ok(Id::new(self.resource.known()?))
+    }
+
+    async fn recover(&self, cx: &Cx, _owner: &Owner) -> Result<Option<Id<Self>>> {
+        Ok(self.found(cx).await?.then_some(Id::new(self.resource.known()?)))
+    }
+
+    async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
+        let found = ids.iter().map(|id| async move {
+            let web_acl = web_acl_of(cx, id.as_str()).await?;
+            Ok::<_, Error>(web_acl.map(|web_acl| Live {
+                id: id.clone(),
+                status: Status::Ready,
+                args: Self { web_acl: Ref::Known(Id::new(web_acl)), resource: Ref::Known(id.into()) },
+                outputs: (),
+            }))
+        });
+        Ok(try_join_all(found).await?.into_iter().flatten().collect())
+    }
+
+    async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
+        if self.web_acl != live.args.web_acl {
+            self.associate(cx).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        let call = cx.wafv2().disassociate_web_acl().resource_arn(&live.id);
+        call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+}
+
+impl WebAclAssociation {
+    async fn associate(&self, cx: &Cx) -> Result<()> {
+        let call = cx.wafv2().associate_web_acl().web_acl_arn(self.web_acl.known()?);
+        call.resource_arn(self.resource.known()?).send().await.explain().map(drop)
+    }
+
+    /// Whether it is there; an error if another web ACL is.
+    async fn found(&self, cx: &Cx) -> Result<bool> {
+        let resource = self.resource.known()?;
+        match web_acl_of(cx, resource).await? {
+            None => Ok(false),
+            Some(web_acl) if web_acl == self.web_acl.known()?.as_str() => Ok(true),
+            Some(other) => Err(Error::new(Class::Foreign, format!("{resource} is guarded by {other} already"))
+                .hint("remove that association, or let that web ACL do")),
+        }
+    }
+}
+
+/// The ARN of the web ACL that guards `resource`; `None` also if there is no such resource.
+async fn web_acl_of(cx: &Cx, resource: &str) -> Result<Option<String>> {
+    let call = cx.wafv2().get_web_acl_for_resource().resource_arn(resource);
+    let found = call.send().await.explain().unless(Class::NotFound)?;
+    Ok(found.and_then(|found| found.web_acl).map(|acl| acl.arn))
+}

@@ -1,0 +1,304 @@
+//! Examples of RDS.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use payinfra_aws::ec2::{SecurityGroup, Subnet, Vpc};
+use payinfra_aws::rds::{
+    Cluster, ClusterInstance, ClusterParameterGroup, GlobalCluster, Insights, Master, Monitoring, SubnetGroup,
+};
+use payinfra_aws::{Aws, Explain, Need};
+use payinfra_engine::{Class, Cloud, Graph, Node, Ref, Region, Resource, Result, Tags};
+
+use crate::ec2::{network, part};
+use crate::example::{Again, Example, examples, form, graph, region};
+use crate::iam::role_for;
+use crate::kms::key_for;
+use crate::life::{access, site};
+use crate::secretsmanager::password_for;
+
+examples![
+    cluster,
+    cluster_instance,
+    cluster_of_its_own,
+    cluster_parameter_group,
+    global_cluster,
+    secondary_cluster,
+    subnet_group,
+];
+
+const ENGINE: &str = "aurora-postgresql";
+const VERSION: &str = "16.4";
+
+fn far() -> Region {
+    Region::new("us-east-2")
+}
+
+/// A group over two subnets of a network.
+fn place(graph: &mut Graph, region: &Region) -> Result<(SubnetGroup, Node<Vpc>)> {
+    let vpc = graph.add(region, "vpc", network())?;
+    let mut subnets = BTreeSet::new();
+    for (number, zone) in [(0, "a"), (1, "b")] {
+        let subnet = Subnet { zone: Ref::from(format!("{region}{zone}")), ..part(&vpc, number) };
+        subnets.insert(Ref::from(graph.add(region, &format!("subnet-{number}"), subnet)?.id));
+    }
+    let name = format!("contract-{}", graph.workspace);
+    Ok((SubnetGroup { name, description: "an example".to_owned(), subnets, tags: Tags::new() }, vpc))
+}
+
+fn parameters(name: &str) -> ClusterParameterGroup {
+    ClusterParameterGroup {
+        name: name.to_owned(),
+        family: "aurora-postgresql16".to_owned(),
+        description: "an example".to_owned(),
+        parameters: BTreeMap::from([("rds.force_ssl".to_owned(), "1".to_owned())]),
+        tags: Tags::new(),
+    }
+}
+
+fn global(name: &str) -> GlobalCluster {
+    GlobalCluster {
+        name: name.to_owned(),
+        engine: ENGINE.to_owned(),
+        engine_version: VERSION.to_owned(),
+        database: Some("payments".to_owned()),
+        encrypted: true,
+        tags: Tags::new(),
+    }
+}
+
+/// A cluster without a master user: a secondary, or one to complete.
+fn bare(graph: &mut Graph, region: &Region) -> Result<Cluster> {
+    let (place, vpc) = place(graph, region)?;
+    let place = graph.add(region, "place", place)?;
+    let security_group = SecurityGroup {
+        vpc: vpc.id.clone(),
+        name: format!("contract-{}", graph.workspace),
+        description: "an example".to_owned(),
+        ingress: BTreeSet::new(),
+        egress: BTreeSet::new(),
+        tags: Tags::new(),
+    };
+    let security_group = graph.add(region, "security-group", security_group)?;
+    let parameters = parameters(&format!("contract-{}-parameters", graph.workspace));
+    let parameters = graph.add(region, "parameters", parameters)?;
+    Ok(Cluster {
+        name: format!("contract-{}-{region}", graph.workspace),
+        engine: ENGINE.to_owned(),
+        engine_version: VERSION.to_owned(),
+        global: None,
+        database: None,
+        username: None,
+        master: None,
+        port: 5432,
+        subnet_group: place.id,
+        security_groups: BTreeSet::from([Ref::from(security_group.id)]),
+        parameter_group: parameters.id,
+        kms_key: Ref::from(format!("arn:aws:kms:{region}:123456789012:key/contract")),
+        iam_authentication: false,
+        backup_retention_days: 7,
+        backup_window: "03:00-04:00".to_owned(),
+        copy_tags_to_snapshots: true,
+        log_exports: BTreeSet::from(["postgresql".to_owned()]),
+        tags: Tags::new(),
+    })
+}
+
+/// The primary of a global cluster.
+fn primary(graph: &mut Graph) -> Result<Cluster> {
+    let name = format!("contract-{}", graph.workspace);
+    let global = graph.add(&region(), "global", global(&name))?;
+    let password = password_for(graph, "master")?;
+    Ok(Cluster {
+        global: Some(global.id),
+        database: Some("payments".to_owned()),
+        username: Some("payments".to_owned()),
+        master: Some(Master::Stored { arn: password.outputs.arn }),
+        ..bare(graph, &region())?
+    })
+}
+
+fn instance(cluster: &Node<Cluster>, name: &str) -> ClusterInstance {
+    ClusterInstance {
+        name: name.to_owned(),
+        cluster: cluster.id.clone(),
+        engine: ENGINE.to_owned(),
+        class: "db.r6g.large".to_owned(),
+        promotion_tier: 0,
+        auto_minor_version_upgrade: false,
+        insights: None,
+        monitoring: None,
+        tags: Tags::new(),
+    }
+}
+
+fn cluster() -> Result<Example> {
+    let mut graph = graph("cluster");
+    let cluster = primary(&mut graph)?;
+    let other = password_for(&mut graph, "other")?;
+    let parameters = graph.add(&region(), "other", parameters("contract-cluster-other"))?;
+    Example::new(graph, &region(), cluster)?
+        .again(Again::Taken)
+        .change(|cluster: &mut Cluster| cluster.port = 5433)?
+        .change(|cluster: &mut Cluster| cluster.parameter_group = parameters.id)?
+        .change(|cluster: &mut Cluster| cluster.iam_authentication = true)?
+        .change(|cluster: &mut Cluster| {
+            cluster.backup_retention_days = 35;
+            "22:00-23:00".clone_into(&mut cluster.backup_window);
+            cluster.copy_tags_to_snapshots = false;
+        })?
+        .change(|cluster: &mut Cluster| cluster.log_exports = BTreeSet::from(["upgrade".to_owned()]))?
+        .change(|cluster: &mut Cluster| cluster.log_exports.clear())?
+        .change(|cluster: &mut Cluster| cluster.master = Some(Master::Stored { arn: other.outputs.arn }))?
+        .change(|cluster: &mut Cluster| "16.6".clone_into(&mut cluster.engine_version))
+}
+
+fn cluster_of_its_own() -> Result<Example> {
+    let mut graph = graph("cluster-of-its-own");
+    let password = password_for(&mut graph, "master")?;
+    let key = key_for(&mut graph, "key", &[])?;
+    let cluster = bare(&mut graph, &region())?;
+    let cluster = Cluster {
+        username: Some("payments".to_owned()),
+        master: Some(Master::Managed { kms_key: key.outputs.arn.clone() }),
+        ..cluster
+    };
+    Example::new(graph, &region(), cluster)?
+        .again(Again::Taken)
+        .change(|cluster: &mut Cluster| cluster.security_groups.clear())?
+        .change(|cluster: &mut Cluster| cluster.master = Some(Master::Stored { arn: password.outputs.arn }))?
+        .change(|cluster: &mut Cluster| cluster.master = Some(Master::Managed { kms_key: key.outputs.arn }))
+}
+
+/// It is a member of a global cluster until it is deleted.
+fn secondary_cluster() -> Result<Example> {
+    let mut graph = graph("secondary-cluster");
+    let primary = primary(&mut graph)?;
+    let global = primary.global.clone();
+    let primary = graph.add(&region(), "primary", primary)?;
+    let writer = graph.add(&region(), "writer", instance(&primary, "contract-secondary-writer"))?;
+    let secondary = Cluster { global, ..bare(&mut graph, &far())? };
+    let mut example = Example::new(graph, &far(), secondary)?
+        .again(Again::Taken)
+        .change(|cluster: &mut Cluster| cluster.backup_retention_days = 9)?;
+    // AWS wants to see the primary's writer first.
+    example.graph.order(&writer.address, &example.address);
+    Ok(example)
+}
+
+fn cluster_instance() -> Result<Example> {
+    let mut graph = graph("cluster-instance");
+    let cluster = primary(&mut graph)?;
+    let cluster = graph.add(&region(), "cluster", cluster)?;
+    let role = role_for(&mut graph, "monitoring", "monitoring.rds.amazonaws.com")?;
+    let key = key_for(&mut graph, "key", &[])?;
+    let insights = |days| Insights { days, kms_key: key.outputs.arn.clone() };
+    Example::new(graph, &region(), instance(&cluster, "contract-instance"))?
+        .again(Again::Taken)
+        .change(|instance: &mut ClusterInstance| "db.r6g.xlarge".clone_into(&mut instance.class))?
+        .change(|instance: &mut ClusterInstance| instance.promotion_tier = 15)?
+        .change(|instance: &mut ClusterInstance| instance.auto_minor_version_upgrade = true)?
+        .change(|instance: &mut ClusterInstance| instance.insights = Some(insights(7)))?
+        .change(|instance: &mut ClusterInstance| instance.insights = Some(insights(731)))?
+        .change(|instance: &mut ClusterInstance| instance.insights = None)?
+        .change(|instance: &mut ClusterInstance| {
+            instance.monitoring = Some(Monitoring { interval: 60, role: role.outputs.arn });
+        })?
+        .change(|instance: &mut ClusterInstance| instance.monitoring = None)
+}
+
+fn cluster_parameter_group() -> Result<Example> {
+    let put = |group: &mut ClusterParameterGroup, name: &str, value: &str| {
+        group.parameters.insert(name.to_owned(), value.to_owned());
+    };
+    Example::new(graph("cluster-parameter-group"), &region(), parameters("contract-parameters"))?
+        .again(Again::Taken)
+        .change(|group: &mut ClusterParameterGroup| put(group, "log_min_duration_statement", "500"))?
+        .change(|group: &mut ClusterParameterGroup| put(group, "log_min_duration_statement", "1000"))?
+        .change(|group: &mut ClusterParameterGroup| group.parameters.clear())?
+        .change(|group: &mut ClusterParameterGroup| {
+            // More than one call takes.
+            for number in 0..30 {
+                put(group, &format!("parameter-{number}"), "1");
+            }
+        })
+}
+
+fn global_cluster() -> Result<Example> {
+    Example::new(graph("global-cluster"), &region(), global("contract-global"))?
+        .again(Again::Taken)
+        .change(|global: &mut GlobalCluster| "16.6".clone_into(&mut global.engine_version))
+}
+
+fn subnet_group() -> Result<Example> {
+    let mut graph = graph("subnet-group");
+    let (group, vpc) = place(&mut graph, &region())?;
+    let third = graph.add(&region(), "third", part(&vpc, 2))?;
+    Example::new(graph, &region(), group)?
+        .again(Again::Taken)
+        .change(|group: &mut SubnetGroup| group.description.push_str(" for more"))?
+        .change(|group: &mut SubnetGroup| group.subnets.extend([Ref::from(third.id)]))
+}
+
+/// A minor version goes from member to member, the primary last.
+#[tokio::test]
+async fn an_upgrade_reaches_the_primary_last() -> Result<()> {
+    let access = access().await?;
+    let aws = Aws::new(access.clone());
+    let (here, there) = (access.cx(&region()), access.cx(&far()));
+    let name = "contract-upgraded";
+    let site = site(&region(), GlobalCluster::KIND, "upgraded")?;
+    let wanted = GlobalCluster { tags: site.owner.tags(), ..global(name) };
+    aws.create(&site, &form(&wanted)?).await?;
+    let primary = here.rds().create_db_cluster().db_cluster_identifier("contract-upgraded-1").engine(ENGINE);
+    let primary = primary.engine_version(VERSION).global_cluster_identifier(name).master_username("payments");
+    primary.master_user_password("a-password-for-a-test").send().await.explain()?;
+    let writer = here.rds().create_db_instance().db_instance_identifier("contract-upgraded-writer").engine(ENGINE);
+    let writer = writer.db_cluster_identifier("contract-upgraded-1").db_instance_class("db.r6g.large");
+    writer.send().await.explain()?;
+    let secondary = there.rds().create_db_cluster().db_cluster_identifier("contract-upgraded-2").engine(ENGINE);
+    secondary.engine_version(VERSION).global_cluster_identifier(name).send().await.explain()?;
+
+    let wanted = form(&GlobalCluster { engine_version: "16.6".to_owned(), ..wanted })?;
+    let version = async |cx: &payinfra_aws::Cx, name: &str| {
+        let found = cx.rds().describe_db_clusters().db_cluster_identifier(name).send().await.explain()?;
+        Ok::<_, payinfra_engine::Error>(found.db_clusters()[0].engine_version().map(str::to_owned))
+    };
+    let mut seen = Vec::new();
+    for _ in 0..8 {
+        let live = aws.read(&region(), GlobalCluster::KIND, &[name.to_owned()]).await?.pop().need("GlobalCluster")?;
+        let done = match aws.update(&site, &wanted, &live).await {
+            Err(error) if error.is(Class::Conflict) => false,
+            other => other.map(|()| true)?,
+        };
+        let versions = (version(&here, "contract-upgraded-1").await?, version(&there, "contract-upgraded-2").await?);
+        seen.push((versions.0.as_deref() == Some("16.6"), versions.1.as_deref() == Some("16.6")));
+        if done {
+            break;
+        }
+    }
+    assert_eq!(seen.last(), Some(&(true, true)));
+    assert!(!seen.contains(&(true, false)), "{seen:?}");
+    Ok(())
+}
+
+/// What somebody else made is neither taken over nor changed.
+#[tokio::test]
+async fn what_others_made_is_refused() -> Result<()> {
+    let access = access().await?;
+    let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
+    let class = |error: payinfra_engine::Error| error.class();
+    let call = cx.rds().create_global_cluster().global_cluster_identifier("contract-theirs").engine(ENGINE);
+    call.send().await.explain()?;
+    let at = site(&region(), GlobalCluster::KIND, "theirs")?;
+    let wanted = form(&GlobalCluster { tags: at.owner.tags(), ..global("contract-theirs") })?;
+    assert_eq!(aws.create(&at, &wanted).await.map_err(class), Err(Class::Foreign));
+    assert_eq!(aws.recover(&at, &wanted).await.map_err(class), Err(Class::Foreign));
+
+    let call = cx.rds().create_db_cluster_parameter_group().db_cluster_parameter_group_name("contract-theirs");
+    call.db_parameter_group_family("aurora-postgresql16").description("theirs").send().await.explain()?;
+    let at = site(&region(), ClusterParameterGroup::KIND, "theirs")?;
+    let wanted = form(&ClusterParameterGroup { tags: at.owner.tags(), ..parameters("contract-theirs") })?;
+    assert_eq!(aws.create(&at, &wanted).await.map_err(class), Err(Class::Foreign));
+    assert_eq!(aws.recover(&at, &wanted).await.map_err(class), Err(Class::Foreign));
+    Ok(())
+}

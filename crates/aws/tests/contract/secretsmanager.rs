@@ -1,0 +1,85 @@
+//! Examples of Secrets Manager.
+
+use payinfra_aws::secretsmanager::{Password, Secret};
+use payinfra_aws::{Aws, Explain, Need};
+use payinfra_engine::{Class, Cloud, Graph, Lookup, Node, Ref, Resource, Result, Tags};
+use serde_json::json;
+
+use crate::example::{Again, Example, examples, form, graph, region};
+use crate::kms::key_for;
+use crate::life::{access, aws, site};
+
+examples![password, secret];
+
+fn args(name: &str, kms_key: Ref<String>) -> Password {
+    Password {
+        name: name.to_owned(),
+        description: "an example".to_owned(),
+        username: "payments".to_owned(),
+        kms_key,
+        tags: Tags::new(),
+    }
+}
+
+/// A password for the master user of a database.
+pub(crate) fn password_for(graph: &mut Graph, name: &str) -> Result<Node<Password>> {
+    let key = key_for(graph, &format!("{name}-password"), &[])?;
+    let password = args(&format!("contract/{}/{name}", graph.workspace), key.outputs.arn);
+    graph.add(&region(), name, password)
+}
+
+fn password() -> Result<Example> {
+    let mut graph = graph("password");
+    let first = key_for(&mut graph, "first", &[])?;
+    let second = key_for(&mut graph, "second", &[])?;
+    Example::new(graph, &region(), args("contract/password/example", first.outputs.arn))?
+        .again(Again::Taken)
+        .change(|password: &mut Password| password.description.push_str(" for more"))?
+        .change(|password: &mut Password| password.kms_key = second.outputs.arn)
+}
+
+fn secret() -> Result<Example> {
+    let mut graph = graph("secret");
+    let password = password_for(&mut graph, "existing")?;
+    let lookup = Secret { name: "contract/secret/existing".to_owned() };
+    let found = json!({ "arn": password.outputs.arn });
+    let mut example = Example::lookup(graph, &region(), &lookup, found)?;
+    example.graph.order(&password.address, &example.address);
+    Ok(example)
+}
+
+#[tokio::test]
+async fn what_is_made_up_is_a_password_and_nobody_else_s() -> Result<()> {
+    let access = access().await?;
+    let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
+    let site = site(&region(), Password::KIND, "made-up")?;
+    let wanted = args("contract/made-up", Ref::from("arn:aws:kms:us-east-1:123456789012:key/any"));
+    let wanted = form(&Password { tags: site.owner.tags(), ..wanted })?;
+    let arn = aws.create(&site, &wanted).await?;
+    let value = cx.secretsmanager().get_secret_value().secret_id(&arn).send().await.explain()?;
+    let value = serde_json::from_str::<serde_json::Value>(&value.secret_string.need("SecretString")?);
+    let value = value.ok().need("a JSON object")?;
+    assert_eq!(value["username"], "payments");
+    let password = value["password"].as_str().need("password")?;
+    assert_eq!(password.len(), 40);
+    assert!(password.bytes().all(|byte| byte.is_ascii_alphanumeric()), "shells and RDS leave it alone");
+    let live = aws.read(&region(), Password::KIND, std::slice::from_ref(&arn)).await?.pop().need("Password")?;
+    assert!(!live.args.to_string().contains(password), "what is read does not tell it");
+    aws.delete(&site, &live).await?;
+
+    cx.secretsmanager().create_secret().name("contract/made-up").secret_string("theirs").send().await.explain()?;
+    let class = |error: payinfra_engine::Error| error.class();
+    assert_eq!(aws.create(&site, &wanted).await.map_err(class), Err(Class::Foreign));
+    assert_eq!(aws.recover(&site, &wanted).await.map_err(class), Err(Class::Foreign));
+    let call = cx.secretsmanager().delete_secret().secret_id("contract/made-up").force_delete_without_recovery(true);
+    call.send().await.explain().map(drop)
+}
+
+#[tokio::test]
+async fn a_secret_that_is_not_there_is_named() -> Result<()> {
+    let refused = aws().await?.find(&region(), Secret::KIND, &json!({ "name": "contract/nowhere" })).await;
+    let error = refused.err().need("an error")?;
+    assert_eq!(error.class(), Class::Invalid);
+    assert!(error.message().contains("contract/nowhere"), "{error}");
+    Ok(())
+}
