@@ -10,8 +10,12 @@ use sha2::{Digest, Sha256};
 
 /// The longest name of an S3 bucket.
 const BUCKET: usize = 63;
+/// The longest name of a load balancer or a target group.
+const BALANCER: usize = 32;
 /// The longest name of an IAM role.
 const ROLE: usize = 64;
+/// The longest name of a database cluster or instance.
+const DATABASE: usize = 63;
 
 /// What tells the environments of an organisation apart: lower-case letters, digits and inner hyphens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,17 +117,44 @@ impl Names {
         short("role", ROLE, format!("{}-{region}", self.name(resource_type)))
     }
 
+    /// The name of a database cluster or instance; those of a global database differ between regions (AWS-FACTS §4.2).
+    ///
+    /// # Errors
+    /// If RDS does not take it.
+    pub fn database(&self, resource_type: &str, region: &Region) -> Result<String> {
+        let name = format!("{}-{region}", self.name(resource_type));
+        if name.contains("--") {
+            return Err(Error::invalid(format!("RDS does not take `{name}`: it has two hyphens in a row"))
+                .hint("take the second hyphen out of the suffix or the workspace's name"));
+        }
+        short("database", DATABASE, name)
+    }
+
     /// The name of a bucket; those are unique in the world, so it carries the region and a hash of the account.
     ///
     /// # Errors
     /// If it is longer than S3 takes.
     pub fn bucket(&self, resource_type: &str, region: &Region) -> Result<String> {
-        let mut name = format!("{}-{region}-", self.name(resource_type));
-        for byte in &Sha256::digest(self.account.as_str())[..4] {
-            // Writing to a string cannot fail.
-            let _ = write!(name, "{byte:02x}");
+        short("bucket", BUCKET, format!("{}-{region}-{}", self.name(resource_type), hash(self.account.as_str())))
+    }
+
+    /// The name of a load balancer or a target group; in one that would be too long, a hash stands for all but the type
+    /// and the suffix.
+    ///
+    /// # Errors
+    /// If even that is longer than Elastic Load Balancing takes.
+    pub fn balancer(&self, resource_type: &str) -> Result<String> {
+        let name = self.name(resource_type);
+        if name.len() <= BALANCER {
+            return Ok(name);
         }
-        short("bucket", BUCKET, name)
+        short("load balancer", BALANCER, format!("{resource_type}-{}-{}", hash(&name), self.suffix))
+    }
+
+    /// What every name carries, however short it must be.
+    #[must_use]
+    pub fn suffix(&self) -> &Suffix {
+        &self.suffix
     }
 
     /// The account that the names are for.
@@ -131,6 +162,15 @@ impl Names {
     pub fn account(&self) -> &AccountId {
         &self.account
     }
+}
+
+/// Eight digits that stand for `text`.
+fn hash(text: &str) -> String {
+    Sha256::digest(text)[..4].iter().fold(String::new(), |mut digits, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
 }
 
 fn short(what: &str, most: usize, name: String) -> Result<String> {
@@ -168,6 +208,26 @@ mod tests {
         assert_eq!(names.name("vpc"), "payment-vpc-production-abc123");
         assert_eq!(names.role("flow-logs", &region)?, "payment-flow-logs-production-abc123-us-east-1");
         assert_eq!(names.bucket("transactions", &region)?, "payment-transactions-production-abc123-us-east-1-2a33349e");
+        Ok(())
+    }
+
+    #[test]
+    fn x01_a_long_name_of_a_load_balancer_keeps_type_and_suffix() -> Result<()> {
+        assert_eq!(names("abc123")?.balancer("green")?, "payment-green-production-abc123");
+        let green = names("abc123-and-more")?.balancer("green")?;
+        assert_eq!(green, "green-b522f3bc-abc123-and-more");
+        assert_ne!(green, names("abc123-and-more")?.balancer("blue")?);
+        let error = names("abc123-and-more-and-more")?.balancer("green").unwrap_err();
+        assert!(error.message().contains("has 39 characters, and AWS takes 32"), "{error}");
+        Ok(())
+    }
+
+    #[test]
+    fn x01_a_database_has_one_hyphen_at_a_time() -> Result<()> {
+        let (region, names) = (Region::new("us-east-1"), names("abc123")?);
+        assert_eq!(names.database("db-cluster", &region)?, "payment-db-cluster-production-abc123-us-east-1");
+        let error = self::names("a--b")?.database("db-cluster", &region).unwrap_err();
+        assert!(error.message().contains("two hyphens in a row"), "{error}");
         Ok(())
     }
 

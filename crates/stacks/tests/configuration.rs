@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use payinfra_stacks::{Configuration, Phase, build};
+use payinfra_stacks::{Configuration, Phase, Workspace, build};
 
 /// A good configuration in which one line can be replaced.
 const GOOD: &str = r#"stack = "migration"
@@ -242,6 +242,20 @@ fn x01_a_bucket_name_over_63_characters_is_refused() {
     assert_eq!(error.position.unwrap().0, 8);
 }
 
+/// Where a bucket's name still has room because the workspace's is short.
+#[test]
+fn x01_a_load_balancer_name_over_32_characters_is_refused() {
+    let text = GOOD
+        .replace("abc123", "abcdefghijklmnopqrst")
+        .replace("[workspaces.legacy]", "[workspaces.l]\nphase = \"legacy\"");
+    let error = Configuration::parse(&text, "payinfra.toml").unwrap_err();
+    assert_eq!(
+        error.message,
+        "the load balancer name `alb-81044221-abcdefghijklmnopqrst` has 33 characters, and AWS takes 32"
+    );
+    assert_eq!(error.hint.as_deref(), Some("shorten the suffix or the workspace's name by 1"));
+}
+
 #[test]
 fn x01_a_suffix_that_no_name_takes_is_refused() {
     check(
@@ -313,6 +327,256 @@ fn a_period_that_aws_does_not_take_is_refused() {
         let text = GOOD.replace("environment = \"new\"", &format!("environment = \"new\"\n{line}"));
         assert_eq!(Configuration::parse(&text, "payinfra.toml").unwrap_err().message, message);
     }
+}
+
+/// Checks what is said when `line` stands in the section `section` of the workspace migration.
+#[track_caller]
+fn check_in(section: &str, line: &str, at: &str, message: &str, hint: &str) {
+    let good = "[workspaces.migration]\nenvironment = \"new\"\n";
+    check(good, &format!("{good}[workspaces.migration.{section}]\n{line}\n"), at, message, hint);
+}
+
+/// The workspace migration with these lines in it.
+fn with(lines: &str) -> Workspace {
+    let text = GOOD.replace("environment = \"new\"\n", &format!("environment = \"new\"\n{lines}\n"));
+    parse(&text).workspace("migration").unwrap().clone()
+}
+
+#[test]
+fn sections_have_defaults_by_phase_and_a_workspace_goes_before_what_is_shared() {
+    let (migration, production) = (with(""), with("phase = \"production\""));
+    assert_eq!((migration.database.backup_retention_days, production.database.backup_retention_days), (7, 35));
+    assert_eq!((migration.service.cpu, migration.service.memory), (512, 1_024));
+    assert_eq!((production.service.cpu, production.service.memory), (1_024, 2_048));
+    assert_eq!((migration.alarms.running_tasks, production.alarms.running_tasks), (2, 3));
+    let shared = "[defaults.service]\nmin_tasks = 5\nport = 9000\n[workspaces.migration.service]\nport = 9001";
+    let service = with(shared).service;
+    assert_eq!((service.min_tasks, service.max_tasks, service.port), (5, 5, 9_001));
+    let alarms =
+        with("[defaults.alarms]\nsubscriptions = [{ protocol = \"email\", endpoint = \"a@example.com\" }]").alarms;
+    assert_eq!(alarms.subscriptions[0].endpoint, "a@example.com");
+}
+
+#[test]
+fn m11_a_database_that_aurora_global_does_not_offer_is_refused() {
+    let memory = "take a memory-optimised class, such as db.r6g.large";
+    for (line, at, message, hint) in [
+        (
+            "engine_version = \"9.6\"",
+            "\"9.6\"",
+            "Aurora Global Database does not offer Aurora PostgreSQL 9.6",
+            "take a version from 13 to 17, such as 16.6",
+        ),
+        (
+            "engine_version = \"16\"",
+            "\"16\"",
+            "`16` is not a version of Aurora PostgreSQL",
+            "write major and minor version, such as 16.6",
+        ),
+        (
+            "instance_class = \"db.t4g.medium\"",
+            "\"db.t4g",
+            "Aurora Global Database does not run on db.t4g.medium",
+            memory,
+        ),
+        (
+            "instance_class = \"r6g.large\"",
+            "\"r6g",
+            "`r6g.large` is not an instance class",
+            "a class reads like db.r6g.large",
+        ),
+        (
+            "name = \"my-payments\"",
+            "\"my-",
+            "`my-payments` cannot be the database's `name`",
+            "begin with a letter; use lower-case letters, digits and underscores, 63 at most",
+        ),
+        ("username = \"admin\"", "\"admin\"", "the user name `admin` is reserved", "take another, such as payments"),
+    ] {
+        check_in("database", line, at, message, hint);
+    }
+}
+
+#[test]
+fn m12_m14_backups_and_measurements_that_rds_does_not_make_are_refused() {
+    for (line, at, message, hint) in [
+        ("backup_retention_days = 0", "0", "`backup_retention_days` cannot be 0", "take 1 to 35"),
+        (
+            "backup_window = \"03:00\"",
+            "\"03:00\"",
+            "`03:00` is not a daily window",
+            "write from and to in UTC, such as 03:00-04:00",
+        ),
+        (
+            "backup_window = \"23:50-00:10\"",
+            "\"23:50",
+            "the window 23:50-00:10 is too short",
+            "RDS wants half an hour at least",
+        ),
+        (
+            "performance_insights_days = 30",
+            "30",
+            "Performance Insights does not look back 30 days",
+            "take 7, a multiple of 31 up to 713, or 731",
+        ),
+        ("monitoring_interval = 7", "7", "`monitoring_interval` cannot be 7", "take one of 1, 5, 10, 15, 30, 60"),
+    ] {
+        check_in("database", line, at, message, hint);
+    }
+    assert_eq!(with("database = { backup_window = \"23:50-00:20\" }").database.backup_window, "23:50-00:20");
+}
+
+#[test]
+fn m15_m18_a_service_that_fargate_does_not_run_is_refused() {
+    for (line, at, message, hint) in [
+        (
+            "cpu = 300",
+            "300",
+            "Fargate does not offer tasks with a CPU of 300",
+            "take one of 256, 512, 1024, 2048, 4096, 8192, 16384",
+        ),
+        (
+            "memory = 512",
+            "512",
+            "Fargate does not offer 512 MiB of memory with a CPU of 512",
+            "take 1024 to 4096 in steps of 1024",
+        ),
+        (
+            "cpu = 256\nmemory = 1536",
+            "1536",
+            "Fargate does not offer 1536 MiB of memory with a CPU of 256",
+            "take 512, 1024 or 2048",
+        ),
+        ("port = 0", "0", "`port` cannot be 0", "take 1 to 65535"),
+        ("min_tasks = 0", "0", "`min_tasks` cannot be 0", "take 1 to 5000"),
+        (
+            "min_tasks = 4\nmax_tasks = 3",
+            "3",
+            "`max_tasks` is 3, less than `min_tasks`, 4",
+            "raise `max_tasks` or lower `min_tasks`",
+        ),
+        ("cpu_target = 100", "100", "`cpu_target` cannot be 100", "take 10 to 95"),
+        (
+            "image = \"https://example.com/image\"",
+            "\"https",
+            "`https://example.com/image` is not a container image",
+            "write repository and tag, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/payments:1.0.0",
+        ),
+    ] {
+        check_in("service", line, at, message, hint);
+    }
+}
+
+#[test]
+fn m16_m25_a_domain_or_certificate_that_cannot_be_is_refused() {
+    for (line, at, message, hint) in [
+        (
+            "zone = \"Example.com.\"",
+            "\"Example",
+            "`Example.com.` is not a domain",
+            "write it in lower case and without a dot at its end, such as payments.example.com",
+        ),
+        (
+            "certificates = { us-east-1 = \"arn:aws:acm:us-east-2:123456789012:certificate/a\" }",
+            "\"arn",
+            "the certificate for us-east-1 is one of us-east-2",
+            "a load balancer takes certificates of its own region only",
+        ),
+        (
+            "certificates = { us-east-1 = \"a\" }",
+            "\"a\"",
+            "`a` is not the ARN of a certificate",
+            "it reads like arn:aws:acm:us-east-1:123456789012:certificate/ID",
+        ),
+        (
+            "certificates = { us-west-2 = \"a\" }",
+            "us-west-2",
+            "`us-west-2` has a certificate but is not among the regions",
+            "certificates are given by the names in `regions`",
+        ),
+    ] {
+        check_in("domain", line, at, message, hint);
+    }
+}
+
+#[test]
+fn m24_m27_a_threshold_or_a_subscription_that_cannot_be_is_refused() {
+    check_in("waf", "requests_per_5_minutes = 1", "1", "`requests_per_5_minutes` cannot be 1", "take 10 to 2000000000");
+    for (line, at, message, hint) in [
+        ("cpu_percent = 101", "101", "`cpu_percent` cannot be 101", "take 1 to 100"),
+        ("latency_ms = 0", "0", "`latency_ms` cannot be 0", "take 1 to 1000000"),
+        ("running_tasks = 5", "5", "`running_tasks` cannot be 5", "take 1 to 4"),
+        ("period_seconds = 90", "90", "CloudWatch has no period of 90 seconds", "take a multiple of 60"),
+        (
+            "subscriptions = [{ protocol = \"http\", endpoint = \"http://a\" }]",
+            "{",
+            "alarms are not sent by `http`",
+            "take email, email-json, https, lambda, sms or sqs",
+        ),
+        (
+            "subscriptions = [{ protocol = \"email\", endpoint = \"somebody\" }]",
+            "{",
+            "`somebody` cannot be told by email",
+            "the endpoint reads like a@example.com",
+        ),
+    ] {
+        check_in("alarms", line, at, message, hint);
+    }
+}
+
+#[test]
+fn m29_remote_outputs_say_whose_and_which() {
+    let remote = with("remote_outputs = { old = { workspace = \"legacy\", outputs = [\"vpc_id\"] } }").remote_outputs;
+    let old = &remote["old"];
+    assert_eq!(
+        (old.stack.as_str(), old.bucket.as_deref(), old.region.as_str()),
+        ("migration", Some("states"), "us-east-1")
+    );
+    for (line, at, message, hint) in [
+        (
+            "workspace = \"migration\"\noutputs = [\"vpc_id\"]",
+            "\"migration\"",
+            "a workspace cannot read its own outputs",
+            "name another workspace or stack",
+        ),
+        ("workspace = \"legacy\"\noutputs = []", "[]", "no output is named", "list the outputs to read"),
+        (
+            "workspace = \"legacy\"\noutputs = [\"vpc/id\"]",
+            "[",
+            "`vpc/id` is not the name of an output",
+            "names of outputs have letters, digits and underscores",
+        ),
+        (
+            "workspace = \"legacy\"\noutputs = [\"vpc_id\"]\nregion = \"here\"",
+            "\"here\"",
+            "`here` is not a region",
+            "a region reads like us-east-1",
+        ),
+    ] {
+        check_in("remote_outputs.old", line, at, message, hint);
+    }
+}
+
+#[test]
+fn m29_remote_outputs_are_not_read_from_a_folder() {
+    let remote = "remote_outputs = { old = { workspace = \"legacy\", outputs = [\"vpc_id\"] } }";
+    let text = GOOD.replace("environment = \"new\"\n", &format!("environment = \"new\"\n{remote}\n"));
+    let text = text.replace("bucket = \"states\"", "path = \".payinfra\"");
+    let error = Configuration::parse(&text, "payinfra.toml").unwrap_err();
+    assert_eq!(error.message, "outputs of others are read from a bucket, and the state is in a folder");
+    let text = text.replace("{ workspace", "{ bucket = \"states\", workspace");
+    assert!(Configuration::parse(&text, "payinfra.toml").is_ok());
+}
+
+#[test]
+fn m29_a_variable_that_stands_for_an_output_that_is_not_listed_is_refused() {
+    check(
+        "environment = \"new\"\n",
+        "environment = \"new\"\nlegacy_network = { cidrs = [\"192.168.0.0/16\"], subnets = { vpc = \"remote.old.vpc_id\" } }",
+        "{",
+        "`remote.old.vpc_id` is not among the remote outputs",
+        "write remote.NAME.OUTPUT, and list OUTPUT under `remote_outputs`",
+    );
 }
 
 #[test]

@@ -46,15 +46,34 @@ fn m02_migration_spans_both_regions() {
     insta::assert_json_snapshot!("migration", snapshot(&graph("migration")));
 }
 
-/// The second workspace differs from the first in names, tags, weights and protection only.
+/// The second workspace differs from the first in names, tags, weights and protection, and in its size.
 #[test]
 fn m02_production_has_what_migration_has() {
     let (migration, production) = (graph("migration"), graph("production"));
-    assert_eq!(addresses(&migration), addresses(&production));
+    let (has, shall) = (addresses(&migration), addresses(&production));
+    assert!(has.is_subset(&shall), "{:?}", has.difference(&shall));
+    let more: Vec<_> = shall.difference(&has).collect();
+    // M-11: one to take over in each region.
+    assert_eq!(more, ["us-east-1/rds.cluster-instance/database-2", "us-east-2/rds.cluster-instance/database-2"]);
     let text = |graph: &Graph, workspace: &str| {
         let mut snapshot = snapshot(graph);
-        for node in snapshot["nodes"].as_object_mut().unwrap().values_mut() {
+        let nodes = snapshot["nodes"].as_object_mut().unwrap();
+        // Dashboards tell the phase and the weights; how many tasks must run is the service's least.
+        let by_phase = ["/cloudwatch.dashboard/main", "/cloudwatch.alarm/running-tasks"];
+        nodes.retain(|address, _| has.contains(address) && !by_phase.iter().any(|name| address.ends_with(name)));
+        for node in nodes.values_mut() {
             node.as_object_mut().unwrap().remove("protect");
+            let args = node["args"].as_object_mut().unwrap();
+            // Production runs more and bigger tasks (M-18), which know what phase it is, and keeps backups longer (M-12).
+            args.retain(|field, _| {
+                !["count", "backup_retention_days", "cpu", "max_capacity", "memory", "min_capacity"].contains(&&**field)
+            });
+            if let Some(environment) = node.pointer_mut("/args/containers/service/environment") {
+                environment.as_object_mut().unwrap().remove("PHASE");
+            }
+            if let Some(weight) = node.pointer_mut("/args/routing/weighted") {
+                *weight = Value::Null;
+            }
         }
         snapshot["nodes"].to_string().replace(&format!("-{workspace}-demo1"), "-WORKSPACE")
     };
@@ -100,9 +119,16 @@ fn what_nothing_refers_to_still_comes_first() {
     assert_eq!(after(&graph, "us-east-1/ec2.eip/nat-1"), gateway);
     assert_eq!(after(&graph, "us-east-1/ec2.nat-gateway/nat-1"), gateway);
     assert_eq!(after(&graph, "us-east-1/ec2.route/public-internet"), gateway);
+    assert_eq!(after(&graph, "us-east-1/elbv2.load-balancer/main"), gateway);
     let attachment = ["us-east-2/ec2.transit-gateway-vpc-attachment/main"];
     assert_eq!(after(&graph, "us-east-2/ec2.route/private-3-us-east-1"), attachment);
+    let first = ["us-east-1/rds.cluster-instance/database-1", "us-east-2/logs.log-group/database"];
+    assert_eq!(after(&graph, "us-east-2/rds.cluster/main"), first);
 }
+
+/// M-28: what keeps data, and what opens it.
+const PROTECTED: [&str; 6] =
+    ["dynamodb.table", "kms.key", "rds.cluster", "rds.global-cluster", "s3.bucket", "secretsmanager.password"];
 
 #[test]
 fn m28_only_production_is_protected() {
@@ -112,7 +138,7 @@ fn m28_only_production_is_protected() {
         protected.map(|(address, _)| address.kind.to_string()).collect::<BTreeSet<_>>()
     };
     assert_eq!(kinds("migration"), BTreeSet::new());
-    assert_eq!(kinds("production"), BTreeSet::from(["kms.key".to_owned(), "s3.bucket".to_owned()]));
+    assert_eq!(kinds("production"), BTreeSet::from(PROTECTED.map(str::to_owned)));
 }
 
 #[test]
@@ -144,7 +170,20 @@ fn x10_a_third_region_is_a_line() {
         rules.keys().cloned().collect::<Vec<_>>()
     };
     assert_eq!(rules("us-west-2"), ["to-us-east-1", "to-us-east-2"]);
+    let table = graph.nodes()[&"us-east-1/dynamodb.table/payments".parse::<Address>().unwrap()].args.clone();
+    let copies = table["replicas"].as_object().unwrap();
+    assert_eq!(copies.keys().collect::<Vec<_>>(), ["us-east-2", "us-west-2"]);
     assert_eq!(graph.outputs()["weight_us_west_2"], "5");
+}
+
+/// M-24: how many requests are too many is a variable.
+#[test]
+fn m24_the_rate_rule_is_a_variable() {
+    let text = include_str!("../../../payinfra.toml");
+    let text = text.replace("# requests_per_5_minutes = 2000", "requests_per_5_minutes = 50");
+    let graph = build(&Configuration::parse(&text, "payinfra.toml").unwrap(), "migration", ACCOUNT).unwrap();
+    let acl = &graph.nodes()[&"us-east-2/wafv2.web-acl/main".parse::<Address>().unwrap()].args;
+    assert_eq!(acl["rules"]["rate-limit"]["statement"], json!({ "rate_limit": { "requests": 50, "window": 300 } }));
 }
 
 #[test]
@@ -173,6 +212,51 @@ fn m09_the_legacy_network_is_looked_up_only() {
     let lookups = graph.nodes().iter().filter(|(_, node)| node.lookup);
     let lookups: BTreeMap<_, _> = lookups.map(|(address, node)| (address.to_string(), &node.args)).collect();
     insta::assert_json_snapshot!("legacy-network", json!({ "lookups": lookups, "outputs": graph.outputs() }));
+}
+
+/// M-29: what another workspace gives away becomes an output here, and says which network is the legacy one.
+#[test]
+fn m29_remote_outputs_are_looked_up_and_used() {
+    let text = include_str!("../../../payinfra.toml").to_owned()
+        + "[workspaces.production.remote_outputs.old]\nworkspace = \"legacy\"\noutputs = [\"vpc_id_us_east_1\"]\n\
+           [workspaces.production.legacy_network]\ncidrs = [\"192.168.0.0/16\"]\n\
+           subnets = { vpc = \"remote.old.vpc_id_us_east_1\" }\n\
+           security_groups = { web = { name = \"web\", vpc = \"remote.old.vpc_id_us_east_1\" } }\n";
+    let graph = build(&Configuration::parse(&text, "payinfra.toml").unwrap(), "production", ACCOUNT).unwrap();
+    graph.sorted().unwrap();
+    let args = |address: &str| &graph.nodes()[&address.parse::<Address>().unwrap()].args;
+    assert_eq!(
+        args("us-east-1/payinfra.outputs/old"),
+        &json!({ "bucket": "payinfra-state-123456789012", "stack": "migration", "workspace": "legacy",
+            "lineage": null, "outputs": ["vpc_id_us_east_1"] })
+    );
+    let vpc = json!({ "$ref": "us-east-1/payinfra.outputs/old#values/vpc_id_us_east_1" });
+    assert_eq!(args("us-east-1/ec2.subnets/legacy")["vpc"], vpc);
+    assert_eq!(args("us-east-1/ec2.existing-security-group/legacy-web")["vpc"], vpc);
+    assert_eq!(graph.outputs()["remote_old_vpc_id_us_east_1"], json!({ "$text": [vpc] }));
+}
+
+/// M-16, M-25: all regions' certificates wait for one record, and a region gets traffic when its listener stands.
+#[test]
+fn m16_m25_one_record_validates_all_certificates() {
+    let graph = graph("migration");
+    let validation = "global/route53.record-set/validation";
+    let records = addresses(&graph).into_iter().filter(|address| address.contains("route53.record-set"));
+    let expected = ["global/route53.record-set/api-us-east-1", "global/route53.record-set/api-us-east-2", validation];
+    assert_eq!(records.collect::<Vec<_>>(), expected);
+    let reference = |address: &str, pointer: &str| {
+        let node = &graph.nodes()[&address.parse::<Address>().unwrap()];
+        node.args.pointer(pointer).unwrap().clone()
+    };
+    let name = json!({ "$ref": "us-east-1/acm.certificate/api#validation_names/0" });
+    assert_eq!(reference(validation, "/name"), name);
+    assert_eq!(after(&graph, "us-east-1/acm.certificate/api"), Vec::<String>::new());
+    assert_eq!(after(&graph, "us-east-2/acm.certificate/api"), [validation]);
+    let arn = json!({ "$ref": "us-east-2/acm.certificate/api#arn" });
+    assert_eq!(reference("us-east-2/elbv2.listener/https", "/certificate"), arn);
+    let ready =
+        ["us-east-2/ecs.service/service", "us-east-2/elbv2.listener/https", "us-east-2/elbv2.load-balancer/main"];
+    assert_eq!(after(&graph, "global/route53.record-set/api-us-east-2"), ready);
 }
 
 /// Nothing waits for itself, not even over other resources.

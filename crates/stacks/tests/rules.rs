@@ -66,8 +66,33 @@ fn x08_a_network_that_overlaps_another() {
 fn x03_a_log_group_a_bucket_or_a_key_that_is_not_safe() {
     check("encrypted", "us-east-1/logs.log-group/flow-logs", "/kms_key", Value::Null, "is not encrypted with a key");
     check("encrypted", "us-east-2/s3.bucket/audit-trail", "/encryption", Value::Null, "is not encrypted with a key");
+    check("encrypted", "us-east-1/cloudtrail.trail/main", "/kms_key", Value::Null, "is not encrypted with a key");
     check("encrypted", "us-east-1/kms.key/database", "/rotation", json!(false), "does not rotate");
     check("encrypted", "us-east-1/s3.bucket/transactions", "/policy", Value::Null, "may be called without TLS");
+}
+
+#[test]
+fn x03_a_listener_that_speaks_to_the_internet_in_the_clear() {
+    let (rule, https) = ("encrypted-listeners", "us-east-1/elbv2.listener/https");
+    check(
+        rule,
+        https,
+        "/ssl_policy",
+        json!("ELBSecurityPolicy-TLS13-1-1-2021-06"),
+        "takes TLS before 1.2: its policy is ELBSecurityPolicy-TLS13-1-1-2021-06",
+    );
+    check(rule, https, "/ssl_policy", Value::Null, "takes TLS before 1.2: its policy is AWS's default");
+    check(rule, https, "/certificate", Value::Null, "has no certificate");
+    check(rule, https, "/protocol", json!("http"), "answers without TLS");
+    let fixed = json!({ "fixed_response": { "status": "200", "content_type": null, "body": null } });
+    check(rule, "us-east-2/elbv2.listener/http", "/default_action", fixed, "answers without TLS");
+    check(
+        rule,
+        "us-east-2/elbv2.listener/http",
+        "/default_action/redirect/protocol",
+        Value::Null,
+        "answers without TLS",
+    );
 }
 
 #[test]
@@ -115,6 +140,17 @@ fn x01_a_name_without_the_suffix() {
 }
 
 #[test]
+fn x01_a_short_name_without_the_suffix() {
+    check(
+        "named",
+        "us-east-1/elbv2.target-group/blue",
+        "/name",
+        json!("payment-blue-migration"),
+        "is named `payment-blue-migration`, without `-migration-demo1`",
+    );
+}
+
+#[test]
 fn x05_a_bucket_that_could_be_public() {
     check(
         "private-buckets",
@@ -122,6 +158,28 @@ fn x05_a_bucket_that_could_be_public() {
         "/public_access_blocked",
         json!(false),
         "does not block public access",
+    );
+}
+
+#[test]
+fn x05_a_security_group_that_lets_the_world_in() {
+    let anyone = |port: u16| {
+        json!([{ "protocol": { "tcp": [port, port] }, "peer": { "cidr": "0.0.0.0/0" },
+        "description": "anyone" }])
+    };
+    check(
+        "private-groups",
+        "us-east-1/ec2.security-group/load-balancer",
+        "/ingress",
+        anyone(22),
+        "lets the world in on another port than 80 and 443",
+    );
+    check(
+        "private-groups",
+        "us-east-1/ec2.security-group/endpoints",
+        "/ingress",
+        anyone(443),
+        "lets the world in to us-east-1/ec2.vpc-endpoint/ecr.api",
     );
 }
 
@@ -136,4 +194,32 @@ fn x02_a_resource_without_a_tag() {
             "payinfra:workspace": "w" }),
         "lacks the tag `CutoverTimestamp`",
     );
+}
+
+#[test]
+fn x05_a_task_that_could_be_reached_entered_or_changed() {
+    let service = "us-east-1/ecs.service/service";
+    check("private-tasks", service, "/public_ip", json!(true), "gives its tasks public addresses");
+    check("private-tasks", service, "/execute_command", json!(true), "lets one open a shell in its tasks");
+    let (definition, container) = ("us-east-2/ecs.task-definition/service", "/containers/service");
+    let (writes, user) = (format!("{container}/read_only"), format!("{container}/user"));
+    let says = "lets the container service write to its root file system";
+    check("private-tasks", definition, &writes, json!(false), says);
+    check("private-tasks", definition, &user, json!("0:0"), "runs the container service as root");
+}
+
+/// What AWS has no resource for is excepted action by action, not statement by statement.
+#[test]
+fn x04_only_what_has_no_resource_goes_for_all() {
+    let (role, policy) = ("global/iam.role/ecs-execution-us-east-1", "/inline/ecs-execution");
+    let statement = |actions: &[&str]| {
+        json!([{ "sid": "SignIn", "effect": "Allow", "principals": {}, "actions": actions, "resources": ["*"],
+            "conditions": {} }])
+    };
+    let mut graph = good();
+    *graph["nodes"][role]["args"].pointer_mut(policy).unwrap() = statement(&["ecr:GetAuthorizationToken"]);
+    rules::check(&serde_json::from_value(graph).unwrap(), &names()).unwrap();
+    let both = statement(&["ecr:BatchGetImage", "ecr:GetAuthorizationToken"]);
+    let says = "grants too much: the policy ecs-execution, statement SignIn, on the resource `*`";
+    check("least-privilege", role, policy, both, says);
 }

@@ -1,7 +1,8 @@
 //! From what is written to what is meant, or to what is wrong and where.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::fmt::Display;
+use std::ops::{Range, RangeInclusive};
 
 use jiff::Timestamp;
 use payinfra_engine::{Region, Tags};
@@ -10,7 +11,8 @@ use toml::Spanned;
 use super::error::{At, Problem};
 use super::file::{File, LegacyVariables, Moment, RegionVariables, Variables};
 use super::{
-    Configuration, LegacyNetwork, Phase, RegionConfig, SecurityGroupFinder, StateConfig, SubnetFinder, Workspace,
+    Configuration, LegacyNetwork, Phase, RegionConfig, RemoteOutputs, SecurityGroupFinder, StateConfig, SubnetFinder,
+    Workspace, remote_outputs,
 };
 use crate::names::{AccountId, Names, Suffix};
 use crate::{STACKS, cidr, migration, tags};
@@ -33,9 +35,13 @@ pub(super) fn configuration(text: &str, source_name: &str) -> Result<Configurati
         return Err(Problem::new(format!("there is no stack `{}`", file.stack.get_ref()), file.stack.span())
             .hint(format!("the stacks are: {}", known.join(", "))));
     }
-    let mut workspaces = BTreeMap::new();
+    let (mut workspaces, no_state) = (BTreeMap::new(), StateConfig::default());
     for (name, variables) in file.workspaces {
-        let workspace = workspace(&name, or(variables, &file.defaults))?;
+        let mut variables = or(variables, &file.defaults);
+        let remote = std::mem::take(&mut variables.remote_outputs);
+        let state = file.state.as_ref().map_or(&no_state, Spanned::get_ref);
+        let remote = remote_outputs::check(remote, file.stack.get_ref(), name.get_ref(), state)?;
+        let workspace = workspace(&name, variables, remote)?;
         workspaces.insert(workspace.name.clone(), workspace);
     }
     if workspaces.is_empty() {
@@ -69,6 +75,11 @@ fn or(own: Variables, shared: &Variables) -> Variables {
         tags.remove(key.get_ref().as_str());
         tags.insert(key, value);
     }
+    let mut remote_outputs = shared.remote_outputs.clone();
+    for (name, remote) in own.remote_outputs {
+        remote_outputs.remove(name.get_ref().as_str());
+        remote_outputs.insert(name, remote);
+    }
     Variables {
         phase: own.phase.or_else(|| shared.phase.clone()),
         environment: own.environment.or_else(|| shared.environment.clone()),
@@ -82,11 +93,21 @@ fn or(own: Variables, shared: &Variables) -> Variables {
         flow_log_retention_days: own.flow_log_retention_days.or_else(|| shared.flow_log_retention_days.clone()),
         key_deletion_days: own.key_deletion_days.or_else(|| shared.key_deletion_days.clone()),
         legacy_network: own.legacy_network.or_else(|| shared.legacy_network.clone()),
+        database: own.database.or(&shared.database),
+        service: own.service.or(&shared.service),
+        domain: own.domain.or(&shared.domain),
+        alarms: own.alarms.or(&shared.alarms),
+        waf: own.waf.or(&shared.waf),
+        remote_outputs,
         tags,
     }
 }
 
-fn workspace(name: &Spanned<String>, variables: Variables) -> Result<Workspace, Problem> {
+fn workspace(
+    name: &Spanned<String>,
+    variables: Variables,
+    remote_outputs: BTreeMap<String, RemoteOutputs>,
+) -> Result<Workspace, Problem> {
     let place = name.span();
     let name = name.get_ref();
     let phase = match variables.phase {
@@ -106,7 +127,7 @@ fn workspace(name: &Spanned<String>, variables: Variables) -> Result<Workspace, 
     let environment = variables.environment.ok_or_else(|| lacks("environment", "it is the tag Environment"))?;
     let project = variables.project.ok_or_else(|| lacks("project", "it is the tag Project"))?;
     let cutover = variables.cutover.ok_or_else(|| lacks("cutover", "it is the tag CutoverTimestamp"))?;
-    let legacy_network = variables.legacy_network.map(legacy_network).transpose()?;
+    let legacy_network = variables.legacy_network.map(|given| legacy_network(given, &remote_outputs)).transpose()?;
 
     let regions_place = variables.regions.as_ref().map_or_else(|| place.clone(), Spanned::span);
     let all_regions = regions(variables.regions, &place)?;
@@ -118,11 +139,18 @@ fn workspace(name: &Spanned<String>, variables: Variables) -> Result<Workspace, 
     }
     weights(phase, &mut all_regions, variables.weights)?;
     names(name, &suffix, &all_regions, &place, &suffix_place)?;
+    let service = variables.service.check(phase)?;
 
     Ok(Workspace {
         name: name.clone(),
         phase,
         environment: tag("environment", environment)?,
+        database: variables.database.check(phase)?,
+        domain: variables.domain.check(&all_regions)?,
+        alarms: variables.alarms.check(service.min_tasks, service.max_tasks)?,
+        service,
+        waf: variables.waf.check()?,
+        remote_outputs,
         project: tag("project", project)?,
         suffix,
         cutover: moment(&cutover)?,
@@ -163,8 +191,7 @@ fn regions(given: Option<Spanned<Vec<RegionVariables>>>, place: &Place) -> Resul
     for (index, region) in (0_u32..).zip(given) {
         let name = region.name.get_ref();
         if !is_region(name) {
-            return Err(Problem::new(format!("`{name}` is not a region"), region.name.span())
-                .hint("a region reads like us-east-1"));
+            return Err(not_a_region(&region.name));
         }
         if regions.iter().any(|(other, _)| other.region.as_str() == name) {
             return Err(Problem::new(format!("the region {name} is listed twice"), region.name.span())
@@ -179,7 +206,11 @@ fn regions(given: Option<Spanned<Vec<RegionVariables>>>, place: &Place) -> Resul
     Ok(regions)
 }
 
-fn is_region(name: &str) -> bool {
+pub(super) fn not_a_region(name: &Spanned<String>) -> Problem {
+    Problem::new(format!("`{}` is not a region", name.get_ref()), name.span()).hint("a region reads like us-east-1")
+}
+
+pub(super) fn is_region(name: &str) -> bool {
     let parts: Vec<_> = name.split('-').collect();
     let letters = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
     matches!(&parts[..], [words @ .., number]
@@ -269,14 +300,20 @@ fn names(
         for bucket in migration::BUCKETS {
             names.bucket(bucket, &region.region).at(suffix_place.clone())?;
         }
+        for database in migration::DATABASES {
+            names.database(database, &region.region).at(suffix_place.clone())?;
+        }
         for role in migration::ROLES {
             names.role(role, &region.region).at(suffix_place.clone())?;
         }
     }
+    for balancer in migration::BALANCERS {
+        names.balancer(balancer).at(suffix_place.clone())?;
+    }
     Ok(())
 }
 
-fn legacy_network(given: LegacyVariables) -> Result<LegacyNetwork, Problem> {
+fn legacy_network(given: LegacyVariables, remote: &BTreeMap<String, RemoteOutputs>) -> Result<LegacyNetwork, Problem> {
     let cidrs = given.cidrs.iter().map(|cidr| cidr::private(cidr.get_ref()).at(cidr.span()));
     let cidrs = cidrs.collect::<Result<Vec<_>, _>>()?;
     let nothing = |place| {
@@ -287,6 +324,9 @@ fn legacy_network(given: LegacyVariables) -> Result<LegacyNetwork, Problem> {
     {
         return Err(nothing(subnets.span()));
     }
+    if let Some(subnets) = &given.subnets {
+        remote_outputs::named(subnets.get_ref().vpc.as_ref(), remote, subnets.span())?;
+    }
     let mut security_groups = BTreeMap::new();
     for (name, finder) in given.security_groups {
         if finder == SecurityGroupFinder::default() {
@@ -296,6 +336,7 @@ fn legacy_network(given: LegacyVariables) -> Result<LegacyNetwork, Problem> {
             Problem::new(format!("`{}` cannot be part of an address", name.get_ref()), name.span())
                 .hint("use lower-case letters, digits and inner hyphens")
         })?;
+        remote_outputs::named(finder.id.iter().chain(&finder.vpc), remote, name.span())?;
         security_groups.insert(name.into_inner(), finder);
     }
     Ok(LegacyNetwork { cidrs, subnets: given.subnets.map(Spanned::into_inner), security_groups })
@@ -333,13 +374,56 @@ fn more_tags(given: BTreeMap<Spanned<String>, Spanned<String>>) -> Result<Tags, 
     Ok(tags)
 }
 
-fn retention(days: &Spanned<i32>) -> Result<i32, Problem> {
+/// A period that `CloudWatch` Logs takes.
+pub(super) fn retention(days: &Spanned<i32>) -> Result<i32, Problem> {
     if RETENTION.contains(days.get_ref()) {
         return Ok(*days.get_ref());
     }
     let known: Vec<_> = RETENTION.iter().map(ToString::to_string).collect();
     Err(Problem::new(format!("CloudWatch Logs does not keep logs for {} days", days.get_ref()), days.span())
         .hint(format!("take one of {}", known.join(", "))))
+}
+
+/// Each of a section's variables, or else the shared one.
+macro_rules! or_shared {
+    ($own:ident, $shared:ident: $($variable:ident),* $(,)?) => {
+        Self { $($variable: $own.$variable.or_else(|| $shared.$variable.clone())),* }
+    };
+}
+pub(super) use or_shared;
+
+/// The number that a variable has, if it is one of those that are `taken`, or the default.
+pub(super) fn number<N: Copy + Display + PartialOrd>(
+    variable: &str,
+    given: Option<&Spanned<N>>,
+    default: N,
+    taken: RangeInclusive<N>,
+) -> Result<N, Problem> {
+    let Some(given) = given else { return Ok(default) };
+    if taken.contains(given.get_ref()) {
+        return Ok(*given.get_ref());
+    }
+    Err(Problem::new(format!("`{variable}` cannot be {}", given.get_ref()), given.span()).hint(format!(
+        "take {} to {}",
+        taken.start(),
+        taken.end()
+    )))
+}
+
+/// The number that a variable has, if it is one of those `listed`, or the default.
+pub(super) fn one_of(
+    variable: &str,
+    given: Option<&Spanned<i32>>,
+    default: i32,
+    listed: &[i32],
+) -> Result<i32, Problem> {
+    let Some(given) = given else { return Ok(default) };
+    if listed.contains(given.get_ref()) {
+        return Ok(*given.get_ref());
+    }
+    let listed: Vec<_> = listed.iter().map(ToString::to_string).collect();
+    Err(Problem::new(format!("`{variable}` cannot be {}", given.get_ref()), given.span())
+        .hint(format!("take one of {}", listed.join(", "))))
 }
 
 fn key_deletion(days: &Spanned<i32>) -> Result<i32, Problem> {

@@ -7,6 +7,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::alarms::AlarmVariables;
+use super::database::DatabaseVariables;
+use super::domain::DomainVariables;
+use super::remote_outputs::RemoteVariables;
+use super::service::ServiceVariables;
+use super::waf::WafVariables;
 use super::{Nat, Phase};
 use crate::names::AccountId;
 
@@ -87,7 +93,7 @@ pub(crate) struct Variables {
     pub(super) weights: Option<Spanned<BTreeMap<Spanned<String>, u8>>>,
     /// How private subnets reach the Internet; by default through one NAT gateway per zone.
     pub(super) nat: Option<Nat>,
-    /// Whether plans fail that would destroy or replace a key or a bucket; by default in the phase `production` only.
+    /// Whether plans fail that would destroy or replace what keeps data; by default in the phase `production` only.
     pub(super) protect: Option<bool>,
     /// How many days flow logs are kept; by default 90.
     #[schemars(with = "Option<i32>")]
@@ -97,6 +103,25 @@ pub(crate) struct Variables {
     pub(super) key_deletion_days: Option<Spanned<i32>>,
     /// What exists already in the primary region and is only looked up.
     pub(super) legacy_network: Option<LegacyVariables>,
+    /// The databases.
+    #[serde(default)]
+    pub(super) database: DatabaseVariables,
+    /// The service that takes payments.
+    #[serde(default)]
+    pub(super) service: ServiceVariables,
+    /// Names and certificates.
+    #[serde(default)]
+    pub(super) domain: DomainVariables,
+    /// Monitoring: who is told, and from when on.
+    #[serde(default)]
+    pub(super) alarms: AlarmVariables,
+    /// The firewall before the load balancers.
+    #[serde(default)]
+    pub(super) waf: WafVariables,
+    /// Outputs of other workspaces or stacks that are read here, each source under a name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, RemoteVariables>")]
+    pub(super) remote_outputs: BTreeMap<Spanned<String>, RemoteVariables>,
     /// More tags.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
@@ -137,7 +162,7 @@ pub(super) struct LegacyVariables {
 pub struct SubnetFinder {
     /// Their ids.
     pub ids: Option<BTreeSet<String>>,
-    /// The VPC that they are in.
+    /// The VPC that they are in: its id, or `remote.NAME.OUTPUT`.
     pub vpc: Option<String>,
     /// Their tag `Name`.
     pub name: Option<String>,
@@ -150,9 +175,9 @@ pub struct SubnetFinder {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecurityGroupFinder {
-    /// Its id.
+    /// Its id, or `remote.NAME.OUTPUT`.
     pub id: Option<String>,
-    /// The VPC that it is in.
+    /// The VPC that it is in: its id, or `remote.NAME.OUTPUT`.
     pub vpc: Option<String>,
     /// Its name.
     pub name: Option<String>,

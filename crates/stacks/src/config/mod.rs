@@ -1,8 +1,14 @@
 //! The configuration, `payinfra.toml`: read and checked as a whole before anything is planned.
 
+mod alarms;
 mod check;
+mod database;
+mod domain;
 mod error;
 mod file;
+mod remote_outputs;
+mod service;
+mod waf;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,8 +19,15 @@ use payinfra_engine::{Region, Tags};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
+pub use alarms::{AlarmConfig, Subscription};
+pub use database::DatabaseConfig;
+pub use domain::DomainConfig;
 pub use error::ConfigError;
 pub use file::{AwsConfig, SecurityGroupFinder, StateConfig, SubnetFinder};
+pub(crate) use remote_outputs::REMOTE;
+pub use remote_outputs::RemoteOutputs;
+pub use service::{Architecture, ServiceConfig};
+pub use waf::WafConfig;
 
 use crate::names::Suffix;
 
@@ -52,7 +65,7 @@ pub struct Workspace {
     pub all_regions: Vec<RegionConfig>,
     /// How private subnets reach the Internet.
     pub nat: Nat,
-    /// Whether keys and buckets are protected (M-28).
+    /// Whether what keeps data is protected: databases, buckets, keys and tables (M-28).
     pub protect: bool,
     /// How many days flow logs are kept.
     pub flow_log_retention_days: i32,
@@ -60,6 +73,18 @@ pub struct Workspace {
     pub key_deletion_days: i32,
     /// What exists already in the primary region.
     pub legacy_network: Option<LegacyNetwork>,
+    /// The databases.
+    pub database: DatabaseConfig,
+    /// The service that takes payments.
+    pub service: ServiceConfig,
+    /// Names and certificates.
+    pub domain: DomainConfig,
+    /// Monitoring: who is told, and from when on.
+    pub alarms: AlarmConfig,
+    /// The firewall before the load balancers.
+    pub waf: WafConfig,
+    /// Outputs of other workspaces or stacks, by the name that the source has here.
+    pub remote_outputs: BTreeMap<String, RemoteOutputs>,
     /// More tags.
     pub tags: Tags,
 }

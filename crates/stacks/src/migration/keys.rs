@@ -4,12 +4,14 @@ use payinfra_aws::kms::{Alias, Key};
 use payinfra_aws::{Policy, Statement};
 use payinfra_engine::{Graph, Node, Result};
 
-use super::Site;
+use super::{Site, audit, monitoring};
 
 /// The keys of a region.
 pub(super) struct Keys {
-    pub(super) storage: Node<Key>,
+    pub(super) application: Node<Key>,
+    pub(super) database: Node<Key>,
     pub(super) logs: Node<Key>,
+    pub(super) storage: Node<Key>,
 }
 
 /// What a key is for.
@@ -19,13 +21,20 @@ struct Purpose {
     services: &'static [&'static str],
     /// What else they must do: those that keep data open, such as databases, work with grants.
     grants: &'static [&'static str],
+    /// What services may do in their own names.
+    more: fn(&Site<'_>) -> Vec<Statement>,
 }
 
-const APPLICATION: Purpose = Purpose { name: "application", services: &["secretsmanager", "ssm"], grants: &[] };
-const DATABASE: Purpose = Purpose { name: "database", services: &["rds"], grants: &["kms:CreateGrant"] };
-/// `CloudWatch` Logs uses a key in its own name, so its statement is another: see [`logs`].
-const LOGS: Purpose = Purpose { name: "logs", services: &[], grants: &[] };
-const STORAGE: Purpose = Purpose { name: "storage", services: &["s3"], grants: &[] };
+const APPLICATION: Purpose = Purpose {
+    name: "application",
+    services: &["dynamodb", "secretsmanager", "sns", "ssm"],
+    grants: &["kms:CreateGrant"],
+    more: |site| vec![monitoring::key_statement(site)],
+};
+const DATABASE: Purpose =
+    Purpose { name: "database", services: &["rds"], grants: &["kms:CreateGrant"], more: |_| Vec::new() };
+const LOGS: Purpose = Purpose { name: "logs", services: &[], grants: &[], more: |site| vec![logs(site)] };
+const STORAGE: Purpose = Purpose { name: "storage", services: &["s3"], grants: &[], more: trail };
 
 /// What it takes to encrypt and decrypt.
 const USE: [&str; 7] = [
@@ -64,9 +73,12 @@ const ADMINISTER: [&str; 20] = [
 
 /// Declares the keys of a region, each with its alias.
 pub(super) fn keys(graph: &mut Graph, site: &Site<'_>) -> Result<Keys> {
-    key(graph, site, &APPLICATION)?;
-    key(graph, site, &DATABASE)?;
-    Ok(Keys { storage: key(graph, site, &STORAGE)?, logs: key(graph, site, &LOGS)? })
+    Ok(Keys {
+        application: key(graph, site, &APPLICATION)?,
+        database: key(graph, site, &DATABASE)?,
+        logs: key(graph, site, &LOGS)?,
+        storage: key(graph, site, &STORAGE)?,
+    })
 }
 
 fn key(graph: &mut Graph, site: &Site<'_>, purpose: &Purpose) -> Result<Node<Key>> {
@@ -94,9 +106,6 @@ fn policy(site: &Site<'_>, purpose: &Purpose) -> Policy {
     // In a key's policy the resource `*` is the key itself, and the account's root stands for its IAM policies.
     let root = format!("arn:aws:iam::{}:root", site.account());
     let administer = Statement::allow("Administer", ADMINISTER).principal("AWS", root.as_str()).on("*");
-    if purpose.services.is_empty() {
-        return Policy::new([administer, logs(site)]);
-    }
     let through = |statement: Statement| {
         let statement = statement.principal("AWS", root.as_str()).on("*");
         let statement = statement.when("StringEquals", "kms:CallerAccount", site.account());
@@ -105,7 +114,11 @@ fn policy(site: &Site<'_>, purpose: &Purpose) -> Policy {
             statement.when("StringEquals", "kms:ViaService", service)
         })
     };
-    let mut statements = vec![administer, through(Statement::allow("UseThroughServices", USE))];
+    let mut statements = vec![administer];
+    statements.extend((purpose.more)(site));
+    if !purpose.services.is_empty() {
+        statements.push(through(Statement::allow("UseThroughServices", USE)));
+    }
     if !purpose.grants.is_empty() {
         let grant = Statement::allow("GrantToServices", purpose.grants.iter().copied());
         statements.push(through(grant.when("Bool", "kms:GrantIsForAWSResource", "true")));
@@ -113,11 +126,19 @@ fn policy(site: &Site<'_>, purpose: &Purpose) -> Policy {
     Policy::new(statements)
 }
 
+/// The trail writes into a bucket of the primary region.
+fn trail(site: &Site<'_>) -> Vec<Statement> {
+    if site.config.is_primary() { audit::key_statements(site).into() } else { Vec::new() }
+}
+
 /// `CloudWatch` Logs may use the key, for the log groups of this workspace only.
 fn logs(site: &Site<'_>) -> Statement {
     let groups = site.arn("logs", &format!("log-group:{}", site.names.name("*")));
+    // RDS gives the groups of databases their names.
+    let databases = site.arn("logs", &format!("log-group:/aws/rds/cluster/{}-*", site.names.name("*")));
     Statement::allow("UseByLogs", USE)
         .principal("Service", format!("logs.{}.amazonaws.com", site.region()))
         .on("*")
         .when("ArnLike", "kms:EncryptionContext:aws:logs:arn", groups)
+        .when("ArnLike", "kms:EncryptionContext:aws:logs:arn", databases)
 }

@@ -1,21 +1,31 @@
 //! The migration of a payment platform from one region to two without downtime (SYSTEMS §1).
 //!
-//! The story: each region gets its keys, its network with flow logs, and a hub that others can reach it by; then the
-//! hubs are joined to a mesh, and the regions' buckets replicate to each other. Every step is a loop over the regions
-//! that exist in the phase (M-02), so that another region is another line of the configuration.
+//! The story: the service gets a name; each region gets its keys, its network with flow logs, a hub that others can
+//! reach it by, and a certificate; then the hubs are joined to a mesh, and the regions' buckets replicate to each other.
+//! Every step is a loop over the regions that exist in the phase (M-02), so that another region is another line of the
+//! configuration.
 
+mod audit;
+mod compute;
+mod database;
+mod dns;
+mod edge;
 mod endpoints;
 mod keys;
 mod legacy;
+mod monitoring;
 mod network;
 mod observability;
+mod payments;
+mod remote;
 mod roles;
 mod storage;
 mod transit;
 
-use payinfra_engine::{Graph, Region, Result, Tags, Text};
+use payinfra_engine::{Graph, Ref, Region, Result, Tags, Text};
 
 use self::keys::Keys;
+use self::monitoring::Watched;
 use self::network::Network;
 use self::storage::Buckets;
 use self::transit::Hub;
@@ -27,6 +37,8 @@ use crate::tags::tags;
 /// The stack's name.
 pub const NAME: &str = "migration";
 
+pub(crate) use self::database::DATABASES;
+pub(crate) use self::edge::BALANCERS;
 pub(crate) use self::roles::ROLES;
 pub(crate) use self::storage::BUCKETS;
 
@@ -38,6 +50,7 @@ pub fn build(workspace: &Workspace, account: &AccountId) -> Result<Graph> {
     let names = Names::new(&workspace.name, &workspace.suffix, account)?;
     let mut graph = Graph::new(NAME, &workspace.name, tags(workspace));
 
+    let mut domain = dns::domain(&mut graph, workspace, &names)?;
     let mut parts = Vec::new();
     for config in workspace.regions() {
         let site = Site { workspace, names: &names, config };
@@ -48,13 +61,35 @@ pub fn build(workspace: &Workspace, account: &AccountId) -> Result<Graph> {
         observability::flow_log(&mut graph, &site, &network, &keys)?;
         let hub = transit::hub(&mut graph, &site, &network)?;
         let buckets = storage::names(&site)?;
-        parts.push(Part { site, keys, network, hub, buckets });
+        let certificate = dns::certificate(&mut graph, &site, &mut domain)?;
+        parts.push(Part { site, keys, network, hub, buckets, certificate });
     }
     transit::mesh(&mut graph, &parts)?;
-    for part in &parts {
-        storage::buckets(&mut graph, part, &parts)?;
+    let payments = payments::payments(&mut graph, &parts)?;
+    let databases = database::databases(&mut graph, &parts)?;
+    let mut watched = Vec::new();
+    for (part, database) in parts.iter().zip(&databases) {
+        let stored = storage::buckets(&mut graph, part, &parts)?;
+        if part.site.config.is_primary() {
+            audit::trail(&mut graph, part, &parts, &stored.audit_trail)?;
+        }
+        let certificate = part.certificate.clone();
+        let edge = edge::edge(&mut graph, &part.site, &part.network, certificate, &stored.access_logs)?;
+        let compute = compute::compute(&mut graph, part, &parts, &edge, &payments)?;
+        let ready = [&edge.https.address, &compute.service.address];
+        let check = dns::record(&mut graph, &part.site, &domain, &edge.balancer, &ready)?;
+        let (site, keys, buckets) = (part.site, &part.keys, &part.buckets);
+        let service = monitoring::Service {
+            cluster: Text::from(&compute.cluster.outputs.name),
+            name: Text::from(&compute.service.outputs.name),
+            arn: compute.service.outputs.arn,
+        };
+        let (database, health_check) = (Text::from(&database.cluster.id), Text::from(&check.id));
+        watched.push(Watched { site, keys, buckets, edge, database, service, health_check });
     }
-    legacy::lookups(&mut graph, workspace)?;
+    monitoring::monitoring(&mut graph, &watched)?;
+    let remote = remote::remote(&mut graph, workspace, account)?;
+    legacy::lookups(&mut graph, workspace, &remote)?;
     graph.output("phase", workspace.phase.as_str());
     graph.output("regions", workspace.regions().iter().map(|it| it.region.as_str()).collect::<Vec<_>>().join(","));
 
@@ -77,6 +112,8 @@ struct Part<'a> {
     network: Network,
     hub: Hub,
     buckets: Buckets,
+    /// The ARN of the certificate for the service's name; issued, once it is known.
+    certificate: Ref<String>,
 }
 
 impl Site<'_> {

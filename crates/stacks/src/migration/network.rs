@@ -11,13 +11,17 @@ use crate::cidr::{Subnets, ZONES};
 use crate::config::Nat;
 
 /// Everywhere.
-const ANYWHERE: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 0);
+pub(super) const ANYWHERE: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 0);
 
 /// The network of a region.
 pub(super) struct Network {
     pub(super) vpc: Node<Vpc>,
     /// One per zone.
     pub(super) private: Vec<Node<Subnet>>,
+    /// One per zone, for what the Internet reaches.
+    pub(super) public: Vec<Node<Subnet>>,
+    /// The Internet gateway: public addresses come after it and go before it (AWS-FACTS §4.5).
+    pub(super) gateway: Address,
     /// The route tables of the private subnets, one per zone.
     pub(super) tables: Vec<Node<RouteTable>>,
 }
@@ -70,7 +74,7 @@ pub(super) fn network(graph: &mut Graph, site: &Site<'_>) -> Result<Network> {
     site.output(graph, "vpc_id", &vpc.id);
     site.output(graph, "private_subnet_ids", list(&private));
     site.output(graph, "public_subnet_ids", list(&public));
-    Ok(Network { vpc, private, tables })
+    Ok(Network { vpc, private, public, gateway: gateway.address, tables })
 }
 
 /// The ids with commas between: an output is one string.

@@ -7,13 +7,37 @@ use payinfra_aws::logs::LogGroup;
 use payinfra_aws::{Policy, Statement};
 use payinfra_engine::{Graph, Node, Region, Result, Text};
 
+use super::payments::Payments;
 use super::{Part, Site};
 
 /// The types of the roles, for their names.
-pub(crate) const ROLES: [&str; 2] = [FLOW_LOGS, REPLICATION];
+pub(crate) const ROLES: [&str; 5] = [DATABASE_MONITORING, EXECUTION, FLOW_LOGS, REPLICATION, TASK];
 
+const DATABASE_MONITORING: &str = "db-monitoring";
+const EXECUTION: &str = "ecs-execution";
 const FLOW_LOGS: &str = "flow-logs";
 const REPLICATION: &str = "replication";
+const TASK: &str = "ecs-task";
+
+/// The role by which RDS writes down what the machines of a region's databases do. AWS's own policy names just the one
+/// log group, `RDSOSMetrics`, that all databases of the account share.
+pub(super) fn database_monitoring(graph: &mut Graph, site: &Site<'_>) -> Result<Node<Role>> {
+    let trust = trust("monitoring.rds.amazonaws.com").when("StringEquals", "aws:SourceAccount", site.account());
+    let databases = site.arn("rds", &format!("db:{}-{}", site.names.name("*"), site.region()));
+    let trust = trust.when("ArnLike", "aws:SourceArn", databases);
+    let managed = "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole";
+    let role = Role {
+        name: site.names.role(DATABASE_MONITORING, site.region())?,
+        description: format!("Writes enhanced monitoring of databases in {}", site.region()),
+        trust: Policy::new([trust]),
+        inline: BTreeMap::new(),
+        managed: BTreeSet::from([managed.to_owned()]),
+        max_session: 3_600,
+        path: "/".to_owned(),
+        tags: site.named(&format!("{DATABASE_MONITORING}-role")),
+    };
+    graph.add(&Region::global(), &format!("{DATABASE_MONITORING}-{}", site.region()), role)
+}
 
 /// The role that writes a region's flow logs into their group.
 pub(super) fn flow_logs(graph: &mut Graph, site: &Site<'_>, group: &Node<LogGroup>) -> Result<Node<Role>> {
@@ -28,6 +52,56 @@ pub(super) fn flow_logs(graph: &mut Graph, site: &Site<'_>, group: &Node<LogGrou
     // AWS takes no narrower resource for this one than the groups of the region.
     let find = Statement::allow("Find", ["logs:DescribeLogGroups"]).on(site.arn("logs", "log-group:*"));
     role(graph, site, FLOW_LOGS, "Writes VPC flow logs", trust, Policy::new([write, find]))
+}
+
+/// The role by which ECS starts the tasks of the service: it fetches the image and writes their logs.
+///
+/// What is kept in a public registry anyone may fetch; a repository of an account's own takes three permissions, and
+/// one to sign in for which AWS knows no narrower resource than all.
+pub(super) fn execution(graph: &mut Graph, site: &Site<'_>, group: &Node<LogGroup>) -> Result<Node<Role>> {
+    let log = Statement::allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"])
+        .on(Text::from(&group.outputs.arn).and(":log-stream:*"));
+    let mut statements = vec![log];
+    if let Some(repository) = repository(&site.workspace.service.image) {
+        let pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
+        statements.push(Statement::allow("Pull", pull).on(repository));
+        statements.push(Statement::allow("SignIn", ["ecr:GetAuthorizationToken"]).on("*"));
+    }
+    let description = "Starts the tasks of the payment service";
+    role(graph, site, EXECUTION, description, tasks(site), Policy::new(statements))
+}
+
+/// The role that the tasks of the service have: they store payments and write audit records, each under its key.
+pub(super) fn task(graph: &mut Graph, part: &Part<'_>, payments: &Payments) -> Result<Node<Role>> {
+    let site = &part.site;
+    let audit = arn(part.buckets.audit_trail());
+    let store = Statement::allow("Store", ["dynamodb:GetItem", "dynamodb:PutItem"]).on(payments.arn(site));
+    let open = Statement::allow("OpenTable", ["kms:Decrypt"]).on(&part.keys.application.outputs.arn).when(
+        "StringEquals",
+        "kms:ViaService",
+        format!("dynamodb.{}.amazonaws.com", site.region()),
+    );
+    let write = Statement::allow("Audit", ["s3:PutObject"]).on(format!("{audit}/payments/*"));
+    let encrypt = through_s3(Statement::allow("EncryptAudit", ["kms:GenerateDataKey"]), site.region())
+        .on(&part.keys.storage.outputs.arn)
+        .when("StringLike", "kms:EncryptionContext:aws:s3:arn", format!("{audit}*"));
+    let policy = Policy::new([store, open, write, encrypt]);
+    role(graph, site, TASK, "Takes payments", tasks(site), policy)
+}
+
+/// Lets the tasks of this account and region take a role on.
+fn tasks(site: &Site<'_>) -> Statement {
+    let trust = trust("ecs-tasks.amazonaws.com").when("StringEquals", "aws:SourceAccount", site.account());
+    trust.when("ArnLike", "aws:SourceArn", site.arn("ecs", "*"))
+}
+
+/// The ARN of the repository of an image, if it is one of ECR: `ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG`.
+fn repository(image: &str) -> Option<String> {
+    let (registry, name) = image.split_once('/')?;
+    let (account, host) = registry.split_once(".dkr.ecr.")?;
+    let region = host.strip_suffix(".amazonaws.com")?;
+    let name = name.split(['@', ':']).next()?;
+    Some(format!("arn:aws:ecr:{region}:{account}:repository/{name}"))
 }
 
 /// The role that copies what is written to a region's buckets into those of the other regions (AWS-FACTS §4.3).
@@ -109,4 +183,22 @@ fn role(
         tags: site.named(&format!("{task}-role")),
     };
     graph.add(&Region::global(), &format!("{task}-{}", site.region()), role)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn x04_only_an_image_of_ecr_needs_permissions() {
+        let arn = "arn:aws:ecr:us-east-1:123456789012:repository/pay/service";
+        for (image, expected) in [
+            ("123456789012.dkr.ecr.us-east-1.amazonaws.com/pay/service:1.0.0", Some(arn)),
+            ("123456789012.dkr.ecr.us-east-1.amazonaws.com/pay/service@sha256:00", Some(arn)),
+            ("public.ecr.aws/payinfra/payment-service:1.0.0", None),
+            ("nginx", None),
+        ] {
+            assert_eq!(repository(image).as_deref(), expected, "{image}");
+        }
+    }
 }

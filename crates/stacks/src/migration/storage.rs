@@ -7,14 +7,20 @@ use payinfra_aws::{Policy, Statement};
 use payinfra_engine::{Graph, Node, Ref, Result, Text};
 
 use super::roles::arn;
-use super::{Part, Site, roles};
+use super::{Part, Site, audit, roles};
 
 /// The types of the buckets, for their names.
 pub(crate) const BUCKETS: [&str; 3] = [ACCESS_LOGS, AUDIT_TRAIL, TRANSACTIONS];
 
+/// The types of those that are copied to the other regions, as [`Buckets::replicated`] has them.
+pub(super) const DATA: [&str; 2] = [AUDIT_TRAIL, TRANSACTIONS];
+
 const ACCESS_LOGS: &str = "access-logs";
 const AUDIT_TRAIL: &str = "audit-trail";
 const TRANSACTIONS: &str = "transactions";
+
+/// What the keys of the load balancer's access logs begin with.
+pub(super) const BALANCER_LOGS: &str = "load-balancer";
 
 /// Seven years, two of them leap years.
 const SEVEN_YEARS: i32 = 7 * 365 + 2;
@@ -31,6 +37,22 @@ impl Buckets {
     pub(super) fn replicated(&self) -> [&str; 2] {
         [&self.audit_trail, &self.transactions]
     }
+
+    /// The one of the audit trail.
+    pub(super) fn audit_trail(&self) -> &str {
+        &self.audit_trail
+    }
+
+    /// The one of the transaction logs.
+    pub(super) fn transactions(&self) -> &str {
+        &self.transactions
+    }
+}
+
+/// The buckets that others of the stack write into.
+pub(super) struct Stored {
+    pub(super) access_logs: Node<Bucket>,
+    pub(super) audit_trail: Node<Bucket>,
 }
 
 /// The names of a region's buckets.
@@ -40,7 +62,7 @@ pub(super) fn names(site: &Site<'_>) -> Result<Buckets> {
 }
 
 /// Declares the buckets of a region, which replicate to those of the others.
-pub(super) fn buckets(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) -> Result<()> {
+pub(super) fn buckets(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) -> Result<Stored> {
     let logs = access_logs(graph, part)?;
     let role = match part.others(parts).next() {
         Some(_) => Some(roles::replication(graph, part, parts)?.outputs.arn),
@@ -49,7 +71,7 @@ pub(super) fn buckets(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) ->
     if let Some(role) = &role {
         part.site.output(graph, "replication_role_arn", role);
     }
-    let data = |resource_type: &str, name: fn(&Buckets) -> &String, expiration_days| {
+    let data = |resource_type: &str, name: fn(&Buckets) -> &String, expiration_days, more: &[Statement]| {
         let replication = role.as_ref().map(|role| replication(role, part, parts, name));
         let name = name(&part.buckets);
         let bucket = Bucket {
@@ -58,23 +80,27 @@ pub(super) fn buckets(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) ->
             lifecycle: lifecycle(expiration_days),
             logging: Some(Logging { bucket: Text::from(&logs.id), prefix: format!("{resource_type}/") }),
             replication,
-            ..bucket(&part.site, resource_type, name, [])
+            ..bucket(&part.site, resource_type, name, more.iter().cloned())
         };
         (resource_type.to_owned(), bucket)
     };
     // The audit trail goes after seven years; transactions stay.
-    let audit_trail = data(AUDIT_TRAIL, |buckets| &buckets.audit_trail, SEVEN_YEARS);
-    let transactions = data(TRANSACTIONS, |buckets| &buckets.transactions, 0);
-    for (resource_type, bucket) in [audit_trail, transactions] {
+    let trail = audit::bucket_statements(&part.site, &part.buckets.audit_trail);
+    let trail = if part.site.config.is_primary() { &trail[..] } else { &[] };
+    let audit_trail = data(AUDIT_TRAIL, |buckets| &buckets.audit_trail, SEVEN_YEARS, trail);
+    let transactions = data(TRANSACTIONS, |buckets| &buckets.transactions, 0, &[]);
+    let mut declare = |(resource_type, bucket): (String, Bucket)| -> Result<Node<Bucket>> {
         let output = resource_type.replace('-', "_");
         part.site.output(graph, &format!("{output}_bucket_name"), bucket.name.as_str());
         let bucket = add(graph, part, &resource_type, bucket)?;
         part.site.output(graph, &format!("{output}_bucket_arn"), &bucket.outputs.arn);
-    }
-    Ok(())
+        Ok(bucket)
+    };
+    declare(transactions)?;
+    Ok(Stored { audit_trail: declare(audit_trail)?, access_logs: logs })
 }
 
-/// The bucket that S3 writes the requests to the others into.
+/// The bucket that S3 writes the requests to the others into, and the load balancer those to the service.
 fn access_logs(graph: &mut Graph, part: &Part<'_>) -> Result<Node<Bucket>> {
     let name = &part.buckets.access_logs;
     let mut write = Statement::allow("WriteLogs", ["s3:PutObject"])
@@ -84,7 +110,12 @@ fn access_logs(graph: &mut Graph, part: &Part<'_>) -> Result<Node<Bucket>> {
     for source in part.buckets.replicated() {
         write = write.when("ArnLike", "aws:SourceArn", arn(source));
     }
-    let bucket = Bucket { lifecycle: lifecycle(365), ..bucket(&part.site, ACCESS_LOGS, name, [write]) };
+    // The region's own account of load balancers is what older policies name; AWS recommends its service in all regions
+    // (UG: Enable access logs). That has no condition, so the account stands in the key.
+    let balancer = Statement::allow("WriteBalancerLogs", ["s3:PutObject"])
+        .principal("Service", "logdelivery.elasticloadbalancing.amazonaws.com")
+        .on(format!("{}/{BALANCER_LOGS}/AWSLogs/{}/*", arn(name), part.site.account()));
+    let bucket = Bucket { lifecycle: lifecycle(365), ..bucket(&part.site, ACCESS_LOGS, name, [write, balancer]) };
     part.site.output(graph, "access_logs_bucket_name", bucket.name.as_str());
     add(graph, part, ACCESS_LOGS, bucket)
 }

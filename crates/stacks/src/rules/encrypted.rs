@@ -1,8 +1,12 @@
 //! All that is kept is encrypted under a key of the account's own that rotates, and buckets speak TLS only.
 
+use payinfra_aws::cloudtrail::Trail;
+use payinfra_aws::dynamodb::Table;
 use payinfra_aws::kms::Key;
 use payinfra_aws::logs::LogGroup;
+use payinfra_aws::rds::ClusterParameterGroup;
 use payinfra_aws::s3::Bucket;
+use payinfra_aws::sns::Topic;
 use payinfra_aws::{Effect, Policy};
 use payinfra_engine::{Graph, Result};
 
@@ -16,6 +20,9 @@ pub(super) const RULE: Rule =
 const WITHOUT_KEY: [(&str, &str); 1] =
     [("access-logs", "S3 delivers access logs only to buckets with its own encryption (AES256)")];
 
+/// The parameters by which `PostgreSQL` and `MySQL` refuse what is not encrypted.
+const FORCES_TLS: [(&str, &str); 2] = [("rds.force_ssl", "1"), ("require_secure_transport", "ON")];
+
 fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
     let mut broken = Vec::new();
     for (address, bucket) in all::<Bucket>(graph)? {
@@ -26,10 +33,27 @@ fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
             broken.push(violation(&address, "may be called without TLS"));
         }
     }
-    let groups = all::<LogGroup>(graph)?.into_iter().filter(|(_, group)| group.kms_key.is_none());
-    broken.extend(groups.map(|(address, _)| violation(&address, "is not encrypted with a key")));
+    let mut open = Vec::new();
+    open.extend(all::<LogGroup>(graph)?.into_iter().filter(|(_, it)| it.kms_key.is_none()).map(|(it, _)| it));
+    open.extend(all::<Topic>(graph)?.into_iter().filter(|(_, it)| it.kms_key.is_none()).map(|(it, _)| it));
+    open.extend(all::<Trail>(graph)?.into_iter().filter(|(_, it)| it.kms_key.is_none()).map(|(it, _)| it));
+    broken.extend(open.iter().map(|address| violation(address, "is not encrypted with a key")));
+    for (address, table) in all::<Table>(graph)? {
+        let without = table.replicas.iter().filter(|(_, replica)| replica.kms_key.is_none());
+        broken
+            .extend(without.map(|(region, _)| violation(&address, format!("is not encrypted with a key in {region}"))));
+        if table.kms_key.is_none() {
+            broken.push(violation(&address, "is not encrypted with a key"));
+        }
+    }
     let keys = all::<Key>(graph)?.into_iter().filter(|(_, key)| !key.rotation);
     broken.extend(keys.map(|(address, _)| violation(&address, "does not rotate")));
+    // Databases have a key by their type; that they speak TLS only is a parameter of their engine.
+    let parameters = all::<ClusterParameterGroup>(graph)?.into_iter();
+    let plain = parameters.filter(|(_, group)| {
+        !FORCES_TLS.iter().any(|(name, on)| group.parameters.get(*name).is_some_and(|is| is == on))
+    });
+    broken.extend(plain.map(|(address, _)| violation(&address, "lets databases be called without TLS")));
     Ok(broken)
 }
 

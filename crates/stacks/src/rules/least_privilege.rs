@@ -4,6 +4,7 @@ use payinfra_aws::ec2::VpcEndpoint;
 use payinfra_aws::iam::Role;
 use payinfra_aws::kms::Key;
 use payinfra_aws::s3::Bucket;
+use payinfra_aws::sns::Topic;
 use payinfra_aws::{Effect, Policy};
 use payinfra_engine::{Address, Graph, Resource, Result, Text};
 
@@ -16,6 +17,10 @@ pub(super) const RULE: Rule =
 /// Kinds whose policies may name the resource `*`, and why.
 const ON_EVERYTHING: [(&str, &str); 1] = [(Key::KIND, "in a key's policy `*` is the key itself")];
 
+/// Actions that are granted on the resource `*`, and why.
+const WITHOUT_RESOURCE: [(&str, &str); 1] =
+    [("ecr:GetAuthorizationToken", "it signs in to the registry of the account, for which AWS has no resource")];
+
 fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
     let mut policies: Vec<(Address, String, Policy)> = Vec::new();
     for (address, role) in all::<Role>(graph)? {
@@ -25,6 +30,8 @@ fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
     }
     let one = |(address, policy): (Address, Option<Policy>)| Some((address, "the policy".to_owned(), policy?));
     policies.extend(all::<Key>(graph)?.into_iter().map(|(address, key)| (address, Some(key.policy))).filter_map(one));
+    let topics = all::<Topic>(graph)?.into_iter().map(|(address, topic)| (address, Some(topic.policy)));
+    policies.extend(topics.filter_map(one));
     policies.extend(all::<Bucket>(graph)?.into_iter().map(|(address, it)| (address, it.policy)).filter_map(one));
     policies.extend(all::<VpcEndpoint>(graph)?.into_iter().map(|(address, it)| (address, it.policy)).filter_map(one));
     Ok(policies.iter().flat_map(|(address, what, policy)| too_much(address, what, policy)).collect())
@@ -40,6 +47,8 @@ fn too_much(address: &Address, what: &str, policy: &Policy) -> Vec<Violation> {
         for action in statement.actions.iter().filter(|action| *action == "*" || action.ends_with(":*")) {
             say(format!("the action `{action}`"));
         }
+        let narrow = |action: &String| WITHOUT_RESOURCE.iter().any(|(excepted, _)| excepted == action);
+        let excepted = excepted || statement.actions.iter().all(narrow);
         if !excepted && statement.resources.iter().any(any) {
             say("on the resource `*`".to_owned());
         }

@@ -2,9 +2,12 @@
 
 mod cidr_blocks;
 mod encrypted;
+mod encrypted_listeners;
 mod least_privilege;
 mod named;
 mod private_buckets;
+mod private_groups;
+mod private_tasks;
 mod tagged;
 
 use payinfra_engine::{Address, Error, Graph, Resource, Result};
@@ -32,8 +35,17 @@ pub struct Violation {
 }
 
 /// The rules, sorted by name.
-pub const RULES: &[Rule] =
-    &[cidr_blocks::RULE, encrypted::RULE, least_privilege::RULE, named::RULE, private_buckets::RULE, tagged::RULE];
+pub const RULES: &[Rule] = &[
+    cidr_blocks::RULE,
+    encrypted::RULE,
+    encrypted_listeners::RULE,
+    least_privilege::RULE,
+    named::RULE,
+    private_buckets::RULE,
+    private_groups::RULE,
+    private_tasks::RULE,
+    tagged::RULE,
+];
 
 /// Checks all rules.
 ///

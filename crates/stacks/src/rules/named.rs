@@ -1,34 +1,50 @@
 //! Every name carries the workspace and the suffix.
 
-use payinfra_aws::ec2::SecurityGroup;
-use payinfra_aws::iam::Role;
-use payinfra_aws::kms::Alias;
-use payinfra_aws::logs::LogGroup;
-use payinfra_aws::s3::Bucket;
-use payinfra_engine::{Address, Graph, Result};
+use payinfra_aws::ecs::TaskDefinition;
+use payinfra_aws::elbv2::{LoadBalancer, TargetGroup};
+use payinfra_aws::eventbridge::Target;
+use payinfra_aws::route53::{HostedZone, RecordSet};
+use payinfra_engine::{Address, Graph, Resource, Result};
+use serde_json::Value;
 
-use super::{Rule, Violation, all, violation};
+use super::{Rule, Violation, violation};
 use crate::names::Names;
 
 pub(super) const RULE: Rule = Rule { name: "named", about: "every name carries the workspace and the suffix", check };
 
+/// Where a kind has its name.
+fn field(kind: &str) -> &'static str {
+    if kind == TaskDefinition::KIND { "family" } else { "name" }
+}
+
+/// Kinds whose names are others' to choose, and why.
+const GIVEN: [(&str, &str); 3] = [
+    (HostedZone::KIND, "it is the organisation's domain"),
+    (RecordSet::KIND, "those that validate certificates are AWS's"),
+    (Target::KIND, "it is a name within its rule"),
+];
+/// Kinds whose names are too short for the workspace at times.
+const SHORT: [&str; 2] = [LoadBalancer::KIND, TargetGroup::KIND];
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of a rule, and others read the graph's kinds")]
 fn check(graph: &Graph, names: &Names) -> Result<Vec<Violation>> {
-    let mut found: Vec<(Address, String)> = Vec::new();
-    found.extend(all::<Alias>(graph)?.into_iter().map(|(address, it)| (address, it.name)));
-    found.extend(all::<Bucket>(graph)?.into_iter().map(|(address, it)| (address, it.name)));
-    found.extend(all::<LogGroup>(graph)?.into_iter().map(|(address, it)| (address, it.name)));
-    found.extend(all::<Role>(graph)?.into_iter().map(|(address, it)| (address, it.name)));
-    found.extend(all::<SecurityGroup>(graph)?.into_iter().map(|(address, it)| (address, it.name)));
+    let ending = format!("-{}", names.ending());
+    let suffix = format!("-{}", names.suffix());
+    let mut found: Vec<(&Address, &str)> = Vec::new();
     for (address, node) in graph.nodes().iter().filter(|(_, node)| !node.lookup) {
         if let Some(tags) = node.args.get("tags") {
-            let name = tags.get("Name").and_then(|name| name.as_str()).unwrap_or_default();
-            found.push((address.clone(), name.to_owned()));
+            let name = tags.get("Name").and_then(Value::as_str).unwrap_or_default();
+            found.extend((!name.contains(&ending)).then_some((address, name)));
         }
+        if GIVEN.iter().any(|(kind, _)| *kind == &*address.kind) {
+            continue;
+        }
+        let short = SHORT.contains(&&*address.kind);
+        let own = node.args.get(field(&address.kind)).and_then(Value::as_str);
+        found.extend(
+            own.filter(|name| !(name.contains(&ending) || short && name.ends_with(&suffix))).map(|it| (address, it)),
+        );
     }
-    let ending = format!("-{}", names.ending());
-    found.retain(|(_, name)| !name.contains(&ending));
-    Ok(found
-        .iter()
-        .map(|(address, name)| violation(address, format!("is named `{name}`, without `{ending}`")))
-        .collect())
+    let say = |(address, name): &(&Address, &str)| violation(address, format!("is named `{name}`, without `{ending}`"));
+    Ok(found.iter().map(say).collect())
 }

@@ -1,0 +1,160 @@
+//! The variables of monitoring: who is told, and from when on (M-27).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::check::{number, or_shared};
+use super::error::Problem;
+
+/// As they are written.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AlarmVariables {
+    /// Who is told; by default nobody.
+    #[schemars(with = "Option<Vec<Subscription>>")]
+    subscriptions: Option<Vec<Spanned<Subscription>>>,
+    /// How many seconds a measurement covers: a multiple of 60; by default 60.
+    #[schemars(with = "Option<i32>", range(min = 60, max = 3600))]
+    period_seconds: Option<Spanned<i32>>,
+    /// After how many bad measurements in a row an alarm goes off; by default 3.
+    #[schemars(with = "Option<i32>", range(min = 1, max = 24))]
+    periods: Option<Spanned<i32>>,
+    /// How many milliseconds a region's readers may be behind its writer; by default 100.
+    #[schemars(with = "Option<i32>", range(min = 1))]
+    replica_lag_ms: Option<Spanned<i32>>,
+    /// How many milliseconds another region's database may be behind the primary; by default 100.
+    #[schemars(with = "Option<i32>", range(min = 1))]
+    global_lag_ms: Option<Spanned<i32>>,
+    /// How many tasks must run in a region; by default the service's `min_tasks`.
+    #[schemars(with = "Option<i32>", range(min = 1))]
+    running_tasks: Option<Spanned<i32>>,
+    /// How much CPU the service may use, in per cent; by default 80.
+    #[schemars(with = "Option<i32>", range(min = 1, max = 100))]
+    cpu_percent: Option<Spanned<i32>>,
+    /// How much memory the service may use, in per cent; by default 80.
+    #[schemars(with = "Option<i32>", range(min = 1, max = 100))]
+    memory_percent: Option<Spanned<i32>>,
+    /// How many answers with 5xx a load balancer or its targets may give in a period; by default 5.
+    #[schemars(with = "Option<i32>", range(min = 0))]
+    errors_5xx: Option<Spanned<i32>>,
+    /// How many milliseconds the slowest hundredth of the answers may take (p99); by default 200.
+    #[schemars(with = "Option<i32>", range(min = 1))]
+    latency_ms: Option<Spanned<i32>>,
+    /// How many targets may be unhealthy; by default 0.
+    #[schemars(with = "Option<i32>", range(min = 0))]
+    unhealthy_hosts: Option<Spanned<i32>>,
+    /// How many seconds copies of objects may be behind; by default 900.
+    #[schemars(with = "Option<i32>", range(min = 1))]
+    replication_latency_seconds: Option<Spanned<i32>>,
+    /// How many copies of objects may fail in a period; by default 0.
+    #[schemars(with = "Option<i32>", range(min = 0))]
+    replication_failures: Option<Spanned<i32>>,
+}
+
+/// Someone who is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Subscription {
+    /// How: `email`, `email-json`, `https`, `lambda`, `sms` or `sqs`.
+    pub protocol: String,
+    /// Where: an address, a URL, an ARN or a telephone number.
+    pub endpoint: String,
+}
+
+/// Who is told in a workspace, and from when on. An alarm goes off beyond the threshold that bears its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AlarmConfig {
+    /// Who is told.
+    pub subscriptions: Vec<Subscription>,
+    /// How many seconds a measurement covers.
+    pub period_seconds: i32,
+    /// After how many bad measurements in a row an alarm goes off.
+    pub periods: i32,
+    /// How many milliseconds a region's readers may be behind its writer.
+    pub replica_lag_ms: i32,
+    /// How many milliseconds another region's database may be behind the primary.
+    pub global_lag_ms: i32,
+    /// How many tasks must run in a region.
+    pub running_tasks: i32,
+    /// How much CPU the service may use, in per cent.
+    pub cpu_percent: i32,
+    /// How much memory the service may use, in per cent.
+    pub memory_percent: i32,
+    /// How many answers with 5xx a load balancer or its targets may give in a period.
+    pub errors_5xx: i32,
+    /// How many milliseconds the slowest hundredth of the answers may take.
+    pub latency_ms: i32,
+    /// How many targets may be unhealthy.
+    pub unhealthy_hosts: i32,
+    /// How many seconds copies of objects may be behind.
+    pub replication_latency_seconds: i32,
+    /// How many copies of objects may fail in a period.
+    pub replication_failures: i32,
+}
+
+const MANY: i32 = 1_000_000;
+
+impl AlarmVariables {
+    pub(super) fn or(self, shared: &Self) -> Self {
+        or_shared!(self, shared: subscriptions, period_seconds, periods, replica_lag_ms, global_lag_ms, running_tasks,
+            cpu_percent, memory_percent, errors_5xx, latency_ms, unhealthy_hosts, replication_latency_seconds,
+            replication_failures)
+    }
+
+    /// With the tasks that the service has, between `min_tasks` and `max_tasks`.
+    pub(super) fn check(self, min_tasks: i32, max_tasks: i32) -> Result<AlarmConfig, Problem> {
+        let period_seconds = number("period_seconds", self.period_seconds.as_ref(), 60, 60..=3_600)?;
+        if let Some(place) = self.period_seconds.as_ref().filter(|_| period_seconds % 60 != 0) {
+            return Err(Problem::new(format!("CloudWatch has no period of {period_seconds} seconds"), place.span())
+                .hint("take a multiple of 60"));
+        }
+        let subscriptions = self.subscriptions.unwrap_or_default().into_iter().map(subscription);
+        Ok(AlarmConfig {
+            subscriptions: subscriptions.collect::<Result<_, _>>()?,
+            period_seconds,
+            periods: number("periods", self.periods.as_ref(), 3, 1..=24)?,
+            replica_lag_ms: number("replica_lag_ms", self.replica_lag_ms.as_ref(), 100, 1..=MANY)?,
+            global_lag_ms: number("global_lag_ms", self.global_lag_ms.as_ref(), 100, 1..=MANY)?,
+            running_tasks: number("running_tasks", self.running_tasks.as_ref(), min_tasks, 1..=max_tasks)?,
+            cpu_percent: number("cpu_percent", self.cpu_percent.as_ref(), 80, 1..=100)?,
+            memory_percent: number("memory_percent", self.memory_percent.as_ref(), 80, 1..=100)?,
+            errors_5xx: number("errors_5xx", self.errors_5xx.as_ref(), 5, 0..=MANY)?,
+            latency_ms: number("latency_ms", self.latency_ms.as_ref(), 200, 1..=MANY)?,
+            unhealthy_hosts: number("unhealthy_hosts", self.unhealthy_hosts.as_ref(), 0, 0..=MANY)?,
+            replication_latency_seconds: number(
+                "replication_latency_seconds",
+                self.replication_latency_seconds.as_ref(),
+                900,
+                1..=MANY,
+            )?,
+            replication_failures: number("replication_failures", self.replication_failures.as_ref(), 0, 0..=MANY)?,
+        })
+    }
+}
+
+fn subscription(given: Spanned<Subscription>) -> Result<Subscription, Problem> {
+    let Subscription { protocol, endpoint } = given.get_ref();
+    let (good, example) = match protocol.as_str() {
+        "email" | "email-json" => {
+            (endpoint.split_once('@').is_some_and(|(_, host)| host.contains('.')), "a@example.com")
+        }
+        "https" => (endpoint.starts_with("https://"), "https://example.com/alarms"),
+        "lambda" => (endpoint.starts_with("arn:aws:lambda:"), "arn:aws:lambda:us-east-1:123456789012:function:alarms"),
+        "sms" => (is_number(endpoint), "+15550100"),
+        "sqs" => (endpoint.starts_with("arn:aws:sqs:"), "arn:aws:sqs:us-east-1:123456789012:alarms"),
+        _ => {
+            return Err(Problem::new(format!("alarms are not sent by `{protocol}`"), given.span())
+                .hint("take email, email-json, https, lambda, sms or sqs"));
+        }
+    };
+    if !good {
+        return Err(Problem::new(format!("`{endpoint}` cannot be told by {protocol}"), given.span())
+            .hint(format!("the endpoint reads like {example}")));
+    }
+    Ok(given.into_inner())
+}
+
+fn is_number(text: &str) -> bool {
+    text.strip_prefix('+').is_some_and(|it| (7..=15).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_digit()))
+}

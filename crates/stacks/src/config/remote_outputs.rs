@@ -1,0 +1,128 @@
+//! Which outputs of other workspaces and stacks are read (M-29).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use payinfra_engine::Region;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::StateConfig;
+use super::check::{is_region, not_a_region};
+use super::error::{At, Problem};
+use crate::names::Suffix;
+
+/// As it is written.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RemoteVariables {
+    /// The stack; by default this one.
+    #[schemars(with = "Option<String>")]
+    stack: Option<Spanned<String>>,
+    /// The workspace.
+    #[schemars(with = "String")]
+    workspace: Spanned<String>,
+    /// The names of the outputs to read; they become outputs here: `remote_NAME_OUTPUT`.
+    #[schemars(with = "BTreeSet<String>")]
+    outputs: Spanned<BTreeSet<String>>,
+    /// The lineage that the state must have, as its `payinfra state pull` shows it; by default any.
+    lineage: Option<String>,
+    /// The bucket of the state; by default that of this configuration.
+    #[schemars(with = "Option<String>")]
+    bucket: Option<Spanned<String>>,
+    /// The region of the bucket; by default that of this configuration.
+    #[schemars(with = "Option<String>")]
+    region: Option<Spanned<String>>,
+}
+
+/// Outputs of another workspace or stack that are read here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RemoteOutputs {
+    /// The stack.
+    pub stack: String,
+    /// The workspace.
+    pub workspace: String,
+    /// The names of the outputs.
+    pub outputs: BTreeSet<String>,
+    /// The lineage that the state must have.
+    pub lineage: Option<String>,
+    /// The bucket of the state; without it the account's own.
+    pub bucket: Option<String>,
+    /// The region of the bucket.
+    pub region: Region,
+}
+
+/// How a variable begins that stands for an output of others: `remote.NAME.OUTPUT`.
+pub(crate) const REMOTE: &str = "remote.";
+
+/// That those of `variables` that stand for outputs of others stand for ones that are listed.
+pub(super) fn named<'a>(
+    variables: impl IntoIterator<Item = &'a String>,
+    remote: &BTreeMap<String, RemoteOutputs>,
+    place: Range<usize>,
+) -> Result<(), Problem> {
+    let unknown = |path: &&str| {
+        let source = path.split_once('.').and_then(|(source, name)| Some(remote.get(source)?.outputs.contains(name)));
+        source != Some(true)
+    };
+    match variables.into_iter().filter_map(|variable| variable.strip_prefix(REMOTE)).find(unknown) {
+        Some(path) => Err(Problem::new(format!("`{REMOTE}{path}` is not among the remote outputs"), place)
+            .hint("write remote.NAME.OUTPUT, and list OUTPUT under `remote_outputs`")),
+        None => Ok(()),
+    }
+}
+
+/// Checks what the workspace `own` of the stack `stack` reads from others.
+pub(super) fn check(
+    given: BTreeMap<Spanned<String>, RemoteVariables>,
+    stack: &str,
+    own: &str,
+    state: &StateConfig,
+) -> Result<BTreeMap<String, RemoteOutputs>, Problem> {
+    let mut checked = BTreeMap::new();
+    for (name, remote) in given {
+        Suffix::parse(name.get_ref()).map_err(|_| {
+            Problem::new(format!("`{}` cannot be part of an address", name.get_ref()), name.span())
+                .hint("use lower-case letters, digits and inner hyphens")
+        })?;
+        if state.path.is_some() && remote.bucket.is_none() {
+            return Err(Problem::new(
+                "outputs of others are read from a bucket, and the state is in a folder",
+                name.span(),
+            )
+            .hint("give the `bucket` of that state, or keep the state in a bucket"));
+        }
+        let of = remote.stack.as_ref().map_or(stack, |it| it.get_ref());
+        if of == stack && remote.workspace.get_ref() == own && remote.bucket.is_none() {
+            return Err(Problem::new("a workspace cannot read its own outputs", remote.workspace.span())
+                .hint("name another workspace or stack"));
+        }
+        for part in remote.stack.iter().chain([&remote.workspace]) {
+            Suffix::parse(part.get_ref()).at(part.span())?;
+        }
+        let place = remote.outputs.span();
+        let wrong = |it: &&String| it.is_empty() || !it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
+        if let Some(wrong) = remote.outputs.get_ref().iter().find(wrong) {
+            return Err(Problem::new(format!("`{wrong}` is not the name of an output"), place)
+                .hint("names of outputs have letters, digits and underscores"));
+        }
+        if remote.outputs.get_ref().is_empty() {
+            return Err(Problem::new("no output is named", place).hint("list the outputs to read"));
+        }
+        if let Some(region) = remote.region.as_ref().filter(|region| !is_region(region.get_ref())) {
+            return Err(not_a_region(region));
+        }
+        let region = remote.region.map(Spanned::into_inner).or_else(|| state.region.clone());
+        let remote = RemoteOutputs {
+            stack: of.to_owned(),
+            workspace: remote.workspace.into_inner(),
+            outputs: remote.outputs.into_inner(),
+            lineage: remote.lineage,
+            bucket: remote.bucket.map(Spanned::into_inner).or_else(|| state.bucket.clone()),
+            region: Region::new(&region.unwrap_or_else(|| "us-east-1".to_owned())),
+        };
+        checked.insert(name.into_inner(), remote);
+    }
+    Ok(checked)
+}

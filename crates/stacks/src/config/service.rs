@@ -1,0 +1,166 @@
+//! The variables of the service that takes payments (M-15, M-17, M-18).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::Phase;
+use super::check::{number, or_shared, retention};
+use super::error::Problem;
+
+/// As they are written.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceVariables {
+    /// The container image: repository with tag or digest.
+    #[schemars(with = "Option<String>")]
+    image: Option<Spanned<String>>,
+    /// The port that the container listens on; by default 8080.
+    #[schemars(with = "Option<u16>", range(min = 1))]
+    port: Option<Spanned<u16>>,
+    /// The processors that the image is for; by default `x86_64`.
+    architecture: Option<Architecture>,
+    /// The CPU of a task in 1/1024 of a processor; by default 512, and 1024 in the phase `production`.
+    #[schemars(with = "Option<i32>")]
+    cpu: Option<Spanned<i32>>,
+    /// The memory of a task in MiB, one that Fargate offers with the CPU; by default twice the CPU's number.
+    #[schemars(with = "Option<i32>")]
+    memory: Option<Spanned<i32>>,
+    /// The fewest tasks in a region; by default 2, and 3 in the phase `production`.
+    #[schemars(with = "Option<i32>", range(min = 1, max = 5000))]
+    min_tasks: Option<Spanned<i32>>,
+    /// The most tasks in a region; by default 4, and 12 in the phase `production`.
+    #[schemars(with = "Option<i32>", range(min = 1, max = 5000))]
+    max_tasks: Option<Spanned<i32>>,
+    /// The average use of CPU in per cent that scaling aims at; by default 60.
+    #[schemars(with = "Option<i32>", range(min = 10, max = 95))]
+    cpu_target: Option<Spanned<i32>>,
+    /// The requests per target and minute that scaling aims at; by default 1000.
+    #[schemars(with = "Option<i32>", range(min = 1))]
+    requests_per_target: Option<Spanned<i32>>,
+    /// How many days the service's logs are kept; by default 90.
+    #[schemars(with = "Option<i32>")]
+    log_retention_days: Option<Spanned<i32>>,
+}
+
+/// The service of a workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServiceConfig {
+    /// The container image.
+    pub image: String,
+    /// The port that the container listens on.
+    pub port: u16,
+    /// The processors that the image is for.
+    pub architecture: Architecture,
+    /// The CPU of a task in 1/1024 of a processor.
+    pub cpu: i32,
+    /// The memory of a task in MiB.
+    pub memory: i32,
+    /// The fewest tasks in a region.
+    pub min_tasks: i32,
+    /// The most tasks in a region.
+    pub max_tasks: i32,
+    /// The average use of CPU in per cent that scaling aims at.
+    pub cpu_target: i32,
+    /// The requests per target and minute that scaling aims at.
+    pub requests_per_target: i32,
+    /// How many days the service's logs are kept.
+    pub log_retention_days: i32,
+}
+
+/// What Fargate calculates with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// Intel and AMD.
+    #[default]
+    #[serde(rename = "x86_64")]
+    X86_64,
+    /// Graviton: cheaper, for images that were built for it.
+    Arm64,
+}
+
+/// What Fargate offers: CPU, then the least, the most and the step of its memory in MiB.
+const FARGATE: [(i32, i32, i32, i32); 7] = [
+    (256, 512, 2_048, 512),
+    (512, 1_024, 4_096, 1_024),
+    (1_024, 2_048, 8_192, 1_024),
+    (2_048, 4_096, 16_384, 1_024),
+    (4_096, 8_192, 30_720, 1_024),
+    (8_192, 16_384, 61_440, 4_096),
+    (16_384, 32_768, 122_880, 8_192),
+];
+/// The most tasks that a service may ask for (ECS's quota).
+const TASKS: i32 = 5_000;
+
+impl ServiceVariables {
+    pub(super) fn or(self, shared: &Self) -> Self {
+        or_shared!(self, shared: image, port, architecture, cpu, memory, min_tasks, max_tasks, cpu_target, requests_per_target,
+            log_retention_days)
+    }
+
+    pub(super) fn check(self, phase: Phase) -> Result<ServiceConfig, Problem> {
+        let production = phase == Phase::Production;
+        let (cpu, memory) = size(self.cpu.as_ref(), self.memory.as_ref(), if production { 1_024 } else { 512 })?;
+        let (fewest, most) = if production { (3, 12) } else { (2, 4) };
+        let min = number("min_tasks", self.min_tasks.as_ref(), fewest, 1..=TASKS)?;
+        let max = number("max_tasks", self.max_tasks.as_ref(), most.max(min), 1..=TASKS)?;
+        let min = if self.min_tasks.is_none() { min.min(max) } else { min };
+        if let Some(place) = self.max_tasks.as_ref().filter(|_| max < min) {
+            return Err(Problem::new(format!("`max_tasks` is {max}, less than `min_tasks`, {min}"), place.span())
+                .hint("raise `max_tasks` or lower `min_tasks`"));
+        }
+        Ok(ServiceConfig {
+            image: self.image.map_or_else(|| Ok("public.ecr.aws/payinfra/payment-service:1.0.0".to_owned()), image)?,
+            port: number("port", self.port.as_ref(), 8_080, 1..=u16::MAX)?,
+            architecture: self.architecture.unwrap_or_default(),
+            cpu,
+            memory,
+            min_tasks: min,
+            max_tasks: max,
+            cpu_target: number("cpu_target", self.cpu_target.as_ref(), 60, 10..=95)?,
+            requests_per_target: number("requests_per_target", self.requests_per_target.as_ref(), 1_000, 1..=i32::MAX)?,
+            log_retention_days: self.log_retention_days.as_ref().map_or(Ok(90), retention)?,
+        })
+    }
+}
+
+/// A repository, perhaps with a registry before it and a tag or digest behind it.
+fn image(given: Spanned<String>) -> Result<String, Problem> {
+    let text = given.get_ref();
+    let name = text.split('@').next().unwrap_or_default();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"./:@_-".contains(&byte);
+    if name.is_empty() || !text.bytes().all(fits) || text.contains("//") || text.ends_with([':', '@', '/']) {
+        return Err(Problem::new(format!("`{text}` is not a container image"), given.span())
+            .hint("write repository and tag, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/payments:1.0.0"));
+    }
+    Ok(given.into_inner())
+}
+
+fn size(cpu: Option<&Spanned<i32>>, memory: Option<&Spanned<i32>>, default: i32) -> Result<(i32, i32), Problem> {
+    let wanted = cpu.map_or(default, |cpu| *cpu.get_ref());
+    let offer = FARGATE.iter().find(|(offered, ..)| *offered == wanted);
+    let Some((_, least, most, step)) = offer else {
+        let offered: Vec<_> = FARGATE.iter().map(|(offered, ..)| offered.to_string()).collect();
+        let place = cpu.map_or(0..0, Spanned::span);
+        return Err(Problem::new(format!("Fargate does not offer tasks with a CPU of {wanted}"), place)
+            .hint(format!("take one of {}", offered.join(", "))));
+    };
+    let Some(memory) = memory else { return Ok((wanted, *least)) };
+    let given = *memory.get_ref();
+    // The smallest size comes with 512, 1024 and 2048 only.
+    let offered = (*least..=*most).contains(&given) && (given - least) % step == 0 && (wanted != 256 || given != 1_536);
+    if !offered {
+        let choice = if wanted == 256 {
+            "512, 1024 or 2048".to_owned()
+        } else {
+            format!("{least} to {most} in steps of {step}")
+        };
+        return Err(Problem::new(
+            format!("Fargate does not offer {given} MiB of memory with a CPU of {wanted}"),
+            memory.span(),
+        )
+        .hint(format!("take {choice}")));
+    }
+    Ok((wanted, given))
+}

@@ -1,0 +1,36 @@
+//! The variables of the firewall before the load balancers (M-24).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::check::{number, or_shared};
+use super::error::Problem;
+
+/// As they are written.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WafVariables {
+    /// How many requests one address may send in five minutes before it is blocked; by default 2000.
+    #[schemars(with = "Option<i64>", range(min = 10, max = 2_000_000_000))]
+    requests_per_5_minutes: Option<Spanned<i64>>,
+}
+
+/// The firewall of a workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WafConfig {
+    /// How many requests one address may send in five minutes before it is blocked.
+    pub requests_per_5_minutes: i64,
+}
+
+impl WafVariables {
+    pub(super) fn or(self, shared: &Self) -> Self {
+        or_shared!(self, shared: requests_per_5_minutes)
+    }
+
+    pub(super) fn check(&self) -> Result<WafConfig, Problem> {
+        let requests = self.requests_per_5_minutes.as_ref();
+        let requests = number("requests_per_5_minutes", requests, 2_000, 10..=2_000_000_000)?;
+        Ok(WafConfig { requests_per_5_minutes: requests })
+    }
+}

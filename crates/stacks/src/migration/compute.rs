@@ -1,0 +1,201 @@
+//! A region's compute: the cluster, and the service in it that takes payments, behind the load balancer and scaled by
+//! its load (M-15, M-18).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use payinfra_aws::application_autoscaling::{Metric, Policy, Target};
+use payinfra_aws::ec2::{Peer, Rule, SecurityGroup};
+use payinfra_aws::ecs::{
+    Architecture, Cluster, Container, ContainerInsights, Count, LoadBalancer, Log, PropagateTags, Service,
+    TaskDefinition,
+};
+use payinfra_aws::logs::LogGroup;
+use payinfra_engine::{Graph, Node, Result, Text};
+
+use super::edge::Edge;
+use super::network::ANYWHERE;
+use super::payments::Payments;
+use super::{Part, Site, roles};
+use crate::config;
+
+/// What the service and its one container are called.
+pub(super) const SERVICE: &str = "service";
+
+/// Nobody: a user without a name, a home or a right.
+const NOBODY: &str = "65532:65532";
+
+/// Where `PostgreSQL` listens.
+const POSTGRES: u16 = 5432;
+
+/// Longer than the container takes to start and the load balancer to see it twice.
+const GRACE: i32 = 60;
+
+/// The compute of a region.
+pub(super) struct Compute {
+    pub(super) cluster: Node<Cluster>,
+    pub(super) service: Node<Service>,
+}
+
+/// Declares the compute of a region.
+pub(super) fn compute(
+    graph: &mut Graph,
+    part: &Part<'_>,
+    parts: &[Part<'_>],
+    edge: &Edge,
+    payments: &Payments,
+) -> Result<Compute> {
+    let site = &part.site;
+    let cluster = Cluster {
+        name: site.names.name("cluster"),
+        container_insights: ContainerInsights::Enabled,
+        tags: site.named("cluster"),
+    };
+    let cluster = graph.add(site.region(), "main", cluster)?;
+    let log_group = log_group(graph, part)?;
+    let definition = definition(graph, part, &log_group, payments)?;
+    let group = group(graph, part, parts, edge)?;
+    let service = Service {
+        cluster: cluster.id.clone(),
+        name: site.names.name(SERVICE),
+        task_definition: definition.id.clone(),
+        count: Count::Initial(site.workspace.service.min_tasks),
+        subnets: part.network.private.iter().map(|subnet| subnet.id.clone()).collect(),
+        groups: BTreeSet::from([group.id.clone()]),
+        public_ip: false,
+        load_balancers: BTreeSet::from([LoadBalancer {
+            target_group: edge.blue.outputs.arn.clone(),
+            container: SERVICE.to_owned(),
+            port: site.workspace.service.port,
+        }]),
+        health_check_grace: GRACE,
+        // At no instant fewer tasks than should be.
+        minimum_healthy: 100,
+        maximum: 200,
+        circuit_breaker: true,
+        propagate_tags: PropagateTags::Service,
+        execute_command: false,
+        tags: site.named(SERVICE),
+    };
+    let service = graph.add(site.region(), SERVICE, service)?;
+    // AWS refuses a target group that no listener has (AWS-FACTS §4.5).
+    graph.order(&edge.https.address, &service.address);
+    scaling(graph, site, &service, edge)?;
+    site.output(graph, "ecs_cluster_name", &cluster.outputs.name);
+    site.output(graph, "ecs_cluster_arn", &cluster.outputs.arn);
+    site.output(graph, "ecs_service_name", &service.outputs.name);
+    site.output(graph, "ecs_service_arn", &service.outputs.arn);
+    site.output(graph, "ecs_log_group_name", &log_group.id);
+    Ok(Compute { cluster, service })
+}
+
+fn log_group(graph: &mut Graph, part: &Part<'_>) -> Result<Node<LogGroup>> {
+    let site = &part.site;
+    let group = LogGroup {
+        name: site.names.name(SERVICE),
+        retention_days: Some(site.workspace.service.log_retention_days),
+        kms_key: Some(part.keys.logs.outputs.arn.clone()),
+        tags: site.named("service-logs"),
+    };
+    graph.add(site.region(), SERVICE, group)
+}
+
+/// What a task is: one container that can write nowhere but to its services.
+fn definition(
+    graph: &mut Graph,
+    part: &Part<'_>,
+    log_group: &Node<LogGroup>,
+    payments: &Payments,
+) -> Result<Node<TaskDefinition>> {
+    let site = &part.site;
+    let config = &site.workspace.service;
+    let execution = roles::execution(graph, site, log_group)?;
+    let task = roles::task(graph, part, payments)?;
+    let environment = [
+        ("AUDIT_BUCKET", Text::from(part.buckets.audit_trail())),
+        ("AWS_REGION", Text::from(site.region().as_str())),
+        ("PAYMENTS_TABLE", Text::from(&payments.table.id)),
+        ("PHASE", Text::from(site.workspace.phase.as_str())),
+        ("PORT", Text::from(config.port.to_string())),
+        ("TRANSACTIONS_BUCKET", Text::from(part.buckets.transactions())),
+    ];
+    let container = Container {
+        image: config.image.clone(),
+        ports: BTreeSet::from([config.port]),
+        environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        secrets: BTreeMap::new(),
+        log: Some(Log { group: log_group.id.clone().into(), prefix: SERVICE.to_owned() }),
+        // The load balancer asks `/health`; there is no program in the image that could ask as well.
+        health_check: None,
+        read_only: true,
+        user: NOBODY.to_owned(),
+        essential: true,
+    };
+    let definition = TaskDefinition {
+        family: site.names.name(SERVICE),
+        cpu: config.cpu,
+        memory: config.memory,
+        architecture: match config.architecture {
+            config::Architecture::Arm64 => Architecture::Arm64,
+            config::Architecture::X86_64 => Architecture::X86_64,
+        },
+        execution_role: execution.outputs.arn.clone(),
+        task_role: task.outputs.arn.clone(),
+        containers: BTreeMap::from([(SERVICE.to_owned(), container)]),
+        tags: site.named("task-definition"),
+    };
+    site.output(graph, "ecs_execution_role_arn", &execution.outputs.arn);
+    site.output(graph, "ecs_task_role_arn", &task.outputs.arn);
+    graph.add(site.region(), SERVICE, definition)
+}
+
+/// Lets in the load balancer, and out to AWS's services and to the databases of all regions: they have one writer.
+fn group(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>], edge: &Edge) -> Result<Node<SecurityGroup>> {
+    let site = &part.site;
+    let balancer = Peer::Group(edge.group.id.clone());
+    let https = Rule::tcp(443, Peer::Cidr(ANYWHERE), "HTTPS to the services of AWS");
+    let databases = parts.iter().map(|to| {
+        let (cidr, region) = (to.site.config.cidr, to.site.region());
+        Rule::tcp(POSTGRES, Peer::Cidr(cidr), &format!("PostgreSQL in {region}"))
+    });
+    let group = SecurityGroup {
+        vpc: part.network.vpc.id.clone(),
+        name: site.names.name(SERVICE),
+        description: "Tasks of the payment service".to_owned(),
+        ingress: BTreeSet::from([Rule::tcp(site.workspace.service.port, balancer, "From the load balancer")]),
+        egress: databases.chain([https]).collect(),
+        tags: site.named("service-group"),
+    };
+    graph.add(site.region(), SERVICE, group)
+}
+
+/// Grows with processors that are busy or with requests that are many, whichever asks for more tasks.
+fn scaling(graph: &mut Graph, site: &Site<'_>, service: &Node<Service>, edge: &Edge) -> Result<()> {
+    let config = &site.workspace.service;
+    let target = Target {
+        resource: service.outputs.scalable.clone(),
+        dimension: "ecs:service:DesiredCount".to_owned(),
+        min_capacity: config.min_tasks,
+        max_capacity: config.max_tasks,
+        tags: site.named("service-scaling"),
+    };
+    let target = graph.add(site.region(), SERVICE, target)?;
+    let requests = Metric::RequestsPerTarget {
+        load_balancer: edge.balancer.outputs.arn.clone(),
+        target_group: edge.blue.outputs.arn.clone(),
+    };
+    let policies = [("cpu", Metric::EcsCpu, config.cpu_target), ("requests", requests, config.requests_per_target)];
+    for (name, metric, value) in policies {
+        let policy = Policy {
+            name: site.names.name(name),
+            target: target.id.clone(),
+            metric,
+            target_value: value.into(),
+            // Quick to grow and slow to shrink: payments come in waves.
+            scale_out_cooldown: 60,
+            scale_in_cooldown: 300,
+            disable_scale_in: false,
+        };
+        graph.add(site.region(), name, policy)?;
+    }
+    Ok(())
+}

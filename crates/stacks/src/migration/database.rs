@@ -1,0 +1,235 @@
+//! The database: one Aurora global database, with a cluster in each region (M-11 to M-14).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use payinfra_aws::ec2::{Peer, Rule, SecurityGroup};
+use payinfra_aws::logs::LogGroup;
+use payinfra_aws::rds::{
+    Cluster, ClusterInstance, ClusterParameterGroup, GlobalCluster, Insights, Master, Monitoring, SubnetGroup,
+};
+use payinfra_aws::secretsmanager::Password;
+use payinfra_engine::{Graph, Id, Node, Ref, Result};
+
+use super::{Part, Site, roles};
+use crate::cidr::Subnets;
+use crate::config::{DatabaseConfig, Phase};
+
+const ENGINE: &str = "aurora-postgresql";
+const PORT: u16 = 5432;
+/// The log that is exported (M-14).
+const LOG: &str = "postgresql";
+
+/// The types of the databases' parts, for their names.
+pub(crate) const DATABASES: [&str; 3] = [CLUSTER, "db-instance-1", "db-instance-2"];
+
+const CLUSTER: &str = "db-cluster";
+
+/// The database of a region.
+pub(super) struct Database {
+    pub(super) cluster: Node<Cluster>,
+    /// In the primary region the first one is the writer, unless a failover made it another.
+    pub(super) instances: Vec<Node<ClusterInstance>>,
+}
+
+/// Declares the database of each region.
+///
+/// The global cluster is there from the first phase on, although it has one member only: a cluster that stands alone
+/// cannot join one later, so without it the first step of the migration would replace the database.
+pub(super) fn databases(graph: &mut Graph, parts: &[Part<'_>]) -> Result<Vec<Database>> {
+    let Some(primary) = parts.first() else { return Ok(Vec::new()) };
+    let global = global(graph, &primary.site)?;
+    let mut databases: Vec<Database> = Vec::new();
+    for part in parts {
+        let database = database(graph, part, parts, &global.id)?;
+        // AWS refuses a secondary before the primary has its writer (AWS-FACTS §4.2), and it has to be gone before it.
+        if let Some(writer) = databases.first().and_then(|primary| primary.instances.first()) {
+            graph.order(&writer.address, &database.cluster.address);
+        }
+        databases.push(database);
+    }
+    Ok(databases)
+}
+
+fn global(graph: &mut Graph, site: &Site<'_>) -> Result<Node<GlobalCluster>> {
+    let config = &site.workspace.database;
+    let global = GlobalCluster {
+        name: site.names.name("global-database"),
+        engine: ENGINE.to_owned(),
+        engine_version: config.engine_version.clone(),
+        database: Some(config.name.clone()),
+        encrypted: true,
+        tags: site.named("global-database"),
+    };
+    let global = graph.add(site.region(), "main", global)?;
+    graph.output("global_database_id", &global.id);
+    graph.output("global_database_writer_endpoint", &global.outputs.endpoint);
+    if site.workspace.protect {
+        graph.protect(&global.address);
+    }
+    Ok(global)
+}
+
+fn database(
+    graph: &mut Graph,
+    part: &Part<'_>,
+    parts: &[Part<'_>],
+    global: &Ref<Id<GlobalCluster>>,
+) -> Result<Database> {
+    let site = &part.site;
+    let config = &site.workspace.database;
+    let name = site.names.database(CLUSTER, site.region())?;
+    let group = group(graph, part, parts)?;
+    // Before its writer, which would make it for ever and unencrypted.
+    let log = LogGroup {
+        name: format!("/aws/rds/cluster/{name}/{LOG}"),
+        retention_days: Some(site.workspace.service.log_retention_days),
+        kms_key: Some(part.keys.logs.outputs.arn.clone()),
+        tags: site.named("db-log"),
+    };
+    let log = graph.add(site.region(), "database", log)?;
+    // Secondaries take user, password and database from the primary, and AWS refuses them otherwise.
+    let secret = if site.config.is_primary() { Some(password(graph, part)?) } else { None };
+    let cluster = Cluster {
+        name,
+        engine: ENGINE.to_owned(),
+        engine_version: config.engine_version.clone(),
+        global: Some(global.clone()),
+        database: secret.is_some().then(|| config.name.clone()),
+        username: secret.is_some().then(|| config.username.clone()),
+        master: secret.as_ref().map(|secret| Master::Stored { arn: secret.outputs.arn.clone() }),
+        port: PORT.into(),
+        subnet_group: subnet_group(graph, part)?.id,
+        security_groups: BTreeSet::from([Ref::from(group.id.clone())]),
+        parameter_group: parameter_group(graph, site)?.id,
+        kms_key: part.keys.database.outputs.arn.clone(),
+        iam_authentication: true,
+        backup_retention_days: config.backup_retention_days,
+        backup_window: config.backup_window.clone(),
+        copy_tags_to_snapshots: true,
+        log_exports: BTreeSet::from([LOG.to_owned()]),
+        tags: site.named(CLUSTER),
+    };
+    let cluster = graph.add(site.region(), "main", cluster)?;
+    graph.order(&log.address, &cluster.address);
+    if site.workspace.protect {
+        graph.protect(&cluster.address);
+    }
+    let instances = instances(graph, part, &cluster)?;
+    outputs(graph, site, &cluster, secret.as_ref());
+    Ok(Database { cluster, instances })
+}
+
+fn outputs(graph: &mut Graph, site: &Site<'_>, cluster: &Node<Cluster>, secret: Option<&Node<Password>>) {
+    site.output(graph, "database_cluster_id", &cluster.id);
+    site.output(graph, "database_cluster_arn", &cluster.outputs.arn);
+    site.output(graph, "database_endpoint", &cluster.outputs.endpoint);
+    site.output(graph, "database_reader_endpoint", &cluster.outputs.reader_endpoint);
+    if let Some(secret) = secret {
+        site.output(graph, "database_master_secret_arn", &secret.outputs.arn);
+    }
+}
+
+/// The master user's password. Where RDS can, it makes and keeps the password itself; for the members of a global
+/// database it cannot ("DB clusters that are part of an Aurora global database": Amazon Aurora user guide, Password
+/// management with AWS Secrets Manager, Limitations). So Secrets Manager makes it, under our key, and it goes from
+/// there to RDS and nowhere else.
+fn password(graph: &mut Graph, part: &Part<'_>) -> Result<Node<Password>> {
+    let site = &part.site;
+    let password = Password {
+        name: site.names.name("db-master"),
+        description: format!("The master user of {}", site.names.name("global-database")),
+        username: site.workspace.database.username.clone(),
+        kms_key: part.keys.application.outputs.arn.clone(),
+        tags: site.named("db-master"),
+    };
+    let password = graph.add(site.region(), "database", password)?;
+    if site.workspace.protect {
+        graph.protect(&password.address);
+    }
+    Ok(password)
+}
+
+fn subnet_group(graph: &mut Graph, part: &Part<'_>) -> Result<Node<SubnetGroup>> {
+    let site = &part.site;
+    let group = SubnetGroup {
+        name: site.names.name("db-subnets"),
+        description: "The private subnets".to_owned(),
+        subnets: part.network.private.iter().map(|subnet| Ref::from(subnet.id.clone())).collect(),
+        tags: site.named("db-subnets"),
+    };
+    graph.add(site.region(), "database", group)
+}
+
+/// How the engine is set up. Another major version has a group of its own: the old one has to stay until the cluster
+/// has changed over.
+fn parameter_group(graph: &mut Graph, site: &Site<'_>) -> Result<Node<ClusterParameterGroup>> {
+    let major = major(&site.workspace.database);
+    let resource_type = format!("db-parameters-{major}");
+    let group = ClusterParameterGroup {
+        name: site.names.name(&resource_type),
+        family: format!("{ENGINE}{major}"),
+        description: "Connections are encrypted".to_owned(),
+        parameters: BTreeMap::from([("rds.force_ssl".to_owned(), "1".to_owned())]),
+        tags: site.named(&resource_type),
+    };
+    graph.add(site.region(), &format!("database-{major}"), group)
+}
+
+fn major(config: &DatabaseConfig) -> &str {
+    config.engine_version.split('.').next().unwrap_or_default()
+}
+
+/// Lets in the private subnets of all regions, where the service runs: those of other regions reach the writer over the
+/// transit gateways, and groups cannot be named across regions. Nothing goes out.
+fn group(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) -> Result<Node<SecurityGroup>> {
+    let site = &part.site;
+    let mut ingress = BTreeSet::new();
+    for from in parts {
+        let description = format!("PostgreSQL from the private subnets of {}", from.site.region());
+        for block in Subnets::of(&from.site.config.cidr)?.private {
+            ingress.insert(Rule::tcp(PORT, Peer::Cidr(block), &description));
+        }
+    }
+    let group = SecurityGroup {
+        vpc: part.network.vpc.id.clone(),
+        name: site.names.name("database"),
+        description: "Connections to the database".to_owned(),
+        ingress,
+        egress: BTreeSet::new(),
+        tags: site.named("database"),
+    };
+    graph.add(site.region(), "database", group)
+}
+
+/// One instance, and at full size one more to take over.
+fn instances(graph: &mut Graph, part: &Part<'_>, cluster: &Node<Cluster>) -> Result<Vec<Node<ClusterInstance>>> {
+    let site = &part.site;
+    let config = &site.workspace.database;
+    let role = roles::database_monitoring(graph, site)?;
+    let count = if site.workspace.phase == Phase::Production { 2 } else { 1 };
+    let mut instances: Vec<Node<ClusterInstance>> = Vec::new();
+    for (resource_type, number) in DATABASES[1..].iter().zip(1..=count) {
+        let instance = ClusterInstance {
+            name: site.names.database(resource_type, site.region())?,
+            cluster: cluster.id.clone(),
+            engine: ENGINE.to_owned(),
+            class: config.instance_class.clone(),
+            promotion_tier: 1,
+            // A version comes by the configuration, to all regions in their order.
+            auto_minor_version_upgrade: false,
+            insights: Some(Insights {
+                days: config.performance_insights_days,
+                kms_key: part.keys.database.outputs.arn.clone(),
+            }),
+            monitoring: Some(Monitoring { interval: config.monitoring_interval, role: role.outputs.arn.clone() }),
+            tags: site.named(resource_type),
+        };
+        let instance = graph.add(site.region(), &format!("database-{number}"), instance)?;
+        // The writer is the one that is there first.
+        if let Some(writer) = instances.first() {
+            graph.order(&writer.address, &instance.address);
+        }
+        instances.push(instance);
+    }
+    Ok(instances)
+}

@@ -1,0 +1,91 @@
+//! What tells that something is wrong, and whom it tells (M-27): in each region a topic, alarms, an alarm over the
+//! alarms, events, and a dashboard that shows all regions.
+
+mod alarms;
+mod dashboard;
+mod events;
+mod metrics;
+mod topic;
+
+use payinfra_engine::{Graph, Metric, Ref, Result, Text};
+
+pub(super) use self::topic::key_statement;
+
+use self::alarms::Alarms;
+use super::Site;
+use super::edge::Edge;
+use super::keys::Keys;
+use super::storage::Buckets;
+use crate::config::Phase;
+
+/// The metric that tells the phase; see [`Metric`].
+const PHASE: &str = "MigrationPhase";
+const NAMESPACE: &str = "payinfra";
+
+/// A region, and what of it is watched.
+pub(super) struct Watched<'a> {
+    pub(super) site: Site<'a>,
+    pub(super) keys: &'a Keys,
+    pub(super) buckets: &'a Buckets,
+    pub(super) edge: Edge,
+    /// The name of the database's cluster.
+    pub(super) database: Text,
+    pub(super) service: Service,
+    /// The id of the region's health check.
+    pub(super) health_check: Text,
+}
+
+/// The service, by what metrics and events call it.
+pub(super) struct Service {
+    pub(super) cluster: Text,
+    pub(super) name: Text,
+    pub(super) arn: Ref<String>,
+}
+
+impl<'a> Watched<'a> {
+    /// The other regions.
+    fn others<'b>(&self, all: &'b [Self]) -> impl Iterator<Item = &'b Self> + use<'a, 'b> {
+        let own = self.site.config.index;
+        all.iter().filter(move |other| other.site.config.index != own)
+    }
+}
+
+/// Declares the monitoring of all regions.
+pub(super) fn monitoring(graph: &mut Graph, parts: &[Watched<'_>]) -> Result<()> {
+    let topics = parts.iter().map(|part| topic::topic(graph, &part.site, part.keys)).collect::<Result<Vec<_>>>()?;
+    let mut alarms = Vec::new();
+    for (part, topic) in parts.iter().zip(&topics) {
+        let made = Alarms { site: part.site, topic: Some(topic) };
+        alarms.push(made.region(graph, part, parts)?);
+        events::rules(graph, part, topic)?;
+    }
+    alarms::health(graph, parts, &topics, &mut alarms)?;
+    for (part, topic) in parts.iter().zip(&topics) {
+        dashboard::dashboard(graph, part, parts, &alarms)?;
+        phase(graph, part);
+        part.site.output(graph, "alarm_topic_arn", &topic.outputs.arn);
+    }
+    Ok(())
+}
+
+/// The number of the phase, for dashboards, and for whoever wants to know what an alarm's hour was.
+fn phase(graph: &mut Graph, part: &Watched<'_>) {
+    let workspace = part.site.workspace;
+    let dimensions = [("Stack", super::NAME), ("Workspace", &*workspace.name), ("Phase", workspace.phase.as_str())];
+    graph.metric(Metric {
+        region: part.site.region().clone(),
+        namespace: NAMESPACE.to_owned(),
+        name: PHASE.to_owned(),
+        dimensions: dimensions.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        value: number(workspace.phase),
+    });
+}
+
+/// 1 to 3, in the order of a migration.
+fn number(phase: Phase) -> f64 {
+    match phase {
+        Phase::Legacy => 1.0,
+        Phase::Migration => 2.0,
+        Phase::Production => 3.0,
+    }
+}

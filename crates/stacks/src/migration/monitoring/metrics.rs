@@ -1,0 +1,129 @@
+//! The metrics of a region, each written once for its alarm and for the dashboards.
+
+use payinfra_aws::cloudwatch::MetricStat;
+use payinfra_engine::{Region, Text};
+
+use super::Watched;
+use crate::migration::storage::DATA;
+
+/// The metrics of what stands in a region.
+#[derive(Clone, Copy)]
+pub(super) struct Metrics<'a>(pub(super) &'a Watched<'a>);
+
+impl Metrics<'_> {
+    fn metric<const N: usize>(
+        self,
+        (namespace, name): (&str, &str),
+        statistic: &str,
+        dimensions: [(&str, Text); N],
+    ) -> MetricStat {
+        MetricStat {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            dimensions: dimensions.map(|(name, value)| (name.to_owned(), value)).into(),
+            statistic: statistic.to_owned(),
+            period: self.0.site.workspace.alarms.period_seconds,
+        }
+    }
+
+    fn database(self, name: &str) -> MetricStat {
+        self.metric(("AWS/RDS", name), "Maximum", [("DBClusterIdentifier", self.0.database.clone())])
+    }
+
+    /// How many milliseconds the slowest reader of the region is behind its writer.
+    pub(super) fn replica_lag(self) -> MetricStat {
+        self.database("AuroraReplicaLagMaximum")
+    }
+
+    /// How many milliseconds the region is behind the primary one; it has this metric only elsewhere.
+    pub(super) fn global_lag(self) -> MetricStat {
+        self.database("AuroraGlobalDBReplicationLag")
+    }
+
+    fn service(self, metric: (&str, &str), statistic: &str) -> MetricStat {
+        let service = &self.0.service;
+        let names = [("ClusterName", service.cluster.clone()), ("ServiceName", service.name.clone())];
+        self.metric(metric, statistic, names)
+    }
+
+    /// How many tasks run: from Container Insights.
+    pub(super) fn running_tasks(self) -> MetricStat {
+        self.service(("ECS/ContainerInsights", "RunningTaskCount"), "Minimum")
+    }
+
+    /// In per cent.
+    pub(super) fn cpu(self) -> MetricStat {
+        self.service(("AWS/ECS", "CPUUtilization"), "Average")
+    }
+
+    /// In per cent.
+    pub(super) fn memory(self) -> MetricStat {
+        self.service(("AWS/ECS", "MemoryUtilization"), "Average")
+    }
+
+    fn balancer(self, name: &str, statistic: &str) -> MetricStat {
+        let balancer = Text::from(&self.0.edge.balancer.outputs.full_name);
+        self.metric(("AWS/ApplicationELB", name), statistic, [("LoadBalancer", balancer)])
+    }
+
+    /// How many requests there are.
+    pub(super) fn requests(self) -> MetricStat {
+        self.balancer("RequestCount", "Sum")
+    }
+
+    /// How many answers of the service are 5xx.
+    pub(super) fn target_errors(self) -> MetricStat {
+        self.balancer("HTTPCode_Target_5XX_Count", "Sum")
+    }
+
+    /// How many answers of the load balancer itself are 5xx.
+    pub(super) fn balancer_errors(self) -> MetricStat {
+        self.balancer("HTTPCode_ELB_5XX_Count", "Sum")
+    }
+
+    /// How many seconds all but the slowest hundredth of the answers take.
+    pub(super) fn latency(self) -> MetricStat {
+        self.balancer("TargetResponseTime", "p99")
+    }
+
+    /// How many targets are unhealthy, for each colour.
+    pub(super) fn unhealthy_hosts(self) -> [(&'static str, MetricStat); 2] {
+        let edge = &self.0.edge;
+        [("blue", &edge.blue), ("green", &edge.green)].map(|(colour, group)| {
+            let balancer = ("LoadBalancer", Text::from(&edge.balancer.outputs.full_name));
+            let group = ("TargetGroup", Text::from(&group.outputs.full_name));
+            (colour, self.metric(("AWS/ApplicationELB", "UnHealthyHostCount"), "Maximum", [balancer, group]))
+        })
+    }
+
+    fn copies(self, name: &str, statistic: &str, to: &Watched<'_>) -> Vec<(&'static str, MetricStat)> {
+        let pairs = DATA.into_iter().zip(self.0.buckets.replicated().into_iter().zip(to.buckets.replicated()));
+        let metric = |(kind, (from, to_bucket)): (_, (&str, &str))| {
+            let rule = ("RuleId", format!("to-{}", to.site.region()).into());
+            let buckets = [("SourceBucket", from.into()), ("DestinationBucket", to_bucket.into()), rule];
+            (kind, self.metric(("AWS/S3", name), statistic, buckets))
+        };
+        pairs.map(metric).collect()
+    }
+
+    /// How many seconds the copies in `to` are behind, by bucket: S3 publishes it there.
+    pub(super) fn copy_latency(self, to: &Watched<'_>) -> Vec<(&'static str, MetricStat)> {
+        self.copies("ReplicationLatency", "Maximum", to)
+    }
+
+    /// How many copies to `to` failed, by bucket: S3 publishes it here.
+    pub(super) fn copy_failures(self, to: &Watched<'_>) -> Vec<(&'static str, MetricStat)> {
+        self.copies("OperationsFailedReplication", "Sum", to)
+    }
+
+    /// Whether the region's health check is well: 1 or 0. All of them are published in one region.
+    pub(super) fn health(self) -> MetricStat {
+        let check = self.0.health_check.clone();
+        self.metric(("AWS/Route53", "HealthCheckStatus"), "Minimum", [("HealthCheckId", check)])
+    }
+}
+
+/// Where Route 53 publishes all its metrics.
+pub(super) fn home_of_health() -> Region {
+    Region::new("us-east-1")
+}

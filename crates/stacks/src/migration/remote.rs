@@ -1,0 +1,50 @@
+//! What other workspaces and stacks give away, read from their states (M-29).
+
+use std::collections::BTreeMap;
+
+use payinfra_aws::payinfra::RemoteOutputs;
+use payinfra_engine::{Error, Graph, Ref, Result};
+
+use crate::config::{REMOTE, Workspace};
+use crate::names::AccountId;
+
+/// The outputs of others by source and name.
+pub(super) struct Remote(BTreeMap<(String, String), Ref<String>>);
+
+/// Declares the lookups of what others give away; each output becomes one of ours: `remote_SOURCE_OUTPUT`.
+pub(super) fn remote(graph: &mut Graph, workspace: &Workspace, account: &AccountId) -> Result<Remote> {
+    let mut values = BTreeMap::new();
+    for (source, remote) in &workspace.remote_outputs {
+        let args = RemoteOutputs {
+            bucket: remote.bucket.clone().unwrap_or_else(|| format!("payinfra-state-{account}")),
+            stack: remote.stack.clone(),
+            workspace: remote.workspace.clone(),
+            lineage: remote.lineage.clone(),
+            outputs: remote.outputs.clone(),
+        };
+        let found = graph.find(&remote.region, source, &args)?;
+        for name in &remote.outputs {
+            let value = found.outputs.values.member(name)?;
+            graph.output(&format!("remote_{}_{name}", source.replace('-', "_")), &value);
+            values.insert((source.clone(), name.clone()), value);
+        }
+    }
+    Ok(Remote(values))
+}
+
+impl Remote {
+    /// What a variable says: `remote.SOURCE.OUTPUT` is that output, anything else is itself.
+    pub(super) fn value(&self, variable: &str) -> Result<Ref<String>> {
+        let Some(path) = variable.strip_prefix(REMOTE) else { return Ok(variable.into()) };
+        let found = path.split_once('.').and_then(|(source, name)| self.0.get(&(source.to_owned(), name.to_owned())));
+        found.cloned().ok_or_else(|| {
+            Error::invalid(format!("`{variable}` is not among the remote outputs"))
+                .hint("write remote.NAME.OUTPUT, and list OUTPUT under `remote_outputs`")
+        })
+    }
+
+    /// As [`Remote::value`], where there is a variable.
+    pub(super) fn given(&self, variable: Option<&String>) -> Result<Option<Ref<String>>> {
+        variable.map(|variable| self.value(variable)).transpose()
+    }
+}
