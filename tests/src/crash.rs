@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_mins(4);
 /// How long the calls of a killed process may go on.
 const IN_FLIGHT: Duration = Duration::from_secs(10);
 /// How long others may take to come to their points as well, where several are set.
-const TOGETHER: Duration = Duration::from_millis(150);
+const TOGETHER: Duration = Duration::from_millis(400);
 /// How many bytes of what a failed command said are worth repeating.
 const EXCERPT: usize = 2_000;
 
@@ -307,7 +307,7 @@ impl Harness {
         let tags = self.tags().await;
         let mut account = BTreeMap::new();
         for line in self.bench.inventory().await.to_string().lines() {
-            let named = line.split(' ').map(|word| tags.get(word).map_or_else(|| anonymous(word), String::as_str));
+            let named = line.split(' ').map(|word| tags.get(word).cloned().unwrap_or_else(|| anonymous(word)));
             *account.entry(named.collect::<Vec<_>>().join(" ")).or_default() += 1;
         }
         Snapshot { account, state: facts(&state) }
@@ -400,12 +400,24 @@ fn end(text: &str) -> &str {
 }
 
 /// A word of the account's list without what AWS chose.
-fn anonymous(word: &str) -> &str {
+fn anonymous(word: &str) -> String {
+    if word.ends_with(".rds.amazonaws.com") {
+        let kinds = ["cluster-ro", "cluster", "global"];
+        let label =
+            |label: &str| kinds.into_iter().find(|kind| label.starts_with(&format!("{kind}-"))).map(str::to_owned);
+        return word.split('.').map(|it| label(it).unwrap_or_else(|| it.to_owned())).collect::<Vec<_>>().join(".");
+    }
+    word.split('/').map(chosen).collect::<Vec<_>>().join("/")
+}
+
+/// A part of a word, or what stands for it where AWS chose it.
+fn chosen(part: &str) -> &str {
     let is_hex = |text: &str| text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    match word.split_once('-') {
-        _ if is_hex(word) => "(id)",
-        Some((kind, rest)) if is_hex(rest.rsplit('-').next().unwrap_or(rest)) => kind,
-        _ => word,
+    let is_long = |text: &str| text.len() >= 20 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match part.split_once('-') {
+        _ if is_hex(part) || is_long(part) => "(id)",
+        Some((kind, rest)) if is_hex(rest.rsplit('-').next().unwrap_or(rest)) || is_long(rest) => kind,
+        _ => part,
     }
 }
 
@@ -440,8 +452,12 @@ fn facts(state: &Value) -> BTreeMap<String, String> {
     facts
 }
 
-/// Puts lists in order: sets of ids are in the ids' order, which is another each time.
+/// Puts lists in order: sets of ids are in the ids' order, which is another each time. A table's stream is named by the
+/// moment of its beginning.
 fn sort(value: &mut Value) {
+    if let Some(stream) = value.get_mut("stream_arn") {
+        *stream = Value::Null;
+    }
     match value {
         Value::Array(items) => {
             items.iter_mut().for_each(sort);
@@ -461,7 +477,7 @@ fn without_addresses(text: &str) -> String {
         let word = rest.find(|character| !inner(character)).unwrap_or(rest.len());
         let (head, tail) = rest.split_at(word);
         let public = head.parse::<std::net::Ipv4Addr>().is_ok_and(|address| !address.is_private());
-        normal.push_str(if public && !tail.starts_with('/') { "(address)" } else { anonymous(head) });
+        normal.push_str(&if public && !tail.starts_with('/') { "(address)".to_owned() } else { anonymous(head) });
         let mut characters = tail.chars();
         normal.extend(characters.next());
         rest = characters.as_str();

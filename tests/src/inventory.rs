@@ -1,5 +1,24 @@
 //! What is in the account, told by the services' own lists and not by our state.
 
+mod acm;
+mod application_autoscaling;
+mod cloudtrail;
+mod cloudwatch;
+mod dynamodb;
+mod ec2;
+mod ecs;
+mod elbv2;
+mod eventbridge;
+mod iam;
+mod kms;
+mod logs;
+mod rds;
+mod route53;
+mod s3;
+mod sns;
+mod ssm;
+mod wafv2;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -15,13 +34,28 @@ impl Inventory {
     pub async fn take(bench: &Bench) -> Self {
         let mut found = Self::default();
         for region in REGIONS {
+            found.certificates(bench, region).await;
             found.networks(bench, region).await;
             found.transit(bench, region).await;
             found.keys(bench, region).await;
             found.logs(bench, region).await;
+            found.containers(bench, region).await;
+            found.scaling(bench, region).await;
+            found.tables(bench, region).await;
+            found.topics(bench, region).await;
+            found.alarms(bench, region).await;
+            found.rules(bench, region).await;
+            found.trails(bench, region).await;
+            found.databases(bench, region).await;
+            found.parameters(bench, region).await;
+            found.balancers(bench, region).await;
+            found.web_acls(bench, region).await;
         }
         found.buckets(bench).await;
+        found.names(bench).await;
         found.roles(bench).await;
+        found.dashboards(bench).await;
+        found.global_databases(bench).await;
         found
     }
 
@@ -51,104 +85,6 @@ impl Inventory {
 
     fn note(&mut self, region: &str, kind: &str, id: Option<&str>) {
         self.0.insert(format!("{region} {kind} {}", id.unwrap_or("?")));
-    }
-
-    async fn networks(&mut self, bench: &Bench, region: &str) {
-        let ec2 = bench.ec2(region);
-        for it in ec2.describe_vpcs().send().await.unwrap().vpcs() {
-            self.note(region, "ec2.vpc", it.vpc_id());
-        }
-        for it in ec2.describe_subnets().send().await.unwrap().subnets() {
-            self.note(region, "ec2.subnet", it.subnet_id());
-        }
-        for it in ec2.describe_internet_gateways().send().await.unwrap().internet_gateways() {
-            self.note(region, "ec2.internet-gateway", it.internet_gateway_id());
-        }
-        for it in ec2.describe_addresses().send().await.unwrap().addresses() {
-            self.note(region, "ec2.eip", it.allocation_id());
-        }
-        for it in ec2.describe_nat_gateways().send().await.unwrap().nat_gateways() {
-            if !it.state().is_some_and(|state| state.as_str().starts_with("delet")) {
-                self.note(region, "ec2.nat-gateway", it.nat_gateway_id());
-            }
-        }
-        for it in ec2.describe_route_tables().send().await.unwrap().route_tables() {
-            let table = it.route_table_id().unwrap_or("?");
-            self.note(region, "ec2.route-table", Some(table));
-            for route in it.routes() {
-                let destination = route.destination_cidr_block().or(route.destination_prefix_list_id()).unwrap_or("?");
-                self.note(region, "ec2.route", Some(&format!("{table} {destination}")));
-            }
-            for association in it.associations() {
-                self.note(region, "ec2.route-table-association", association.route_table_association_id());
-            }
-        }
-        for it in ec2.describe_security_groups().send().await.unwrap().security_groups() {
-            self.note(region, "ec2.security-group", it.group_id());
-        }
-        for it in ec2.describe_vpc_endpoints().send().await.unwrap().vpc_endpoints() {
-            if !it.state().is_some_and(|state| state.as_str().to_lowercase().starts_with("delet")) {
-                self.note(region, "ec2.vpc-endpoint", it.vpc_endpoint_id());
-            }
-        }
-        for it in ec2.describe_flow_logs().send().await.unwrap().flow_logs() {
-            self.note(region, "ec2.flow-log", it.flow_log_id());
-        }
-    }
-
-    async fn transit(&mut self, bench: &Bench, region: &str) {
-        let ec2 = bench.ec2(region);
-        let goes = |state: Option<&str>| state.is_some_and(|state| state.starts_with("delet"));
-        for it in ec2.describe_transit_gateways().send().await.unwrap().transit_gateways() {
-            if !goes(it.state().map(aws_sdk_ec2::types::TransitGatewayState::as_str)) {
-                self.note(region, "ec2.transit-gateway", it.transit_gateway_id());
-            }
-        }
-        for it in ec2.describe_transit_gateway_attachments().send().await.unwrap().transit_gateway_attachments() {
-            if !goes(it.state().map(aws_sdk_ec2::types::TransitGatewayAttachmentState::as_str)) {
-                self.note(region, "ec2.transit-gateway-attachment", it.transit_gateway_attachment_id());
-            }
-        }
-    }
-
-    async fn keys(&mut self, bench: &Bench, region: &str) {
-        let kms = aws_sdk_kms::Client::new(&bench.sdk(region));
-        for it in kms.list_keys().send().await.unwrap().keys() {
-            let id = it.key_id().unwrap_or("?");
-            let key = kms.describe_key().key_id(id).send().await.unwrap();
-            let key = key.key_metadata().unwrap();
-            let ours = key.key_manager() != Some(&aws_sdk_kms::types::KeyManagerType::Aws);
-            if ours && key.key_state() != Some(&aws_sdk_kms::types::KeyState::PendingDeletion) {
-                self.note(region, "kms.key", Some(id));
-            }
-        }
-        for it in kms.list_aliases().send().await.unwrap().aliases() {
-            if !it.alias_name().is_some_and(|name| name.starts_with("alias/aws/")) {
-                self.note(region, "kms.alias", it.alias_name());
-            }
-        }
-    }
-
-    async fn logs(&mut self, bench: &Bench, region: &str) {
-        let logs = aws_sdk_cloudwatchlogs::Client::new(&bench.sdk(region));
-        for it in logs.describe_log_groups().send().await.unwrap().log_groups() {
-            self.note(region, "logs.log-group", it.log_group_name());
-        }
-    }
-
-    async fn buckets(&mut self, bench: &Bench) {
-        for it in bench.s3("us-east-1").list_buckets().send().await.unwrap().buckets() {
-            if !it.name().is_some_and(|name| name.starts_with("payinfra-state")) {
-                self.note("global", "s3.bucket", it.name());
-            }
-        }
-    }
-
-    async fn roles(&mut self, bench: &Bench) {
-        let iam = aws_sdk_iam::Client::new(&bench.sdk("us-east-1"));
-        for it in iam.list_roles().send().await.unwrap().roles() {
-            self.note("global", "iam.role", Some(it.role_name()));
-        }
     }
 }
 

@@ -44,6 +44,17 @@ fn one(service: &str, action: &str) -> Match {
     Match { times: Some(1), ..Match::action(service, action) }
 }
 
+/// Waits until no further calls come.
+async fn is_quiet(bench: &Bench) {
+    let begun = Instant::now();
+    let mut before = usize::MAX;
+    while before != bench.aws.calls().len() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it goes on without what it waits for");
+        before = bench.aws.calls().len();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
 /// That what is there is all that should be, once, and goes without a rest.
 async fn is_whole(bench: &Bench, before: &payinfra_tests::Inventory) {
     bench.run(&PLAN).expect(0);
@@ -58,6 +69,38 @@ async fn is_whole(bench: &Bench, before: &payinfra_tests::Inventory) {
     }
     bench.run(&DESTROY).expect(0);
     assert_eq!(bench.inventory().await, *before);
+}
+
+/// A holder that sleeps beyond its lease wakes into a world that has gone on: its calls in flight are cut, and it neither
+/// repeats them nor begins others, nor does it write the state.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_slept_past_its_lease_changes_nothing_more() {
+    let bench = Bench::new().await;
+    let before = bench.inventory().await;
+    let rule = Match { access_key: Some("SLEEPER".to_owned()), ..Match::action("ec2", "CreateSubnet") };
+    let mut hold = bench.aws.hold(rule, When::Before);
+    let sleeper = start(&bench, "SLEEPER");
+    let stopped = hold.next().await.unwrap();
+    // What is on its way when a process stops still arrives when it wakes; here nothing but the held calls is.
+    is_quiet(&bench).await;
+    signal(&sleeper, "STOP");
+    stopped.reset();
+    drop(hold);
+    let other = end(start(&bench, "OTHER")).expect(0);
+    assert!(!other.stdout.is_empty());
+    let (state, account) = (bench.state("legacy"), bench.inventory().await);
+    bench.aws.clear_calls();
+    signal(&sleeper, "CONT");
+    let woken = end(sleeper).expect(1);
+    // Whichever it comes to first: the lease that is over, or the state that another has written.
+    let told = ["lock", "somebody else wrote"].iter().any(|reason| woken.stderr.contains(reason));
+    assert!(told, "{}", woken.stderr);
+    let refused = |call: &Call| call.action == "PutObject" && call.status == Some(412);
+    let late: Vec<_> = mutating(&bench).into_iter().filter(|call| !refused(call)).collect();
+    assert!(late.is_empty(), "{late:#?}\n{}", woken.stderr);
+    assert_eq!(bench.state("legacy"), state);
+    assert_eq!(bench.inventory().await, account);
+    is_whole(&bench, &before).await;
 }
 
 /// However many come at once: one after the other changes something, and the rest say that they are locked out.

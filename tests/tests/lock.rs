@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use payinfra_localstack::{Match, When};
 use payinfra_tests::{Bench, Outcome};
 
@@ -64,4 +67,50 @@ async fn unlock_shows_who_held_the_lock_and_frees_it() {
     let unlocked = bench.run(&["unlock", "--workspace", "legacy", "--yes"]).expect(0);
     assert!(format!("{}{}", unlocked.stdout, unlocked.stderr).contains(&pid), "{unlocked:?}");
     bench.run(&APPLY).expect(0);
+}
+
+/// An apply by a process whose wall clock is wrong by `skew` seconds.
+fn skewed(bench: &Bench, clock: &Path, skew: i32) -> Command {
+    let mut command = bench.command(&APPLY);
+    command.env("LD_PRELOAD", clock).env("CLOCK_SKEW", skew.to_string());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A holder and one who comes after it, whose clocks are wrong by `holder` and `other` seconds: the living one is let
+/// alone, the dead one replaced, as if they were right.
+async fn clocks_do_not_matter(holder: i32, other: i32) {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = folder.path().join("clock.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("skew/clock.rs");
+    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut compile = Command::new(compiler);
+    compile.args(["--edition", "2024", "--crate-type", "cdylib", "-C", "panic=abort", "-o"]).arg(&clock).arg(source);
+    assert!(compile.status().unwrap().success());
+    let bench = Bench::new().await;
+    let mut hold = bench.aws.hold(Match::action("ec2", "CreateSubnet"), When::Before);
+    let mut first = skewed(&bench, &clock, holder).spawn().unwrap();
+    let stopped = hold.next().await.unwrap();
+    let second = Outcome::from(skewed(&bench, &clock, other).output().unwrap()).expect(1);
+    let since = second.stderr.split("since ").nth(1).and_then(|since| since.get(..20)).unwrap();
+    let wrong = jiff::Timestamp::now().duration_since(since.parse().unwrap());
+    assert!(wrong.abs().as_secs() > 500, "the holder's clock is wrong: {wrong:?}");
+    first.kill().unwrap();
+    first.wait().unwrap();
+    stopped.reset();
+    drop(hold);
+    Outcome::from(skewed(&bench, &clock, other).output().unwrap()).expect(0);
+    bench.run(&["plan", "--workspace", "legacy", "--exit-code"]).expect(0);
+}
+
+/// Ten minutes ahead of the one who waits, and of AWS.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_whose_clock_is_fast_keeps_the_lock_as_long_as_it_lives() {
+    clocks_do_not_matter(600, -600).await;
+}
+
+/// Ten minutes behind: its lease does not seem to have run out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_whose_clock_is_slow_keeps_the_lock_as_long_as_it_lives() {
+    clocks_do_not_matter(-600, 600).await;
 }

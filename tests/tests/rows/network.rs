@@ -7,12 +7,12 @@ use payinfra_tests::Bench;
 
 use crate::{SIDES, key, migration};
 
-fn filter(name: &str, value: &str) -> Filter {
+pub(crate) fn filter(name: &str, value: &str) -> Filter {
     Filter::builder().name(name).values(value).build()
 }
 
 /// The id of the region's network.
-async fn vpc(bench: &Bench, region: &str) -> String {
+pub(crate) async fn vpc(bench: &Bench, region: &str) -> String {
     let vpcs = bench.ec2(region).describe_vpcs().filters(filter("is-default", "false")).send().await.unwrap();
     assert_eq!(vpcs.vpcs().len(), 1, "one VPC in {region}");
     vpcs.vpcs()[0].vpc_id().unwrap().to_owned()
@@ -186,20 +186,5 @@ async fn m10_x03_flow_logs_go_to_an_encrypted_group() {
         let group = &groups.log_groups()[0];
         assert_eq!(group.retention_in_days(), Some(90));
         assert_eq!(group.kms_key_id(), Some(&key(bench, region, "logs").await[..]));
-    }
-}
-
-/// no security group lets the world in.
-#[tokio::test(flavor = "multi_thread")]
-async fn x05_no_security_group_lets_the_world_in() {
-    let bench = migration().await;
-    for (region, ..) in SIDES {
-        let vpc = vpc(bench, region).await;
-        let groups = bench.ec2(region).describe_security_groups().filters(filter("vpc-id", &vpc)).send().await.unwrap();
-        assert!(groups.security_groups().len() > 1, "ours, beside the VPC's own");
-        for rule in groups.security_groups().iter().flat_map(aws_sdk_ec2::types::SecurityGroup::ip_permissions) {
-            assert!(rule.ip_ranges().iter().all(|range| range.cidr_ip() != Some("0.0.0.0/0")), "{rule:?}");
-            assert!(rule.ipv6_ranges().is_empty(), "{rule:?}");
-        }
     }
 }

@@ -20,6 +20,13 @@ async fn m21_x04_each_task_has_a_role_that_may_do_little() {
     let mut expected = BTreeSet::new();
     for (region, ..) in SIDES {
         let tasks = [
+            ("ecs-execution", "ecs-tasks.amazonaws.com", &["logs:"][..], &["arn:aws:logs:"][..]),
+            (
+                "ecs-task",
+                "ecs-tasks.amazonaws.com",
+                &["dynamodb:", "kms:", "s3:"],
+                &["arn:aws:dynamodb:", "arn:aws:kms:", "arn:aws:s3:::payment-"],
+            ),
             ("flow-logs", "vpc-flow-logs.amazonaws.com", &["logs:"][..], &["arn:aws:logs:"][..]),
             ("replication", "s3.amazonaws.com", &["kms:", "s3:"], &["arn:aws:kms:", "arn:aws:s3:::payment-"]),
         ];
@@ -52,9 +59,25 @@ async fn m21_x04_each_task_has_a_role_that_may_do_little() {
             }
             expected.insert(name);
         }
+        expected.insert(monitors_databases(&iam, region).await);
         only_its_own(&iam, region, &key(bench, region, "storage").await).await;
     }
     assert_eq!(ours, expected, "no role beside these");
+}
+
+/// The role for enhanced monitoring has AWS's own policy, and no other.
+async fn monitors_databases(iam: &aws_sdk_iam::Client, region: &str) -> String {
+    let name = format!("payment-db-monitoring-migration-demo1-{region}");
+    let role = iam.get_role().role_name(&name).send().await.unwrap();
+    let trust = policy(role.role().unwrap().assume_role_policy_document().unwrap());
+    assert_eq!(texts(&trust["Statement"][0]["Principal"]["Service"]), ["monitoring.rds.amazonaws.com"]);
+    assert_eq!(texts(&trust["Statement"][0]["Condition"]["StringEquals"]["aws:SourceAccount"]), [ACCOUNT]);
+    let managed = iam.list_attached_role_policies().role_name(&name).send().await.unwrap();
+    let managed: Vec<_> = managed.attached_policies().iter().filter_map(|it| it.policy_name()).collect();
+    assert_eq!(managed, ["AmazonRDSEnhancedMonitoringRole"]);
+    let inline = iam.list_role_policies().role_name(&name).send().await.unwrap();
+    assert!(inline.policy_names().is_empty(), "{name}");
+    name
 }
 
 /// The replication role of a region reads its own buckets with its own key, and nothing of the other's.
@@ -86,7 +109,7 @@ async fn m22_x03_a_key_per_region_and_purpose_that_names_its_services() {
     for (region, ..) in SIDES {
         let kms = aws_sdk_kms::Client::new(&bench.sdk(region));
         let purposes = [
-            ("application", &["secretsmanager", "ssm"][..]),
+            ("application", &["dynamodb", "secretsmanager", "sns", "ssm"][..]),
             ("database", &["rds"]),
             ("logs", &["logs"]),
             ("storage", &["s3"]),
@@ -112,7 +135,14 @@ async fn m22_x03_a_key_per_region_and_purpose_that_names_its_services() {
                 let via = texts(&statement["Condition"]["StringEquals"]["kms:ViaService"]);
                 named.extend(via.into_iter().chain(texts(&principal["Service"])).map(str::to_owned));
             }
-            let expected = services.iter().map(|service| format!("{service}.{region}.amazonaws.com")).collect();
+            let expected = services.iter().map(|service| format!("{service}.{region}.amazonaws.com"));
+            // These publish and write in their own names, and the trail is the primary region's.
+            let own: &[&str] = match purpose {
+                "application" => &["cloudwatch.amazonaws.com", "events.amazonaws.com"],
+                "storage" if region == "us-east-1" => &["cloudtrail.amazonaws.com"],
+                _ => &[],
+            };
+            let expected = expected.chain(own.iter().map(|service| (*service).to_owned())).collect();
             assert_eq!(named, expected, "{purpose} in {region}");
             arns.insert(arn);
         }

@@ -1,0 +1,30 @@
+//! Databases and what they need.
+
+use super::Inventory;
+use crate::Bench;
+
+impl Inventory {
+    pub(super) async fn databases(&mut self, bench: &Bench, region: &str) {
+        let rds = aws_sdk_rds::Client::new(&bench.sdk(region));
+        for it in rds.describe_db_clusters().send().await.unwrap().db_clusters() {
+            self.note(region, "rds.cluster", it.db_cluster_identifier());
+        }
+        for it in rds.describe_db_instances().send().await.unwrap().db_instances() {
+            self.note(region, "rds.cluster-instance", it.db_instance_identifier());
+        }
+        for it in rds.describe_db_cluster_parameter_groups().send().await.unwrap().db_cluster_parameter_groups() {
+            self.note(region, "rds.cluster-parameter-group", it.db_cluster_parameter_group_name());
+        }
+        for it in rds.describe_db_subnet_groups().send().await.unwrap().db_subnet_groups() {
+            self.note(region, "rds.subnet-group", it.db_subnet_group_name());
+        }
+    }
+
+    /// Every region tells of the same ones.
+    pub(super) async fn global_databases(&mut self, bench: &Bench) {
+        let rds = aws_sdk_rds::Client::new(&bench.sdk("us-east-1"));
+        for it in rds.describe_global_clusters().send().await.unwrap().global_clusters() {
+            self.note("global", "rds.global-cluster", it.global_cluster_identifier());
+        }
+    }
+}
