@@ -21,6 +21,9 @@ pub use inventory::Inventory;
 /// The regions that the systems use.
 pub const REGIONS: [&str; 3] = ["us-east-1", "us-east-2", "us-west-2"];
 
+/// How much of a long output a failure shows.
+const LINES: usize = 60;
+
 /// An emulated AWS of one's own, with the state backend made, and a folder with a configuration.
 pub struct Bench {
     /// The emulated AWS.
@@ -171,7 +174,9 @@ impl Outcome {
     #[track_caller]
     #[expect(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "called for its check")]
     pub fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        let lines: Vec<_> = self.stdout.lines().collect();
+        let last = lines[lines.len().saturating_sub(LINES)..].join("\n");
+        assert_eq!(self.code, Some(code), "stderr:\n{}\nthe end of stdout:\n{last}", self.stderr);
         self
     }
 

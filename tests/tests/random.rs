@@ -48,7 +48,21 @@ impl Dice {
 /// while AWS is down.
 fn mix(seed: u64) -> Vec<Rule> {
     let mut dice = Dice(seed);
-    let services = ["ec2", "ec2", "kms", "s3", "iam", "logs", "*", "*"];
+    let services = [
+        "ec2",
+        "ec2",
+        "kms",
+        "s3",
+        "iam",
+        "logs",
+        "rds",
+        "ecs",
+        "elasticloadbalancing",
+        "route53",
+        "dynamodb",
+        "*",
+        "*",
+    ];
     let mut rules = Vec::new();
     for _ in 0..dice.between(4, 9) {
         let fault = match dice.between(0, 10) {

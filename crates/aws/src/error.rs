@@ -6,7 +6,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::error::operation::BuildError;
-use payinfra_engine::{Class, Error, Result};
+use payinfra_engine::{Class, Error, Id, Owner, Result, Tags};
 
 /// The failures of the SDK in the engine's words.
 pub trait Explain<T> {
@@ -45,6 +45,16 @@ impl<T> Need<T> for Option<T> {
     fn need(self, member: &str) -> Result<T> {
         self.ok_or_else(|| Error::failed(format!("AWS's answer has no {member}")))
     }
+}
+
+/// That `id`, the `what` of the name that ours should have, exists and is not ours.
+pub(crate) fn foreign(what: &str, name: &str, id: &str) -> Error {
+    Error::new(Class::Foreign, format!("the {what} `{name}` exists and is not ours")).taken(id)
+}
+
+/// `id`, the `what` of the name that ours should have, if its `tags` say that it is ours.
+pub(crate) fn claim<R>(what: &str, name: &str, id: Id<R>, tags: &Tags, owner: &Owner) -> Result<Option<Id<R>>> {
+    if owner.owns(tags) { Ok(Some(id)) } else { Err(foreign(what, name, id.as_str())) }
 }
 
 /// Failures that mean that the work is done already.

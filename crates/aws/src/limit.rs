@@ -2,7 +2,7 @@
 //!
 //! Every attempt of every call passes [`Limits`], because they sit in the HTTP client: a call waits for a token of its
 //! bucket, first come first served. A bucket that AWS throttles all the same gives half as much from then on, and
-//! recovers with every call that is let through.
+//! recovers with every call that is let through; the throttled call itself waits for its next turn.
 //!
 //! What has its token passes the [`Gate`], and is sent.
 //!
@@ -30,6 +30,7 @@ use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, Runt
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use aws_smithy_types::config_bag::ConfigBag;
+use payinfra_engine::{Class, Error};
 use tokio::time::Instant;
 
 use crate::gate::Gate;
@@ -95,6 +96,11 @@ impl Limits {
     }
 }
 
+/// How long after it was signed a request may be sent; AWS takes it for five minutes.
+const SIGNED: Duration = Duration::from_mins(4);
+/// The first and the longest pause before a throttled request is sent again to an endpoint of one's own.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
+
 /// How long AWS may take to answer; S3 may have to take or to delete much.
 fn patience(service: &str) -> Duration {
     Duration::from_secs(if service == "s3" { 120 } else { 30 })
@@ -155,27 +161,49 @@ impl HttpClient for Paced<SharedHttpClient> {
 
 impl HttpConnector for Paced<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { inner, pace, gate, patience } = self.clone();
-        HttpConnectorFuture::new(async move {
-            let operation = operation(&request);
-            let bucket = pace.map(|pace| pace.limits.bucket(&pace, &operation));
+        let paced = self.clone();
+        HttpConnectorFuture::new(async move { paced.send(request).await })
+    }
+}
+
+impl Paced<SharedHttpConnector> {
+    /// Sends `request` when it is its turn, and again while AWS throttles it: it had no effect then, and only that
+    /// which acts in several calls would begin them all anew if it came back as a failure.
+    async fn send(self, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let operation = operation(&request);
+        let bucket = self.pace.as_ref().map(|pace| pace.limits.bucket(pace, &operation));
+        let signed = Instant::now();
+        let (mut pause, longest) = PAUSES;
+        loop {
             let granted = match &bucket {
                 Some(bucket) => bucket.take().await,
                 None => Instant::now(),
             };
-            gate.pass(request.method(), &operation)?;
-            // Its own time-out, because the SDK's would count the wait for the token as well.
-            let answer = tokio::time::timeout(patience, async { look(inner.call(request).await?).await }).await;
-            let (answer, throttled) = answer.map_err(|_| {
-                ConnectorError::timeout(format!("no answer within {} seconds", patience.as_secs()).into())
-            })??;
-            match bucket {
-                Some(bucket) if throttled => bucket.shrink(granted),
-                Some(bucket) => bucket.recover(),
-                None => {}
+            if signed.elapsed() > SIGNED {
+                let late = Error::new(Class::Throttled, "its turn came after its signature had run out");
+                return Err(ConnectorError::user(late.into()));
             }
-            Ok(answer)
-        })
+            self.gate.pass(request.method(), &operation)?;
+            let again = request.try_clone();
+            // Its own time-out, because the SDK's would count the wait for the token as well.
+            let answered = async { look(self.inner.call(request).await?).await };
+            let (answer, throttled) = tokio::time::timeout(self.patience, answered).await.map_err(|_| {
+                ConnectorError::timeout(format!("no answer within {} seconds", self.patience.as_secs()).into())
+            })??;
+            if !throttled {
+                bucket.iter().for_each(|bucket| bucket.recover());
+                return Ok(answer);
+            }
+            let Some(next) = again.filter(|_| signed.elapsed() + pause < SIGNED) else { return Ok(answer) };
+            tracing::debug!(operation, "throttled");
+            if let Some(bucket) = &bucket {
+                bucket.shrink(granted);
+            } else {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(longest);
+            }
+            request = next;
+        }
     }
 }
 
@@ -220,8 +248,9 @@ async fn look(mut answer: HttpResponse) -> Result<(HttpResponse, bool), Connecto
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test")]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use futures_util::future::join_all;
-    use payinfra_engine::{Class, Error};
 
     use super::*;
 
@@ -259,50 +288,90 @@ mod tests {
         Ok(())
     }
 
-    /// A client of AWS that answers as `answer` does, and a call through it.
-    async fn call(limits: &Limits, answer: fn() -> HttpConnectorFuture) -> Result<HttpResponse, ConnectorError> {
-        struct Fake(fn() -> HttpConnectorFuture);
-        impl std::fmt::Debug for Fake {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("Fake")
-            }
+    /// A client of AWS that answers as `answer` does.
+    struct Fake<F>(F);
+
+    impl<F> std::fmt::Debug for Fake<F> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Fake")
         }
-        impl HttpConnector for Fake {
-            fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-                (self.0)()
-            }
+    }
+
+    impl<F: Fn() -> HttpConnectorFuture + Send + Sync> HttpConnector for Fake<F> {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            (self.0)()
         }
+    }
+
+    /// A call through it.
+    async fn sent<F>(limits: &Limits, pace: Option<Pace>, answer: F) -> Result<HttpResponse, ConnectorError>
+    where
+        F: Fn() -> HttpConnectorFuture + Send + Sync + 'static,
+    {
         let inner = SharedHttpConnector::new(Fake(answer));
-        let pace = Some(pace(limits, "us-east-1", "ec2"));
         let mut request = HttpRequest::new(SdkBody::from("Action=CreateVpcEndpoint"));
         assert!(request.set_method("POST").is_ok());
         Paced { inner, pace, gate: limits.gate.clone(), patience: patience("ec2") }.call(request).await
     }
 
+    async fn call(limits: &Limits, answer: fn() -> HttpConnectorFuture) -> Result<HttpResponse, ConnectorError> {
+        sent(limits, Some(pace(limits, "us-east-1", "ec2")), answer).await
+    }
+
+    fn fine() -> HttpConnectorFuture {
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(200_u16.try_into().unwrap(), SdkBody::empty())))
+    }
+
+    fn throttled() -> HttpConnectorFuture {
+        let body = SdkBody::from("<Code>RequestLimitExceeded</Code>");
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(503_u16.try_into().unwrap(), body)))
+    }
+
+    /// Throttles the first `count` calls.
+    fn throttling(count: usize) -> impl Fn() -> HttpConnectorFuture + Send + Sync + 'static {
+        let calls = AtomicUsize::new(0);
+        move || if calls.fetch_add(1, Ordering::Relaxed) < count { throttled() } else { fine() }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn calls_wait_for_their_turn_and_slow_down_when_throttled() {
         let limits = Limits::default();
-        let fine = || HttpConnectorFuture::ready(Ok(HttpResponse::new(200_u16.try_into().unwrap(), SdkBody::empty())));
         let begun = Instant::now();
         for _ in 0..7 {
             assert!(call(&limits, fine).await.is_ok());
         }
         assert_eq!(begun.elapsed().as_secs(), 10, "four at once, then three at 0.3 a second");
-        let throttled = || {
-            let body = SdkBody::from("<Code>RequestLimitExceeded</Code>");
-            HttpConnectorFuture::ready(Ok(HttpResponse::new(503_u16.try_into().unwrap(), body)))
-        };
-        assert!(call(&limits, throttled).await.is_ok_and(|answer| answer.status().as_u16() == 503));
         let begun = Instant::now();
-        assert!(call(&limits, fine).await.is_ok());
-        assert_eq!(begun.elapsed().as_secs(), 6, "half as fast");
+        let ours = Some(pace(&limits, "us-east-1", "ec2"));
+        assert!(sent(&limits, ours, throttling(2)).await.is_ok_and(|answer| answer.status().is_success()));
+        assert_eq!(begun.elapsed().as_secs(), 23, "at 0.3 a second, at half of that, and at half of that");
+    }
+
+    /// What acts in several calls must not begin again with the first because the last was throttled.
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_of_ones_own_that_throttles_is_asked_again() {
+        let limits = Limits::default();
+        let begun = Instant::now();
+        assert!(sent(&limits, None, throttling(3)).await.is_ok_and(|answer| answer.status().is_success()));
+        assert_eq!(begun.elapsed().as_millis(), 250 + 500 + 1_000);
+        let begun = Instant::now();
+        assert!(sent(&limits, None, throttled).await.is_ok_and(|answer| answer.status().as_u16() == 503));
+        assert!(begun.elapsed() < SIGNED, "while the signature is good");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signature_that_has_run_out_is_not_sent() {
+        let limits = Limits::scaled(0.01);
+        let pace = || Some(Pace { factor: 0.01, ..pace(&limits, "us-east-1", "ec2") });
+        assert!(sent(&limits, pace(), fine).await.is_ok());
+        let late = sent(&limits, pace(), || unreachable!("it is sent")).await.unwrap_err();
+        assert!(late.to_string().len() > 1 && late.is_user(), "{late:?}");
     }
 
     /// The sleeper that wakes with a token in hand: what it decided before must not happen any more.
     #[tokio::test(start_paused = true)]
     async fn what_waited_for_its_turn_asks_once_more_whether_it_may() {
         let limits = Limits::default();
-        let fine = || HttpConnectorFuture::ready(Ok(HttpResponse::new(200_u16.try_into().unwrap(), SdkBody::empty())));
         let begun = Instant::now();
         let until = begun + Duration::from_secs(5);
         limits.gate.set(Arc::new(move || {

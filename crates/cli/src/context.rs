@@ -11,6 +11,7 @@ use payinfra_state::{Backend, Backing};
 
 use crate::arguments::Global;
 use crate::failure::Failure;
+use crate::lock;
 use crate::rescue::Rescue;
 
 /// The account of those commands that do not sign in.
@@ -201,6 +202,28 @@ impl Kept {
             rescued.or(state).unwrap_or_else(|| State::new(stack, &self.workspace, account.unwrap_or(ANY_ACCOUNT)));
         state.belongs(stack, &self.workspace, account.unwrap_or(&state.account))?;
         Ok(Loaded { state, version, rescued: is_rescued })
+    }
+
+    /// Changes the state under the lock, for `command`.
+    pub(crate) async fn change<T>(
+        &self,
+        command: &str,
+        change: impl AsyncFnOnce(&mut State) -> Result<T>,
+    ) -> Result<T> {
+        let lease = lock::acquire(&self.backing, command).await?;
+        let changed = async {
+            let mut loaded = self.load().await?;
+            let changed = change(&mut loaded.state).await?;
+            loaded.state.serial += 1;
+            loaded.state.revision += 1;
+            loaded.state.epoch = loaded.state.epoch.max(lease.epoch());
+            lease.check()?;
+            self.backing.store.save(&loaded.state.bytes()?, loaded.version.as_deref()).await?;
+            Ok(changed)
+        }
+        .await;
+        lock::release(lease).await;
+        changed
     }
 
     /// Where the state goes when it cannot be written.

@@ -12,6 +12,7 @@ use crate::cloud::{Seen, Site, Spec, Status};
 use crate::diff::{Change, diff, masked};
 use crate::error::{Class, Error, Result};
 use crate::event::Event;
+use crate::import;
 use crate::plan::{Action, Plan, spec};
 use crate::reader::Reader;
 use crate::reference::Pointer;
@@ -74,7 +75,7 @@ impl<'a> Converge<'a> {
         self.run.observer.notice(&started);
         let work = Work { converge: self, index, address, spec };
         match task {
-            Task::Make(_) => work.make(planned).await?,
+            Task::Make(_) => work.make(planned).await.map_err(|error| importable(address, error))?,
             Task::Remove(_) => work.remove(planned == Action::Replace).await?,
             Task::Depose(_) => work.depose().await?,
             Task::Forget(_) => {
@@ -248,7 +249,7 @@ impl Work<'_> {
             {
                 Ok(id) => return Ok(id),
                 Err(error) if error.is(Class::Foreign) => {
-                    return match patiently(&Patience::reading(), || cloud.recover(site, desired)).await? {
+                    return match self.recover(site, desired).await? {
                         Some(id) => Ok(id),
                         None => Err(error),
                     };
@@ -268,8 +269,7 @@ impl Work<'_> {
     async fn look(&self, site: &Site, desired: &Value) -> Result<Option<String>> {
         for wait in LOOKS {
             sleep(wait).await;
-            let cloud = &self.run().cloud;
-            if let Some(id) = patiently(&Patience::reading(), || cloud.recover(site, desired)).await? {
+            if let Some(id) = self.recover(site, desired).await? {
                 return Ok(Some(id));
             }
         }
@@ -284,8 +284,7 @@ impl Work<'_> {
         let mut updates = 0;
         let mut shown: Option<Value> = None;
         loop {
-            let seen = self.converge.reader.read(self.address, id).await?;
-            let Some(seen) = seen else {
+            let Some(seen) = self.read(id).await? else {
                 if shown.is_some() || begun.elapsed() > VISIBLE {
                     return Err(Error::new(Class::NotFound, format!("{id} vanished while it was waited for"))
                         .hint("somebody else removed it; run it again"));
@@ -381,7 +380,7 @@ impl Work<'_> {
     /// Waits until `id`, whose create was interrupted, can be seen: what is not visible yet must not be taken for gone.
     async fn visible(&self, id: &str) -> Result<()> {
         let mut waits = self.waits(Duration::ZERO);
-        while waits.begun.elapsed() <= VISIBLE && self.converge.reader.read(self.address, id).await?.is_none() {
+        while waits.begun.elapsed() <= VISIBLE && self.read(id).await?.is_none() {
             self.pause(&mut waits, "visible").await?;
         }
         Ok(())
@@ -403,7 +402,7 @@ impl Work<'_> {
         let mut waits = self.waits(self.spec.expected.delete);
         let mut ask = Duration::ZERO;
         loop {
-            let Some(seen) = self.converge.reader.read(self.address, id).await? else { return Ok(()) };
+            let Some(seen) = self.read(id).await? else { return Ok(()) };
             // A read may lag behind: ask again only when a while has passed, and not at all while it says it goes.
             if seen.status != Status::Deleting && waits.begun.elapsed() >= ask {
                 self.permit()?;
@@ -442,17 +441,29 @@ impl Work<'_> {
     }
 
     async fn pause(&self, waits: &mut Waits, until: &'static str) -> Result<()> {
-        if *self.run().cancel.borrow() {
-            return Err(Error::new(Class::Cancelled, "stopped by Ctrl-C"));
-        }
         if !std::mem::replace(&mut waits.told, true) {
             self.run().observer.notice(&Event::Waiting { address: self.address.clone(), until });
         }
+        self.unless_cancelled(async { Ok(sleep(waits.next()).await) }).await
+    }
+
+    async fn read(&self, id: &str) -> Result<Option<Seen>> {
+        self.unless_cancelled(self.converge.reader.read(self.address, id)).await
+    }
+
+    async fn recover(&self, site: &Site, desired: &Value) -> Result<Option<String>> {
+        let cloud = &self.run().cloud;
+        self.unless_cancelled(patiently(&Patience::reading(), || cloud.recover(site, desired))).await
+    }
+
+    /// What `look` finds, which may be given up at any time because it changes nothing.
+    async fn unless_cancelled<T>(&self, look: impl Future<Output = Result<T>>) -> Result<T> {
         let mut cancel = self.run().cancel.clone();
         tokio::select! {
-            () = sleep(waits.next()) => Ok(()),
+            biased;
             // One who cannot cancel any more does not cancel.
             Ok(_) = cancel.wait_for(|cancelled| *cancelled) => Err(Error::new(Class::Cancelled, "stopped by Ctrl-C")),
+            found = look => found,
         }
     }
 }
@@ -468,6 +479,13 @@ fn over(recorded: &Value, meant: Value) -> Value {
         }
         (_, meant) => meant,
     }
+}
+
+/// The failure with the command that takes what has the place of `address` into the state.
+fn importable(address: &Address, error: Error) -> Error {
+    let Some(id) = error.get_taken() else { return error };
+    let hint = format!("import it with `{}`, or rename ours", import::command(address, id));
+    error.hint(hint)
 }
 
 /// Whether every output is known: some are told a while after the resource begins to exist.

@@ -50,6 +50,7 @@ struct Inner {
     code: Option<String>,
     request_id: Option<String>,
     hint: Option<String>,
+    taken: Option<String>,
     after: Option<Duration>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -65,6 +66,7 @@ impl Error {
             code: None,
             request_id: None,
             hint: None,
+            taken: None,
             after: None,
             source: None,
         }))
@@ -107,6 +109,13 @@ impl Error {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// With the id of what has the place of ours, so that it can be imported.
+    #[must_use]
+    pub fn taken(mut self, id: impl Into<String>) -> Self {
+        self.0.taken = Some(id.into());
         self
     }
 
@@ -165,6 +174,12 @@ impl Error {
     #[must_use]
     pub fn get_hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// The id of what has the place of ours.
+    #[must_use]
+    pub fn get_taken(&self) -> Option<&str> {
+        self.0.taken.as_deref()
     }
 
     /// When AWS said to come again.

@@ -10,6 +10,7 @@ mod diff;
 mod error;
 mod event;
 mod graph;
+pub mod import;
 mod metric;
 pub mod plan;
 mod reader;

@@ -288,15 +288,15 @@ fn ours(cloud: &Arc<dyn Cloud>, state: &State, refreshed: &Refreshed) -> Result<
 }
 
 /// Whose `seen` is by its tags, if it is another stack's or workspace's.
-fn claimed(state: &State, seen: &Seen) -> Option<String> {
+pub(crate) fn claimed(state: &State, seen: &Seen) -> Option<String> {
     [(Owner::STACK, &state.stack), (Owner::WORKSPACE, &state.workspace)].into_iter().find_map(|(key, own)| {
         let other = seen.args.get("tags")?.get(key)?.as_str()?;
         (other != own).then(|| format!("its tag `{key}` is `{other}`"))
     })
 }
 
-/// Where an earlier generation of `address` is recorded as what is there now: it would be removed under its owner's feet.
-fn elsewhere(state: &State, address: &Address, seen: &Seen) -> Option<String> {
+/// Where `seen` is recorded as what is there now: at `address` it would be removed under the other one's feet.
+pub(crate) fn elsewhere(state: &State, address: &Address, seen: &Seen) -> Option<String> {
     let here = |other: &Address| (&other.region, &other.kind) == (&address.region, &address.kind);
     let mut others =
         state.resources.iter().filter(|(other, record)| here(other) && record.id.as_ref() == Some(&seen.id));

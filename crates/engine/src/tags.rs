@@ -49,6 +49,14 @@ impl Tags {
         }
     }
 
+    /// What makes these tags into `want`: the keys to remove, and the tags to set.
+    #[must_use]
+    pub fn changes(&self, want: &Self) -> (Vec<String>, Self) {
+        let gone = self.0.keys().filter(|key| !want.0.contains_key(*key)).cloned().collect();
+        let new = want.iter().filter(|(key, value)| self.get(key) != Some(value)).collect();
+        (gone, new)
+    }
+
     /// Sets one tag.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>) {
         self.0.insert(key.into(), value.into());

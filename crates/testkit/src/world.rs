@@ -366,14 +366,14 @@ impl World {
             let taken = |thing: &Thing| {
                 thing.kind == new.kind && thing.region == *new.region && thing.unique.as_ref() == Some(unique)
             };
-            if let Some(other) = inner.things.values().find(|thing| taken(thing)) {
+            if let Some((id, other)) = inner.things.iter().find(|(_, thing)| taken(thing)) {
                 return Err(match other.gone {
                     Some(_) => {
                         Error::new(Class::Conflict, format!("{unique} is being deleted")).code("OperationAborted")
                     }
-                    None => Error::new(Class::Foreign, format!("{unique} exists already"))
-                        .code("AlreadyExists")
-                        .hint("import it or rename"),
+                    None => {
+                        Error::new(Class::Foreign, format!("{unique} exists already")).code("AlreadyExists").taken(id)
+                    }
                 });
             }
         }

@@ -20,13 +20,12 @@ pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
 /// Makes the tags of a certificate what they should be.
 pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
     // ACM removes a tag only where the value fits as well, if one is given.
-    let gone = live.iter().filter(|(key, _)| want.get(key).is_none());
-    let gone: Vec<_> = gone.map(|(key, _)| Tag::builder().key(key).build().explain()).collect::<Result<_>>()?;
+    let (gone, new) = live.changes(want);
+    let gone: Vec<_> = gone.iter().map(|key| Tag::builder().key(key).build().explain()).collect::<Result<_>>()?;
     if !gone.is_empty() {
         let call = cx.acm().remove_tags_from_certificate().certificate_arn(arn).set_tags(Some(gone));
         call.send().await.explain()?;
     }
-    let new: Tags = want.iter().filter(|(key, value)| live.get(key) != Some(value)).collect();
     if !new.is_empty() {
         let call = cx.acm().add_tags_to_certificate().certificate_arn(arn).set_tags(Some(sdk(&new)?));
         call.send().await.explain()?;

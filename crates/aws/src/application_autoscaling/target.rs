@@ -6,7 +6,7 @@ use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Reso
 use serde::{Deserialize, Serialize};
 
 use super::tags;
-use crate::error::Unless;
+use crate::error::{Unless, claim, foreign};
 use crate::{Cx, Explain, Need};
 
 /// A target. Its id is its dimension and, behind a slash, the resource: `ecs:service:DesiredCount/service/a/b`.
@@ -54,12 +54,6 @@ impl Target {
     async fn found(&self, cx: &Cx) -> Result<Option<Tags>> {
         Ok(Self::read(cx, &[self.id()?]).await?.pop().map(|live| live.args.tags))
     }
-
-    fn foreign(&self) -> Error {
-        let resource = self.resource.known().map_or("?", String::as_str);
-        Error::new(Class::Foreign, format!("`{resource}` is a scalable target already, and not ours"))
-            .hint("import it, or deregister it")
-    }
 }
 
 impl Resource for Target {
@@ -77,10 +71,10 @@ impl Resource for Target {
 
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         // The call changes a target that is there already, and its tags not: ask first.
-        if self.found(cx).await?.is_some() {
-            return Err(self.foreign());
-        }
         let id = self.id()?;
+        if self.found(cx).await?.is_some() {
+            return Err(foreign("scalable target", self.resource.known()?, id.as_str()));
+        }
         let (namespace, dimension, resource) = parts(id.as_str())?;
         let call = cx.application_autoscaling().register_scalable_target().service_namespace(namespace);
         let call = call.scalable_dimension(dimension).resource_id(resource).set_tags(Some(tags::sdk(&self.tags)));
@@ -89,11 +83,8 @@ impl Resource for Target {
     }
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
-        match self.found(cx).await? {
-            None => Ok(None),
-            Some(tags) if owner.owns(&tags) => self.id().map(Some),
-            Some(_) => Err(self.foreign()),
-        }
+        let Some(tags) = self.found(cx).await? else { return Ok(None) };
+        claim("scalable target", self.resource.known()?, self.id()?, &tags, owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {

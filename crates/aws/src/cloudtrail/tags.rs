@@ -19,11 +19,11 @@ pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
 
 /// Makes the tags of the trail `arn` what they should be.
 pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
-    let gone: Tags = live.iter().filter(|(key, _)| want.get(key).is_none()).collect();
+    let (gone, new) = live.changes(want);
+    let gone: Vec<_> = gone.iter().map(|key| Tag::builder().key(key).build().explain()).collect::<Result<_>>()?;
     if !gone.is_empty() {
-        cx.cloudtrail().remove_tags().resource_id(arn).set_tags_list(Some(sdk(&gone)?)).send().await.explain()?;
+        cx.cloudtrail().remove_tags().resource_id(arn).set_tags_list(Some(gone)).send().await.explain()?;
     }
-    let new: Tags = want.iter().filter(|(key, value)| live.get(key) != Some(value)).collect();
     if !new.is_empty() {
         cx.cloudtrail().add_tags().resource_id(arn).set_tags_list(Some(sdk(&new)?)).send().await.explain()?;
     }

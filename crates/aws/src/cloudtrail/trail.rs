@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 
 use aws_sdk_cloudtrail::types::{self as sdk, DataResource, EventSelector, ReadWriteType};
 use futures_util::future::try_join_all;
-use payinfra_engine::{
-    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields,
-};
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields};
 use serde::{Deserialize, Serialize};
 
 use super::tags;
-use crate::error::Unless;
+use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need};
 
 /// A trail. Its bucket's policy and its key's must let `CloudTrail` write before it is made.
@@ -73,11 +71,8 @@ impl Resource for Trail {
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let Some(found) = trails(cx, std::slice::from_ref(&self.name)).await?.pop() else { return Ok(None) };
-        if !owner.owns(&tags::of(cx, &found.trail_arn.need("TrailARN")?).await?) {
-            return Err(Error::new(Class::Foreign, format!("the trail `{}` exists and is not ours", self.name))
-                .hint("import it, or rename ours"));
-        }
-        Ok(Some(Id::new(&self.name)))
+        let tags = tags::of(cx, &found.trail_arn.need("TrailARN")?).await?;
+        claim("trail", &self.name, Id::new(&self.name), &tags, owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {

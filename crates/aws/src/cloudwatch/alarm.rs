@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_cloudwatch::types::{self as sdk, AlarmType};
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 
 use super::metric::{MetricStat, named};
 use super::tags;
-use crate::error::Unless;
+use crate::error::{Unless, claim, foreign};
 use crate::{Cx, Explain, Need};
 
 /// An alarm. It is made without data, and keeps its state when it is changed.
@@ -148,7 +148,7 @@ impl Resource for Alarm {
     /// The call would change an alarm that exists, so that it is looked for first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if !alarms(cx, std::slice::from_ref(&self.name)).await?.is_empty() {
-            return Err(foreign(&self.name));
+            return Err(foreign("alarm", &self.name, &self.name));
         }
         self.put(cx, Some(&self.tags)).await?;
         Ok(Id::new(&self.name))
@@ -156,10 +156,8 @@ impl Resource for Alarm {
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let Some(found) = alarms(cx, std::slice::from_ref(&self.name)).await?.pop() else { return Ok(None) };
-        if !owner.owns(&tags::of(cx, &found.alarm_arn.need("AlarmArn")?).await?) {
-            return Err(foreign(&self.name));
-        }
-        Ok(Some(Id::new(&self.name)))
+        let tags = tags::of(cx, &found.alarm_arn.need("AlarmArn")?).await?;
+        claim("alarm", &self.name, Id::new(&self.name), &tags, owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
@@ -195,10 +193,6 @@ async fn alarms(cx: &Cx, names: &[String]) -> Result<Vec<sdk::MetricAlarm>> {
     let call = cx.cloudwatch().describe_alarms().set_alarm_names(Some(names.to_vec()));
     let call = call.alarm_types(AlarmType::MetricAlarm);
     Ok(call.send().await.explain()?.metric_alarms.unwrap_or_default())
-}
-
-fn foreign(name: &str) -> Error {
-    Error::new(Class::Foreign, format!("the alarm `{name}` exists and is not ours")).hint("import it, or rename ours")
 }
 
 /// The ARNs, which are known when AWS is called.

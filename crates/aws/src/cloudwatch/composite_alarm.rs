@@ -4,14 +4,12 @@ use std::collections::BTreeSet;
 
 use aws_sdk_cloudwatch::types::{self as sdk, AlarmType};
 use futures_util::future::try_join_all;
-use payinfra_engine::{
-    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields,
-};
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields};
 use serde::{Deserialize, Serialize};
 
 use super::alarm::known;
 use super::tags;
-use crate::error::Unless;
+use crate::error::{Unless, claim, foreign};
 use crate::{Cx, Explain, Need};
 
 /// A composite alarm. AWS deletes no alarm that another one's rule names, so the rule refers to them.
@@ -62,7 +60,7 @@ impl Resource for CompositeAlarm {
     /// The call would change an alarm that exists, so that it is looked for first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if !alarms(cx, std::slice::from_ref(&self.name)).await?.is_empty() {
-            return Err(foreign(&self.name));
+            return Err(foreign("composite alarm", &self.name, &self.name));
         }
         self.put(cx, Some(&self.tags)).await?;
         Ok(Id::new(&self.name))
@@ -70,10 +68,8 @@ impl Resource for CompositeAlarm {
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let Some(found) = alarms(cx, std::slice::from_ref(&self.name)).await?.pop() else { return Ok(None) };
-        if !owner.owns(&tags::of(cx, &found.alarm_arn.need("AlarmArn")?).await?) {
-            return Err(foreign(&self.name));
-        }
-        Ok(Some(Id::new(&self.name)))
+        let tags = tags::of(cx, &found.alarm_arn.need("AlarmArn")?).await?;
+        claim("composite alarm", &self.name, Id::new(&self.name), &tags, owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
@@ -106,11 +102,6 @@ async fn alarms(cx: &Cx, names: &[String]) -> Result<Vec<sdk::CompositeAlarm>> {
     // Without this AWS answers with the alarms over metrics only.
     let call = call.alarm_types(AlarmType::CompositeAlarm);
     Ok(call.send().await.explain()?.composite_alarms.unwrap_or_default())
-}
-
-fn foreign(name: &str) -> Error {
-    Error::new(Class::Foreign, format!("the composite alarm `{name}` exists and is not ours"))
-        .hint("import it, or rename ours")
 }
 
 async fn live(cx: &Cx, alarm: sdk::CompositeAlarm) -> Result<Live<CompositeAlarm>> {

@@ -5,7 +5,7 @@ use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Resource,
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::Unless;
+use crate::error::{Unless, foreign};
 use crate::{Cx, Explain, Need};
 
 /// A dashboard. All regions of an account share one list of names, so a name carries its region.
@@ -31,7 +31,7 @@ impl Resource for Dashboard {
     /// The call would change a dashboard that exists, so that it is looked for first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if body(cx, &self.name).await?.is_some() {
-            return Err(foreign(&self.name));
+            return Err(foreign("dashboard", &self.name, &self.name));
         }
         put(cx, self).await?;
         Ok(Id::new(&self.name))
@@ -42,7 +42,7 @@ impl Resource for Dashboard {
     async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
         match body(cx, &self.name).await? {
             Some(found) if found == self.body => Ok(Some(Id::new(&self.name))),
-            Some(_) => Err(foreign(&self.name)),
+            Some(_) => Err(foreign("dashboard", &self.name, &self.name)),
             None => Ok(None),
         }
     }
@@ -88,9 +88,4 @@ async fn body(cx: &Cx, name: &str) -> Result<Option<Value>> {
     serde_json::from_str(&body)
         .map(Some)
         .map_err(|error| Error::failed(format!("the body of the dashboard `{name}` is not JSON: {error}")))
-}
-
-fn foreign(name: &str) -> Error {
-    Error::new(Class::Foreign, format!("the dashboard `{name}` exists and is not ours"))
-        .hint("delete it if nobody needs it, or rename ours")
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use schema::{Attribute, AttributeType, Billing, Index, Projection, StreamView};
 
 use super::tags;
-use crate::error::Unless;
+use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need};
 
 /// A table. With replicas it is a global table (version 2019.11.21) whose region is the one that adds and removes them
@@ -104,11 +104,7 @@ impl Resource for Table {
         let Some(tags) = tags else {
             return Err(Error::new(Class::Conflict, format!("the table `{}` does not show its tags yet", self.name)));
         };
-        if !owner.owns(&tags) {
-            return Err(Error::new(Class::Foreign, format!("the table `{}` exists and is not ours", self.name))
-                .hint("import it, or rename ours"));
-        }
-        Ok(Some(Id::new(&self.name)))
+        claim("table", &self.name, Id::new(&self.name), &tags, owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {

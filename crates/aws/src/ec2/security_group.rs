@@ -63,8 +63,9 @@ impl Resource for SecurityGroup {
             }
             if !owner.owns(&tags::from(group.tags)) {
                 let name = &self.name;
-                return Err(Error::new(Class::Foreign, format!("{vpc} has a security group `{name}` already: {id}"))
-                    .hint("it is not ours: rename ours, or remove the other one"));
+                return Err(
+                    Error::new(Class::Foreign, format!("{vpc} has a security group `{name}` already: {id}")).taken(id)
+                );
             }
             return Ok(Some(Id::new(id)));
         }

@@ -24,12 +24,11 @@ pub(super) fn from(tags: Option<Vec<Tag>>) -> Tags {
 /// Makes the tags of `id` what they should be.
 pub(super) async fn sync(cx: &Cx, id: impl Into<String>, live: &Tags, want: &Tags) -> Result<()> {
     let id = id.into();
-    let gone = live.iter().filter(|(key, _)| want.get(key).is_none());
-    let gone: Vec<_> = gone.map(|(key, _)| Tag::builder().key(key).build()).collect();
+    let (gone, new) = live.changes(want);
+    let gone: Vec<_> = gone.iter().map(|key| Tag::builder().key(key).build()).collect();
     if !gone.is_empty() {
         cx.ec2().delete_tags().resources(&id).set_tags(Some(gone)).send().await.explain()?;
     }
-    let new: Tags = want.iter().filter(|(key, value)| live.get(key) != Some(value)).collect();
     if !new.is_empty() {
         cx.ec2().create_tags().resources(&id).set_tags(Some(sdk(&new))).send().await.explain()?;
     }

@@ -60,8 +60,7 @@ impl Resource for TransitGatewayVpcAttachment {
                 continue;
             }
             if !owner.owns(&tags::from(attachment.tags)) {
-                return Err(Error::new(Class::Foreign, format!("{id} attaches {vpc} to {gateway} already"))
-                    .hint("it is not ours: remove it, or leave ours out"));
+                return Err(Error::new(Class::Foreign, format!("{id} attaches {vpc} to {gateway} already")).taken(id));
             }
             return Ok(Some(Id::new(id)));
         }

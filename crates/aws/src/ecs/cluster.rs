@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use aws_sdk_ecs::types::{self as sdk, ClusterField, ClusterSettingName};
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 
 use super::tags;
-use crate::error::Unless;
+use crate::error::{Unless, claim, foreign};
 use crate::{Cx, Explain, Need};
 
 /// A cluster for Fargate. Its id is its ARN; it goes only when no service is left in it.
@@ -85,7 +85,7 @@ impl Resource for Cluster {
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         // Of a cluster that is there already ECS says "created" (AWS-FACTS §1.14): ask first.
         if describe(cx, std::slice::from_ref(&self.name)).await?.iter().any(is_active) {
-            return Err(foreign(&self.name));
+            return Err(foreign("cluster", &self.name, &self.name));
         }
         let call = cx.ecs().create_cluster().cluster_name(&self.name).settings(self.settings());
         let cluster = call.set_tags(Some(tags::sdk(&self.tags))).send().await.explain()?.cluster.need("Cluster")?;
@@ -95,10 +95,8 @@ impl Resource for Cluster {
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let found = describe(cx, std::slice::from_ref(&self.name)).await?;
         let Some(found) = found.into_iter().find(is_active) else { return Ok(None) };
-        if !owner.owns(&tags::from(found.tags)) {
-            return Err(foreign(&self.name));
-        }
-        Ok(Some(Id::new(found.cluster_arn.need("ClusterArn")?)))
+        let id = Id::new(found.cluster_arn.need("ClusterArn")?);
+        claim("cluster", &self.name, id, &tags::from(found.tags), owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
@@ -129,10 +127,6 @@ async fn describe(cx: &Cx, names: &[String]) -> Result<Vec<sdk::Cluster>> {
 
 fn is_active(cluster: &sdk::Cluster) -> bool {
     matches!(cluster.status.as_deref(), Some("ACTIVE" | "PROVISIONING"))
-}
-
-fn foreign(name: &str) -> Error {
-    Error::new(Class::Foreign, format!("the cluster `{name}` exists and is not ours")).hint("import it, or rename ours")
 }
 
 fn live(cluster: sdk::Cluster) -> Result<Live<Cluster>> {

@@ -8,12 +8,12 @@ use aws_sdk_ecs::types::{
     DeploymentRolloutState, LaunchType, NetworkConfiguration, ServiceField,
 };
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 
 use super::{Cluster, TaskDefinition, tags};
 use crate::ec2::{SecurityGroup, Subnet};
-use crate::error::Unless;
+use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need};
 
 /// A service on Fargate. Its id is its ARN.
@@ -190,11 +190,8 @@ impl Resource for Service {
         let found = describe(cx, self.cluster.known()?.as_str(), vec![self.name.clone()]).await?;
         // One that drains makes room for the next of its name, which `create` waits for.
         let Some(found) = found.into_iter().find(|it| it.status.as_deref() == Some("ACTIVE")) else { return Ok(None) };
-        if !owner.owns(&tags::from(found.tags)) {
-            return Err(Error::new(Class::Foreign, format!("the service `{}` exists and is not ours", self.name))
-                .hint("import it, or rename ours"));
-        }
-        Ok(Some(Id::new(found.service_arn.need("ServiceArn")?)))
+        let id = Id::new(found.service_arn.need("ServiceArn")?);
+        claim("service", &self.name, id, &tags::from(found.tags), owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {

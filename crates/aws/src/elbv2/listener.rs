@@ -6,8 +6,8 @@ use aws_sdk_elasticloadbalancingv2::types::{self as sdk, Certificate};
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 
-use super::{Action, LoadBalancer, Protocol, action, each, foreign, tags};
-use crate::error::Unless;
+use super::{Action, LoadBalancer, Protocol, action, each, tags};
+use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need};
 
 /// A listener of a load balancer.
@@ -71,10 +71,8 @@ impl Resource for Listener {
         let found = found.unwrap_or_default().into_iter().filter(|listener| listener.port == port);
         let mut arns = found.filter_map(|listener| listener.listener_arn).filter(|arn| !cx.is_known(arn));
         let Some(arn) = arns.next() else { return Ok(None) };
-        if !owner.owns(&tags::of(cx, std::slice::from_ref(&arn)).await?.remove(&arn).unwrap_or_default()) {
-            return Err(foreign("listener on port", &self.port.to_string()));
-        }
-        Ok(Some(Id::new(arn)))
+        let tags = tags::of(cx, std::slice::from_ref(&arn)).await?.remove(&arn).unwrap_or_default();
+        claim("listener on port", &self.port.to_string(), Id::new(arn), &tags, owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {

@@ -6,8 +6,8 @@ use aws_sdk_elasticloadbalancingv2::types::{self as sdk, RulePriorityPair};
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Condition, Listener, action, each, foreign, tags};
-use crate::error::Unless;
+use super::{Action, Condition, Listener, action, each, tags};
+use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need};
 
 /// A rule of a listener.
@@ -61,10 +61,8 @@ impl Resource for ListenerRule {
         let priority = self.priority.to_string();
         let found = found.unwrap_or_default().into_iter().filter(|rule| rule.priority.as_ref() == Some(&priority));
         let Some(arn) = found.filter_map(|rule| rule.rule_arn).find(|arn| !cx.is_known(arn)) else { return Ok(None) };
-        if !owner.owns(&tags::of(cx, std::slice::from_ref(&arn)).await?.remove(&arn).unwrap_or_default()) {
-            return Err(foreign("rule of priority", &priority));
-        }
-        Ok(Some(Id::new(arn)))
+        let tags = tags::of(cx, std::slice::from_ref(&arn)).await?.remove(&arn).unwrap_or_default();
+        claim("rule of priority", &priority, Id::new(arn), &tags, owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {

@@ -11,9 +11,9 @@ use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 
-use super::{each, foreign, full_name, tags};
+use super::{each, full_name, tags};
 use crate::ec2::{SecurityGroup, Subnet};
-use crate::error::Unless;
+use crate::error::{Unless, claim, foreign};
 use crate::{Cx, Explain, Need};
 
 /// An application load balancer. An Internet gateway must be attached before one that is not internal is made
@@ -88,10 +88,10 @@ impl Resource for LoadBalancer {
 
     /// AWS returns the one that exists if its settings are the same, whosever it is: so this looks first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
-        if let Some((_, theirs)) = by_name(cx, &self.name).await?
+        if let Some((arn, theirs)) = by_name(cx, &self.name).await?
             && !tags::same_owner(&self.tags, &theirs)
         {
-            return Err(foreign("load balancer", &self.name));
+            return Err(foreign("load balancer", &self.name, &arn));
         }
         let scheme =
             if self.internal { LoadBalancerSchemeEnum::Internal } else { LoadBalancerSchemeEnum::InternetFacing };
@@ -107,8 +107,7 @@ impl Resource for LoadBalancer {
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         match by_name(cx, &self.name).await? {
             Some((arn, _)) if cx.is_known(&arn) => Ok(None),
-            Some((arn, tags)) if owner.owns(&tags) => Ok(Some(Id::new(arn))),
-            Some(_) => Err(foreign("load balancer", &self.name)),
+            Some((arn, tags)) => claim("load balancer", &self.name, Id::new(arn), &tags, owner),
             None => Ok(None),
         }
     }

@@ -79,8 +79,3 @@ fn full_name(arn: &str, marker: &str) -> Result<String> {
     let found = arn.split_once(marker).map(|(_, name)| name.to_owned());
     found.ok_or_else(|| Error::failed(format!("AWS returned the ARN `{arn}`")))
 }
-
-/// That something of the name is there which is not ours.
-fn foreign(what: &str, name: &str) -> Error {
-    Error::new(Class::Foreign, format!("the {what} `{name}` exists and is not ours")).hint("import it, or rename ours")
-}

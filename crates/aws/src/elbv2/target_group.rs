@@ -8,9 +8,9 @@ use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 
-use super::{Protocol, each, foreign, full_name, tags};
+use super::{Protocol, each, full_name, tags};
 use crate::ec2::Vpc;
-use crate::error::Unless;
+use crate::error::{Unless, claim, foreign};
 use crate::{Cx, Explain, Need};
 
 /// A target group of IP addresses. Whoever runs the targets registers them: they are no part of it.
@@ -85,10 +85,10 @@ impl Resource for TargetGroup {
 
     /// AWS returns the one that exists if its settings are the same, whosever it is: so this looks first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
-        if let Some((_, theirs)) = by_name(cx, &self.name).await?
+        if let Some((arn, theirs)) = by_name(cx, &self.name).await?
             && !tags::same_owner(&self.tags, &theirs)
         {
-            return Err(foreign("target group", &self.name));
+            return Err(foreign("target group", &self.name, &arn));
         }
         let check = &self.health_check;
         let call = cx.elbv2().create_target_group().name(&self.name).vpc_id(self.vpc.known()?);
@@ -105,8 +105,7 @@ impl Resource for TargetGroup {
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         match by_name(cx, &self.name).await? {
             Some((arn, _)) if cx.is_known(&arn) => Ok(None),
-            Some((arn, tags)) if owner.owns(&tags) => Ok(Some(Id::new(arn))),
-            Some(_) => Err(foreign("target group", &self.name)),
+            Some((arn, tags)) => claim("target group", &self.name, Id::new(arn), &tags, owner),
             None => Ok(None),
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::tags;
-use crate::error::Unless;
+use crate::error::{Unless, claim, foreign};
 use crate::{Cx, Explain, Need};
 
 /// A rule. It takes some seconds until a new one matches.
@@ -70,7 +70,7 @@ impl Resource for Rule {
     /// The call would change a rule that exists, so that it is looked for first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if rule(cx, &self.name).await?.is_some() {
-            return Err(foreign(&self.name));
+            return Err(foreign("rule", &self.name, &self.name));
         }
         self.put(cx, Some(&self.tags)).await?;
         Ok(Id::new(&self.name))
@@ -78,10 +78,8 @@ impl Resource for Rule {
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let Some(found) = rule(cx, &self.name).await? else { return Ok(None) };
-        if !owner.owns(&tags::of(cx, &found.arn.need("Arn")?).await?) {
-            return Err(foreign(&self.name));
-        }
-        Ok(Some(Id::new(&self.name)))
+        let tags = tags::of(cx, &found.arn.need("Arn")?).await?;
+        claim("rule", &self.name, Id::new(&self.name), &tags, owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
@@ -109,10 +107,6 @@ impl Resource for Rule {
 
 async fn rule(cx: &Cx, name: &str) -> Result<Option<DescribeRuleOutput>> {
     cx.eventbridge().describe_rule().name(name).send().await.explain().unless(Class::NotFound)
-}
-
-fn foreign(name: &str) -> Error {
-    Error::new(Class::Foreign, format!("the rule `{name}` exists and is not ours")).hint("import it, or rename ours")
 }
 
 async fn live(cx: &Cx, rule: DescribeRuleOutput) -> Result<Live<Rule>> {

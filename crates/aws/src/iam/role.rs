@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
 use super::tags;
-use crate::error::Unless;
+use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need, Policy};
 
 /// A role. What takes it on may have to wait some seconds until it is known everywhere (AWS-FACTS §0.7).
@@ -68,11 +68,7 @@ impl Resource for Role {
         let found = cx.iam().get_role().role_name(&self.name).send().await.explain().unless(Class::NotFound)?;
         let Some(found) = found else { return Ok(None) };
         let role = found.role.need("Role")?;
-        if !owner.owns(&tags::from(role.tags)) {
-            return Err(Error::new(Class::Foreign, format!("the role `{}` exists and is not ours", self.name))
-                .hint("import it, or rename ours"));
-        }
-        Ok(Some(Id::new(role.role_name)))
+        claim("role", &self.name, Id::new(role.role_name), &tags::from(role.tags), owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {

@@ -45,7 +45,7 @@ impl Resource for Alias {
             let ours = tags.get(Owner::STACK) == Some(&owner.stack);
             if !ours || tags.get(Owner::WORKSPACE) != Some(&owner.workspace) {
                 let message = format!("`{}` exists and is not ours: it means the key {key}", self.name);
-                return Err(Error::new(Class::Foreign, message).hint("rename ours, or delete the other alias"));
+                return Err(Error::new(Class::Foreign, message).taken(&self.name));
             }
         }
         Ok(Some(Id::new(&self.name)))

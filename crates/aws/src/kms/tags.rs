@@ -19,11 +19,10 @@ pub(super) async fn of(cx: &Cx, id: &str) -> Result<Tags> {
 
 /// Makes the tags of the key `id` what they should be.
 pub(super) async fn sync(cx: &Cx, id: &str, live: &Tags, want: &Tags) -> Result<()> {
-    let gone: Vec<_> = live.iter().map(|(key, _)| key.to_owned()).filter(|key| want.get(key).is_none()).collect();
+    let (gone, new) = live.changes(want);
     if !gone.is_empty() {
         cx.kms().untag_resource().key_id(id).set_tag_keys(Some(gone)).send().await.explain()?;
     }
-    let new: Tags = want.iter().filter(|(key, value)| live.get(key) != Some(value)).collect();
     if !new.is_empty() {
         cx.kms().tag_resource().key_id(id).set_tags(Some(sdk(&new)?)).send().await.explain()?;
     }

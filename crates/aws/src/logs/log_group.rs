@@ -6,7 +6,7 @@ use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Reso
 use serde::{Deserialize, Serialize};
 
 use super::tags;
-use crate::error::Unless;
+use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need};
 
 /// A log group. Make it before its writer and remove it after: services make missing groups themselves, for ever
@@ -56,11 +56,7 @@ impl Resource for LogGroup {
         let id = Id::new(&self.name);
         let Some(found) = Self::read(cx, std::slice::from_ref(&id)).await?.pop() else { return Ok(None) };
         let bare = found.args.tags.is_empty() && found.args.retention_days.is_none() && found.args.kms_key.is_none();
-        if !bare && !owner.owns(&found.args.tags) {
-            return Err(Error::new(Class::Foreign, format!("the log group `{}` exists and is not ours", self.name))
-                .hint("import it, or rename ours"));
-        }
-        Ok(Some(id))
+        if bare { Ok(Some(id)) } else { claim("log group", &self.name, id, &found.args.tags, owner) }
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {

@@ -18,7 +18,7 @@ pub use cluster_parameter_group::{ClusterParameterGroup, ClusterParameterGroupOu
 pub use global_cluster::{GlobalCluster, GlobalClusterOutputs};
 pub use subnet_group::{SubnetGroup, SubnetGroupOutputs};
 
-use crate::error::Unless;
+use crate::error::{Unless, claim};
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.
@@ -67,11 +67,8 @@ fn known(refs: &BTreeSet<Ref<String>>) -> Result<Vec<String>> {
 /// What was found under the name of ours, if it is ours.
 fn ours<R: Resource>(found: Option<Live<R>>, noun: &str, owner: &Owner) -> Result<Option<Id<R>>> {
     let Some(mut found) = found else { return Ok(None) };
-    if found.args.tags().is_some_and(|tags| owner.owns(tags)) {
-        return Ok(Some(found.id));
-    }
-    Err(Error::new(Class::Foreign, format!("the {noun} `{}` exists and is not ours", found.id))
-        .hint("rename ours, or remove the other one"))
+    let tags = found.args.tags().cloned().unwrap_or_default();
+    claim(noun, found.id.clone().as_str(), found.id, &tags, owner)
 }
 
 /// AWS answers a change with success and shows it, or that it has begun, only seconds later (AWS-FACTS §1.5): asked

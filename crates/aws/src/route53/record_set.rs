@@ -143,7 +143,7 @@ impl Resource for RecordSet {
         }
         let (name, kind) = (self.name.known()?, self.record_type.sdk());
         Err(Error::new(Class::Foreign, format!("the record {name} {kind} exists, and answers something else"))
-            .hint("it is not ours: remove it, or take another name"))
+            .taken(id.as_str()))
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {

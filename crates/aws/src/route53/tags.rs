@@ -41,13 +41,12 @@ fn from(tags: Option<Vec<Tag>>) -> Tags {
 
 /// Makes the tags of `id` what they should be.
 pub(super) async fn sync(cx: &Cx, kind: &TagResourceType, id: &str, live: &Tags, want: &Tags) -> Result<()> {
-    let gone: Vec<_> = live.iter().map(|(key, _)| key.to_owned()).filter(|key| want.get(key).is_none()).collect();
+    let (gone, new) = live.changes(want);
     for keys in gone.chunks(BATCH) {
         let call = cx.route53().change_tags_for_resource().resource_type(kind.clone()).resource_id(id);
         call.set_remove_tag_keys(Some(keys.to_vec())).send().await.explain()?;
     }
-    let new = want.iter().filter(|(key, value)| live.get(key) != Some(value));
-    let new: Vec<_> = new.map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+    let new: Vec<_> = new.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
     for tags in new.chunks(BATCH) {
         let call = cx.route53().change_tags_for_resource().resource_type(kind.clone()).resource_id(id);
         call.set_add_tags(Some(tags.to_vec())).send().await.explain()?;

@@ -10,16 +10,14 @@ use std::time::Duration;
 
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use futures_util::future::try_join_all;
-use payinfra_engine::{
-    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields,
-};
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields};
 use serde::{Deserialize, Serialize};
 
 pub use lifecycle::{LifecycleRule, Transition};
 pub use replication::{Replication, ReplicationRule};
 
 use super::tags;
-use crate::error::Unless;
+use crate::error::{Unless, foreign};
 use crate::{Cx, Explain, Policy};
 
 /// A bucket. Deleting it deletes everything in it, all versions included.
@@ -92,7 +90,7 @@ impl Resource for Bucket {
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         // In us-east-1 S3 says "created" of a bucket that one has already, and resets its access list: ask first.
         if exists(cx, &self.name).await? {
-            return Err(foreign(&self.name));
+            return Err(foreign("bucket", &self.name, &self.name));
         }
         let place = CreateBucketConfiguration::builder().set_tags(Some(tags::sdk(&self.tags)?));
         let place = match cx.region().as_str() {
@@ -113,7 +111,7 @@ impl Resource for Bucket {
         }
         let tags = tags::of(cx, &self.name).await?;
         let ours = owner.owns(&tags) || (tags.is_empty() && empty::is_empty(cx, &self.name).await?);
-        if ours { Ok(Some(Id::new(&self.name))) } else { Err(foreign(&self.name)) }
+        if ours { Ok(Some(Id::new(&self.name))) } else { Err(foreign("bucket", &self.name, &self.name)) }
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
@@ -167,11 +165,6 @@ async fn empty_and_delete(cx: &Cx, bucket: &str) -> Result<()> {
     cx.s3().delete_bucket().bucket(bucket).send().await.explain().map(drop)
 }
 
-fn foreign(name: &str) -> Error {
-    Error::new(Class::Foreign, format!("the bucket `{name}` exists and is not ours"))
-        .hint("import it, or rename ours: names of buckets are shared by all accounts")
-}
-
 /// Whether the bucket is in our account and this region; a failure if it is anywhere else.
 async fn exists(cx: &Cx, name: &str) -> Result<bool> {
     let call = cx.s3().head_bucket().bucket(name).expected_bucket_owner(cx.account());
@@ -182,10 +175,12 @@ async fn exists(cx: &Cx, name: &str) -> Result<bool> {
         matches!(answer.status().as_u16(), 301 | 403) || place.is_some_and(|place| place != cx.region().as_str())
     });
     match asked.explain() {
-        Ok(found) if found.bucket_region().is_some_and(|region| region != cx.region().as_str()) => Err(foreign(name)),
+        Ok(found) if found.bucket_region().is_some_and(|region| region != cx.region().as_str()) => {
+            Err(foreign("bucket", name, name))
+        }
         Ok(_) => Ok(true),
         Err(error) if error.is(Class::NotFound) => Ok(false),
-        Err(error) if elsewhere => Err(foreign(name).source(error)),
+        Err(error) if elsewhere => Err(foreign("bucket", name, name).source(error)),
         Err(error) => Err(error),
     }
 }

@@ -1,12 +1,12 @@
 //! A password that Secrets Manager makes up and keeps.
 
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::tags;
-use crate::error::Unless;
+use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need};
 
 /// A secret with a user's name and a password of 40 letters and digits, as `{"username": …, "password": …}`. The
@@ -71,11 +71,7 @@ impl Resource for Password {
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let Some(found) = live(cx, &self.name).await? else { return Ok(None) };
-        if !owner.owns(&found.args.tags) {
-            return Err(Error::new(Class::Foreign, format!("the secret `{}` exists and is not ours", self.name))
-                .hint("rename ours, or remove the other one"));
-        }
-        Ok(Some(found.id))
+        claim("secret", &self.name, found.id, &found.args.tags, owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {

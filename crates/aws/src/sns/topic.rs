@@ -1,11 +1,11 @@
 //! An SNS topic: what alarms and events are published to.
 
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 
 use super::tags;
-use crate::error::Unless;
+use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need, Policy};
 
 /// A topic. Its id is its ARN, which its name makes.
@@ -57,11 +57,7 @@ impl Resource for Topic {
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let arn = format!("arn:aws:sns:{}:{}:{}", cx.region(), cx.account(), self.name);
         let Some(tags) = tags::of(cx, &arn).await.unless(Class::NotFound)? else { return Ok(None) };
-        if !owner.owns(&tags) {
-            return Err(Error::new(Class::Foreign, format!("the topic `{}` exists and is not ours", self.name))
-                .hint("import it, or rename ours"));
-        }
-        Ok(Some(Id::new(arn)))
+        claim("topic", &self.name, Id::new(arn), &tags, owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {

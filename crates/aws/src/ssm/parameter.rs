@@ -10,7 +10,7 @@ use payinfra_engine::{
 use serde::{Deserialize, Serialize};
 
 use super::{described_by, tags};
-use crate::error::Unless;
+use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need};
 
 /// A parameter that everybody may know. Secrets belong into Secrets Manager, which makes them up itself; there is no
@@ -56,11 +56,7 @@ impl Resource for Parameter {
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let Some(found) = Self::read(cx, &[Id::new(&self.name)]).await?.pop() else { return Ok(None) };
-        if !owner.owns(&found.args.tags) {
-            return Err(Error::new(Class::Foreign, format!("the parameter `{}` exists and is not ours", self.name))
-                .hint("rename ours, or remove the other one"));
-        }
-        Ok(Some(found.id))
+        claim("parameter", &self.name, found.id, &found.args.tags, owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {

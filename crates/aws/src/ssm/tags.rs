@@ -20,12 +20,11 @@ pub(super) async fn of(cx: &Cx, name: &str) -> Result<Tags> {
 /// Makes the tags of the parameter `name` what they should be.
 pub(super) async fn sync(cx: &Cx, name: &str, live: &Tags, want: &Tags) -> Result<()> {
     let parameter = ResourceTypeForTagging::Parameter;
-    let gone: Vec<_> = live.iter().map(|(key, _)| key.to_owned()).filter(|key| want.get(key).is_none()).collect();
+    let (gone, new) = live.changes(want);
     if !gone.is_empty() {
         let call = cx.ssm().remove_tags_from_resource().resource_type(parameter.clone()).resource_id(name);
         call.set_tag_keys(Some(gone)).send().await.explain()?;
     }
-    let new: Tags = want.iter().filter(|(key, value)| live.get(key) != Some(value)).collect();
     if !new.is_empty() {
         let call = cx.ssm().add_tags_to_resource().resource_type(parameter).resource_id(name);
         call.set_tags(Some(sdk(&new)?)).send().await.explain()?;

@@ -31,11 +31,10 @@ pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
 
 /// Makes the tags of the resource `arn` what they should be.
 pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
-    let gone: Vec<_> = live.iter().map(|(key, _)| key.to_owned()).filter(|key| want.get(key).is_none()).collect();
+    let (gone, new) = live.changes(want);
     if !gone.is_empty() {
         cx.wafv2().untag_resource().resource_arn(arn).set_tag_keys(Some(gone)).send().await.explain()?;
     }
-    let new: Tags = want.iter().filter(|(key, value)| live.get(key) != Some(value)).collect();
     if !new.is_empty() {
         cx.wafv2().tag_resource().resource_arn(arn).set_tags(Some(sdk(&new)?)).send().await.explain()?;
     }

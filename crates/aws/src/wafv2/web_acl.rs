@@ -8,7 +8,7 @@ use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Reso
 use serde::{Deserialize, Serialize};
 
 use super::{Rule, Visibility, tags};
-use crate::error::Unless;
+use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need};
 
 /// A regional web ACL. Its rules are all that there are: a rule that is not here is removed.
@@ -73,11 +73,7 @@ impl Resource for WebAcl {
         let mut found = all(cx).await?.into_iter().filter(|(name, arn)| *name == self.name && !cx.is_known(arn));
         let Some((_, arn)) = found.next() else { return Ok(None) };
         let Some(tags) = tags::of(cx, &arn).await.unless(Class::NotFound)? else { return Ok(None) };
-        if !owner.owns(&tags) {
-            return Err(Error::new(Class::Foreign, format!("the web ACL `{}` exists and is not ours", self.name))
-                .hint("import it, or rename ours"));
-        }
-        Ok(Some(Id::new(arn)))
+        claim("web ACL", &self.name, Id::new(arn), &tags, owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {

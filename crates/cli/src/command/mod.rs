@@ -6,6 +6,7 @@ mod completions;
 mod destroy;
 mod drift;
 mod graph;
+mod import;
 mod output;
 mod plan;
 mod schema;
@@ -61,6 +62,7 @@ pub const COMMANDS: &[Entry] = &[
     entry::<destroy::Destroy>(),
     entry::<drift::Drift>(),
     entry::<graph::Graph>(),
+    entry::<import::Import>(),
     entry::<output::Output>(),
     entry::<plan::Plan>(),
     entry::<schema::Schema>(),

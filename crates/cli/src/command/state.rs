@@ -4,10 +4,10 @@ use clap::{Args, Subcommand};
 use payinfra_engine::{Address, Error, Record, Result, State as Kept};
 
 use super::Execute;
-use crate::context::{Context, Kept as Place};
+use crate::context::Context;
 use crate::exit::{Exit, Outcome};
 use crate::screen::{self, ADDRESS, DIM};
-use crate::{lock, value_view};
+use crate::value_view;
 
 #[derive(Args)]
 pub(super) struct State {
@@ -67,30 +67,17 @@ impl Execute for State {
                 }
                 screen::print(&String::from_utf8_lossy(&loaded.state.bytes()?));
             }
-            Action::Rm { addresses } => change(&place, "state rm", |state| remove(state, &addresses)).await?,
-            Action::Mv { from, to } => change(&place, "state mv", |state| rename(state, &from, &to)).await?,
+            Action::Rm { addresses } => {
+                let lines = place.change("state rm", async |state| remove(state, &addresses)).await?;
+                lines.iter().for_each(|line| screen::line(line));
+            }
+            Action::Mv { from, to } => {
+                place.change("state mv", async |state| rename(state, &from, &to)).await?;
+                screen::line(&format!("{ADDRESS}{from}{ADDRESS:#} → {ADDRESS}{to}{ADDRESS:#}"));
+            }
         }
         Ok(Exit::Done)
     }
-}
-
-/// Changes the state under the lock, and shows the lines that `change` returns.
-async fn change(place: &Place, command: &str, change: impl FnOnce(&mut Kept) -> Result<Vec<String>>) -> Result<()> {
-    let lease = lock::acquire(&place.backing, command).await?;
-    let changed = async {
-        let mut loaded = place.load().await?;
-        let lines = change(&mut loaded.state)?;
-        loaded.state.serial += 1;
-        loaded.state.revision += 1;
-        loaded.state.epoch = loaded.state.epoch.max(lease.epoch());
-        lease.check()?;
-        place.backing.store.save(&loaded.state.bytes()?, loaded.version.as_deref()).await?;
-        Ok::<_, Error>(lines)
-    }
-    .await;
-    lock::release(lease).await;
-    changed?.iter().for_each(|line| screen::line(line));
-    Ok(())
 }
 
 fn record<'a>(state: &'a Kept, address: &Address) -> Result<&'a Record> {
@@ -113,7 +100,7 @@ fn remove(state: &mut Kept, addresses: &[Address]) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-fn rename(state: &mut Kept, from: &Address, to: &Address) -> Result<Vec<String>> {
+fn rename(state: &mut Kept, from: &Address, to: &Address) -> Result<()> {
     if (&from.region, &from.kind) != (&to.region, &to.kind) {
         return Err(Error::invalid(format!("{from} cannot become {to}: region and kind stay"))
             .hint("another region or kind is another resource: apply makes it"));
@@ -134,5 +121,5 @@ fn rename(state: &mut Kept, from: &Address, to: &Address) -> Result<Vec<String>>
             record.depends.insert(to.clone());
         }
     }
-    Ok(vec![format!("{ADDRESS}{from}{ADDRESS:#} → {ADDRESS}{to}{ADDRESS:#}")])
+    Ok(())
 }
