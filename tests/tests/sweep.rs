@@ -1,8 +1,9 @@
 //! `sweep` finds what is ours and in no state, and touches nothing else.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
+use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, RrType};
 use payinfra_tests::Bench;
 
 const SWEEP: [&str; 3] = ["sweep", "--workspace", "legacy"];
@@ -44,7 +45,9 @@ async fn sweep_removes_what_the_state_forgot_and_nothing_else() {
     bench.run(&SWEEP).expect(0);
 }
 
-/// A state that is lost altogether leaves a whole stack without an owner; sweep takes it down in the right order.
+/// A state that is lost altogether leaves a whole stack without an owner; sweep takes it down in the right order. What
+/// carries no tags stays, because nothing says whose it is: records with their zone, until somebody removes them, and the
+/// dashboard.
 #[tokio::test(flavor = "multi_thread")]
 async fn sweep_takes_down_a_whole_stack_whose_state_is_lost() {
     let bench = Bench::new().await;
@@ -54,6 +57,23 @@ async fn sweep_takes_down_a_whole_stack_whose_state_is_lost() {
     let s3 = bench.s3("us-east-1");
     s3.delete_object().bucket(bucket).key("migration/legacy/state.json").send().await.unwrap();
     bench.run(&SWEEP).expect(2);
+    let left = bench.run(&[&SWEEP[..], &["--delete", "--yes"]].concat()).expect(1);
+    assert!(left.stderr.contains("the zone `payments.example.com` holds records that are not ours"), "{}", left.stderr);
+    remove_records(&bench).await;
     bench.run(&[&SWEEP[..], &["--delete", "--yes"]].concat()).expect(0);
-    assert_eq!(bench.inventory().await, before);
+    let after = bench.inventory().await;
+    assert_eq!(after.beyond(&before), ["global cloudwatch.dashboard payment-dashboard-us-east-1-legacy-demo1"]);
+    assert_eq!(before.beyond(&after), Vec::<&str>::new());
+}
+
+/// Removes the records of the only zone, but for its own two.
+async fn remove_records(bench: &Bench) {
+    let dns = aws_sdk_route53::Client::new(&bench.sdk("us-east-1"));
+    let zones = dns.list_hosted_zones().send().await.unwrap().hosted_zones;
+    let [zone] = &zones[..] else { panic!("{zones:?}") };
+    let records = dns.list_resource_record_sets().hosted_zone_id(&zone.id).send().await.unwrap().resource_record_sets;
+    let ours = records.into_iter().filter(|record| !matches!(record.r#type, RrType::Ns | RrType::Soa));
+    let gone = ours.map(|record| Change::builder().action(ChangeAction::Delete).resource_record_set(record).build());
+    let batch = ChangeBatch::builder().set_changes(Some(gone.collect::<Result<_, _>>().unwrap())).build().unwrap();
+    dns.change_resource_record_sets().hosted_zone_id(&zone.id).change_batch(batch).send().await.unwrap();
 }

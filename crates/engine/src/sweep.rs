@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::address::{Address, Region};
 use crate::cloud::{Cloud, Seen, Site, Status};
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::plan::spec;
 use crate::retry::{Patience, patiently};
 use crate::state::State;
@@ -89,9 +89,11 @@ pub fn orphans(found: Vec<Orphan>, states: &[State]) -> Vec<Orphan> {
 }
 
 /// Deletes `orphans`, as often around as what hangs on what demands; returns those that are left, each with the reason.
+/// It ends when time does not help: nothing went, and no failure is one that passes.
 pub async fn remove(cloud: &Arc<dyn Cloud>, mut orphans: Vec<Orphan>) -> Vec<(Orphan, Error)> {
     let mut left = Vec::new();
     for round in 0..ROUNDS {
+        let before = orphans.len();
         let results = join_all(orphans.iter().map(|orphan| removed(cloud, orphan))).await;
         left = Vec::new();
         for (orphan, result) in std::mem::take(&mut orphans).into_iter().zip(results) {
@@ -99,7 +101,8 @@ pub async fn remove(cloud: &Arc<dyn Cloud>, mut orphans: Vec<Orphan>) -> Vec<(Or
                 left.push((orphan, error));
             }
         }
-        if left.is_empty() {
+        let passes = |error: &Error| !matches!(error.class(), Class::Failed | Class::Denied | Class::Invalid);
+        if left.len() == before && !left.iter().any(|(_, error)| passes(error)) {
             break;
         }
         orphans = left.iter().map(|(orphan, _)| orphan.clone()).collect();
@@ -121,5 +124,5 @@ async fn removed(cloud: &Arc<dyn Cloud>, orphan: &Orphan) -> Result<()> {
     if cloud.read(region, kind, &ids).await?.is_empty() {
         return Ok(());
     }
-    Err(Error::failed(format!("{} still exists", orphan.seen.id)).hint("run it again later"))
+    Err(Error::new(Class::Conflict, format!("{} still exists", orphan.seen.id)).hint("run it again later"))
 }

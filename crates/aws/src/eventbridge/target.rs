@@ -91,12 +91,22 @@ impl Resource for Target {
 
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let (rule, name) = parts(&live.id)?;
-        let call = cx.eventbridge().remove_targets().rule(rule).ids(name);
-        let done = call.send().await.explain().unless(Class::NotFound)?;
-        let failed = done.as_ref().and_then(|done| done.failed_entries().first());
-        let failed = failed.map(|it| partial("events:RemoveTargets", it.error_code(), it.error_message()));
-        failed.filter(|error| !error.is(Class::NotFound)).map_or(Ok(()), Err)
+        remove(cx, rule, vec![name.to_owned()]).await
     }
+}
+
+/// Removes whatever `rule` still has.
+pub(super) async fn remove_all(cx: &Cx, rule: &str) -> Result<()> {
+    let names: Vec<_> = targets(cx, rule).await?.into_iter().map(|live| live.args.name).collect();
+    if names.is_empty() { Ok(()) } else { remove(cx, rule, names).await }
+}
+
+async fn remove(cx: &Cx, rule: &str, names: Vec<String>) -> Result<()> {
+    let call = cx.eventbridge().remove_targets().rule(rule).set_ids(Some(names));
+    let done = call.send().await.explain().unless(Class::NotFound)?;
+    let failed = done.iter().flat_map(|done| done.failed_entries());
+    let mut failed = failed.map(|it| partial("events:RemoveTargets", it.error_code(), it.error_message()));
+    failed.find(|error| !error.is(Class::NotFound)).map_or(Ok(()), Err)
 }
 
 fn id(rule: &str, name: &str) -> Id<Target> {

@@ -8,6 +8,7 @@ mod completions;
 mod destroy;
 mod drift;
 mod graph;
+mod import;
 mod output;
 mod plan;
 mod schema;

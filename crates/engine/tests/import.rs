@@ -1,0 +1,112 @@
+//! What exists already is taken into the state on command, and only what is nobody's.
+#![expect(clippy::expect_used, reason = "a test")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use payinfra_engine::{Action, Address, Class, Cloud, Drift, Graph, Region, Result, State, Tags, import};
+use payinfra_testkit::{Bench, End, FakeCloud, Named, Zones};
+use serde_json::{Value, json};
+
+const ADDRESS: &str = "east/fake.named/one";
+
+fn named(name: &str) -> Named {
+    Named { name: name.to_owned(), size: 1, days: None, parents: BTreeSet::new(), tags: Tags::new() }
+}
+
+fn one() -> Result<Graph> {
+    let mut graph = Bench::nothing();
+    graph.add(&Region::new("east"), "one", named("one"))?;
+    Ok(graph)
+}
+
+/// Somebody's `fake.named` called `one`, and its id.
+fn theirs(bench: &Bench, tags: &Value) -> String {
+    let before = bench.world.ids();
+    let args = json!({ "name": "one", "size": 7, "days": null, "parents": [], "tags": tags });
+    bench.world.intrude("fake.named", &Region::new("east"), "one", args);
+    bench.world.ids().difference(&before).next().expect("theirs").clone()
+}
+
+async fn import(bench: &Bench, graph: &Graph, state: &mut State, address: &str, id: &str) -> Result<()> {
+    let cloud: Arc<dyn Cloud> = Arc::new(FakeCloud::new(&bench.world));
+    import::import(&cloud, graph, state, &address.parse()?, id).await
+}
+
+/// The refusal says the command; the command and an apply later it is what is declared, and was never replaced.
+#[tokio::test(start_paused = true)]
+async fn what_has_the_place_of_ours_is_refused_with_the_command_that_imports_it() -> Result<()> {
+    let bench = Bench::new();
+    let id = theirs(&bench, &json!({ "team": "ledger" }));
+    let End::Done(_, report) = bench.apply(&one()?).await else { panic!("it does not end") };
+    let [(address, error)] = &report.failed[..] else { panic!("{report:?}") };
+    assert_eq!((address.to_string().as_str(), error.class()), (ADDRESS, Class::Foreign));
+    let hint = error.get_hint().expect("what to do");
+    assert!(hint.contains(&format!("`payinfra import {ADDRESS} {id}`")), "{hint}");
+
+    let mut state = bench.store.state()?.expect("a state");
+    import(&bench, &one()?, &mut state, ADDRESS, &id).await?;
+    bench.store.intrude(&state.bytes()?);
+    let plan = bench.plan(&one()?).await?;
+    assert_eq!(plan.steps[&ADDRESS.parse::<Address>()?].action, Action::Update);
+    assert_eq!(plan.drift.get(&ADDRESS.parse::<Address>()?), None::<&Drift>, "nothing changed behind our back");
+    bench.converge(&one()?).await?;
+    let state = bench.store.state()?.expect("a state");
+    assert_eq!(state.resources[&ADDRESS.parse::<Address>()?].id.as_ref(), Some(&id));
+    assert_eq!(bench.world.ids(), BTreeSet::from([id]));
+    bench.converge(&Bench::nothing()).await?;
+    assert_eq!(bench.world.ids(), BTreeSet::new());
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_imported_is_refused_and_nothing_is_recorded() -> Result<()> {
+    let owned = |workspace: &str| json!({ "payinfra:stack": "stack", "payinfra:workspace": workspace });
+    let graph = {
+        let mut graph = one()?;
+        let east = Region::new("east");
+        graph.add(&east, "two", named("two"))?;
+        graph.find(&east, "zones", &Zones { prefix: "east".to_owned() })?;
+        graph
+    };
+    for (address, id, tags, told) in [
+        ("east/fake.named/three", None, json!({}), "is not declared"),
+        ("east/fake.zones/zones", None, json!({}), "is looked up"),
+        (ADDRESS, Some("nothing"), json!({}), "there is no fake.named `nothing` in east"),
+        (ADDRESS, None, owned("another"), "its tag `payinfra:workspace` is `another`"),
+    ] {
+        let bench = Bench::new();
+        let found = theirs(&bench, &tags);
+        let mut state = State::new("stack", "test", "account");
+        let before = state.clone();
+        let refused = import(&bench, &graph, &mut state, address, id.unwrap_or(&found)).await;
+        let error = refused.expect_err(told);
+        assert!(error.is(Class::Invalid) && error.to_string().contains(told), "{error}");
+        assert_eq!(state, before);
+    }
+    // Twice: at the same address, and at another.
+    let bench = Bench::new();
+    let id = theirs(&bench, &json!({}));
+    let mut state = State::new("stack", "test", "account");
+    import(&bench, &graph, &mut state, ADDRESS, &id).await?;
+    let before = state.clone();
+    for (address, told) in
+        [(ADDRESS, "is in the state already"), ("east/fake.named/two", "it is recorded at east/fake.named/one too")]
+    {
+        let error = import(&bench, &graph, &mut state, address, &id).await.expect_err(told);
+        assert!(error.to_string().contains(told), "{error}");
+        assert_eq!(state, before);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_command_can_be_pasted_into_a_shell() -> Result<()> {
+    let address = "global/route53.record-set/api".parse()?;
+    assert_eq!(
+        import::command(&address, "Z1/a.example/A/"),
+        "payinfra import global/route53.record-set/api Z1/a.example/A/"
+    );
+    assert_eq!(import::command(&address, "Z1|*"), "payinfra import global/route53.record-set/api 'Z1|*'");
+    Ok(())
+}
