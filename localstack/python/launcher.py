@@ -3,8 +3,8 @@
 Importing an emulator takes seconds; forking a process that has imported it takes milliseconds. So this process
 imports once and then forks a server for every instance that a test asks for. It is spoken to in lines of JSON:
 
-    stdin   {"start": {"gateway": 4566}}     stdout  {"pid": 123, "port": 40123}
-            {"stop": 123}                            {"stopped": 123}
+    stdin   {"start": {"gateway": 4566, "emulators": ["moto"]}}     stdout  {"pid": 123, "port": 40123}
+            {"stop": 123}                                                   {"stopped": 123}
 
 The end of standard input means that whoever started this process is gone, however it died: every server is killed and
 this process ends. Servers watch a pipe in turn, so that they end even if this process is killed.
@@ -174,6 +174,7 @@ class Launcher:
             os.dup2(os.open(os.devnull, os.O_RDWR), 0)
             os.close(self.answers.fileno())
             tempfile.tempdir = os.environ["TMPDIR"] = folder
+            os.environ["EMULATORS"] = ",".join(options["emulators"])
             threading.Thread(target=self.watch, args=(folder,), daemon=True).start()
             self.backend.serve(listener, options)
             code = 0

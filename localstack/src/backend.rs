@@ -105,14 +105,16 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts one. Blocks for milliseconds if this process has started one of its kind before, else for seconds.
-    pub(crate) fn start(backend: Backend, gateway: u16) -> Result<Self> {
+    /// It is told which emulators there are in all, itself included: what another one answers for, it cannot know.
+    pub(crate) fn start(backend: Backend, gateway: u16, all: &[Backend]) -> Result<Self> {
         #[derive(Deserialize)]
         struct Started {
             pid: u32,
             port: u16,
         }
         let launcher = launcher(backend)?;
-        let started: Started = launcher.command(&json!({ "start": { "gateway": gateway } }))?;
+        let all: Vec<_> = all.iter().map(|backend| backend.name()).collect();
+        let started: Started = launcher.command(&json!({ "start": { "gateway": gateway, "emulators": all } }))?;
         Ok(Self { backend, pid: started.pid, port: started.port, launcher })
     }
 }

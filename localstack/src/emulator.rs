@@ -108,7 +108,7 @@ impl Builder {
 fn start_servers(backends: &[Backend], gateway: u16) -> Result<Vec<Server>> {
     thread::scope(|scope| {
         let starting: Vec<_> =
-            backends.iter().map(|backend| scope.spawn(move || Server::start(*backend, gateway))).collect();
+            backends.iter().map(|backend| scope.spawn(move || Server::start(*backend, gateway, backends))).collect();
         let started = starting.into_iter().map(thread::ScopedJoinHandle::join);
         started.map(|joined| joined.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))).collect()
     })

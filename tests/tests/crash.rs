@@ -150,8 +150,9 @@ async fn killed_around_the_lock_and_the_state_it_goes_on() {
     }
 }
 
-/// How many points share a life: far apart in the run, so that one death does not hide the next.
-const SHARED: usize = 12;
+/// How many points share a life: far apart in the run, so that one death does not hide the next. What a life does not come
+/// to, because the deaths before it changed the calls, shares the next one with fewer, and at last with none.
+const SHARED: [usize; 3] = [12, 4, 1];
 
 /// What came of the kill points of one scenario.
 #[derive(Default)]
@@ -178,7 +179,7 @@ impl Tally {
 /// Every call of the apply and of the destroy of the migration stack, before and after it took effect.
 ///
 /// Points share lives: a process that dies at one of them is run again, dies at the next, and in the end the account is
-/// as if nobody had died. What a life did not come to, because a death changed the calls, is killed alone.
+/// as if nobody had died.
 ///
 /// `PAYINFRA_CRASH` names scenarios (`apply,update,replace,destroy`); `PAYINFRA_CRASH_EVERY=5` takes every fifth point;
 /// `PAYINFRA_CRASH_ALONE=1` gives each point a life of its own; `PAYINFRA_CRASH_READS=1` adds the calls that change
@@ -189,13 +190,9 @@ async fn full_matrix() {
     let given = |name: &str| std::env::var(name).ok();
     let wanted = given("PAYINFRA_CRASH").unwrap_or_else(|| "apply,destroy".to_owned());
     let every: usize = given("PAYINFRA_CRASH_EVERY").map_or(1, |text| text.parse().unwrap());
-    let shared = if given("PAYINFRA_CRASH_ALONE").is_some() { 1 } else { SHARED };
+    let lives = if given("PAYINFRA_CRASH_ALONE").is_some() { &[1][..] } else { &SHARED };
     let reads = given("PAYINFRA_CRASH_READS").is_some();
     let harness = Harness::new(given("PAYINFRA_CRASH_REMOTE").is_some()).await;
-    let mut table = String::from(
-        "| scenario | calls | kill points | killed | lives | converged | orphans | duplicates | other | time |\n",
-    );
-    table.push_str("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
     let mut failed = Vec::new();
     let nothing: fn(&mut toml::Table) = |_| {};
     let scenarios = [apply, update, replace, destroy].map(|scenario| scenario("migration", nothing));
@@ -203,48 +200,54 @@ async fn full_matrix() {
         let begun = Instant::now();
         let undisturbed = harness.learn(scenario).await;
         let points: Vec<_> = undisturbed.points(reads).into_iter().step_by(every).collect();
-        let groups = points.len().div_ceil(shared).max(1);
-        let together = (0..groups).map(|first| points.iter().skip(first).step_by(groups).cloned().collect::<Vec<_>>());
-        let (mut tally, mut alone) = (Tally::default(), Vec::new());
-        for (index, life) in together.enumerate() {
-            let verdict = harness.kill(scenario, &undisturbed, &life).await;
-            let (name, met) = (format!("{} {}/{groups}", scenario.name, index + 1), verdict.met.len());
-            println!("{name}: killed at {met} of {}, converged: {}", life.len(), verdict.converged());
-            report(&name, &[], &verdict);
-            // Of a life that did not end well, each point has to show whether it was that one.
-            let again = |point: &&Point| !verdict.met.contains(point) || !verdict.converged();
-            alone.extend(life.iter().filter(again).filter(|_| life.len() > 1).cloned());
-            if !verdict.converged() {
-                failed.push(format!("{name}: {:?}", verdict.met.iter().map(ToString::to_string).collect::<Vec<_>>()));
+        let (mut tally, mut rest) = (Tally::default(), points.clone());
+        for shared in lives {
+            let groups = rest.len().div_ceil(*shared);
+            let mut again = Vec::new();
+            for first in 0..groups {
+                let life: Vec<_> = rest.iter().skip(first).step_by(groups).cloned().collect();
+                let verdict = harness.kill(scenario, &undisturbed, &life).await;
+                let name = format!("{} in {shared}s, {}/{groups}", scenario.name, first + 1);
+                let (met, converged) = (verdict.met.len(), verdict.converged());
+                println!("{name}: killed at {met} of {}, converged: {converged}", life.len());
+                report(&name, &[], &verdict);
+                if !converged {
+                    failed.push(format!("{name}: {:?}", life.iter().map(ToString::to_string).collect::<Vec<_>>()));
+                }
+                // Of a life that did not end well, each point has to show whether it was that one.
+                again.extend(life.into_iter().filter(|point| !converged || !verdict.met.contains(point)));
+                tally.count(&verdict);
             }
-            tally.count(&verdict);
-        }
-        for point in &alone {
-            let verdict = harness.kill(scenario, &undisturbed, std::slice::from_ref(point)).await;
-            println!(
-                "{} {point}: killed: {}, converged: {}",
-                scenario.name,
-                !verdict.met.is_empty(),
-                verdict.converged()
-            );
-            report(&format!("{} {point}", scenario.name), std::slice::from_ref(point), &verdict);
-            if !verdict.converged() {
-                failed.push(format!("{} {point}", scenario.name));
-            }
-            tally.count(&verdict);
+            rest = again;
         }
         let (name, calls, seconds) = (scenario.name, undisturbed.calls.len(), begun.elapsed().as_secs());
         let Tally { met, lives, converged, orphans, duplicates, other } = tally;
         let count = points.len();
-        writeln!(
-            table,
-            "| {name} | {calls} | {count} | {met} | {lives} | {converged} | {orphans} | {duplicates} | {other} | {seconds} s |"
-        )
-        .unwrap();
         let part = if every == 1 { String::new() } else { format!("PAYINFRA_CRASH_EVERY={every} ") };
-        let text = format!("# The crash matrix of the migration stack\n\n`{part}{COMMAND}`\n\n{table}");
-        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/results/crash-matrix.md"), text).unwrap();
+        tabulate(
+            &part,
+            name,
+            &format!(
+                "| {name} | {calls} | {count} | {met} | {lives} | {converged} | {orphans} | {duplicates} | {other} | {seconds} s |"
+            ),
+        );
     }
-    println!("{table}");
     assert!(failed.is_empty(), "these do not converge: {failed:#?}");
+}
+
+/// Writes `row` of the scenario `name` into the table; rows of other scenarios stay if the same command made them.
+fn tabulate(part: &str, name: &str, row: &str) {
+    const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results/crash-matrix.md");
+    const HEAD: &str =
+        "| scenario | calls | kill points | killed | lives | converged | orphans | duplicates | other | time |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+";
+    let title = format!("# The crash matrix of the migration stack\n\n`{part}{COMMAND}`\n\n{HEAD}");
+    let before = std::fs::read_to_string(PATH).unwrap_or_default();
+    let kept = before.strip_prefix(&title).unwrap_or_default().lines();
+    let mut rows: Vec<_> = kept.filter(|kept| !kept.starts_with(&format!("| {name} |"))).collect();
+    rows.push(row);
+    rows.sort_unstable();
+    std::fs::write(PATH, format!("{title}{}\n", rows.join("\n"))).unwrap();
+    println!("{row}");
 }

@@ -15,7 +15,6 @@ fn with<'a>(args: &[&'a str]) -> Vec<&'a str> {
 
 /// a whole life, with what somebody changes and leaves behind in the services that are `LocalStack`'s.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "CloudTrail's emulator does not see LocalStack's buckets: localstack/GAPS.md"]
 async fn the_migration_stack_lives_on_localstack() {
     let bench = Bench::on(Profile::Localstack, include_str!("../../payinfra.toml")).await;
     let running = bench.aws.status().await.unwrap().backends;

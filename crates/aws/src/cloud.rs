@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Cloud, Error, Guard, Kind, Metric, Region, Result, Seen, Site, Spec};
+use payinfra_engine::{Cloud, Error, Expected, Guard, Kind, Metric, Region, Result, Seen, Site, Spec};
 use serde_json::Value;
 
 use crate::client::{Access, Cx};
@@ -62,6 +62,10 @@ impl Aws {
 impl Cloud for Aws {
     fn spec(&self, kind: &str) -> Option<Spec> {
         self.kinds.get(kind).map(|kind| kind.spec())
+    }
+
+    fn expected(&self, kind: &str, args: &Value) -> Expected {
+        self.kinds.get(kind).map_or_else(Expected::default, |kind| kind.expected(args))
     }
 
     fn normal(&self, kind: &str, args: &Value) -> Result<Value> {

@@ -10,6 +10,7 @@ use petgraph::Direction;
 use petgraph::algo::toposort;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
+use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
 use crate::address::Address;
@@ -223,19 +224,26 @@ fn early(cloud: &Arc<dyn Cloud>, plan: &Plan, address: &Address) -> Result<BTree
     Ok(early.difference(&late).cloned().collect())
 }
 
+/// How long a task usually takes.
+pub(crate) fn usual(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State, task: &Task) -> Duration {
+    let address = task.address();
+    let declared = || plan.graph.nodes().get(address).map(|node| &node.args);
+    let recorded = || state.resources.get(address).map(|record| &record.args);
+    let updates = plan.steps.get(address).is_some_and(|step| step.action == Action::Update);
+    let expected = |args: Option<&_>| cloud.expected(&address.kind, args.unwrap_or(&Value::Null));
+    match task {
+        Task::Make(_) if !updates => expected(declared()).create,
+        Task::Remove(_) | Task::Depose(_) => expected(recorded()).delete,
+        Task::Make(_) | Task::Forget(_) => Duration::ZERO,
+    }
+}
+
 /// How long what hangs on each task takes at the least, itself included, by how long AWS usually takes.
-fn paths(cloud: &Arc<dyn Cloud>, plan: &Plan, tasks: &DiGraph<Task, Until>) -> Result<Vec<Duration>> {
+fn paths(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State, tasks: &DiGraph<Task, Until>) -> Result<Vec<Duration>> {
     let mut path = vec![Duration::ZERO; tasks.node_count()];
     let sorted = toposort(tasks, None).map_err(|_| Error::failed("the steps of the plan wait for each other"))?;
     for node in sorted.into_iter().rev() {
-        let address = tasks[node].address();
-        let expected = spec(cloud, &address.kind)?.expected;
-        let updates = plan.steps.get(address).is_some_and(|step| step.action == Action::Update);
-        let own = match tasks[node] {
-            Task::Make(_) if !updates => expected.create,
-            Task::Remove(_) | Task::Depose(_) => expected.delete,
-            Task::Make(_) | Task::Forget(_) => Duration::ZERO,
-        };
+        let own = usual(cloud, plan, state, &tasks[node]);
         let after = |edge: petgraph::graph::EdgeReference<'_, Until>| {
             // Who only needs it to exist does not wait for all of its time.
             let own = if *edge.weight() == Until::Done { own } else { Duration::ZERO };
@@ -253,7 +261,7 @@ fn paths(cloud: &Arc<dyn Cloud>, plan: &Plan, tasks: &DiGraph<Task, Until>) -> R
 /// # Errors
 /// If the plan does not fit the state.
 pub fn longest(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Result<Duration> {
-    let paths = paths(cloud, plan, &tasks(cloud, plan, state)?)?;
+    let paths = paths(cloud, plan, state, &tasks(cloud, plan, state)?)?;
     Ok(paths.into_iter().max().unwrap_or_default())
 }
 
@@ -275,7 +283,7 @@ struct Scheduler<'a> {
 impl<'a> Scheduler<'a> {
     fn new(plan: &'a Plan, run: &'a Run<'a>, tasks: DiGraph<Task, Until>) -> Result<Self> {
         let count = tasks.node_count();
-        let path = paths(&run.cloud, plan, &tasks)?;
+        let path = run.journal.look(|state| paths(&run.cloud, plan, state, &tasks))?;
         let waits: Vec<usize> =
             tasks.node_indices().map(|node| tasks.edges_directed(node, Direction::Incoming).count()).collect();
         let mut ready = BinaryHeap::new();

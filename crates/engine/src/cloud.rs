@@ -29,14 +29,12 @@ pub struct Spec {
     pub batch: usize,
     /// How long to wait until ready, or gone.
     pub timeout: Duration,
-    /// How long it usually takes, for scheduling.
-    pub expected: Expected,
     /// Whether it is only looked up, never made or removed.
     pub lookup: bool,
 }
 
-/// How long a kind usually takes, by AWS-FACTS §5.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How long a resource usually takes, by AWS-FACTS §5.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// From the create call until it is ready.
     pub create: Duration,
@@ -49,6 +47,12 @@ impl Expected {
     #[must_use]
     pub const fn millis(create: u64, delete: u64) -> Self {
         Self { create: Duration::from_millis(create), delete: Duration::from_millis(delete) }
+    }
+
+    /// As much longer as `more` takes.
+    #[must_use]
+    pub const fn and(self, more: Self) -> Self {
+        Self { create: self.create.saturating_add(more.create), delete: self.delete.saturating_add(more.delete) }
     }
 }
 
@@ -97,6 +101,8 @@ pub struct Seen {
 pub trait Cloud: Send + Sync + 'static {
     /// What there is to know of `kind`; `None` if there is no such kind.
     fn spec(&self, kind: &str) -> Option<Spec>;
+    /// How long one of `kind` with these `args` usually takes, for scheduling; references stay.
+    fn expected(&self, kind: &str, args: &Value) -> Expected;
     /// `args` in the one form that `kind` writes, so that equal things compare equal; references stay.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use crate::address::Address;
-use crate::apply::{Run, Task};
+use crate::apply::{Run, Task, usual};
 use crate::cloud::{Seen, Site, Spec, Status};
 use crate::diff::{Change, diff, masked};
 use crate::error::{Class, Error, Result};
@@ -64,12 +64,13 @@ impl<'a> Converge<'a> {
         let address = task.address();
         let spec = spec(&self.run.cloud, &address.kind)?;
         let planned = self.plan.steps.get(address).map_or(Action::Keep, |step| step.action);
-        let (action, expected) = match task {
-            Task::Make(_) if planned == Action::Update => (planned, Duration::ZERO),
-            Task::Make(_) => (Action::Create, spec.expected.create),
-            Task::Remove(_) | Task::Depose(_) => (Action::Delete, spec.expected.delete),
-            Task::Forget(_) => (Action::Forget, Duration::ZERO),
+        let action = match task {
+            Task::Make(_) if planned == Action::Update => planned,
+            Task::Make(_) => Action::Create,
+            Task::Remove(_) | Task::Depose(_) => Action::Delete,
+            Task::Forget(_) => Action::Forget,
         };
+        let expected = self.run.journal.look(|state| usual(&self.run.cloud, self.plan, state, task));
         let begun = Instant::now();
         let started = Event::Started { address: address.clone(), action, expected: expected.as_secs_f64() };
         self.run.observer.notice(&started);
@@ -279,7 +280,7 @@ impl Work<'_> {
     /// Waits until it is ready and as desired, updating what is not.
     async fn settle(&self, id: &str, desired: &Value, mut recorded: Option<&Value>) -> Result<Seen> {
         let begun = Instant::now();
-        let mut waits = self.waits(self.spec.expected.create);
+        let mut waits = self.waits();
         let mut last: Vec<Change> = Vec::new();
         let mut updates = 0;
         let mut shown: Option<Value> = None;
@@ -337,7 +338,7 @@ impl Work<'_> {
             updates = if changes == last { updates + 1 } else { 1 };
             recorded = None;
             last = diff(desired, &live.args, recorded);
-            waits = self.waits(Duration::ZERO);
+            waits = self.waits();
         }
     }
 
@@ -379,7 +380,7 @@ impl Work<'_> {
 
     /// Waits until `id`, whose create was interrupted, can be seen: what is not visible yet must not be taken for gone.
     async fn visible(&self, id: &str) -> Result<()> {
-        let mut waits = self.waits(Duration::ZERO);
+        let mut waits = self.waits();
         while waits.begun.elapsed() <= VISIBLE && self.read(id).await?.is_none() {
             self.pause(&mut waits, "visible").await?;
         }
@@ -399,7 +400,7 @@ impl Work<'_> {
     async fn end(&self, record: &Record, id: &str) -> Result<()> {
         let begun = Instant::now();
         let site = self.site(record);
-        let mut waits = self.waits(self.spec.expected.delete);
+        let mut waits = self.waits();
         let mut ask = Duration::ZERO;
         loop {
             let Some(seen) = self.read(id).await? else { return Ok(()) };
@@ -418,7 +419,7 @@ impl Work<'_> {
                 }
                 if ask == Duration::ZERO {
                     // It may have had to wait for others; its own time begins now.
-                    waits = self.waits(self.spec.expected.delete);
+                    waits = self.waits();
                     ask = ASK;
                     continue;
                 }
@@ -431,8 +432,8 @@ impl Work<'_> {
         }
     }
 
-    fn waits(&self, expected: Duration) -> Waits {
-        Waits::new(self.converge.epoch, expected)
+    fn waits(&self) -> Waits {
+        Waits { begun: Instant::now(), epoch: self.converge.epoch, told: false }
     }
 
     fn late(&self, id: &str, until: &str) -> Error {
@@ -503,21 +504,14 @@ fn refused(changes: &[Change]) -> Error {
 /// that is lost.
 struct Waits {
     begun: Instant,
-    least: Duration,
     /// What all waits of an apply count from: pauses end at common moments, at which one call reads for many.
     epoch: Instant,
     told: bool,
 }
 
 impl Waits {
-    fn new(epoch: Instant, expected: Duration) -> Self {
-        let (least, _) = PAUSES;
-        let least = (expected / 400).clamp(least, least * 5);
-        Self { begun: Instant::now(), least, epoch, told: false }
-    }
-
     fn next(&mut self) -> Duration {
-        let pause = (self.begun.elapsed() / 20).clamp(self.least, PAUSES.1);
+        let pause = (self.begun.elapsed() / 20).clamp(PAUSES.0, PAUSES.1);
         // The largest power of two that is at most half of the pause.
         let half = u64::try_from(pause.as_millis() / 2).unwrap_or(1).max(1);
         let grid = 1_u64 << half.ilog2();

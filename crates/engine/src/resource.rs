@@ -45,6 +45,10 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     /// What others can refer to besides the id: a struct of [`crate::Ref`]s, or `()`.
     type Outputs: Serialize + DeserializeOwned + Send + Sync + 'static;
 
+    /// How long this one usually takes, where that depends on what it is.
+    fn expected(&self) -> Expected {
+        Self::EXPECTED
+    }
     /// Where the tags go; `None` if AWS cannot tag it.
     fn tags(&mut self) -> Option<&mut Tags>;
     /// Starts the resource's life and returns its id, without waiting.
@@ -98,6 +102,8 @@ macro_rules! fields {
 pub trait Kind<Cx>: Send + Sync {
     /// The constants.
     fn spec(&self) -> Spec;
+    /// As [`Resource::expected`]; of arguments that nobody understands, as of any of the kind.
+    fn expected(&self, args: &Value) -> Expected;
     /// `args` in the one form that this kind writes: sets sorted, defaults filled in.
     ///
     /// # Errors
@@ -142,9 +148,12 @@ impl<R: Resource> Kind<R::Cx> for Erased<R> {
             create_first: R::CREATE_FIRST,
             batch: R::BATCH,
             timeout: R::TIMEOUT,
-            expected: R::EXPECTED,
             lookup: false,
         }
+    }
+
+    fn expected(&self, args: &Value) -> Expected {
+        R::deserialize(args).map_or(R::EXPECTED, |it| it.expected())
     }
 
     fn normal(&self, args: &Value) -> Result<Value> {
@@ -201,9 +210,12 @@ impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
             create_first: false,
             batch: 1,
             timeout: Duration::from_mins(1),
-            expected: Expected::millis(0, 0),
             lookup: true,
         }
+    }
+
+    fn expected(&self, _: &Value) -> Expected {
+        Expected::default()
     }
 
     fn normal(&self, args: &Value) -> Result<Value> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Cloud, Error, Guard, Kind, Metric, Region, Result, Seen, Site, Spec};
+use payinfra_engine::{Cloud, Error, Expected, Guard, Kind, Metric, Region, Result, Seen, Site, Spec};
 use serde_json::Value;
 
 use crate::faults::Operation;
@@ -88,6 +88,10 @@ impl FakeCloud {
 impl Cloud for FakeCloud {
     fn spec(&self, kind: &str) -> Option<Spec> {
         self.kinds.get(kind).map(|kind| kind.spec())
+    }
+
+    fn expected(&self, kind: &str, args: &Value) -> Expected {
+        self.kinds.get(kind).map_or_else(Expected::default, |kind| kind.expected(args))
     }
 
     fn normal(&self, kind: &str, args: &Value) -> Result<Value> {

@@ -114,8 +114,9 @@ impl Gateway {
     /// Replaces the servers whose start takes milliseconds.
     fn restart(&self) -> Result<()> {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: Vec<_> = servers.iter().map(|server| server.backend).collect();
         for server in servers.iter_mut().filter(|server| server.backend.restarts()) {
-            *server = Server::start(server.backend, self.port)?;
+            *server = Server::start(server.backend, self.port, &all)?;
         }
         self.upstream.set(&servers);
         Ok(())

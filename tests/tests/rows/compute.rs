@@ -27,7 +27,7 @@ async fn service(bench: &Bench, region: &str) -> Service {
 }
 
 /// The task definition that the region's service runs.
-async fn definition(bench: &Bench, region: &str) -> TaskDefinition {
+pub(crate) async fn definition(bench: &Bench, region: &str) -> TaskDefinition {
     let service = service(bench, region).await;
     let call = ecs(bench, region).describe_task_definition().task_definition(service.task_definition().unwrap());
     call.send().await.unwrap().task_definition.unwrap()

@@ -10,6 +10,7 @@ use payinfra_tests::Bench;
 use payinfra_tests::service::Service;
 use serde_json::{Value, json};
 
+use crate::compute::definition;
 use crate::{ACCOUNT, SIDES, key, migration};
 
 const TABLE: &str = "payment-payments-migration-demo1";
@@ -24,14 +25,13 @@ async fn item(bench: &Bench, region: &str, id: &str) -> Option<HashMap<String, A
     call.send().await.unwrap().item
 }
 
-/// The environment of a task in `region`.
-fn environment(bench: &Bench, region: &str) -> Vec<(String, String)> {
-    let outputs = bench.outputs("migration");
-    let bucket = outputs[format!("audit_trail_bucket_name_{}", region.replace('-', "_"))].as_str().unwrap();
-    let table = outputs["payments_table_name"].as_str().unwrap();
-    let variables =
-        [("AUDIT_BUCKET", bucket), ("AWS_REGION", region), ("PAYMENTS_TABLE", table), ("PHASE", "migration")];
-    variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+/// The service as the tasks in `region` run it: with the environment of their definition.
+async fn start(bench: &Bench, region: &str) -> Service {
+    let definition = definition(bench, region).await;
+    let container = &definition.container_definitions()[0];
+    let environment = container.environment().iter();
+    let environment = environment.map(|it| (it.name().unwrap().to_owned(), it.value().unwrap().to_owned()));
+    Service::start(&bench.aws, &environment.collect::<Vec<_>>())
 }
 
 /// M-30, X-03, X-02: one table with a copy in the other region, each under its region's own key, each restorable to the
@@ -78,9 +78,9 @@ async fn m30_x03_x02_the_table_is_in_both_regions_under_own_keys() {
 #[tokio::test(flavor = "multi_thread")]
 async fn m30_a_payment_over_http_is_stored_in_both_regions_and_audited() {
     let bench = migration().await;
+    let outputs = bench.outputs("migration");
     for (region, ..) in SIDES {
-        let environment = environment(bench, region);
-        let service = Service::start(&bench.aws, &environment);
+        let service = start(bench, region).await;
         assert_eq!(service.get("/health").body, json!({ "status": "ok", "region": region, "phase": "migration" }));
         assert_eq!(service.get("/health?deep").status, 200);
 
@@ -102,7 +102,7 @@ async fn m30_a_payment_over_http_is_stored_in_both_regions_and_audited() {
             assert_eq!(text("accepted_at"), first.body["acceptedAt"], "{side}");
         }
 
-        let bucket = &environment.iter().find(|(name, _)| name == "AUDIT_BUCKET").unwrap().1;
+        let bucket = outputs[format!("audit_trail_bucket_name_{}", region.replace('-', "_"))].as_str().unwrap();
         let s3 = bench.s3(region);
         let listed = s3.list_object_versions().bucket(bucket).prefix("payments/").send().await.unwrap();
         let ours = listed.versions().iter().filter(|it| it.key().unwrap().contains(&id)).collect::<Vec<_>>();
@@ -132,7 +132,8 @@ async fn m30_a_payment_over_http_is_stored_in_both_regions_and_audited() {
 #[tokio::test(flavor = "multi_thread")]
 async fn m30_p09_other_content_and_wrong_bodies_are_refused() {
     let bench = migration().await;
-    let services = SIDES.map(|(region, ..)| Service::start(&bench.aws, &environment(bench, region)));
+    let [(one, ..), (other, ..)] = SIDES;
+    let services = [start(bench, one).await, start(bench, other).await];
     let body = |amount: &str| format!(r#"{{"transactionId":"taken","customerId":"c-1","amount":{amount}}}"#);
     assert_eq!(services[0].pay(&body("10")).status, 200);
     for service in &services {

@@ -77,6 +77,11 @@ impl Resource for Table {
     const EXPECTED: Expected = Expected::millis(8_000, 8_000);
     type Outputs = TableOutputs;
 
+    /// Replicas come and go one after the other.
+    fn expected(&self) -> Expected {
+        self.replicas.iter().fold(Self::EXPECTED, |sum, _| sum.and(Expected::millis(150_000, 120_000)))
+    }
+
     fn tags(&mut self) -> Option<&mut Tags> {
         Some(&mut self.tags)
     }

@@ -165,6 +165,14 @@ impl Resource for Cluster {
     const EXPECTED: Expected = Expected::millis(60_000, 75_000);
     type Outputs = ClusterOutputs;
 
+    /// A copy in another region begins with all that the first one has; a member has to leave before it can go.
+    fn expected(&self) -> Expected {
+        let (copies, leaves) = (Expected::millis(340_000, 0), Expected::millis(0, 90_000));
+        let member = self.global.is_some();
+        let first = if member { Self::EXPECTED.and(leaves) } else { Self::EXPECTED };
+        if member && self.username.is_none() { first.and(copies) } else { first }
+    }
+
     fn tags(&mut self) -> Option<&mut Tags> {
         Some(&mut self.tags)
     }

@@ -76,7 +76,7 @@ async fn a_rule_of_others_is_refused_and_not_changed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_rule_stays_while_it_has_targets() -> Result<()> {
+async fn a_rule_goes_with_its_targets() -> Result<()> {
     let aws = Aws::new(access().await?);
     let (of_rule, of_target) = (site(&region(), Rule::KIND, "busy")?, site(&region(), Target::KIND, "busy")?);
     let rule = aws.create(&of_rule, &form(&Rule { tags: of_rule.owner.tags(), ..args("contract-busy") })?).await?;
@@ -84,8 +84,8 @@ async fn a_rule_stays_while_it_has_targets() -> Result<()> {
     let target = json!({ "rule": rule, "name": "any", "arn": arn, "transform": null });
     let target = aws.create(&of_target, &target).await?;
     let rule = aws.read(&region(), Rule::KIND, &[rule]).await?.pop().need("Rule")?;
-    assert_eq!(aws.delete(&of_rule, &rule).await.map_err(|error| error.class()), Err(Class::Conflict));
-    let target = aws.read(&region(), Target::KIND, &[target]).await?.pop().need("Target")?;
-    aws.delete(&of_target, &target).await?;
-    aws.delete(&of_rule, &rule).await
+    aws.delete(&of_rule, &rule).await?;
+    assert_eq!(aws.read(&region(), Rule::KIND, std::slice::from_ref(&rule.id)).await?, []);
+    assert_eq!(aws.read(&region(), Target::KIND, &[target]).await?, []);
+    Ok(())
 }
