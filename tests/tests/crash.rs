@@ -4,7 +4,6 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that prints what it found")]
 
-use std::fmt::Write as _;
 use std::time::Instant;
 
 use payinfra_tests::crash::{Harness, Point, Scenario, Step, Verdict};

@@ -7,6 +7,7 @@ mod error;
 mod gate;
 mod limit;
 mod policy;
+mod refs;
 
 pub mod acm;
 pub mod application_autoscaling;

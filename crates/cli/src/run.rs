@@ -1,5 +1,6 @@
 //! What apply and destroy share: look, ask, lock, look again, act, save, tell.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,6 +43,8 @@ pub(crate) struct Order<'a> {
     pub(crate) json: bool,
     /// Whether all fields of plans are shown.
     pub(crate) verbose: bool,
+    /// How many resources may be under way at once.
+    pub(crate) width: NonZeroUsize,
     /// Where the outputs are written to.
     pub(crate) outputs_file: Option<&'a Path>,
 }
@@ -151,7 +154,8 @@ impl Order<'_> {
             (None, _) => &lines,
         };
         let cloud = Arc::clone(&self.session.cloud);
-        let outcome = apply(planned, &Run { cloud, journal: &journal, lease, observer, cancel }).await;
+        let outcome =
+            apply(planned, &Run { cloud, journal: &journal, lease, observer, cancel, width: self.width }).await;
         if let Some(live) = &live {
             live.clear();
         }

@@ -1,6 +1,7 @@
 //! Apply: the steps of a plan, all at once as far as they may, longest remaining path first.
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,9 +24,6 @@ use crate::resolve::pointers;
 use crate::state::State;
 use crate::store::{Journal, Lease};
 
-/// How many resources may be between their start and their existence: AWS's limits bind long before.
-const WIDTH: usize = 64;
-
 /// What an apply works with.
 pub struct Run<'a> {
     /// The cloud.
@@ -38,7 +36,13 @@ pub struct Run<'a> {
     pub observer: &'a dyn Observer,
     /// Becomes true at Ctrl-C: nothing more is begun.
     pub cancel: watch::Receiver<bool>,
+    /// How many resources may be between their start and their existence. Who only waits does not count.
+    pub width: NonZeroUsize,
 }
+
+/// The usual [`Run::width`]. Those on the longest path start first, and nobody else takes from them what AWS and this
+/// machine can do at a time.
+pub const WIDTH: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// A half of a step: what makes, or what removes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -313,7 +317,7 @@ impl<'a> Scheduler<'a> {
         let mut halted: Option<Error> = None;
         loop {
             report.cancelled |= *cancel.borrow();
-            while starting.len() < WIDTH && !report.cancelled && halted.is_none() {
+            while starting.len() < self.run.width.get() && !report.cancelled && halted.is_none() {
                 let Some((_, std::cmp::Reverse(index))) = self.ready.pop() else { break };
                 if self.barred[index].is_some() {
                     continue;

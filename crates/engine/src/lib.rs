@@ -24,7 +24,7 @@ pub mod sweep;
 mod tags;
 
 pub use address::{Address, Region};
-pub use apply::{Run, apply, longest};
+pub use apply::{Run, WIDTH, apply, longest};
 pub use cloud::{Cloud, Expected, Seen, Site, Spec, Status};
 pub use diff::{Change, Wanted};
 pub use error::{Class, Error, Result};

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +42,24 @@ async fn done(bench: &Bench, graph: &Graph) -> Report {
 fn at(bench: &Bench, operation: Operation, kind: &str) -> Duration {
     let calls = bench.world.calls();
     calls.iter().find(|call| call.operation == operation && call.kind == kind).expect("a call").at
+}
+
+/// One at a time begins, and those that only wait do not count: ten take hardly longer than one.
+#[tokio::test(start_paused = true)]
+async fn as_many_begin_at_once_as_were_asked_for() -> Result<()> {
+    let mut bench = Bench::new();
+    bench.width = NonZeroUsize::MIN;
+    let mut graph = Bench::nothing();
+    for number in 0..10 {
+        token(&mut graph, &number.to_string(), &[])?;
+    }
+    assert!(done(&bench, &graph).await.is_complete());
+    let calls = bench.world.calls().into_iter();
+    let creates: Vec<_> = calls.filter(|call| call.operation == Operation::Create).map(|call| call.at).collect();
+    assert_eq!(creates.len(), 10);
+    assert!(creates.is_sorted_by(|one, next| one < next), "{creates:?}");
+    assert!(bench.world.elapsed() < Duration::from_secs(80), "a minute for each at once: {:?}", bench.world.elapsed());
+    Ok(())
 }
 
 #[tokio::test(start_paused = true)]

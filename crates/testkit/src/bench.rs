@@ -1,10 +1,11 @@
 //! One workspace on the made-up cloud: clients that plan and apply, die, and come again.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use payinfra_engine::plan::{Options, plan};
 use payinfra_engine::{
-    Cloud, Error, Graph, Holder, Journal, Lock, Observer, Plan, Report, Result, Run, State, Store, Tags, apply,
+    Cloud, Error, Graph, Holder, Journal, Lock, Observer, Plan, Report, Result, Run, State, Store, Tags, WIDTH, apply,
 };
 use tokio::sync::watch;
 
@@ -28,6 +29,8 @@ pub struct Bench {
     forgetful: bool,
     /// Ctrl-C, for the client that lives.
     pub cancel: watch::Sender<bool>,
+    /// How many resources a client begins at once.
+    pub width: NonZeroUsize,
     observer: Arc<dyn Observer>,
 }
 
@@ -59,6 +62,7 @@ impl Bench {
             lock: MemoryLock::default(),
             forgetful: false,
             cancel: watch::channel(false).0,
+            width: WIDTH,
             observer: Arc::new(observer),
         }
     }
@@ -153,6 +157,7 @@ impl Bench {
                 lease: &*lease,
                 observer: &*self.observer,
                 cancel: self.cancel.subscribe(),
+                width: self.width,
             };
             let work = async {
                 let report = apply(&plan, &run).await;

@@ -42,9 +42,6 @@ pub struct CertificateOutputs {
     pub validation_values: Ref<Vec<DnsName>>,
 }
 
-/// As long as a token can be.
-const TOKEN: usize = 32;
-
 impl Resource for Certificate {
     type Cx = Cx;
     const KIND: &'static str = "acm.certificate";
@@ -63,7 +60,7 @@ impl Resource for Certificate {
         let names: Vec<_> = self.subject_alternative_names.iter().map(|name| name.as_str().to_owned()).collect();
         let call = cx.acm().request_certificate().domain_name(self.domain_name.as_str());
         let call = call.set_subject_alternative_names(Some(names).filter(|names| !names.is_empty()));
-        let call = call.validation_method(ValidationMethod::Dns).idempotency_token(token(cx.token()?));
+        let call = call.validation_method(ValidationMethod::Dns).idempotency_token(cx.token()?);
         let call = call.set_tags(Some(tags::sdk(&self.tags)?));
         Ok(Id::new(call.send().await.explain()?.certificate_arn.need("CertificateArn")?))
     }
@@ -104,12 +101,6 @@ impl Resource for Certificate {
         let call = cx.acm().delete_certificate().certificate_arn(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
-}
-
-/// The token in the letters and the length that ACM takes.
-fn token(token: &str) -> String {
-    let plain: Vec<_> = token.chars().filter(char::is_ascii_alphanumeric).collect();
-    plain[plain.len().saturating_sub(TOKEN)..].iter().collect()
 }
 
 fn live(certificate: CertificateDetail, tags: Tags) -> Result<Live<Certificate>> {
@@ -191,15 +182,6 @@ mod tests {
     use payinfra_engine::{Graph, Region};
 
     use super::*;
-
-    #[test]
-    fn a_token_has_the_letters_that_acm_takes() {
-        assert_eq!(
-            token("payinfra-00112233445566778899aabbccddeeff0011223344556677"),
-            "8899aabbccddeeff0011223344556677"
-        );
-        assert_eq!(token("a-b_c"), "abc");
-    }
 
     #[test]
     fn records_are_told_all_together_and_once() -> Result<()> {

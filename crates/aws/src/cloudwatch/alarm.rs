@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::metric::{MetricStat, named};
 use super::tags;
 use crate::error::{Unless, claim, foreign};
+use crate::refs::known;
 use crate::{Cx, Explain, Need};
 
 /// An alarm. It is made without data, and keeps its state when it is changed.
@@ -193,11 +194,6 @@ async fn alarms(cx: &Cx, names: &[String]) -> Result<Vec<sdk::MetricAlarm>> {
     let call = cx.cloudwatch().describe_alarms().set_alarm_names(Some(names.to_vec()));
     let call = call.alarm_types(AlarmType::MetricAlarm);
     Ok(call.send().await.explain()?.metric_alarms.unwrap_or_default())
-}
-
-/// The ARNs, which are known when AWS is called.
-pub(super) fn known(arns: &BTreeSet<Ref<String>>) -> Result<Vec<String>> {
-    arns.iter().map(|arn| arn.known().cloned()).collect()
 }
 
 fn watch(alarm: &mut sdk::MetricAlarm) -> Result<Watch> {

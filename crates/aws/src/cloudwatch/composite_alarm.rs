@@ -7,9 +7,9 @@ use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields};
 use serde::{Deserialize, Serialize};
 
-use super::alarm::known;
 use super::tags;
 use crate::error::{Unless, claim, foreign};
+use crate::refs::known;
 use crate::{Cx, Explain, Need};
 
 /// A composite alarm. AWS deletes no alarm that another one's rule names, so the rule refers to them.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{each, full_name, tags};
 use crate::ec2::{SecurityGroup, Subnet};
 use crate::error::{Unless, claim, foreign};
+use crate::refs::known;
 use crate::{Cx, Explain, Need};
 
 /// An application load balancer. An Internet gateway must be attached before one that is not internal is made
@@ -182,10 +183,6 @@ impl LoadBalancer {
 #[expect(clippy::needless_pass_by_value, reason = "numbers, switches and texts alike")]
 fn attribute(key: &str, value: impl ToString) -> LoadBalancerAttribute {
     LoadBalancerAttribute::builder().key(key).value(value.to_string()).build()
-}
-
-fn known<R>(ids: &BTreeSet<Ref<Id<R>>>) -> Result<Vec<String>> {
-    ids.iter().map(|id| Ok(id.known()?.into())).collect()
 }
 
 /// The ARN and tags of the load balancer of that name.

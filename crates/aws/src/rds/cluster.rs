@@ -8,8 +8,9 @@ use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Reso
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ClusterParameterGroup, GlobalCluster, SubnetGroup, global_cluster, known, ours, tags, unseen};
+use super::{ClusterParameterGroup, GlobalCluster, SubnetGroup, global_cluster, ours, tags, unseen};
 use crate::error::Unless;
+use crate::refs::known;
 use crate::{Cx, Explain, Need};
 
 /// An Aurora cluster, encrypted. It can be connected to once it has an instance.

@@ -59,11 +59,6 @@ pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     Ok(clusters.chain(instances).chain(globals).chain(groups).collect())
 }
 
-/// What the references of a set refer to.
-fn known(refs: &BTreeSet<Ref<String>>) -> Result<Vec<String>> {
-    refs.iter().map(|it| it.known().cloned()).collect()
-}
-
 /// What was found under the name of ours, if it is ours.
 fn ours<R: Resource>(found: Option<Live<R>>, noun: &str, owner: &Owner) -> Result<Option<Id<R>>> {
     let Some(mut found) = found else { return Ok(None) };

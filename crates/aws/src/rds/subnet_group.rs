@@ -7,8 +7,9 @@ use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 
-use super::{known, ours, tags};
+use super::{ours, tags};
 use crate::error::Unless;
+use crate::refs::known;
 use crate::{Cx, Explain, Need};
 
 /// A group of subnets in at least two zones.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use payinfra_aws::{Access, Aws};
-use payinfra_engine::{Address, Class, Cloud, Error, Owner, Pointer, Region, Result, Seen, Site, Status};
+use payinfra_engine::{Address, Class, Cloud, Error, Owner, Pointer, Region, Result, Seen, Site, State, Status};
 use payinfra_localstack::Emulator;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -34,7 +34,13 @@ pub(crate) async fn access() -> Result<Access> {
 pub(crate) fn site(region: &Region, kind: &str, name: &str) -> Result<Site> {
     let address = Address::new(region, kind, name)?;
     let owner = Owner { stack: "contract".to_owned(), workspace: name.to_owned(), address: address.clone() };
-    Ok(Site { address, token: format!("{kind}-{name}"), owner, known: Vec::new() })
+    let token = token(&address, "alone");
+    Ok(Site { address, token, owner, known: Vec::new() })
+}
+
+/// The token of the first generation of what lies at `address` in the deployment `lineage`.
+fn token(address: &Address, lineage: &str) -> String {
+    State { lineage: lineage.to_owned(), ..State::new("contract", "contract", "123456789012") }.token(address, 1)
 }
 
 /// The account while an example lives in it.
@@ -174,7 +180,7 @@ impl World<'_> {
     }
 
     fn site(&self, address: &Address) -> Site {
-        let token = format!("{}-{}-{}", self.example.name(), address.kind, address.name);
+        let token = token(address, self.example.name());
         Site { address: address.clone(), token, owner: self.example.graph.owner(address), known: Vec::new() }
     }
 

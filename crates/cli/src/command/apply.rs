@@ -1,11 +1,12 @@
 //! `payinfra apply`: makes what is what should be.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
 use payinfra_engine::plan::Options;
-use payinfra_engine::{Address, Class, Error, Plan, Result};
+use payinfra_engine::{Address, Class, Error, Plan, Result, WIDTH};
 
 use super::Execute;
 use crate::context::Context;
@@ -20,6 +21,9 @@ pub(super) struct Apply {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
+    /// How many resources may be begun at once; those that only wait do not count.
+    #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM", default_value_t = WIDTH)]
+    parallelism: NonZeroUsize,
     /// Only this resource and what it depends on; may be given more than once.
     #[arg(long, value_name = "ADDRESS")]
     target: Vec<Address>,
@@ -73,6 +77,7 @@ impl Execute for Apply {
             yes: self.yes,
             json: self.json,
             verbose: cx.verbose(),
+            width: self.parallelism,
             outputs_file: Some(&self.outputs_file),
         };
         order.carry_out().await

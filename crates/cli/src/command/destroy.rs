@@ -1,8 +1,10 @@
 //! `payinfra destroy`: removes all that the workspace made.
 
+use std::num::NonZeroUsize;
+
 use clap::Args;
 use payinfra_engine::plan::Options;
-use payinfra_engine::{Graph, Tags};
+use payinfra_engine::{Graph, Tags, WIDTH};
 
 use super::{Execute, sweep};
 use crate::context::Context;
@@ -16,6 +18,9 @@ pub(super) struct Destroy {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
+    /// How many resources may be begun at once; those that only wait do not count.
+    #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM", default_value_t = WIDTH)]
+    parallelism: NonZeroUsize,
     /// Print events, one JSON object per line; see `schema --events`.
     #[arg(long)]
     json: bool,
@@ -42,6 +47,7 @@ impl Execute for Destroy {
             yes: self.yes,
             json: self.json,
             verbose: cx.verbose(),
+            width: self.parallelism,
             outputs_file: None,
         };
         let exit = order.carry_out().await?;

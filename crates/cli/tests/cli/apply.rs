@@ -27,6 +27,15 @@ fn a_saved_plan_has_its_targets_already() {
 }
 
 #[test]
+fn nothing_at_once_is_refused() {
+    for command in ["apply", "destroy"] {
+        let ended = Folder::new().run(&[command, "--workspace", "migration", "--parallelism", "0"]);
+        assert_eq!(ended.code, Some(1));
+        assert!(ended.stderr.contains("invalid value '0' for '--parallelism <N>'"), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn unknown_workspace() {
     let folder = Folder::new();
     let ended = folder.run(&["apply", "--workspace", "staging", "--yes"]);
