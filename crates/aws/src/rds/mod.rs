@@ -7,10 +7,8 @@ mod global_cluster;
 mod subnet_group;
 mod tags;
 
-use std::collections::BTreeSet;
-
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Error, Id, Kind, Live, Owner, Ref, Resource, Result, Tags, kind};
+use payinfra_engine::{Class, Error, Id, Kind, Live, Owner, Resource, Result, Tags, kind};
 
 pub use cluster::{Cluster, ClusterOutputs, Master};
 pub use cluster_instance::{ClusterInstance, ClusterInstanceOutputs, Insights, Monitoring};
