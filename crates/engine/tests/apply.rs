@@ -95,7 +95,8 @@ async fn it_takes_as_long_as_the_longest_path() -> Result<()> {
 
 #[tokio::test(start_paused = true)]
 async fn reads_are_shared_and_so_are_writes_of_the_state() -> Result<()> {
-    let (bench, mut graph) = (Bench::new(), Bench::nothing());
+    let (mut bench, mut graph) = (Bench::new(), Bench::nothing());
+    bench.width = NonZeroUsize::MAX;
     for index in 0..60 {
         named(&mut graph, &format!("n{index:02}"), 1, &[])?;
     }
