@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -445,7 +446,7 @@ impl Work<'_> {
         if !std::mem::replace(&mut waits.told, true) {
             self.run().observer.notice(&Event::Waiting { address: self.address.clone(), until });
         }
-        self.unless_cancelled(async { Ok(sleep(waits.next()).await) }).await
+        self.unless_cancelled(sleep(waits.next()).map(Ok)).await
     }
 
     async fn read(&self, id: &str) -> Result<Option<Seen>> {
