@@ -191,7 +191,9 @@ impl Paced<SharedHttpConnector> {
                 ConnectorError::timeout(format!("no answer within {} seconds", self.patience.as_secs()).into())
             })??;
             if !throttled {
-                bucket.iter().for_each(|bucket| bucket.recover());
+                if let Some(bucket) = &bucket {
+                    bucket.recover();
+                }
                 return Ok(answer);
             }
             let Some(next) = again.filter(|_| signed.elapsed() + pause < SIGNED) else { return Ok(answer) };

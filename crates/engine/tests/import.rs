@@ -1,5 +1,5 @@
 //! What exists already is taken into the state on command, and only what is nobody's.
-#![expect(clippy::expect_used, reason = "a test")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

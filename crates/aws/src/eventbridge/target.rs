@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_eventbridge::operation::remove_targets::RemoveTargetsOutput;
 use aws_sdk_eventbridge::types::{self as sdk, InputTransformer};
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
@@ -104,7 +105,7 @@ pub(super) async fn remove_all(cx: &Cx, rule: &str) -> Result<()> {
 async fn remove(cx: &Cx, rule: &str, names: Vec<String>) -> Result<()> {
     let call = cx.eventbridge().remove_targets().rule(rule).set_ids(Some(names));
     let done = call.send().await.explain().unless(Class::NotFound)?;
-    let failed = done.iter().flat_map(|done| done.failed_entries());
+    let failed = done.iter().flat_map(RemoveTargetsOutput::failed_entries);
     let mut failed = failed.map(|it| partial("events:RemoveTargets", it.error_code(), it.error_message()));
     failed.find(|error| !error.is(Class::NotFound)).map_or(Ok(()), Err)
 }
