@@ -68,8 +68,9 @@ impl Execute for State {
                 screen::print(&String::from_utf8_lossy(&loaded.state.bytes()?));
             }
             Action::Rm { addresses } => {
-                let lines = place.change("state rm", async |state| remove(state, &addresses)).await?;
-                lines.iter().for_each(|line| screen::line(line));
+                for line in place.change("state rm", async |state| remove(state, &addresses)).await? {
+                    screen::line(&line);
+                }
             }
             Action::Mv { from, to } => {
                 place.change("state mv", async |state| rename(state, &from, &to)).await?;
