@@ -1,5 +1,5 @@
 //! With `latency`, changes take AWS's time: what it shows meanwhile, and what cannot be done before.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
 #![expect(dead_code, reason = "not all that the tests share is used here")]
 
 mod support;
