@@ -20,10 +20,10 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use futures_util::future::BoxFuture;
 use payinfra_engine::{Class, Error, Guard, Holder, Lease, Lock, Result};
+use payinfra_sdk::{Explain, Need};
 use tokio::task::JoinHandle;
 
 use crate::clock;
-use crate::error::{Explain, lacking};
 use crate::retry::{patiently, timeouts};
 
 /// How long a silent holder keeps the lock.
@@ -332,10 +332,10 @@ impl Item {
             Some(nonce) => Some(Held {
                 holder: textual("Holder")
                     .and_then(|holder| serde_json::from_str(holder).ok())
-                    .ok_or_else(|| lacking("Holder that can be read"))
+                    .need("Holder that can be read")
                     .map(|holder| Holder { nonce: nonce.clone(), ..holder })?,
-                beat: numeric("Beat").ok_or_else(|| lacking("Beat"))?,
-                lease: Duration::from_millis(numeric("LeaseMillis").ok_or_else(|| lacking("LeaseMillis"))?),
+                beat: numeric("Beat").need("Beat")?,
+                lease: Duration::from_millis(numeric("LeaseMillis").need("LeaseMillis")?),
             }),
         };
         Ok(Self { epoch: numeric("Epoch").unwrap_or(0), held })

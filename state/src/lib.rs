@@ -6,7 +6,6 @@ mod backend;
 mod bootstrap;
 mod clock;
 mod dynamo;
-mod error;
 mod file;
 mod format;
 mod retry;

@@ -8,9 +8,9 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use futures_util::future::BoxFuture;
 use payinfra_engine::{Class, Error, Result, Store, Stored};
+use payinfra_sdk::{Explain, Need, Unless};
 
 use crate::backend::check_name;
-use crate::error::{Explain, Unless, lacking};
 use crate::retry::{PAUSES, patiently, timeouts};
 
 /// One request, with its body. A state of ten thousand resources is a few megabytes.
@@ -63,7 +63,7 @@ impl S3Store {
             let Some(answer) = answer.or_else(|error| self.missing(error)).unless(Class::NotFound)? else {
                 return Ok(None);
             };
-            let version = answer.e_tag.ok_or_else(|| lacking("ETag"))?;
+            let version = answer.e_tag.need("ETag")?;
             let cut = |error| Error::new(Class::Ambiguous, "the answer broke off").call("s3:GetObject").source(error);
             let bytes = answer.body.collect().await.map_err(cut)?.to_vec();
             Ok(Some(Stored { bytes, version }))
@@ -90,7 +90,7 @@ impl S3Store {
             None => call.if_none_match("*"),
         };
         let answer = call.body(ByteStream::from(bytes.to_vec())).send().await.explain();
-        answer.or_else(|error| self.missing(error))?.e_tag.ok_or_else(|| lacking("ETag"))
+        answer.or_else(|error| self.missing(error))?.e_tag.need("ETag")
     }
 
     /// Writes under the condition that `over` is still there. `None`: it is not, and what is there is not ours.

@@ -10,8 +10,8 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use payinfra_engine::{Class, Error, Guard, Region, Result, Site};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Explain, Need};
 use crate::limit::Limits;
+use crate::{Explain, Need};
 
 /// Which credentials to use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -32,5 +32,5 @@ pub mod wafv2;
 
 pub use client::{Access, Cx, Identity};
 pub use cloud::{Aws, KINDS};
-pub use error::{Explain, Need};
+pub use payinfra_sdk::{Explain, Need};
 pub use policy::{Effect, Policy, Statement};

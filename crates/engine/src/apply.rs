@@ -115,11 +115,7 @@ fn kept(plan: &Plan) -> BTreeMap<Address, (BTreeSet<Address>, bool)> {
         let step = plan.steps.get(*address);
         step.is_some_and(|step| step.action == Action::Keep) && !plan.left_out.contains(*address)
     });
-    let resources = |address: &Address| {
-        let depends = plan.graph.depends(address).into_iter();
-        depends.filter(|on| !plan.lookups.contains_key(on)).collect()
-    };
-    nodes.map(|(address, node)| (address.clone(), (resources(address), node.protect))).collect()
+    nodes.map(|(address, node)| (address.clone(), (plan.graph.resources(address), node.protect))).collect()
 }
 
 fn fenced(state: &State, epoch: u64) -> Result<()> {

@@ -171,8 +171,7 @@ impl Work<'_> {
         let resume = !replaces && before.as_ref().is_some_and(|record| record.intent == Some(Intent::Create));
         let updates = planned == Action::Update && has_id;
         let recorded = before.filter(|_| updates || resume).map(|record| record.args);
-        let depends = self.converge.plan.graph.depends(self.address);
-        let depends = depends.into_iter().filter(|on| !self.converge.plan.lookups.contains_key(on)).collect();
+        let depends = self.converge.plan.graph.resources(self.address);
         let protect = self.converge.plan.graph.nodes().get(self.address).is_some_and(|node| node.protect);
         // Outside of the journal's closure, which holds the journal.
         let meant = self.redacted(&desired);

@@ -174,6 +174,13 @@ impl Graph {
         depends
     }
 
+    /// The resources among what `address` depends on: what the state says of it. Lookups are not in the state.
+    pub(crate) fn resources(&self, address: &Address) -> BTreeSet<Address> {
+        let mut depends = self.depends(address);
+        depends.retain(|on| self.nodes.get(on).is_none_or(|node| !node.lookup));
+        depends
+    }
+
     /// The addresses, each after all that it depends on.
     ///
     /// # Errors

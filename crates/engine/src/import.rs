@@ -65,7 +65,7 @@ pub async fn import(
         id: Some(seen.id.clone()),
         args: redact(&seen.args, &state.lineage),
         outputs: seen.outputs,
-        depends: graph.depends(address).into_iter().filter(|on| state.resources.contains_key(on)).collect(),
+        depends: graph.resources(address),
         protect: node.protect,
         deposed: before.map(|record| record.deposed.clone()).unwrap_or_default(),
     };

@@ -2,17 +2,16 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::BuildError;
 use aws_sdk_s3::types::{
     BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, ObjectOwnership, OwnershipControls,
     OwnershipControlsRule, PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
     ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, Tagging, VersioningConfiguration,
 };
 use payinfra_engine::{Class, Error, Result};
+use payinfra_sdk::{Explain, Unless};
 use serde_json::{Value, json};
 
 use super::{Made, TAG, set};
-use crate::error::{Explain, Unless, explain};
 use crate::retry::patiently;
 use crate::s3::client;
 
@@ -51,7 +50,7 @@ impl<'a> Bucket<'a> {
                         let region = response.headers().get("x-amz-bucket-region");
                         Ok(Some(region.unwrap_or("another region").to_owned()))
                     }
-                    _ => Err(explain(&error)),
+                    _ => Err(error).explain(),
                 },
             }
         };
@@ -122,12 +121,12 @@ impl<'a> Bucket<'a> {
 
     async fn own(&self) -> Result<bool> {
         let rule = OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced);
-        let rule = rule.build().map_err(incomplete)?;
+        let rule = rule.build().explain()?;
         let there = call!(self.s3.get_bucket_ownership_controls().bucket(self.name)).unless(Class::NotFound)?;
         if there.and_then(|there| there.ownership_controls).is_some_and(|there| there.rules() == [rule.clone()]) {
             return Ok(false);
         }
-        let controls = OwnershipControls::builder().rules(rule).build().map_err(incomplete)?;
+        let controls = OwnershipControls::builder().rules(rule).build().explain()?;
         call!(self.s3.put_bucket_ownership_controls().bucket(self.name).ownership_controls(controls))?;
         Ok(true)
     }
@@ -158,12 +157,12 @@ impl<'a> Bucket<'a> {
             .sse_algorithm(ServerSideEncryption::AwsKms)
             .kms_master_key_id(key)
             .build()
-            .map_err(incomplete)?;
+            .explain()?;
         let rule = ServerSideEncryptionRule::builder()
             .apply_server_side_encryption_by_default(default)
             .bucket_key_enabled(true)
             .build();
-        let rules = ServerSideEncryptionConfiguration::builder().rules(rule).build().map_err(incomplete)?;
+        let rules = ServerSideEncryptionConfiguration::builder().rules(rule).build().explain()?;
         call!(self.s3.put_bucket_encryption().bucket(self.name).server_side_encryption_configuration(rules))?;
         Ok(true)
     }
@@ -199,7 +198,7 @@ impl<'a> Bucket<'a> {
 
     /// Tags of others stay.
     async fn tag(&self) -> Result<bool> {
-        let ours = Tag::builder().key(TAG.0).value(TAG.1).build().map_err(incomplete)?;
+        let ours = Tag::builder().key(TAG.0).value(TAG.1).build().explain()?;
         let there = call!(self.s3.get_bucket_tagging().bucket(self.name)).unless(Class::NotFound)?;
         let mut tags = there.map(|there| there.tag_set).unwrap_or_default();
         if tags.contains(&ours) {
@@ -207,7 +206,7 @@ impl<'a> Bucket<'a> {
         }
         tags.retain(|tag| tag.key() != TAG.0);
         tags.push(ours);
-        let tagging = Tagging::builder().set_tag_set(Some(tags)).build().map_err(incomplete)?;
+        let tagging = Tagging::builder().set_tag_set(Some(tags)).build().explain()?;
         call!(self.s3.put_bucket_tagging().bucket(self.name).tagging(tagging))?;
         Ok(true)
     }
@@ -219,8 +218,4 @@ fn partition(region: &str) -> &'static str {
         Some("us") if region.starts_with("us-gov-") => "aws-us-gov",
         _ => "aws",
     }
-}
-
-fn incomplete(error: BuildError) -> Error {
-    Error::failed("a request could not be built").source(error)
 }

@@ -5,9 +5,9 @@ use aws_config::retry::RetryConfig;
 use aws_sdk_kms::Client;
 use aws_sdk_kms::types::{KeyMetadata, KeyState, Tag};
 use payinfra_engine::{Class, Error, Result};
+use payinfra_sdk::{Explain, Need, Unless};
 
 use super::{Made, TAG, TIMEOUT, set};
-use crate::error::{Explain, Unless, lacking};
 use crate::retry::{patiently, timeouts};
 
 const ALIAS: &str = "alias/payinfra-state";
@@ -33,7 +33,7 @@ pub(super) async fn ensure(config: &SdkConfig) -> Result<Made> {
         let call = kms.enable_key_rotation().key_id(key.key_id());
         patiently(|| async { call.clone().send().await.explain() }).await?;
     }
-    let arn = key.arn().ok_or_else(|| lacking("Arn"))?;
+    let arn = key.arn().need("Arn")?;
     Ok(Made::new(arn, created, [set("rotation", !rotates)]))
 }
 
@@ -55,7 +55,7 @@ async fn make(kms: &Client) -> Result<(KeyMetadata, bool)> {
             Class::Ambiguous => error.hint("run `payinfra bootstrap` again: it finds the key if it was made"),
             _ => error,
         });
-        answer?.key_metadata.ok_or_else(|| lacking("KeyMetadata"))?
+        answer?.key_metadata.need("KeyMetadata")?
     };
     let call = kms.create_alias().alias_name(ALIAS).target_key_id(key.key_id());
     let named = patiently(|| async { call.clone().send().await.explain() }).await;
@@ -63,7 +63,7 @@ async fn make(kms: &Client) -> Result<(KeyMetadata, bool)> {
         return Ok((key, created));
     }
     // The alias is there now: an answer was lost, or somebody else was faster. Then their key counts, and ours goes.
-    let theirs = describe(kms, ALIAS).await?.ok_or_else(|| lacking("KeyMetadata"))?;
+    let theirs = describe(kms, ALIAS).await?.need("KeyMetadata")?;
     if theirs.key_id() == key.key_id() {
         return Ok((key, created));
     }

@@ -5,17 +5,16 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, PointInTimeRecoverySpecification,
     PointInTimeRecoveryStatus, ScalarAttributeType, SseSpecification, SseStatus, SseType, TableDescription,
     TableStatus, Tag,
 };
 use payinfra_engine::{Class, Error, Result};
+use payinfra_sdk::{Explain, Need, Unless};
 
 use super::{Made, TAG, TIMEOUT, set};
 use crate::clock;
-use crate::error::{Explain, Unless, lacking};
 use crate::retry::{patiently, timeouts};
 
 /// The one attribute of its key.
@@ -79,8 +78,8 @@ impl<'a> Table<'a> {
         let hash = KeySchemaElement::builder().attribute_name(KEY).key_type(KeyType::Hash);
         let call = self.client.create_table().table_name(self.name);
         let call = call
-            .attribute_definitions(attribute.build().map_err(incomplete)?)
-            .key_schema(hash.build().map_err(incomplete)?)
+            .attribute_definitions(attribute.build().explain()?)
+            .key_schema(hash.build().explain()?)
             .billing_mode(BillingMode::PayPerRequest)
             .sse_specification(encrypted(key))
             .tags(tag()?);
@@ -143,7 +142,7 @@ impl<'a> Table<'a> {
             return Ok(false);
         }
         let on = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(true).build();
-        let on = on.map_err(incomplete)?;
+        let on = on.explain()?;
         let call = self.client.update_continuous_backups().table_name(self.name);
         call!(call.point_in_time_recovery_specification(on))?;
         Ok(true)
@@ -152,7 +151,7 @@ impl<'a> Table<'a> {
     /// Tags of others stay.
     async fn tag(&self) -> Result<bool> {
         let table = self.settled().await?;
-        let arn = table.table_arn().ok_or_else(|| lacking("TableArn"))?;
+        let arn = table.table_arn().need("TableArn")?;
         let ours = tag()?;
         let mut next = None;
         loop {
@@ -175,9 +174,5 @@ fn encrypted(key: &str) -> SseSpecification {
 }
 
 fn tag() -> Result<Tag> {
-    Tag::builder().key(TAG.0).value(TAG.1).build().map_err(incomplete)
-}
-
-fn incomplete(error: BuildError) -> Error {
-    Error::failed("a request could not be built").source(error)
+    Tag::builder().key(TAG.0).value(TAG.1).build().explain()
 }

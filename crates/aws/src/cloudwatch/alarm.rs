@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::metric::{MetricStat, named};
 use super::tags;
-use crate::error::{Unless, claim, foreign};
-use crate::refs::known;
+use crate::error::{Unless, foreign, ours};
+use crate::refs::{answered, known};
 use crate::{Cx, Explain, Need};
 
 /// An alarm. It is made without data, and keeps its state when it is changed.
@@ -148,7 +148,7 @@ impl Resource for Alarm {
 
     /// The call would change an alarm that exists, so that it is looked for first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
-        if !alarms(cx, std::slice::from_ref(&self.name)).await?.is_empty() {
+        if !Self::read(cx, &[Id::new(&self.name)]).await?.is_empty() {
             return Err(foreign("alarm", &self.name, &self.name));
         }
         self.put(cx, Some(&self.tags)).await?;
@@ -156,9 +156,7 @@ impl Resource for Alarm {
     }
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
-        let Some(found) = alarms(cx, std::slice::from_ref(&self.name)).await?.pop() else { return Ok(None) };
-        let tags = tags::of(cx, &found.alarm_arn.need("AlarmArn")?).await?;
-        claim("alarm", &self.name, Id::new(&self.name), &tags, owner)
+        ours(Self::read(cx, &[Id::new(&self.name)]).await?.pop(), "alarm", owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
@@ -184,8 +182,7 @@ impl Resource for Alarm {
     }
 
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
-        let call = cx.cloudwatch().delete_alarms().alarm_names(live.id.as_str());
-        call.send().await.explain().unless(Class::NotFound).map(drop)
+        super::delete(cx, live.id.as_str()).await
     }
 }
 
@@ -225,7 +222,6 @@ async fn live(cx: &Cx, mut alarm: sdk::MetricAlarm) -> Result<Live<Alarm>> {
     let arn = alarm.alarm_arn.need("AlarmArn")?;
     let periods = alarm.evaluation_periods.need("EvaluationPeriods")?;
     let missing = alarm.treat_missing_data.as_deref();
-    let arns = |arns: Option<Vec<String>>| arns.unwrap_or_default().into_iter().map(Ref::Known).collect();
     Ok(Live {
         id: Id::new(&name),
         status: Status::Ready,
@@ -238,8 +234,8 @@ async fn live(cx: &Cx, mut alarm: sdk::MetricAlarm) -> Result<Live<Alarm>> {
             periods,
             datapoints: alarm.datapoints_to_alarm.unwrap_or(periods),
             missing: Missing::ALL.into_iter().find(|it| Some(it.as_str()) == missing).unwrap_or_default(),
-            alarm_actions: arns(alarm.alarm_actions),
-            ok_actions: arns(alarm.ok_actions),
+            alarm_actions: answered(alarm.alarm_actions),
+            ok_actions: answered(alarm.ok_actions),
             tags: tags::of(cx, &arn).await?,
         },
         outputs: AlarmOutputs { arn: Ref::Known(arn) },

@@ -8,8 +8,8 @@ use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, R
 use serde::{Deserialize, Serialize};
 
 use super::tags;
-use crate::error::{Unless, claim, foreign};
-use crate::refs::known;
+use crate::error::{Unless, foreign, ours};
+use crate::refs::{answered, known};
 use crate::{Cx, Explain, Need};
 
 /// A composite alarm. AWS deletes no alarm that another one's rule names, so the rule refers to them.
@@ -59,7 +59,7 @@ impl Resource for CompositeAlarm {
 
     /// The call would change an alarm that exists, so that it is looked for first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
-        if !alarms(cx, std::slice::from_ref(&self.name)).await?.is_empty() {
+        if !Self::read(cx, &[Id::new(&self.name)]).await?.is_empty() {
             return Err(foreign("composite alarm", &self.name, &self.name));
         }
         self.put(cx, Some(&self.tags)).await?;
@@ -67,9 +67,7 @@ impl Resource for CompositeAlarm {
     }
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
-        let Some(found) = alarms(cx, std::slice::from_ref(&self.name)).await?.pop() else { return Ok(None) };
-        let tags = tags::of(cx, &found.alarm_arn.need("AlarmArn")?).await?;
-        claim("composite alarm", &self.name, Id::new(&self.name), &tags, owner)
+        ours(Self::read(cx, &[Id::new(&self.name)]).await?.pop(), "composite alarm", owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
@@ -91,8 +89,7 @@ impl Resource for CompositeAlarm {
     }
 
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
-        let call = cx.cloudwatch().delete_alarms().alarm_names(live.id.as_str());
-        call.send().await.explain().unless(Class::NotFound).map(drop)
+        super::delete(cx, live.id.as_str()).await
     }
 }
 
@@ -107,7 +104,6 @@ async fn alarms(cx: &Cx, names: &[String]) -> Result<Vec<sdk::CompositeAlarm>> {
 async fn live(cx: &Cx, alarm: sdk::CompositeAlarm) -> Result<Live<CompositeAlarm>> {
     let name = alarm.alarm_name.need("AlarmName")?;
     let arn = alarm.alarm_arn.need("AlarmArn")?;
-    let arns = |arns: Option<Vec<String>>| arns.unwrap_or_default().into_iter().map(Ref::Known).collect();
     Ok(Live {
         id: Id::new(&name),
         status: Status::Ready,
@@ -115,8 +111,8 @@ async fn live(cx: &Cx, alarm: sdk::CompositeAlarm) -> Result<Live<CompositeAlarm
             name,
             description: alarm.alarm_description.unwrap_or_default(),
             rule: alarm.alarm_rule.need("AlarmRule")?.into(),
-            alarm_actions: arns(alarm.alarm_actions),
-            ok_actions: arns(alarm.ok_actions),
+            alarm_actions: answered(alarm.alarm_actions),
+            ok_actions: answered(alarm.ok_actions),
             tags: tags::of(cx, &arn).await?,
         },
         outputs: CompositeAlarmOutputs { arn: Ref::Known(arn) },

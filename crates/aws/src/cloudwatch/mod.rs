@@ -22,6 +22,12 @@ use crate::{Cx, Explain};
 /// The kinds of this service, sorted by name.
 pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Alarm>(), kind::<CompositeAlarm>(), kind::<Dashboard>()];
 
+/// Deletes an alarm of either kind.
+async fn delete(cx: &Cx, name: &str) -> Result<()> {
+    let call = cx.cloudwatch().delete_alarms().alarm_names(name);
+    call.send().await.explain().unless(Class::NotFound).map(drop)
+}
+
 /// The alarms with their tags; dashboards carry none.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let types =

@@ -8,8 +8,8 @@ use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Reso
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ClusterParameterGroup, GlobalCluster, SubnetGroup, global_cluster, ours, tags, unseen};
-use crate::error::Unless;
+use super::{ClusterParameterGroup, GlobalCluster, SubnetGroup, global_cluster, tags, unseen};
+use crate::error::{Unless, ours};
 use crate::refs::known;
 use crate::{Cx, Explain, Need};
 

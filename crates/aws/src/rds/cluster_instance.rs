@@ -6,8 +6,8 @@ use aws_sdk_rds::types::{self as sdk, Filter};
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 
-use super::{Cluster, ours, tags, unseen};
-use crate::error::Unless;
+use super::{Cluster, tags, unseen};
+use crate::error::{Unless, ours};
 use crate::{Cx, Explain, Need};
 
 /// An instance, never public. The first one of a cluster is its writer (in the primary of a global cluster).

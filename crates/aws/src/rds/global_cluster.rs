@@ -8,8 +8,8 @@ use payinfra_engine::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{ours, tags};
-use crate::error::Unless;
+use super::tags;
+use crate::error::{Unless, ours};
 use crate::{Cx, Explain, Need};
 
 /// A global cluster, empty at first: the first cluster that is made in it is the primary, those after it are

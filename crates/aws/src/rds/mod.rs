@@ -8,7 +8,7 @@ mod subnet_group;
 mod tags;
 
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Error, Id, Kind, Live, Owner, Resource, Result, Tags, kind};
+use payinfra_engine::{Class, Error, Kind, Result, Tags, kind};
 
 pub use cluster::{Cluster, ClusterOutputs, Master};
 pub use cluster_instance::{ClusterInstance, ClusterInstanceOutputs, Insights, Monitoring};
@@ -16,7 +16,7 @@ pub use cluster_parameter_group::{ClusterParameterGroup, ClusterParameterGroupOu
 pub use global_cluster::{GlobalCluster, GlobalClusterOutputs};
 pub use subnet_group::{SubnetGroup, SubnetGroupOutputs};
 
-use crate::error::{Unless, claim};
+use crate::error::Unless;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.
@@ -55,13 +55,6 @@ pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     });
     let groups = try_join_all(groups).await?.into_iter().flatten();
     Ok(clusters.chain(instances).chain(globals).chain(groups).collect())
-}
-
-/// What was found under the name of ours, if it is ours.
-fn ours<R: Resource>(found: Option<Live<R>>, noun: &str, owner: &Owner) -> Result<Option<Id<R>>> {
-    let Some(mut found) = found else { return Ok(None) };
-    let tags = found.args.tags().cloned().unwrap_or_default();
-    claim(noun, found.id.clone().as_str(), found.id, &tags, owner)
 }
 
 /// AWS answers a change with success and shows it, or that it has begun, only seconds later (AWS-FACTS §1.5): asked

@@ -7,8 +7,8 @@ use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 
-use super::{ours, tags};
-use crate::error::Unless;
+use super::tags;
+use crate::error::{Unless, ours};
 use crate::refs::known;
 use crate::{Cx, Explain, Need};
 

@@ -10,7 +10,7 @@ use payinfra_engine::{
 use serde::{Deserialize, Serialize};
 
 use super::{described_by, tags};
-use crate::error::{Unless, claim};
+use crate::error::{Unless, ours};
 use crate::{Cx, Explain, Need};
 
 /// A parameter that everybody may know. Secrets belong into Secrets Manager, which makes them up itself; there is no
@@ -55,8 +55,7 @@ impl Resource for Parameter {
     }
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
-        let Some(found) = Self::read(cx, &[Id::new(&self.name)]).await?.pop() else { return Ok(None) };
-        claim("parameter", &self.name, found.id, &found.args.tags, owner)
+        ours(Self::read(cx, &[Id::new(&self.name)]).await?.pop(), "parameter", owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
