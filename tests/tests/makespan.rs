@@ -1,8 +1,8 @@
 //! How long apply and destroy take on an emulated AWS that takes AWS's time, against the longest chain of waits.
 //!
-//! `cargo build --workspace && cargo test --workspace --test makespan -- --ignored --nocapture` prints it;
-//! `PAYINFRA_SCALE=20` is a third of the speed of the default, 60, at which a minute of AWS's is a second. What this
-//! machine needs for the emulated AWS counts as well, so a slower scale comes nearer to the truth.
+//! `cargo build --release --workspace && cargo test --release --workspace --test makespan -- --ignored --nocapture`
+//! prints it; `PAYINFRA_SCALE=20` is a third of the speed of the default, 60, at which a minute of AWS's is a second.
+//! What this machine needs for the emulated AWS counts as well, so a slower scale comes nearer to the truth.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that prints what it measured")]
 

@@ -42,7 +42,7 @@ pub struct Run<'a> {
 
 /// The usual [`Run::width`]. Those on the longest path start first, and nobody else takes from them what AWS and this
 /// machine can do at a time.
-pub const WIDTH: NonZeroUsize = NonZeroUsize::new(16).unwrap();
+pub const WIDTH: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 
 /// A half of a step: what makes, or what removes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

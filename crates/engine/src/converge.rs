@@ -500,8 +500,8 @@ fn refused(changes: &[Change]) -> Error {
         .hint("the value may be one that AWS writes in another form; see what it shows in the console")
 }
 
-/// The pauses between reads: a twentieth of the time that has passed, so that however long it takes, hardly more than
-/// that is lost.
+/// The pauses between reads: at most a twentieth of the time that has passed, so that however long it takes, no more
+/// than that is lost.
 struct Waits {
     begun: Instant,
     /// What all waits of an apply count from: pauses end at common moments, at which one call reads for many.
@@ -516,7 +516,7 @@ impl Waits {
         let half = u64::try_from(pause.as_millis() / 2).unwrap_or(1).max(1);
         let grid = 1_u64 << half.ilog2();
         let now = self.epoch.elapsed();
-        let then = u64::try_from((now + pause).as_millis()).unwrap_or_default().next_multiple_of(grid);
+        let then = u64::try_from((now + pause).as_millis()).unwrap_or_default() / grid * grid;
         Duration::from_millis(then).saturating_sub(now)
     }
 }

@@ -76,10 +76,13 @@ impl Resource for Vpc {
 /// `None` if the VPC went while it was read.
 async fn live(cx: &Cx, vpc: sdk::Vpc) -> Result<Option<Live<Vpc>>> {
     let id = vpc.vpc_id.need("VpcId")?;
-    let ask = |name| cx.ec2().describe_vpc_attribute().vpc_id(&id).attribute(name).send();
-    let support = ask(VpcAttributeName::EnableDnsSupport).await.explain().unless(Class::NotFound)?;
-    let hostnames = ask(VpcAttributeName::EnableDnsHostnames).await.explain().unless(Class::NotFound)?;
-    let (Some(support), Some(hostnames)) = (support, hostnames) else { return Ok(None) };
+    let ask = async |name| {
+        let call = cx.ec2().describe_vpc_attribute().vpc_id(&id).attribute(name);
+        call.send().await.explain().unless(Class::NotFound)
+    };
+    let attributes =
+        tokio::try_join!(ask(VpcAttributeName::EnableDnsSupport), ask(VpcAttributeName::EnableDnsHostnames))?;
+    let (Some(support), Some(hostnames)) = attributes else { return Ok(None) };
     let cidr = vpc.cidr_block.need("CidrBlock")?;
     Ok(Some(Live {
         id: Id::new(id),
