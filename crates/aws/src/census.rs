@@ -6,9 +6,10 @@ use aws_sdk_ec2::types::Filter;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 use payinfra_engine::sweep::{Census, Owned};
-use payinfra_engine::{Address, Owner, Region, Result, Tags};
+use payinfra_engine::{Address, Class, Error, Owner, Region, Result, Tags};
 
 use crate::cloud::Aws;
+use crate::error::Unless;
 use crate::{
     Cx, Explain, acm, application_autoscaling, cloudtrail, cloudwatch, dynamodb, ecs, elbv2, eventbridge, iam, kms,
     logs, rds, route53, s3, secretsmanager, sns, ssm, wafv2,
@@ -55,6 +56,15 @@ fn owned(stack: &str, region: &Region, id: String, tags: &Tags) -> Option<Owned>
     let ours = tags.get(Owner::STACK) == Some(stack) && address.region == *region;
     let owner = Owner { stack: stack.to_owned(), workspace, address };
     ours.then_some(Owned { owner, id })
+}
+
+/// Ids with their tags, where AWS tells these one by one. What went since it was listed is left out.
+pub(crate) async fn tagged(
+    them: impl Iterator<Item = (String, impl Future<Output = Result<Tags>>)>,
+) -> Result<Vec<(String, Tags)>> {
+    let tagged =
+        them.map(async |(id, tags)| Ok::<_, Error>(tags.await.unless(Class::NotFound)?.map(|tags| (id, tags))));
+    Ok(try_join_all(tagged).await?.into_iter().flatten().collect())
 }
 
 /// All tagged things of EC2 in one paged call.

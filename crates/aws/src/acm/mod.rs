@@ -7,13 +7,12 @@ mod tags;
 use std::collections::BTreeSet;
 
 use aws_sdk_acm::types::{CertificateDetail, CertificateStatus, CertificateSummary, Filters, KeyAlgorithm};
-use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Kind, Result, Tags, kind, lookup};
+use payinfra_engine::{Kind, Result, Tags, kind, lookup};
 
 pub use certificate::{Certificate, CertificateOutputs};
 pub use existing_certificate::{ExistingCertificate, ExistingCertificateOutputs};
 
-use crate::error::Unless;
+use crate::census::tagged;
 use crate::route53::DnsName;
 use crate::{Cx, Explain};
 
@@ -48,9 +47,5 @@ fn issued_for(certificate: &CertificateDetail) -> BTreeSet<DnsName> {
 /// The certificates with their tags; the list comes without.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let arns = list(cx, &[]).await?.into_iter().filter_map(|summary| summary.certificate_arn);
-    let tagged = arns.map(|arn| async move {
-        let tags = tags::of(cx, &arn).await.unless(Class::NotFound)?;
-        Ok::<_, payinfra_engine::Error>(tags.map(|tags| (arn, tags)))
-    });
-    Ok(try_join_all(tagged).await?.into_iter().flatten().collect())
+    tagged(arns.map(|arn| (arn.clone(), async move { tags::of(cx, &arn).await }))).await
 }

@@ -5,13 +5,12 @@ mod tags;
 mod target;
 
 use aws_sdk_applicationautoscaling::types::ServiceNamespace;
-use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Error, Kind, Result, Tags, kind};
+use payinfra_engine::{Kind, Result, Tags, kind};
 
 pub use policy::{Metric, Policy, PolicyOutputs};
 pub use target::{Target, TargetOutputs};
 
-use crate::error::Unless;
+use crate::census::tagged;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.
@@ -21,13 +20,9 @@ pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Policy>(), kind::<Target>()];
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let call = cx.application_autoscaling().describe_scalable_targets().service_namespace(ServiceNamespace::Ecs);
     let targets = call.into_paginator().items().send().try_collect().await.explain()?;
-    let tagged = targets.into_iter().filter_map(|target| {
+    let targets = targets.into_iter().filter_map(|target| {
         let id = target::id(&target.scalable_dimension, &target.resource_id);
         Some((id, target.scalable_target_arn?))
     });
-    let tagged = tagged.map(|(id, arn)| async move {
-        let tags = tags::of(cx, &arn).await.unless(Class::NotFound)?;
-        Ok::<_, Error>(tags.map(|tags| (id, tags)))
-    });
-    Ok(try_join_all(tagged).await?.into_iter().flatten().collect())
+    tagged(targets.map(|(id, arn)| (id, async move { tags::of(cx, &arn).await }))).await
 }

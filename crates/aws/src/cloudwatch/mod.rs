@@ -7,7 +7,6 @@ mod metric;
 mod publish;
 mod tags;
 
-use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Kind, Result, Tags, kind};
 
 pub use alarm::{Alarm, AlarmOutputs, Missing, Query, Watch};
@@ -16,6 +15,7 @@ pub use dashboard::Dashboard;
 pub use metric::MetricStat;
 pub(crate) use publish::publish;
 
+use crate::census::tagged;
 use crate::error::Unless;
 use crate::{Cx, Explain};
 
@@ -40,9 +40,5 @@ pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
         let composite = page.composite_alarms.unwrap_or_default().into_iter().map(|it| (it.alarm_name, it.alarm_arn));
         alarms.extend(metric.chain(composite).filter_map(|(name, arn)| Some((name?, arn?))));
     }
-    let alarms = alarms.into_iter().map(|(name, arn)| async move {
-        let tags = tags::of(cx, &arn).await.unless(Class::NotFound)?;
-        Ok::<_, payinfra_engine::Error>(tags.map(|tags| (name, tags)))
-    });
-    Ok(try_join_all(alarms).await?.into_iter().flatten().collect())
+    tagged(alarms.into_iter().map(|(name, arn)| (name, async move { tags::of(cx, &arn).await }))).await
 }

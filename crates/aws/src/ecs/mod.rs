@@ -14,6 +14,7 @@ pub use container::{Container, HealthCheck, Log};
 pub use service::{Count, LoadBalancer, PropagateTags, Service, ServiceOutputs};
 pub use task_definition::{Architecture, TaskDefinition, TaskDefinitionOutputs};
 
+use crate::census::tagged;
 use crate::error::Unless;
 use crate::{Cx, Explain};
 
@@ -34,9 +35,5 @@ pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     .await?;
     arns.extend(services.into_iter().flatten().flatten());
     arns.extend(definitions);
-    let tagged = arns.into_iter().map(|arn| async move {
-        let tags = tags::of(cx, &arn).await.unless(Class::NotFound)?;
-        Ok::<_, payinfra_engine::Error>(tags.map(|tags| (arn, tags)))
-    });
-    Ok(try_join_all(tagged).await?.into_iter().flatten().collect())
+    tagged(arns.into_iter().map(|arn| (arn.clone(), async move { tags::of(cx, &arn).await }))).await
 }

@@ -4,13 +4,12 @@ mod rule;
 mod tags;
 mod target;
 
-use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Kind, Result, Tags, kind};
+use payinfra_engine::{Kind, Result, Tags, kind};
 
 pub use rule::{On, Rule, RuleOutputs};
 pub use target::{Target, Transform};
 
-use crate::error::Unless;
+use crate::census::tagged;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.
@@ -28,9 +27,5 @@ pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
             break;
         }
     }
-    let rules = rules.into_iter().map(|(name, arn)| async move {
-        let tags = tags::of(cx, &arn).await.unless(Class::NotFound)?;
-        Ok::<_, payinfra_engine::Error>(tags.map(|tags| (name, tags)))
-    });
-    Ok(try_join_all(rules).await?.into_iter().flatten().collect())
+    tagged(rules.into_iter().map(|(name, arn)| (name, async move { tags::of(cx, &arn).await }))).await
 }

@@ -7,7 +7,6 @@ mod global_cluster;
 mod subnet_group;
 mod tags;
 
-use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Error, Kind, Result, Tags, kind};
 
 pub use cluster::{Cluster, ClusterOutputs, Master};
@@ -16,7 +15,7 @@ pub use cluster_parameter_group::{ClusterParameterGroup, ClusterParameterGroupOu
 pub use global_cluster::{GlobalCluster, GlobalClusterOutputs};
 pub use subnet_group::{SubnetGroup, SubnetGroupOutputs};
 
-use crate::error::Unless;
+use crate::census::tagged;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.
@@ -49,11 +48,7 @@ pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
         .filter_map(|it| Some((it.db_cluster_parameter_group_name?, it.db_cluster_parameter_group_arn?)));
     // AWS's own groups carry no tags.
     let groups = groups.chain(parameters).filter(|(name, _)| !name.starts_with("default"));
-    let groups = groups.map(|(name, arn)| async move {
-        let tags = tags::of(cx, &arn).await.unless(Class::NotFound)?;
-        Ok::<_, Error>(tags.map(|tags| (name, tags)))
-    });
-    let groups = try_join_all(groups).await?.into_iter().flatten();
+    let groups = tagged(groups.map(|(name, arn)| (name, async move { tags::of(cx, &arn).await }))).await?;
     Ok(clusters.chain(instances).chain(globals).chain(groups).collect())
 }
 

@@ -5,12 +5,11 @@ mod tags;
 
 use aws_sdk_ssm::operation::describe_parameters::builders::DescribeParametersFluentBuilder;
 use aws_sdk_ssm::types::ParameterMetadata;
-use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Error, Kind, Result, Tags, kind};
+use payinfra_engine::{Kind, Result, Tags, kind};
 
 pub use parameter::{Parameter, ParameterOutputs};
 
-use crate::error::Unless;
+use crate::census::tagged;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.
@@ -19,11 +18,8 @@ pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Parameter>()];
 /// The parameters with their tags.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let found = described_by(cx.ssm().describe_parameters()).await?;
-    let tagged = found.into_iter().filter_map(|parameter| parameter.name).map(|name| async move {
-        let tags = tags::of(cx, &name).await.unless(Class::NotFound)?;
-        Ok::<_, Error>(tags.map(|tags| (name, tags)))
-    });
-    Ok(try_join_all(tagged).await?.into_iter().flatten().collect())
+    let names = found.into_iter().filter_map(|parameter| parameter.name);
+    tagged(names.map(|name| (name.clone(), async move { tags::of(cx, &name).await }))).await
 }
 
 /// All pages of a call; with filters, pages before the last one may be empty.
