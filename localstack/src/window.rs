@@ -108,7 +108,8 @@ impl Windows {
         })?;
         let created = &missing.of.0;
         // These find nothing, rather than fail.
-        let finds_nothing = request.protocol == Protocol::Ec2 && !names_by_id(request, &created.id)
+        let filters = request.protocol == Protocol::Ec2 || service == "rds";
+        let finds_nothing = filters && !names_by_id(request, &created.id)
             || service == "ecs" && request.action.starts_with("Describe");
         (!finds_nothing).then(|| not_found(request, created))
     }
@@ -164,9 +165,10 @@ fn mentions_role(text: &str, role: &str) -> bool {
     })
 }
 
-/// Whether an EC2 request names something by its id, and not in a filter, which finds nothing rather than fails.
+/// Whether a request names something by its id or ARN, and not in a filter, which finds nothing rather than fails.
 fn names_by_id(request: &Request, id: &str) -> bool {
-    request.parameters().iter().any(|(key, value)| !key.starts_with("Filter") && value == id)
+    let names = |value: &str| value.strip_suffix(id).is_some_and(|before| before.is_empty() || before.ends_with(':'));
+    request.parameters().iter().any(|(key, value)| !key.starts_with("Filter") && names(value))
 }
 
 fn not_found(request: &Request, created: &Created) -> Answer {

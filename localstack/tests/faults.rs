@@ -123,6 +123,14 @@ async fn what_other_services_created_is_not_found_at_first_and_has_no_tags() {
     let named = rds("Action=DescribeGlobalClusters&GlobalClusterIdentifier=world").await;
     assert_eq!(named.code(), Some("GlobalClusterNotFoundFault"));
     assert!(!rds("Action=DescribeGlobalClusters").await.body.contains("world"));
+    let cluster = "Engine=aurora-postgresql&MasterUsername=root&MasterUserPassword=password1";
+    rds(&format!("Action=CreateDBCluster&DBClusterIdentifier=ours&{cluster}")).await;
+    let named = rds("Action=DescribeDBClusters&DBClusterIdentifier=ours").await;
+    assert_eq!(named.code(), Some("DBClusterNotFoundFault"));
+    // A filter finds nothing, rather than fails.
+    let filter = "Filters.Filter.1.Name=db-cluster-id&Filters.Filter.1.Values.Value.1=ours";
+    let filtered = rds(&format!("Action=DescribeDBClusters&{filter}")).await;
+    assert!(filtered.status == 200 && !filtered.body.contains("ours"), "{filtered:?}");
     let ecs = async |action: &str, body: &str| {
         aws.json("ecs", &format!("AmazonEC2ContainerServiceV20141113.{action}"), body).await
     };

@@ -26,7 +26,7 @@ The long ones are left out of CI; each prints what it found:
 | --- | --- |
 | SIGKILL at every call of apply and destroy; writes `tests/results/crash-matrix.md` | `cargo test --workspace --test crash -- --ignored --nocapture full_matrix` |
 | 100 seeds of mixed faults on the emulated AWS, an account throttled to a tenth | `cargo test --workspace --test random -- --ignored --nocapture` |
-| apply and destroy with AWS's latencies, against the longest chain of waits | `cargo build --workspace && cargo test --workspace --test makespan -- --ignored --nocapture` |
+| apply and destroy with AWS's latencies, against the longest chain of waits | `cargo build --release --workspace && cargo test --release --workspace --test makespan -- --ignored --nocapture` |
 
 `PAYINFRA_CRASH_EVERY=25` takes every 25th kill point only; `PAYINFRA_SEED=17` runs one seed;
 `PAYINFRA_SCALE=20` takes AWS's latencies divided by 20 instead of 60.
