@@ -109,8 +109,8 @@ impl Windows {
         let created = &missing.of.0;
         // These find nothing, rather than fail.
         let filters = request.protocol == Protocol::Ec2 || service == "rds";
-        let finds_nothing = filters && !names_by_id(request, &created.id)
-            || service == "ecs" && request.action.starts_with("Describe");
+        let finds_nothing =
+            filters && !names_by_id(request, &created.id) || service == "ecs" && request.action.starts_with("Describe");
         (!finds_nothing).then(|| not_found(request, created))
     }
 
