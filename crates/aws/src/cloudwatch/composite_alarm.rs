@@ -59,7 +59,7 @@ impl Resource for CompositeAlarm {
 
     /// The call would change an alarm that exists, so that it is looked for first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
-        if !Self::read(cx, &[Id::new(&self.name)]).await?.is_empty() {
+        if !alarms(cx, std::slice::from_ref(&self.name)).await?.is_empty() {
             return Err(foreign("composite alarm", &self.name, &self.name));
         }
         self.put(cx, Some(&self.tags)).await?;
