@@ -7,6 +7,7 @@ use payinfra_engine::{Kind, Result, Tags, kind};
 
 pub use trail::{Trail, TrailOutputs};
 
+use crate::census::tagged;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.
@@ -16,9 +17,5 @@ pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Trail>()];
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let trails = cx.cloudtrail().describe_trails().include_shadow_trails(false).send().await.explain()?;
     let trails = trails.trail_list.unwrap_or_default().into_iter().filter_map(|it| Some((it.name?, it.trail_arn?)));
-    let mut found = Vec::new();
-    for (name, arn) in trails {
-        found.push((name, tags::of(cx, &arn).await?));
-    }
-    Ok(found)
+    tagged(trails.map(|(name, arn)| (name, async move { tags::of(cx, &arn).await }))).await
 }
