@@ -6,7 +6,7 @@ use aws_sdk_ec2::types::Filter;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 use payinfra_engine::sweep::{Census, Owned};
-use payinfra_engine::{Address, Class, Error, Owner, Region, Result, Tags};
+use payinfra_engine::{Class, Error, Owner, Region, Result, Tags};
 
 use crate::cloud::Aws;
 use crate::error::Unless;
@@ -51,11 +51,8 @@ impl Census for Aws {
 
 /// What the tags of `id` say, if they are ours and of this region.
 fn owned(stack: &str, region: &Region, id: String, tags: &Tags) -> Option<Owned> {
-    let address: Address = tags.get(Owner::ADDRESS)?.parse().ok()?;
-    let workspace = tags.get(Owner::WORKSPACE)?.to_owned();
-    let ours = tags.get(Owner::STACK) == Some(stack) && address.region == *region;
-    let owner = Owner { stack: stack.to_owned(), workspace, address };
-    ours.then_some(Owned { owner, id })
+    let owner = Owner::of(tags).filter(|owner| owner.stack == stack && owner.address.region == *region)?;
+    Some(Owned { owner, id })
 }
 
 /// Ids with their tags, where AWS tells these one by one. What went since it was listed is left out.
@@ -69,7 +66,7 @@ pub(crate) async fn tagged(
 
 /// All tagged things of EC2 in one paged call.
 async fn ec2(cx: &Cx) -> Result<Vec<(String, Tags)>> {
-    let keys = [Owner::STACK, Owner::WORKSPACE, Owner::ADDRESS].map(str::to_owned).to_vec();
+    let keys = Owner::KEYS.map(str::to_owned).to_vec();
     let call = cx.ec2().describe_tags().filters(Filter::builder().name("key").set_values(Some(keys)).build());
     let tags = call.into_paginator().items().send().try_collect().await.explain()?;
     let mut found = BTreeMap::<String, Tags>::new();

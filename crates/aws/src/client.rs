@@ -244,6 +244,19 @@ impl Cx {
         self.site.as_ref().is_some_and(|site| site.known.iter().any(|known| known == id))
     }
 
+    /// Whether an earlier create of ours of this resource may have happened: what carries no tags, or not yet, can be
+    /// ours only then.
+    #[must_use]
+    pub fn begun(&self) -> bool {
+        self.site.as_ref().is_some_and(|site| site.begun)
+    }
+
+    /// Whether a delete takes a final snapshot.
+    #[must_use]
+    pub fn final_snapshot(&self) -> bool {
+        self.site.as_ref().is_some_and(|site| site.final_snapshot)
+    }
+
     /// S3 in this region. Emulators have no host name per bucket, so an endpoint of one's own means path style.
     #[must_use]
     pub fn s3(&self) -> &aws_sdk_s3::Client {

@@ -68,6 +68,10 @@ impl Cloud for Aws {
         self.kinds.get(kind).map_or_else(Expected::default, |kind| kind.expected(args))
     }
 
+    fn losses(&self, kind: &str, args: &Value, live: &Value) -> Vec<String> {
+        self.kinds.get(kind).map(|kind| kind.losses(args, live)).unwrap_or_default()
+    }
+
     fn normal(&self, kind: &str, args: &Value) -> Result<Value> {
         self.kind(kind)?.normal(args)
     }
@@ -106,6 +110,18 @@ impl Cloud for Aws {
             self.kind(&site.address.kind)?.delete(&cx, live).await
         }
         .boxed()
+    }
+
+    fn restore<'a>(&'a self, site: &'a Site, live: &'a Seen) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let cx = self.access.cx(&site.address.region).at(site);
+            self.kind(&site.address.kind)?.restore(&cx, live).await
+        }
+        .boxed()
+    }
+
+    fn absent<'a>(&'a self, region: &'a Region, kind: &'a str, id: &'a str) -> BoxFuture<'a, Result<bool>> {
+        async move { self.kind(kind)?.absent(&self.access.cx(region), id).await }.boxed()
     }
 
     fn guard(&self, guard: Guard) {

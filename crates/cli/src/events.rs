@@ -128,6 +128,7 @@ struct Counts {
     to_replace: usize,
     to_delete: usize,
     to_forget: usize,
+    to_restore: usize,
 }
 
 /// What will be done with one resource.
@@ -162,6 +163,8 @@ pub(crate) enum Deed {
     Delete,
     /// It is dropped from the state: it is gone already.
     Forget,
+    /// It is restored: it was scheduled for deletion.
+    Restore,
 }
 
 /// One field that changes.
@@ -280,7 +283,7 @@ impl Emitter {
     }
 
     pub(crate) fn plan(self, plan: &Plan, expected: Duration) {
-        let Summary { create, update, replace, delete, forget } = plan.summary();
+        let Summary { create, update, replace, delete, forget, restore } = plan.summary();
         let steps = plan.steps.iter().filter(|(_, step)| step.action != Action::Keep);
         self.emit(Message::Plan(Planned {
             stack: plan.graph.stack.clone(),
@@ -292,6 +295,7 @@ impl Emitter {
                 to_replace: replace,
                 to_delete: delete,
                 to_forget: forget,
+                to_restore: restore,
             },
             steps: steps
                 .map(|(address, step)| Step {
@@ -345,6 +349,7 @@ impl From<Action> for Deed {
             Action::ReplaceCreateFirst => Self::ReplaceCreateFirst,
             Action::Delete => Self::Delete,
             Action::Forget => Self::Forget,
+            Action::Restore => Self::Restore,
         }
     }
 }
@@ -365,7 +370,7 @@ pub(crate) fn drifted(drift: &BTreeMap<Address, payinfra_engine::Drift>) -> Vec<
         .iter()
         .map(|(address, drift)| {
             let fields = match drift {
-                payinfra_engine::Drift::Gone => Vec::new(),
+                payinfra_engine::Drift::Gone | payinfra_engine::Drift::Scheduled(_) => Vec::new(),
                 payinfra_engine::Drift::Changed(changes) => changes.iter().map(drifted_field).collect(),
             };
             let gone = *drift == payinfra_engine::Drift::Gone;

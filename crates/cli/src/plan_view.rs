@@ -51,6 +51,10 @@ impl PlanView {
                 Drift::Gone => {
                     push(&mut text, &format!("  {DELETE}-{DELETE:#} {ADDRESS}{address}{ADDRESS:#} is gone"));
                 }
+                Drift::Scheduled(until) => {
+                    let line = format!("is scheduled for deletion: {until}");
+                    push(&mut text, &format!("  {DELETE}-{DELETE:#} {ADDRESS}{address}{ADDRESS:#} {line}"));
+                }
                 Drift::Changed(changes) => {
                     push(&mut text, &format!("  {UPDATE}~{UPDATE:#} {ADDRESS}{address}{ADDRESS:#}"));
                     for change in changes {
@@ -178,15 +182,17 @@ pub(crate) fn symbol(action: Action) -> (&'static str, Style) {
         Action::ReplaceCreateFirst => ("+/-", REPLACE),
         Action::Delete => ("-", DELETE),
         Action::Forget => ("✗", DIM),
+        Action::Restore => ("↺", UPDATE),
     }
 }
 
 fn summary(summary: Summary) -> String {
-    let Summary { create, update, replace, delete, forget } = summary;
+    let Summary { create, update, replace, delete, forget, restore } = summary;
+    let restore = if restore == 0 { String::new() } else { format!(", {restore} to restore") };
     let forget = if forget == 0 { String::new() } else { format!(", {forget} to forget") };
     format!(
         "{HEADING}Plan:{HEADING:#} {create} to create, {update} to change, {replace} to replace, {delete} to \
-         delete{forget}."
+         delete{forget}{restore}."
     )
 }
 

@@ -171,6 +171,7 @@ fn present(action: Action) -> &'static str {
         Action::Replace | Action::ReplaceCreateFirst => "replacing",
         Action::Delete => "deleting",
         Action::Forget => "forgetting",
+        Action::Restore => "restoring",
     }
 }
 
@@ -182,5 +183,6 @@ fn past(action: Action) -> &'static str {
         Action::Replace | Action::ReplaceCreateFirst => "replaced",
         Action::Delete => "deleted",
         Action::Forget => "forgotten",
+        Action::Restore => "restored",
     }
 }

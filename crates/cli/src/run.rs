@@ -154,8 +154,11 @@ impl Order<'_> {
             (None, _) => &lines,
         };
         let cloud = Arc::clone(&self.session.cloud);
-        let outcome =
-            apply(planned, &Run { cloud, journal: &journal, lease, observer, cancel, width: self.width }).await;
+        let outcome = apply(
+            planned,
+            &Run { cloud, journal: &journal, lease, observer, cancel, uncertain: false, width: self.width },
+        )
+        .await;
         if let Some(live) = &live {
             live.clear();
         }

@@ -19,6 +19,7 @@ use crate::cloud::Cloud;
 use crate::converge::Converge;
 use crate::error::{Class, Error, Result};
 use crate::event::{Event, Observer, Report};
+use crate::graph::Declared;
 use crate::plan::{Action, Plan, spec};
 use crate::resolve::pointers;
 use crate::state::State;
@@ -36,6 +37,8 @@ pub struct Run<'a> {
     pub observer: &'a dyn Observer,
     /// Becomes true at Ctrl-C: nothing more is begun.
     pub cancel: watch::Receiver<bool>,
+    /// Whether the state may know less than what was done, as after an older one was restored: every create looks first.
+    pub uncertain: bool,
     /// How many resources may be between their start and their existence. Who only waits does not count.
     pub width: NonZeroUsize,
 }
@@ -86,21 +89,24 @@ pub async fn apply(plan: &Plan, run: &Run<'_>) -> Result<Report> {
     run.cloud.guard(run.lease.guard());
     let epoch = run.lease.epoch();
     run.journal.look(|state| fenced(state, epoch))?;
+    // Somebody held the lock since this state was written, and what they did may not be in it.
+    let uncertain = run.uncertain || run.journal.look(|state| epoch > state.epoch.saturating_add(1));
     let kept = kept(plan);
     run.journal
         .commit(|state| {
-            state.serial += 1;
+            state.serial = state.serial.saturating_add(1);
             state.epoch = epoch;
-            for (address, (depends, protect)) in kept {
+            for (address, node) in kept {
                 if let Some(record) = state.resources.get_mut(&address) {
-                    record.depends = depends;
-                    record.protect = protect;
+                    record.depends = plan.graph.resources(&address);
+                    record.protect = node.protect;
+                    record.final_snapshot = node.final_snapshot;
                 }
             }
         })
         .await?;
     let tasks = run.journal.look(|state| tasks(&run.cloud, plan, state))?;
-    let report = Scheduler::new(plan, run, tasks)?.run().await?;
+    let report = Scheduler::new(plan, run, uncertain, tasks)?.run().await?;
     if report.is_complete() {
         let outputs = run.journal.look(|state| plan.outputs(state));
         run.journal.commit(|state| state.outputs = outputs).await?;
@@ -110,12 +116,12 @@ pub async fn apply(plan: &Plan, run: &Run<'_>) -> Result<Report> {
 
 /// What the state has to know of those that are declared and kept: the order among them and their protection may have
 /// changed without anything else.
-fn kept(plan: &Plan) -> BTreeMap<Address, (BTreeSet<Address>, bool)> {
+fn kept(plan: &Plan) -> BTreeMap<Address, Declared> {
     let nodes = plan.graph.nodes().iter().filter(|(address, _)| {
         let step = plan.steps.get(*address);
         step.is_some_and(|step| step.action == Action::Keep) && !plan.left_out.contains(*address)
     });
-    nodes.map(|(address, node)| (address.clone(), (plan.graph.resources(address), node.protect))).collect()
+    nodes.map(|(address, node)| (address.clone(), node.clone())).collect()
 }
 
 fn fenced(state: &State, epoch: u64) -> Result<()> {
@@ -229,7 +235,7 @@ pub(crate) fn usual(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State, task: &T
     let address = task.address();
     let declared = || plan.graph.nodes().get(address).map(|node| &node.args);
     let recorded = || state.resources.get(address).map(|record| &record.args);
-    let updates = plan.steps.get(address).is_some_and(|step| step.action == Action::Update);
+    let updates = plan.steps.get(address).is_some_and(|step| matches!(step.action, Action::Update | Action::Restore));
     let expected = |args: Option<&_>| cloud.expected(&address.kind, args.unwrap_or(&Value::Null));
     match task {
         Task::Make(_) if !updates => expected(declared()).create,
@@ -268,6 +274,7 @@ pub fn longest(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Result<Dur
 struct Scheduler<'a> {
     plan: &'a Plan,
     run: &'a Run<'a>,
+    uncertain: bool,
     tasks: DiGraph<Task, Until>,
     /// How long what hangs on a task takes at the least.
     path: Vec<Duration>,
@@ -281,7 +288,7 @@ struct Scheduler<'a> {
 }
 
 impl<'a> Scheduler<'a> {
-    fn new(plan: &'a Plan, run: &'a Run<'a>, tasks: DiGraph<Task, Until>) -> Result<Self> {
+    fn new(plan: &'a Plan, run: &'a Run<'a>, uncertain: bool, tasks: DiGraph<Task, Until>) -> Result<Self> {
         let count = tasks.node_count();
         let path = run.journal.look(|state| paths(&run.cloud, plan, state, &tasks))?;
         let waits: Vec<usize> =
@@ -293,6 +300,7 @@ impl<'a> Scheduler<'a> {
         Ok(Self {
             plan,
             run,
+            uncertain,
             path,
             waits,
             barred: vec![None; count],
@@ -307,7 +315,7 @@ impl<'a> Scheduler<'a> {
         let mut report = Report::default();
         let mut cancel = self.run.cancel.clone();
         let (milestones, mut reached) = mpsc::unbounded_channel();
-        let converge = Converge::new(self.plan, self.run, milestones);
+        let converge = Converge::new(self.plan, self.run, self.uncertain, milestones);
         let mut running = FuturesUnordered::new();
         let mut starting = BTreeSet::new();
         let mut halted: Option<Error> = None;
@@ -352,7 +360,9 @@ impl<'a> Scheduler<'a> {
                                 halted.get_or_insert_with(|| Error::new(error.class(), error.to_string()));
                             }
                             self.run.observer.notice(&Event::Failed { address: address.clone(), error: error.to_string() });
-                            self.bar(index, &address);
+                            for (waiting, why) in self.bar(index, &address)? {
+                                converge.doom(waiting, why);
+                            }
                             report.failed.push((address, error));
                         }
                     }
@@ -394,16 +404,30 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Bars all that hangs on `index`, which failed.
-    fn bar(&mut self, index: usize, because: &Address) {
+    /// Bars all that hangs on `index`, which failed. Returns those that wait for one of these to complete them, and why
+    /// they wait in vain.
+    fn bar(&mut self, index: usize, because: &Address) -> Result<Vec<(usize, String)>> {
         let mut open = vec![NodeIndex::new(index)];
+        let mut failed = open.clone();
         while let Some(node) = open.pop() {
             for next in self.tasks.neighbors(node) {
                 if self.barred[next.index()].is_none() && !self.begun[next.index()] {
                     self.barred[next.index()] = Some(because.clone());
                     open.push(next);
+                    failed.push(next);
                 }
             }
         }
+        let mut vain = Vec::new();
+        for node in failed {
+            let early = self.tasks.edges_directed(node, Direction::Incoming);
+            for edge in early.filter(|edge| *edge.weight() == Until::Exists && self.begun[edge.source().index()]) {
+                let waiting = edge.source().index();
+                if spec(&self.run.cloud, &self.tasks[edge.source()].address().kind)?.completed_by_dependents {
+                    vain.push((waiting, format!("it cannot become ready, because {because} failed")));
+                }
+            }
+        }
+        Ok(vain)
     }
 }

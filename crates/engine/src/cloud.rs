@@ -12,6 +12,21 @@ use crate::metric::Metric;
 use crate::store::Guard;
 use crate::tags::Owner;
 
+/// How a resource is known to be ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// By the owner tags that it carries.
+    Tags,
+    /// By the token that it was created with, which AWS shows and which is derived from the lineage.
+    Token,
+    /// As a part of the resource that this field refers to: a route is its table's. What exists there before we create
+    /// it is somebody else's, unless an intent of ours to create it is on record.
+    Part(&'static str),
+    /// Not at all, as a record of a zone that is not ours. What exists under its name before we create it is
+    /// somebody else's, unless an intent of ours to create it is on record.
+    Record,
+}
+
 /// What the engine must know of a kind; a copy of the constants of [`crate::Resource`].
 #[derive(Clone, Debug)]
 pub struct Spec {
@@ -23,6 +38,18 @@ pub struct Spec {
     pub early: &'static [&'static str],
     /// Fields whose referent cannot go while this one refers to it.
     pub holds: &'static [&'static str],
+    /// Fields whose referents must be in the same network as this one: where they move to another, it is replaced.
+    pub network: &'static [&'static str],
+    /// How one is known to be ours.
+    pub identity: Identity,
+    /// Whether it keeps data that is lost with it.
+    pub keeps_data: bool,
+    /// The field that is AWS's own protection against deletion.
+    pub shield: Option<&'static str>,
+    /// Whether a read shows at once what a create made.
+    pub consistent: bool,
+    /// Whether it becomes ready only through those that need it only to exist.
+    pub completed_by_dependents: bool,
     /// Whether the new one may exist before the old one goes.
     pub create_first: bool,
     /// How many ids one read takes.
@@ -67,6 +94,10 @@ pub struct Site {
     pub owner: Owner,
     /// Ids that the state has already, of earlier generations and of others: `recover` must not find these.
     pub known: Vec<String>,
+    /// Whether an earlier create of ours may have happened: an intent is on record, or the answer to a call was lost.
+    pub begun: bool,
+    /// Whether a delete takes a final snapshot of what it keeps, where the kind can.
+    pub final_snapshot: bool,
 }
 
 /// How far a resource is.
@@ -80,6 +111,8 @@ pub enum Status {
     Failed(String),
     /// On its way out; the engine waits until it is gone.
     Deleting,
+    /// Scheduled for deletion, and can be restored until then: a key, a secret, an inactive cluster. When, as AWS says.
+    Scheduled(String),
 }
 
 /// A resource as the cloud has it, without its type.
@@ -103,6 +136,8 @@ pub trait Cloud: Send + Sync + 'static {
     fn spec(&self, kind: &str) -> Option<Spec>;
     /// How long one of `kind` with these `args` usually takes, for scheduling; references stay.
     fn expected(&self, kind: &str, args: &Value) -> Expected;
+    /// The parts of `live` whose data is lost when it is changed to `args`; references stay.
+    fn losses(&self, kind: &str, args: &Value, live: &Value) -> Vec<String>;
     /// `args` in the one form that `kind` writes, so that equal things compare equal; references stay.
     ///
     /// # Errors
@@ -118,6 +153,11 @@ pub trait Cloud: Send + Sync + 'static {
     fn update<'a>(&'a self, site: &'a Site, args: &'a Value, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
     /// Starts a resource's end.
     fn delete<'a>(&'a self, site: &'a Site, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
+    /// Restores what is scheduled for deletion.
+    fn restore<'a>(&'a self, site: &'a Site, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
+    /// Whether `id`, which a read did not show, really does not exist: asked in the most consistent form that the
+    /// service has.
+    fn absent<'a>(&'a self, region: &'a Region, kind: &'a str, id: &'a str) -> BoxFuture<'a, Result<bool>>;
     /// From now on, every request that changes something asks `guard` at the moment when it is sent: between a decision
     /// and its request there may be a wait for a rate limit, or the sleep of a whole machine.
     fn guard(&self, guard: Guard);

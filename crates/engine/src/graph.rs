@@ -43,6 +43,9 @@ pub struct Declared {
     /// Whether a plan that would remove it fails.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protect: bool,
+    /// Whether what it keeps is saved in a final snapshot when it is deleted, where its kind can.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub final_snapshot: bool,
     /// What must be ready first although nothing refers to it (AWS-FACTS §4.5).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub after: BTreeSet<Address>,
@@ -110,7 +113,7 @@ impl Graph {
     fn insert<T: Serialize>(&mut self, address: &Address, args: &T, lookup: bool) -> Result<()> {
         let args = serde_json::to_value(args)
             .map_err(|error| Error::failed(format!("{address} cannot be written as JSON: {error}")))?;
-        let declared = Declared { args, lookup, protect: false, after: BTreeSet::new() };
+        let declared = Declared { args, lookup, protect: false, final_snapshot: false, after: BTreeSet::new() };
         match self.nodes.insert(address.clone(), declared) {
             None => Ok(()),
             Some(_) => Err(Error::invalid(format!("{address} is declared twice"))),
@@ -128,6 +131,13 @@ impl Graph {
     pub fn protect(&mut self, address: &Address) {
         if let Some(node) = self.nodes.get_mut(address) {
             node.protect = true;
+        }
+    }
+
+    /// Takes a final snapshot of `address` when it is deleted, where its kind can.
+    pub fn final_snapshot(&mut self, address: &Address) {
+        if let Some(node) = self.nodes.get_mut(address) {
+            node.final_snapshot = true;
         }
     }
 
@@ -159,10 +169,28 @@ impl Graph {
         &self.metrics
     }
 
-    /// The owner tags' content for `address`.
+    /// The owner tags' content for `address`, but for the lineage, which a graph does not know.
     #[must_use]
     pub fn owner(&self, address: &Address) -> Owner {
-        Owner { stack: self.stack.clone(), workspace: self.workspace.clone(), address: address.clone() }
+        Owner {
+            stack: self.stack.clone(),
+            workspace: self.workspace.clone(),
+            address: address.clone(),
+            lineage: String::new(),
+        }
+    }
+
+    /// The same graph as declared by the deployment of `lineage`: everything that carries owner tags carries it too.
+    #[must_use]
+    pub fn of_lineage(mut self, lineage: &str) -> Self {
+        for node in self.nodes.values_mut().filter(|node| !node.lookup) {
+            if let Some(Value::Object(tags)) = node.args.get_mut("tags")
+                && tags.contains_key(Owner::ADDRESS)
+            {
+                tags.insert(Owner::LINEAGE.to_owned(), lineage.into());
+            }
+        }
+        self
     }
 
     /// What `address` refers to or waits for.

@@ -60,13 +60,14 @@ pub async fn import(
             .hint("drop it there with `payinfra state rm`, and take its owner tags off"));
     }
     let record = Record {
-        generation: before.map_or(0, |record| record.generation) + 1,
+        generation: before.map_or(0, |record| record.generation).saturating_add(1),
         intent: None,
         id: Some(seen.id.clone()),
         args: redact(&seen.args, &state.lineage),
         outputs: seen.outputs,
         depends: graph.resources(address),
         protect: node.protect,
+        final_snapshot: node.final_snapshot,
         deposed: before.map(|record| record.deposed.clone()).unwrap_or_default(),
     };
     state.resources.insert(address.clone(), record);

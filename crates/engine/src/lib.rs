@@ -25,7 +25,7 @@ mod tags;
 
 pub use address::{Address, Region};
 pub use apply::{Run, WIDTH, apply, longest};
-pub use cloud::{Cloud, Expected, Seen, Site, Spec, Status};
+pub use cloud::{Cloud, Expected, Identity, Seen, Site, Spec, Status};
 pub use diff::{Change, Wanted};
 pub use error::{Class, Error, Result};
 pub use event::{Event, Observer, Report};

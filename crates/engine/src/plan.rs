@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::sleep;
 
 use crate::address::Address;
 use crate::cloud::{Cloud, Seen, Spec, Status};
@@ -19,7 +21,7 @@ use crate::state::{Intent, Record, State};
 use crate::tags::Owner;
 
 /// The version of the form of saved plans.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What apply will do, and what it was decided on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,6 +60,19 @@ pub struct Step {
     /// Why, where the changes do not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+    /// The data that is lost by it, part by part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loses: Vec<String>,
+}
+
+impl Step {
+    fn new(action: Action) -> Self {
+        Self { action, changes: Vec::new(), because: None, loses: Vec::new() }
+    }
+
+    fn because(self, because: impl Into<String>) -> Self {
+        Self { because: Some(because.into()), ..self }
+    }
 }
 
 /// What can be done with a resource.
@@ -78,6 +93,8 @@ pub enum Action {
     Delete,
     /// Drop it from the state: it is gone already.
     Forget,
+    /// Restore it: it is scheduled for deletion.
+    Restore,
 }
 
 impl Action {
@@ -90,7 +107,7 @@ impl Action {
     /// Whether something exists afterwards that was made or changed by it.
     #[must_use]
     pub fn makes(self) -> bool {
-        matches!(self, Self::Create | Self::Update | Self::Replace | Self::ReplaceCreateFirst)
+        matches!(self, Self::Create | Self::Update | Self::Replace | Self::ReplaceCreateFirst | Self::Restore)
     }
 }
 
@@ -100,6 +117,8 @@ impl Action {
 pub enum Drift {
     /// It is gone.
     Gone,
+    /// It is scheduled for deletion, and can be restored until then.
+    Scheduled(String),
     /// These fields are not what was applied last; `new` is what it was.
     Changed(Vec<Change>),
 }
@@ -117,6 +136,9 @@ pub struct Summary {
     pub delete: usize,
     /// What is dropped from the state.
     pub forget: usize,
+    /// What is restored.
+    #[serde(default)]
+    pub restore: usize,
 }
 
 impl Plan {
@@ -146,6 +168,7 @@ impl Plan {
                 Action::Replace | Action::ReplaceCreateFirst => summary.replace += 1,
                 Action::Delete => summary.delete += 1,
                 Action::Forget => summary.forget += 1,
+                Action::Restore => summary.restore += 1,
             }
         }
         summary
@@ -184,7 +207,14 @@ impl Plan {
         Ok(())
     }
 
-    /// That nothing protected is removed: by `declared` (for a destroy, the graph that would be applied instead), and
+    /// The data that is lost by it, by address and part.
+    #[must_use]
+    pub fn losses(&self) -> BTreeMap<&Address, &[String]> {
+        let losing = self.steps.iter().filter(|(_, step)| !step.loses.is_empty());
+        losing.map(|(address, step)| (address, &step.loses[..])).collect()
+    }
+
+    /// That nothing protected is removed, and no part of it: by `declared` (for a destroy, the graph that would be applied instead), and
     /// by the state for what is no longer declared.
     ///
     /// # Errors
@@ -197,7 +227,7 @@ impl Plan {
         let removed: Vec<_> = self
             .steps
             .iter()
-            .filter(|(address, step)| step.action.removes() && protected(address))
+            .filter(|(address, step)| (step.action.removes() || !step.loses.is_empty()) && protected(address))
             .map(|(address, _)| address.to_string())
             .collect();
         if removed.is_empty() {
@@ -213,6 +243,32 @@ impl Plan {
 pub struct Options {
     /// Only these and what they depend on (for a removal: and what depends on them). Empty: everything.
     pub targets: BTreeSet<Address>,
+    /// What keeps data and may be replaced all the same, although only drift demands it.
+    pub accepted: Accepted,
+}
+
+/// Which losses of data somebody has agreed to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Accepted {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those at these addresses.
+    These(BTreeSet<Address>),
+    /// All.
+    Everything,
+}
+
+impl Accepted {
+    /// Whether the loss of what is at `address` is agreed to.
+    #[must_use]
+    pub fn covers(&self, address: &Address) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::These(addresses) => addresses.contains(address),
+            Self::Everything => true,
+        }
+    }
 }
 
 /// What there is, read once for everything in the state.
@@ -223,6 +279,26 @@ pub struct Refreshed {
     /// Earlier generations that still exist.
     pub deposed: Vec<(Address, Seen)>,
 }
+
+impl Refreshed {
+    fn of(state: &State, found: Vec<(Address, Seen)>) -> Self {
+        let mut refreshed = Self::default();
+        for (address, seen) in found {
+            let record = state.resources.get(&address);
+            if record.is_some_and(|record| record.id.as_ref() == Some(&seen.id)) {
+                refreshed.live.insert(address, seen);
+            } else {
+                refreshed.deposed.push((address, seen));
+            }
+        }
+        refreshed
+    }
+}
+
+/// How long after the first look the second one comes.
+const SECOND: Duration = Duration::from_secs(1);
+/// How often something is looked at again of which AWS neither says that it exists nor that it does not.
+const LOOKS: usize = 10;
 
 /// Reads everything that `state` knows: one batch per kind and region, all at once.
 ///
@@ -250,17 +326,53 @@ pub async fn refresh(cloud: &Arc<dyn Cloud>, state: &State) -> Result<Refreshed>
         }
         Ok::<_, Error>(found)
     });
-    let mut refreshed = Refreshed::default();
-    for (address, seen) in try_join_all(reads).await?.into_iter().flatten() {
-        let record = state.resources.get(&address);
-        if record.is_some_and(|record| record.id.as_ref() == Some(&seen.id)) {
-            refreshed.live.insert(address, seen);
-        } else {
-            refreshed.deposed.push((address, seen));
-        }
-    }
+    let found = try_join_all(reads).await?.into_iter().flatten().collect();
+    let refreshed = Refreshed::of(state, second(cloud, state, found).await?);
     ours(cloud, state, &refreshed)?;
     Ok(refreshed)
+}
+
+/// What a second look finds. That a first one did not show something proves nothing: a filter may hide it, or a replica
+/// of the service may be behind. And what we began to remove may still be shown although it goes.
+async fn second(
+    cloud: &Arc<dyn Cloud>,
+    state: &State,
+    mut found: Vec<(Address, Seen)>,
+) -> Result<Vec<(Address, Seen)>> {
+    let shown = |address: &Address, id: &String| found.iter().any(|(at, seen)| at == address && seen.id == *id);
+    let mut doubtful = Vec::new();
+    for (address, record) in &state.resources {
+        let deposed = record.deposed.iter().map(|deposed| &deposed.id);
+        doubtful.extend(record.id.iter().chain(deposed).filter(|id| !shown(address, id)).map(|id| (address, id)));
+        let going = record.intent == Some(Intent::Delete);
+        doubtful.extend(record.id.iter().filter(|id| going && shown(address, id)).map(|id| (address, id)));
+    }
+    if doubtful.is_empty() {
+        return Ok(found);
+    }
+    sleep(SECOND).await;
+    let again = doubtful.iter().map(|(address, id)| looked_at_again(cloud, address, id));
+    let again = try_join_all(again).await?;
+    for ((address, id), seen) in doubtful.into_iter().zip(again) {
+        found.retain(|(at, seen)| !(at == address && seen.id == *id));
+        found.extend(seen.map(|seen| (address.clone(), seen)));
+    }
+    Ok(found)
+}
+
+/// What is there under `id`, unless it is proven that nothing is.
+async fn looked_at_again(cloud: &Arc<dyn Cloud>, address: &Address, id: &String) -> Result<Option<Seen>> {
+    let (region, kind) = (&address.region, &address.kind);
+    for _ in 0..LOOKS {
+        let ids = [id.clone()];
+        let seen = patiently(&Patience::reading(), || cloud.read(region, kind, &ids)).await?.pop();
+        if seen.is_some() || patiently(&Patience::reading(), || cloud.absent(region, kind, id)).await? {
+            return Ok(seen);
+        }
+        sleep(SECOND).await;
+    }
+    Err(Error::failed(format!("{address}: AWS does not show {id}, and does not say that it does not exist"))
+        .hint("run it again in a moment"))
 }
 
 /// That nothing in the state is somebody else's: else their resource would be changed, or removed, as if it were ours.
@@ -287,9 +399,10 @@ fn ours(cloud: &Arc<dyn Cloud>, state: &State, refreshed: &Refreshed) -> Result<
     Err(Error::invalid(told.join("\n")).hint(mend))
 }
 
-/// Whose `seen` is by its tags, if it is another stack's or workspace's.
+/// Whose `seen` is by its tags, if it is another stack's, workspace's or deployment's.
 pub(crate) fn claimed(state: &State, seen: &Seen) -> Option<String> {
-    [(Owner::STACK, &state.stack), (Owner::WORKSPACE, &state.workspace)].into_iter().find_map(|(key, own)| {
+    let own = [(Owner::STACK, &state.stack), (Owner::WORKSPACE, &state.workspace), (Owner::LINEAGE, &state.lineage)];
+    own.into_iter().find_map(|(key, own)| {
         let other = seen.args.get("tags")?.get(key)?.as_str()?;
         (other != own).then(|| format!("its tag `{key}` is `{other}`"))
     })
@@ -352,6 +465,9 @@ pub fn drift(state: &State, refreshed: &Refreshed) -> BTreeMap<Address, Drift> {
             None => {
                 drifts.insert(address.clone(), Drift::Gone);
             }
+            Some(Seen { status: Status::Scheduled(until), .. }) => {
+                drifts.insert(address.clone(), Drift::Scheduled(until.clone()));
+            }
             Some(seen) => {
                 let changes = diff(&record.args, &redact(&seen.args, &state.lineage), None);
                 if !changes.is_empty() {
@@ -368,6 +484,7 @@ pub fn drift(state: &State, refreshed: &Refreshed) -> BTreeMap<Address, Drift> {
 /// # Errors
 /// If the graph is not sound, something cannot be read, or a lookup finds nothing.
 pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: &Options) -> Result<Plan> {
+    let graph = graph.of_lineage(&state.lineage);
     let sorted = graph.sorted()?;
     for (address, node) in graph.nodes() {
         let spec = spec(cloud, &address.kind)?;
@@ -387,6 +504,9 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
         lookups: &lookups,
         fresh: BTreeSet::new(),
         going: BTreeSet::new(),
+        moved: BTreeSet::new(),
+        drifted: BTreeMap::new(),
+        cascades: Vec::new(),
     };
     let mut steps = BTreeMap::new();
     for address in &sorted {
@@ -396,7 +516,7 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
         let step = if selected.as_ref().is_none_or(|selected| selected.contains(address)) {
             planner.step(address)?
         } else {
-            Step { action: Action::Keep, changes: Vec::new(), because: None }
+            Step::new(Action::Keep)
         };
         steps.insert(address.clone(), step);
     }
@@ -405,14 +525,15 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
             continue;
         }
         let wanted = selected.as_ref().is_none_or(|selected| selected.contains(address));
-        let exists = refreshed.live.contains_key(address) || record.intent.is_some() || !record.deposed.is_empty();
-        let action = match (wanted, exists) {
-            (false, _) => Action::Keep,
-            (true, true) => Action::Delete,
-            (true, false) => Action::Forget,
-        };
-        steps.insert(address.clone(), Step { action, changes: Vec::new(), because: None });
+        let step = if wanted { undeclared(record, refreshed.live.get(address)) } else { Step::new(Action::Keep) };
+        steps.insert(address.clone(), step);
     }
+    for (address, step) in &mut steps {
+        let spec = spec(cloud, &address.kind)?;
+        lost(&spec, step, refreshed.live.get(address));
+    }
+    planner.cascades.retain(|(address, _)| !options.accepted.covers(address));
+    cascading(&planner.cascades)?;
     let left_out = match &selected {
         None => BTreeSet::new(),
         Some(selected) => steps.keys().filter(|address| !selected.contains(*address)).cloned().collect(),
@@ -429,6 +550,50 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
         lookups,
         left_out,
     })
+}
+
+/// What becomes of what is recorded and no longer declared.
+fn undeclared(record: &Record, seen: Option<&Seen>) -> Step {
+    match seen.map(|seen| &seen.status) {
+        Some(Status::Scheduled(until)) if record.deposed.is_empty() => {
+            Step::new(Action::Forget).because(format!("it is scheduled for deletion: {until}"))
+        }
+        Some(_) => Step::new(Action::Delete),
+        None if record.intent.is_some() || !record.deposed.is_empty() => Step::new(Action::Delete),
+        None => Step::new(Action::Forget),
+    }
+}
+
+/// Says what is lost by a step that removes, and what has to be switched off for it.
+fn lost(spec: &Spec, step: &mut Step, seen: Option<&Seen>) {
+    let Some(seen) = seen.filter(|_| step.action.removes()) else { return };
+    if spec.keeps_data {
+        step.loses.push("all that it keeps".to_owned());
+    }
+    if is_shielded(spec, seen) {
+        let off = "AWS's deletion protection is switched off first";
+        step.because = Some(step.because.take().map_or_else(|| off.to_owned(), |because| format!("{because}; {off}")));
+    }
+}
+
+/// Whether AWS's own protection keeps `seen` from being deleted.
+pub(crate) fn is_shielded(spec: &Spec, seen: &Seen) -> bool {
+    spec.shield.is_some_and(|field| seen.args.get(field) == Some(&Value::Bool(true)))
+}
+
+/// That drift alone destroys no data: which way out is right, only a person knows.
+fn cascading(cascades: &[(Address, String)]) -> Result<()> {
+    if cascades.is_empty() {
+        return Ok(());
+    }
+    let told: Vec<_> = cascades.iter().map(|(address, why)| format!("{address} would be replaced: {why}")).collect();
+    let accepted: Vec<_> = cascades.iter().map(|(address, _)| format!("--accept-loss={address}")).collect();
+    let message = format!("drift would destroy data that nobody gave up:\n{}", told.join("\n"));
+    Err(Error::invalid(message).hint(format!(
+        "restore what is gone or changed, or take what has its place into the state with `payinfra import`; to replace \
+         it and lose its data, say {}",
+        accepted.join(" ")
+    )))
 }
 
 pub(crate) fn spec(cloud: &Arc<dyn Cloud>, kind: &str) -> Result<Spec> {
@@ -509,6 +674,12 @@ struct Planner<'a> {
     fresh: BTreeSet<Address>,
     /// What goes before its new one is made.
     going: BTreeSet<Address>,
+    /// What will be in another network.
+    moved: BTreeSet<Address>,
+    /// What will have a new id because of drift, and why.
+    drifted: BTreeMap<Address, String>,
+    /// What keeps data and would be replaced because of drift, and why.
+    cascades: Vec<(Address, String)>,
 }
 
 impl Planner<'_> {
@@ -529,9 +700,15 @@ impl Planner<'_> {
         let desired = self.cloud.normal(&address.kind, &resolve(args, &|pointer| self.known(pointer)))?;
         let desired = redact(&desired, &self.state.lineage);
         let record = self.state.resources.get(address);
-        let step = match (record, self.refreshed.live.get(address)) {
+        let seen = self.refreshed.live.get(address);
+        let moves = self.moves(&spec, args)?;
+        let step = match (record, seen) {
             (Some(record), Some(seen)) => {
                 let mut step = existing(&spec, record, seen, &desired);
+                if step.action == Action::Update && moves {
+                    step.action = if spec.create_first { Action::ReplaceCreateFirst } else { Action::Replace };
+                    step.because = Some("it moves to another network".to_owned());
+                }
                 // What it hangs on can only go after the old one has gone, and the new one needs what comes then.
                 if step.action == Action::ReplaceCreateFirst && record.depends.iter().any(|on| self.going.contains(on))
                 {
@@ -542,29 +719,98 @@ impl Planner<'_> {
                     step.action = Action::Replace;
                     step.because = Some("what it is attached to is replaced and cannot go before it".to_owned());
                 }
+                if step.action == Action::Update {
+                    step.loses = self.cloud.losses(&address.kind, &desired, &redact(&seen.args, &self.state.lineage));
+                }
                 step
             }
             (Some(record), None) if Self::begun_otherwise(&spec, record, &desired) => Step {
-                action: Action::Replace,
                 changes: diff(&desired, &record.args, None),
-                because: Some("an earlier create was interrupted: what it left is removed".to_owned()),
+                ..Step::new(Action::Replace).because("an earlier create was interrupted: what it left is removed")
             },
             (record, _) => Step {
                 action: Action::Create,
                 changes: diff(&desired, &Value::Object(serde_json::Map::new()), None),
                 because: record.map(|record| match record.intent {
-                    Some(Intent::Create) => "an earlier create was interrupted: it is found or made".to_owned(),
+                    Some(Intent::Create) => "an earlier create was interrupted: it is found or created".to_owned(),
                     _ => "it is gone".to_owned(),
                 }),
+                loses: Vec::new(),
             },
         };
-        if !matches!(step.action, Action::Keep | Action::Update) {
+        if !matches!(step.action, Action::Keep | Action::Update | Action::Restore) {
             self.fresh.insert(address.clone());
+            if moves {
+                self.moved.insert(address.clone());
+            }
+            if let Some(why) = record.and_then(|record| self.drift_behind(&spec, args, record, seen, &desired, &step)) {
+                if spec.keeps_data && step.action.removes() {
+                    self.cascades.push((address.clone(), why.clone()));
+                }
+                self.drifted.insert(address.clone(), why);
+            }
         }
         if step.action == Action::Replace {
             self.going.insert(address.clone());
         }
         Ok(step)
+    }
+
+    /// Why a step that gives `record` a new id is a consequence of drift and of nothing that anybody wants.
+    fn drift_behind(
+        &self,
+        spec: &Spec,
+        args: &Value,
+        record: &Record,
+        seen: Option<&Seen>,
+        desired: &Value,
+        step: &Step,
+    ) -> Option<String> {
+        let Some(seen) = seen else {
+            return record.intent.is_none().then(|| "it is gone".to_owned());
+        };
+        match &seen.status {
+            Status::Failed(why) if record.intent != Some(Intent::Create) => return Some(format!("it failed: {why}")),
+            Status::Deleting if record.intent != Some(Intent::Delete) => {
+                return Some("somebody else deletes it".to_owned());
+            }
+            _ => {}
+        }
+        let behind = |field: &str| {
+            let value = args.get(field).unwrap_or(&Value::Null);
+            let through = pointers(value).into_iter().find_map(|pointer| {
+                let why = self.drifted.get(&pointer.address)?;
+                Some(format!("its `{field}` is {}, and of that: {why}", pointer.address))
+            });
+            let same = || desired.get(field) == record.args.get(field);
+            through.or_else(|| same().then(|| format!("its `{field}` was changed in AWS")))
+        };
+        let wanted = diff(desired, &record.args, None);
+        let by_hand = |field: &str| wanted.iter().any(|change| change.field() == field) && behind(field).is_none();
+        let mut forced: Vec<&str> = step.changes.iter().map(Change::field).collect();
+        forced.retain(|field| spec.replace.contains(field));
+        if forced.is_empty() {
+            // It is replaced with what it is attached to, or moves with its network.
+            forced = spec.holds.iter().chain(spec.network).copied().collect();
+            return forced.into_iter().find_map(|field| {
+                let pointers = pointers(args.get(field).unwrap_or(&Value::Null));
+                let address = pointers.into_iter().map(|pointer| pointer.address);
+                address.filter_map(|address| Some(format!("of {address}: {}", self.drifted.get(&address)?))).next()
+            });
+        }
+        if forced.iter().any(|field| by_hand(field)) { None } else { forced.into_iter().find_map(behind) }
+    }
+
+    /// Whether one of those that must be in the same network moves to another one, or is that other one.
+    fn moves(&self, here: &Spec, args: &Value) -> Result<bool> {
+        for pointer in here.network.iter().filter_map(|field| args.get(field)).flat_map(pointers) {
+            let to = &pointer.address;
+            let is_network = || Ok::<_, Error>(spec(self.cloud, &to.kind)?.network.is_empty());
+            if self.moved.contains(to) || (self.fresh.contains(to) && is_network()?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether one of the fields that hold their referent refers to something that has to go before it is made anew.
@@ -587,13 +833,15 @@ fn existing(spec: &Spec, record: &Record, seen: &Seen, desired: &Value) -> Step 
     let (action, because) = match (&seen.status, record.intent) {
         (Status::Failed(why), _) => (Action::Replace, Some(format!("it failed: {why}"))),
         (Status::Deleting, _) => (Action::Replace, Some("it is being deleted".to_owned())),
-        (_, Some(Intent::Delete)) => (Action::Replace, Some("its removal was begun".to_owned())),
+        (Status::Scheduled(until), _) => (Action::Restore, Some(format!("it is scheduled for deletion: {until}"))),
         _ if forced => (replace, None),
         _ if !changes.is_empty() => (Action::Update, None),
+        // An intent says what may have happened, never what is wanted.
+        (_, Some(Intent::Delete)) => (Action::Update, Some("its removal was begun and did not happen".to_owned())),
         (_, Some(_)) => (Action::Update, Some("what was begun is finished".to_owned())),
         (Status::Pending, None) => (Action::Update, Some("it is not ready yet".to_owned())),
         _ if !record.deposed.is_empty() => (Action::Update, Some("what it replaced is removed".to_owned())),
         _ => (Action::Keep, None),
     };
-    Step { action, changes, because }
+    Step { action, changes, because, loses: Vec::new() }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::cloud::{Expected, Seen, Spec, Status};
+use crate::cloud::{Expected, Identity, Seen, Spec, Status};
 use crate::error::{Error, Result};
 use crate::reference::Id;
 use crate::tags::{Owner, Tags};
@@ -34,6 +34,23 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     const EARLY: Fields = &[];
     /// Fields that change in place, but whose old referent cannot go before: when that is replaced, so is this one.
     const HOLDS: Fields = &[];
+    /// Fields whose referents must be in the same network as this one, although each of them can be changed: where they
+    /// move to another network, this one is replaced (AWS refuses a subnet group in two VPCs).
+    const NETWORK: Fields = &[];
+    /// How one is known to be ours. A kind without tags must say.
+    const IDENTITY: Identity = Identity::Tags;
+    /// Whether it keeps data that is lost with it: databases, buckets, keys, tables, secrets. These are protected, and
+    /// are never replaced as a consequence of drift.
+    const KEEPS_DATA: bool = false;
+    /// The field that is AWS's own protection against deletion, a `bool` or an `Option<bool>`: switched off just before
+    /// a delete that the plan allows.
+    const SHIELD: Option<&'static str> = None;
+    /// Whether a read shows at once what a create made. Where it does, what it does not show was lost, and is created
+    /// again without waiting for it to become visible.
+    const CONSISTENT: bool = false;
+    /// Whether it becomes ready only through those that refer to it in their [`EARLY`](Self::EARLY) fields: a
+    /// certificate through its validation record. When one of those fails it is not waited for any longer.
+    const COMPLETED_BY_DEPENDENTS: bool = false;
     /// Whether a replacement may be made before the old one goes; not where a name or a CIDR block is taken.
     const CREATE_FIRST: bool = false;
     /// How many ids one `read` takes.
@@ -49,6 +66,11 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     fn expected(&self) -> Expected {
         Self::EXPECTED
     }
+    /// The parts of `live` whose data is lost when it is changed to `self`: a table's replica, a bucket's versions.
+    fn losses(&self, live: &Self) -> Vec<String> {
+        let _ = live;
+        Vec::new()
+    }
     /// Where the tags go; `None` if AWS cannot tag it.
     fn tags(&mut self) -> Option<&mut Tags>;
     /// Starts the resource's life and returns its id, without waiting.
@@ -62,6 +84,17 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     /// Starts the resource's end, without waiting. That it is gone already is success; an error of the class
     /// [`NotFound`](crate::Class::NotFound) says that it cannot be deleted and goes by itself, and is not waited for.
     fn delete(cx: &Self::Cx, live: &Live<Self>) -> impl Future<Output = Result<()>> + Send;
+    /// Restores what a read shows as [`Status::Scheduled`]. Only for kinds whose reads do.
+    fn restore(_: &Self::Cx, live: &Live<Self>) -> impl Future<Output = Result<()>> + Send {
+        let error = Error::failed(format!("{} cannot be restored", live.id));
+        async { Err(error) }
+    }
+    /// Whether `id`, which a read did not show, really does not exist. By default another read says so; kinds whose
+    /// read filters or lags ask in the most consistent form that the service has, without a filter.
+    fn absent(cx: &Self::Cx, id: &Id<Self>) -> impl Future<Output = Result<bool>> + Send {
+        let ids = [id.clone()];
+        async move { Ok(Self::read(cx, &ids).await?.is_empty()) }
+    }
 }
 
 /// Something that exists already and is only looked up: never made, changed or removed.
@@ -104,6 +137,8 @@ pub trait Kind<Cx>: Send + Sync {
     fn spec(&self) -> Spec;
     /// As [`Resource::expected`]; of arguments that nobody understands, as of any of the kind.
     fn expected(&self, args: &Value) -> Expected;
+    /// As [`Resource::losses`]; of arguments that nobody understands, none.
+    fn losses(&self, args: &Value, live: &Value) -> Vec<String>;
     /// `args` in the one form that this kind writes: sets sorted, defaults filled in.
     ///
     /// # Errors
@@ -119,6 +154,10 @@ pub trait Kind<Cx>: Send + Sync {
     fn update<'a>(&'a self, cx: &'a Cx, args: &'a Value, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
     /// As [`Resource::delete`].
     fn delete<'a>(&'a self, cx: &'a Cx, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
+    /// As [`Resource::restore`].
+    fn restore<'a>(&'a self, cx: &'a Cx, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
+    /// As [`Resource::absent`].
+    fn absent<'a>(&'a self, cx: &'a Cx, id: &'a str) -> BoxFuture<'a, Result<bool>>;
     /// As [`Lookup::find`].
     fn find<'a>(&'a self, cx: &'a Cx, args: &'a Value) -> BoxFuture<'a, Result<Value>>;
 }
@@ -145,6 +184,12 @@ impl<R: Resource> Kind<R::Cx> for Erased<R> {
             replace: R::REPLACE,
             early: R::EARLY,
             holds: R::HOLDS,
+            network: R::NETWORK,
+            identity: R::IDENTITY,
+            keeps_data: R::KEEPS_DATA,
+            shield: R::SHIELD,
+            consistent: R::CONSISTENT,
+            completed_by_dependents: R::COMPLETED_BY_DEPENDENTS,
             create_first: R::CREATE_FIRST,
             batch: R::BATCH,
             timeout: R::TIMEOUT,
@@ -154,6 +199,11 @@ impl<R: Resource> Kind<R::Cx> for Erased<R> {
 
     fn expected(&self, args: &Value) -> Expected {
         R::deserialize(args).map_or(R::EXPECTED, |it| it.expected())
+    }
+
+    fn losses(&self, args: &Value, live: &Value) -> Vec<String> {
+        let typed = R::deserialize(args).and_then(|args| Ok((args, R::deserialize(live)?)));
+        typed.map(|(args, live)| args.losses(&live)).unwrap_or_default()
     }
 
     fn normal(&self, args: &Value) -> Result<Value> {
@@ -189,6 +239,14 @@ impl<R: Resource> Kind<R::Cx> for Erased<R> {
         async move { R::delete(cx, &typed(live)?).await }.boxed()
     }
 
+    fn restore<'a>(&'a self, cx: &'a R::Cx, live: &'a Seen) -> BoxFuture<'a, Result<()>> {
+        async move { R::restore(cx, &typed(live)?).await }.boxed()
+    }
+
+    fn absent<'a>(&'a self, cx: &'a R::Cx, id: &'a str) -> BoxFuture<'a, Result<bool>> {
+        async move { R::absent(cx, &Id::new(id)).await }.boxed()
+    }
+
     fn find<'a>(&'a self, _: &'a R::Cx, _: &'a Value) -> BoxFuture<'a, Result<Value>> {
         async { Err(Error::failed(format!("`{}` is a resource, not a lookup", R::KIND))) }.boxed()
     }
@@ -207,6 +265,12 @@ impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
             replace: &[],
             early: &[],
             holds: &[],
+            network: &[],
+            identity: Identity::Record,
+            keeps_data: false,
+            shield: None,
+            consistent: false,
+            completed_by_dependents: false,
             create_first: false,
             batch: 1,
             timeout: Duration::from_mins(1),
@@ -216,6 +280,10 @@ impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
 
     fn expected(&self, _: &Value) -> Expected {
         Expected::default()
+    }
+
+    fn losses(&self, _: &Value, _: &Value) -> Vec<String> {
+        Vec::new()
     }
 
     fn normal(&self, args: &Value) -> Result<Value> {
@@ -239,6 +307,14 @@ impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
     }
 
     fn delete<'a>(&'a self, _: &'a L::Cx, _: &'a Seen) -> BoxFuture<'a, Result<()>> {
+        Self::refuse()
+    }
+
+    fn restore<'a>(&'a self, _: &'a L::Cx, _: &'a Seen) -> BoxFuture<'a, Result<()>> {
+        Self::refuse()
+    }
+
+    fn absent<'a>(&'a self, _: &'a L::Cx, _: &'a str) -> BoxFuture<'a, Result<bool>> {
         Self::refuse()
     }
 

@@ -11,7 +11,7 @@ use crate::address::Address;
 use crate::error::{Class, Error, Result};
 
 /// The version of the format that this code writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The state of one workspace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +33,9 @@ pub struct State {
     pub revision: u64,
     /// The fencing epoch of the lock under which it was written last.
     pub epoch: u64,
+    /// The digest of the rescue file that this state goes on from, if it took one up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescue: Option<String>,
     /// What exists, or was about to.
     #[schemars(with = "BTreeMap<String, Record>")]
     pub resources: BTreeMap<Address, Record>,
@@ -62,6 +65,9 @@ pub struct Record {
     /// Whether a plan that would remove it fails.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protect: bool,
+    /// Whether a final snapshot is taken when it is deleted, where its kind can.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub final_snapshot: bool,
     /// Earlier generations that were replaced and still have to go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deposed: Vec<Deposed>,
@@ -102,6 +108,7 @@ impl State {
             serial: 0,
             revision: 0,
             epoch: 0,
+            rescue: None,
             resources: BTreeMap::new(),
             outputs: BTreeMap::new(),
         }

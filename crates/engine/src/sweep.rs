@@ -10,10 +10,10 @@ use tokio::time::sleep;
 use crate::address::{Address, Region};
 use crate::cloud::{Cloud, Seen, Site, Status};
 use crate::error::{Class, Error, Result};
-use crate::plan::spec;
+use crate::plan::{is_shielded, spec};
 use crate::retry::{Patience, patiently};
 use crate::state::State;
-use crate::tags::Owner;
+use crate::tags::{Owner, Tags};
 
 /// How often what is in the way of another is given time to go.
 const ROUNDS: usize = 60;
@@ -66,26 +66,36 @@ pub async fn census(
         spec(cloud, &kind)?;
         let ids: Vec<String> = owned.iter().map(|owned| owned.id.clone()).collect();
         let seen = patiently(&Patience::reading(), || cloud.read(&region, &kind, &ids)).await?;
-        let living = seen.into_iter().filter(|seen| seen.status != Status::Deleting);
+        let going = |status: &Status| matches!(status, Status::Deleting | Status::Scheduled(_));
+        let living = seen.into_iter().filter(|seen| !going(&seen.status));
         let owner = |seen: &Seen| owned.iter().find(|owned| owned.id == seen.id).map(|owned| owned.owner.clone());
         Ok::<_, Error>(living.filter_map(|seen| Some(Orphan { owner: owner(&seen)?, seen })).collect::<Vec<_>>())
     });
     Ok(try_join_all(reads).await?.into_iter().flatten().collect())
 }
 
-/// Those of `found` that none of `states` knows.
+/// Those of `found` that none of `states` knows: first those that carry the lineage of one of them, which are orphans,
+/// then those of other deployments, which are nobody's business here.
 #[must_use]
-pub fn orphans(found: Vec<Orphan>, states: &[State]) -> Vec<Orphan> {
-    let known: BTreeSet<(&str, &str)> = states
+pub fn orphans(found: Vec<Orphan>, states: &[State]) -> (Vec<Orphan>, Vec<Orphan>) {
+    // An id means something only in its region and for its kind; the account is that of the states.
+    let known: BTreeSet<(&str, &str, &str)> = states
         .iter()
         .flat_map(|state| &state.resources)
         .flat_map(|(address, record)| {
             let deposed = record.deposed.iter().map(|deposed| &deposed.id);
-            record.id.iter().chain(deposed).map(|id| (&*address.kind, id.as_str()))
+            record.id.iter().chain(deposed).map(|id| (address.region.as_str(), &*address.kind, id.as_str()))
         })
         .collect();
-    let unknown = |orphan: &Orphan| !known.contains(&(&*orphan.owner.address.kind, orphan.seen.id.as_str()));
-    found.into_iter().filter(unknown).collect()
+    let unknown = |orphan: &Orphan| {
+        let Address { region, kind, .. } = &orphan.owner.address;
+        !known.contains(&(region.as_str(), &**kind, orphan.seen.id.as_str()))
+    };
+    let ours = |orphan: &Orphan| {
+        let owner = &orphan.owner;
+        states.iter().any(|state| (&state.lineage, &state.workspace) == (&owner.lineage, &owner.workspace))
+    };
+    found.into_iter().filter(unknown).partition(ours)
 }
 
 /// Deletes `orphans`, as often around as what hangs on what demands; returns those that are left, each with the reason.
@@ -111,17 +121,42 @@ pub async fn remove(cloud: &Arc<dyn Cloud>, mut orphans: Vec<Orphan>) -> Vec<(Or
     left
 }
 
-/// Fails while it still exists.
+/// Fails while it still exists, and at once if its tags no longer say that it is ours.
 async fn removed(cloud: &Arc<dyn Cloud>, orphan: &Orphan) -> Result<()> {
     let Address { region, kind, .. } = &orphan.owner.address;
     let ids = [orphan.seen.id.clone()];
     let Some(seen) = cloud.read(region, kind, &ids).await?.into_iter().next() else { return Ok(()) };
+    if matches!(seen.status, Status::Scheduled(_)) {
+        return Ok(());
+    }
+    if let Some(tags) = seen.args.get("tags").filter(|_| orphan.seen.args.get("tags").is_some()) {
+        let tags: Tags = serde_json::from_value(tags.clone()).unwrap_or_default();
+        if Owner::of(&tags).as_ref() != Some(&orphan.owner) {
+            return Err(Error::invalid(format!("{} no longer carries our tags", orphan.seen.id)));
+        }
+    }
+    let spec = spec(cloud, kind)?;
     let address = orphan.owner.address.clone();
-    let site = Site { address, token: String::new(), owner: orphan.owner.clone(), known: Vec::new() };
+    let site = Site {
+        address,
+        token: String::new(),
+        owner: orphan.owner.clone(),
+        known: Vec::new(),
+        begun: false,
+        // A sweep that may delete it at all was told that its data may go.
+        final_snapshot: false,
+    };
+    if is_shielded(&spec, &seen) && seen.status != Status::Deleting {
+        let mut open = seen.args.clone();
+        open[spec.shield.unwrap_or_default()] = false.into();
+        cloud.update(&site, &open, &seen).await?;
+        return Err(Error::new(Class::Conflict, format!("the protection of {} is being switched off", orphan.seen.id)));
+    }
     if seen.status != Status::Deleting {
         cloud.delete(&site, &seen).await?;
     }
-    if cloud.read(region, kind, &ids).await?.is_empty() {
+    let left = cloud.read(region, kind, &ids).await?;
+    if left.iter().all(|seen| matches!(seen.status, Status::Scheduled(_))) {
         return Ok(());
     }
     Err(Error::new(Class::Conflict, format!("{} still exists", orphan.seen.id)).hint("run it again later"))

@@ -1,4 +1,4 @@
-//! Tags, and the three of them by which payinfra knows what is its own.
+//! Tags, and the four of them by which payinfra knows what is its own.
 
 use std::collections::BTreeMap;
 
@@ -80,6 +80,10 @@ pub struct Owner {
     pub workspace: String,
     /// The resource's address.
     pub address: Address,
+    /// The lineage of the state that created it: two deployments of one configuration differ in nothing else. Empty
+    /// where it is not known, as in a graph before it is planned, and on resources from before there was this tag.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub lineage: String,
 }
 
 impl Owner {
@@ -90,16 +94,33 @@ impl Owner {
     /// The key of the tag that names the address.
     pub const ADDRESS: &'static str = "payinfra:address";
 
+    /// The key of the tag that names the lineage of the state.
+    pub const LINEAGE: &'static str = "payinfra:lineage";
+    /// The keys of all owner tags, sorted.
+    pub const KEYS: [&'static str; 4] = [Self::ADDRESS, Self::LINEAGE, Self::STACK, Self::WORKSPACE];
+
     /// The owner as tags.
     #[must_use]
     pub fn tags(&self) -> Tags {
-        Tags::new()
+        let tags = Tags::new()
             .with(Self::STACK, &self.stack)
             .with(Self::WORKSPACE, &self.workspace)
-            .with(Self::ADDRESS, self.address.to_string())
+            .with(Self::ADDRESS, self.address.to_string());
+        if self.lineage.is_empty() { tags } else { tags.with(Self::LINEAGE, &self.lineage) }
     }
 
-    /// Whether `tags` carry this owner.
+    /// What `tags` say, if they name stack, workspace and address.
+    #[must_use]
+    pub fn of(tags: &Tags) -> Option<Self> {
+        Some(Self {
+            stack: tags.get(Self::STACK)?.to_owned(),
+            workspace: tags.get(Self::WORKSPACE)?.to_owned(),
+            address: tags.get(Self::ADDRESS)?.parse().ok()?,
+            lineage: tags.get(Self::LINEAGE).unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// Whether `tags` carry this owner. A resource of another lineage, or of none, is not this owner's.
     #[must_use]
     pub fn owns(&self, tags: &Tags) -> bool {
         self.tags().iter().all(|(key, value)| tags.get(key) == Some(value))

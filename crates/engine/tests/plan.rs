@@ -43,6 +43,7 @@ fn shown(plan: &Plan) -> String {
     for (address, drift) in &plan.drift {
         match drift {
             Drift::Gone => lines.push(format!("drift {address}: gone")),
+            Drift::Scheduled(until) => lines.push(format!("drift {address}: scheduled {until}")),
             Drift::Changed(changes) => {
                 lines.extend(changes.iter().map(|change| {
                     format!("drift {address}: {}: {} was {}", change.path, change.old, wanted(&change.new))
@@ -144,7 +145,8 @@ async fn drift_is_told_apart_from_what_is_wanted() -> Result<()> {
 async fn a_plan_of_targets_takes_what_they_depend_on_and_nothing_else() -> Result<()> {
     let mut graph = family("p", 1, None)?;
     graph.add(&east(), "other", named("other", 1, None))?;
-    let only = |address: &str| Ok::<_, Error>(Options { targets: BTreeSet::from([address.parse()?]) });
+    let only =
+        |address: &str| Ok::<_, Error>(Options { targets: BTreeSet::from([address.parse()?]), ..Options::default() });
     let bench = Bench::new();
     assert_snapshot!(shown(&bench.plan_with(&graph, &only("east/fake.named/child")?).await?), @r"
     Create east/fake.named/child

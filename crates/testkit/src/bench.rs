@@ -158,6 +158,7 @@ impl Bench {
                 observer: &*self.observer,
                 cancel: self.cancel.subscribe(),
                 width: self.width,
+                uncertain: false,
             };
             let work = async {
                 let report = apply(&plan, &run).await;

@@ -75,7 +75,7 @@ impl FakeCloud {
         subject: &str,
         effect: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        if matches!(operation, Operation::Create | Operation::Update | Operation::Delete) {
+        if operation.mutates() {
             let guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner).clone();
             guard.map_or(Ok(()), |guard| guard())?;
         }
@@ -92,6 +92,10 @@ impl Cloud for FakeCloud {
 
     fn expected(&self, kind: &str, args: &Value) -> Expected {
         self.kinds.get(kind).map_or_else(Expected::default, |kind| kind.expected(args))
+    }
+
+    fn losses(&self, kind: &str, args: &Value, live: &Value) -> Vec<String> {
+        self.kinds.get(kind).map(|kind| kind.losses(args, live)).unwrap_or_default()
     }
 
     fn normal(&self, kind: &str, args: &Value) -> Result<Value> {
@@ -140,6 +144,24 @@ impl Cloud for FakeCloud {
             let (kind, cx) = (&site.address.kind, self.cx(&site.address.region, Some(site)));
             let effect = self.kind(kind)?.delete(&cx, live);
             self.call(Operation::Delete, kind, &site.address.to_string(), effect).await
+        }
+        .boxed()
+    }
+
+    fn restore<'a>(&'a self, site: &'a Site, live: &'a Seen) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let (kind, cx) = (&site.address.kind, self.cx(&site.address.region, Some(site)));
+            let effect = self.kind(kind)?.restore(&cx, live);
+            self.call(Operation::Restore, kind, &site.address.to_string(), effect).await
+        }
+        .boxed()
+    }
+
+    fn absent<'a>(&'a self, region: &'a Region, kind: &'a str, id: &'a str) -> BoxFuture<'a, Result<bool>> {
+        async move {
+            let cx = self.cx(region, None);
+            let effect = self.kind(kind)?.absent(&cx, id);
+            self.call(Operation::Absent, kind, id, effect).await
         }
         .boxed()
     }

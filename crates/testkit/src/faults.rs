@@ -17,6 +17,10 @@ pub enum Operation {
     Update,
     /// `Cloud::delete`.
     Delete,
+    /// `Cloud::restore`.
+    Restore,
+    /// `Cloud::absent`.
+    Absent,
     /// `Cloud::find`.
     Find,
     /// `Cloud::publish`.
@@ -31,7 +35,7 @@ impl Operation {
     /// Whether it changes the cloud.
     #[must_use]
     pub fn mutates(self) -> bool {
-        matches!(self, Self::Create | Self::Update | Self::Delete)
+        matches!(self, Self::Create | Self::Update | Self::Delete | Self::Restore)
     }
 }
 

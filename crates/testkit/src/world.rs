@@ -200,7 +200,7 @@ impl World {
         self.inner().alive().map(|(id, _)| id.clone()).collect()
     }
 
-    /// What exists, in a form in which two worlds can be compared: by owner, with owners instead of ids.
+    /// What exists, in a form in which two worlds can be compared: by owner, with owners instead of ids and lineages.
     #[must_use]
     pub fn inventory(&self) -> BTreeMap<String, Vec<Value>> {
         let inner = self.inner();
@@ -224,6 +224,10 @@ impl World {
         let mut inventory: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for (id, thing) in inner.alive() {
             let mut args = renamed(&thing.args, &labels);
+            // Every world has a lineage of its own.
+            if let Some(lineage) = args.pointer_mut(&format!("/tags/{}", Owner::LINEAGE)) {
+                *lineage = "lineage".into();
+            }
             if thing.gone.is_some() {
                 args["$deleting"] = true.into();
             }

@@ -31,7 +31,7 @@ pub(super) async fn of(cx: &Cx, arns: &[String]) -> Result<HashMap<String, Tags>
 
 /// Whether `theirs` carry the owner that `ours` carry.
 pub(super) fn same_owner(ours: &Tags, theirs: &Tags) -> bool {
-    [Owner::STACK, Owner::WORKSPACE, Owner::ADDRESS].iter().all(|key| ours.get(key) == theirs.get(key))
+    Owner::KEYS.iter().all(|key| ours.get(key) == theirs.get(key))
 }
 
 /// Makes the tags of the resource `arn` what they should be.

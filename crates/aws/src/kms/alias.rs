@@ -42,8 +42,11 @@ impl Resource for Alias {
         let Some(key) = aliases(cx).await?.remove(&self.name) else { return Ok(None) };
         if is_alive(cx, &key).await? {
             let tags = tags::of(cx, key.as_str()).await?;
-            let ours = tags.get(Owner::STACK) == Some(&owner.stack);
-            if !ours || tags.get(Owner::WORKSPACE) != Some(&owner.workspace) {
+            let ours = Owner::of(&tags).is_some_and(|key| {
+                (key.stack, key.workspace, key.lineage)
+                    == (owner.stack.clone(), owner.workspace.clone(), owner.lineage.clone())
+            });
+            if !ours {
                 let message = format!("`{}` exists and is not ours: it means the key {key}", self.name);
                 return Err(Error::new(Class::Foreign, message).taken(&self.name));
             }

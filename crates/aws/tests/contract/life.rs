@@ -33,9 +33,14 @@ pub(crate) async fn access() -> Result<Access> {
 /// The first generation of a resource that is in no graph.
 pub(crate) fn site(region: &Region, kind: &str, name: &str) -> Result<Site> {
     let address = Address::new(region, kind, name)?;
-    let owner = Owner { stack: "contract".to_owned(), workspace: name.to_owned(), address: address.clone() };
+    let owner = Owner {
+        stack: "contract".to_owned(),
+        workspace: name.to_owned(),
+        address: address.clone(),
+        lineage: "alone".to_owned(),
+    };
     let token = token(&address, "alone");
-    Ok(Site { address, token, owner, known: Vec::new() })
+    Ok(Site { address, token, owner, known: Vec::new(), begun: false, final_snapshot: false })
 }
 
 /// The token of the first generation of what lies at `address` in the deployment `lineage`.
@@ -181,7 +186,14 @@ impl World<'_> {
 
     fn site(&self, address: &Address) -> Site {
         let token = token(address, self.example.name());
-        Site { address: address.clone(), token, owner: self.example.graph.owner(address), known: Vec::new() }
+        Site {
+            address: address.clone(),
+            token,
+            owner: self.example.graph.owner(address),
+            known: Vec::new(),
+            begun: false,
+            final_snapshot: false,
+        }
     }
 
     /// `args` without references; what was sorted by references is now sorted by what they refer to.

@@ -72,7 +72,7 @@ impl Execute for Apply {
             command: Self::NAME,
             wanted: declared.clone(),
             declared,
-            options: Options { targets: BTreeSet::from_iter(self.target) },
+            options: Options { targets: BTreeSet::from_iter(self.target), ..Options::default() },
             saved,
             yes: self.yes,
             json: self.json,

@@ -43,7 +43,7 @@ impl Execute for Plan {
         let session = cx.session().await?;
         let graph = session.graph()?;
         let loaded = session.kept.load().await?;
-        let options = Options { targets: BTreeSet::from_iter(self.target) };
+        let options = Options { targets: BTreeSet::from_iter(self.target), ..Options::default() };
         let planned = plan(&session.cloud, graph, &loaded.state, &options).await?;
         if let Some(out) = &self.out {
             let bytes = serde_json::to_vec_pretty(&planned).map_err(|error| Error::failed(error.to_string()))?;

@@ -107,5 +107,5 @@ pub(super) async fn find(session: &Session) -> Result<Vec<Orphan>> {
     regions.extend(state.resources.keys().map(|address| address.region.clone()));
     let found = census(&session.cloud, &*session.census, &project.configuration.stack, &regions).await?;
     let ours = found.into_iter().filter(|orphan| orphan.owner.workspace == session.kept.workspace).collect();
-    Ok(orphans(ours, &[state]))
+    Ok(orphans(ours, &[state]).0)
 }
