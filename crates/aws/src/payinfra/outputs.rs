@@ -7,6 +7,8 @@ use payinfra_engine::{Class, Error, Lookup, Ref, Region, Result, State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use payinfra_sdk::DeniedBucket;
+
 use crate::{Cx, Explain};
 
 /// Outputs of another workspace or stack, as its last successful apply left them. Its state is read and never written;
@@ -15,6 +17,9 @@ use crate::{Cx, Explain};
 pub struct RemoteOutputs {
     /// The bucket of the state.
     pub bucket: String,
+    /// The account that has to own the bucket; by default the one that is signed in to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// The stack.
     pub stack: String,
     /// The workspace.
@@ -40,8 +45,21 @@ impl Lookup for RemoteOutputs {
     async fn find(&self, cx: &Cx) -> Result<RemoteOutputsFound> {
         let key = format!("{}/{}/state.json", self.stack, self.workspace);
         let place = format!("s3://{}/{key}", self.bucket);
-        let answer = cx.s3().get_object().bucket(&self.bucket).key(&key).send().await.explain();
-        let answer = answer.map_err(|error| self.unread(error, cx.region(), &place))?;
+        let account = self.account.as_deref().unwrap_or(cx.account());
+        let call = cx.s3().get_object().bucket(&self.bucket).expected_bucket_owner(account).key(&key);
+        let answer = match call.send().await.explain() {
+            Ok(answer) => answer,
+            Err(error) if error.is(Class::Denied) && !is_of_the_key(&error) => {
+                let denied = DeniedBucket {
+                    name: &self.bucket,
+                    account,
+                    is_own_account: account == cx.account(),
+                    setting: "`bucket` or `account` under `remote_outputs` in payinfra.toml",
+                };
+                return Err(self.unread(denied.explain(cx.s3(), error).await, cx.region(), &place));
+            }
+            Err(error) => return Err(self.unread(error, cx.region(), &place)),
+        };
         let state = State::parse(&body(answer).await?).map_err(|error| {
             let hint = error.get_hint().unwrap_or("look at the object").to_owned();
             Error::invalid(format!("{place}: {}", error.message())).hint(hint)
@@ -53,6 +71,11 @@ impl Lookup for RemoteOutputs {
         });
         Ok(RemoteOutputsFound { values: Ref::Known(values.collect::<Result<_>>()?) })
     }
+}
+
+/// Whether the key denies access, and not the bucket.
+fn is_of_the_key(error: &Error) -> bool {
+    error.message().to_lowercase().contains("kms")
 }
 
 /// What is read, whole.
@@ -83,7 +106,7 @@ impl RemoteOutputs {
                 format!("{} has no state: there is no {place}", self.whose()),
                 "apply that workspace first, or correct `remote_outputs` in payinfra.toml",
             ),
-            (Class::Denied, _) if error.message().to_lowercase().contains("kms") => (
+            (Class::Denied, _) if is_of_the_key(&error) => (
                 format!("the key of {place} refuses: {}", error.message()),
                 "whoever reads a state must be allowed `kms:Decrypt` with its key",
             ),
@@ -144,6 +167,7 @@ mod tests {
             bucket: "states".to_owned(),
             stack: "migration".to_owned(),
             workspace: "legacy".to_owned(),
+            account: None,
             lineage: None,
             outputs: BTreeSet::new(),
         };
