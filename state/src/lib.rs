@@ -5,6 +5,7 @@
 mod backend;
 mod bootstrap;
 mod clock;
+pub mod disk;
 mod dynamo;
 mod file;
 mod format;
