@@ -244,15 +244,6 @@ impl Journal {
         }
     }
 
-    /// Ends when the state can no longer be written, with the reason.
-    pub async fn failed(&self) -> Error {
-        let mut durable = self.shared.durable.subscribe();
-        match durable.wait_for(|durable| durable.failure.is_some()).await {
-            Ok(durable) => durable.failure.as_ref().map_or_else(gone, |it| Error::new(it.class, &it.message)),
-            Err(_) => gone(),
-        }
-    }
-
     /// Lets the writer end once all changes are durable.
     pub fn close(&self) {
         self.shared.pending().closed = true;

@@ -10,7 +10,28 @@ use serde_json::Value;
 
 use crate::bench::fails;
 
-const GOLDEN: &str = include_str!("../../golden/v1.json");
+const GOLDEN: &str = include_str!("../../golden/v2.json");
+
+/// The golden states of the formats before.
+const OLDER: &[&str] = &[include_str!("../../golden/v1.json")];
+
+#[test]
+fn the_golden_states_of_older_formats_come_forward() {
+    assert_eq!(OLDER.len() + 1, usize::try_from(FORMAT).unwrap());
+    let current = migrate(GOLDEN.as_bytes()).unwrap();
+    for (older, format) in OLDER.iter().zip(1..) {
+        let before: Value = serde_json::from_str(older).unwrap();
+        assert_eq!(before["format"], format);
+        let state = migrate(older.as_bytes()).unwrap();
+        assert_eq!(state.format, FORMAT);
+        assert_eq!((&state.lineage, state.serial, &state.outputs), (&current.lineage, 7, &current.outputs));
+        assert_eq!(state.resources.keys().collect::<Vec<_>>(), current.resources.keys().collect::<Vec<_>>());
+        // What was not known then is not made up.
+        assert_eq!(state.rescue, None);
+        assert!(state.resources.values().all(|record| !record.final_snapshot));
+        assert!(migrate(&state.bytes().unwrap()).unwrap() == state);
+    }
+}
 
 #[test]
 fn the_golden_state_is_read_and_written_to_the_same_bytes() {
@@ -33,10 +54,10 @@ fn the_schema_is_up_to_date() {
 
 #[test]
 fn other_formats_and_torn_files_are_refused_with_what_to_do() {
-    let with = |format: &str| GOLDEN.replace("\"format\": 1", &format!("\"format\": {format}"));
+    let with = |format: &str| GOLDEN.replace("\"format\": 2", &format!("\"format\": {format}"));
     let torn = &GOLDEN[..GOLDEN.len() / 2];
     for (text, parts) in [
-        (&with("2")[..], ["format 2", "up to 1", "newer"]),
+        (&with("3")[..], ["format 3", "up to 2", "newer"]),
         (&with("0"), ["format 0", "never was", "restore"]),
         (torn, ["cut off", "line", "restore"]),
         ("", ["cut off", "line", "restore"]),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use payinfra_engine::{Class, Error, Lookup, Ref, Region, Result, State};
+use payinfra_engine::{Class, Error, FORMAT, Lookup, Ref, Region, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -60,16 +60,42 @@ impl Lookup for RemoteOutputs {
             }
             Err(error) => return Err(self.unread(error, cx.region(), &place)),
         };
-        let state = State::parse(&body(answer).await?).map_err(|error| {
-            let hint = error.get_hint().unwrap_or("look at the object").to_owned();
-            Error::invalid(format!("{place}: {}", error.message())).hint(hint)
-        })?;
+        let state = Remote::parse(&body(answer).await?, &place)?;
         self.check(&state, &place)?;
         let values = self.outputs.iter().map(|name| {
             let value = state.outputs.get(name).ok_or_else(|| self.lacks(name, &state))?;
             Ok((name.clone(), flat(value)))
         });
         Ok(RemoteOutputsFound { values: Ref::Known(values.collect::<Result<_>>()?) })
+    }
+}
+
+/// What is read of a state. All formats so far have it in the same form, so that a workspace that was last applied by an
+/// older payinfra can be read.
+#[derive(Debug, Deserialize)]
+struct Remote {
+    stack: String,
+    workspace: String,
+    lineage: String,
+    outputs: BTreeMap<String, Value>,
+}
+
+impl Remote {
+    fn parse(bytes: &[u8], place: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let broken = |error: serde_json::Error| {
+            Error::invalid(format!("{place}: the state cannot be read: {error}"))
+                .hint("restore an earlier version of the object: the bucket keeps all of them")
+        };
+        let Head { format } = serde_json::from_slice(bytes).map_err(broken)?;
+        if !(1..=FORMAT).contains(&format) {
+            let message = format!("{place}: the state has format {format}, this payinfra knows formats up to {FORMAT}");
+            return Err(Error::invalid(message).hint("use the version of payinfra that wrote it, or a newer one"));
+        }
+        serde_json::from_slice(bytes).map_err(broken)
     }
 }
 
@@ -125,7 +151,7 @@ impl RemoteOutputs {
     }
 
     /// That it is the state that was meant.
-    fn check(&self, state: &State, place: &str) -> Result<()> {
+    fn check(&self, state: &Remote, place: &str) -> Result<()> {
         let lineage = self.lineage.as_deref().unwrap_or(&state.lineage);
         for (what, is, should) in [
             ("stack", &state.stack[..], &self.stack[..]),
@@ -140,7 +166,7 @@ impl RemoteOutputs {
         Ok(())
     }
 
-    fn lacks(&self, name: &str, state: &State) -> Error {
+    fn lacks(&self, name: &str, state: &Remote) -> Error {
         let there: Vec<_> = state.outputs.keys().map(String::as_str).collect();
         let hint = if there.is_empty() {
             "no apply of it has ended yet; apply it first".to_owned()

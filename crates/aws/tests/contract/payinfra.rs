@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_s3::primitives::ByteStream;
 use payinfra_aws::payinfra::RemoteOutputs;
 use payinfra_aws::{Access, Aws, Explain};
-use payinfra_engine::{Class, Cloud, Error, Lookup, Result, State};
+use payinfra_engine::{Class, Cloud, Error, FORMAT, Lookup, Result, State};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -57,6 +57,13 @@ async fn m29_outputs_of_another_workspace_are_read() -> Result<()> {
     put("migration/legacy/state.json", &state()).await?;
     assert_eq!(find(|_| {}).await?, json!({ "values": { "vpc_id": "vpc-1", "weight": "100" } }));
     assert!(find(|args| args["lineage"] = json!("b6c7")).await.is_ok());
+    for format in 1..=FORMAT {
+        let workspace = format!("format-{format}");
+        let mut older = state();
+        (older["format"], older["workspace"]) = (json!(format), json!(workspace));
+        put(&format!("migration/{workspace}/state.json"), &older).await?;
+        assert!(find(|args| args["workspace"] = json!(workspace)).await.is_ok(), "{format}");
+    }
     Ok(())
 }
 
@@ -92,7 +99,7 @@ async fn m29_what_is_not_there_or_not_meant_is_told() -> Result<()> {
         (
             "/workspace",
             json!("newer"),
-            format!("{}: the state has format 99, this payinfra knows 1", at("migration/newer")),
+            format!("{}: the state has format 99, this payinfra knows formats up to {FORMAT}", at("migration/newer")),
             "use the version of payinfra that wrote it, or a newer one",
         ),
         (
