@@ -1,15 +1,22 @@
 //! Taking something that exists into the state, as if it had been made here.
 
+use std::collections::BTreeMap;
+use std::slice::from_ref;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::address::Address;
-use crate::cloud::{Cloud, Status};
-use crate::error::{Error, Result};
+use crate::cloud::{Cloud, Seen, Site, Status};
+use crate::error::{Class, Error, Result};
 use crate::graph::Graph;
-use crate::plan::{claimed, elsewhere, spec};
-use crate::resolve::redact;
+use crate::plan::{claimed, elsewhere, lookups, spec};
+use crate::reference::Pointer;
+use crate::resolve::{output, pointers, redact, resolve};
 use crate::retry::{Patience, patiently};
 use crate::state::{Record, State};
+use crate::sweep::Orphan;
+use crate::tags::Owner;
 
 /// The command that imports `id` at `address`.
 #[must_use]
@@ -72,4 +79,117 @@ pub async fn import(
     };
     state.resources.insert(address.clone(), record);
     Ok(())
+}
+
+/// What [`adopt`] took into a state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Adopted {
+    /// What carries the lineage's owner tags.
+    pub tagged: BTreeMap<Address, String>,
+    /// What is declared and carries no tags, found by its key.
+    pub keyed: BTreeMap<Address, String>,
+}
+
+/// Takes into `state`, whose lineage it is, those of `found` that carry its lineage, and what else `graph` declares and
+/// can be found by its key. Nothing is changed in AWS; the next plan shows in what it differs from what is declared.
+///
+/// # Errors
+/// If two resources carry the same address, or something cannot be read.
+pub async fn adopt(cloud: &Arc<dyn Cloud>, graph: &Graph, found: &[Orphan], state: &mut State) -> Result<Adopted> {
+    let mut adopted = Adopted::default();
+    let ours = |orphan: &&Orphan| {
+        let owner = &orphan.owner;
+        (&owner.stack, &owner.workspace, &owner.lineage) == (&state.stack, &state.workspace, &state.lineage)
+    };
+    let mut by_address = BTreeMap::<&Address, Vec<&Orphan>>::new();
+    for orphan in found.iter().filter(ours) {
+        by_address.entry(&orphan.owner.address).or_default().push(orphan);
+    }
+    let twice = by_address.iter().filter(|(_, orphans)| orphans.len() > 1).map(|(address, orphans)| {
+        let ids: Vec<_> = orphans.iter().map(|orphan| orphan.seen.id.as_str()).collect();
+        format!("{address}: {}", ids.join(", "))
+    });
+    let twice: Vec<_> = twice.collect();
+    if !twice.is_empty() {
+        return Err(Error::invalid(format!("more than one resource has the same address:\n{}", twice.join("\n")))
+            .hint("delete the one that is not wanted, or remove its owner tags; then run it again"));
+    }
+    for (address, orphans) in by_address {
+        for orphan in orphans {
+            let record = recorded(cloud, graph, state, address, &orphan.seen)?;
+            state.resources.insert(address.clone(), record);
+            adopted.tagged.insert(address.clone(), orphan.seen.id.clone());
+        }
+    }
+    let graph = &graph.clone().of_lineage(&state.lineage);
+    let lookups = lookups(cloud, graph).await?;
+    for address in graph.sorted()? {
+        let node = &graph.nodes()[&address];
+        if node.lookup || state.resources.contains_key(&address) {
+            continue;
+        }
+        if let Some(seen) = keyed(cloud, graph, state, &lookups, &address).await? {
+            let record = recorded(cloud, graph, state, &address, &seen)?;
+            state.resources.insert(address.clone(), record);
+            adopted.keyed.insert(address, seen.id);
+        }
+    }
+    Ok(adopted)
+}
+
+/// What has the place of the declared `address`, if all that its place is made of is known.
+async fn keyed(
+    cloud: &Arc<dyn Cloud>,
+    graph: &Graph,
+    state: &State,
+    lookups: &BTreeMap<Address, Value>,
+    address: &Address,
+) -> Result<Option<Seen>> {
+    let known = |pointer: &Pointer| {
+        if let Some(found) = lookups.get(&pointer.address) {
+            return output("", found, &pointer.output);
+        }
+        let record = state.resources.get(&pointer.address)?;
+        output(record.id.as_deref()?, &record.outputs, &pointer.output)
+    };
+    let args = resolve(&graph.nodes()[address].args, &known);
+    if !pointers(&args).is_empty() {
+        return Ok(None);
+    }
+    let args = cloud.normal(&address.kind, &args)?;
+    let site = Site {
+        address: address.clone(),
+        token: state.token(address, 1),
+        owner: Owner { lineage: state.lineage.clone(), ..graph.owner(address) },
+        known: Vec::new(),
+        begun: true,
+        final_snapshot: false,
+    };
+    let id = match patiently(&Patience::reading(), || cloud.recover(&site, &args)).await {
+        Ok(Some(id)) => id,
+        Ok(None) => return Ok(None),
+        // Somebody else's: the next apply says so.
+        Err(error) if error.is(Class::Foreign) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let seen = patiently(&Patience::reading(), || cloud.read(&address.region, &address.kind, from_ref(&id))).await?;
+    Ok(seen.into_iter().find(|seen| claimed(state, seen).is_none() && elsewhere(state, address, seen).is_none()))
+}
+
+/// The record of something that exists. What is not declared and keeps data is protected: a person has to say that it
+/// may go.
+fn recorded(cloud: &Arc<dyn Cloud>, graph: &Graph, state: &State, address: &Address, seen: &Seen) -> Result<Record> {
+    let spec = spec(cloud, &address.kind)?;
+    let node = graph.nodes().get(address);
+    Ok(Record {
+        generation: 1,
+        intent: None,
+        id: Some(seen.id.clone()),
+        args: redact(&seen.args, &state.lineage),
+        outputs: seen.outputs.clone(),
+        depends: graph.resources(address),
+        protect: node.map_or(spec.keeps_data, |node| node.protect),
+        final_snapshot: node.map_or(spec.keeps_data, |node| node.final_snapshot),
+        deposed: Vec::new(),
+    })
 }

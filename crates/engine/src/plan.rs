@@ -207,6 +207,63 @@ impl Plan {
         Ok(())
     }
 
+    /// The plan as it is saved: every secret in it is replaced by a hash.
+    ///
+    /// # Errors
+    /// Never in practice; JSON can refuse a value that has no form in it.
+    pub fn sealed(&self) -> Result<Self> {
+        let failed = |error: serde_json::Error| Error::failed(format!("the plan cannot be written as JSON: {error}"));
+        serde_json::from_value(redact(&serde_json::to_value(self).map_err(failed)?, &self.lineage)).map_err(failed)
+    }
+
+    /// That this saved plan is what `derived` is, which was made from the configuration, the state and what exists now.
+    /// Who can write the file cannot have anything else applied with it.
+    ///
+    /// # Errors
+    /// [`Class::Stale`] with the first difference: where it is, what the file says, and what is derived.
+    pub fn agrees(&self, derived: &Self) -> Result<()> {
+        let (saved, derived) = (self.sealed()?, derived.sealed()?);
+        let differs = |what: &str, says: &str, is: &str| {
+            let message = format!("{what} is not what the saved plan says: the file says {says}, derived now is {is}");
+            Err(Error::new(Class::Stale, message)
+                .hint("review what changed, and make the plan again with `payinfra plan --out`"))
+        };
+        for (what, says, is) in [
+            ("the account", &saved.account, &derived.account),
+            ("the lineage of the state", &saved.lineage, &derived.lineage),
+            ("the stack", &saved.graph.stack, &derived.graph.stack),
+            ("the workspace", &saved.graph.workspace, &derived.graph.workspace),
+        ] {
+            if says != is {
+                return differs(what, &format!("`{says}`"), &format!("`{is}`"));
+            }
+        }
+        let kinds = [
+            ("the declaration of ", by_address(saved.graph.nodes())?, by_address(derived.graph.nodes())?),
+            ("the lookup ", by_address(&saved.lookups)?, by_address(&derived.lookups)?),
+            ("the step of ", by_address(&saved.steps)?, by_address(&derived.steps)?),
+        ];
+        for (what, says, is) in &kinds {
+            let addresses: BTreeSet<_> = says.keys().chain(is.keys()).collect();
+            for address in addresses {
+                let (says, is) = (says.get(address), is.get(address));
+                if says != is {
+                    let (says, is) = first(says.unwrap_or(&Value::Null), is.unwrap_or(&Value::Null), "");
+                    return differs(&format!("{what}{address}"), &says, &is);
+                }
+            }
+        }
+        if let Some(address) = saved.left_out.symmetric_difference(&derived.left_out).next() {
+            let word = |plan: &Self| if plan.left_out.contains(address) { "left out" } else { "not left out" };
+            return differs(&address.to_string(), word(&saved), word(&derived));
+        }
+        if saved.graph != derived.graph {
+            return Err(Error::new(Class::Stale, "the configuration has changed since the plan was made")
+                .hint("make it again with `payinfra plan --out`"));
+        }
+        Ok(())
+    }
+
     /// The data that is lost by it, by address and part.
     #[must_use]
     pub fn losses(&self) -> BTreeMap<&Address, &[String]> {
@@ -235,6 +292,30 @@ impl Plan {
         }
         Err(Error::invalid(format!("this would remove what is protected: {}", removed.join(", ")))
             .hint("set `protect = false` for the workspace in payinfra.toml if you mean it"))
+    }
+}
+
+/// As JSON, address by address.
+fn by_address<T: Serialize>(members: &BTreeMap<Address, T>) -> Result<BTreeMap<&Address, Value>> {
+    let json = |(address, member)| Ok((address, serde_json::to_value(member)?));
+    members.iter().map(json).collect::<Result<_, serde_json::Error>>().map_err(|error| Error::failed(error.to_string()))
+}
+
+/// The first place in which two values differ, as each of them has it.
+fn first(one: &Value, other: &Value, path: &str) -> (String, String) {
+    let told = |value: &Value| {
+        let at = if path.is_empty() { String::new() } else { format!("{path} = ") };
+        if value.is_null() { format!("{at}nothing") } else { format!("{at}{value}") }
+    };
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            let keys: BTreeSet<_> = one.keys().chain(other.keys()).collect();
+            let mut differing = keys.into_iter().filter(|key| one.get(*key) != other.get(*key));
+            let Some(key) = differing.next() else { return (String::new(), String::new()) };
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            first(one.get(key).unwrap_or(&Value::Null), other.get(key).unwrap_or(&Value::Null), &path)
+        }
+        _ => (told(one), told(other)),
     }
 }
 
@@ -604,7 +685,7 @@ pub(crate) fn spec(cloud: &Arc<dyn Cloud>, kind: &str) -> Result<Spec> {
 }
 
 /// Answers the lookups, each as soon as those that it refers to are answered.
-async fn lookups(cloud: &Arc<dyn Cloud>, graph: &Graph) -> Result<BTreeMap<Address, Value>> {
+pub(crate) async fn lookups(cloud: &Arc<dyn Cloud>, graph: &Graph) -> Result<BTreeMap<Address, Value>> {
     let mut found: BTreeMap<Address, Value> = BTreeMap::new();
     let mut open: Vec<_> = graph.nodes().iter().filter(|(_, node)| node.lookup).collect();
     loop {

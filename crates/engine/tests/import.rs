@@ -1,10 +1,13 @@
 //! What exists already is taken into the state on command, and only what is nobody's.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use payinfra_engine::{Action, Address, Class, Cloud, Drift, Graph, Region, Result, State, Tags, import};
+use payinfra_engine::sweep::Orphan;
+use payinfra_engine::{
+    Action, Address, Class, Cloud, Drift, Graph, Owner, Region, Result, Seen, State, Status, Tags, import,
+};
 use payinfra_testkit::{Bench, End, FakeCloud, Named, Zones};
 use serde_json::{Value, json};
 
@@ -108,5 +111,52 @@ fn the_command_can_be_pasted_into_a_shell() -> Result<()> {
         "payinfra import global/route53.record-set/api Z1/a.example/A/"
     );
     assert_eq!(import::command(&address, "Z1|*"), "payinfra import global/route53.record-set/api 'Z1|*'");
+    Ok(())
+}
+
+/// A resource that carries the owner tags of `lineage` at `address`, as a census finds it.
+fn owned(bench: &Bench, name: &str, lineage: &str) -> Result<Orphan> {
+    let before = bench.world.ids();
+    let address: Address = format!("east/fake.named/{name}").parse()?;
+    let owner = Owner {
+        stack: "stack".to_owned(),
+        workspace: "test".to_owned(),
+        address: address.clone(),
+        lineage: lineage.to_owned(),
+    };
+    let args = json!({ "name": name, "size": 7, "days": null, "parents": [], "tags": owner.tags() });
+    bench.world.intrude("fake.named", &address.region, name, args.clone());
+    let id = bench.world.ids().difference(&before).next().expect("it").clone();
+    Ok(Orphan { owner, seen: Seen { id, status: Status::Ready, args, outputs: Value::Null } })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_state_is_made_again_of_what_carries_its_lineage() -> Result<()> {
+    let bench = Bench::new();
+    let cloud: Arc<dyn Cloud> = Arc::new(FakeCloud::new(&bench.world));
+    let found = [owned(&bench, "one", "lost")?, owned(&bench, "other", "another")?];
+    let mut state = State { lineage: "lost".to_owned(), ..State::new("stack", "test", "account") };
+    let adopted = import::adopt(&cloud, &one()?, &found, &mut state).await?;
+    let address: Address = ADDRESS.parse()?;
+    assert_eq!(adopted.tagged, BTreeMap::from([(address.clone(), found[0].seen.id.clone())]));
+    assert_eq!(state.resources.keys().collect::<Vec<_>>(), [&address], "of another lineage nothing is taken");
+    assert_eq!(state.resources[&address].id.as_ref(), Some(&found[0].seen.id));
+    bench.store.intrude(&state.bytes()?);
+    assert_eq!(bench.plan(&one()?).await?.steps[&address].action, Action::Update);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_resources_at_one_address_are_both_named_and_none_is_taken() -> Result<()> {
+    let bench = Bench::new();
+    let cloud: Arc<dyn Cloud> = Arc::new(FakeCloud::new(&bench.world));
+    let mut found = vec![owned(&bench, "one", "lost")?, owned(&bench, "two", "lost")?];
+    found[1].owner.address = found[0].owner.address.clone();
+    let mut state = State { lineage: "lost".to_owned(), ..State::new("stack", "test", "account") };
+    let error = import::adopt(&cloud, &one()?, &found, &mut state).await.expect_err("two");
+    for told in [ADDRESS, &found[0].seen.id, &found[1].seen.id] {
+        assert!(error.to_string().contains(told), "{error}");
+    }
+    assert!(state.resources.is_empty());
     Ok(())
 }
