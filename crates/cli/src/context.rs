@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use payinfra_aws::{Access, Aws, Identity};
 use payinfra_engine::sweep::Census;
@@ -12,7 +13,8 @@ use payinfra_state::{Backend, Backing};
 use crate::arguments::Global;
 use crate::failure::Failure;
 use crate::lock;
-use crate::rescue::Rescue;
+use crate::rescue::{Found, Rescue};
+use crate::screen;
 
 /// The account of those commands that do not sign in.
 pub(crate) const ANY_ACCOUNT: &str = "000000000000";
@@ -46,6 +48,8 @@ pub(crate) struct Kept {
     pub(crate) account: Option<String>,
     /// State and lock.
     pub(crate) backing: Backing,
+    /// Whether it has been told where the state came from.
+    told: AtomicBool,
 }
 
 /// A workspace in an account that we are signed in to.
@@ -68,6 +72,8 @@ pub(crate) struct Loaded {
     pub(crate) version: Option<String>,
     /// Whether it was taken from where an earlier run had to leave it.
     pub(crate) rescued: bool,
+    /// Whether a file is left from an earlier run whose contents are all in the stored state.
+    pub(crate) spent: bool,
 }
 
 impl Context {
@@ -106,7 +112,7 @@ impl Context {
         let config = access.config(project.region());
         let backing =
             payinfra_state::open(&project.backend, &config, &account, &project.configuration.stack, &workspace)?;
-        let kept = Kept { project, workspace, account: Some(account.clone()), backing };
+        let kept = Kept { project, workspace, account: Some(account.clone()), backing, told: AtomicBool::new(false) };
         let aws = Arc::new(Aws::new(access));
         Ok(Session { kept, account, cloud: aws.clone(), census: aws })
     }
@@ -124,7 +130,7 @@ impl Context {
         };
         let named = account.as_deref().unwrap_or(ANY_ACCOUNT);
         let backing = payinfra_state::open(&project.backend, &config, named, &project.configuration.stack, &workspace)?;
-        Ok(Kept { project, workspace, account, backing })
+        Ok(Kept { project, workspace, account, backing, told: AtomicBool::new(false) })
     }
 }
 
@@ -195,13 +201,25 @@ impl Kept {
         let stored = self.backing.store.load().await?;
         let version = stored.as_ref().map(|stored| stored.version.clone());
         let state = stored.map(|stored| payinfra_state::migrate(&stored.bytes)).transpose()?;
-        let rescued = self.rescue().find(state.as_ref())?;
-        let is_rescued = rescued.is_some();
+        let rescue = self.rescue();
+        let found = rescue.find(state.as_ref())?;
+        let rescued = matches!(found, Found::Newer(_));
+        let spent = found == Found::Spent;
         let account = self.account.as_deref();
-        let state =
-            rescued.or(state).unwrap_or_else(|| State::new(stack, &self.workspace, account.unwrap_or(ANY_ACCOUNT)));
+        let state = match found {
+            Found::Newer(kept) => *kept,
+            Found::Nothing | Found::Spent => {
+                state.unwrap_or_else(|| State::new(stack, &self.workspace, account.unwrap_or(ANY_ACCOUNT)))
+            }
+        };
         state.belongs(stack, &self.workspace, account.unwrap_or(&state.account))?;
-        Ok(Loaded { state, version, rescued: is_rescued })
+        if rescued && !self.told.swap(true, Ordering::Relaxed) {
+            screen::note(&format!(
+                "The state was taken from {}: an earlier run could not write it.",
+                rescue.path().display()
+            ));
+        }
+        Ok(Loaded { state, version, rescued, spent })
     }
 
     /// Changes the state under the lock, for `command`.
@@ -220,11 +238,23 @@ impl Kept {
             loaded.state.epoch = loaded.state.epoch.max(lease.epoch());
             lease.check()?;
             self.backing.store.save(&loaded.state.bytes()?, loaded.version.as_deref()).await?;
+            if loaded.rescued || loaded.spent {
+                self.drop_rescue();
+            }
             Ok(changed)
         }
         .await;
         lock::release(lease).await;
         changed
+    }
+
+    /// Removes the rescue file, whose contents are in the stored state. A file that stays is ignored by later runs.
+    pub(crate) fn drop_rescue(&self) {
+        let rescue = self.rescue();
+        screen::note(&match rescue.done() {
+            Ok(()) => format!("{} was removed: the state has what was in it.", rescue.path().display()),
+            Err(error) => format!("{error}; the state has what is in it, and later runs ignore it."),
+        });
     }
 
     /// Where the state goes when it cannot be written.

@@ -109,6 +109,8 @@ pub(crate) struct Planned {
     account: String,
     /// How many steps of each sort there are.
     summary: Counts,
+    /// The data that is lost by it.
+    losses: Vec<Loss>,
     /// The steps that do something.
     steps: Vec<Step>,
     /// What changed behind payinfra's back.
@@ -143,6 +145,18 @@ struct Step {
     /// Why, where the changes do not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     because: Option<String>,
+    /// The data that is lost by it, part by part.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    loses: Vec<String>,
+}
+
+/// Data that is lost by a plan.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Loss {
+    /// Where.
+    address: String,
+    /// What of it.
+    parts: Vec<String>,
 }
 
 /// What is done with a resource.
@@ -297,12 +311,18 @@ impl Emitter {
                 to_forget: forget,
                 to_restore: restore,
             },
+            losses: plan
+                .losses()
+                .into_iter()
+                .map(|(address, parts)| Loss { address: address.to_string(), parts: parts.to_vec() })
+                .collect(),
             steps: steps
                 .map(|(address, step)| Step {
                     address: address.to_string(),
                     action: step.action.into(),
                     changes: step.changes.iter().map(changed).collect(),
                     because: step.because.clone(),
+                    loses: step.loses.clone(),
                 })
                 .collect(),
             drift: drifted(&plan.drift),

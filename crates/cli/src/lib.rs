@@ -8,6 +8,7 @@ mod events;
 mod exit;
 mod failure;
 mod lock;
+mod losses;
 mod plan_view;
 mod progress;
 mod rescue;

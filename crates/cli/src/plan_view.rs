@@ -25,6 +25,14 @@ impl PlanView {
     /// The drift, the steps, and one line that sums them up.
     pub(crate) fn render(&self, plan: &Plan) -> String {
         let mut text = String::new();
+        let losses = plan.losses();
+        if !losses.is_empty() {
+            push(&mut text, &format!("{DELETE}This destroys data:{DELETE:#}"));
+            for (address, parts) in losses {
+                push(&mut text, &format!("  {DELETE}!{DELETE:#} {ADDRESS}{address}{ADDRESS:#}: {}", parts.join(", ")));
+            }
+            text.push('\n');
+        }
         if !plan.drift.is_empty() {
             push(&mut text, &format!("{HEADING}Changed outside payinfra:{HEADING:#}"));
             text.push_str(&self.drift(&plan.drift));

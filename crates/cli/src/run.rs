@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use payinfra_engine::plan::{Options, plan};
+use payinfra_engine::plan::{Accepted, Options, plan};
 use payinfra_engine::{
     Action, Address, Class, Declared, Error, Graph, Journal, Lease, Observer, Plan, Report, Result, Run, State, apply,
     longest, publish,
@@ -20,8 +20,9 @@ use crate::exit::{Exit, Outcome};
 use crate::failure::block;
 use crate::plan_view::PlanView;
 use crate::progress::{Lines, Live, seconds};
+use crate::rescue::Rescue;
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
-use crate::{lock, value_view};
+use crate::{lock, losses, value_view};
 
 /// What is to be done.
 pub(crate) struct Order<'a> {
@@ -35,7 +36,7 @@ pub(crate) struct Order<'a> {
     pub(crate) declared: Graph,
     /// Only these.
     pub(crate) options: Options,
-    /// A plan that was made and seen before.
+    /// A plan that was made and seen before; what is applied is derived again.
     pub(crate) saved: Option<Plan>,
     /// Whether it is done without asking.
     pub(crate) yes: bool,
@@ -56,18 +57,22 @@ impl Order<'_> {
         let saved = self.saved.take();
         let is_saved = saved.is_some();
         let mut planned = match saved {
-            Some(plan) => fitting(plan, &mut loaded)?,
+            Some(saved) => {
+                fitting(&saved, &mut loaded)?;
+                self.derived(&saved, &loaded.state).await?
+            }
             None => self.plan(&loaded.state).await?,
         };
         if is_idle(&planned, &loaded) {
+            if loaded.spent {
+                self.session.kept.drop_rescue();
+            }
             self.publish(&planned).await;
             return self.nothing(&planned, &loaded.state);
         }
         self.show(&planned, &loaded.state)?;
         planned.respects_protection(&loaded.state, &self.declared)?;
-        if !is_saved {
-            self.confirm("Do this?").await?;
-        }
+        self.confirm(&planned, "Do this?").await?;
         let (cancel, cancelled) = watch::channel(false);
         let signals = tokio::spawn(interrupts(cancel));
         let backing = &self.session.kept.backing;
@@ -90,7 +95,7 @@ impl Order<'_> {
                 planned.respects_protection(&loaded.state, &self.declared)?;
                 let mut stopped = cancelled.clone();
                 tokio::select! {
-                    answer = self.confirm("Do this instead?") => answer?,
+                    answer = self.confirm(&planned, "Do this instead?") => answer?,
                     _ = stopped.wait_for(|stopped| *stopped) => return Err(stopped_error()),
                 }
             }
@@ -99,7 +104,8 @@ impl Order<'_> {
             }
             let state = std::mem::replace(&mut loaded.state, State::new("", "", ""));
             let version = loaded.version.take();
-            let (report, state) = self.act(&planned, state, version, &*lease, cancelled.clone()).await?;
+            let stored = (version, loaded.rescued || loaded.spent);
+            let (report, state) = self.act(&planned, state, stored, &*lease, cancelled.clone()).await?;
             // Without the lease the cloud lets nothing through any more.
             if report.is_complete() {
                 self.publish(&planned).await;
@@ -116,6 +122,19 @@ impl Order<'_> {
             }
             Some((report, state)) => self.tell(&report, &state, begun.elapsed().as_secs_f64()),
         }
+    }
+
+    /// The plan that `saved` stands for, derived from the configuration, the state and what exists now.
+    async fn derived(&mut self, saved: &Plan, state: &State) -> Result<Plan> {
+        if !saved.left_out.is_empty() {
+            let targets = saved.steps.keys().filter(|address| !saved.left_out.contains(*address));
+            self.options.targets = targets.cloned().collect();
+        }
+        let accepted = saved.losses().into_keys().cloned().collect();
+        let options = Options { accepted: Accepted::These(accepted), ..self.options.clone() };
+        let derived = plan(&self.session.cloud, self.wanted.clone(), state, &options).await?;
+        saved.agrees(&derived)?;
+        Ok(derived)
     }
 
     async fn plan(&self, state: &State) -> Result<Plan> {
@@ -138,7 +157,7 @@ impl Order<'_> {
         &self,
         planned: &Plan,
         state: State,
-        version: Option<String>,
+        (version, from_file): (Option<String>, bool),
         lease: &dyn Lease,
         cancel: watch::Receiver<bool>,
     ) -> Result<(Report, State)> {
@@ -166,21 +185,14 @@ impl Order<'_> {
         let written = writer.await.map_err(|error| Error::failed(format!("the state is not written: {error}")));
         let state = journal.look(State::clone);
         let rescue = self.session.kept.rescue();
-        let lost = match &written {
-            Ok(Ok(())) => false,
-            Ok(Err(error)) => !error.is(Class::Stale),
-            Err(_) => true,
-        };
-        if lost {
-            rescue.keep(&state)?;
-            screen::note(&format!(
-                "The state could not be written. What happened is kept in {}, and the next run here takes it up.",
-                rescue.path().display()
-            ));
+        if !matches!(&written, Ok(Ok(()))) {
+            screen::note(&kept(&rescue, &state));
         }
         let report = outcome?;
         written??;
-        rescue.done()?;
+        if from_file {
+            self.session.kept.drop_rescue();
+        }
         let entry = history(planned, &report, self.command, &begun);
         let kept = match serde_json::to_vec_pretty(&entry) {
             Ok(bytes) => store.keep(&format!("{}.json", state.serial), &bytes).await,
@@ -202,9 +214,9 @@ impl Order<'_> {
         Ok(())
     }
 
-    async fn confirm(&self, question: &str) -> Result<()> {
+    async fn confirm(&self, planned: &Plan, question: &str) -> Result<()> {
         if self.yes {
-            return Ok(());
+            return losses::agreed(planned, &self.options.accepted);
         }
         if self.json || !screen::can_ask() {
             return Err(Error::invalid("nothing was done: nobody is here to confirm the plan").hint(
@@ -214,7 +226,13 @@ impl Order<'_> {
                 ),
             ));
         }
-        if screen::ask(question).await {
+        let workspace = &self.session.kept.workspace;
+        let confirmed = if losses::open(planned, &self.options.accepted).is_empty() {
+            screen::ask(question).await
+        } else {
+            screen::ask_for(&format!("{question} It destroys data: type the workspace's name."), workspace).await
+        };
+        if confirmed {
             return Ok(());
         }
         Err(Error::new(Class::Cancelled, "nothing was done: the plan was not confirmed"))
@@ -311,13 +329,17 @@ impl Order<'_> {
             }
         }
         let bytes = serde_json::to_vec_pretty(&flat).map_err(|error| Error::failed(error.to_string()))?;
-        disk::write(file, &[&bytes, &b"\n"[..]].concat(), Readers::All)
+        if let Err(error) = disk::write(file, &[&bytes, &b"\n"[..]].concat(), Readers::All) {
+            screen::note(&format!("The outputs are in the state, but not in a file: {error}"));
+        }
+        Ok(())
     }
 }
 
 /// The outputs as strings by name.
 pub(crate) fn flat(state: &State) -> std::collections::BTreeMap<String, String> {
-    state.outputs.iter().map(|(name, value)| (name.clone(), value_view::flat(value))).collect()
+    let shown = |value| value_view::flat(&value_view::masked(value));
+    state.outputs.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
 }
 
 /// Whether there is nothing to do at all: also no output, and no protection, that is not recorded as it is declared now.
@@ -331,12 +353,31 @@ fn is_idle(plan: &Plan, loaded: &Loaded) -> bool {
 }
 
 /// A saved plan that still fits the state. Where there is no state yet, the plan's lineage becomes its.
-fn fitting(plan: Plan, loaded: &mut Loaded) -> Result<Plan> {
+fn fitting(plan: &Plan, loaded: &mut Loaded) -> Result<()> {
     if loaded.version.is_none() && plan.revision == 0 {
         loaded.state.lineage.clone_from(&plan.lineage);
     }
-    plan.fits(&loaded.state)?;
-    Ok(plan)
+    plan.fits(&loaded.state)
+}
+
+/// What is told where the state could not be written. Where nothing can be kept, what is known has to be shown.
+fn kept(rescue: &Rescue, state: &State) -> String {
+    match rescue.keep(state) {
+        Ok(()) => format!(
+            "The state could not be written. What happened is kept in {}, and the next run here takes it up.",
+            rescue.path().display()
+        ),
+        Err(error) => {
+            let state = state.bytes().unwrap_or_default();
+            format!(
+                "The state could not be written, and could not be kept in this folder either: {error}\nSave the \
+                 following as {} in the folder of the configuration, readable for you only; the next run there takes it \
+                 up:\n{}",
+                rescue.path().display(),
+                String::from_utf8_lossy(&state)
+            )
+        }
+    }
 }
 
 fn stopped_error() -> Error {

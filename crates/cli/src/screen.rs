@@ -55,10 +55,15 @@ pub(crate) fn is_watched() -> bool {
 
 /// Asks a question that only `yes` answers with yes.
 pub(crate) async fn ask(question: &str) -> bool {
-    let _ = anstream::stderr().lock().write_all(format!("{question} Only `yes` is taken: ").as_bytes());
+    ask_for(question, "yes").await
+}
+
+/// Asks a question that only `answer` answers with yes.
+pub(crate) async fn ask_for(question: &str, expected: &str) -> bool {
+    let _ = anstream::stderr().lock().write_all(format!("{question} Only `{expected}` is taken: ").as_bytes());
     let answer = tokio::task::spawn_blocking(|| {
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).map(|_| answer)
     });
-    matches!(answer.await, Ok(Ok(answer)) if answer.trim() == "yes")
+    matches!(answer.await, Ok(Ok(answer)) if answer.trim() == expected)
 }

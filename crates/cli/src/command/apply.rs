@@ -6,11 +6,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use payinfra_engine::plan::Options;
-use payinfra_engine::{Address, Class, Error, Plan, Result, WIDTH};
+use payinfra_engine::{Address, Error, Plan, Result, WIDTH};
 
 use super::Execute;
 use crate::context::Context;
+use crate::disk;
 use crate::exit::Outcome;
+use crate::losses::Losses;
 use crate::run::Order;
 
 #[derive(Args)]
@@ -21,6 +23,8 @@ pub(super) struct Apply {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
+    #[command(flatten)]
+    losses: Losses,
     /// How many resources may be begun at once; those that only wait do not count.
     #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM", default_value_t = WIDTH)]
     parallelism: NonZeroUsize,
@@ -61,18 +65,13 @@ impl Execute for Apply {
                 let message = format!("the plan is of {}, not of {}", of(&plan.graph), of(&declared));
                 return Err(Error::invalid(message).hint("name the plan's workspace with --workspace").into());
             }
-            if plan.graph != declared {
-                return Err(Error::new(Class::Stale, "the configuration has changed since the plan was made")
-                    .hint("make it again with `payinfra plan --out`")
-                    .into());
-            }
         }
         let order = Order {
             session: &session,
             command: Self::NAME,
             wanted: declared.clone(),
             declared,
-            options: Options { targets: BTreeSet::from_iter(self.target), ..Options::default() },
+            options: Options { targets: BTreeSet::from_iter(self.target), accepted: self.losses.accepted() },
             saved,
             yes: self.yes,
             json: self.json,
@@ -84,10 +83,13 @@ impl Execute for Apply {
     }
 }
 
+/// The largest plan that is read, in bytes: many times that of the largest stack.
+const LARGEST: u64 = 64 << 20;
+
 fn read(path: &PathBuf) -> Result<Plan> {
     let name = path.display();
-    let bytes = std::fs::read(path).map_err(|error| {
-        Error::invalid(format!("the plan {name} cannot be read: {error}")).hint("`payinfra plan --out FILE` makes one")
+    let bytes = disk::read_regular(path, LARGEST)?.ok_or_else(|| {
+        Error::invalid(format!("there is no plan {name}")).hint("`payinfra plan --out FILE` makes one")
     })?;
     Plan::parse(&bytes).map_err(|error| {
         let told = Error::new(error.class(), format!("{name}: {}", error.message()));

@@ -10,6 +10,7 @@ use super::{Execute, sweep};
 use crate::context::Context;
 use crate::events::{Emitter, Message, swept};
 use crate::exit::{Exit, Outcome};
+use crate::losses::Losses;
 use crate::run::Order;
 use crate::screen;
 
@@ -18,6 +19,8 @@ pub(super) struct Destroy {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
+    #[command(flatten)]
+    losses: Losses,
     /// How many resources may be begun at once; those that only wait do not count.
     #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM", default_value_t = WIDTH)]
     parallelism: NonZeroUsize,
@@ -42,7 +45,7 @@ impl Execute for Destroy {
             command: Self::NAME,
             wanted: Graph::new(&declared.stack, &declared.workspace, Tags::new()),
             declared,
-            options: Options::default(),
+            options: Options { accepted: self.losses.accepted(), ..Options::default() },
             saved: None,
             yes: self.yes,
             json: self.json,

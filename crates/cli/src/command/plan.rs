@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::disk::{self, Readers};
 use crate::events::Emitter;
 use crate::exit::{Exit, Outcome};
+use crate::losses::Losses;
 use crate::plan_view::PlanView;
 use crate::screen;
 
@@ -20,6 +21,8 @@ pub(super) struct Plan {
     /// Save the plan, for `apply FILE`; only you can read the file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    losses: Losses,
     /// Print the plan as an event, a JSON object on one line; see `schema --events`.
     #[arg(long)]
     json: bool,
@@ -43,10 +46,11 @@ impl Execute for Plan {
         let session = cx.session().await?;
         let graph = session.graph()?;
         let loaded = session.kept.load().await?;
-        let options = Options { targets: BTreeSet::from_iter(self.target), ..Options::default() };
+        let options = Options { targets: BTreeSet::from_iter(self.target), accepted: self.losses.accepted() };
         let planned = plan(&session.cloud, graph, &loaded.state, &options).await?;
         if let Some(out) = &self.out {
-            let bytes = serde_json::to_vec_pretty(&planned).map_err(|error| Error::failed(error.to_string()))?;
+            let bytes =
+                serde_json::to_vec_pretty(&planned.sealed()?).map_err(|error| Error::failed(error.to_string()))?;
             disk::write(out, &bytes, Readers::Owner)?;
         }
         if self.json {

@@ -54,6 +54,7 @@ impl Execute for Sweep {
         let lease = lock::acquire(&session.kept.backing, Self::NAME, epoch).await?;
         // Under the lock, and looked at again: nothing that an apply is just making is an orphan now.
         let removed = async {
+            session.cloud.guard(lease.guard());
             let again = find(&session).await?;
             lease.check()?;
             let count = again.len();
