@@ -115,7 +115,8 @@ pub struct Backing {
 
 /// The state and the lock of `workspace` of `stack`. Nothing is read or made yet.
 ///
-/// `config` is used with the backend's own region, whatever its region is; a folder needs neither it nor `account`.
+/// `config` is used with the backend's own region, whatever its region is; `account` has to own the bucket. A folder needs
+/// neither.
 ///
 /// # Errors
 /// If the names of stack and workspace cannot be parts of a path.
@@ -127,7 +128,7 @@ pub fn open(backend: &Backend, config: &SdkConfig, account: &str, stack: &str, w
             let config = config.clone().into_builder().region(Region::new(region.clone())).build();
             let bucket = backend.bucket(account).unwrap_or_default();
             Backing {
-                store: Arc::new(S3Store::new(&config, &bucket, stack, workspace)),
+                store: Arc::new(S3Store::new(&config, account, &bucket, stack, workspace)),
                 lock: Arc::new(DynamoLock::new(&config, table, stack, workspace)),
             }
         }

@@ -6,7 +6,11 @@
 //! answered last, which is earlier than any watcher can have seen it, and stops a margin before the end. So a stopped
 //! or cut-off holder knows that its lease is over before anybody can have taken it.
 //!
-//! The item outlives its holders, so that epochs never repeat.
+//! The item outlives its holders, so that epochs never repeat. If it is lost or restored from a backup, the epoch
+//! continues from the state's.
+//!
+//! A record that cannot be read (damaged, or written by something else) has a holder like any other, which does not
+//! move: it is taken over after a lease, or taken away by `unlock`. All conditions compare the attributes as they are.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,17 +21,20 @@ use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use futures_util::future::BoxFuture;
 use payinfra_engine::{Class, Error, Guard, Holder, Lease, Lock, Result};
-use payinfra_sdk::{Explain, Need};
+use payinfra_sdk::Explain;
 use tokio::task::JoinHandle;
 
 use crate::clock;
+use crate::epoch::{Next, next_epoch};
 use crate::retry::{patiently, timeouts};
 
 /// How long a silent holder keeps the lock.
 const LEASE: Duration = Duration::from_secs(30);
+/// The longest lease that is believed; more is a damaged record.
+const LONGEST: Duration = Duration::from_hours(1);
 /// Beats per lease.
 const BEATS: u32 = 10;
 /// How often to watch again when the lock changes hands while we look.
@@ -69,18 +76,14 @@ impl DynamoLock {
         let call = self.client.update_item().table_name(&self.table).key("LockID", text(&self.key));
         call.update_expression(expression)
             .condition_expression(condition)
-            .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
     async fn send(&self, call: UpdateItemFluentBuilder) -> Result<Answer> {
-        let error = match call.send().await {
-            Ok(answer) => return Item::of(&answer.attributes.unwrap_or_default()).map(Answer::Done),
-            Err(error) => error,
-        };
+        let Err(error) = call.send().await else { return Ok(Answer::Done) };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                Item::of(refused.item().unwrap_or(&HashMap::new())).map(Answer::Refused)
+                Ok(Answer::Refused(self.item(refused.item().cloned())))
             }
             _ => Err(error).explain().map_err(|error| self.missing(error)),
         }
@@ -98,26 +101,34 @@ impl DynamoLock {
     async fn read(&self) -> Result<Item> {
         let call = self.client.get_item().table_name(&self.table).key("LockID", text(&self.key)).consistent_read(true);
         let answer = patiently(|| async { call.clone().send().await.explain() }).await;
-        Item::of(&answer.map_err(|error| self.missing(error))?.item.unwrap_or_default())
+        Ok(self.item(answer.map_err(|error| self.missing(error))?.item))
     }
 
-    /// Takes the lock if it is free, or from `dead`, if that has not moved.
-    async fn take(&self, holder: &Holder, dead: Option<&Held>) -> Result<Taken> {
-        let changes = "SET Nonce = :nonce, Beat = :zero, Holder = :holder, LeaseMillis = :lease ADD Epoch :one";
-        let call = match dead {
-            None => self.change(changes, "attribute_not_exists(Nonce)"),
-            Some(dead) => self
-                .change(changes, "Nonce = :theirs AND Beat = :beat")
-                .expression_attribute_values(":theirs", text(&dead.holder.nonce))
-                .expression_attribute_values(":beat", number(dead.beat)),
-        };
+    fn item(&self, attributes: Option<HashMap<String, AttributeValue>>) -> Item {
+        Item::of(attributes.unwrap_or_default(), self.lease)
+    }
+
+    /// Takes the lock as `item` is: if it is free, or from its holder, which has not moved.
+    async fn take(&self, holder: &Holder, item: &Item, floor: u64) -> Result<Taken> {
+        let place = format!("the table `{}`, item `{}`", self.table, self.key);
+        let next = next_epoch(item.epoch(), floor, &place)?;
+        // Whatever somebody else does meanwhile changes one of these.
+        let attributes = [NONCE, BEAT, EPOCH];
+        let as_it_is = attributes.map(|name| item.is_still(name));
+        let changes = "SET Nonce = :nonce, Beat = :zero, Holder = :holder, LeaseMillis = :lease, Epoch = :epoch";
         let about = serde_json::to_string(holder).map_err(|error| Error::failed(error.to_string()))?;
-        let call = call
+        let mut call = self
+            .change(changes, &as_it_is.join(" AND "))
             .expression_attribute_values(":nonce", text(&holder.nonce))
             .expression_attribute_values(":holder", text(&about))
             .expression_attribute_values(":lease", number(millis(self.lease)))
             .expression_attribute_values(":zero", number(0))
-            .expression_attribute_values(":one", number(1));
+            .expression_attribute_values(":epoch", number(next.epoch));
+        for name in attributes {
+            if let Some(value) = item.attributes.get(name) {
+                call = call.expression_attribute_values(was(name), value.clone());
+            }
+        }
         let first = clock::now();
         let mut sent = first;
         let answer = patiently(|| {
@@ -125,15 +136,17 @@ impl DynamoLock {
             self.send(call.clone())
         });
         Ok(match answer.await? {
-            Answer::Done(item) => Taken::Ours { epoch: item.epoch, sent },
+            Answer::Done => Taken::Ours { next, sent },
             // An earlier attempt took effect, although its answer was lost.
-            Answer::Refused(item) if item.is_held_by(&holder.nonce) => Taken::Ours { epoch: item.epoch, sent: first },
-            Answer::Refused(item) => Taken::Theirs(item.held),
+            Answer::Refused(item) if item.is_held_by(&holder.nonce) => Taken::Ours { next, sent: first },
+            Answer::Refused(item) => Taken::Not(item),
         })
     }
 
-    /// Watches whether `held` is alive. `None`: the lock is free now. `Some`: its holder has not moved for a lease.
-    async fn watch(&self, held: Held) -> Result<Option<Held>> {
+    /// Watches whether the holder of `item` is alive. The item as it is when the lock is free, or when its holder has not
+    /// moved for a lease.
+    async fn watch(&self, item: Item) -> Result<Item> {
+        let Some(held) = &item.held else { return Ok(item) };
         let begun = clock::now();
         let lease = held.lease;
         let pause = (lease / BEATS / 3).max(Duration::from_millis(5));
@@ -142,50 +155,50 @@ impl DynamoLock {
             tokio::time::sleep(pause).await;
             // The time is taken before the read: what it returns stood still at least until then.
             let watched = clock::now().saturating_sub(begun);
-            let Some(now) = self.read().await?.held else { return Ok(None) };
-            if now.holder.nonce != held.holder.nonce || now.beat != held.beat {
-                return Err(locked(&now.holder, lease));
+            let now = self.read().await?;
+            let Some(holder) = now.held.as_ref().map(|held| &held.holder) else { return Ok(now) };
+            if [NONCE, BEAT].iter().any(|name| now.attributes.get(*name) != item.attributes.get(*name)) {
+                return Err(locked(holder, lease));
             }
             if watched >= lease {
-                tracing::info!("{} has not shown a sign of life for {} s", name(&now.holder), lease.as_secs());
-                return Ok(Some(now));
+                tracing::info!("{} has not shown a sign of life for {} s", name(holder), lease.as_secs());
+                return Ok(now);
             }
             if !told && watched > lease / BEATS * 2 {
-                tracing::info!(
-                    "{} seems to be dead: waiting {} s for a sign of life",
-                    name(&held.holder),
-                    lease.as_secs()
-                );
+                tracing::info!("{} seems to be dead: waiting {} s for a sign of life", name(holder), lease.as_secs());
                 told = true;
             }
         }
     }
 
-    async fn obtain(&self, holder: &Holder) -> Result<Box<dyn Lease>> {
-        let mut dead = None;
+    async fn obtain(&self, holder: &Holder, floor: u64) -> Result<Box<dyn Lease>> {
+        let mut item = self.read().await?;
         let mut watched = false;
         for _ in 0..ROUNDS {
-            match self.take(holder, dead.as_ref()).await? {
-                Taken::Ours { epoch, sent } => return Ok(Box::new(self.keep(holder, epoch, sent))),
+            item = match &item.held {
                 // It has just moved, so it lives.
-                Taken::Theirs(Some(held)) if watched => return Err(locked(&held.holder, held.lease)),
-                Taken::Theirs(Some(held)) => dead = self.watch(held).await?,
-                Taken::Theirs(None) => dead = None,
-            }
+                Some(held) if watched => return Err(locked(&held.holder, held.lease)),
+                Some(_) => self.watch(item).await?,
+                None => item,
+            };
             watched = true;
+            item = match self.take(holder, &item, floor).await? {
+                Taken::Ours { next, sent } => return Ok(Box::new(self.keep(holder, next, sent))),
+                Taken::Not(now) => now,
+            };
         }
         Err(Error::new(Class::Locked, "the lock goes from hand to hand").hint("try again in a moment"))
     }
 
-    fn keep(&self, holder: &Holder, epoch: u64, sent: Duration) -> DynamoLease {
+    fn keep(&self, holder: &Holder, next: Next, sent: Duration) -> DynamoLease {
         let vital = Arc::new(Mutex::new(Vital { until: sent + usable(self.lease), lost: None }));
         let heart = tokio::spawn(beat(self.clone(), holder.nonce.clone(), Arc::clone(&vital)));
-        DynamoLease { lock: self.clone(), nonce: holder.nonce.clone(), epoch, vital, heart: Heart(heart) }
+        DynamoLease { lock: self.clone(), nonce: holder.nonce.clone(), next, vital, heart: Heart(heart) }
     }
 
-    /// Frees the lock, if `nonce` has it. `Some`: it has not, and this is who has.
-    async fn free(&self, nonce: &str) -> Result<Answer> {
-        let call = self.change(REMOVE, "Nonce = :nonce").expression_attribute_values(":nonce", text(nonce));
+    /// Frees the lock, if `nonce` has it.
+    async fn free(&self, nonce: AttributeValue) -> Result<Answer> {
+        let call = self.change(REMOVE, "Nonce = :nonce").expression_attribute_values(":nonce", nonce);
         let mut attempts = 0;
         let answer = patiently(|| {
             attempts += 1;
@@ -193,15 +206,19 @@ impl DynamoLock {
         });
         Ok(match answer.await? {
             // An earlier attempt took effect, although its answer was lost.
-            Answer::Refused(item) if attempts > 1 => Answer::Done(item),
+            Answer::Refused(_) if attempts > 1 => Answer::Done,
             answer => answer,
         })
     }
 }
 
 impl Lock for DynamoLock {
-    fn acquire<'a>(&'a self, holder: &'a Holder) -> BoxFuture<'a, Result<Box<dyn Lease>>> {
-        Box::pin(self.obtain(holder))
+    fn acquire<'a>(&'a self, holder: &'a Holder, floor: u64) -> BoxFuture<'a, Result<Box<dyn Lease>>> {
+        Box::pin(self.obtain(holder, floor))
+    }
+
+    fn epoch(&self) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(async { Ok(self.read().await?.epoch()) })
     }
 
     fn holder(&self) -> BoxFuture<'_, Result<Option<Holder>>> {
@@ -210,8 +227,15 @@ impl Lock for DynamoLock {
 
     fn force_release<'a>(&'a self, holder: &'a Holder) -> BoxFuture<'a, Result<()>> {
         Box::pin(async {
-            match self.free(&holder.nonce).await? {
-                Answer::Done(_) => Ok(()),
+            // A nonce that is no text is known to the caller by a text that stands for it.
+            let item = self.read().await?;
+            let nonce = item.attributes.get(NONCE).filter(|_| item.is_held_by(&holder.nonce));
+            let answer = match nonce {
+                Some(nonce) => self.free(nonce.clone()).await?,
+                None => Answer::Refused(item),
+            };
+            match answer {
+                Answer::Done => Ok(()),
                 Answer::Refused(item) => Err(not_theirs(item.held.as_ref().map(|held| &held.holder))),
             }
         })
@@ -222,7 +246,7 @@ impl Lock for DynamoLock {
 struct DynamoLease {
     lock: DynamoLock,
     nonce: String,
-    epoch: u64,
+    next: Next,
     vital: Arc<Mutex<Vital>>,
     heart: Heart,
 }
@@ -249,7 +273,7 @@ async fn beat(lock: DynamoLock, nonce: String, vital: Arc<Mutex<Vital>>) {
         tokio::time::sleep(pause).await;
         // Beats that a slow network delivers late are refused: `Beat` never goes back to what somebody saw before.
         let call = lock
-            .change("SET Beat = :beat", "Nonce = :nonce AND Beat < :beat")
+            .change("SET Beat = :beat", "Nonce = :nonce AND (attribute_not_exists(Beat) OR Beat < :beat)")
             .expression_attribute_values(":nonce", text(&nonce))
             .expression_attribute_values(":beat", number(beat));
         let sent = clock::now();
@@ -262,7 +286,11 @@ async fn beat(lock: DynamoLock, nonce: String, vital: Arc<Mutex<Vital>>) {
                 vital.lost = Some(taker);
                 return;
             }
-            Ok(Ok(_)) => vital.until = sent + usable(lock.lease),
+            Ok(Ok(Answer::Done)) => vital.until = sent + usable(lock.lease),
+            // Who watches the lock sees no beat of ours, so the lease must end here, too.
+            Ok(Ok(Answer::Refused(_))) => {
+                tracing::warn!("the lock could not be renewed: something else changed its `Beat`");
+            }
             Ok(Err(error)) => tracing::warn!("the lock could not be renewed: {error}"),
             Err(_) => tracing::warn!("the lock could not be renewed: no answer in time"),
         }
@@ -286,14 +314,18 @@ impl Lease for DynamoLease {
     }
 
     fn epoch(&self) -> u64 {
-        self.epoch
+        self.next.epoch
+    }
+
+    fn lifted_from(&self) -> Option<u64> {
+        self.next.lifted_from
     }
 
     fn release(self: Box<Self>) -> BoxFuture<'static, Result<()>> {
         Box::pin(async move {
             self.heart.0.abort();
-            match self.lock.free(&self.nonce).await? {
-                Answer::Done(_) => Ok(()),
+            match self.lock.free(text(&self.nonce)).await? {
+                Answer::Done => Ok(()),
                 Answer::Refused(item) => Err(not_theirs(item.held.as_ref().map(|held| &held.holder))),
             }
         })
@@ -301,49 +333,84 @@ impl Lease for DynamoLease {
 }
 
 enum Answer {
-    Done(Item),
+    Done,
     /// The condition did not hold; the item as it is.
     Refused(Item),
 }
 
 enum Taken {
-    Ours { epoch: u64, sent: Duration },
-    Theirs(Option<Held>),
+    Ours {
+        next: Next,
+        sent: Duration,
+    },
+    /// Somebody else was faster; the item as it is now.
+    Not(Item),
 }
 
-/// The item.
+/// The item, as it is and as far as it can be read.
 struct Item {
-    epoch: u64,
+    attributes: HashMap<String, AttributeValue>,
     held: Option<Held>,
 }
 
 struct Held {
     holder: Holder,
-    beat: u64,
     lease: Duration,
 }
 
+/// Who has the lock; not there if nobody has.
+const NONCE: &str = "Nonce";
+/// What moves as long as its holder lives.
+const BEAT: &str = "Beat";
+/// The last epoch.
+const EPOCH: &str = "Epoch";
+
 impl Item {
-    fn of(item: &HashMap<String, AttributeValue>) -> Result<Self> {
-        let numeric = |name: &str| -> Option<u64> { item.get(name)?.as_n().ok()?.parse().ok() };
-        let textual = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
-        let held = match textual("Nonce") {
-            None => None,
-            Some(nonce) => Some(Held {
-                holder: textual("Holder")
-                    .and_then(|holder| serde_json::from_str(holder).ok())
-                    .need("Holder that can be read")
-                    .map(|holder| Holder { nonce: nonce.clone(), ..holder })?,
-                beat: numeric("Beat").need("Beat")?,
-                lease: Duration::from_millis(numeric("LeaseMillis").need("LeaseMillis")?),
-            }),
-        };
-        Ok(Self { epoch: numeric("Epoch").unwrap_or(0), held })
+    /// A lease that cannot be read is taken for `lease`.
+    fn of(attributes: HashMap<String, AttributeValue>, lease: Duration) -> Self {
+        let held = attributes.get(NONCE).map(|nonce| {
+            // A nonce that is no text is written as what stands for it.
+            let nonce = nonce.as_s().map_or_else(|_| format!("{nonce:?}"), Clone::clone);
+            let holder = attributes.get("Holder").and_then(|holder| holder.as_s().ok());
+            let holder = holder.and_then(|holder| serde_json::from_str::<Holder>(holder).ok());
+            let lease = numeric(&attributes, "LeaseMillis")
+                .map(Duration::from_millis)
+                .filter(|lease| !lease.is_zero() && *lease <= LONGEST)
+                .unwrap_or(lease);
+            let holder = match holder {
+                Some(holder) => Holder { nonce, ..holder },
+                None => Holder::unreadable(nonce),
+            };
+            Held { holder, lease }
+        });
+        Self { attributes, held }
+    }
+
+    /// The last epoch; where it cannot be read, the next one comes from the state's.
+    fn epoch(&self) -> u64 {
+        numeric(&self.attributes, EPOCH).unwrap_or(0)
     }
 
     fn is_held_by(&self, nonce: &str) -> bool {
         self.held.as_ref().is_some_and(|held| held.holder.nonce == nonce)
     }
+
+    /// The condition that the attribute `name` is as it is here.
+    fn is_still(&self, name: &str) -> String {
+        match self.attributes.get(name) {
+            Some(_) => format!("{name} = {}", was(name)),
+            None => format!("attribute_not_exists({name})"),
+        }
+    }
+}
+
+/// What stands for the value that the attribute `name` had.
+fn was(name: &str) -> String {
+    format!(":was{name}")
+}
+
+fn numeric(attributes: &HashMap<String, AttributeValue>, name: &str) -> Option<u64> {
+    attributes.get(name)?.as_n().ok()?.parse().ok()
 }
 
 fn text(value: &str) -> AttributeValue {
@@ -364,6 +431,9 @@ fn usable(lease: Duration) -> Duration {
 }
 
 fn name(holder: &Holder) -> String {
+    if !holder.is_readable() {
+        return "a holder whose record cannot be read".to_owned();
+    }
     format!("{} (process {}, `{}`, since {})", holder.who, holder.pid, holder.command, holder.since)
 }
 

@@ -11,12 +11,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Class, Error, Guard, Holder, Lease, Lock, Result, Store, Stored};
-use serde::{Deserialize, Serialize};
+use payinfra_engine::{Class, Error, Guard, Holder, Lease, Lock, Result, Store, Stored, Version};
+use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::backend::check_name;
+use crate::disk::{self, Readers, failed};
 use crate::dynamo::{locked, not_theirs};
+use crate::epoch::next_epoch;
 use crate::s3::{stale, taken};
 
 /// How long to wait for the guard: its holders need milliseconds.
@@ -87,10 +90,10 @@ impl Store for FileStore {
             let history = folder.0.join("history");
             let entries = match fs::read_dir(&history) {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-                entries => entries.map_err(failed(&history))?,
+                entries => entries.map_err(failed(&history, "read"))?,
             };
             let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-            let names = names.collect::<std::io::Result<Vec<_>>>().map_err(failed(&history))?;
+            let names = names.collect::<std::io::Result<Vec<_>>>().map_err(failed(&history, "read"))?;
             // What a crash left half written starts with a point.
             let mut names: Vec<_> = names.into_iter().filter(|name| !name.starts_with('.')).collect();
             names.sort();
@@ -105,10 +108,19 @@ impl Store for FileStore {
             Folder(folder.0.join("history")).read(&name)
         })
     }
+
+    fn versions(&self) -> BoxFuture<'_, Result<Vec<Version>>> {
+        // A folder keeps none.
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn load_version<'a>(&'a self, _id: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        Box::pin(async { Ok(None) })
+    }
 }
 
 impl Lock for FileLock {
-    fn acquire<'a>(&'a self, holder: &'a Holder) -> BoxFuture<'a, Result<Box<dyn Lease>>> {
+    fn acquire<'a>(&'a self, holder: &'a Holder, floor: u64) -> BoxFuture<'a, Result<Box<dyn Lease>>> {
         let holder = holder.clone();
         self.folder.aside(move |folder| {
             let _guard = folder.guard()?;
@@ -117,12 +129,22 @@ impl Lock for FileLock {
                 let unknown = || Error::new(Class::Locked, "somebody who has not said who has the lock");
                 return Err(about.holder.as_ref().map_or_else(unknown, |holder| locked(holder, Duration::ZERO)));
             };
-            about.epoch += 1;
-            about.holder = Some(holder.clone());
+            let next = next_epoch(about.epoch, floor, &folder.0.join("lock.json").display().to_string())?;
+            about = About { epoch: next.epoch, holder: Some(holder.clone()) };
             folder.write_about(&about)?;
-            let lease = FileLease { folder: folder.clone(), nonce: holder.nonce, epoch: about.epoch, file };
+            let lease = FileLease {
+                folder: folder.clone(),
+                nonce: holder.nonce,
+                epoch: next.epoch,
+                lifted_from: next.lifted_from,
+                file,
+            };
             Ok(Box::new(lease) as Box<dyn Lease>)
         })
+    }
+
+    fn epoch(&self) -> BoxFuture<'_, Result<u64>> {
+        self.folder.aside(|folder| Ok(folder.about()?.epoch))
     }
 
     fn holder(&self) -> BoxFuture<'_, Result<Option<Holder>>> {
@@ -149,7 +171,7 @@ impl Lock for FileLock {
             folder.write_about(&About { holder: None, ..about })?;
             let path = folder.0.join("lock");
             match fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(&path)(error)),
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(&path, "removed")(error)),
                 _ => Ok(()),
             }
         })
@@ -161,6 +183,7 @@ struct FileLease {
     folder: Folder,
     nonce: String,
     epoch: u64,
+    lifted_from: Option<u64>,
     file: File,
 }
 
@@ -176,6 +199,10 @@ impl Lease for FileLease {
 
     fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    fn lifted_from(&self) -> Option<u64> {
+        self.lifted_from
     }
 
     fn release(self: Box<Self>) -> BoxFuture<'static, Result<()>> {
@@ -198,10 +225,29 @@ impl Lease for FileLease {
 }
 
 /// Who has the lock, and how many had it.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize)]
 struct About {
     epoch: u64,
     holder: Option<Holder>,
+}
+
+impl About {
+    /// What `bytes` say, as far as they can be read: a record that is damaged must not keep everybody out for ever.
+    fn of(bytes: &[u8]) -> Self {
+        // The contents are the nonce: the lock is taken away from exactly this record.
+        let unreadable = || Some(Holder::unreadable(format!("unreadable-{}", version(bytes))));
+        let Ok(Value::Object(about)) = serde_json::from_slice(bytes) else {
+            return Self { epoch: 0, holder: unreadable() };
+        };
+        let epoch = about.get("epoch").and_then(Value::as_u64);
+        let holder = match about.get("holder") {
+            Some(Value::Null) if epoch.is_some() => None,
+            Some(holder) => serde_json::from_value(holder.clone()).ok().or_else(unreadable),
+            None => unreadable(),
+        };
+        // Where there is none, the epoch goes on from the state's.
+        Self { epoch: epoch.unwrap_or(0), holder }
+    }
 }
 
 /// The folder of one workspace.
@@ -222,27 +268,15 @@ impl Folder {
     }
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let path = self.0.join(name);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed(&path)(error)),
-        }
+        disk::read(&self.0.join(name))
     }
 
     /// Writes all or nothing, durably. Under the guard.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.0.join(name);
-        let new = self.0.join(format!(".{name}.new"));
-        let written = || -> std::io::Result<()> {
-            fs::create_dir_all(&self.0)?;
-            fs::write(&new, bytes)?;
-            File::open(&new)?.sync_all()?;
-            fs::rename(&new, &path)?;
-            // The rename is durable with its folder.
-            if cfg!(unix) { File::open(&self.0)?.sync_all() } else { Ok(()) }
-        };
-        written().map_err(failed(&path))
+        disk::write(&path, bytes, Readers::Owner)?;
+        disk::clean(&path);
+        Ok(())
     }
 
     fn guard(&self) -> Result<File> {
@@ -267,22 +301,16 @@ impl Folder {
 
     fn lock_file(&self, name: &str) -> Result<Option<File>> {
         let path = self.0.join(name);
-        fs::create_dir_all(&self.0).map_err(failed(&self.0))?;
-        let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = open.map_err(failed(&path))?;
+        let file = disk::open_lock(&path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => Err(failed(&path)(error)),
+            Err(fs::TryLockError::Error(error)) => Err(failed(&path, "locked")(error)),
         }
     }
 
     fn about(&self) -> Result<About> {
-        let broken = |error: serde_json::Error| {
-            Error::invalid(format!("{} cannot be read: {error}", self.0.join("lock.json").display()))
-        };
-        self.read("lock.json")?
-            .map_or_else(|| Ok(About::default()), |bytes| serde_json::from_slice(&bytes).map_err(broken))
+        Ok(self.read("lock.json")?.map_or_else(About::default, |bytes| About::of(&bytes)))
     }
 
     fn write_about(&self, about: &About) -> Result<()> {
@@ -297,14 +325,4 @@ fn stored(bytes: Vec<u8>) -> Stored {
 
 fn version(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
-}
-
-fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error {
-    move |error| {
-        let class = match error.kind() {
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Class::Denied,
-            _ => Class::Failed,
-        };
-        Error::new(class, format!("{}: {error}", path.display()))
-    }
 }

@@ -1,6 +1,6 @@
 //! The format of the state: older ones are brought forward, newer ones refused, and a schema describes the present one.
 
-use payinfra_engine::{Class, Error, FORMAT, Result, State};
+use payinfra_engine::{COUNT_MAX, Class, Error, FORMAT, Result, State};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -8,15 +8,41 @@ use serde_json::Value;
 type Step = fn(Value) -> Result<Value>;
 
 /// The step from each older format, the first from format 1. Steps are added and never changed.
-const STEPS: &[Step] = &[];
+const STEPS: &[Step] = &[
+    // Format 2 adds `rescue` of the state and `final_snapshot` of a record; a state of format 1 has neither.
+    Ok,
+];
 
 /// The state that `bytes` hold, brought to the present format.
 ///
 /// # Errors
-/// If they are cut off, are no state, or have a newer format.
+/// If they are cut off, are no state, have a newer format, or have numbers that no run can have counted to.
 pub fn migrate(bytes: &[u8]) -> Result<State> {
     let current = forward(bytes, STEPS, FORMAT)?;
-    State::parse(current.as_deref().unwrap_or(bytes))
+    let state = State::parse(current.as_deref().unwrap_or(bytes))?;
+    sound(&state)?;
+    Ok(state)
+}
+
+/// The highest generation that is believed; what is created anew every minute needs thousands of years.
+const GENERATION_MAX: u32 = 1 << 31;
+
+/// That the numbers of `state` can be counted on from.
+fn sound(state: &State) -> Result<()> {
+    let damaged = |what: String| Error::invalid(format!("{what}: the file is damaged or forged")).hint(RESTORE);
+    for (what, count) in [("serial", state.serial), ("revision", state.revision), ("epoch", state.epoch)] {
+        // There is room for the next one.
+        if count >= COUNT_MAX {
+            return Err(damaged(format!("the state's {what} is {count}")));
+        }
+    }
+    for (address, record) in &state.resources {
+        let generations = record.deposed.iter().map(|deposed| deposed.generation).chain([record.generation]);
+        if let Some(generation) = generations.filter(|generation| *generation >= GENERATION_MAX).max() {
+            return Err(damaged(format!("the generation of {address} in the state is {generation}")));
+        }
+    }
+    Ok(())
 }
 
 /// The schema of the present format: `state/schema/`.

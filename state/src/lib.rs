@@ -5,14 +5,16 @@
 mod backend;
 mod bootstrap;
 mod clock;
+pub mod disk;
 mod dynamo;
+mod epoch;
 mod file;
 mod format;
 mod retry;
 mod s3;
 
 pub use backend::{Backend, Backing, open};
-pub use bootstrap::{Made, Report, bootstrap};
+pub use bootstrap::{Existing, Made, Place, Report, bootstrap};
 pub use dynamo::DynamoLock;
 pub use file::{FileLock, FileStore};
 pub use format::{migrate, schema};

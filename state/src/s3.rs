@@ -5,10 +5,10 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Class, Error, Result, Store, Stored};
-use payinfra_sdk::{Explain, Need, Unless};
+use payinfra_engine::{Class, Error, Result, Store, Stored, Version};
+use payinfra_sdk::{DeniedBucket, Explain, Need};
 
 use crate::backend::check_name;
 use crate::retry::{PAUSES, patiently, timeouts};
@@ -17,9 +17,13 @@ use crate::retry::{PAUSES, patiently, timeouts};
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The state of one workspace in a bucket: `STACK/WORKSPACE/state.json`, and `STACK/WORKSPACE/history/` beside it.
+///
+/// Every call names the account that has to own the bucket: bucket names are shared by all accounts, and a stranger who
+/// created the bucket first would otherwise read our states and give us theirs.
 #[derive(Clone, Debug)]
 pub struct S3Store {
     client: Client,
+    account: String,
     bucket: String,
     folder: String,
 }
@@ -34,10 +38,15 @@ pub(crate) fn client(config: &SdkConfig) -> Client {
 }
 
 impl S3Store {
-    /// The state of `workspace` of `stack` in `bucket`, which is in the region of `config`.
+    /// The state of `workspace` of `stack` in `bucket`, which is `account`'s and in the region of `config`.
     #[must_use]
-    pub fn new(config: &SdkConfig, bucket: &str, stack: &str, workspace: &str) -> Self {
-        Self { client: client(config), bucket: bucket.to_owned(), folder: format!("{stack}/{workspace}") }
+    pub fn new(config: &SdkConfig, account: &str, bucket: &str, stack: &str, workspace: &str) -> Self {
+        Self {
+            client: client(config),
+            account: account.to_owned(),
+            bucket: bucket.to_owned(),
+            folder: format!("{stack}/{workspace}"),
+        }
     }
 
     fn state(&self) -> String {
@@ -54,14 +63,17 @@ impl S3Store {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Stored>> {
-        patiently(|| self.get_once(key)).await
+        patiently(|| self.get_once(key, None)).await
     }
 
-    async fn get_once(&self, key: &str) -> Result<Option<Stored>> {
+    /// The object; of its versions `version`, or else the newest.
+    async fn get_once(&self, key: &str, version: Option<&str>) -> Result<Option<Stored>> {
         let answer = async {
-            let answer = self.client.get_object().bucket(&self.bucket).key(key).send().await.explain();
-            let Some(answer) = answer.or_else(|error| self.missing(error)).unless(Class::NotFound)? else {
-                return Ok(None);
+            let call = self.client.get_object().bucket(&self.bucket).expected_bucket_owner(&self.account).key(key);
+            let answer = match call.set_version_id(version.map(str::to_owned)).send().await.explain() {
+                Ok(answer) => answer,
+                Err(error) if is_absent(&error) => return Ok(None),
+                Err(error) => return Err(self.understood(error).await),
             };
             let version = answer.e_tag.need("ETag")?;
             let cut = |error| Error::new(Class::Ambiguous, "the answer broke off").call("s3:GetObject").source(error);
@@ -72,25 +84,30 @@ impl S3Store {
         tokio::time::timeout(TIMEOUT, answer).await.map_err(late)?
     }
 
-    /// That there is no bucket is another thing than that there is no object in it.
-    fn missing<T>(&self, error: Error) -> Result<T> {
+    /// That there is no bucket is another thing than that there is no object in it, and so is a bucket of another
+    /// account.
+    async fn understood(&self, error: Error) -> Error {
         if error.get_code() != Some("NoSuchBucket") {
-            return Err(error);
+            return denied(&self.bucket, &self.account).explain(&self.client, error).await;
         }
-        Err(Error::new(Class::Failed, format!("there is no bucket `{}` for the state", self.bucket))
+        let told = Error::new(Class::Failed, format!("there is no bucket `{}` for the state", self.bucket))
             .call("s3:GetObject")
             .code("NoSuchBucket")
-            .hint("run `payinfra bootstrap`, or correct `[state]` in payinfra.toml"))
+            .hint("run `payinfra bootstrap`, or correct `[state]` in payinfra.toml");
+        told.source(error)
     }
 
     async fn put_once(&self, key: &str, bytes: &[u8], over: Option<&str>) -> Result<String> {
-        let call = self.client.put_object().bucket(&self.bucket).key(key).content_type("application/json");
+        let call = self.client.put_object().bucket(&self.bucket).expected_bucket_owner(&self.account).key(key);
+        let call = call.content_type("application/json");
         let call = match over {
             Some(version) => call.if_match(version),
             None => call.if_none_match("*"),
         };
-        let answer = call.body(ByteStream::from(bytes.to_vec())).send().await.explain();
-        answer.or_else(|error| self.missing(error))?.e_tag.need("ETag")
+        match call.body(ByteStream::from(bytes.to_vec())).send().await.explain() {
+            Ok(answer) => answer.e_tag.need("ETag"),
+            Err(error) => Err(self.understood(error).await),
+        }
     }
 
     /// Writes under the condition that `over` is still there. `None`: it is not, and what is there is not ours.
@@ -128,9 +145,12 @@ impl S3Store {
         let mut names = Vec::new();
         let mut next = None;
         loop {
-            let call = self.client.list_objects_v2().bucket(&self.bucket).prefix(&folder).set_continuation_token(next);
-            let page = patiently(|| async { call.clone().send().await.explain() }).await;
-            let page = page.or_else(|error| self.missing(error))?;
+            let call = self.client.list_objects_v2().bucket(&self.bucket).expected_bucket_owner(&self.account);
+            let call = call.prefix(&folder).set_continuation_token(next);
+            let page = match patiently(|| async { call.clone().send().await.explain() }).await {
+                Ok(page) => page,
+                Err(error) => return Err(self.understood(error).await),
+            };
             let keys = page.contents().iter().filter_map(|object| object.key());
             names.extend(keys.filter_map(|key| key.strip_prefix(&folder)).map(str::to_owned));
             next = page.next_continuation_token;
@@ -139,6 +159,63 @@ impl S3Store {
                 return Ok(names);
             }
         }
+    }
+
+    async fn list_versions(&self) -> Result<Vec<Version>> {
+        let state = self.state();
+        // With what orders them: seconds are all that S3 tells, so the newest of all is marked.
+        let mut found: Vec<((bool, i64), Version)> = Vec::new();
+        let mut next = (None, None);
+        loop {
+            let call = self.client.list_object_versions().bucket(&self.bucket).expected_bucket_owner(&self.account);
+            let call = call.prefix(&state).set_key_marker(next.0).set_version_id_marker(next.1);
+            let page = match patiently(|| async { call.clone().send().await.explain() }).await {
+                Ok(page) => page,
+                Err(error) => return Err(self.understood(error).await),
+            };
+            for version in page.versions().iter().filter(|version| version.key() == Some(&state)) {
+                let size = u64::try_from(version.size().unwrap_or(0)).unwrap_or(0);
+                found.push(one(version.version_id(), version.last_modified(), version.is_latest(), size, false)?);
+            }
+            for marker in page.delete_markers().iter().filter(|marker| marker.key() == Some(&state)) {
+                found.push(one(marker.version_id(), marker.last_modified(), marker.is_latest(), 0, true)?);
+            }
+            next = (page.next_key_marker, page.next_version_id_marker);
+            if page.is_truncated != Some(true) {
+                break;
+            }
+        }
+        // Of the same second, the order in which S3 lists them stays: newest first.
+        found.sort_by_key(|(order, _)| std::cmp::Reverse(*order));
+        Ok(found.into_iter().map(|(_, version)| version).collect())
+    }
+}
+
+/// One version, and what orders it among the others.
+fn one(
+    id: Option<&str>,
+    modified: Option<&DateTime>,
+    is_latest: Option<bool>,
+    size: u64,
+    deleted: bool,
+) -> Result<((bool, i64), Version)> {
+    let at = modified.need("LastModified")?;
+    let modified = at.fmt(DateTimeFormat::DateTime).map_err(|error| Error::failed(error.to_string()))?;
+    let version = Version { id: id.need("VersionId")?.to_owned(), modified, size, deleted };
+    Ok(((is_latest == Some(true), at.secs()), version))
+}
+
+/// What is asked when the state's bucket denies access.
+pub(crate) fn denied<'a>(name: &'a str, account: &'a str) -> DeniedBucket<'a> {
+    DeniedBucket { name, account, is_own_account: true, setting: "`bucket` in `[state]` of payinfra.toml" }
+}
+
+/// Whether there is no such object or version in a bucket that exists. A deletion is a version that cannot be read.
+fn is_absent(error: &Error) -> bool {
+    match error.get_code() {
+        Some("NoSuchBucket") => false,
+        Some("NoSuchVersion" | "MethodNotAllowed") => true,
+        _ => error.is(Class::NotFound),
     }
 }
 
@@ -174,6 +251,17 @@ impl Store for S3Store {
 
     fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
         Box::pin(async move { Ok(self.get(&self.history(name)?).await?.map(|stored| stored.bytes)) })
+    }
+
+    fn versions(&self) -> BoxFuture<'_, Result<Vec<Version>>> {
+        Box::pin(self.list_versions())
+    }
+
+    fn load_version<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        Box::pin(async move {
+            let stored = patiently(|| async { self.get_once(&self.state(), Some(id)).await }).await?;
+            Ok(stored.map(|stored| stored.bytes))
+        })
     }
 }
 

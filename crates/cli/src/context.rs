@@ -210,7 +210,8 @@ impl Kept {
         command: &str,
         change: impl AsyncFnOnce(&mut State) -> Result<T>,
     ) -> Result<T> {
-        let lease = lock::acquire(&self.backing, command).await?;
+        let epoch = self.load().await?.state.epoch;
+        let lease = lock::acquire(&self.backing, command, epoch).await?;
         let changed = async {
             let mut loaded = self.load().await?;
             let changed = change(&mut loaded.state).await?;

@@ -10,15 +10,29 @@ use crate::screen;
 /// How long to take the lock in silence.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// Takes the lock for `command`.
-pub(crate) async fn acquire(backing: &Backing, command: &str) -> Result<Box<dyn Lease>> {
+/// Takes the lock for `command`. The epoch is greater than `epoch`, the state's, even if the lock is a new one.
+pub(crate) async fn acquire(backing: &Backing, command: &str, epoch: u64) -> Result<Box<dyn Lease>> {
     let holder = holder(command);
-    let mut acquiring = backing.lock.acquire(&holder);
-    if let Ok(taken) = tokio::time::timeout(SILENCE, &mut acquiring).await {
-        return taken;
+    let mut acquiring = backing.lock.acquire(&holder, epoch.saturating_add(1));
+    let taken = if let Ok(taken) = tokio::time::timeout(SILENCE, &mut acquiring).await {
+        taken
+    } else {
+        screen::note("The lock is held. Watching whether its holder still lives …");
+        acquiring.await
+    };
+    let lease = taken?;
+    if let Some(known) = lease.lifted_from() {
+        screen::note(&lifted(known, epoch, lease.epoch()));
     }
-    screen::note("The lock is held. Watching whether its holder still lives …");
-    acquiring.await
+    Ok(lease)
+}
+
+/// That the lock knew less than the state.
+fn lifted(known: u64, state: u64, now: u64) -> String {
+    format!(
+        "The lock was recreated, or restored from a backup: its epoch was {known}, and the state's is {state}. It \
+         continues with epoch {now}."
+    )
 }
 
 /// Gives the lock back; that it could not be given back is told, and no reason to fail.
@@ -57,4 +71,25 @@ pub(crate) fn who() -> String {
 /// The time, RFC 3339, to the second.
 pub(crate) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lock_that_knows_less_than_the_state_continues_from_it() -> Result<()> {
+        let folder = tempfile::tempdir().map_err(|error| payinfra_engine::Error::failed(error.to_string()))?;
+        let backend = payinfra_state::Backend::File { path: folder.path().to_owned() };
+        let config = aws_config::SdkConfig::builder().build();
+        let backing = payinfra_state::open(&backend, &config, "123456789012", "stack", "one")?;
+        let lease = acquire(&backing, "apply", 7).await?;
+        assert_eq!((lease.lifted_from(), lease.epoch()), (Some(0), 8));
+        assert_eq!(
+            lifted(3, 7, 8),
+            "The lock was recreated, or restored from a backup: its epoch was 3, and the state's is 7. It continues with \
+             epoch 8."
+        );
+        Ok(())
+    }
 }

@@ -71,7 +71,7 @@ impl Order<'_> {
         let (cancel, cancelled) = watch::channel(false);
         let signals = tokio::spawn(interrupts(cancel));
         let backing = &self.session.kept.backing;
-        let lease = lock::acquire(backing, self.command).await?;
+        let lease = lock::acquire(backing, self.command, loaded.state.epoch).await?;
         let begun = Instant::now();
         let outcome = async {
             let again = self.session.kept.load().await?;

@@ -35,5 +35,5 @@ pub use plan::{Action, Drift, Plan, Step};
 pub use reference::{ID, Id, Pointer, Ref, Secret, Text};
 pub use resource::{Fields, Kind, Live, Lookup, Resource, kind, lookup};
 pub use state::{Deposed, FORMAT, Intent, Record, State};
-pub use store::{Guard, Holder, Journal, Lease, Lock, Store, Stored};
+pub use store::{COUNT_MAX, Guard, Holder, Journal, Lease, Lock, Store, Stored, Version};
 pub use tags::{Owner, Tags};

@@ -1,6 +1,6 @@
 //! Where the state is kept, and the journal that makes every step durable before the next.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, watch};
@@ -31,7 +31,27 @@ pub trait Store: Send + Sync + 'static {
     fn kept(&self) -> BoxFuture<'_, Result<Vec<String>>>;
     /// What was kept under `name`.
     fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
+    /// The versions of the state that the place still has, newest first. Empty where the place keeps none.
+    fn versions(&self) -> BoxFuture<'_, Result<Vec<Version>>>;
+    /// The state as it was in the version `id`; `None` if there is no such version, or it is a deletion.
+    fn load_version<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
 }
+
+/// One version of the state that its place still has.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Version {
+    /// Its id, for [`Store::load_version`].
+    pub id: String,
+    /// When it was written, RFC 3339.
+    pub modified: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether it says that the state was deleted.
+    pub deleted: bool,
+}
+
+/// The largest revision, serial or epoch: the largest integer that every reader of JSON keeps exactly.
+pub const COUNT_MAX: u64 = 1 << 53;
 
 /// Who holds a lock, for the one who waits for it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -48,14 +68,37 @@ pub struct Holder {
     pub nonce: String,
 }
 
+/// What stands for each member of a holder's record that cannot be read.
+const UNREADABLE: &str = "unreadable";
+
+impl Holder {
+    /// The holder whose record cannot be read, with the nonce by which the lock can be taken away from it.
+    #[must_use]
+    pub fn unreadable(nonce: impl Into<String>) -> Self {
+        let unreadable = || UNREADABLE.to_owned();
+        Self { who: unreadable(), pid: 0, command: unreadable(), since: unreadable(), nonce: nonce.into() }
+    }
+
+    /// Whether the record said who it is.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        !(self.pid == 0 && self.who == UNREADABLE)
+    }
+}
+
 /// A lock for one workspace's state.
 pub trait Lock: Send + Sync + 'static {
-    /// Takes the lock.
+    /// Takes the lock with an epoch that is greater than the lock's last one, and at least `floor`.
+    ///
+    /// Pass the epoch of the state plus one, or 0 if there is no state. A lock that was lost or restored from a backup
+    /// then continues from the epoch of the state.
     ///
     /// # Errors
     /// [`Class::Locked`], naming the holder, if somebody else has it and their lease has not run out.
-    fn acquire<'a>(&'a self, holder: &'a Holder) -> BoxFuture<'a, Result<Box<dyn Lease>>>;
-    /// Who has it, if anybody has.
+    fn acquire<'a>(&'a self, holder: &'a Holder, floor: u64) -> BoxFuture<'a, Result<Box<dyn Lease>>>;
+    /// The last epoch that was given to a holder; 0 if nobody ever held it.
+    fn epoch(&self) -> BoxFuture<'_, Result<u64>>;
+    /// Who has it, if anybody has. A record that cannot be read is [`Holder::unreadable`].
     fn holder(&self) -> BoxFuture<'_, Result<Option<Holder>>>;
     /// Takes it away from `holder` (and from nobody else).
     fn force_release<'a>(&'a self, holder: &'a Holder) -> BoxFuture<'a, Result<()>>;
@@ -77,6 +120,10 @@ pub trait Lease: Send + Sync {
     }
     /// Grows with every holder; stored in the state.
     fn epoch(&self) -> u64;
+    /// The last epoch that the lock knew, if it knew less than the state: it was recreated or restored from a backup.
+    fn lifted_from(&self) -> Option<u64> {
+        None
+    }
     /// Gives the lock back.
     fn release(self: Box<Self>) -> BoxFuture<'static, Result<()>>;
 }
@@ -104,54 +151,78 @@ struct Pending {
 #[derive(Clone, Debug)]
 struct Durable {
     changes: u64,
-    failure: Option<Failure>,
+    ended: Option<Ended>,
 }
 
+/// Why the state is no longer written.
 #[derive(Clone, Debug)]
-struct Failure {
+struct Ended {
     class: Class,
     message: String,
+    hint: Option<String>,
+}
+
+impl Ended {
+    fn of(error: &Error, message: String) -> Self {
+        Self { class: error.class(), message, hint: error.get_hint().map(str::to_owned) }
+    }
+
+    fn error(&self) -> Error {
+        let error = Error::new(self.class, &self.message);
+        self.hint.iter().fold(error, Error::hint)
+    }
 }
 
 impl Journal {
     /// A journal over `state`, which `store` has as `version`. The second value writes; run it beside the work, to its end.
+    ///
+    /// However the writer ends (an error, a panic, an abort), everybody who waits for it gets an error with the reason.
     pub fn open(
         state: State,
         store: Arc<dyn Store>,
         version: Option<String>,
     ) -> (Self, BoxFuture<'static, Result<()>>) {
-        let (durable, _) = watch::channel(Durable { changes: 0, failure: None });
+        let (durable, _) = watch::channel(Durable { changes: 0, ended: None });
         let shared = Arc::new(Shared {
             state: Mutex::new(Pending { state, changes: 0, closed: false }),
             wake: Notify::new(),
             durable,
         });
-        let writer = Box::pin(write(Arc::clone(&shared), store, version));
+        // Made here, not in the writer: it also has to be dropped with a writer that never ran.
+        let end = End(Arc::clone(&shared));
+        let writer = Box::pin(async move {
+            let written = write(&end.0, store, version).await;
+            if let Err(error) = &written {
+                end.0.end(Ended::of(error, format!("the state could not be written: {error}")));
+            }
+            written
+        });
         (Self { shared }, writer)
     }
 
     /// Looks at the state.
     pub fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(&self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).state)
+        look(&self.shared.pending().state)
     }
 
     /// Changes the state and waits until the change is durable.
     ///
     /// # Errors
-    /// If the state could not be written; nothing more may be done then.
+    /// If the state could not be written; nothing more may be done then. The change is made in memory even so, for the
+    /// copy of the state that is kept elsewhere.
     pub async fn commit(&self, change: impl FnOnce(&mut State)) -> Result<()> {
+        let mut durable = self.shared.durable.subscribe();
         let mine = {
-            let mut pending = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut pending = self.shared.pending();
             change(&mut pending.state);
             pending.changes += 1;
             pending.changes
         };
         self.shared.wake.notify_one();
-        let mut durable = self.shared.durable.subscribe();
-        let reached = durable.wait_for(|durable| durable.failure.is_some() || durable.changes >= mine).await;
+        let reached = durable.wait_for(|durable| durable.ended.is_some() || durable.changes >= mine).await;
         match reached {
             Ok(durable) if durable.changes >= mine => Ok(()),
-            Ok(durable) => Err(durable.failure.as_ref().map_or_else(gone, |it| Error::new(it.class, &it.message))),
+            Ok(durable) => Err(durable.ended.as_ref().map_or_else(gone, Ended::error)),
             Err(_) => Err(gone()),
         }
     }
@@ -159,41 +230,71 @@ impl Journal {
     /// That the state can still be written.
     ///
     /// # Errors
-    /// If a write failed; nothing more may be done then.
+    /// If the writer has ended; nothing more may be done then.
     pub fn check(&self) -> Result<()> {
-        match &self.shared.durable.borrow().failure {
-            None => Ok(()),
-            Some(failure) => Err(Error::new(failure.class, &failure.message)),
-        }
+        self.shared.durable.borrow().ended.as_ref().map_or(Ok(()), |ended| Err(ended.error()))
     }
 
-    /// Ends when the state can no longer be written, with the reason.
-    pub async fn failed(&self) -> Error {
+    /// Waits until the state can no longer be written, and says why.
+    pub fn failed(&self) -> impl Future<Output = Error> + Send + use<> {
         let mut durable = self.shared.durable.subscribe();
-        match durable.wait_for(|durable| durable.failure.is_some()).await {
-            Ok(durable) => durable.failure.as_ref().map_or_else(gone, |it| Error::new(it.class, &it.message)),
-            Err(_) => gone(),
+        async move {
+            let ended = durable.wait_for(|durable| durable.ended.is_some()).await;
+            ended.ok().and_then(|durable| durable.ended.as_ref().map(Ended::error)).unwrap_or_else(gone)
         }
     }
 
     /// Lets the writer end once all changes are durable.
     pub fn close(&self) {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.shared.pending().closed = true;
         self.shared.wake.notify_one();
     }
 }
 
-fn gone() -> Error {
-    Error::failed("the state is no longer written")
+impl Shared {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes everybody who waits. The first reason counts.
+    fn end(&self, ended: Ended) {
+        self.durable.send_modify(|durable| {
+            if durable.ended.is_none() {
+                durable.ended = Some(ended);
+            }
+        });
+    }
 }
 
-async fn write(shared: Arc<Shared>, store: Arc<dyn Store>, mut version: Option<String>) -> Result<()> {
+/// Wakes everybody who waits when the writer is gone, however it ended.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let panicked = if std::thread::panicking() { ": its writer panicked" } else { "" };
+        let message = format!("{GONE}{panicked}");
+        self.0.end(Ended { class: Class::Failed, message, hint: None });
+    }
+}
+
+const GONE: &str = "the state is no longer written";
+
+fn gone() -> Error {
+    Error::failed(GONE)
+}
+
+async fn write(shared: &Shared, store: Arc<dyn Store>, mut version: Option<String>) -> Result<()> {
     let mut written = 0;
     loop {
         let next = {
-            let mut pending = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut pending = shared.pending();
             if pending.changes > written {
-                pending.state.revision += 1;
+                let revision = pending.state.revision;
+                pending.state.revision =
+                    revision.checked_add(1).filter(|next| *next <= COUNT_MAX).ok_or_else(|| {
+                        Error::invalid(format!("the state's revision is {revision}: the file is damaged or forged"))
+                            .hint("restore an earlier version of the state")
+                    })?;
                 Some((pending.state.bytes()?, pending.changes))
             } else if pending.closed {
                 return Ok(());
@@ -205,18 +306,8 @@ async fn write(shared: Arc<Shared>, store: Arc<dyn Store>, mut version: Option<S
             shared.wake.notified().await;
             continue;
         };
-        match store.save(&bytes, version.as_deref()).await {
-            Ok(new) => {
-                version = Some(new);
-                written = changes;
-                shared.durable.send_modify(|durable| durable.changes = changes);
-            }
-            Err(error) => {
-                let failure =
-                    Failure { class: error.class(), message: format!("the state could not be written: {error}") };
-                shared.durable.send_modify(|durable| durable.failure = Some(failure));
-                return Err(error);
-            }
-        }
+        version = Some(store.save(&bytes, version.as_deref()).await?);
+        written = changes;
+        shared.durable.send_modify(|durable| durable.changes = changes);
     }
 }

@@ -1,5 +1,6 @@
 //! What the AWS SDK for Rust answers, in the engine's words: for whoever calls AWS, whether for resources or the state.
 
+mod bucket;
 mod class;
 
 use std::any::type_name;
@@ -11,6 +12,8 @@ use aws_smithy_types::error::operation::BuildError;
 use payinfra_engine::{Class, Error, Result};
 
 use class::{by_status, class_of};
+
+pub use bucket::DeniedBucket;
 
 /// The failures of the SDK in the engine's words.
 pub trait Explain<T> {

@@ -528,6 +528,7 @@ fn m24_m27_a_threshold_or_a_subscription_that_cannot_be_is_refused() {
 fn m29_remote_outputs_say_whose_and_which() {
     let remote = with("remote_outputs = { old = { workspace = \"legacy\", outputs = [\"vpc_id\"] } }").remote_outputs;
     let old = &remote["old"];
+    assert_eq!(old.account, None);
     assert_eq!(
         (old.stack.as_str(), old.bucket.as_deref(), old.region.as_str()),
         ("migration", Some("states"), "us-east-1")
@@ -551,6 +552,12 @@ fn m29_remote_outputs_say_whose_and_which() {
             "\"here\"",
             "`here` is not a region",
             "a region reads like us-east-1",
+        ),
+        (
+            "workspace = \"legacy\"\noutputs = [\"vpc_id\"]\naccount = \"1234\"",
+            "\"1234\"",
+            "`1234` is not an account id: it has twelve digits, in quotes",
+            "write it as in \"123456789012\"",
         ),
     ] {
         check_in("remote_outputs.old", line, at, message, hint);

@@ -153,7 +153,8 @@ impl Bench {
             since: "2026-01-01T00:00:00Z".to_owned(),
             nonce: "nonce".to_owned(),
         };
-        let lease = self.lock.acquire(&holder).await?;
+        let floor = self.store.state()?.map_or(0, |state| state.epoch + 1);
+        let lease = self.lock.acquire(&holder, floor).await?;
         let worked = async {
             let (state, version) = load(&store).await?;
             let plan = match made {

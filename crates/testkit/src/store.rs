@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Class, Error, Guard, Holder, Lease, Lock, Result, State, Store, Stored};
+use payinfra_engine::{Class, Error, Guard, Holder, Lease, Lock, Result, State, Store, Stored, Version};
 use tokio::time::sleep;
 
 use crate::faults::{Fault, Operation};
@@ -25,7 +25,8 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 struct Kept {
-    versions: Vec<Vec<u8>>,
+    /// `None` is a deletion.
+    versions: Vec<Option<Vec<u8>>>,
     history: BTreeMap<String, Vec<u8>>,
 }
 
@@ -51,7 +52,7 @@ impl MemoryStore {
     /// # Errors
     /// If it is not a state.
     pub fn state(&self) -> Result<Option<State>> {
-        self.inner().versions.last().map(|bytes| State::parse(bytes)).transpose()
+        self.latest().map(|stored| State::parse(&stored.bytes)).transpose()
     }
 
     /// How often it was written.
@@ -62,12 +63,17 @@ impl MemoryStore {
 
     /// Somebody else writes.
     pub fn intrude(&self, bytes: &[u8]) {
-        self.inner().versions.push(bytes.to_vec());
+        self.inner().versions.push(Some(bytes.to_vec()));
+    }
+
+    /// Somebody deletes the state; its versions stay.
+    pub fn delete(&self) {
+        self.inner().versions.push(None);
     }
 
     fn latest(&self) -> Option<Stored> {
         let inner = self.inner();
-        let bytes = inner.versions.last()?.clone();
+        let bytes = inner.versions.last()?.clone()?;
         Some(Stored { bytes, version: inner.versions.len().to_string() })
     }
 
@@ -78,7 +84,7 @@ impl MemoryStore {
             return Err(Error::new(Class::Stale, "somebody else has written the state").code("PreconditionFailed"));
         }
         let mut inner = self.inner();
-        inner.versions.push(bytes.to_vec());
+        inner.versions.push(Some(bytes.to_vec()));
         Ok(inner.versions.len().to_string())
     }
 
@@ -137,6 +143,31 @@ impl Store for MemoryStore {
     fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
         async move { Ok(self.inner().history.get(name).cloned()) }.boxed()
     }
+
+    fn versions(&self) -> BoxFuture<'_, Result<Vec<Version>>> {
+        async move {
+            let inner = self.inner();
+            let versions = inner.versions.iter().zip(1..).map(|(bytes, number)| Version {
+                id: format!("{number}"),
+                // A second for each write since the beginning of the world.
+                modified: format!("2026-01-01T{:02}:{:02}:{:02}Z", number / 3600 % 24, number / 60 % 60, number % 60),
+                size: bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
+                deleted: bytes.is_none(),
+            });
+            let mut versions: Vec<_> = versions.collect();
+            versions.reverse();
+            Ok(versions)
+        }
+        .boxed()
+    }
+
+    fn load_version<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        async move {
+            let index = id.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+            Ok(index.and_then(|index| self.inner().versions.get(index).cloned()).flatten())
+        }
+        .boxed()
+    }
 }
 
 /// A lock in memory.
@@ -162,10 +193,16 @@ impl MemoryLock {
             held.lost.store(true, Ordering::SeqCst);
         }
     }
+
+    /// The lock is lost with everything it knew, and a new one is made in its place.
+    pub fn forget(&self) {
+        self.lose();
+        self.epoch.store(0, Ordering::SeqCst);
+    }
 }
 
 impl Lock for MemoryLock {
-    fn acquire<'a>(&'a self, holder: &'a Holder) -> BoxFuture<'a, Result<Box<dyn Lease>>> {
+    fn acquire<'a>(&'a self, holder: &'a Holder, floor: u64) -> BoxFuture<'a, Result<Box<dyn Lease>>> {
         async move {
             let mut held = self.held();
             if let Some(held) = &*held {
@@ -174,11 +211,19 @@ impl Lock for MemoryLock {
             }
             let lost = Arc::new(AtomicBool::new(false));
             *held = Some(Held { holder: holder.clone(), lost: Arc::clone(&lost) });
-            let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
-            let lease: Box<dyn Lease> = Box::new(MemoryLease { lock: self.clone(), lost, epoch });
+            // Nobody else changes it: `held` is locked.
+            let known = self.epoch.load(Ordering::SeqCst);
+            let epoch = floor.max(known + 1);
+            self.epoch.store(epoch, Ordering::SeqCst);
+            let lifted_from = (known + 1 < floor).then_some(known);
+            let lease: Box<dyn Lease> = Box::new(MemoryLease { lock: self.clone(), lost, epoch, lifted_from });
             Ok(lease)
         }
         .boxed()
+    }
+
+    fn epoch(&self) -> BoxFuture<'_, Result<u64>> {
+        async move { Ok(self.epoch.load(Ordering::SeqCst)) }.boxed()
     }
 
     fn holder(&self) -> BoxFuture<'_, Result<Option<Holder>>> {
@@ -200,6 +245,7 @@ struct MemoryLease {
     lock: MemoryLock,
     lost: Arc<AtomicBool>,
     epoch: u64,
+    lifted_from: Option<u64>,
 }
 
 impl Lease for MemoryLease {
@@ -216,6 +262,10 @@ impl Lease for MemoryLease {
 
     fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    fn lifted_from(&self) -> Option<u64> {
+        self.lifted_from
     }
 
     fn release(self: Box<Self>) -> BoxFuture<'static, Result<()>> {

@@ -1,4 +1,4 @@
-//! The bucket of states and its settings.
+//! The bucket of states and its settings. Every call names the account that has to own it.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
@@ -11,17 +11,17 @@ use payinfra_engine::{Class, Error, Result};
 use payinfra_sdk::{Explain, Unless};
 use serde_json::{Value, json};
 
-use super::{Made, TAG, set};
+use super::{Existing, Found, Made, PATIENCE, TAG, read_back};
 use crate::retry::patiently;
-use crate::s3::client;
+use crate::s3::{client, denied};
 
 /// By which our statement in the bucket's policy is known.
 const SID: &str = "PayinfraOnlyTls";
 
-/// Calls S3 until it answers. All of the calls here can be repeated.
+/// Calls S3 until it answers, for a bucket that is ours. All of the calls here can be repeated.
 macro_rules! call {
-    ($call:expr) => {{
-        let call = $call;
+    ($bucket:ident, $call:ident $(. $set:ident($value:expr))*) => {{
+        let call = $bucket.s3.$call().bucket($bucket.name).expected_bucket_owner($bucket.account)$(.$set($value))*;
         patiently(|| async { call.clone().send().await.explain() }).await
     }};
 }
@@ -33,13 +33,49 @@ pub(super) struct Bucket<'a> {
     name: &'a str,
 }
 
+/// What a bucket of states must have, in the order in which it is set.
+#[derive(Clone, Copy)]
+enum Setting {
+    Tags,
+    PublicAccessBlock,
+    Ownership,
+    Versioning,
+    Encryption,
+    Policy,
+}
+
+impl Setting {
+    const ALL: [Self; 6] =
+        [Self::Tags, Self::PublicAccessBlock, Self::Ownership, Self::Versioning, Self::Encryption, Self::Policy];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tags => "tags",
+            Self::PublicAccessBlock => "public access block",
+            Self::Ownership => "ownership",
+            Self::Versioning => "versioning",
+            Self::Encryption => "encryption",
+            Self::Policy => "policy",
+        }
+    }
+}
+
 impl<'a> Bucket<'a> {
     pub(super) fn new(config: &SdkConfig, region: &'a str, account: &'a str, name: &'a str) -> Self {
         Self { s3: client(config), region, account, name }
     }
 
+    /// Whether it exists, and bootstrap made it.
+    pub(super) async fn find(&self) -> Result<Found> {
+        if !self.exists().await? {
+            return Ok(Found::Missing);
+        }
+        let tagged = self.tags().await?.contains(&our_tag()?);
+        Ok(if tagged { Found::Ours } else { Found::Untagged })
+    }
+
     /// Whether it exists and is this account's.
-    pub(super) async fn exists(&self) -> Result<bool> {
+    async fn exists(&self) -> Result<bool> {
         let call = self.s3.head_bucket().bucket(self.name).expected_bucket_owner(self.account);
         let look = || async {
             match call.clone().send().await {
@@ -58,8 +94,7 @@ impl<'a> Bucket<'a> {
             Ok(None) => Ok(false),
             Ok(Some(Some(region))) if region != self.region => Err(self.elsewhere(&region)),
             Ok(Some(_)) => Ok(true),
-            Err(error) if error.is(Class::Denied) => Err(self.foreign(error)),
-            Err(error) => Err(error),
+            Err(error) => Err(denied(self.name, self.account).explain(&self.s3, error).await),
         }
     }
 
@@ -68,81 +103,104 @@ impl<'a> Bucket<'a> {
             .hint("correct `region` in `[state]` of payinfra.toml")
     }
 
-    fn foreign(&self, source: Error) -> Error {
-        let text = format!("the bucket `{}` exists, and is not account {}'s or closed to it", self.name, self.account);
-        Error::new(Class::Foreign, text)
-            .hint("name another `bucket` in `[state]` of payinfra.toml: the names of buckets are shared by all of AWS")
-            .source(source)
-    }
-
     /// Makes it if it is missing, and sets what differs.
-    pub(super) async fn ensure(&self, exists: bool, key: &str) -> Result<Made> {
-        if !exists {
+    pub(super) async fn ensure(&self, found: Found, key: &str) -> Result<Made> {
+        if found == Found::Missing {
             self.create().await?;
         }
-        let settings = [
-            set("public access block", self.close().await?),
-            set("ownership", self.own().await?),
-            set("versioning", self.keep_versions().await?),
-            set("encryption", self.encrypt(key).await?),
-            set("policy", self.only_tls().await?),
-            set("tags", self.tag().await?),
-        ];
-        Ok(Made::new(self.name, !exists, settings))
+        let what = format!("the bucket `{}`", self.name);
+        let mut repaired = Vec::new();
+        for setting in Setting::ALL {
+            if !self.has(setting, key).await? {
+                self.set(setting, key).await?;
+                repaired.push(read_back(&what, setting.name(), PATIENCE, || self.has(setting, key)).await?);
+            }
+        }
+        Ok(Made::new(self.name, found, repaired))
     }
 
+    /// With our tag from the beginning, so that an interrupted bootstrap knows it again.
     async fn create(&self) -> Result<()> {
+        let mut place = CreateBucketConfiguration::builder().tags(our_tag()?);
         // AWS takes every region but the first as a constraint.
-        let place = (self.region != "us-east-1").then(|| {
-            let region = BucketLocationConstraint::from(self.region);
-            CreateBucketConfiguration::builder().location_constraint(region).build()
-        });
-        match call!(self.s3.create_bucket().bucket(self.name).set_create_bucket_configuration(place)) {
-            Err(error) if error.get_code() == Some("BucketAlreadyOwnedByYou") => Ok(()),
-            Err(error) if error.is(Class::Foreign) => Err(self.foreign(error)),
-            answer => answer.map(|_| ()),
+        if self.region != "us-east-1" {
+            place = place.location_constraint(BucketLocationConstraint::from(self.region));
+        }
+        let call = self.s3.create_bucket().bucket(self.name).create_bucket_configuration(place.build());
+        let Err(error) = patiently(|| async { call.clone().send().await.explain() }).await else { return Ok(()) };
+        match error.get_code() {
+            // An attempt whose answer was lost, or another bootstrap at the same time.
+            Some("BucketAlreadyOwnedByYou") => {
+                self.find().await?.may_be_changed(&format!("the bucket `{}`", self.name), Existing::Refuse)
+            }
+            // Created by another account since we looked: the look says so.
+            Some("BucketAlreadyExists") => self.exists().await.and(Err(error)),
+            _ => Err(error),
         }
     }
 
-    async fn close(&self) -> Result<bool> {
-        let closed = PublicAccessBlockConfiguration::builder()
-            .block_public_acls(true)
-            .ignore_public_acls(true)
-            .block_public_policy(true)
-            .restrict_public_buckets(true)
-            .build();
-        let there = call!(self.s3.get_public_access_block().bucket(self.name)).unless(Class::NotFound)?;
-        if there.and_then(|there| there.public_access_block_configuration).as_ref() == Some(&closed) {
-            return Ok(false);
+    async fn has(&self, setting: Setting, key: &str) -> Result<bool> {
+        match setting {
+            Setting::Tags => Ok(self.tags().await?.contains(&our_tag()?)),
+            Setting::PublicAccessBlock => {
+                let there = call!(self, get_public_access_block).unless(Class::NotFound)?;
+                Ok(there.and_then(|there| there.public_access_block_configuration) == Some(closed()))
+            }
+            Setting::Ownership => {
+                let there = call!(self, get_bucket_ownership_controls).unless(Class::NotFound)?;
+                let there = there.and_then(|there| there.ownership_controls);
+                Ok(there == Some(owner_enforced()?))
+            }
+            Setting::Versioning => {
+                Ok(call!(self, get_bucket_versioning)?.status() == Some(&BucketVersioningStatus::Enabled))
+            }
+            Setting::Encryption => self.is_encrypted(key).await,
+            Setting::Policy => Ok(self.statements().await?.contains(&self.only_tls())),
         }
-        call!(self.s3.put_public_access_block().bucket(self.name).public_access_block_configuration(closed))?;
-        Ok(true)
     }
 
-    async fn own(&self) -> Result<bool> {
-        let rule = OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced);
-        let rule = rule.build().explain()?;
-        let there = call!(self.s3.get_bucket_ownership_controls().bucket(self.name)).unless(Class::NotFound)?;
-        if there.and_then(|there| there.ownership_controls).is_some_and(|there| there.rules() == [rule.clone()]) {
-            return Ok(false);
+    async fn set(&self, setting: Setting, key: &str) -> Result<()> {
+        match setting {
+            Setting::Tags => {
+                // Tags of others stay.
+                let mut tags = self.tags().await?;
+                tags.retain(|tag| tag.key() != TAG.0);
+                tags.push(our_tag()?);
+                let tagging = Tagging::builder().set_tag_set(Some(tags)).build().explain()?;
+                call!(self, put_bucket_tagging.tagging(tagging)).map(drop)
+            }
+            Setting::PublicAccessBlock => {
+                call!(self, put_public_access_block.public_access_block_configuration(closed())).map(drop)
+            }
+            Setting::Ownership => {
+                call!(self, put_bucket_ownership_controls.ownership_controls(owner_enforced()?)).map(drop)
+            }
+            Setting::Versioning => {
+                let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+                call!(self, put_bucket_versioning.versioning_configuration(on)).map(drop)
+            }
+            Setting::Encryption => {
+                let rules = encrypted(key)?;
+                call!(self, put_bucket_encryption.server_side_encryption_configuration(rules)).map(drop)
+            }
+            Setting::Policy => {
+                // Statements of others stay.
+                let mut statements = self.statements().await?;
+                statements.retain(|statement| statement.get("Sid").and_then(Value::as_str) != Some(SID));
+                statements.push(self.only_tls());
+                let policy = json!({ "Version": "2012-10-17", "Statement": statements }).to_string();
+                call!(self, put_bucket_policy.policy(policy)).map(drop)
+            }
         }
-        let controls = OwnershipControls::builder().rules(rule).build().explain()?;
-        call!(self.s3.put_bucket_ownership_controls().bucket(self.name).ownership_controls(controls))?;
-        Ok(true)
     }
 
-    async fn keep_versions(&self) -> Result<bool> {
-        let there = call!(self.s3.get_bucket_versioning().bucket(self.name))?;
-        if there.status() == Some(&BucketVersioningStatus::Enabled) {
-            return Ok(false);
-        }
-        let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
-        call!(self.s3.put_bucket_versioning().bucket(self.name).versioning_configuration(on))?;
-        Ok(true)
+    async fn tags(&self) -> Result<Vec<Tag>> {
+        let there = call!(self, get_bucket_tagging).unless_code(&["NoSuchTagSet"])?;
+        Ok(there.map(|there| there.tag_set).unwrap_or_default())
     }
 
-    async fn encrypt(&self, key: &str) -> Result<bool> {
-        let there = call!(self.s3.get_bucket_encryption().bucket(self.name)).unless(Class::NotFound)?;
+    async fn is_encrypted(&self, key: &str) -> Result<bool> {
+        let there = call!(self, get_bucket_encryption).unless(Class::NotFound)?;
         let there = there.and_then(|there| there.server_side_encryption_configuration);
         let is_ours = |rule: &ServerSideEncryptionRule| {
             rule.bucket_key_enabled() == Some(true)
@@ -150,66 +208,67 @@ impl<'a> Bucket<'a> {
                     *default.sse_algorithm() == ServerSideEncryption::AwsKms && default.kms_master_key_id() == Some(key)
                 })
         };
-        if there.is_some_and(|there| matches!(there.rules(), [rule] if is_ours(rule))) {
-            return Ok(false);
-        }
-        let default = ServerSideEncryptionByDefault::builder()
-            .sse_algorithm(ServerSideEncryption::AwsKms)
-            .kms_master_key_id(key)
-            .build()
-            .explain()?;
-        let rule = ServerSideEncryptionRule::builder()
-            .apply_server_side_encryption_by_default(default)
-            .bucket_key_enabled(true)
-            .build();
-        let rules = ServerSideEncryptionConfiguration::builder().rules(rule).build().explain()?;
-        call!(self.s3.put_bucket_encryption().bucket(self.name).server_side_encryption_configuration(rules))?;
-        Ok(true)
+        Ok(there.is_some_and(|there| matches!(there.rules(), [rule] if is_ours(rule))))
     }
 
-    /// Statements of others stay.
-    async fn only_tls(&self) -> Result<bool> {
+    /// The statements of the bucket's policy.
+    async fn statements(&self) -> Result<Vec<Value>> {
+        let there = call!(self, get_bucket_policy).unless(Class::NotFound)?;
+        let Some(policy) = there.and_then(|there| there.policy) else { return Ok(Vec::new()) };
+        let unreadable = |error| {
+            Error::failed(format!("the policy of the bucket `{}` cannot be read, and was not changed", self.name))
+                .source(error)
+        };
+        let policy: Value = serde_json::from_str(&policy).map_err(unreadable)?;
+        Ok(match policy.get("Statement") {
+            Some(Value::Array(statements)) => statements.clone(),
+            Some(statement) => vec![statement.clone()],
+            None => Vec::new(),
+        })
+    }
+
+    fn only_tls(&self) -> Value {
         let arn = format!("arn:{}:s3:::{}", partition(self.region), self.name);
-        let ours = json!({
+        json!({
             "Sid": SID,
             "Effect": "Deny",
             "Principal": "*",
             "Action": "s3:*",
             "Resource": [arn, format!("{arn}/*")],
             "Condition": { "Bool": { "aws:SecureTransport": "false" } },
-        });
-        let there = call!(self.s3.get_bucket_policy().bucket(self.name)).unless(Class::NotFound)?;
-        let there = there.and_then(|there| there.policy).unwrap_or_default();
-        let there: Value = serde_json::from_str(&there).unwrap_or_default();
-        let mut statements = match there.get("Statement") {
-            Some(Value::Array(statements)) => statements.clone(),
-            Some(statement) => vec![statement.clone()],
-            None => Vec::new(),
-        };
-        if statements.contains(&ours) {
-            return Ok(false);
-        }
-        statements.retain(|statement| statement.get("Sid").and_then(Value::as_str) != Some(SID));
-        statements.push(ours);
-        let policy = json!({ "Version": "2012-10-17", "Statement": statements }).to_string();
-        call!(self.s3.put_bucket_policy().bucket(self.name).policy(policy))?;
-        Ok(true)
+        })
     }
+}
 
-    /// Tags of others stay.
-    async fn tag(&self) -> Result<bool> {
-        let ours = Tag::builder().key(TAG.0).value(TAG.1).build().explain()?;
-        let there = call!(self.s3.get_bucket_tagging().bucket(self.name)).unless(Class::NotFound)?;
-        let mut tags = there.map(|there| there.tag_set).unwrap_or_default();
-        if tags.contains(&ours) {
-            return Ok(false);
-        }
-        tags.retain(|tag| tag.key() != TAG.0);
-        tags.push(ours);
-        let tagging = Tagging::builder().set_tag_set(Some(tags)).build().explain()?;
-        call!(self.s3.put_bucket_tagging().bucket(self.name).tagging(tagging))?;
-        Ok(true)
-    }
+fn our_tag() -> Result<Tag> {
+    Tag::builder().key(TAG.0).value(TAG.1).build().explain()
+}
+
+fn closed() -> PublicAccessBlockConfiguration {
+    PublicAccessBlockConfiguration::builder()
+        .block_public_acls(true)
+        .ignore_public_acls(true)
+        .block_public_policy(true)
+        .restrict_public_buckets(true)
+        .build()
+}
+
+fn owner_enforced() -> Result<OwnershipControls> {
+    let rule = OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced);
+    OwnershipControls::builder().rules(rule.build().explain()?).build().explain()
+}
+
+fn encrypted(key: &str) -> Result<ServerSideEncryptionConfiguration> {
+    let default = ServerSideEncryptionByDefault::builder()
+        .sse_algorithm(ServerSideEncryption::AwsKms)
+        .kms_master_key_id(key)
+        .build()
+        .explain()?;
+    let rule = ServerSideEncryptionRule::builder()
+        .apply_server_side_encryption_by_default(default)
+        .bucket_key_enabled(true)
+        .build();
+    ServerSideEncryptionConfiguration::builder().rules(rule).build().explain()
 }
 
 fn partition(region: &str) -> &'static str {

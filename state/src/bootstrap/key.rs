@@ -7,34 +7,85 @@ use aws_sdk_kms::types::{KeyMetadata, KeyState, Tag};
 use payinfra_engine::{Class, Error, Result};
 use payinfra_sdk::{Explain, Need, Unless};
 
-use super::{Made, TAG, TIMEOUT, set};
+use super::{Existing, Found, Made, PATIENCE, TAG, TIMEOUT, read_back};
 use crate::retry::{patiently, timeouts};
 
-const ALIAS: &str = "alias/payinfra-state";
+pub(super) const ALIAS: &str = "alias/payinfra-state";
 
-/// Makes the key if it is missing, and lets it rotate.
-pub(super) async fn ensure(config: &SdkConfig) -> Result<Made> {
-    let config = aws_sdk_kms::config::Builder::from(config)
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts(TIMEOUT));
-    let kms = Client::from_conf(config.build());
-    let (key, created) = match describe(&kms, ALIAS).await? {
-        Some(key) => (key, false),
-        None => make(&kms).await?,
-    };
-    if key.key_state() != Some(&KeyState::Enabled) {
-        let state = key.key_state().map_or("unknown", KeyState::as_str);
-        return Err(Error::failed(format!("the key {ALIAS} cannot be used: its state is {state}"))
-            .hint("enable it, or cancel its deletion: what it encrypted cannot be read without it"));
+pub(super) struct Keys {
+    kms: Client,
+}
+
+impl Keys {
+    pub(super) fn new(config: &SdkConfig) -> Self {
+        let config = aws_sdk_kms::config::Builder::from(config)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts(TIMEOUT));
+        Self { kms: Client::from_conf(config.build()) }
     }
-    let call = kms.get_key_rotation_status().key_id(key.key_id());
-    let rotates = patiently(|| async { call.clone().send().await.explain() }).await?.key_rotation_enabled;
-    if !rotates {
-        let call = kms.enable_key_rotation().key_id(key.key_id());
-        patiently(|| async { call.clone().send().await.explain() }).await?;
+
+    /// The key that has the alias, and whether bootstrap made it.
+    pub(super) async fn find(&self) -> Result<(Option<KeyMetadata>, Found)> {
+        let Some(key) = describe(&self.kms, ALIAS).await? else { return Ok((None, Found::Missing)) };
+        let tagged = is_tagged(&self.kms, key.key_id()).await?;
+        Ok((Some(key), if tagged { Found::Ours } else { Found::Untagged }))
     }
-    let arn = key.arn().need("Arn")?;
-    Ok(Made::new(arn, created, [set("rotation", !rotates)]))
+
+    /// Makes the key if it is missing, tags it, and lets it rotate.
+    pub(super) async fn ensure(&self, key: Option<KeyMetadata>, found: Found) -> Result<Made> {
+        let kms = &self.kms;
+        let (key, found) = match key {
+            Some(key) => (key, found),
+            None => match make(kms).await? {
+                (key, true) => (key, Found::Missing),
+                (key, false) => {
+                    let found = if is_tagged(kms, key.key_id()).await? { Found::Ours } else { Found::Untagged };
+                    found.may_be_changed(&format!("the key `{ALIAS}`"), Existing::Refuse)?;
+                    (key, found)
+                }
+            },
+        };
+        if key.key_state() != Some(&KeyState::Enabled) {
+            let state = key.key_state().map_or("unknown", KeyState::as_str);
+            return Err(Error::failed(format!("the key {ALIAS} cannot be used: its state is {state}"))
+                .hint("enable it, or cancel its deletion: what it encrypted cannot be read without it"));
+        }
+        let arn = key.arn().need("Arn")?;
+        let what = format!("the key `{ALIAS}`");
+        let mut repaired = Vec::new();
+        let is_tagged = || is_tagged(kms, arn);
+        if found == Found::Untagged {
+            let call = kms.tag_resource().key_id(arn).tags(tag()?);
+            patiently(|| async { call.clone().send().await.explain() }).await?;
+            repaired.push(read_back(&what, "tags", PATIENCE, is_tagged).await?);
+        }
+        let call = kms.get_key_rotation_status().key_id(arn);
+        let rotates = || patiently(|| async { Ok(call.clone().send().await.explain()?.key_rotation_enabled) });
+        if !rotates().await? {
+            let call = kms.enable_key_rotation().key_id(arn);
+            patiently(|| async { call.clone().send().await.explain() }).await?;
+            repaired.push(read_back(&what, "rotation", PATIENCE, rotates).await?);
+        }
+        Ok(Made::new(arn, found, repaired))
+    }
+}
+
+/// Whether it has our tag. Keys whose tags we may not read are not ours.
+async fn is_tagged(kms: &Client, id: &str) -> Result<bool> {
+    let ours = tag()?;
+    let mut marker = None;
+    loop {
+        let call = kms.list_resource_tags().key_id(id).set_marker(marker);
+        let page = patiently(|| async { call.clone().send().await.explain() }).await;
+        let Some(page) = page.unless(Class::Denied)? else { return Ok(false) };
+        if page.tags().contains(&ours) {
+            return Ok(true);
+        }
+        marker = page.next_marker;
+        if marker.is_none() {
+            return Ok(false);
+        }
+    }
 }
 
 async fn describe(kms: &Client, id: &str) -> Result<Option<KeyMetadata>> {
@@ -75,17 +126,12 @@ async fn make(kms: &Client) -> Result<(KeyMetadata, bool)> {
 }
 
 async fn leftover(kms: &Client) -> Result<Option<KeyMetadata>> {
-    let ours = tag()?;
     let mut marker = None;
     loop {
         let call = kms.list_keys().set_marker(marker);
         let page = patiently(|| async { call.clone().send().await.explain() }).await?;
         for id in page.keys().iter().filter_map(|key| key.key_id()) {
-            let call = kms.list_resource_tags().key_id(id);
-            let tags = patiently(|| async { call.clone().send().await.explain() }).await;
-            // Keys that we may not look at are not ours.
-            let Some(tags) = tags.unless(Class::Denied)? else { continue };
-            if !tags.tags().contains(&ours) {
+            if !is_tagged(kms, id).await? {
                 continue;
             }
             if let Some(key) = describe(kms, id).await?.filter(|key| key.key_state() == Some(&KeyState::Enabled)) {

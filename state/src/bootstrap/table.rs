@@ -13,14 +13,14 @@ use aws_sdk_dynamodb::types::{
 use payinfra_engine::{Class, Error, Result};
 use payinfra_sdk::{Explain, Need, Unless};
 
-use super::{Made, TAG, TIMEOUT, set};
+use super::{Found, Made, PATIENCE, TAG, TIMEOUT, read_back};
 use crate::clock;
 use crate::retry::{patiently, timeouts};
 
 /// The one attribute of its key.
 const KEY: &str = "LockID";
 /// How long a table may take to be made or changed.
-const PATIENCE: Duration = Duration::from_mins(5);
+const SETTLES: Duration = Duration::from_mins(5);
 
 /// Calls `DynamoDB` until it answers. All of the calls here can be repeated.
 macro_rules! call {
@@ -28,6 +28,28 @@ macro_rules! call {
         let call = $call;
         patiently(|| async { call.clone().send().await.explain() }).await
     }};
+}
+
+/// What a table of locks must have, in the order in which it is set.
+#[derive(Clone, Copy)]
+enum Setting {
+    Tags,
+    Billing,
+    Encryption,
+    Recovery,
+}
+
+impl Setting {
+    const ALL: [Self; 4] = [Self::Tags, Self::Billing, Self::Encryption, Self::Recovery];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tags => "tags",
+            Self::Billing => "billing",
+            Self::Encryption => "encryption",
+            Self::Recovery => "point-in-time recovery",
+        }
+    }
 }
 
 pub(super) struct Table<'a> {
@@ -43,15 +65,16 @@ impl<'a> Table<'a> {
         Self { client: Client::from_conf(config.build()), name }
     }
 
-    /// Whether it exists, and can be a table of locks.
-    pub(super) async fn exists(&self) -> Result<bool> {
-        let Some(table) = self.describe().await? else { return Ok(false) };
+    /// Whether it exists, and bootstrap made it.
+    pub(super) async fn find(&self) -> Result<Found> {
+        let Some(table) = self.describe().await? else { return Ok(Found::Missing) };
         let fits = matches!(table.key_schema(), [key] if key.attribute_name() == KEY);
         if !fits {
             let text = format!("the table `{}` is something else: its key is not `{KEY}` alone", self.name);
             return Err(Error::new(Class::Foreign, text).hint("name another `table` in `[state]` of payinfra.toml"));
         }
-        Ok(true)
+        let tagged = self.is_tagged(table.table_arn().need("TableArn")?).await?;
+        Ok(if tagged { Found::Ours } else { Found::Untagged })
     }
 
     async fn describe(&self) -> Result<Option<TableDescription>> {
@@ -60,17 +83,19 @@ impl<'a> Table<'a> {
     }
 
     /// Makes it if it is missing, and sets what differs.
-    pub(super) async fn ensure(&self, exists: bool, key: &str) -> Result<Made> {
-        if !exists {
+    pub(super) async fn ensure(&self, found: Found, key: &str) -> Result<Made> {
+        if found == Found::Missing {
             self.create(key).await?;
         }
-        let settings = [
-            set("billing", self.pay_per_request().await?),
-            set("encryption", self.encrypt(key).await?),
-            set("point-in-time recovery", self.recover().await?),
-            set("tags", self.tag().await?),
-        ];
-        Ok(Made::new(self.name, !exists, settings))
+        let what = format!("the table `{}`", self.name);
+        let mut repaired = Vec::new();
+        for setting in Setting::ALL {
+            if !self.has(setting, key).await? {
+                self.set(setting, key).await?;
+                repaired.push(read_back(&what, setting.name(), PATIENCE, || self.has(setting, key)).await?);
+            }
+        }
+        Ok(Made::new(self.name, found, repaired))
     }
 
     async fn create(&self, key: &str) -> Result<()> {
@@ -85,7 +110,7 @@ impl<'a> Table<'a> {
             .tags(tag()?);
         let create = || async {
             match call.clone().send().await.explain() {
-                // An attempt whose answer was lost, or somebody who was faster.
+                // An attempt whose answer was lost, or another bootstrap at the same time.
                 Err(error) if error.get_code() == Some("ResourceInUseException") => Ok(()),
                 answer => answer.map(|_| ()),
             }
@@ -97,7 +122,7 @@ impl<'a> Table<'a> {
     async fn settled(&self) -> Result<TableDescription> {
         let begun = clock::now();
         let mut pause = Duration::from_millis(100);
-        while clock::now().saturating_sub(begun) < PATIENCE {
+        while clock::now().saturating_sub(begun) < SETTLES {
             if let Some(table) = self.describe().await? {
                 let changes = table.sse_description().and_then(|sse| sse.status()) == Some(&SseStatus::Updating);
                 if table.table_status() == Some(&TableStatus::Active) && !changes {
@@ -107,65 +132,63 @@ impl<'a> Table<'a> {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(3));
         }
-        Err(Error::failed(format!("the table `{}` is not active after {} s", self.name, PATIENCE.as_secs())))
+        Err(Error::failed(format!("the table `{}` is not active after {} s", self.name, SETTLES.as_secs())))
     }
 
-    async fn pay_per_request(&self) -> Result<bool> {
+    async fn has(&self, setting: Setting, key: &str) -> Result<bool> {
         let table = self.settled().await?;
-        let mode = table.billing_mode_summary().and_then(|summary| summary.billing_mode());
-        if mode == Some(&BillingMode::PayPerRequest) {
-            return Ok(false);
-        }
-        call!(self.client.update_table().table_name(self.name).billing_mode(BillingMode::PayPerRequest))?;
-        Ok(true)
+        Ok(match setting {
+            Setting::Tags => self.is_tagged(table.table_arn().need("TableArn")?).await?,
+            Setting::Billing => {
+                let mode = table.billing_mode_summary().and_then(|summary| summary.billing_mode());
+                mode == Some(&BillingMode::PayPerRequest)
+            }
+            Setting::Encryption => table.sse_description().is_some_and(|sse| {
+                matches!(sse.status(), Some(SseStatus::Enabled | SseStatus::Enabling))
+                    && sse.kms_master_key_arn() == Some(key)
+            }),
+            Setting::Recovery => {
+                let answer = call!(self.client.describe_continuous_backups().table_name(self.name))?;
+                let backups = answer.continuous_backups_description;
+                let recovery = backups.and_then(|backups| backups.point_in_time_recovery_description);
+                let status = recovery.and_then(|recovery| recovery.point_in_time_recovery_status);
+                status == Some(PointInTimeRecoveryStatus::Enabled)
+            }
+        })
     }
 
-    async fn encrypt(&self, key: &str) -> Result<bool> {
-        let table = self.settled().await?;
-        let is_ours = table.sse_description().is_some_and(|sse| {
-            matches!(sse.status(), Some(SseStatus::Enabled | SseStatus::Enabling))
-                && sse.kms_master_key_arn() == Some(key)
-        });
-        if is_ours {
-            return Ok(false);
+    async fn set(&self, setting: Setting, key: &str) -> Result<()> {
+        let update = self.client.update_table().table_name(self.name);
+        match setting {
+            // Tags of others stay.
+            Setting::Tags => {
+                let table = self.settled().await?;
+                let arn = table.table_arn().need("TableArn")?;
+                call!(self.client.tag_resource().resource_arn(arn).tags(tag()?)).map(drop)
+            }
+            Setting::Billing => call!(update.billing_mode(BillingMode::PayPerRequest)).map(drop),
+            Setting::Encryption => call!(update.sse_specification(encrypted(key))).map(drop),
+            Setting::Recovery => {
+                let on = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(true).build();
+                let call = self.client.update_continuous_backups().table_name(self.name);
+                call!(call.point_in_time_recovery_specification(on.explain()?)).map(drop)
+            }
         }
-        call!(self.client.update_table().table_name(self.name).sse_specification(encrypted(key)))?;
-        self.settled().await?;
-        Ok(true)
     }
 
-    async fn recover(&self) -> Result<bool> {
-        let answer = call!(self.client.describe_continuous_backups().table_name(self.name))?;
-        let recovery = answer.continuous_backups_description.and_then(|it| it.point_in_time_recovery_description);
-        let status = recovery.and_then(|recovery| recovery.point_in_time_recovery_status);
-        if status == Some(PointInTimeRecoveryStatus::Enabled) {
-            return Ok(false);
-        }
-        let on = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(true).build();
-        let on = on.explain()?;
-        let call = self.client.update_continuous_backups().table_name(self.name);
-        call!(call.point_in_time_recovery_specification(on))?;
-        Ok(true)
-    }
-
-    /// Tags of others stay.
-    async fn tag(&self) -> Result<bool> {
-        let table = self.settled().await?;
-        let arn = table.table_arn().need("TableArn")?;
+    async fn is_tagged(&self, arn: &str) -> Result<bool> {
         let ours = tag()?;
         let mut next = None;
         loop {
             let page = call!(self.client.list_tags_of_resource().resource_arn(arn).set_next_token(next))?;
             if page.tags().contains(&ours) {
-                return Ok(false);
+                return Ok(true);
             }
             next = page.next_token;
             if next.is_none() {
-                break;
+                return Ok(false);
             }
         }
-        call!(self.client.tag_resource().resource_arn(arn).tags(ours))?;
-        Ok(true)
     }
 }
 

@@ -8,9 +8,11 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use payinfra_engine::{Class, Error, Holder, Lock, Result, Store};
 use payinfra_localstack::{ACCOUNT_ID, Emulator, Fault, Match, Rule};
-use payinfra_state::{DynamoLock, FileLock, FileStore, S3Store, bootstrap};
+use payinfra_state::{DynamoLock, Existing, FileLock, FileStore, Place as Site, S3Store, bootstrap};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+use crate::owners::Owners;
 
 pub(crate) const BUCKET: &str = "payinfra-state-test";
 pub(crate) const TABLE: &str = "payinfra-locks";
@@ -24,7 +26,8 @@ pub(crate) async fn aws() -> &'static Emulator {
     let start = || async {
         let aws = Emulator::start().await.expect("the emulated AWS starts");
         let config = config_at(&aws.endpoint(), "test");
-        bootstrap(&config, REGION, ACCOUNT_ID, BUCKET, TABLE).await.expect("bucket and table are made");
+        let site = Site { region: REGION, account: ACCOUNT_ID, bucket: BUCKET, table: TABLE };
+        bootstrap(&config, site, Existing::Refuse).await.expect("bucket and table are made");
         aws
     };
     AWS.get_or_init(start).await
@@ -40,6 +43,7 @@ pub(crate) fn config_at(endpoint: &str, host: &str) -> SdkConfig {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))
         .endpoint_url(endpoint)
+        .http_client(Owners::client())
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new(host, "test", None, None, "test")))
         .build()
 }
@@ -88,7 +92,7 @@ impl Place {
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         match self {
             Self::File(folder) => Arc::new(FileStore::new(folder.path(), "stack", "one")),
-            Self::Aws(config, workspace) => Arc::new(S3Store::new(config, BUCKET, "stack", workspace)),
+            Self::Aws(config, workspace) => Arc::new(S3Store::new(config, ACCOUNT_ID, BUCKET, "stack", workspace)),
         }
     }
 

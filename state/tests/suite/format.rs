@@ -4,13 +4,34 @@
 
 use std::path::Path;
 
-use payinfra_engine::{Class, FORMAT};
+use payinfra_engine::{COUNT_MAX, Class, FORMAT};
 use payinfra_state::{migrate, schema};
 use serde_json::Value;
 
 use crate::bench::fails;
 
-const GOLDEN: &str = include_str!("../../golden/v1.json");
+const GOLDEN: &str = include_str!("../../golden/v2.json");
+
+/// The golden states of the formats before.
+const OLDER: &[&str] = &[include_str!("../../golden/v1.json")];
+
+#[test]
+fn the_golden_states_of_older_formats_come_forward() {
+    assert_eq!(OLDER.len() + 1, usize::try_from(FORMAT).unwrap());
+    let current = migrate(GOLDEN.as_bytes()).unwrap();
+    for (older, format) in OLDER.iter().zip(1..) {
+        let before: Value = serde_json::from_str(older).unwrap();
+        assert_eq!(before["format"], format);
+        let state = migrate(older.as_bytes()).unwrap();
+        assert_eq!(state.format, FORMAT);
+        assert_eq!((&state.lineage, state.serial, &state.outputs), (&current.lineage, 7, &current.outputs));
+        assert_eq!(state.resources.keys().collect::<Vec<_>>(), current.resources.keys().collect::<Vec<_>>());
+        // What was not known then is not made up.
+        assert_eq!(state.rescue, None);
+        assert!(state.resources.values().all(|record| !record.final_snapshot));
+        assert!(migrate(&state.bytes().unwrap()).unwrap() == state);
+    }
+}
 
 #[test]
 fn the_golden_state_is_read_and_written_to_the_same_bytes() {
@@ -33,10 +54,10 @@ fn the_schema_is_up_to_date() {
 
 #[test]
 fn other_formats_and_torn_files_are_refused_with_what_to_do() {
-    let with = |format: &str| GOLDEN.replace("\"format\": 1", &format!("\"format\": {format}"));
+    let with = |format: &str| GOLDEN.replace("\"format\": 2", &format!("\"format\": {format}"));
     let torn = &GOLDEN[..GOLDEN.len() / 2];
     for (text, parts) in [
-        (&with("2")[..], ["format 2", "up to 1", "newer"]),
+        (&with("3")[..], ["format 3", "up to 2", "newer"]),
         (&with("0"), ["format 0", "never was", "restore"]),
         (torn, ["cut off", "line", "restore"]),
         ("", ["cut off", "line", "restore"]),
@@ -48,6 +69,53 @@ fn other_formats_and_torn_files_are_refused_with_what_to_do() {
         let told = format!("{error}\n{}", error.get_hint().unwrap());
         for part in parts {
             assert!(told.contains(part), "`{part}` is missing in: {told}");
+        }
+    }
+}
+
+#[test]
+fn numbers_that_nobody_counted_to_are_refused() {
+    let golden: Value = serde_json::from_str(GOLDEN).unwrap();
+    let address = golden["resources"].as_object().unwrap().keys().next().unwrap();
+    let with = |pointer: &str, value: Value| {
+        let mut state = golden.clone();
+        *state.pointer_mut(pointer).unwrap() = value;
+        migrate(state.to_string().as_bytes())
+    };
+    for name in ["serial", "revision", "epoch"] {
+        let pointer = format!("/{name}");
+        assert!(with(&pointer, (COUNT_MAX - 1).into()).is_ok(), "{name}");
+        for count in [COUNT_MAX, u64::MAX - 1, u64::MAX] {
+            let error = fails(with(&pointer, count.into()), Class::Invalid);
+            assert_eq!(error.message(), format!("the state's {name} is {count}: the file is damaged or forged"));
+            assert!(error.get_hint().unwrap().contains("restore an earlier version"), "{error}");
+        }
+        // Below zero, beyond 64 bits, in between.
+        for count in ["-1", "18446744073709551616", "1.5", "1e30"] {
+            let text = format!("\"{name}\":{}", golden[name]);
+            let state = golden.to_string().replace(&text, &format!("\"{name}\":{count}"));
+            assert!(state.contains(count), "{name}: {state}");
+            fails(migrate(state.as_bytes()), Class::Invalid);
+        }
+    }
+    let mut state = golden.clone();
+    state["resources"][address]["generation"] = u32::MAX.into();
+    let error = fails(migrate(state.to_string().as_bytes()), Class::Invalid);
+    assert!(error.message().contains(address) && error.message().contains("4294967295"), "{error}");
+    let mut state = golden.clone();
+    state["resources"][address]["deposed"] = serde_json::json!([{ "generation": u32::MAX, "id": "old" }]);
+    fails(migrate(state.to_string().as_bytes()), Class::Invalid);
+}
+
+#[test]
+fn a_deeply_nested_state_is_an_error_and_no_overflow() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let nested = format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
+        let within = GOLDEN.replacen("\"outputs\": {", &format!("\"outputs\": {{ \"deep\": {nested},"), 1);
+        assert!(within.len() > GOLDEN.len() + 20_000);
+        for text in [within, nested, open.repeat(10_000)] {
+            let error = fails(migrate(text.as_bytes()), Class::Invalid);
+            assert!(error.get_hint().unwrap().contains("restore an earlier version"), "{error}");
         }
     }
 }

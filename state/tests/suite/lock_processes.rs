@@ -33,7 +33,7 @@ fn lock(place: &str, workspace: &str) -> Box<dyn Lock> {
 async fn other_process() {
     let [place, workspace, diary] = [PLACE, WORKSPACE, DIARY].map(|name| std::env::var(name).unwrap());
     let mut diary = fs::File::options().append(true).create(true).open(diary).unwrap();
-    let lease = lock(&place, &workspace).acquire(&holder("other")).await.unwrap();
+    let lease = lock(&place, &workspace).acquire(&holder("other"), 0).await.unwrap();
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_mins(1) {
         writeln!(diary, "{}", if lease.check().is_ok() { "holds" } else { "lost" }).unwrap();
@@ -82,10 +82,10 @@ async fn a_killed_holders_lock_is_free_by_itself() {
         let workspace = name();
         let lock = lock(&place, &workspace);
         let other = Other::start(&place, &workspace).await;
-        let error = fails(lock.acquire(&holder("this")).await, Class::Locked);
+        let error = fails(lock.acquire(&holder("this"), 0).await, Class::Locked);
         assert!(error.message().contains("other@host"), "{error}");
         drop(other);
-        let lease = lock.acquire(&holder("this")).await.unwrap();
+        let lease = lock.acquire(&holder("this"), 0).await.unwrap();
         assert_eq!(lease.epoch(), 2);
         lease.release().await.unwrap();
     }
@@ -96,7 +96,7 @@ async fn a_stopped_holder_finds_its_lease_lost_when_it_wakes() {
     let (place, workspace) = (aws().await.endpoint(), name());
     let other = Other::start(&place, &workspace).await;
     other.signal(Signal::STOP);
-    let lease = lock(&place, &workspace).acquire(&holder("this")).await.unwrap();
+    let lease = lock(&place, &workspace).acquire(&holder("this"), 0).await.unwrap();
     let before = other.diary();
     assert!(before.iter().all(|line| line == "holds"));
     other.signal(Signal::CONT);

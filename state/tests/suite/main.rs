@@ -9,5 +9,8 @@ mod format;
 mod lock;
 mod lock_dynamo;
 mod lock_processes;
+mod lock_records;
+mod owners;
 mod store;
+mod store_file;
 mod store_s3;

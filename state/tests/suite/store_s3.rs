@@ -1,10 +1,11 @@
-//! Lost answers and broken connections between us and S3.
+//! Lost answers and broken connections between us and S3, buckets of strangers, and versions.
 
-use payinfra_engine::{Class, Store};
-use payinfra_localstack::{Fault, When};
+use payinfra_engine::{Class, Error, Store};
+use payinfra_localstack::{ACCOUNT_ID, Fault, When};
 use payinfra_state::S3Store;
 
 use crate::bench::{BUCKET, Faults, aws, calls, config, fails, name};
+use crate::owners::{BLIND, CLOSED, OPEN, SEALED, plain};
 
 #[tokio::test]
 async fn an_answer_that_is_lost_is_settled_by_reading() {
@@ -17,7 +18,7 @@ async fn an_answer_that_is_lost_is_settled_by_reading() {
         ("in-conflict", Fault::Error { status: 409 }),
         ("lost-slow-down", Fault::Throttle),
     ] {
-        let store = S3Store::new(&config(host).await, BUCKET, "stack", &name());
+        let store = S3Store::new(&config(host).await, ACCOUNT_ID, BUCKET, "stack", &name());
         // The first attempt of each write is hit, and a read in between as well.
         faults.set([
             (calls(host, "s3", "PutObject").nth(1), fault.clone()),
@@ -36,8 +37,8 @@ async fn an_answer_that_is_lost_is_settled_by_reading() {
 async fn a_lost_answer_is_not_taken_for_somebody_elses_write() {
     let _faults = Faults::none().await;
     let workspace = name();
-    let ours = S3Store::new(&config("cut").await, BUCKET, "stack", &workspace);
-    let theirs = S3Store::new(&config("quick").await, BUCKET, "stack", &workspace);
+    let ours = S3Store::new(&config("cut").await, ACCOUNT_ID, BUCKET, "stack", &workspace);
+    let theirs = S3Store::new(&config("quick").await, ACCOUNT_ID, BUCKET, "stack", &workspace);
     let version = theirs.save(b"before", None).await.unwrap();
     let mut hold = aws().await.hold(calls("cut", "s3", "PutObject").nth(1), When::Before);
     let over = version.clone();
@@ -52,7 +53,7 @@ async fn a_lost_answer_is_not_taken_for_somebody_elses_write() {
 #[tokio::test]
 async fn patience_has_an_end() {
     let faults = Faults::none().await;
-    let store = S3Store::new(&config("patient").await, BUCKET, "stack", &name());
+    let store = S3Store::new(&config("patient").await, ACCOUNT_ID, BUCKET, "stack", &name());
     faults.set([(calls("patient", "s3", "PutObject"), Fault::Error { status: 500 })]);
     let error = fails(store.save(b"never", None).await, Class::Ambiguous);
     assert_eq!(error.get_call(), Some("s3:PutObject"));
@@ -61,12 +62,122 @@ async fn patience_has_an_end() {
 
 #[tokio::test]
 async fn a_missing_bucket_is_told_with_what_to_do() {
-    let store = S3Store::new(&config("test").await, "payinfra-state-nowhere", "stack", "one");
+    let store = S3Store::new(&config("test").await, ACCOUNT_ID, "payinfra-state-nowhere", "stack", "one");
     let load = fails(store.load().await, Class::Failed);
     let save = fails(store.save(b"state", None).await, Class::Failed);
     let kept = fails(store.kept().await, Class::Failed);
-    for error in [load, save, kept] {
+    let versions = fails(store.versions().await, Class::Failed);
+    for error in [load, save, kept, versions] {
         assert!(error.message().contains("payinfra-state-nowhere"), "{error}");
         assert!(error.get_hint().unwrap().contains("payinfra bootstrap"), "{error}");
     }
+}
+
+/// The failure of every call of the store.
+async fn failures(store: &S3Store, class: Class) -> Vec<Error> {
+    vec![
+        fails(store.load().await, class),
+        fails(store.save(b"secret", None).await, class),
+        fails(store.keep("1.json", b"secret").await, class),
+        fails(store.kept().await, class),
+        fails(store.recall("1.json").await, class),
+        fails(store.versions().await, class),
+        fails(store.load_version("null").await, class),
+    ]
+}
+
+#[tokio::test]
+async fn a_bucket_of_another_account_is_neither_read_nor_written() {
+    let config = config("test").await;
+    for kind in [OPEN, CLOSED] {
+        let bucket = format!("{kind}{}", name());
+        // To the emulator it is ours; a closed one it does not know.
+        let s3 = plain(&config);
+        if kind == OPEN {
+            s3.create_bucket().bucket(&bucket).send().await.unwrap();
+        }
+        let store = S3Store::new(&config, ACCOUNT_ID, &bucket, "stack", "one");
+        for error in failures(&store, Class::Foreign).await {
+            assert!(error.message().contains(&format!("`{bucket}` belongs to another account")), "{error}");
+            assert!(error.message().contains("nothing was read or written"), "{error}");
+            assert!(error.get_call().is_some_and(|call| call.starts_with("s3:")), "{error}");
+            let hint = error.get_hint().unwrap();
+            assert!(hint.contains("`bucket` in `[state]`") && hint.contains("of your own"), "{hint}");
+        }
+        if kind == OPEN {
+            let there = s3.list_objects_v2().bucket(&bucket).send().await.unwrap();
+            assert!(there.contents().is_empty(), "{there:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lack_of_permissions_is_not_blamed_on_a_stranger() {
+    let bucket = format!("{SEALED}{}", name());
+    let seen = config("test").await;
+    plain(&seen).create_bucket().bucket(&bucket).send().await.unwrap();
+    let store = S3Store::new(&seen, ACCOUNT_ID, &bucket, "stack", "one");
+    for error in failures(&store, Class::Denied).await {
+        assert_eq!((error.message(), error.get_code()), ("Access Denied", Some("AccessDenied")));
+    }
+    // Who may not even list buckets cannot know; both reasons are told.
+    let store = S3Store::new(&config(BLIND).await, ACCOUNT_ID, &format!("{CLOSED}{}", name()), "stack", "one");
+    for error in failures(&store, Class::Denied).await {
+        assert!(
+            error.message().contains("the credentials lack a permission, or the bucket does not belong"),
+            "{error}"
+        );
+        assert!(error.get_hint().unwrap().contains("`bucket` in `[state]`"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn versions_lead_back_to_what_was_deleted() {
+    let (config, workspace) = (config("test").await, name());
+    let store = S3Store::new(&config, ACCOUNT_ID, BUCKET, "stack", &workspace);
+    assert!(store.versions().await.unwrap().is_empty());
+    // Another object whose name begins in the same way is none.
+    let beside = format!("stack/{workspace}/state.json.bak");
+    let s3 = plain(&config);
+    s3.put_object().bucket(BUCKET).key(&beside).body(b"other".to_vec().into()).send().await.unwrap();
+    assert!(store.versions().await.unwrap().is_empty());
+
+    let first = store.save(b"first", None).await.unwrap();
+    store.save(b"second one", Some(&first)).await.unwrap();
+    let there = store.versions().await.unwrap();
+    assert_eq!(there.iter().map(|it| (it.size, it.deleted)).collect::<Vec<_>>(), [(10, false), (5, false)]);
+    for (version, bytes) in there.iter().zip([&b"second one"[..], b"first"]) {
+        assert_eq!(store.load_version(&version.id).await.unwrap().unwrap(), bytes);
+        assert!(version.modified.starts_with("20") && version.modified.ends_with('Z'), "{version:?}");
+    }
+    let key = format!("stack/{workspace}/state.json");
+    s3.delete_object().bucket(BUCKET).key(&key).send().await.unwrap();
+    assert_eq!(store.load().await.unwrap(), None);
+    let lost = store.versions().await.unwrap();
+    let kinds: Vec<_> = lost.iter().map(|it| it.deleted).collect();
+    assert_eq!(kinds, [true, false, false]);
+    assert_eq!(lost[1..], there[..]);
+    assert_eq!(store.load_version(&lost[0].id).await.unwrap(), None);
+    // What was deleted is written anew like a first state.
+    let back = store.load_version(&lost[1].id).await.unwrap().unwrap();
+    store.save(&back, None).await.unwrap();
+    assert_eq!(store.load().await.unwrap().unwrap().bytes, b"second one");
+    assert_eq!(store.versions().await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn all_pages_of_versions_are_read() {
+    let (config, workspace) = (config("test").await, name());
+    let store = S3Store::new(&config, ACCOUNT_ID, BUCKET, "stack", &workspace);
+    let key = format!("stack/{workspace}/state.json");
+    let s3 = plain(&config);
+    // A page of S3 has a thousand.
+    let writes = (0..1010).map(|_| s3.put_object().bucket(BUCKET).key(&key).body(b"state".to_vec().into()).send());
+    for written in futures_util::future::join_all(writes).await {
+        written.unwrap();
+    }
+    let there = store.versions().await.unwrap();
+    assert_eq!(there.len(), 1010);
+    let ids: std::collections::BTreeSet<_> = there.iter().map(|version| &version.id).collect();
+    assert_eq!(ids.len(), 1010);
 }

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use payinfra_engine::{Class, Error, Lookup, Ref, Region, Result, State};
+use payinfra_engine::{Class, Error, FORMAT, Lookup, Ref, Region, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use payinfra_sdk::DeniedBucket;
 
 use crate::{Cx, Explain};
 
@@ -15,6 +17,9 @@ use crate::{Cx, Explain};
 pub struct RemoteOutputs {
     /// The bucket of the state.
     pub bucket: String,
+    /// The account that has to own the bucket; by default the one that is signed in to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// The stack.
     pub stack: String,
     /// The workspace.
@@ -40,12 +45,22 @@ impl Lookup for RemoteOutputs {
     async fn find(&self, cx: &Cx) -> Result<RemoteOutputsFound> {
         let key = format!("{}/{}/state.json", self.stack, self.workspace);
         let place = format!("s3://{}/{key}", self.bucket);
-        let answer = cx.s3().get_object().bucket(&self.bucket).key(&key).send().await.explain();
-        let answer = answer.map_err(|error| self.unread(error, cx.region(), &place))?;
-        let state = State::parse(&body(answer).await?).map_err(|error| {
-            let hint = error.get_hint().unwrap_or("look at the object").to_owned();
-            Error::invalid(format!("{place}: {}", error.message())).hint(hint)
-        })?;
+        let account = self.account.as_deref().unwrap_or(cx.account());
+        let call = cx.s3().get_object().bucket(&self.bucket).expected_bucket_owner(account).key(&key);
+        let answer = match call.send().await.explain() {
+            Ok(answer) => answer,
+            Err(error) if error.is(Class::Denied) && !is_of_the_key(&error) => {
+                let denied = DeniedBucket {
+                    name: &self.bucket,
+                    account,
+                    is_own_account: account == cx.account(),
+                    setting: "`bucket` or `account` under `remote_outputs` in payinfra.toml",
+                };
+                return Err(self.unread(denied.explain(cx.s3(), error).await, cx.region(), &place));
+            }
+            Err(error) => return Err(self.unread(error, cx.region(), &place)),
+        };
+        let state = Remote::parse(&body(answer).await?, &place)?;
         self.check(&state, &place)?;
         let values = self.outputs.iter().map(|name| {
             let value = state.outputs.get(name).ok_or_else(|| self.lacks(name, &state))?;
@@ -53,6 +68,40 @@ impl Lookup for RemoteOutputs {
         });
         Ok(RemoteOutputsFound { values: Ref::Known(values.collect::<Result<_>>()?) })
     }
+}
+
+/// What is read of a state. All formats so far have it in the same form, so that a workspace that was last applied by an
+/// older payinfra can be read.
+#[derive(Debug, Deserialize)]
+struct Remote {
+    stack: String,
+    workspace: String,
+    lineage: String,
+    outputs: BTreeMap<String, Value>,
+}
+
+impl Remote {
+    fn parse(bytes: &[u8], place: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let broken = |error: serde_json::Error| {
+            Error::invalid(format!("{place}: the state cannot be read: {error}"))
+                .hint("restore an earlier version of the object: the bucket keeps all of them")
+        };
+        let Head { format } = serde_json::from_slice(bytes).map_err(broken)?;
+        if !(1..=FORMAT).contains(&format) {
+            let message = format!("{place}: the state has format {format}, this payinfra knows formats up to {FORMAT}");
+            return Err(Error::invalid(message).hint("use the version of payinfra that wrote it, or a newer one"));
+        }
+        serde_json::from_slice(bytes).map_err(broken)
+    }
+}
+
+/// Whether the key denies access, and not the bucket.
+fn is_of_the_key(error: &Error) -> bool {
+    error.message().to_lowercase().contains("kms")
 }
 
 /// What is read, whole.
@@ -83,7 +132,7 @@ impl RemoteOutputs {
                 format!("{} has no state: there is no {place}", self.whose()),
                 "apply that workspace first, or correct `remote_outputs` in payinfra.toml",
             ),
-            (Class::Denied, _) if error.message().to_lowercase().contains("kms") => (
+            (Class::Denied, _) if is_of_the_key(&error) => (
                 format!("the key of {place} refuses: {}", error.message()),
                 "whoever reads a state must be allowed `kms:Decrypt` with its key",
             ),
@@ -102,7 +151,7 @@ impl RemoteOutputs {
     }
 
     /// That it is the state that was meant.
-    fn check(&self, state: &State, place: &str) -> Result<()> {
+    fn check(&self, state: &Remote, place: &str) -> Result<()> {
         let lineage = self.lineage.as_deref().unwrap_or(&state.lineage);
         for (what, is, should) in [
             ("stack", &state.stack[..], &self.stack[..]),
@@ -117,7 +166,7 @@ impl RemoteOutputs {
         Ok(())
     }
 
-    fn lacks(&self, name: &str, state: &State) -> Error {
+    fn lacks(&self, name: &str, state: &Remote) -> Error {
         let there: Vec<_> = state.outputs.keys().map(String::as_str).collect();
         let hint = if there.is_empty() {
             "no apply of it has ended yet; apply it first".to_owned()
@@ -144,6 +193,7 @@ mod tests {
             bucket: "states".to_owned(),
             stack: "migration".to_owned(),
             workspace: "legacy".to_owned(),
+            account: None,
             lineage: None,
             outputs: BTreeSet::new(),
         };

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use aws_sdk_s3::primitives::ByteStream;
 use payinfra_aws::payinfra::RemoteOutputs;
-use payinfra_aws::{Aws, Explain};
-use payinfra_engine::{Class, Cloud, Error, Lookup, Result, State};
+use payinfra_aws::{Access, Aws, Explain};
+use payinfra_engine::{Class, Cloud, Error, FORMAT, Lookup, Result, State};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::example::{Example, graph, region};
 use crate::life::access;
@@ -16,6 +18,7 @@ const BUCKET: &str = "contract-remote-outputs";
 pub(crate) fn examples() -> Result<Vec<Example>> {
     let args = RemoteOutputs {
         bucket: BUCKET.to_owned(),
+        account: None,
         stack: "migration".to_owned(),
         workspace: "legacy".to_owned(),
         lineage: None,
@@ -54,6 +57,13 @@ async fn m29_outputs_of_another_workspace_are_read() -> Result<()> {
     put("migration/legacy/state.json", &state()).await?;
     assert_eq!(find(|_| {}).await?, json!({ "values": { "vpc_id": "vpc-1", "weight": "100" } }));
     assert!(find(|args| args["lineage"] = json!("b6c7")).await.is_ok());
+    for format in 1..=FORMAT {
+        let workspace = format!("format-{format}");
+        let mut older = state();
+        (older["format"], older["workspace"]) = (json!(format), json!(workspace));
+        put(&format!("migration/{workspace}/state.json"), &older).await?;
+        assert!(find(|args| args["workspace"] = json!(workspace)).await.is_ok(), "{format}");
+    }
     Ok(())
 }
 
@@ -89,7 +99,7 @@ async fn m29_what_is_not_there_or_not_meant_is_told() -> Result<()> {
         (
             "/workspace",
             json!("newer"),
-            format!("{}: the state has format 99, this payinfra knows 1", at("migration/newer")),
+            format!("{}: the state has format 99, this payinfra knows formats up to {FORMAT}", at("migration/newer")),
             "use the version of payinfra that wrote it, or a newer one",
         ),
         (
@@ -130,5 +140,62 @@ async fn m29_what_is_not_there_or_not_meant_is_told() -> Result<()> {
         assert!(message.is_empty() || error.message() == message, "{value}: {error}");
         assert_eq!(error.get_hint(), Some(hint), "{value}: {error}");
     }
+    Ok(())
+}
+
+/// An AWS of which account 123456789012 owns the only bucket, which lets everybody in. The emulated AWS takes any owner.
+async fn owned_by_123456789012() -> std::io::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+                match stream.read_buf(&mut request).await {
+                    Ok(1..) => {}
+                    _ => break,
+                }
+            }
+            let request = String::from_utf8_lossy(&request).to_lowercase();
+            let owner = request.lines().find_map(|line| line.strip_prefix("x-amz-expected-bucket-owner: "));
+            let denied = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>".to_owned();
+            let (status, body) = match owner {
+                _ if request.starts_with("post") => ("200 OK", IDENTITY.to_owned()),
+                Some("123456789012") => ("200 OK", state().to_string()),
+                None if request.starts_with("head") => ("200 OK", String::new()),
+                _ if request.starts_with("head") => ("403 Forbidden", String::new()),
+                _ => ("403 Forbidden", denied),
+            };
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nConnection: close\r\nETag: \"1\"\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            // Who does not wait for the answer fails by itself.
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    Ok(endpoint)
+}
+
+const IDENTITY: &str = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+    <GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
+
+/// M-29: the state is read only from a bucket of the account that is signed in to, or of the one that is named.
+#[tokio::test]
+async fn m29_a_bucket_of_another_account_is_not_read() -> Result<()> {
+    let endpoint = owned_by_123456789012().await.map_err(|error| Error::failed(error.to_string()))?;
+    let find = async |account: Option<&str>| {
+        let args = json!({ "bucket": BUCKET, "account": account, "stack": "migration", "workspace": "legacy",
+            "lineage": null, "outputs": ["vpc_id"] });
+        Aws::new(Access::emulated(&endpoint).await?).find(&region(), RemoteOutputs::KIND, &args).await
+    };
+    for account in [None, Some("123456789012")] {
+        assert_eq!(find(account).await?, json!({ "values": { "vpc_id": "vpc-1" } }), "{account:?}");
+    }
+    let error = find(Some("210987654321")).await.err().ok_or_else(|| Error::failed("it was read"))?;
+    assert_eq!(error.class(), Class::Foreign, "{error}");
+    let message = format!("the bucket `{BUCKET}` belongs to another account, not to 210987654321");
+    assert!(error.message().starts_with(&message), "{error}");
+    assert!(error.get_hint().is_some_and(|hint| hint.contains("`account` under `remote_outputs`")), "{error}");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `payinfra bootstrap`: makes what the state lives in.
 
 use clap::Args;
-use payinfra_state::{Backend, Made, bootstrap};
+use payinfra_state::{Backend, Existing, Made, Place, bootstrap};
 
 use super::Execute;
 use crate::context::Context;
@@ -9,7 +9,11 @@ use crate::exit::{Exit, Outcome};
 use crate::screen::{self, CREATE, DIM, UPDATE};
 
 #[derive(Args)]
-pub(super) struct Bootstrap {}
+pub(super) struct Bootstrap {
+    /// Use a bucket, table or key that exists and was not created by bootstrap, and change its settings.
+    #[arg(long)]
+    adopt: bool,
+}
 
 impl Execute for Bootstrap {
     const NAME: &'static str = "bootstrap";
@@ -27,7 +31,9 @@ impl Execute for Bootstrap {
         let access = project.sign_in().await?;
         let account = access.account();
         let bucket = project.backend().bucket(account).unwrap_or_default();
-        let report = bootstrap(&access.config(region), region, account, &bucket, table).await?;
+        let existing = if self.adopt { Existing::Adopt } else { Existing::Refuse };
+        let place = Place { region, account, bucket: &bucket, table };
+        let report = bootstrap(&access.config(region), place, existing).await?;
         for (what, made) in [("bucket", &report.bucket), ("table", &report.table), ("key", &report.key)] {
             screen::line(&format!("{what:6} {}  {}", made.name, done(made)));
         }
@@ -38,6 +44,8 @@ impl Execute for Bootstrap {
 fn done(made: &Made) -> String {
     if made.created {
         format!("{CREATE}created{CREATE:#}")
+    } else if made.adopted {
+        format!("{UPDATE}adopted{UPDATE:#}: {}", made.repaired.join(", "))
     } else if made.repaired.is_empty() {
         format!("{DIM}unchanged{DIM:#}")
     } else {

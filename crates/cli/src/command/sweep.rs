@@ -50,7 +50,8 @@ impl Execute for Sweep {
             return Ok(if found.is_empty() { Exit::Done } else { Exit::Differs });
         }
         self.confirm(found.len()).await?;
-        let lease = lock::acquire(&session.kept.backing, Self::NAME).await?;
+        let epoch = session.kept.load().await?.state.epoch;
+        let lease = lock::acquire(&session.kept.backing, Self::NAME, epoch).await?;
         // Under the lock, and looked at again: nothing that an apply is just making is an orphan now.
         let removed = async {
             let again = find(&session).await?;

@@ -27,9 +27,15 @@ impl Execute for Unlock {
             return Ok(Exit::Done);
         };
         screen::line(&format!("The lock of {} is held:", kept.workspace));
-        screen::line(&format!("  {DIM}by{DIM:#}       {}, process {}", holder.who, holder.pid));
-        screen::line(&format!("  {DIM}since{DIM:#}    {}", holder.since));
-        screen::line(&format!("  {DIM}command{DIM:#}  {}", holder.command));
+        if holder.is_readable() {
+            screen::line(&format!("  {DIM}by{DIM:#}       {}, process {}", holder.who, holder.pid));
+            screen::line(&format!("  {DIM}since{DIM:#}    {}", holder.since));
+            screen::line(&format!("  {DIM}command{DIM:#}  {}", holder.command));
+        } else {
+            screen::line(
+                "  by a process whose record cannot be read. It can have been damaged, or written by something else.",
+            );
+        }
         if !self.yes {
             if !screen::can_ask() {
                 return Err(Error::invalid("nothing was released: nobody is here to confirm it")

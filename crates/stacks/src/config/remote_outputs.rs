@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::StateConfig;
 use super::check::{is_region, not_a_region};
 use super::error::{At, Problem};
-use crate::names::Suffix;
+use crate::names::{AccountId, Suffix};
 
 /// As it is written.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -31,6 +31,9 @@ pub(super) struct RemoteVariables {
     /// The bucket of the state; by default that of this configuration.
     #[schemars(with = "Option<String>")]
     bucket: Option<Spanned<String>>,
+    /// The account that owns the bucket; by default the one that is signed in to.
+    #[schemars(with = "Option<String>")]
+    account: Option<Spanned<String>>,
     /// The region of the bucket; by default that of this configuration.
     #[schemars(with = "Option<String>")]
     region: Option<Spanned<String>>,
@@ -49,6 +52,8 @@ pub struct RemoteOutputs {
     pub lineage: Option<String>,
     /// The bucket of the state; without it the account's own.
     pub bucket: Option<String>,
+    /// The account that owns the bucket; without it the one that is signed in to.
+    pub account: Option<String>,
     /// The region of the bucket.
     pub region: Region,
 }
@@ -113,6 +118,9 @@ pub(super) fn check(
         if let Some(region) = remote.region.as_ref().filter(|region| !is_region(region.get_ref())) {
             return Err(not_a_region(region));
         }
+        if let Some(account) = &remote.account {
+            AccountId::try_from(account.get_ref().clone()).at(account.span())?;
+        }
         let region = remote.region.map(Spanned::into_inner).or_else(|| state.region.clone());
         let remote = RemoteOutputs {
             stack: of.to_owned(),
@@ -120,6 +128,7 @@ pub(super) fn check(
             outputs: remote.outputs.into_inner(),
             lineage: remote.lineage,
             bucket: remote.bucket.map(Spanned::into_inner).or_else(|| state.bucket.clone()),
+            account: remote.account.map(Spanned::into_inner),
             region: Region::new(&region.unwrap_or_else(|| "us-east-1".to_owned())),
         };
         checked.insert(name.into_inner(), remote);

@@ -17,6 +17,7 @@ pub(super) fn remote(graph: &mut Graph, workspace: &Workspace, account: &Account
     for (source, remote) in &workspace.remote_outputs {
         let args = RemoteOutputs {
             bucket: remote.bucket.clone().unwrap_or_else(|| format!("payinfra-state-{account}")),
+            account: remote.account.clone(),
             stack: remote.stack.clone(),
             workspace: remote.workspace.clone(),
             lineage: remote.lineage.clone(),

@@ -1,0 +1,140 @@
+//! However the writer of the state ends, nobody waits for it in vain.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use payinfra_engine::{COUNT_MAX, Class, Error, Journal, Result, State, Store, Stored, Version};
+use tokio::time::timeout;
+
+/// A place for states where every write ends in one way.
+#[derive(Clone, Copy)]
+enum Write {
+    Works,
+    Fails,
+    Panics,
+    Hangs,
+}
+
+impl Store for Write {
+    fn load(&self) -> BoxFuture<'_, Result<Option<Stored>>> {
+        async { Ok(None) }.boxed()
+    }
+
+    fn save<'a>(&'a self, _: &'a [u8], _: Option<&'a str>) -> BoxFuture<'a, Result<String>> {
+        async {
+            match self {
+                Self::Works => Ok("version".to_owned()),
+                Self::Fails => Err(Error::new(Class::Stale, "somebody else wrote it").hint("plan again")),
+                Self::Panics => panic!("as the test asks for"),
+                Self::Hangs => std::future::pending().await,
+            }
+        }
+        .boxed()
+    }
+
+    fn keep<'a>(&'a self, _: &'a str, _: &'a [u8]) -> BoxFuture<'a, Result<()>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn kept(&self) -> BoxFuture<'_, Result<Vec<String>>> {
+        async { Ok(Vec::new()) }.boxed()
+    }
+
+    fn recall<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        async { Ok(None) }.boxed()
+    }
+
+    fn versions(&self) -> BoxFuture<'_, Result<Vec<Version>>> {
+        async { Ok(Vec::new()) }.boxed()
+    }
+
+    fn load_version<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
+        async { Ok(None) }.boxed()
+    }
+}
+
+fn state(revision: u64) -> State {
+    State { revision, ..State::new("stack", "test", "123456789012") }
+}
+
+/// Far longer than anything here takes; the clock of these tests is tokio's, and paused.
+const SOON: Duration = Duration::from_secs(1);
+
+/// What `commit` says before and after the end of the writer, which everybody must be told of.
+async fn told(journal: Journal, class: Class, part: &str) {
+    let waiting = timeout(SOON, journal.commit(|state| state.serial += 1)).await.unwrap().unwrap_err();
+    let failed = timeout(SOON, journal.failed()).await.unwrap();
+    let after = timeout(SOON, journal.commit(|state| state.serial += 1)).await.unwrap().unwrap_err();
+    for error in [waiting, failed, after, journal.check().unwrap_err()] {
+        assert!(error.is(class) && error.message().contains(part), "{:?}: {error}", error.class());
+    }
+    // What happened is known even so, for the copy that is kept elsewhere.
+    assert_eq!(journal.look(|state| state.serial), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_fails_is_told_with_its_reason() {
+    let (journal, writer) = Journal::open(state(0), Arc::new(Write::Fails), None);
+    let writer = tokio::spawn(writer);
+    let failed = journal.failed();
+    assert!(journal.check().is_ok());
+    told(journal, Class::Stale, "somebody else wrote it").await;
+    assert_eq!(failed.await.get_hint(), Some("plan again"));
+    assert!(writer.await.unwrap().unwrap_err().is(Class::Stale));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_panics_wakes_who_waits() {
+    let (journal, writer) = Journal::open(state(0), Arc::new(Write::Panics), None);
+    let writer = tokio::spawn(writer);
+    told(journal, Class::Failed, "its writer panicked").await;
+    assert!(writer.await.unwrap_err().is_panic());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_is_aborted_wakes_who_waits() {
+    let (journal, writer) = Journal::open(state(0), Arc::new(Write::Hangs), None);
+    let writer = tokio::spawn(writer);
+    let other = journal.clone();
+    let waiting = tokio::spawn(async move { told(other, Class::Failed, "no longer written").await });
+    tokio::task::yield_now().await;
+    writer.abort();
+    waiting.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_never_ran_wakes_who_waits() {
+    let (journal, writer) = Journal::open(state(0), Arc::new(Write::Works), None);
+    drop(writer);
+    told(journal, Class::Failed, "no longer written").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_committed_after_the_close() {
+    let (journal, writer) = Journal::open(state(0), Arc::new(Write::Works), None);
+    let writer = tokio::spawn(writer);
+    journal.commit(|_| ()).await.unwrap();
+    journal.close();
+    writer.await.unwrap().unwrap();
+    let late = timeout(SOON, journal.commit(|_| ())).await.unwrap();
+    assert!(late.unwrap_err().message().contains("no longer written"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revision_at_its_limit_is_an_error() {
+    for revision in [COUNT_MAX, u64::MAX] {
+        let (journal, writer) = Journal::open(state(revision), Arc::new(Write::Works), None);
+        let writer = tokio::spawn(writer);
+        told(journal, Class::Invalid, &format!("revision is {revision}: the file is damaged or forged")).await;
+        let error = writer.await.unwrap().unwrap_err();
+        assert!(error.get_hint().unwrap().contains("restore an earlier version"), "{error}");
+    }
+    let (journal, writer) = Journal::open(state(COUNT_MAX - 1), Arc::new(Write::Works), None);
+    tokio::spawn(writer);
+    journal.commit(|_| ()).await.unwrap();
+    assert_eq!(journal.look(|state| state.revision), COUNT_MAX);
+}
