@@ -12,6 +12,7 @@ this process ends. Servers watch a pipe in turn, so that they end even if this p
 
 import contextlib
 import importlib
+import io
 import json
 import os
 import shutil
@@ -29,6 +30,27 @@ def mend(*services):
     """Puts right what the emulator gets wrong."""
     for service in services:
         importlib.import_module(f"mends.{service}")
+
+
+class OneAtATime:
+    """A WSGI application that handles one request after the other.
+
+    moto's models are plain objects: what changes them reads, computes and writes back, and services reach into each
+    other's (ECS registers targets of load balancers, RDS looks at subnets). Werkzeug runs each request in a thread, so
+    of two changes at once one would be lost, and a list would fail because its dictionary grows meanwhile. One lock for
+    all services, readers included, costs nothing: Python runs one thread at a time anyway.
+    """
+
+    def __init__(self, app):
+        self.app = app
+        self.lock = threading.Lock()
+
+    def __call__(self, environ, start_response):
+        # Read and written outside of the lock, so that no client's connection holds up the others.
+        if length := environ.get("CONTENT_LENGTH"):
+            environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
+        with self.lock:
+            return self.app(environ, start_response)
 
 
 class Moto:
@@ -79,12 +101,12 @@ class Moto:
         host, port = listener.getsockname()
         os.environ["MOTO_PORT"] = str(port)
         make_server(
-            host, port, self.app, threaded=True, request_handler=self.handler, fd=listener.fileno()
+            host, port, OneAtATime(self.app), threaded=True, request_handler=self.handler, fd=listener.fileno()
         ).serve_forever()
 
 
 class Ministack:
-    """MiniStack, served by Hypercorn."""
+    """MiniStack, served by Hypercorn, in whose one event loop requests that change something do not interleave."""
 
     SERVICES = (
         "apigateway", "apigateway_v1", "cloudtrail", "cloudwatch_logs", "dynamodb", "dynamodb_streams", "eventbridge",
