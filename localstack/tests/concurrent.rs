@@ -463,7 +463,7 @@ fn fill(template: &str, index: usize, kept: &Kept, answer: Option<&Answer>) -> S
             filled += part;
             continue;
         }
-        filled += &match (part, part.strip_prefix('=')) {
+        let value = match (part, part.strip_prefix('=')) {
             ("i", _) => index.to_string(),
             ("n", _) => format!("{index:03}"),
             ("assumed", _) => ASSUMED.to_owned(),
@@ -475,6 +475,7 @@ fn fill(template: &str, index: usize, kept: &Kept, answer: Option<&Answer>) -> S
                 values[index % values.len()].clone()
             }
         };
+        filled += &value;
     }
     filled
 }
