@@ -3,15 +3,19 @@
 Importing an emulator takes seconds; forking a process that has imported it takes milliseconds. So this process
 imports once and then forks a server for every instance that a test asks for. It is spoken to in lines of JSON:
 
-    stdin   {"start": {"gateway": 4566, "emulators": ["moto"]}}     stdout  {"pid": 123, "port": 40123}
-            {"stop": 123}                                                   {"stopped": 123}
+    stdin   {"start": {"gateway": 4566, "emulators": ["moto"], "secret": "…"}}
+    stdout  {"pid": 123, "port": 40123}
+    stdin   {"stop": 123}
+    stdout  {"stopped": 123}
 
 The end of standard input means that whoever started this process is gone, however it died: every server is killed and
 this process ends. Servers watch a pipe in turn, so that they end even if this process is killed.
 """
 
 import contextlib
+import hmac
 import importlib
+import io
 import json
 import os
 import shutil
@@ -29,6 +33,67 @@ def mend(*services):
     """Puts right what the emulator gets wrong."""
     for service in services:
         importlib.import_module(f"mends.{service}")
+
+
+class Guarded:
+    """A server that answers the gateway only, and no web page that finds its port.
+
+    The gateway looks at who asks; each of its requests carries a secret that nobody else is told.
+    """
+
+    HEADER = "x-payinfra-gateway"
+
+    def __init__(self, secret):
+        self.secret = secret.encode()
+
+    def is_gateway(self, given):
+        return hmac.compare_digest(self.secret, given)
+
+    def wsgi(self, app):
+        key = "HTTP_" + self.HEADER.upper().replace("-", "_")
+
+        def guarded(environ, start_response):
+            if self.is_gateway(environ.get(key, "").encode("latin-1")):
+                return app(environ, start_response)
+            start_response("403 Forbidden", [("Content-Length", "0")])
+            return []
+
+        return guarded
+
+    def asgi(self, app):
+        async def guarded(scope, receive, send):
+            headers = dict(scope.get("headers", []))
+            if scope["type"] == "lifespan" or self.is_gateway(headers.get(self.HEADER.encode(), b"")):
+                await app(scope, receive, send)
+            elif scope["type"] == "websocket":
+                await receive()
+                await send({"type": "websocket.close", "code": 1008})
+            else:
+                await send({"type": "http.response.start", "status": 403, "headers": [(b"content-length", b"0")]})
+                await send({"type": "http.response.body", "body": b""})
+
+        return guarded
+
+
+class OneAtATime:
+    """A WSGI application that handles one request after the other.
+
+    moto's models are plain objects: what changes them reads, computes and writes back, and services reach into each
+    other's (ECS registers targets of load balancers, RDS looks at subnets). Werkzeug runs each request in a thread, so
+    of two changes at once one would be lost, and a list would fail because its dictionary grows meanwhile. One lock for
+    all services, readers included, costs nothing: Python runs one thread at a time anyway.
+    """
+
+    def __init__(self, app):
+        self.app = app
+        self.lock = threading.Lock()
+
+    def __call__(self, environ, start_response):
+        # Read and written outside of the lock, so that no client's connection holds up the others.
+        if length := environ.get("CONTENT_LENGTH"):
+            environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
+        with self.lock:
+            return self.app(environ, start_response)
 
 
 class Moto:
@@ -69,22 +134,26 @@ class Moto:
             for region in self.REGIONS:
                 get_backend(service)[account][region]
 
-    def serve(self, listener, _options):
+    def serve(self, listener, options):
         from moto.moto_api._internal import mock_random
         from werkzeug.serving import make_server
 
         # Otherwise every instance would hand out the same ids.
         mock_random.seed()
+        # Threads take turns fifty times as often as usual: what does not bear it fails in the first test, and not once
+        # a month. Under the lock it costs nothing.
+        sys.setswitchinterval(1e-4)
 
         host, port = listener.getsockname()
         os.environ["MOTO_PORT"] = str(port)
+        app = Guarded(options["secret"]).wsgi(OneAtATime(self.app))
         make_server(
-            host, port, self.app, threaded=True, request_handler=self.handler, fd=listener.fileno()
+            host, port, app, threaded=True, request_handler=self.handler, fd=listener.fileno()
         ).serve_forever()
 
 
 class Ministack:
-    """MiniStack, served by Hypercorn."""
+    """MiniStack, served by Hypercorn, in whose one event loop requests that change something do not interleave."""
 
     SERVICES = (
         "apigateway", "apigateway_v1", "cloudtrail", "cloudwatch_logs", "dynamodb", "dynamodb_streams", "eventbridge",
@@ -114,7 +183,7 @@ class Ministack:
         config.bind = [f"fd://{listener.fileno()}"]
         config.keep_alive_timeout = 600
         config.loglevel = "WARNING"
-        asyncio.run(serve(self.app, config))
+        asyncio.run(serve(Guarded(options["secret"]).asgi(self.app), config))
 
     def set_port(self, port):
         os.environ["GATEWAY_PORT"] = port

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use crate::{
-    emulator::ACCOUNT_ID,
+    emulator::{ACCOUNT_ID, misleading},
     error::{Error, Result},
     venv,
 };
@@ -105,8 +105,9 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts one. Blocks for milliseconds if this process has started one of its kind before, else for seconds.
-    /// It is told which emulators there are in all, itself included: what another one answers for, it cannot know.
-    pub(crate) fn start(backend: Backend, gateway: u16, all: &[Backend]) -> Result<Self> {
+    /// It is told which emulators there are in all, itself included: what another one answers for, it cannot know. It
+    /// answers only requests that carry `secret`.
+    pub(crate) fn start(backend: Backend, gateway: u16, all: &[Backend], secret: &str) -> Result<Self> {
         #[derive(Deserialize)]
         struct Started {
             pid: u32,
@@ -114,7 +115,8 @@ impl Server {
         }
         let launcher = launcher(backend)?;
         let all: Vec<_> = all.iter().map(|backend| backend.name()).collect();
-        let started: Started = launcher.command(&json!({ "start": { "gateway": gateway, "emulators": all } }))?;
+        let started: Started =
+            launcher.command(&json!({ "start": { "gateway": gateway, "emulators": all, "secret": secret } }))?;
         Ok(Self { backend, pid: started.pid, port: started.port, launcher })
     }
 }
@@ -164,10 +166,10 @@ impl Launcher {
         let failed = |reason: String| Error::Backend { emulator: backend.name(), reason };
         let mut command = Command::new(python);
         // Only what is listed here: an emulator must never see, or use, the credentials of whoever runs it.
-        let own = |name: &str| {
-            ["AWS_", "LOCALSTACK_", "MINISTACK_", "MOTO_", "PYTHON"].iter().any(|prefix| name.starts_with(prefix))
-        };
-        for (name, _) in std::env::vars_os().filter(|(name, _)| own(&name.to_string_lossy())) {
+        let own =
+            |name: &str| ["LOCALSTACK_", "MINISTACK_", "MOTO_", "PYTHON"].iter().any(|prefix| name.starts_with(prefix));
+        let own = std::env::vars_os().map(|(name, _)| name).filter(|name| own(&name.to_string_lossy()));
+        for name in misleading().into_iter().chain(own) {
             command.env_remove(name);
         }
         command

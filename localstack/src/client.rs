@@ -13,22 +13,31 @@ use crate::{
     control::{PREFIX, Status},
     error::{Error, Result},
     fault::Faults,
+    guard,
     record::Call,
 };
 
 /// An emulated AWS in another process.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Control {
     endpoint: String,
+    token: String,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
+impl std::fmt::Debug for Control {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Control").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
 impl Control {
-    /// The one at an endpoint.
+    /// The one at an endpoint that has this token.
     #[must_use]
-    pub fn new(endpoint: &str) -> Self {
+    pub fn new(endpoint: &str, token: &str) -> Self {
         Self {
             endpoint: endpoint.trim_end_matches('/').to_owned(),
+            token: token.to_owned(),
             client: Client::builder(TokioExecutor::new()).build_http(),
         }
     }
@@ -97,7 +106,8 @@ impl Control {
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T> {
         let uri = format!("{}{PREFIX}{path}", self.endpoint);
-        let request = Request::builder().method(method).uri(uri).body(Full::new(body));
+        let request = Request::builder().method(method).uri(uri).header(guard::TOKEN, &self.token);
+        let request = request.body(Full::new(body));
         let request = request.map_err(|error| self.failed(&error))?;
         let response = self.client.request(request).await.map_err(|error| self.failed(&error))?;
         let status = response.status();

@@ -27,6 +27,9 @@ pub struct Status {
     pub calls: usize,
     /// How many rules break its calls.
     pub rules: usize,
+    /// The web pages whose requests it answers.
+    #[serde(default)]
+    pub origins: Vec<String>,
     /// The emulators behind it, as `moto 127.0.0.1:40123`.
     pub backends: Vec<String>,
 }
@@ -74,6 +77,7 @@ fn status(gateway: &Gateway) -> Status {
         account: ACCOUNT_ID.to_owned(),
         calls: gateway.recorder.calls().len(),
         rules: gateway.engine.rules().len(),
+        origins: gateway.origins.clone(),
         backends: backends.map(|(backend, port, _)| format!("{} 127.0.0.1:{port}", backend.name())).collect(),
     }
 }

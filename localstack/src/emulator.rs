@@ -1,6 +1,7 @@
 //! An emulated AWS in this process: what tests start.
 
 use std::{
+    ffi::OsString,
     net::TcpListener,
     process::Command,
     sync::Arc,
@@ -12,10 +13,12 @@ use tokio::sync::oneshot;
 
 use crate::{
     backend::{Backend, Server},
+    client::Control,
     control::Status,
     error::{Error, Result},
     fault::{Faults, Match, Rule, When},
     gateway::{self, Gateway},
+    guard::Secrets,
     hold::Hold,
     latency::Wait,
     profile::Profile,
@@ -37,6 +40,7 @@ pub struct Emulator {
 pub struct Builder {
     profile: Profile,
     port: u16,
+    origins: Vec<String>,
 }
 
 impl Builder {
@@ -50,6 +54,13 @@ impl Builder {
     #[must_use]
     pub fn port(self, port: u16) -> Self {
         Self { port, ..self }
+    }
+
+    /// Answering requests of this web page, such as `http://localhost:3000`, too. Without, those of none.
+    #[must_use]
+    pub fn allow_origin(mut self, origin: &str) -> Self {
+        self.origins.push(origin.to_owned());
+        self
     }
 
     /// Starts it and waits until it answers.
@@ -95,8 +106,9 @@ impl Builder {
             Profile::External => Some(external()?),
             Profile::Default | Profile::Localstack => None,
         };
-        let gateway =
-            Arc::new(Gateway::new(self.profile, port, external, start_servers(self.profile.backends(), port)?));
+        let secrets = Secrets::new()?;
+        let servers = start_servers(self.profile.backends(), port, &secrets.servers)?;
+        let gateway = Arc::new(Gateway::new(self.profile, port, secrets, self.origins.clone(), external, servers));
         for (backend, ..) in gateway.servers() {
             wait_until_healthy(&gateway, backend).await?;
         }
@@ -105,10 +117,12 @@ impl Builder {
 }
 
 /// Starts emulators side by side.
-fn start_servers(backends: &[Backend], gateway: u16) -> Result<Vec<Server>> {
+fn start_servers(backends: &[Backend], gateway: u16, secret: &str) -> Result<Vec<Server>> {
     thread::scope(|scope| {
-        let starting: Vec<_> =
-            backends.iter().map(|backend| scope.spawn(move || Server::start(*backend, gateway, backends))).collect();
+        let starting: Vec<_> = backends
+            .iter()
+            .map(|backend| scope.spawn(move || Server::start(*backend, gateway, backends, secret)))
+            .collect();
         let started = starting.into_iter().map(thread::ScopedJoinHandle::join);
         started.map(|joined| joined.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))).collect()
     })
@@ -216,7 +230,7 @@ impl Emulator {
     /// # Errors
     /// When an emulator does not start again.
     pub async fn reset(&self) -> Result<()> {
-        crate::client::Control::new(&self.endpoint()).reset().await
+        self.control().reset().await
     }
 
     /// What is running.
@@ -224,7 +238,17 @@ impl Emulator {
     /// # Errors
     /// When it does not answer.
     pub async fn status(&self) -> Result<Status> {
-        crate::client::Control::new(&self.endpoint()).status().await
+        self.control().status().await
+    }
+
+    /// The token of its own interface, which nobody else may know.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.gateway.secrets.owner
+    }
+
+    fn control(&self) -> Control {
+        Control::new(&self.endpoint(), self.token())
     }
 
     /// Waits until somebody stops it through its interface.
@@ -251,10 +275,22 @@ impl Drop for Emulator {
 
 /// Makes a command use the emulated AWS at an endpoint, and nothing else, whatever the user's own environment says.
 pub fn isolate<'a>(command: &'a mut Command, endpoint: &str) -> &'a mut Command {
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+    for name in misleading() {
         command.env_remove(name);
     }
     command.envs(environment(endpoint))
+}
+
+/// The variables of this process's own environment that would lead an SDK somewhere else: all of AWS's, among them the
+/// endpoints of single services, and proxies.
+#[must_use]
+pub fn misleading() -> Vec<OsString> {
+    const PROXIES: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+    let leads = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("AWS_") || PROXIES.iter().any(|proxy| name.eq_ignore_ascii_case(proxy))
+    };
+    std::env::vars_os().map(|(name, _)| name).filter(leads).collect()
 }
 
 /// The variables that [`isolate`] sets: dummy credentials, and none of the user's files, so that no mistake can reach a

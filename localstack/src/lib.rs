@@ -12,6 +12,7 @@ mod emulator;
 mod error;
 mod fault;
 mod gateway;
+mod guard;
 mod hold;
 mod latency;
 mod limits;
@@ -26,7 +27,7 @@ mod xml;
 
 pub use client::Control;
 pub use control::Status;
-pub use emulator::{ACCOUNT_ID, Builder, Emulator, environment, isolate};
+pub use emulator::{ACCOUNT_ID, Builder, Emulator, environment, isolate, misleading};
 pub use error::{Error, Result};
 pub use fault::{Fault, Faults, Match, Rule, When};
 pub use hold::{Held, Hold};

@@ -4,7 +4,7 @@
 use std::{
     fs,
     net::TcpStream,
-    os::unix::fs::symlink,
+    os::unix::fs::{PermissionsExt, symlink},
     path::Path,
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
@@ -61,9 +61,25 @@ fn eventually(what: impl Fn() -> bool) -> bool {
 #[test]
 fn up_status_faults_calls_reset_down() {
     let cache = cache();
-    let up = run(local(cache.path()).args(["up", "--port", "0"]));
+    let misleading =
+        [("AWS_ENDPOINT_URL_S3", "http://elsewhere"), ("HTTPS_PROXY", "x"), ("https_proxy", "y"), ("AWS_$(id)", "z")];
+    let up = run(local(cache.path()).args(["up", "--port", "0"]).envs(misleading));
     assert!(up.status.success(), "{}", text(&up));
     assert!(text(&up).contains("export AWS_ENDPOINT_URL=http://127.0.0.1:"), "{}", text(&up));
+    let unset = text(&up).lines().find(|line| line.starts_with("unset ")).unwrap().to_owned();
+    for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "HTTPS_PROXY", "https_proxy"] {
+        assert!(unset.split(' ').any(|word| word == name), "{name} in {unset}");
+    }
+    assert!(!unset.contains("id)") && !unset.split(' ').any(|word| word == "AWS_ENDPOINT_URL"), "{unset}");
+
+    // The token is for its owner's eyes only.
+    let note = cache.path().join("payinfra/local.json");
+    assert_eq!(fs::metadata(&note).unwrap().permissions().mode() & 0o777, 0o600);
+    let noted: serde_json::Value = serde_json::from_slice(&fs::read(&note).unwrap()).unwrap();
+    let token = noted["token"].as_str().unwrap();
+    assert!(token.len() == 64 && !text(&up).contains(token));
+    let page = run(local(cache.path()).args(["up", "--allow-origin", "http://localhost:3000"]));
+    assert!(!page.status.success() && text(&page).contains("cargo local down"), "{}", text(&page));
 
     let status = run(local(cache.path()).args(["status", "--json"]));
     let status: Status = serde_json::from_slice(&status.stdout).unwrap();

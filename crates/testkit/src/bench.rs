@@ -31,6 +31,8 @@ pub struct Bench {
     pub cancel: watch::Sender<bool>,
     /// How many resources a client begins at once.
     pub width: NonZeroUsize,
+    /// Whether the state may know less than what was done.
+    pub uncertain: bool,
     observer: Arc<dyn Observer>,
 }
 
@@ -63,6 +65,7 @@ impl Bench {
             forgetful: false,
             cancel: watch::channel(false).0,
             width: WIDTH,
+            uncertain: false,
             observer: Arc::new(observer),
         }
     }
@@ -71,6 +74,13 @@ impl Bench {
     #[must_use]
     pub fn forgetful() -> Self {
         Self { forgetful: true, ..Self::new() }
+    }
+
+    /// Another deployment of the same configuration in the same world: an own state, an own lock.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let lock = MemoryLock::default();
+        Self { store: MemoryStore::new(&self.world), lock, cancel: watch::channel(false).0, ..self.clone() }
     }
 
     /// The graph that declares nothing, for destroys.
@@ -159,7 +169,7 @@ impl Bench {
                 observer: &*self.observer,
                 cancel: self.cancel.subscribe(),
                 width: self.width,
-                uncertain: false,
+                uncertain: self.uncertain,
             };
             let work = async {
                 let report = apply(&plan, &run).await;

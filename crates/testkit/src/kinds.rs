@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use payinfra_engine::{
-    Class, Error, Expected, Fields, Id, Kind, Live, Lookup, Owner, Ref, Resource, Result, Tags, fields, kind, lookup,
+    Class, Error, Expected, Fields, Id, Identity, Kind, Live, Lookup, Owner, Ref, Resource, Result, Tags, fields, kind,
+    lookup,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,8 +15,17 @@ use crate::cloud::Cx;
 use crate::world::New;
 
 /// All kinds, sorted.
-pub const KINDS: &[&dyn Kind<Cx>] =
-    &[kind::<First>(), kind::<Link>(), kind::<Named>(), kind::<Tagged>(), kind::<Token>(), lookup::<Zones>()];
+pub const KINDS: &[&dyn Kind<Cx>] = &[
+    kind::<First>(),
+    kind::<Group>(),
+    kind::<Link>(),
+    kind::<Named>(),
+    kind::<Proof>(),
+    kind::<Tagged>(),
+    kind::<Token>(),
+    kind::<Vault>(),
+    lookup::<Zones>(),
+];
 
 /// What `days` is where nobody sets it.
 pub const DAYS: u32 = 30;
@@ -52,7 +62,7 @@ macro_rules! fake {
     (
         $(#[$doc:meta])* $name:ident = $kind:literal, by $by:ident, first $first:literal, takes $create:literal $delete:literal,
         replace [$($replace:ident)*], early [$($early:ident)*], holds [$($holds:ident)*], later [$($later:ident)*],
-        tags $tags:expr, { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }
+        tags $tags:expr, consts { $($constant:item)* }, { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }
     ) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -78,6 +88,7 @@ macro_rules! fake {
             const CREATE_FIRST: bool = $first;
             const TIMEOUT: Duration = Duration::from_mins(20);
             const EXPECTED: Expected = Self::FACTS.expected;
+            $($constant)*
             type Outputs = Made;
 
             fn tags(&mut self) -> Option<&mut Tags> {
@@ -104,6 +115,14 @@ macro_rules! fake {
             async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
                 cx.world.delete(live.id.as_str())
             }
+
+            async fn restore(cx: &Cx, live: &Live<Self>) -> Result<()> {
+                cx.world.restore(live.id.as_str())
+            }
+
+            async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+                Ok(!cx.world.exists(id.as_str()))
+            }
         }
     };
 }
@@ -112,7 +131,7 @@ fake! {
     /// Found by its token; the slow one.
     Token = "fake.token", by Token, first false, takes 60_000 20_000,
     replace [zone parents], early [], holds [parents], later [],
-    tags |this| Some(&mut this.tags), {
+    tags |this| Some(&mut this.tags), consts {}, {
         /// Changes in place.
         size: u32,
         /// Does not.
@@ -130,7 +149,7 @@ fake! {
     /// Found by its name.
     Named = "fake.named", by Name, first false, takes 5_000 2_000,
     replace [name parents], early [], holds [parents], later [],
-    tags |this| Some(&mut this.tags), {
+    tags |this| Some(&mut this.tags), consts {}, {
         /// The name; nobody else in its region may have it.
         name: String,
         /// Changes in place.
@@ -148,7 +167,7 @@ fake! {
     /// Found by its tags: creating it again makes another.
     Tagged = "fake.tagged", by Tags, first false, takes 2_000 1_000,
     replace [zone parents], early [], holds [parents uses], later [days],
-    tags |this| Some(&mut this.tags), {
+    tags |this| Some(&mut this.tags), consts {}, {
         /// Changes in place.
         size: u32,
         /// Does not.
@@ -168,7 +187,7 @@ fake! {
     /// Replaced by making the new one first.
     First = "fake.first", by Token, first true, takes 10_000 3_000,
     replace [zone parents], early [], holds [parents], later [],
-    tags |this| Some(&mut this.tags), {
+    tags |this| Some(&mut this.tags), consts {}, {
         /// Changes in place.
         size: u32,
         /// Does not.
@@ -186,7 +205,7 @@ fake! {
     /// Between two others, which are its key; the right one need not be ready.
     Link = "fake.link", by Key, first false, takes 500 500,
     replace [left right slot], early [right], holds [left right], later [],
-    tags |_| None, {
+    tags |_| None, consts { const IDENTITY: Identity = Identity::Part("left"); }, {
         /// The one.
         left: Ref<String>,
         /// The other, which need only exist.
@@ -197,6 +216,53 @@ fake! {
         weight: u32,
         /// Changes in place; has a default.
         note: Option<String>,
+    }
+}
+
+fake! {
+    /// Keeps data: it is protected by the cloud, and its deletion is only scheduled.
+    Vault = "fake.vault", by Name, first false, takes 5_000 2_000,
+    replace [name key], early [], holds [key], later [],
+    tags |this| Some(&mut this.tags), consts {
+        const KEEPS_DATA: bool = true;
+        const SHIELD: Option<&'static str> = Some("locked");
+    }, {
+        /// The name; nobody else in its region may have it.
+        name: String,
+        /// Changes in place.
+        size: u32,
+        /// Whether the cloud refuses to delete it.
+        locked: bool,
+        /// What it is encrypted with.
+        key: Ref<String>,
+        /// Its tags.
+        tags: Tags,
+    }
+}
+
+fake! {
+    /// Members that have to be in the same network.
+    Group = "fake.group", by Name, first false, takes 1_000 1_000,
+    replace [name], early [], holds [members], later [],
+    tags |this| Some(&mut this.tags), consts { const NETWORK: Fields = fields!(Self: members); }, {
+        /// The name; nobody else in its region may have it.
+        name: String,
+        /// Its members.
+        members: BTreeSet<Ref<String>>,
+        /// Its tags.
+        tags: Tags,
+    }
+}
+
+fake! {
+    /// Becomes ready through what refers to it, or never.
+    Proof = "fake.proof", by Token, first false, takes 900_000 1_000,
+    replace [zone], early [], holds [], later [],
+    tags |this| Some(&mut this.tags), consts { const COMPLETED_BY_DEPENDENTS: bool = true; }, {
+        /// Does not change in place.
+        zone: Ref<String>,
+        /// Its tags.
+        tags: Tags,
     }
 }
 

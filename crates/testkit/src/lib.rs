@@ -14,7 +14,7 @@ mod world;
 pub use bench::{Bench, End};
 pub use cloud::{Cx, FakeCloud};
 pub use faults::{Fault, Faults, Operation, Point, Rule, When};
-pub use kinds::{DAYS, First, KINDS, Link, Made, Named, Tagged, Token, Zones, ZonesFound};
+pub use kinds::{DAYS, First, Group, KINDS, Link, Made, Named, Proof, Tagged, Token, Vault, Zones, ZonesFound};
 pub use sketch::{Edit, Item, Sketch, edits, history, sketches};
 pub use store::{MemoryLock, MemoryStore};
 pub use world::{Call, Lags, World};

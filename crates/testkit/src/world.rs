@@ -62,6 +62,8 @@ struct Inner {
     violations: Vec<String>,
     stubborn: BTreeSet<(String, String)>,
     stillborn: bool,
+    /// What the next reads do not show, and how many of them.
+    hidden: BTreeMap<String, usize>,
 }
 
 /// Something in the world.
@@ -79,6 +81,8 @@ struct Thing {
     failed: bool,
     lingers: Duration,
     gone: Option<Instant>,
+    /// Its deletion is scheduled.
+    scheduled: bool,
     /// What reads showed before the last change, and when that was.
     before: Option<(Value, Instant)>,
 }
@@ -125,6 +129,7 @@ impl World {
             violations: Vec::new(),
             stubborn: BTreeSet::new(),
             stillborn: false,
+            hidden: BTreeMap::new(),
         };
         Arc::new(Self { inner: Mutex::new(inner), begun: Instant::now(), life: watch::channel((0, false)).0 })
     }
@@ -254,6 +259,7 @@ impl World {
                 failed: false,
                 lingers: Duration::ZERO,
                 gone: None,
+                scheduled: false,
                 before: None,
             },
         );
@@ -263,6 +269,18 @@ impl World {
     pub fn tamper(&self, id: &str, field: &str, value: Value) {
         if let Some(thing) = self.inner().things.get_mut(id) {
             thing.args[field] = value;
+        }
+    }
+
+    /// The next `reads` reads do not show `id`, although it exists.
+    pub fn hide(&self, id: &str, reads: usize) {
+        self.inner().hidden.insert(id.to_owned(), reads);
+    }
+
+    /// Somebody else schedules the deletion of `id`.
+    pub fn schedule(&self, id: &str) {
+        if let Some(thing) = self.inner().things.get_mut(id) {
+            thing.scheduled = true;
         }
     }
 
@@ -401,6 +419,7 @@ impl World {
                 failed: stillborn,
                 lingers: new.delete,
                 gone: None,
+                scheduled: false,
                 before: None,
             },
         );
@@ -414,12 +433,21 @@ impl World {
         inner.sweep(now);
         let lags = inner.lags;
         let visible = |thing: &Thing| thing.kind == kind && now >= thing.made + lags.visible;
-        let shown = ids.iter().filter_map(|id| Some((id, inner.things.get(id).filter(|thing| visible(thing))?)));
+        let mut hidden = BTreeSet::new();
+        for id in ids {
+            if let Some(reads) = inner.hidden.get_mut(id).filter(|reads| **reads > 0) {
+                *reads -= 1;
+                hidden.insert(id);
+            }
+        }
+        let ids = ids.iter().filter(|id| !hidden.contains(id));
+        let shown = ids.filter_map(|id| Some((id, inner.things.get(id).filter(|thing| visible(thing))?)));
         shown
             .map(|(id, thing)| Shown {
                 id: id.clone(),
                 status: match thing.gone {
                     Some(_) => Status::Deleting,
+                    None if thing.scheduled => Status::Scheduled("tomorrow".to_owned()),
                     None if thing.failed => Status::Failed("it was stillborn".to_owned()),
                     None if now < thing.ready => Status::Pending,
                     None => Status::Ready,
@@ -496,12 +524,40 @@ impl World {
         self.inner().violation(what)
     }
 
+    /// Restores what is scheduled for deletion.
+    pub(crate) fn restore(&self, id: &str) -> Result<()> {
+        let mut inner = self.inner();
+        match inner.things.get_mut(id) {
+            Some(thing) if thing.scheduled => {
+                thing.scheduled = false;
+                Ok(())
+            }
+            Some(_) => Err(inner.violation(format!("{id} was to be restored and is not scheduled for deletion"))),
+            None => Err(Error::new(Class::NotFound, format!("{id} does not exist"))),
+        }
+    }
+
+    /// Whether `id` exists, which nothing can hide.
+    pub(crate) fn exists(&self, id: &str) -> bool {
+        let mut inner = self.inner();
+        inner.sweep(Instant::now());
+        inner.things.contains_key(id)
+    }
+
     pub(crate) fn delete(&self, id: &str) -> Result<()> {
         let mut inner = self.inner();
         let now = Instant::now();
         inner.sweep(now);
         let holder = inner.things.iter().find(|(_, thing)| thing.holds.contains(id)).map(|(holder, _)| holder.clone());
         match (inner.things.get_mut(id), holder) {
+            (Some(thing), _) if thing.args.get("locked") == Some(&Value::Bool(true)) => {
+                Err(Error::invalid(format!("{id} is protected")))
+            }
+            (Some(thing), None) if thing.kind == "fake.vault" => {
+                thing.scheduled = true;
+                thing.holds.clear();
+                Ok(())
+            }
             (Some(thing), None) => {
                 thing.gone = thing.gone.or(Some(now + thing.lingers));
                 Ok(())
@@ -517,7 +573,7 @@ impl World {
 impl Inner {
     fn alive(&self) -> impl Iterator<Item = (&String, &Thing)> {
         let now = Instant::now();
-        self.things.iter().filter(move |(_, thing)| thing.gone.is_none_or(|gone| now < gone))
+        self.things.iter().filter(move |(_, thing)| !thing.scheduled && thing.gone.is_none_or(|gone| now < gone))
     }
 
     fn sweep(&mut self, now: Instant) {

@@ -3,11 +3,14 @@
 use std::{
     error::Error,
     fs::{self, File},
-    os::unix::process::CommandExt,
+    io::{self, Write},
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+
+use serde::{Deserialize, Serialize};
 
 use payinfra_localstack::{Control, Profile, Status, cache_folder};
 
@@ -27,25 +30,41 @@ fn log() -> Result<PathBuf, Box<dyn Error>> {
     Ok(cache_folder()?.join("local.log"))
 }
 
+/// What is noted of the running one, for its owner only.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    /// Whoever has it controls the running one.
+    token: String,
+    #[serde(flatten)]
+    status: Status,
+}
+
 /// Notes this process as the running one.
-pub(super) fn write_note(status: &Status) -> Result<(), Box<dyn Error>> {
+pub(super) fn write_note(status: &Status, token: &str) -> Result<(), Box<dyn Error>> {
     let note = note()?;
     // In one step, so that nobody reads half of it.
     let fresh = note.with_extension(format!("{}.tmp", status.pid));
     fs::create_dir_all(cache_folder()?)?;
-    fs::write(&fresh, serde_json::to_vec_pretty(status)?)?;
+    // One of an earlier process of the same number could be readable by others.
+    match fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    let noted = Note { token: token.to_owned(), status: status.clone() };
+    file.write_all(&serde_json::to_vec_pretty(&noted)?)?;
     Ok(fs::rename(fresh, note)?)
 }
 
 /// Removes the note, if it is still about the process that ends.
 pub(super) fn remove_note(pid: u32) -> Result<(), Box<dyn Error>> {
-    if noted()?.is_some_and(|status| status.pid == pid) {
+    if noted()?.is_some_and(|noted| noted.status.pid == pid) {
         fs::remove_file(note()?)?;
     }
     Ok(())
 }
 
-fn noted() -> Result<Option<Status>, Box<dyn Error>> {
+fn noted() -> Result<Option<Note>, Box<dyn Error>> {
     // One that cannot be read is as good as none: the next start writes it again.
     Ok(fs::read(note()?).ok().and_then(|text| serde_json::from_slice(&text).ok()))
 }
@@ -55,9 +74,9 @@ pub(super) async fn find() -> Result<Option<(Control, Status)>, Box<dyn Error>> 
     let Some(noted) = noted()? else {
         return Ok(None);
     };
-    let control = Control::new(&noted.endpoint);
+    let control = Control::new(&noted.status.endpoint, &noted.token);
     // Whatever else has come to listen there does not have this process id.
-    let status = control.status().await.ok().filter(|status| status.pid == noted.pid);
+    let status = control.status().await.ok().filter(|status| status.pid == noted.status.pid);
     Ok(status.map(|status| (control, status)))
 }
 
@@ -67,7 +86,11 @@ pub(super) async fn need() -> Result<(Control, Status), Box<dyn Error>> {
 }
 
 /// The running one, which is started if there is none.
-pub(super) async fn start(profile: Option<Profile>, port: Option<u16>) -> Result<Status, Box<dyn Error>> {
+pub(super) async fn start(
+    profile: Option<Profile>,
+    port: Option<u16>,
+    origins: &[String],
+) -> Result<Status, Box<dyn Error>> {
     // Two that start at once get the same one.
     let cache = cache_folder()?;
     fs::create_dir_all(&cache)?;
@@ -86,9 +109,14 @@ pub(super) async fn start(profile: Option<Profile>, port: Option<u16>) -> Result
                 format!("it is running at {}, not on port {port}: `cargo local down` first", status.endpoint).into()
             );
         }
+        if let Some(origin) = origins.iter().find(|origin| !status.origins.contains(origin)) {
+            return Err(
+                format!("it is running and does not allow the origin {origin}: `cargo local down` first").into()
+            );
+        }
         return Ok(status);
     }
-    let mut child = spawn(profile.unwrap_or_default(), port.unwrap_or_else(usual_port))?;
+    let mut child = spawn(profile.unwrap_or_default(), port.unwrap_or_else(usual_port), origins)?;
     let begun = Instant::now();
     loop {
         if let Some((_, status)) = find().await?.filter(|(_, status)| status.pid == child.id()) {
@@ -111,13 +139,14 @@ fn usual_port() -> u16 {
 }
 
 /// Starts it as a process that goes on when this one ends.
-fn spawn(profile: Profile, port: u16) -> Result<Child, Box<dyn Error>> {
+fn spawn(profile: Profile, port: u16, origins: &[String]) -> Result<Child, Box<dyn Error>> {
     let log = log()?;
     let file = File::create(&log)?;
     // The installation is done here, where its progress can be seen.
     payinfra_localstack::install(profile)?;
     let child = Command::new(executable()?)
         .args(["up", "--foreground", "--profile", &profile.to_string(), "--port", &port.to_string()])
+        .args(origins.iter().flat_map(|origin| ["--allow-origin", origin]))
         .env("PAYINFRA_LOCAL_LOG", &log)
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)

@@ -1,12 +1,13 @@
 //! `cargo local up`
 
 use std::{
+    collections::BTreeSet,
     io::{self, Write, stdout},
     process::ExitCode,
 };
 
 use clap::Args;
-use payinfra_localstack::{Emulator, Profile, Status, environment};
+use payinfra_localstack::{Emulator, Profile, Status, environment, misleading};
 
 use super::{Outcome, running};
 
@@ -18,6 +19,9 @@ pub(super) struct Up {
     /// The port to listen on [default: 4566, or any if that is taken]
     #[arg(long)]
     port: Option<u16>,
+    /// A web page whose requests are answered, such as http://localhost:3000; may be repeated
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
     /// Stay, and stop on Ctrl-C
     #[arg(long)]
     foreground: bool,
@@ -28,15 +32,16 @@ impl Up {
         if self.foreground {
             return self.stay().await;
         }
-        print(&running::start(self.profile, self.port).await?)?;
+        print(&running::start(self.profile, self.port, &self.allow_origin).await?)?;
         Ok(ExitCode::SUCCESS)
     }
 
     async fn stay(self) -> Outcome {
-        let emulator = Emulator::builder();
-        let emulator = emulator.profile(self.profile.unwrap_or_default()).port(self.port.unwrap_or(0)).start().await?;
+        let builder = Emulator::builder().profile(self.profile.unwrap_or_default()).port(self.port.unwrap_or(0));
+        let builder = self.allow_origin.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
+        let emulator = builder.start().await?;
         let status = emulator.status().await?;
-        running::write_note(&status)?;
+        running::write_note(&status, emulator.token())?;
         print(&status)?;
         let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
@@ -55,6 +60,12 @@ fn print(status: &Status) -> io::Result<()> {
     for (name, value) in environment(&status.endpoint) {
         writeln!(stdout(), "export {name}={value}")?;
     }
-    writeln!(stdout(), "unset AWS_PROFILE AWS_SESSION_TOKEN")?;
+    let exported = environment(&status.endpoint);
+    let mut unset: BTreeSet<_> = misleading().into_iter().filter_map(|name| name.into_string().ok()).collect();
+    unset.extend(["AWS_PROFILE", "AWS_SESSION_TOKEN"].map(str::to_owned));
+    // Nothing that a shell would take for anything but a name.
+    unset.retain(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
+    unset.retain(|name| exported.iter().all(|(exported, _)| exported != name));
+    writeln!(stdout(), "unset {}", unset.into_iter().collect::<Vec<_>>().join(" "))?;
     Ok(())
 }

@@ -14,9 +14,9 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
-    Response, StatusCode,
+    Method, Response, StatusCode,
     body::{Frame, Incoming},
-    header::CONTENT_LENGTH,
+    header::{CONTENT_LENGTH, ORIGIN},
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
@@ -30,7 +30,7 @@ use super::{Gateway, Outcome};
 use crate::{
     action::Request,
     answer::Answer,
-    control,
+    control, guard,
     route::{self, Scope},
 };
 
@@ -85,21 +85,40 @@ async fn handle(gateway: Arc<Gateway>, request: hyper::Request<Incoming>) -> Out
     let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
         return Outcome::Reset;
     };
+    if let Some(reason) = guard::refusal(&head.uri, &head.headers, &gateway.origins) {
+        return Outcome::Answer(refused("AccessDeniedException", &reason));
+    }
     if let Some(path) = head.uri.path().strip_prefix(control::PREFIX) {
+        if !guard::has_token(&head.headers, &gateway.secrets.owner) {
+            return Outcome::Answer(refused("AccessDeniedException", "Only who started the emulated AWS controls it"));
+        }
         return Outcome::Answer(control::answer(&gateway, &head.method, path, &body).await);
     }
-    match Scope::of(&head.headers, &head.uri) {
+    let origin = head.headers.get(ORIGIN).cloned();
+    let mut outcome = match Scope::of(&head.headers, &head.uri) {
         Some(scope) => gateway.handle(Request::new(scope, head.method, head.uri, head.headers, body)).await,
         None if route::is_data_plane(&head.headers, &head.uri) => {
             Outcome::Answer(gateway.forward_data(&head.method, &head.uri, &head.headers, body).await)
         }
+        // What a browser asks before it sends what an allowed page wants.
+        None if origin.is_some() && head.method == Method::OPTIONS => {
+            Outcome::Answer(gateway.forward_preflight(&head.uri, &head.headers).await)
+        }
         None => {
             let message = "The request is not signed, so the emulated AWS cannot tell which service it is for: \
                            set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (any value will do)";
-            let body = json!({ "__type": "MissingAuthenticationToken", "message": message });
-            Outcome::Answer(Answer::json(StatusCode::FORBIDDEN, &body))
+            Outcome::Answer(refused("MissingAuthenticationToken", message))
         }
+    };
+    if let Outcome::Answer(answer) | Outcome::Truncated(answer) = &mut outcome {
+        guard::restrict(&mut answer.headers, origin);
     }
+    outcome
+}
+
+/// A refusal of the gateway's own.
+fn refused(code: &str, message: &str) -> Answer {
+    Answer::json(StatusCode::FORBIDDEN, &json!({ "__type": code, "message": message }))
 }
 
 /// The answer on its way out, whole or broken off in its middle.

@@ -19,6 +19,7 @@ use crate::{
     backend::{Backend, Server},
     error::Result,
     fault::{Engine, Fault, Faults, When, held},
+    guard::Secrets,
     latency::Latency,
     limits::Limits,
     mend::{
@@ -35,6 +36,9 @@ use crate::{
 pub(crate) struct Gateway {
     pub(crate) profile: Profile,
     pub(crate) port: u16,
+    pub(crate) secrets: Secrets,
+    /// The web pages that may send requests.
+    pub(crate) origins: Vec<String>,
     pub(crate) recorder: Recorder,
     pub(crate) engine: Engine,
     /// Notified when a client asks that all be stopped.
@@ -60,14 +64,23 @@ pub(crate) enum Outcome {
 }
 
 impl Gateway {
-    pub(crate) fn new(profile: Profile, port: u16, external: Option<hyper::Uri>, servers: Vec<Server>) -> Self {
+    pub(crate) fn new(
+        profile: Profile,
+        port: u16,
+        secrets: Secrets,
+        origins: Vec<String>,
+        external: Option<hyper::Uri>,
+        servers: Vec<Server>,
+    ) -> Self {
         Self {
             profile,
             port,
+            origins,
             recorder: Recorder::default(),
             engine: Engine::default(),
             stop: tokio::sync::Notify::new(),
-            upstream: upstream::Upstream::new(external, &servers),
+            upstream: upstream::Upstream::new(external, &servers, &secrets.servers),
+            secrets,
             windows: Windows::default(),
             limits: Limits::default(),
             latency: Latency::default(),
@@ -116,7 +129,7 @@ impl Gateway {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         let all: Vec<_> = servers.iter().map(|server| server.backend).collect();
         for server in servers.iter_mut().filter(|server| server.backend.restarts()) {
-            *server = Server::start(server.backend, self.port, &all)?;
+            *server = Server::start(server.backend, self.port, &all, &self.secrets.servers)?;
         }
         self.upstream.set(&servers);
         Ok(())
@@ -259,6 +272,13 @@ impl Gateway {
             tracing::warn!("{name} did not answer {}: {error}", request.action);
             answer::error(request, 502, "BadGateway", &format!("{name} did not answer: {error}"))
         })
+    }
+
+    /// Asks S3 whether a browser may send what an allowed page wants.
+    pub(crate) async fn forward_preflight(&self, uri: &hyper::Uri, headers: &hyper::HeaderMap) -> Answer {
+        let backend = self.profile.backend("s3");
+        let sent = self.upstream.send(backend, &hyper::Method::OPTIONS, uri, headers, bytes::Bytes::new()).await;
+        sent.unwrap_or_else(|error| Answer::json(StatusCode::BAD_GATEWAY, &json!({ "message": error.to_string() })))
     }
 
     /// Sends a request that is not signed to where functions and APIs are run.

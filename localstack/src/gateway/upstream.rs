@@ -21,6 +21,7 @@ use crate::{
     answer::Answer,
     backend::{Backend, Server},
     emulator::ACCOUNT_ID,
+    guard,
 };
 
 /// What can go wrong on the way; only its text matters.
@@ -31,15 +32,17 @@ type SendError = Box<dyn std::error::Error + Send + Sync>;
 pub(super) struct Upstream {
     client: Client<HttpConnector, Full<Bytes>>,
     external: Option<Uri>,
+    /// What shows the emulators that a request comes from here.
+    secret: String,
     ports: RwLock<BTreeMap<Backend, u16>>,
 }
 
 impl Upstream {
-    pub(super) fn new(external: Option<Uri>, servers: &[Server]) -> Self {
+    pub(super) fn new(external: Option<Uri>, servers: &[Server], secret: &str) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        let upstream =
-            Self { client: Client::builder(TokioExecutor::new()).build(connector), external, ports: RwLock::default() };
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        let upstream = Self { client, external, secret: secret.to_owned(), ports: RwLock::default() };
         upstream.set(servers);
         upstream
     }
@@ -73,6 +76,9 @@ impl Upstream {
         *request.headers_mut() = headers.clone();
         for hop in [CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING] {
             request.headers_mut().remove(hop);
+        }
+        if backend.is_some() {
+            request.headers_mut().insert(guard::GATEWAY, self.secret.parse()?);
         }
         if backend == Some(Backend::Localstack) {
             set_account(request.headers_mut());
