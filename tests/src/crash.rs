@@ -344,7 +344,7 @@ impl Harness {
 
 impl Step {
     fn args(&self) -> [&str; 4] {
-        [self.command, "--workspace", self.workspace, "--yes"]
+        [self.command, "--workspace", self.workspace, "--yes", "--accept-loss"]
     }
 }
 

@@ -40,6 +40,6 @@ async fn what_somebody_made_is_imported_with_the_commands_that_apply_prints() {
     let tags = tags.send().await.unwrap().tags.unwrap();
     assert_eq!(tags.get("payinfra:workspace").map(String::as_str), Some("legacy"));
     bench.run(&["plan", "--workspace", "legacy", "--exit-code"]).ok();
-    bench.run(&["destroy", "--workspace", "legacy", "--yes"]).ok();
+    bench.run(&["destroy", "--workspace", "legacy", "--yes", "--accept-loss"]).ok();
     assert_eq!(bench.inventory().await, empty);
 }

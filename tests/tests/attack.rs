@@ -11,7 +11,7 @@ use payinfra_tests::{Bench, Outcome};
 
 const APPLY: [&str; 4] = ["apply", "--workspace", "legacy", "--yes"];
 const PLAN: [&str; 4] = ["plan", "--workspace", "legacy", "--exit-code"];
-const DESTROY: [&str; 4] = ["destroy", "--workspace", "legacy", "--yes"];
+const DESTROY: [&str; 5] = ["destroy", "--workspace", "legacy", "--yes", "--accept-loss"];
 const SWEEP: [&str; 3] = ["sweep", "--workspace", "legacy"];
 const UNLOCK: [&str; 4] = ["unlock", "--workspace", "legacy", "--yes"];
 

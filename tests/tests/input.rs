@@ -117,7 +117,7 @@ async fn a_state_is_refused_that_is_not_whole_not_known_or_not_ours() {
     ];
     for (broken, told) in cases {
         put_state(&bench, broken).await;
-        for args in [&PLAN[..], &APPLY, &["destroy", "--workspace", "legacy", "--yes"], &["drift", "-w", "legacy"]] {
+        for args in [&PLAN[..], &APPLY, &["destroy", "--workspace", "legacy", "--yes", "--accept-loss"], &["drift", "-w", "legacy"]] {
             refused(&bench, args, &told);
         }
     }
@@ -142,7 +142,7 @@ async fn credentials_of_another_account_are_refused() {
     let (bench, _) = applied().await;
     let wrong = "[aws]\naccount_ids = [\"210987654321\"]";
     bench.configure(&bench.configuration().replacen("[aws]", wrong, 1));
-    for args in [&PLAN[..], &APPLY, &["destroy", "--workspace", "legacy", "--yes"], &["bootstrap"]] {
+    for args in [&PLAN[..], &APPLY, &["destroy", "--workspace", "legacy", "--yes", "--accept-loss"], &["bootstrap"]] {
         refused(&bench, args, &["account 123456789012", "allows 210987654321", "AWS_PROFILE"]);
     }
 }

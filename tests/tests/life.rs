@@ -30,7 +30,7 @@ async fn m01_m02_x06_three_workspaces_live_side_by_side_and_leave_nothing() {
     protection_holds(&bench);
     for workspace in ["production", "migration", "legacy"] {
         before.pop();
-        bench.run(&["destroy", "--workspace", workspace, "--yes"]).expect(0);
+        bench.run(&["destroy", "--workspace", workspace, "--yes", "--accept-loss"]).expect(0);
         let now = bench.inventory().await;
         let last = before.last().unwrap();
         assert_eq!(now.beyond(last), Vec::<&str>::new(), "{workspace} left something");
@@ -44,7 +44,7 @@ fn grown(before: &Inventory, after: &Inventory, part: &str) -> usize {
 
 /// M-28: `production` refuses to remove what is protected and says how to allow it. Leaves protection off.
 fn protection_holds(bench: &Bench) {
-    let refused = bench.run(&["destroy", "--workspace", "production", "--yes"]).expect(1);
+    let refused = bench.run(&["destroy", "--workspace", "production", "--yes", "--accept-loss"]).expect(1);
     assert!(refused.stderr.contains("protect = false"), "{}", refused.stderr);
     assert!(refused.stderr.contains("s3.bucket"), "{}", refused.stderr);
     let configuration = bench.configuration();
@@ -100,7 +100,7 @@ async fn x06_destroy_empties_buckets_that_others_filled() {
         }
         assert!(filled >= 2, "no buckets of {region} to fill");
     }
-    bench.run(&["destroy", "--workspace", "migration", "--yes"]).expect(0);
+    bench.run(&["destroy", "--workspace", "migration", "--yes", "--accept-loss"]).expect(0);
     assert_eq!(bench.inventory().await, before);
 }
 

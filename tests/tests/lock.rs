@@ -48,7 +48,7 @@ async fn a_killed_holder_is_replaced_when_its_lease_ends() {
         subnets,
         "no orphan, no duplicate"
     );
-    bench.run(&["destroy", "--workspace", "legacy", "--yes"]).expect(0);
+    bench.run(&["destroy", "--workspace", "legacy", "--yes", "--accept-loss"]).expect(0);
     assert_eq!(bench.inventory().await, before);
 }
 

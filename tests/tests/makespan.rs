@@ -90,7 +90,7 @@ fn measure(bench: &Bench, command: &str, scale: f64) {
     bench.aws.set_latency_scale(Some(scale));
     bench.aws.clear_calls();
     let begun = Instant::now();
-    let outcome = bench.run(&[command, "--workspace", WORKSPACE, "--yes", "--json"]).ok();
+    let outcome = bench.run(&[command, "--workspace", WORKSPACE, "--yes", "--accept-loss", "--json"]).ok();
     let whole = begun.elapsed().as_secs_f64();
     let calls = bench.aws.calls();
     let waits = bench.aws.waits();

@@ -43,7 +43,7 @@ async fn the_migration_stack_lives_on_localstack() {
     bench.run(&with(&["plan", "--exit-code"])).expect(0);
 
     fill(&bench).await;
-    bench.run(&with(&["destroy", "--yes"])).expect(0);
+    bench.run(&with(&["destroy", "--yes", "--accept-loss"])).expect(0);
     assert_eq!(bench.inventory().await, before);
 }
 

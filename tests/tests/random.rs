@@ -94,7 +94,7 @@ fn mix(seed: u64) -> Vec<Rule> {
 fn until_done(bench: &Bench, command: &str) -> Result<usize, String> {
     let mut said = String::new();
     for run in 1..=RUNS {
-        let outcome = bench.run(&[command, "--workspace", "legacy", "--yes"]);
+        let outcome = bench.run(&[command, "--workspace", "legacy", "--yes", "--accept-loss"]);
         if outcome.code == Some(0) {
             return Ok(run);
         }
@@ -186,7 +186,7 @@ async fn throttled(scale: f64) {
     for command in ["apply", "destroy"] {
         let begun = Instant::now();
         bench.aws.clear_calls();
-        let outcome = bench.run(&[command, "--workspace", "legacy", "--yes"]).ok();
+        let outcome = bench.run(&[command, "--workspace", "legacy", "--yes", "--accept-loss"]).ok();
         let calls = bench.aws.calls();
         let throttled = calls.iter().filter(|call| call.fault.as_deref() == Some("throttle")).count();
         println!("{command} at {scale}: {throttled} of {} calls throttled, {:.0?}", calls.len(), begun.elapsed());

@@ -29,6 +29,6 @@ async fn what_happened_is_kept_beside_the_configuration_and_taken_up() {
     let after = bench.inventory().await;
     assert_eq!(after.count("us-east-1 ec2.vpc "), before.count("us-east-1 ec2.vpc ") + 1, "no duplicate");
     bench.run(&["sweep", "--workspace", "legacy"]).expect(0);
-    bench.run(&["destroy", "--workspace", "legacy", "--yes"]).expect(0);
+    bench.run(&["destroy", "--workspace", "legacy", "--yes", "--accept-loss"]).expect(0);
     assert_eq!(bench.inventory().await, before);
 }

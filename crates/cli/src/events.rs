@@ -146,7 +146,6 @@ struct Step {
     #[serde(skip_serializing_if = "Option::is_none")]
     because: Option<String>,
     /// The data that is lost by it, part by part.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     loses: Vec<String>,
 }
 

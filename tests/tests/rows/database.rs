@@ -115,7 +115,7 @@ async fn m11_the_database_grows_with_the_phases_and_is_never_replaced() {
     assert_eq!(members(&global(&bench, "legacy").await), [("us-east-1", true)]);
     let now = cluster(&bench, "legacy", "us-east-1").await;
     assert_eq!(now.db_cluster_resource_id(), first.db_cluster_resource_id());
-    bench.run(&["destroy", "--workspace", "legacy", "--yes"]).ok();
+    bench.run(&["destroy", "--workspace", "legacy", "--yes", "--accept-loss"]).ok();
     assert_eq!(bench.inventory().await.count("rds."), 0);
 }
 
@@ -193,7 +193,7 @@ async fn m14_the_databases_are_watched() {
 async fn m11_m12_m28_production_is_at_full_size_and_protected() {
     let bench = Bench::new().await;
     bench.run(&["apply", "--workspace", "production", "--yes"]).ok();
-    let outcome = bench.run(&["destroy", "--workspace", "production", "--yes"]).expect(1);
+    let outcome = bench.run(&["destroy", "--workspace", "production", "--yes", "--accept-loss"]).expect(1);
     for told in ["rds.cluster/main", "rds.global-cluster/main", "secretsmanager.password/database"] {
         assert!(outcome.stderr.contains(told), "`{told}` is not in:\n{}", outcome.stderr);
     }

@@ -77,7 +77,7 @@ async fn m09_the_legacy_network_is_found_used_and_left_alone() {
     assert!(!owned, "what is looked up is not owned");
     bench.run(&["plan", "--workspace", "legacy", "--exit-code"]).ok();
     assert_eq!(tags(&bench, &legacy).await, tags_before);
-    bench.run(&["destroy", "--workspace", "legacy", "--yes"]).ok();
+    bench.run(&["destroy", "--workspace", "legacy", "--yes", "--accept-loss"]).ok();
     assert_eq!(bench.inventory().await, before);
     assert_eq!(tags(&bench, &legacy).await, tags_before);
 }

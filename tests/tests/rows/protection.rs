@@ -7,7 +7,7 @@ use serde_json::Value;
 
 const PLAN: [&str; 3] = ["plan", "--workspace", "production"];
 const APPLY: [&str; 4] = ["apply", "--workspace", "production", "--yes"];
-const DESTROY: [&str; 4] = ["destroy", "--workspace", "production", "--yes"];
+const DESTROY: [&str; 5] = ["destroy", "--workspace", "production", "--yes", "--accept-loss"];
 
 /// The kinds that keep what cannot be made again.
 const KEPT: [&str; 6] =
