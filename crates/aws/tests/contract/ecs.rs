@@ -203,6 +203,13 @@ async fn revisions_are_told_by_owner_and_content() -> Result<()> {
     let (old, new) = (args("app:1", site.owner.tags())?, args("app:2", site.owner.tags())?);
     let theirs = aws.create(&site, &args("app:2", Tags::new())?).await?;
     assert_eq!(aws.recover(&site, &new).await?, None, "that is somebody else's");
+    assert_eq!(
+        aws.create(&site, &old).await.map_err(|error| error.class()),
+        Err(Class::Foreign),
+        "and so is its family"
+    );
+    let live = aws.read(&region(), TaskDefinition::KIND, &[theirs]).await?.pop().need("TaskDefinition")?;
+    aws.delete(&site, &live).await?;
     let first = aws.create(&site, &old).await?;
     assert_eq!(aws.recover(&site, &new).await?, None, "that is another content");
     let second = aws.create(&site, &new).await?;
@@ -212,7 +219,7 @@ async fn revisions_are_told_by_owner_and_content() -> Result<()> {
     let after = site_after(TaskDefinition::KIND, "revisions", &[&second])?;
     assert_eq!(aws.recover(&after, &new).await?, None, "that is an earlier generation");
 
-    for id in [theirs, first, second] {
+    for id in [first, second] {
         let live = aws.read(&region(), TaskDefinition::KIND, &[id]).await?.pop().need("TaskDefinition")?;
         aws.delete(&site, &live).await?;
     }

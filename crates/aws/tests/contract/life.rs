@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use payinfra_aws::{Access, Aws};
-use payinfra_engine::{Address, Class, Cloud, Error, Owner, Pointer, Region, Result, Seen, Site, State, Status};
+use payinfra_engine::{
+    Address, Class, Cloud, Error, Identity, Owner, Pointer, Region, Result, Seen, Site, State, Status,
+};
 use payinfra_localstack::Emulator;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -98,11 +100,38 @@ impl World<'_> {
             },
         }
         let seen = self.settle(address, &id, &args, &Value::Null).await?;
+        assert!(!self.aws.absent(&address.region, &address.kind, &id).await?, "{address} is there");
+        self.refuse_others(&args, &id).await?;
         if self.example.again != Again::Taken {
             site.known = vec![id];
             assert_eq!(self.aws.recover(&site, &args).await?, None, "recover overlooks an earlier generation");
         }
         self.seen.insert(address.clone(), (seen, args));
+        Ok(())
+    }
+
+    /// What another deployment of the same configuration has made is never found by this one, nor is its place taken.
+    async fn refuse_others(&self, args: &Value, id: &str) -> Result<()> {
+        let address = &self.example.address;
+        let mut site = Site { token: token(address, "another"), begun: true, ..self.site(address) };
+        site.owner.lineage = "another".to_owned();
+        let spec = self.aws.spec(&address.kind);
+        if args.get("tags").is_none() || spec.is_none_or(|spec| matches!(spec.identity, Identity::Part(_))) {
+            return Ok(());
+        }
+        let mut args = args.clone();
+        for (key, value) in site.owner.tags().iter() {
+            args["tags"][key] = value.into();
+        }
+        match self.aws.recover(&site, &args).await {
+            Ok(found) => assert_eq!(found, None, "{address} of another lineage was taken up"),
+            Err(error) => assert_eq!(error.class(), Class::Foreign, "{error}"),
+        }
+        if self.example.again == Again::Taken {
+            let made = self.aws.create(&site, &args).await;
+            let refused = made.as_ref().is_err_and(|error| error.is(Class::Foreign));
+            assert!(refused, "{id} of another lineage: {made:?}");
+        }
         Ok(())
     }
 
@@ -172,9 +201,13 @@ impl World<'_> {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         while let Some(still) = self.read(address, &seen.id).await? {
+            if matches!(still.status, Status::Scheduled(_)) {
+                return self.aws.delete(&site, &still).await;
+            }
             assert!(begun.elapsed() < PATIENCE, "{address} does not go: {still:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        assert!(self.aws.absent(&address.region, &address.kind, &seen.id).await?, "{address} is proven to be gone");
         self.aws.delete(&site, &seen).await
     }
 

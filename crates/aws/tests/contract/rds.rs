@@ -62,6 +62,7 @@ fn global(name: &str) -> GlobalCluster {
         engine_version: VERSION.to_owned(),
         database: Some("payments".to_owned()),
         encrypted: true,
+        deletion_protection: Some(false),
         tags: Tags::new(),
     }
 }
@@ -99,6 +100,7 @@ fn bare(graph: &mut Graph, region: &Region) -> Result<Cluster> {
         backup_window: "03:00-04:00".to_owned(),
         copy_tags_to_snapshots: true,
         log_exports: BTreeSet::from(["postgresql".to_owned()]),
+        deletion_protection: Some(false),
         tags: Tags::new(),
     })
 }

@@ -1,8 +1,8 @@
 //! Examples of SNS.
 
-use payinfra_aws::sns::{Subscription, Topic};
+use payinfra_aws::sns::{Endpoint, Subscription, Topic};
 use payinfra_aws::{Aws, Explain, Need, Policy, Statement};
-use payinfra_engine::{Class, Cloud, Graph, Node, Resource, Result, Tags};
+use payinfra_engine::{Class, Cloud, Graph, Node, Resource, Result, Site, Tags};
 use serde_json::json;
 
 use crate::example::{Again, Example, examples, form, graph, region};
@@ -44,7 +44,7 @@ fn topic() -> Result<Example> {
 fn subscription() -> Result<Example> {
     let mut graph = graph("subscription");
     let topic = topic_for(&mut graph, "topic")?;
-    let endpoint = "arn:aws:sqs:us-east-1:123456789012:contract-example".into();
+    let endpoint = Endpoint::new("sqs", "arn:aws:sqs:us-east-1:123456789012:contract-example");
     let subscription = Subscription { topic: topic.id, protocol: "sqs".to_owned(), endpoint, raw: false };
     Example::new(graph, &region(), subscription)?
         .again(Again::Taken)
@@ -73,7 +73,9 @@ async fn a_subscription_that_nobody_confirmed_is_found_again_and_goes_by_itself(
     let site = site(&region(), Subscription::KIND, "pending")?;
     let wanted = json!({ "topic": topic, "protocol": "email", "endpoint": "nobody@example.com", "raw": false });
     let id = aws.create(&site, &wanted).await?;
-    assert_eq!(aws.recover(&site, &wanted).await?.as_ref(), Some(&id));
+    assert_eq!(aws.recover(&site, &wanted).await?, None, "nobody loses anything by it");
+    let begun = Site { begun: true, ..site.clone() };
+    assert_eq!(aws.recover(&begun, &wanted).await?.as_ref(), Some(&id));
     let live = aws.read(&region(), Subscription::KIND, &[id]).await?.pop().need("Subscription")?;
     assert_eq!(live.args, wanted);
     let refused = aws.delete(&site, &live).await.map_err(|error| error.class());
