@@ -138,7 +138,8 @@ impl Resource for Table {
         if self.deletion_protection != was.deletion_protection {
             let call = cx.dynamodb().update_table().table_name(name);
             let call = call.deletion_protection_enabled(self.deletion_protection.unwrap_or_default());
-            call.send().await.explain()?;
+            // A change of the table's form has to wait until it is active again.
+            return call.send().await.explain().map(drop);
         }
         if self.time_to_live != was.time_to_live {
             settings::put_time_to_live(cx, name, was.time_to_live.as_deref(), self.time_to_live.as_deref()).await?;

@@ -44,6 +44,7 @@ fn table() -> Result<Example> {
     let amounts = Projection::Include(BTreeSet::from(["amount".to_owned(), "currency".to_owned()]));
     Example::new(graph, &region(), args)?
         .again(Again::Taken)
+        .change(|table: &mut Table| table.deletion_protection = Some(true))?
         .change(|table: &mut Table| {
             table.point_in_time_recovery = true;
             table.time_to_live = Some("expires".to_owned());

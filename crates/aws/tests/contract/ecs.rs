@@ -315,3 +315,21 @@ async fn a_service_waits_for_the_listener_of_its_target_group() -> Result<()> {
     assert_eq!(refused, Err(Class::Eventual));
     Ok(())
 }
+
+/// A cluster that was deleted by hand comes back under its ARN, so that its services need not be replaced.
+#[tokio::test]
+async fn an_inactive_cluster_is_restored() -> Result<()> {
+    let aws = Aws::new(access().await?);
+    let site = site(&region(), Cluster::KIND, "inactive")?;
+    let wanted = form(&Cluster { tags: site.owner.tags(), ..cluster_args("contract-inactive") })?;
+    let ids = [aws.create(&site, &wanted).await?];
+    let live = aws.read(&region(), Cluster::KIND, &ids).await?.pop().need("Cluster")?;
+    aws.delete(&site, &live).await?;
+    let dead = aws.read(&region(), Cluster::KIND, &ids).await?.pop().need("Cluster")?;
+    assert!(matches!(dead.status, payinfra_engine::Status::Scheduled(_)), "{:?}", dead.status);
+    assert_eq!(aws.recover(&site, &wanted).await?, None);
+    aws.restore(&site, &dead).await?;
+    let live = aws.read(&region(), Cluster::KIND, &ids).await?.pop().need("Cluster")?;
+    assert_eq!((live.status.clone(), live.id.as_str()), (payinfra_engine::Status::Ready, ids[0].as_str()));
+    aws.delete(&site, &live).await
+}

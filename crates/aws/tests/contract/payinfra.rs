@@ -89,7 +89,7 @@ async fn m29_what_is_not_there_or_not_meant_is_told() -> Result<()> {
         (
             "/workspace",
             json!("newer"),
-            format!("{}: the state has format 99, this payinfra knows 1", at("migration/newer")),
+            format!("{}: the state has format 99, this payinfra knows 2", at("migration/newer")),
             "use the version of payinfra that wrote it, or a newer one",
         ),
         (
