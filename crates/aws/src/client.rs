@@ -1,9 +1,11 @@
 //! Access to AWS: one client per service and region, and what one call of a kind needs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -45,7 +47,10 @@ impl Access {
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).build());
         if let Some(profile) = &identity.profile {
-            loader = loader.profile_name(profile);
+            defined(profile)?;
+            // Not the default chain, which would take credentials of the environment before the profile's.
+            let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+            loader = loader.profile_name(profile).credentials_provider(provider);
         }
         let mut config = loader.load().await;
         if let Some(role) = &identity.role {
@@ -108,6 +113,33 @@ impl Access {
     pub fn cx(&self, region: &Region) -> Cx {
         Cx { access: self.clone(), clients: self.clients(region), region: region.clone(), site: None }
     }
+}
+
+/// That a shared configuration file defines `profile`.
+fn defined(profile: &str) -> Result<()> {
+    let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE")).map(PathBuf::from);
+    let file = |variable: &str, name: &str| {
+        let own = std::env::var_os(variable).map(PathBuf::from);
+        own.or_else(|| home.as_ref().map(|home| home.join(".aws").join(name)))
+    };
+    let files = [file("AWS_CONFIG_FILE", "config"), file("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
+    let files: Vec<_> = files.into_iter().flatten().collect();
+    let texts = files.iter().filter_map(|file| std::fs::read_to_string(file).ok());
+    let names: BTreeSet<_> = texts.flat_map(|text| profiles(&text)).collect();
+    if names.contains(profile) {
+        return Ok(());
+    }
+    let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.into_iter().collect::<Vec<_>>().join(", ") };
+    let message = format!("the AWS profile `{profile}` is not defined in {}", files.join(" or "));
+    Err(Error::new(Class::Denied, message).hint(format!("correct `[aws] profile`; these are defined: {names}")))
+}
+
+/// The profiles that a shared configuration file defines: `[profile a]`, in the credentials file `[a]`.
+fn profiles(text: &str) -> Vec<String> {
+    let headers = text.lines().filter_map(|line| line.trim().strip_prefix('[')?.split(']').next());
+    let names = headers.filter(|name| !name.starts_with("sso-session ") && !name.starts_with("services "));
+    names.map(|name| name.strip_prefix("profile ").unwrap_or(name).trim().to_owned()).collect()
 }
 
 async fn caller(config: &SdkConfig) -> Result<String> {
@@ -266,5 +298,16 @@ impl Cx {
             let own = config.endpoint_url().is_some();
             aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(own).build())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_profiles_of_both_files() {
+        let text = "[default]\nregion = eu-west-1\n[profile bank]\n[sso-session bank]\n[ops]\n# [profile none]\n";
+        assert_eq!(profiles(text), ["default", "bank", "ops"]);
     }
 }

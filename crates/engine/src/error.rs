@@ -26,6 +26,8 @@ pub enum Class {
     Quota,
     /// The credentials may not do this, or are missing.
     Denied,
+    /// The credentials have expired. The request had no effect; fresh ones may be provided at any moment.
+    Expired,
     /// The caller's input is wrong.
     Invalid,
     /// Somebody else holds the lock, or the lease was lost.

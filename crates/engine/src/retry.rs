@@ -20,6 +20,8 @@ pub(crate) struct Patience {
 
 /// IAM and KMS need seconds, at worst minutes, until a new role or key is known everywhere (AWS-FACTS §0.7).
 const EVENTUAL: Duration = Duration::from_mins(4);
+/// The SDK fetches credentials anew; where there are none, only a person can sign in again.
+const EXPIRED: Duration = Duration::from_secs(5);
 /// A throttled call works later; a quarter of an hour is longer than any bucket takes to refill.
 const THROTTLED: Duration = Duration::from_mins(15);
 
@@ -53,6 +55,7 @@ impl Patience {
             Class::NotFound => self.not_found,
             Class::Ambiguous => self.ambiguous,
             Class::Eventual => EVENTUAL,
+            Class::Expired => EXPIRED,
             Class::Throttled => THROTTLED,
             _ => Duration::ZERO,
         }

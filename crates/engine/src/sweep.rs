@@ -111,7 +111,8 @@ pub async fn remove(cloud: &Arc<dyn Cloud>, mut orphans: Vec<Orphan>) -> Vec<(Or
                 left.push((orphan, error));
             }
         }
-        let passes = |error: &Error| !matches!(error.class(), Class::Failed | Class::Denied | Class::Invalid);
+        let passes =
+            |error: &Error| !matches!(error.class(), Class::Failed | Class::Denied | Class::Expired | Class::Invalid);
         if left.len() == before && !left.iter().any(|(_, error)| passes(error)) {
             break;
         }

@@ -115,6 +115,9 @@ where
     if let Some(request) = request {
         explained = explained.request_id(request);
     }
+    if class == Class::Expired {
+        explained = explained.hint("sign in again (`aws sso login`, or fresh keys), and run it again: it goes on");
+    }
     explained
 }
 

@@ -46,6 +46,7 @@ impl Resource for Certificate {
     type Cx = Cx;
     const KIND: &'static str = "acm.certificate";
     const REPLACE: Fields = fields!(Self: domain_name, subject_alternative_names);
+    const COMPLETED_BY_DEPENDENTS: bool = true;
     const CREATE_FIRST: bool = true;
     /// AWS usually issues it within minutes; one that a load balancer has just let go of cannot go for a while.
     const TIMEOUT: Duration = Duration::from_mins(75);

@@ -5,12 +5,14 @@ use aws_sdk_applicationautoscaling::types::{
     TargetTrackingScalingPolicyConfiguration,
 };
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Target;
 use super::target::{id as target_id, parts};
-use crate::error::Unless;
+use crate::error::{Unless, vacant};
 use crate::{Cx, Explain, Need};
 
 /// A policy that tracks a value. Its id is its name and, behind a slash, its target's id.
@@ -124,6 +126,10 @@ impl Policy {
         Ok(Id::new(format!("{}/{}", self.name, self.target.known()?)))
     }
 
+    async fn found(&self, cx: &Cx) -> Result<Option<Id<Self>>> {
+        Ok(Self::read(cx, &[self.id()?]).await?.pop().map(|live| live.id))
+    }
+
     /// The call replaces what is there.
     async fn put(&self, cx: &Cx) -> Result<()> {
         let (namespace, dimension, resource) = parts(self.target.known()?.as_str())?;
@@ -145,6 +151,7 @@ impl Resource for Policy {
     type Cx = Cx;
     const KIND: &'static str = "application-autoscaling.policy";
     const REPLACE: Fields = fields!(Self: name, target);
+    const IDENTITY: Identity = Identity::Part("target");
     /// As many as one `DescribeScalingPolicies` takes.
     const BATCH: usize = 50;
     const EXPECTED: Expected = Expected::millis(400, 400);
@@ -154,14 +161,16 @@ impl Resource for Policy {
         None
     }
 
+    /// The call would change a policy that exists, so that it is looked for first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        vacant(self.found(cx).await?, "scaling policy")?;
         self.put(cx).await?;
         self.id()
     }
 
     /// Its name and its target, which is ours, are what it is known by.
     async fn recover(&self, cx: &Cx, _owner: &Owner) -> Result<Option<Id<Self>>> {
-        Ok(Self::read(cx, &[self.id()?]).await?.pop().map(|live| live.id))
+        self.found(cx).await
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {

@@ -8,7 +8,7 @@ use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, R
 use serde::{Deserialize, Serialize};
 
 use super::tags;
-use crate::error::{Unless, claim};
+use crate::error::{Unless, claim, shown};
 use crate::{Cx, Explain, Need};
 
 /// A trail. Its bucket's policy and its key's must let `CloudTrail` write before it is made.
@@ -71,7 +71,7 @@ impl Resource for Trail {
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let Some(found) = trails(cx, std::slice::from_ref(&self.name)).await?.pop() else { return Ok(None) };
-        let tags = tags::of(cx, &found.trail_arn.need("TrailARN")?).await?;
+        let tags = shown("trail", &self.name, tags::of(cx, &found.trail_arn.need("TrailARN")?).await)?;
         claim("trail", &self.name, Id::new(&self.name), &tags, owner)
     }
 
@@ -114,6 +114,11 @@ impl Resource for Trail {
 
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         cx.cloudtrail().delete_trail().name(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
+    }
+
+    /// Whatever its tags.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        Ok(trails(cx, &[id.into()]).await?.is_empty())
     }
 }
 

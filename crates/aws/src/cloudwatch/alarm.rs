@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::metric::{MetricStat, named};
 use super::tags;
-use crate::error::{Unless, foreign, ours};
+use crate::error::{Unless, claim, foreign, shown};
 use crate::refs::{answered, known};
 use crate::{Cx, Explain, Need};
 
@@ -156,7 +156,9 @@ impl Resource for Alarm {
     }
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
-        ours(Self::read(cx, &[Id::new(&self.name)]).await?.pop(), "alarm", owner)
+        let Some(found) = alarms(cx, std::slice::from_ref(&self.name)).await?.pop() else { return Ok(None) };
+        let tags = shown("alarm", &self.name, tags::of(cx, &found.alarm_arn.need("AlarmArn")?).await)?;
+        claim("alarm", &self.name, Id::new(&self.name), &tags, owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
@@ -183,6 +185,11 @@ impl Resource for Alarm {
 
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         super::delete(cx, live.id.as_str()).await
+    }
+
+    /// Whatever its tags.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        Ok(alarms(cx, &[id.into()]).await?.is_empty())
     }
 }
 

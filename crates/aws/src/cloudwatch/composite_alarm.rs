@@ -8,7 +8,7 @@ use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, R
 use serde::{Deserialize, Serialize};
 
 use super::tags;
-use crate::error::{Unless, foreign, ours};
+use crate::error::{Unless, claim, foreign, shown};
 use crate::refs::{answered, known};
 use crate::{Cx, Explain, Need};
 
@@ -67,7 +67,9 @@ impl Resource for CompositeAlarm {
     }
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
-        ours(Self::read(cx, &[Id::new(&self.name)]).await?.pop(), "composite alarm", owner)
+        let Some(found) = alarms(cx, std::slice::from_ref(&self.name)).await?.pop() else { return Ok(None) };
+        let tags = shown("composite alarm", &self.name, tags::of(cx, &found.alarm_arn.need("AlarmArn")?).await)?;
+        claim("composite alarm", &self.name, Id::new(&self.name), &tags, owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
@@ -90,6 +92,11 @@ impl Resource for CompositeAlarm {
 
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         super::delete(cx, live.id.as_str()).await
+    }
+
+    /// Whatever its tags.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        Ok(alarms(cx, &[id.into()]).await?.is_empty())
     }
 }
 

@@ -1,7 +1,9 @@
 //! A `CloudWatch` dashboard.
 
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Identity, Live, Owner, Resource, Result, Status, Tags, fields,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -21,6 +23,7 @@ impl Resource for Dashboard {
     type Cx = Cx;
     const KIND: &'static str = "cloudwatch.dashboard";
     const REPLACE: Fields = fields!(Self: name);
+    const IDENTITY: Identity = Identity::Record;
     const EXPECTED: Expected = Expected::millis(600, 300);
     type Outputs = ();
 

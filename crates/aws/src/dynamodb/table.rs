@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use schema::{Attribute, AttributeType, Billing, Index, Projection, StreamView};
 
 use super::tags;
-use crate::error::{Unless, claim};
+use crate::error::{Unless, claim, shown};
 use crate::{Cx, Explain, Need};
 
 /// A table. With replicas it is a global table (version 2019.11.21) whose region is the one that adds and removes them
@@ -44,6 +44,8 @@ pub struct Table {
     pub point_in_time_recovery: bool,
     /// Its copies in other regions; each takes minutes to be added or removed.
     pub replicas: BTreeMap<Region, Replica>,
+    /// Whether AWS refuses to delete it; holds for this region's copy.
+    pub deletion_protection: Option<bool>,
     /// The tags, which the replicas carry too.
     pub tags: Tags,
 }
@@ -72,6 +74,8 @@ impl Resource for Table {
     type Cx = Cx;
     const KIND: &'static str = "dynamodb.table";
     const REPLACE: Fields = fields!(Self: name, hash_key, range_key);
+    const KEEPS_DATA: bool = true;
+    const SHIELD: Option<&'static str> = Some("deletion_protection");
     /// Each replica and each index takes minutes, and they come one after the other (AWS-FACTS §4.1).
     const TIMEOUT: Duration = Duration::from_mins(30);
     const EXPECTED: Expected = Expected::millis(8_000, 8_000);
@@ -80,6 +84,11 @@ impl Resource for Table {
     /// Replicas come and go one after the other.
     fn expected(&self) -> Expected {
         self.replicas.iter().fold(Self::EXPECTED, |sum, _| sum.and(Expected::millis(150_000, 120_000)))
+    }
+
+    fn losses(&self, live: &Self) -> Vec<String> {
+        let gone = live.replicas.keys().filter(|region| !self.replicas.contains_key(*region));
+        gone.map(|region| format!("its replica in {region}")).collect()
     }
 
     fn tags(&mut self) -> Option<&mut Tags> {
@@ -96,6 +105,7 @@ impl Resource for Table {
         let call = call.set_provisioned_throughput(self.billing.throughput()?);
         let call = call.set_sse_specification(self.kms_key.as_ref().map(schema::encrypted).transpose()?);
         let call = call.set_stream_specification(self.stream.map(StreamView::sdk).transpose()?);
+        let call = call.set_deletion_protection_enabled(self.deletion_protection);
         call.set_tags(Some(tags::sdk(&self.tags)?)).send().await.explain()?;
         Ok(Id::new(&self.name))
     }
@@ -105,10 +115,7 @@ impl Resource for Table {
         if table.table_status == Some(TableStatus::Deleting) {
             return Ok(None);
         }
-        let tags = tags::of(cx, table.table_arn().need("TableArn")?).await.unless(Class::NotFound)?;
-        let Some(tags) = tags else {
-            return Err(Error::new(Class::Conflict, format!("the table `{}` does not show its tags yet", self.name)));
-        };
+        let tags = shown("table", &self.name, tags::of(cx, table.table_arn().need("TableArn")?).await)?;
         claim("table", &self.name, Id::new(&self.name), &tags, owner)
     }
 
@@ -127,6 +134,12 @@ impl Resource for Table {
         tags::sync(cx, live.outputs.arn.known()?, &was.tags, &self.tags).await?;
         if self.point_in_time_recovery != was.point_in_time_recovery {
             settings::put_recovery(cx, name, self.point_in_time_recovery).await?;
+        }
+        if self.deletion_protection != was.deletion_protection {
+            let call = cx.dynamodb().update_table().table_name(name);
+            let call = call.deletion_protection_enabled(self.deletion_protection.unwrap_or_default());
+            // A change of the table's form has to wait until it is active again.
+            return call.send().await.explain().map(drop);
         }
         if self.time_to_live != was.time_to_live {
             settings::put_time_to_live(cx, name, was.time_to_live.as_deref(), self.time_to_live.as_deref()).await?;
@@ -158,11 +171,6 @@ impl Resource for Table {
         if table.table_status == Some(TableStatus::Deleting) {
             return Ok(());
         }
-        // What makes it be destroyed is decided before: AWS's own protection would only be in the way.
-        if table.deletion_protection_enabled == Some(true) {
-            let call = cx.dynamodb().update_table().table_name(name).deletion_protection_enabled(false);
-            call.send().await.explain()?;
-        }
         for replica in replicas(&table) {
             let gone = replica.replica_status == Some(ReplicaStatus::Deleting);
             if !gone {
@@ -176,6 +184,10 @@ impl Resource for Table {
         }
         let call = cx.dynamodb().delete_table().table_name(name);
         call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        Ok(describe(cx, id.as_str()).await?.is_none())
     }
 }
 
@@ -223,6 +235,7 @@ async fn live(cx: &Cx, table: sdk::TableDescription) -> Result<Live<Table>> {
             time_to_live,
             point_in_time_recovery: recovery,
             replicas,
+            deletion_protection: Some(table.deletion_protection_enabled.unwrap_or_default()),
             tags: own_tags,
             name,
         },

@@ -63,6 +63,8 @@ impl Resource for Eip {
         });
         released.unless(Class::NotFound).map(drop)
     }
+
+    absent!(describe_addresses, allocation_ids, addresses);
 }
 
 fn live(address: sdk::Address) -> Result<Live<Eip>> {

@@ -71,6 +71,8 @@ impl Resource for FlowLog {
         let answer = answer.and_then(|answer| unsuccessful("ec2:DeleteFlowLogs", answer.unsuccessful()));
         answer.unless(Class::NotFound).map(drop)
     }
+
+    absent!(describe_flow_logs, flow_log_ids, flow_logs);
 }
 
 /// One that cannot deliver is there all the same: it says so itself, and begins to when it can.

@@ -70,6 +70,8 @@ impl Resource for InternetGateway {
         let call = cx.ec2().delete_internet_gateway().internet_gateway_id(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    absent!(describe_internet_gateways, internet_gateway_ids, internet_gateways);
 }
 
 /// That it is detached already is fine: `Gateway.NotAttached` is of the class `NotFound`.

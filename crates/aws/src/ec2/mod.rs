@@ -1,5 +1,19 @@
 //! EC2: networks.
 
+/// Absence by an explicit id, which EC2 answers with `Invalid….NotFound`: a filter that finds nothing is no proof. What
+/// has ended and is still listed is absent as well.
+macro_rules! absent {
+    ($describe:ident, $ids:ident, $items:ident) => {
+        absent!($describe, $ids, $items, |_| false);
+    };
+    ($describe:ident, $ids:ident, $items:ident, $ended:expr) => {
+        async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+            let found = cx.ec2().$describe().$ids(id).send().await.explain().unless(Class::NotFound)?;
+            Ok(found.is_none_or(|found| found.$items().iter().all($ended)))
+        }
+    };
+}
+
 mod eip;
 mod flow_log;
 mod image;

@@ -68,6 +68,8 @@ impl Resource for NatGateway {
         let call = cx.ec2().delete_nat_gateway().nat_gateway_id(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    absent!(describe_nat_gateways, nat_gateway_ids, nat_gateways, |it| it.state() == Some(&NatGatewayState::Deleted));
 }
 
 fn live(gateway: sdk::NatGateway) -> Result<Live<NatGateway>> {

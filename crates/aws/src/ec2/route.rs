@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{self as sdk, RouteOrigin};
 use ipnet::Ipv4Net;
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{InternetGateway, NatGateway, RouteTable, TransitGateway, by_id};
@@ -40,6 +42,7 @@ impl Resource for Route {
     type Cx = Cx;
     const KIND: &'static str = "ec2.route";
     const REPLACE: Fields = fields!(Self: table, destination);
+    const IDENTITY: Identity = Identity::Part("table");
     const EARLY: Fields = fields!(Self: target);
     const EXPECTED: Expected = Expected::millis(1_000, 750);
     type Outputs = ();
@@ -91,6 +94,15 @@ impl Resource for Route {
         let (table, destination) = parts(&live.id)?;
         let call = cx.ec2().delete_route().route_table_id(table).destination_cidr_block(destination.to_string());
         call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+
+    /// By the id of its table, without a filter.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        let (table, _) = parts(id)?;
+        let found = cx.ec2().describe_route_tables().route_table_ids(&table).send().await.explain();
+        let tables = found.unless(Class::NotFound)?.and_then(|found| found.route_tables).unwrap_or_default();
+        let mut routes = tables.into_iter().flat_map(|table| table.routes.unwrap_or_default());
+        Ok(!routes.any(|route| live(&table, route).is_some_and(|live| live.id == *id)))
     }
 }
 

@@ -21,6 +21,7 @@ impl Resource for RouteTable {
     type Cx = Cx;
     const KIND: &'static str = "ec2.route-table";
     const REPLACE: Fields = fields!(Self: vpc);
+    const NETWORK: Fields = fields!(Self: vpc);
     const EXPECTED: Expected = Expected::millis(1_000, 750);
     type Outputs = ();
 
@@ -58,6 +59,8 @@ impl Resource for RouteTable {
         let call = cx.ec2().delete_route_table().route_table_id(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    absent!(describe_route_tables, route_table_ids, route_tables);
 }
 
 fn live(table: sdk::RouteTable) -> Result<Live<RouteTable>> {

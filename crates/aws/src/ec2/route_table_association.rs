@@ -1,11 +1,13 @@
 //! An association: which route table a subnet uses.
 
 use aws_sdk_ec2::types::{self as sdk, RouteTableAssociationStateCode};
-use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{RouteTable, Subnet, by_id};
-use crate::error::Unless;
+use crate::error::{Unless, vacant};
 use crate::{Cx, Explain, Need};
 
 /// The explicit association of a subnet with a route table; without one the subnet uses the main table.
@@ -24,6 +26,7 @@ impl Resource for RouteTableAssociation {
     const KIND: &'static str = "ec2.route-table-association";
     const REPLACE: Fields = fields!(Self: subnet);
     const HOLDS: Fields = fields!(Self: table);
+    const IDENTITY: Identity = Identity::Part("subnet");
     const EXPECTED: Expected = Expected::millis(1_000, 750);
     type Outputs = ();
 
@@ -31,8 +34,10 @@ impl Resource for RouteTableAssociation {
         None
     }
 
+    /// The same association again is the same one, whoever made it: so this looks first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         let subnet = self.subnet.known()?;
+        vacant(self.found(cx).await?, "association of a route table with")?;
         let call = cx.ec2().associate_route_table().route_table_id(self.table.known()?).subnet_id(subnet);
         call.send().await.explain()?;
         Ok(Id::new(subnet))
@@ -40,8 +45,7 @@ impl Resource for RouteTableAssociation {
 
     /// By the key; one that died has the same id, so that `is_known` says nothing here.
     async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
-        let id = Id::new(self.subnet.known()?);
-        Ok(find(cx, &[id]).await?.into_iter().next().and_then(|found| found.subnet_id).map(Id::new))
+        self.found(cx).await
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
@@ -69,6 +73,23 @@ impl Resource for RouteTableAssociation {
             call.send().await.explain().unless(Class::NotFound)?;
         }
         Ok(())
+    }
+
+    /// In all tables, without the filter, which lags behind.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        let tables = cx.ec2().describe_route_tables().into_paginator().items().send().try_collect().await.explain()?;
+        let mut all = tables.iter().flat_map(|table| table.associations());
+        Ok(!all.any(|found| {
+            found.subnet_id() == Some(id.as_str())
+                && state(found) != Some(&RouteTableAssociationStateCode::Disassociated)
+        }))
+    }
+}
+
+impl RouteTableAssociation {
+    async fn found(&self, cx: &Cx) -> Result<Option<Id<Self>>> {
+        let id = Id::new(self.subnet.known()?);
+        Ok(find(cx, &[id]).await?.into_iter().next().and_then(|found| found.subnet_id).map(Id::new))
     }
 }
 

@@ -35,6 +35,7 @@ impl Resource for SecurityGroup {
     const KIND: &'static str = "ec2.security-group";
     const REPLACE: Fields = fields!(Self: vpc, name, description);
     const HOLDS: Fields = fields!(Self: ingress, egress);
+    const NETWORK: Fields = fields!(Self: vpc);
     // As many as a filter takes.
     const BATCH: usize = 200;
     const TIMEOUT: Duration = Duration::from_mins(15);
@@ -111,6 +112,8 @@ impl Resource for SecurityGroup {
         }
         cx.ec2().delete_security_group().group_id(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    absent!(describe_security_groups, group_ids, security_groups);
 }
 
 /// What is to be done about the rules of one direction.

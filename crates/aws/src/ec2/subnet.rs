@@ -28,6 +28,7 @@ impl Resource for Subnet {
     type Cx = Cx;
     const KIND: &'static str = "ec2.subnet";
     const REPLACE: Fields = fields!(Self: vpc, cidr, zone);
+    const NETWORK: Fields = fields!(Self: vpc);
     const EXPECTED: Expected = Expected::millis(1_500, 1_500);
     type Outputs = ();
 
@@ -68,6 +69,8 @@ impl Resource for Subnet {
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         cx.ec2().delete_subnet().subnet_id(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    absent!(describe_subnets, subnet_ids, subnets);
 }
 
 fn live(subnet: sdk::Subnet) -> Result<Live<Subnet>> {

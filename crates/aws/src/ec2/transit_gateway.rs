@@ -84,6 +84,9 @@ impl Resource for TransitGateway {
         let call = cx.ec2().delete_transit_gateway().transit_gateway_id(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    absent!(describe_transit_gateways, transit_gateway_ids, transit_gateways, |it| it.state()
+        == Some(&TransitGatewayState::Deleted));
 }
 
 fn live(gateway: sdk::TransitGateway) -> Result<Live<TransitGateway>> {

@@ -69,6 +69,13 @@ impl Resource for TransitGatewayPeering {
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         delete(cx, &live.id).await
     }
+
+    absent!(
+        describe_transit_gateway_peering_attachments,
+        transit_gateway_attachment_ids,
+        transit_gateway_peering_attachments,
+        |it| status(it.state()).is_none()
+    );
 }
 
 /// Those of `ids` that this region knows, corpses too.

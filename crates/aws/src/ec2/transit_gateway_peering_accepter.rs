@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{self as sdk, TransitGatewayAttachmentState as State};
-use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Tags, fields};
+use payinfra_engine::{Class, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Tags, fields};
 use serde::{Deserialize, Serialize};
 
 use super::transit_gateway_peering::{delete, describe};
 use super::{TransitGatewayPeering, tags, transit_gateway_vpc_attachment};
+use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
 /// An accepted peering; its id is that of the attachment, the same in both regions. To delete it is to end the peering:
@@ -24,6 +25,8 @@ impl Resource for TransitGatewayPeeringAccepter {
     type Cx = Cx;
     const KIND: &'static str = "ec2.transit-gateway-peering-accepter";
     const REPLACE: Fields = fields!(Self: peering);
+    /// Its tags are set only after it was accepted.
+    const IDENTITY: Identity = Identity::Part("peering");
     const TIMEOUT: Duration = Duration::from_mins(10);
     const EXPECTED: Expected = Expected::millis(90_000, 60_000);
     type Outputs = ();
@@ -61,6 +64,13 @@ impl Resource for TransitGatewayPeeringAccepter {
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         delete(cx, &live.id).await
     }
+
+    absent!(
+        describe_transit_gateway_peering_attachments,
+        transit_gateway_attachment_ids,
+        transit_gateway_peering_attachments,
+        |it| transit_gateway_vpc_attachment::status(it.state()).is_none()
+    );
 }
 
 /// `id` if it has been accepted.

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::types::{self as sdk, TransitGatewayRouteState};
 use futures_util::future::try_join_all;
 use ipnet::Ipv4Net;
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
+};
 use serde::{Deserialize, Serialize};
 
 use super::filter;
@@ -28,6 +30,7 @@ impl Resource for TransitGatewayRoute {
     type Cx = Cx;
     const KIND: &'static str = "ec2.transit-gateway-route";
     const REPLACE: Fields = fields!(Self: table, destination);
+    const IDENTITY: Identity = Identity::Part("table");
     const EXPECTED: Expected = Expected::millis(2_000, 2_000);
     type Outputs = ();
 
@@ -82,6 +85,19 @@ impl Resource for TransitGatewayRoute {
         let call = cx.ec2().delete_transit_gateway_route().transit_gateway_route_table_id(table);
         let call = call.destination_cidr_block(destination.to_string());
         call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+
+    /// By its destination, in another form than [`read`](Self::read) asks.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        let (table, destination) = parts(id)?;
+        let call = cx.ec2().search_transit_gateway_routes().transit_gateway_route_table_id(&table);
+        let call = call.filters(filter("route-search.exact-match", destination.to_string()));
+        let routes = call.send().await.explain().unless(Class::NotFound)?.and_then(|found| found.routes);
+        let mut routes = routes
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|route| route.r#type == Some(aws_sdk_ec2::types::TransitGatewayRouteType::Static));
+        Ok(!routes.any(|route| live(&table, &route).is_some()))
     }
 }
 

@@ -29,6 +29,7 @@ impl Resource for TransitGatewayVpcAttachment {
     const KIND: &'static str = "ec2.transit-gateway-vpc-attachment";
     const REPLACE: Fields = fields!(Self: gateway, vpc);
     const HOLDS: Fields = fields!(Self: subnets);
+    const NETWORK: Fields = fields!(Self: vpc, subnets);
     const TIMEOUT: Duration = Duration::from_mins(10);
     const EXPECTED: Expected = Expected::millis(75_000, 75_000);
     type Outputs = ();
@@ -93,6 +94,13 @@ impl Resource for TransitGatewayVpcAttachment {
         let call = cx.ec2().delete_transit_gateway_vpc_attachment().transit_gateway_attachment_id(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    absent!(
+        describe_transit_gateway_vpc_attachments,
+        transit_gateway_attachment_ids,
+        transit_gateway_vpc_attachments,
+        |it| status(it.state()).is_none()
+    );
 }
 
 /// How far an attachment of any type is; `None` for one that has gone, which stays listed for hours.

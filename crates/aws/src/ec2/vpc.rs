@@ -71,6 +71,8 @@ impl Resource for Vpc {
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         cx.ec2().delete_vpc().vpc_id(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    absent!(describe_vpcs, vpc_ids, vpcs);
 }
 
 /// `None` if the VPC went while it was read.

@@ -55,6 +55,7 @@ impl Resource for VpcEndpoint {
     // Never the new one first: a second one with private DNS for the same service is refused.
     const REPLACE: Fields = fields!(Self: vpc, service, kind);
     const HOLDS: Fields = fields!(Self: subnets, groups);
+    const NETWORK: Fields = fields!(Self: vpc, tables, subnets, groups);
     const TIMEOUT: Duration = Duration::from_mins(10);
     // Of an interface; a gateway takes 8 and 10 s.
     const EXPECTED: Expected = Expected::millis(75_000, 120_000);
@@ -133,6 +134,8 @@ impl Resource for VpcEndpoint {
         let answer = answer.and_then(|answer| unsuccessful("ec2:DeleteVpcEndpoints", answer.unsuccessful()));
         answer.unless(Class::NotFound).map(drop)
     }
+
+    absent!(describe_vpc_endpoints, vpc_endpoint_ids, vpc_endpoints, |it| status(it).is_none());
 }
 
 impl EndpointType {

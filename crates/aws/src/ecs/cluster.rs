@@ -64,6 +64,12 @@ impl From<&str> for ContainerInsights {
 }
 
 impl Cluster {
+    async fn make(&self, cx: &Cx) -> Result<Id<Self>> {
+        let call = cx.ecs().create_cluster().cluster_name(&self.name).settings(self.settings());
+        let cluster = call.set_tags(Some(tags::sdk(&self.tags))).send().await.explain()?.cluster.need("Cluster")?;
+        Ok(Id::new(cluster.cluster_arn.need("ClusterArn")?))
+    }
+
     fn settings(&self) -> sdk::ClusterSetting {
         let setting = sdk::ClusterSetting::builder().name(ClusterSettingName::ContainerInsights);
         setting.value(self.container_insights.as_str()).build()
@@ -87,9 +93,7 @@ impl Resource for Cluster {
         if describe(cx, std::slice::from_ref(&self.name)).await?.iter().any(is_active) {
             return Err(foreign("cluster", &self.name, &self.name));
         }
-        let call = cx.ecs().create_cluster().cluster_name(&self.name).settings(self.settings());
-        let cluster = call.set_tags(Some(tags::sdk(&self.tags))).send().await.explain()?.cluster.need("Cluster")?;
-        Ok(Id::new(cluster.cluster_arn.need("ClusterArn")?))
+        self.make(cx).await
     }
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
@@ -102,8 +106,7 @@ impl Resource for Cluster {
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
         let arns: Vec<String> = ids.iter().map(String::from).collect();
         let found = describe(cx, &arns).await?.into_iter();
-        // Those that have gone stay visible for days.
-        found.filter(|cluster| cluster.status.as_deref() != Some("INACTIVE")).map(live).collect()
+        found.map(live).collect()
     }
 
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
@@ -115,6 +118,11 @@ impl Resource for Cluster {
 
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         cx.ecs().delete_cluster().cluster(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
+    }
+
+    /// A create revives it under the same ARN; what AWS does not show of it any more, `update` sets.
+    async fn restore(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        live.args.make(cx).await.map(drop)
     }
 }
 
@@ -140,6 +148,8 @@ fn live(cluster: sdk::Cluster) -> Result<Live<Cluster>> {
         status: match cluster.status.as_deref() {
             Some("ACTIVE") => Status::Ready,
             Some("DEPROVISIONING") => Status::Deleting,
+            // AWS keeps them for days, and makes the same one of the next cluster of that name.
+            Some("INACTIVE") => Status::Scheduled("it is inactive, and AWS forgets it some time".to_owned()),
             Some("FAILED") => Status::Failed("ECS could not make what the cluster needs".to_owned()),
             _ => Status::Pending,
         },

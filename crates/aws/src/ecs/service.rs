@@ -154,6 +154,7 @@ impl Resource for Service {
     const KIND: &'static str = "ecs.service";
     const REPLACE: Fields = fields!(Self: cluster, name);
     const HOLDS: Fields = fields!(Self: subnets, groups);
+    const NETWORK: Fields = fields!(Self: subnets, groups);
     /// As many as one `DescribeServices` takes.
     const BATCH: usize = 10;
     const TIMEOUT: Duration = Duration::from_mins(20);

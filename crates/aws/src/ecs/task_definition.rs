@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::container::{self, Container};
 use super::tags;
-use crate::error::{Unless, partial};
+use crate::error::{Unless, foreign, partial, same_owner};
 use crate::{Cx, Explain, Need};
 
 /// A revision for Fargate under Linux. It never changes: what differs is registered as the family's next revision
@@ -94,7 +94,15 @@ impl Resource for TaskDefinition {
         Some(&mut self.tags)
     }
 
+    /// A revision in somebody else's family would be the one that its name means from now on: so this looks first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        if let Some(latest) = latest(cx, &self.family, 1).await?.pop()
+            && !cx.is_known(&latest)
+            && let Some(found) = describe(cx, &Id::new(&latest)).await?
+            && !same_owner(&self.tags, &found.args.tags)
+        {
+            return Err(foreign("task definition", &self.family, &latest));
+        }
         let platform = sdk::RuntimePlatform::builder().operating_system_family(OsFamily::Linux);
         let mut call = cx
             .ecs()
@@ -117,10 +125,7 @@ impl Resource for TaskDefinition {
 
     /// Every registration makes another revision, so an interrupted one is told by its content: ours, and the same.
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
-        let call = cx.ecs().list_task_definitions().family_prefix(&self.family).sort(SortOrder::Desc);
-        let call = call.status(TaskDefinitionStatus::Active).max_results(LATEST);
-        let arns = call.send().await.explain()?.task_definition_arns.unwrap_or_default();
-        for arn in arns.into_iter().filter(|arn| !cx.is_known(arn)) {
+        for arn in latest(cx, &self.family, LATEST).await?.into_iter().filter(|arn| !cx.is_known(arn)) {
             let found = describe(cx, &Id::new(arn)).await?;
             if let Some(found) = found.filter(|found| owner.owns(&found.args.tags) && self.is_like(&found.args)) {
                 return Ok(Some(found.id));
@@ -152,6 +157,13 @@ impl Resource for TaskDefinition {
         let mut failures = failures.map(|failure| partial(DELETE, Some("ClientException"), failure.reason.as_deref()));
         failures.next().map_or(Ok(()), Err).unless(Class::NotFound).map(drop)
     }
+}
+
+/// The latest active revisions of a family, the last one first.
+async fn latest(cx: &Cx, family: &str, count: i32) -> Result<Vec<String>> {
+    let call = cx.ecs().list_task_definitions().family_prefix(family).sort(SortOrder::Desc);
+    let call = call.status(TaskDefinitionStatus::Active).max_results(count);
+    Ok(call.send().await.explain()?.task_definition_arns.unwrap_or_default())
 }
 
 /// The revision, unless it is on its way out.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{each, full_name, tags};
 use crate::ec2::{SecurityGroup, Subnet};
-use crate::error::{Unless, claim, foreign};
+use crate::error::{Unless, claim, foreign, same_owner};
 use crate::refs::known;
 use crate::{Cx, Explain, Need};
 
@@ -35,7 +35,7 @@ pub struct LoadBalancer {
     pub idle_timeout: Option<i32>,
     /// Whether header fields that are not valid are dropped; AWS's own choice is that they pass.
     pub drop_invalid_header_fields: Option<bool>,
-    /// Whether AWS refuses to delete it. `delete` lifts that: payinfra has a protection of its own.
+    /// Whether AWS refuses to delete it.
     pub deletion_protection: bool,
     /// The tags.
     pub tags: Tags,
@@ -78,6 +78,8 @@ impl Resource for LoadBalancer {
     const KIND: &'static str = "elbv2.load-balancer";
     const REPLACE: Fields = fields!(Self: name, internal);
     const HOLDS: Fields = fields!(Self: subnets, security_groups);
+    const NETWORK: Fields = fields!(Self: subnets, security_groups);
+    const SHIELD: Option<&'static str> = Some("deletion_protection");
     const BATCH: usize = super::BATCH;
     const TIMEOUT: Duration = Duration::from_mins(10);
     const EXPECTED: Expected = Expected::millis(120_000, 5_000);
@@ -90,7 +92,7 @@ impl Resource for LoadBalancer {
     /// AWS returns the one that exists if its settings are the same, whosever it is: so this looks first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if let Some((arn, theirs)) = by_name(cx, &self.name).await?
-            && !tags::same_owner(&self.tags, &theirs)
+            && !same_owner(&self.tags, &theirs)
         {
             return Err(foreign("load balancer", &self.name, &arn));
         }
@@ -144,10 +146,6 @@ impl Resource for LoadBalancer {
     }
 
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
-        if live.args.deletion_protection {
-            let call = cx.elbv2().modify_load_balancer_attributes().load_balancer_arn(&live.id);
-            call.attributes(attribute(PROTECTION, false)).send().await.explain().unless(Class::NotFound)?;
-        }
         let call = cx.elbv2().delete_load_balancer().load_balancer_arn(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }

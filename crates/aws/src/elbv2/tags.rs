@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_elasticloadbalancingv2::types::Tag;
 use futures_util::future::try_join_all;
-use payinfra_engine::{Owner, Result, Tags};
+use payinfra_engine::{Result, Tags};
 
 use super::{BATCH, each};
 use crate::{Cx, Explain};
@@ -27,11 +27,6 @@ pub(super) async fn of(cx: &Cx, arns: &[String]) -> Result<HashMap<String, Tags>
         Some((described.resource_arn?, tags.collect()))
     });
     Ok(tagged.collect())
-}
-
-/// Whether `theirs` carry the owner that `ours` carry.
-pub(super) fn same_owner(ours: &Tags, theirs: &Tags) -> bool {
-    Owner::KEYS.iter().all(|key| ours.get(key) == theirs.get(key))
 }
 
 /// Makes the tags of the resource `arn` what they should be.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Protocol, each, full_name, tags};
 use crate::ec2::Vpc;
-use crate::error::{Unless, claim, foreign};
+use crate::error::{Unless, claim, foreign, same_owner};
 use crate::{Cx, Explain, Need};
 
 /// A target group of IP addresses. Whoever runs the targets registers them: they are no part of it.
@@ -74,6 +74,7 @@ impl Resource for TargetGroup {
     type Cx = Cx;
     const KIND: &'static str = "elbv2.target-group";
     const REPLACE: Fields = fields!(Self: name, vpc, protocol, port);
+    const NETWORK: Fields = fields!(Self: vpc);
     const BATCH: usize = super::BATCH;
     const TIMEOUT: Duration = Duration::from_mins(5);
     const EXPECTED: Expected = Expected::millis(500, 500);
@@ -86,7 +87,7 @@ impl Resource for TargetGroup {
     /// AWS returns the one that exists if its settings are the same, whosever it is: so this looks first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if let Some((arn, theirs)) = by_name(cx, &self.name).await?
-            && !tags::same_owner(&self.tags, &theirs)
+            && !same_owner(&self.tags, &theirs)
         {
             return Err(foreign("target group", &self.name, &arn));
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{tags, target};
-use crate::error::{Unless, claim, foreign};
+use crate::error::{Unless, claim, foreign, shown};
 use crate::{Cx, Explain, Need};
 
 /// A rule. It takes some seconds until a new one matches.
@@ -78,7 +78,7 @@ impl Resource for Rule {
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let Some(found) = rule(cx, &self.name).await? else { return Ok(None) };
-        let tags = tags::of(cx, &found.arn.need("Arn")?).await?;
+        let tags = shown("rule", &self.name, tags::of(cx, &found.arn.need("Arn")?).await)?;
         claim("rule", &self.name, Id::new(&self.name), &tags, owner)
     }
 
@@ -104,6 +104,11 @@ impl Resource for Rule {
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         target::remove_all(cx, live.id.as_str()).await?;
         cx.eventbridge().delete_rule().name(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
+    }
+
+    /// Whatever its tags.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        Ok(rule(cx, id.as_str()).await?.is_none())
     }
 }
 

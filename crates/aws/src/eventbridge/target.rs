@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_eventbridge::operation::remove_targets::RemoveTargetsOutput;
 use aws_sdk_eventbridge::types::{self as sdk, InputTransformer};
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Rule;
-use crate::error::{Unless, partial};
+use crate::error::{Unless, partial, vacant};
 use crate::{Cx, Explain};
 
 /// A target. AWS gives it no id of its own: rule and name are its identity, `RULE/NAME`.
@@ -35,6 +37,11 @@ pub struct Transform {
 }
 
 impl Target {
+    async fn found(&self, cx: &Cx) -> Result<Option<Id<Self>>> {
+        let found = targets(cx, self.rule.known()?.as_str()).await?;
+        Ok(found.into_iter().find(|live| live.args.name == self.name).map(|live| live.id))
+    }
+
     async fn put(&self, cx: &Cx) -> Result<()> {
         let transform = self.transform.as_ref().map(|transform| {
             let paths = transform.paths.iter().map(|(name, path)| (name.clone(), path.clone())).collect();
@@ -60,6 +67,7 @@ impl Resource for Target {
     type Cx = Cx;
     const KIND: &'static str = "eventbridge.target";
     const REPLACE: Fields = fields!(Self: rule, name);
+    const IDENTITY: Identity = Identity::Part("rule");
     const EXPECTED: Expected = Expected::millis(600, 400);
     type Outputs = ();
 
@@ -67,15 +75,16 @@ impl Resource for Target {
         None
     }
 
+    /// The call would change a target that exists, so that it is looked for first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        vacant(self.found(cx).await?, "target")?;
         self.put(cx).await?;
         Ok(id(self.rule.known()?.as_str(), &self.name))
     }
 
     /// By the key.
     async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
-        let found = targets(cx, self.rule.known()?.as_str()).await?.into_iter();
-        Ok(found.map(|live| live.id).find(|found| found.as_str().ends_with(&format!("/{}", self.name))))
+        self.found(cx).await
     }
 
     /// One list per rule.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
+};
 use serde::{Deserialize, Serialize};
 
-use super::key::is_alive;
 use super::{Key, tags};
-use crate::error::Unless;
+use crate::error::{Unless, shown};
 use crate::{Cx, Explain};
 
 /// An alias.
@@ -23,6 +24,7 @@ impl Resource for Alias {
     type Cx = Cx;
     const KIND: &'static str = "kms.alias";
     const REPLACE: Fields = fields!(Self: name);
+    const IDENTITY: Identity = Identity::Part("key");
     const EXPECTED: Expected = Expected::millis(1_000, 1_000);
     type Outputs = ();
 
@@ -36,20 +38,17 @@ impl Resource for Alias {
         Ok(Id::new(&self.name))
     }
 
-    /// An alias has no tags, so its key says whose it is. One that means a dying key is free to take: the alias
-    /// outlives the delete call by the key's whole window (AWS-FACTS §1.2), and `update` points it to the new key.
+    /// An alias has no tags, so its key says whose it is. One that means a key in its deletion window is still that key's:
+    /// it may be restored (AWS-FACTS §1.2).
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let Some(key) = aliases(cx).await?.remove(&self.name) else { return Ok(None) };
-        if is_alive(cx, &key).await? {
-            let tags = tags::of(cx, key.as_str()).await?;
-            let ours = Owner::of(&tags).is_some_and(|key| {
-                (key.stack, key.workspace, key.lineage)
-                    == (owner.stack.clone(), owner.workspace.clone(), owner.lineage.clone())
-            });
-            if !ours {
-                let message = format!("`{}` exists and is not ours: it means the key {key}", self.name);
-                return Err(Error::new(Class::Foreign, message).taken(&self.name));
-            }
+        let tags = shown("key", key.as_str(), tags::of(cx, key.as_str()).await)?;
+        let ours = Owner::of(&tags).is_some_and(|key| {
+            (&key.stack, &key.workspace, &key.lineage) == (&owner.stack, &owner.workspace, &owner.lineage)
+        });
+        if !ours {
+            let message = format!("`{}` exists and is not ours: it means the key {key}", self.name);
+            return Err(Error::new(Class::Foreign, message).taken(&self.name));
         }
         Ok(Some(Id::new(&self.name)))
     }

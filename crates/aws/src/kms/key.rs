@@ -1,6 +1,7 @@
 //! A KMS key: symmetric, for one region.
 
-use aws_sdk_kms::types::KeyState;
+use aws_sdk_kms::types::{KeyMetadata, KeyState};
+use aws_smithy_types::date_time::Format;
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
@@ -11,8 +12,8 @@ use crate::{Cx, Explain, Need, Policy};
 
 /// A symmetric key for encryption.
 ///
-/// A deleted key comes back never: it is scheduled for deletion, counts as gone, and what it encrypted is lost when the
-/// window ends. AWS makes the next one under another id.
+/// A deleted key is scheduled for deletion and can be restored until its window ends; then what it encrypted is lost. AWS
+/// makes the next one under another id.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Key {
     /// What it is for.
@@ -51,6 +52,8 @@ impl Resource for Key {
     type Cx = Cx;
     const KIND: &'static str = "kms.key";
     const REPLACE: Fields = fields!(Self:);
+    /// All that it encrypts is lost with it.
+    const KEEPS_DATA: bool = true;
     const EXPECTED: Expected = Expected::millis(2_000, 300);
     type Outputs = KeyOutputs;
 
@@ -79,7 +82,7 @@ impl Resource for Key {
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
         let found =
             try_join_all(ids.iter().map(|id| async move { live(cx, id).await.unless(Class::NotFound) })).await?;
-        Ok(found.into_iter().flatten().flatten().collect())
+        Ok(found.into_iter().flatten().collect())
     }
 
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
@@ -107,6 +110,14 @@ impl Resource for Key {
         // A key that is pending deletion already is of this class as well.
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    /// In two steps, of which an earlier attempt may have done the first: AWS leaves the key disabled.
+    async fn restore(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        if is_dying(state(cx, &live.id).await?.as_ref()) {
+            cx.kms().cancel_key_deletion().key_id(&live.id).send().await.explain()?;
+        }
+        cx.kms().enable_key().key_id(&live.id).send().await.explain().map(drop)
+    }
 }
 
 /// The id if the key is `owner`'s and lives. The outer failure ends the search; the inner one is a key whose policy
@@ -123,7 +134,7 @@ async fn owned(cx: &Cx, owner: &Owner, id: String) -> Result<Result<Option<Strin
 }
 
 /// Whether the key exists and is not about to be deleted.
-pub(super) async fn is_alive(cx: &Cx, id: &Id<Key>) -> Result<bool> {
+async fn is_alive(cx: &Cx, id: &Id<Key>) -> Result<bool> {
     Ok(state(cx, id).await.unless(Class::NotFound)?.is_some_and(|state| !is_dying(state.as_ref())))
 }
 
@@ -136,31 +147,41 @@ fn is_dying(state: Option<&KeyState>) -> bool {
     matches!(state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
 }
 
-/// `None` if the key is about to be deleted.
-async fn live(cx: &Cx, id: &Id<Key>) -> Result<Option<Live<Key>>> {
+/// When a key that is about to be deleted goes.
+fn until(key: &KeyMetadata) -> String {
+    match key.deletion_date.and_then(|date| date.fmt(Format::DateTime).ok()) {
+        Some(date) => format!("until {date}"),
+        None => "as soon as its last replica is deleted, and its own window has passed".to_owned(),
+    }
+}
+
+async fn live(cx: &Cx, id: &Id<Key>) -> Result<Live<Key>> {
     let kms = cx.kms();
     let (key, policy, rotation, all) = tokio::try_join!(
         async { kms.describe_key().key_id(id).send().await.explain() },
         async { kms.get_key_policy().key_id(id).send().await.explain() },
-        async { kms.get_key_rotation_status().key_id(id).send().await.explain() },
+        // Some refuse to tell it of a key that is pending deletion, which is of this class.
+        async { kms.get_key_rotation_status().key_id(id).send().await.explain().unless(Class::NotFound) },
         tags::of(cx, id.as_str()),
     )?;
     let key = key.key_metadata.need("KeyMetadata")?;
-    if is_dying(key.key_state.as_ref()) {
-        return Ok(None);
-    }
-    Ok(Some(Live {
+    let status = match &key.key_state {
+        Some(KeyState::Creating) => Status::Pending,
+        state if is_dying(state.as_ref()) => Status::Scheduled(until(&key)),
+        _ => Status::Ready,
+    };
+    Ok(Live {
         id: Id::new(key.key_id),
-        status: if key.key_state == Some(KeyState::Creating) { Status::Pending } else { Status::Ready },
+        status,
         args: Key {
             description: key.description.unwrap_or_default(),
             policy: Policy::parse(&policy.policy.need("Policy")?)?,
             // AWS does not rotate a disabled key, whatever the setting says; so a key that somebody disabled differs
             // here, and `update` enables it: AWS refuses to rotate it otherwise.
-            rotation: rotation.key_rotation_enabled && key.key_state != Some(KeyState::Disabled),
+            rotation: rotation.is_some_and(|it| it.key_rotation_enabled) && key.key_state != Some(KeyState::Disabled),
             deletion_window: all.get(WINDOW).and_then(|days| days.parse().ok()).unwrap_or(DEFAULT_WINDOW),
             tags: all.iter().filter(|(key, _)| *key != WINDOW).collect(),
         },
         outputs: KeyOutputs { arn: Ref::Known(key.arn.need("Arn")?) },
-    }))
+    })
 }

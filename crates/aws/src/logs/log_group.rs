@@ -50,13 +50,13 @@ impl Resource for LogGroup {
         Ok(Id::new(&self.name))
     }
 
-    /// A group without tags, retention and key is what a service made for itself before we came: it is adopted
-    /// (AWS-FACTS §1.11).
+    /// After a create of ours, a group without tags, retention and key is ours as well: a service may have made it for
+    /// itself in between (AWS-FACTS §1.11).
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let id = Id::new(&self.name);
         let Some(found) = Self::read(cx, std::slice::from_ref(&id)).await?.pop() else { return Ok(None) };
         let bare = found.args.tags.is_empty() && found.args.retention_days.is_none() && found.args.kms_key.is_none();
-        if bare { Ok(Some(id)) } else { claim("log group", &self.name, id, &found.args.tags, owner) }
+        if bare && cx.begun() { Ok(Some(id)) } else { claim("log group", &self.name, id, &found.args.tags, owner) }
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
@@ -96,6 +96,13 @@ impl Resource for LogGroup {
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let call = cx.logs().delete_log_group().log_group_name(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+
+    /// By its name alone, whatever its tags.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        let call = cx.logs().describe_log_groups().log_group_name_prefix(id);
+        let found = call.into_paginator().items().send().try_collect().await.explain()?;
+        Ok(!found.iter().any(|group| group.log_group_name() == Some(id.as_str())))
     }
 }
 

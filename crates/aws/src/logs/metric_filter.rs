@@ -1,11 +1,13 @@
 //! A metric filter: makes a metric of the entries of a log group that match a pattern.
 
 use aws_sdk_cloudwatchlogs::types::{self as sdk, MetricTransformation};
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
+};
 use serde::{Deserialize, Serialize};
 
 use super::LogGroup;
-use crate::error::Unless;
+use crate::error::{Unless, vacant};
 use crate::{Cx, Explain, Need};
 
 /// A metric filter. AWS gives it no id: group and name are its identity, `GROUP:NAME`.
@@ -39,10 +41,18 @@ impl MetricFilter {
     }
 }
 
+impl MetricFilter {
+    async fn found(&self, cx: &Cx) -> Result<Option<Id<Self>>> {
+        let id = id(self.group.known()?.as_str(), &self.name);
+        Ok(Self::read(cx, std::slice::from_ref(&id)).await?.pop().map(|live| live.id))
+    }
+}
+
 impl Resource for MetricFilter {
     type Cx = Cx;
     const KIND: &'static str = "logs.metric-filter";
     const REPLACE: Fields = fields!(Self: group, name);
+    const IDENTITY: Identity = Identity::Part("group");
     const EXPECTED: Expected = Expected::millis(600, 300);
     type Outputs = ();
 
@@ -50,15 +60,16 @@ impl Resource for MetricFilter {
         None
     }
 
+    /// The call would change a filter that exists, so that it is looked for first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        vacant(self.found(cx).await?, "metric filter")?;
         self.put(cx).await?;
         Ok(id(self.group.known()?.as_str(), &self.name))
     }
 
     /// By the key.
     async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
-        let ours = id(self.group.known()?.as_str(), &self.name);
-        Ok(Self::read(cx, std::slice::from_ref(&ours)).await?.pop().map(|live| live.id))
+        self.found(cx).await
     }
 
     /// One list over all groups; of one's filters alone where only one is asked for.

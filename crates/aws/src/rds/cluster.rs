@@ -54,6 +54,8 @@ pub struct Cluster {
     /// The logs that go to `CloudWatch`, into `/aws/rds/cluster/NAME/LOG`. RDS makes groups that are missing, for ever
     /// and unencrypted.
     pub log_exports: BTreeSet<String>,
+    /// Whether AWS refuses to delete it.
+    pub deletion_protection: Option<bool>,
     /// The tags.
     pub tags: Tags,
 }
@@ -116,6 +118,7 @@ impl Cluster {
             || self.backup_window != is.backup_window
             || self.copy_tags_to_snapshots != is.copy_tags_to_snapshots
             || self.log_exports != is.log_exports
+            || self.deletion_protection != is.deletion_protection
     }
 
     async fn modify(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
@@ -134,6 +137,9 @@ impl Cluster {
         let call =
             call.backup_retention_period(self.backup_retention_days).preferred_backup_window(&self.backup_window);
         let call = call.copy_tags_to_snapshot(self.copy_tags_to_snapshots);
+        let protection = (self.deletion_protection != was.deletion_protection)
+            .then_some(self.deletion_protection.unwrap_or_default());
+        let call = call.set_deletion_protection(protection);
         let new: Vec<_> = self.log_exports.difference(&was.log_exports).cloned().collect();
         let gone: Vec<_> = was.log_exports.difference(&self.log_exports).cloned().collect();
         let exports = (!new.is_empty() || !gone.is_empty()).then(|| {
@@ -162,6 +168,9 @@ impl Resource for Cluster {
     type Cx = Cx;
     const KIND: &'static str = "rds.cluster";
     const REPLACE: Fields = fields!(Self: name, engine, global, database, username, subnet_group, kms_key);
+    const NETWORK: Fields = fields!(Self: subnet_group, security_groups);
+    const KEEPS_DATA: bool = true;
+    const SHIELD: Option<&'static str> = Some("deletion_protection");
     const TIMEOUT: Duration = Duration::from_hours(2);
     const EXPECTED: Expected = Expected::millis(60_000, 75_000);
     type Outputs = ClusterOutputs;
@@ -200,8 +209,7 @@ impl Resource for Cluster {
             call.backup_retention_period(self.backup_retention_days).preferred_backup_window(&self.backup_window);
         let call = call.copy_tags_to_snapshot(self.copy_tags_to_snapshots);
         let call = call.set_enable_cloudwatch_logs_exports(Some(self.log_exports.iter().cloned().collect()));
-        // Protection is payinfra's own matter: AWS's would only be in the way of a destroy that is allowed.
-        let call = call.deletion_protection(false).set_tags(Some(tags::sdk(&self.all_tags()?)));
+        let call = call.set_deletion_protection(self.deletion_protection).set_tags(Some(tags::sdk(&self.all_tags()?)));
         call.send().await.explain()?;
         Ok(Id::new(&self.name))
     }
@@ -256,10 +264,49 @@ impl Resource for Cluster {
                 error.hint("if it became the primary by a failover, switch the global cluster back first")
             })?;
         }
+        if cx.final_snapshot() {
+            return delete_with_snapshot(cx, &now).await.unless(Class::NotFound).map(drop);
+        }
         let call = cx.rds().delete_db_cluster().db_cluster_identifier(&live.id);
         let call = call.skip_final_snapshot(true).delete_automated_backups(true);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    /// By the identifier: a filter that finds nothing is no proof.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        let found = cx.rds().describe_db_clusters().db_cluster_identifier(id).send().await.explain();
+        Ok(found.unless(Class::NotFound)?.is_none_or(|found| found.db_clusters().is_empty()))
+    }
+}
+
+/// How many final snapshots of one cluster there may be: one for each delete that took it and then failed.
+const SNAPSHOTS: u32 = 10;
+
+/// Deletes the cluster and leaves a snapshot, which gets its tags where it is set up so.
+///
+/// A snapshot of that name is of an earlier delete that failed afterwards. What was written since is not in it, so
+/// another one is taken.
+async fn delete_with_snapshot(cx: &Cx, live: &Live<Cluster>) -> Result<()> {
+    let resource = live.outputs.resource_id.known()?;
+    for number in 1..=SNAPSHOTS {
+        let call = cx.rds().delete_db_cluster().db_cluster_identifier(&live.id).skip_final_snapshot(false);
+        let call = call.delete_automated_backups(true);
+        let call = call.final_db_snapshot_identifier(snapshot(live.id.as_str(), resource, number));
+        let deleted = call.send().await.explain().unless_code(&["DBClusterSnapshotAlreadyExistsFault"])?;
+        if deleted.is_some() {
+            return Ok(());
+        }
+    }
+    let message = format!("{} has {SNAPSHOTS} final snapshots, and none of its deletes succeeded", live.id);
+    Err(Error::failed(message).hint("delete those that are not needed, and run it again"))
+}
+
+/// The name of a final snapshot. The resource id, which no other cluster has ever had, tells those of a name's several
+/// lives apart.
+fn snapshot(name: &str, resource: &str, number: u32) -> String {
+    let resource = resource.trim_start_matches("cluster-").to_ascii_lowercase();
+    let number = if number == 1 { String::new() } else { format!("-{number}") };
+    format!("{name}-final-{resource}{number}")
 }
 
 /// The global clusters by the ARNs of their members.
@@ -320,6 +367,7 @@ fn live(cluster: sdk::DbCluster, members: &BTreeMap<String, String>) -> Result<L
             backup_window: cluster.preferred_backup_window.unwrap_or_default(),
             copy_tags_to_snapshots: cluster.copy_tags_to_snapshot.unwrap_or_default(),
             log_exports: cluster.enabled_cloudwatch_logs_exports.unwrap_or_default().into_iter().collect(),
+            deletion_protection: Some(cluster.deletion_protection.unwrap_or_default()),
             tags: all.iter().filter(|(key, _)| *key != MASTER).collect(),
         },
         outputs: ClusterOutputs {
@@ -369,6 +417,14 @@ mod tests {
         assert_eq!(found.args.all_tags()?, Tags::new().with("Name", "c").with(MASTER, "secret"));
         assert_eq!(found.args.master, Some(Master::Stored { arn: Ref::from("secret") }));
         Ok(())
+    }
+
+    #[test]
+    fn final_snapshots_have_names_that_rds_takes() {
+        let name = snapshot("payments-dev", "cluster-ABCD1234", 1);
+        assert_eq!(name, "payments-dev-final-abcd1234");
+        assert_eq!(snapshot("payments-dev", "cluster-ABCD1234", 2), format!("{name}-2"));
+        assert_ne!(name, snapshot("payments-dev", "cluster-EFGH5678", 1), "another life of the name");
     }
 
     #[test]

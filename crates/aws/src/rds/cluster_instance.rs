@@ -167,6 +167,12 @@ impl Resource for ClusterInstance {
         let call = cx.rds().delete_db_instance().db_instance_identifier(&live.id).skip_final_snapshot(true);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    /// By the identifier: a filter that finds nothing is no proof.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        let found = cx.rds().describe_db_instances().db_instance_identifier(id).send().await.explain();
+        Ok(found.unless(Class::NotFound)?.is_none_or(|found| found.db_instances().is_empty()))
+    }
 }
 
 fn live(instance: sdk::DbInstance) -> Result<Live<ClusterInstance>> {

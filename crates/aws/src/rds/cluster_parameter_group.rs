@@ -101,6 +101,12 @@ impl Resource for ClusterParameterGroup {
         let call = cx.rds().delete_db_cluster_parameter_group().db_cluster_parameter_group_name(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        let found =
+            cx.rds().describe_db_cluster_parameter_groups().db_cluster_parameter_group_name(id).send().await.explain();
+        Ok(found.unless(Class::NotFound)?.is_none_or(|found| found.db_cluster_parameter_groups().is_empty()))
+    }
 }
 
 /// How each parameter takes effect: a static one that is to apply at once is refused, and a dynamic one that waits for

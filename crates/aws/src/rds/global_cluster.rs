@@ -27,6 +27,8 @@ pub struct GlobalCluster {
     pub database: Option<String>,
     /// Whether its members are encrypted; all are or none is.
     pub encrypted: bool,
+    /// Whether AWS refuses to delete it.
+    pub deletion_protection: Option<bool>,
     /// The tags.
     pub tags: Tags,
 }
@@ -44,6 +46,7 @@ impl Resource for GlobalCluster {
     type Cx = Cx;
     const KIND: &'static str = "rds.global-cluster";
     const REPLACE: Fields = fields!(Self: name, engine, database, encrypted);
+    const SHIELD: Option<&'static str> = Some("deletion_protection");
     const TIMEOUT: Duration = Duration::from_hours(2);
     const EXPECTED: Expected = Expected::millis(15_000, 10_000);
     type Outputs = GlobalClusterOutputs;
@@ -55,8 +58,7 @@ impl Resource for GlobalCluster {
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         let call = cx.rds().create_global_cluster().global_cluster_identifier(&self.name).engine(&self.engine);
         let call = call.engine_version(&self.engine_version).set_database_name(self.database.clone());
-        // Protection is payinfra's own matter: AWS's would only be in the way of a destroy that is allowed.
-        let call = call.storage_encrypted(self.encrypted).deletion_protection(false);
+        let call = call.storage_encrypted(self.encrypted).set_deletion_protection(self.deletion_protection);
         call.set_tags(Some(tags::sdk(&self.tags))).send().await.explain()?;
         Ok(Id::new(&self.name))
     }
@@ -77,6 +79,10 @@ impl Resource for GlobalCluster {
         if self.engine_version != live.args.engine_version {
             upgrade(cx, &live.id, &self.engine_version).await?;
         }
+        if self.deletion_protection != live.args.deletion_protection {
+            let call = cx.rds().modify_global_cluster().global_cluster_identifier(&live.id);
+            call.deletion_protection(self.deletion_protection.unwrap_or_default()).send().await.explain()?;
+        }
         tags::sync(cx, live.outputs.arn.known()?, &live.args.tags, &self.tags).await
     }
 
@@ -84,6 +90,12 @@ impl Resource for GlobalCluster {
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let call = cx.rds().delete_global_cluster().global_cluster_identifier(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+
+    /// By the identifier: the list is a moment late.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        let found = cx.rds().describe_global_clusters().global_cluster_identifier(id).send().await.explain();
+        Ok(found.unless(Class::NotFound)?.is_none_or(|found| found.global_clusters().is_empty()))
     }
 }
 
@@ -143,6 +155,7 @@ fn live(cluster: sdk::GlobalCluster) -> Result<Live<GlobalCluster>> {
             engine_version: cluster.engine_version.unwrap_or_default(),
             database: cluster.database_name,
             encrypted: cluster.storage_encrypted.unwrap_or_default(),
+            deletion_protection: Some(cluster.deletion_protection.unwrap_or_default()),
             tags: tags::from(cluster.tag_list),
         },
         outputs: GlobalClusterOutputs {

@@ -36,6 +36,7 @@ impl Resource for SubnetGroup {
     type Cx = Cx;
     const KIND: &'static str = "rds.subnet-group";
     const REPLACE: Fields = fields!(Self: name);
+    const NETWORK: Fields = fields!(Self: subnets);
     const EXPECTED: Expected = Expected::millis(1_000, 1_000);
     type Outputs = SubnetGroupOutputs;
 
@@ -79,6 +80,11 @@ impl Resource for SubnetGroup {
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let call = cx.rds().delete_db_subnet_group().db_subnet_group_name(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        let found = cx.rds().describe_db_subnet_groups().db_subnet_group_name(id).send().await.explain();
+        Ok(found.unless(Class::NotFound)?.is_none_or(|found| found.db_subnet_groups().is_empty()))
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use aws_sdk_route53::types::{self as sdk, HealthCheckConfig, HealthCheckType, TagResourceType};
-use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{DnsName, tags};
@@ -41,6 +43,7 @@ impl Resource for HealthCheck {
     type Cx = Cx;
     const KIND: &'static str = "route53.health-check";
     const REPLACE: Fields = fields!(Self: request_interval);
+    const IDENTITY: Identity = Identity::Token;
     const CREATE_FIRST: bool = true;
     const EXPECTED: Expected = Expected::millis(1_000, 500);
     type Outputs = ();

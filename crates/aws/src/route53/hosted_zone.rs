@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use aws_sdk_route53::operation::get_hosted_zone::GetHostedZoneOutput;
 use aws_sdk_route53::types::{HostedZoneConfig, RrType, TagResourceType};
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
+};
 use serde::{Deserialize, Serialize};
 
 use super::record_set::list;
@@ -38,6 +40,9 @@ impl Resource for HostedZone {
     type Cx = Cx;
     const KIND: &'static str = "route53.hosted-zone";
     const REPLACE: Fields = fields!(Self: name);
+    const IDENTITY: Identity = Identity::Token;
+    /// Its records, and the name servers that the zone above names.
+    const KEEPS_DATA: bool = true;
     const EXPECTED: Expected = Expected::millis(1_500, 500);
     type Outputs = HostedZoneOutputs;
 

@@ -10,7 +10,7 @@ use aws_sdk_route53::types::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use payinfra_engine::{
-    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Region, Resource, Result, Status, Tags, fields,
+    Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Region, Resource, Result, Status, Tags, fields,
 };
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +117,9 @@ impl Resource for RecordSet {
     type Cx = Cx;
     const KIND: &'static str = "route53.record-set";
     const REPLACE: Fields = fields!(Self: zone, name, record_type, set_identifier);
+    const IDENTITY: Identity = Identity::Record;
+    /// The list shows each change at once; only the name servers take a while.
+    const CONSISTENT: bool = true;
     /// A certificate is only issued, and so ready, once its record stands.
     const EARLY: Fields = fields!(Self: name, answer);
     const EXPECTED: Expected = Expected::millis(500, 500);

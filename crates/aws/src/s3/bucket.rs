@@ -78,10 +78,17 @@ impl Resource for Bucket {
     type Cx = Cx;
     const KIND: &'static str = "s3.bucket";
     const REPLACE: Fields = fields!(Self: name);
+    const KEEPS_DATA: bool = true;
     /// A full bucket takes its time to empty: a second for a thousand versions (AWS-FACTS §5).
     const TIMEOUT: Duration = Duration::from_hours(1);
     const EXPECTED: Expected = Expected::millis(4_000, 2_000);
     type Outputs = BucketOutputs;
+
+    fn losses(&self, live: &Self) -> Vec<String> {
+        let suspended =
+            (live.versioning && !self.versioning).then(|| "the versions of what is written later".to_owned());
+        suspended.into_iter().chain(lifecycle::losses(&self.lifecycle, &live.lifecycle)).collect()
+    }
 
     fn tags(&mut self) -> Option<&mut Tags> {
         Some(&mut self.tags)
@@ -102,15 +109,14 @@ impl Resource for Bucket {
         Ok(Id::new(&self.name))
     }
 
-    /// A bucket of this name in our account counts as ours if it carries our tags, or if it has no tags and nothing
-    /// in it: what a create leaves where tags and bucket are not made in one act (older endpoints), and what nobody
-    /// loses anything by.
+    /// A bucket of this name in our account counts as ours if it carries our tags. After a create of ours also if it has
+    /// no tags and nothing in it: that is what it leaves where tags and bucket are not made in one act (older endpoints).
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         if !exists(cx, &self.name).await? {
             return Ok(None);
         }
         let tags = tags::of(cx, &self.name).await?;
-        let ours = owner.owns(&tags) || (tags.is_empty() && empty::is_empty(cx, &self.name).await?);
+        let ours = owner.owns(&tags) || (cx.begun() && tags.is_empty() && empty::is_empty(cx, &self.name).await?);
         if ours { Ok(Some(Id::new(&self.name))) } else { Err(foreign("bucket", &self.name, &self.name)) }
     }
 
@@ -155,6 +161,11 @@ impl Resource for Bucket {
 
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         empty_and_delete(cx, live.id.as_str()).await.unless(Class::NotFound).map(drop)
+    }
+
+    /// A bucket that is now another account's, or in another region, is not ours any more.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        Ok(exists(cx, id.as_str()).await.unless(Class::Foreign)? != Some(true))
     }
 }
 

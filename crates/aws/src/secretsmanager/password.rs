@@ -1,12 +1,13 @@
 //! A password that Secrets Manager makes up and keeps.
 
+use aws_smithy_types::date_time::Format;
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::tags;
-use crate::error::{Unless, claim};
+use crate::error::{Unless, claim, same_owner};
 use crate::{Cx, Explain, Need};
 
 /// A secret with a user's name and a password of 40 letters and digits, as `{"username": …, "password": …}`. The
@@ -38,10 +39,39 @@ const USERNAME: &str = "payinfra:username";
 /// More than 200 bits, and within what every engine takes.
 const LENGTH: i64 = 40;
 
+/// For how many days a secret whose data is kept can be restored: AWS's own choice.
+const WINDOW: i64 = 30;
+
 impl Password {
     /// The tags, with the one that is a field.
     fn all_tags(&self) -> Tags {
         self.tags.clone().with(USERNAME, &self.username)
+    }
+
+    /// A new password with its user.
+    async fn value(&self, cx: &Cx) -> Result<String> {
+        // Letters and digits only: what RDS refuses (/, @, " and the space) and shells interpret is not among them.
+        let call = cx.secretsmanager().get_random_password().password_length(LENGTH).exclude_punctuation(true);
+        let password = call.require_each_included_type(true).send().await.explain()?.random_password;
+        Ok(json!({ "username": self.username, "password": password.need("RandomPassword")? }).to_string())
+    }
+
+    /// What a destroy of ours left in its recovery window, with the password that it had.
+    async fn restored(&self, cx: &Cx, found: Live<Self>) -> Result<Id<Self>> {
+        let (name, id) = (&self.name, found.id.as_str());
+        if !same_owner(&self.tags, &found.args.tags) {
+            let message = format!("the secret `{name}` is scheduled for deletion and is not ours");
+            return Err(Error::new(Class::Foreign, message).hint(format!(
+                "choose another name, or free this one for good with `aws secretsmanager restore-secret --secret-id {id}` \
+                 and `aws secretsmanager delete-secret --secret-id {id} --force-delete-without-recovery`"
+            )));
+        }
+        cx.secretsmanager().restore_secret().secret_id(id).send().await.explain()?;
+        if self.username != found.args.username {
+            let call = cx.secretsmanager().put_secret_value().secret_id(id);
+            call.secret_string(self.value(cx).await?).send().await.explain()?;
+        }
+        Ok(found.id)
     }
 }
 
@@ -49,6 +79,7 @@ impl Resource for Password {
     type Cx = Cx;
     const KIND: &'static str = "secretsmanager.password";
     const REPLACE: Fields = fields!(Self: name, username);
+    const KEEPS_DATA: bool = true;
     const EXPECTED: Expected = Expected::millis(600, 300);
     type Outputs = PasswordOutputs;
 
@@ -57,20 +88,22 @@ impl Resource for Password {
     }
 
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
-        let secrets = cx.secretsmanager();
-        // Letters and digits only: what RDS refuses (/, @, " and the space) and shells interpret is not among them.
-        let made = secrets.get_random_password().password_length(LENGTH).exclude_punctuation(true);
-        let password = made.require_each_included_type(true).send().await.explain()?.random_password;
-        let value = json!({ "username": self.username, "password": password.need("RandomPassword")? });
-        let call = secrets.create_secret().name(&self.name).description(&self.description);
-        let call = call.kms_key_id(self.kms_key.known()?).secret_string(value.to_string());
+        if let Some(found) = live(cx, &self.name).await?
+            && matches!(found.status, Status::Scheduled(_))
+        {
+            return self.restored(cx, found).await;
+        }
+        let call = cx.secretsmanager().create_secret().name(&self.name).description(&self.description);
+        let call = call.kms_key_id(self.kms_key.known()?).secret_string(self.value(cx).await?);
         // Not our own token: it names a version by its value, and each attempt has another value.
         let made = call.set_tags(Some(tags::sdk(&self.all_tags()))).send().await.explain()?;
         Ok(Id::new(made.arn.need("ARN")?))
     }
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
-        let Some(found) = live(cx, &self.name).await? else { return Ok(None) };
+        let found = live(cx, &self.name).await?.filter(|found| found.status == Status::Ready);
+        // One in its recovery window is restored by `create`.
+        let Some(found) = found else { return Ok(None) };
         claim("secret", &self.name, found.id, &found.args.tags, owner)
     }
 
@@ -86,23 +119,37 @@ impl Resource for Password {
         tags::sync(cx, live.id.as_str(), &live.args.all_tags(), &self.all_tags()).await
     }
 
-    /// At once: in the window in which it could be restored its name would be taken (AWS-FACTS §1.13), and what it
-    /// opened goes with it.
+    /// With a window in which it can be restored where the data is kept. Without it at once: in that window its name
+    /// would be taken (AWS-FACTS §1.13).
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
-        let call = cx.secretsmanager().delete_secret().secret_id(&live.id).force_delete_without_recovery(true);
+        if matches!(live.status, Status::Scheduled(_)) {
+            return Ok(());
+        }
+        let call = cx.secretsmanager().delete_secret().secret_id(&live.id);
+        let call = match cx.final_snapshot() {
+            true => call.recovery_window_in_days(WINDOW),
+            false => call.force_delete_without_recovery(true),
+        };
         call.send().await.explain().unless(Class::NotFound).map(drop)
+    }
+
+    async fn restore(cx: &Cx, live: &Live<Self>) -> Result<()> {
+        cx.secretsmanager().restore_secret().secret_id(&live.id).send().await.explain().map(drop)
     }
 }
 
-/// The secret with this name or ARN, unless it is about to be deleted.
+/// The secret with this name or ARN.
 async fn live(cx: &Cx, id: &str) -> Result<Option<Live<Password>>> {
     let found = cx.secretsmanager().describe_secret().secret_id(id).send().await.explain().unless(Class::NotFound)?;
-    let Some(found) = found.filter(|secret| secret.deleted_date.is_none()) else { return Ok(None) };
+    let Some(found) = found else { return Ok(None) };
+    let deleted = found.deleted_date.map(|date| date.fmt(Format::DateTime).unwrap_or_default());
     let arn = found.arn.need("ARN")?;
     let all = tags::from(found.tags);
     Ok(Some(Live {
         id: Id::new(&arn),
-        status: Status::Ready,
+        status: deleted.map_or(Status::Ready, |date| {
+            Status::Scheduled(format!("AWS names the date {date}, and deletes it some time after its recovery window"))
+        }),
         args: Password {
             name: found.name.unwrap_or_default(),
             description: found.description.unwrap_or_default(),

@@ -6,7 +6,7 @@ mod topic;
 
 use payinfra_engine::{Kind, Result, Tags, kind};
 
-pub use subscription::Subscription;
+pub use subscription::{Endpoint, Subscription};
 pub use topic::{Topic, TopicOutputs};
 
 use crate::census::tagged;

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Secret, Status, Tags, fields,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Topic;
@@ -18,10 +20,39 @@ pub struct Subscription {
     pub topic: Ref<Id<Topic>>,
     /// How it is delivered: `email`, `https`, `sqs`, `lambda`, …
     pub protocol: String,
-    /// Where to: an address, or the ARN of a queue or function.
-    pub endpoint: Ref<String>,
+    /// Where to.
+    pub endpoint: Endpoint,
     /// Whether queues and web addresses get the message as it was published, without SNS's envelope.
     pub raw: bool,
+}
+
+/// Where messages go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Endpoint {
+    /// A web address: anyone who knows it can post there, and many carry a token.
+    Web(Secret<String>),
+    /// Any other address, or the ARN of a queue or function.
+    Other(Ref<String>),
+}
+
+impl Endpoint {
+    /// What `protocol` delivers to: the web addresses are secret.
+    pub fn new(protocol: &str, address: impl Into<String>) -> Self {
+        let address = address.into();
+        if is_web(protocol) { Self::Web(Secret::new(address)) } else { Self::Other(Ref::Known(address)) }
+    }
+
+    fn known(&self) -> Result<&str> {
+        match self {
+            Self::Web(address) => Ok(address.expose()),
+            Self::Other(address) => address.known().map(String::as_str),
+        }
+    }
+}
+
+fn is_web(protocol: &str) -> bool {
+    matches!(protocol, "http" | "https")
 }
 
 const RAW: &str = "RawMessageDelivery";
@@ -33,6 +64,7 @@ impl Resource for Subscription {
     type Cx = Cx;
     const KIND: &'static str = "sns.subscription";
     const REPLACE: Fields = fields!(Self: topic, protocol, endpoint);
+    const IDENTITY: Identity = Identity::Part("topic");
     const EXPECTED: Expected = Expected::millis(600, 300);
     type Outputs = ();
 
@@ -40,27 +72,25 @@ impl Resource for Subscription {
         None
     }
 
-    /// The same subscription again is the same one.
+    /// AWS returns the subscription that exists: so this looks first. One that nobody has confirmed is nobody's loss.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
-        let call = cx.sns().subscribe().topic_arn(self.topic.known()?).protocol(&self.protocol);
-        let mut call = call.endpoint(self.endpoint.known()?).return_subscription_arn(true);
-        if self.raw {
-            call = call.attributes(RAW, "true");
+        if is_web(&self.protocol) != matches!(self.endpoint, Endpoint::Web(_)) {
+            return Err(Error::invalid(format!("the endpoint of a subscription by `{}`", self.protocol))
+                .hint("a web address is secret, and no other endpoint is"));
         }
-        Ok(Id::new(call.send().await.explain()?.subscription_arn.need("SubscriptionArn")?))
+        match self.found(cx).await?.filter(|arn| arn != PENDING) {
+            None => self.subscribe(cx).await,
+            // Without the endpoint, which may be secret.
+            Some(arn) => Err(Error::new(Class::Foreign, format!("{arn} exists already")).taken(arn)),
+        }
     }
 
     /// By topic, protocol and endpoint. One that waits to be confirmed is listed without its ARN: asking for it once
     /// more is the only way to know that, and sends its receiver another message.
     async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
-        let call = cx.sns().list_subscriptions_by_topic().topic_arn(self.topic.known()?);
-        let found = call.into_paginator().items().send().try_collect().await.explain().unless(Class::NotFound)?;
-        let endpoint = self.endpoint.known()?;
-        let ours = found.unwrap_or_default().into_iter().find(|it| {
-            it.protocol.as_ref() == Some(&self.protocol) && it.endpoint.as_deref() == Some(endpoint.as_str())
-        });
-        match ours.and_then(|found| found.subscription_arn) {
-            Some(arn) if arn == PENDING => self.create(cx).await.map(Some),
+        match self.found(cx).await? {
+            Some(arn) if arn == PENDING && cx.begun() => self.subscribe(cx).await.map(Some),
+            Some(arn) if arn == PENDING => Ok(None),
             arn => Ok(arn.map(Id::new)),
         }
     }
@@ -88,6 +118,29 @@ impl Resource for Subscription {
     }
 }
 
+impl Subscription {
+    async fn subscribe(&self, cx: &Cx) -> Result<Id<Self>> {
+        let call = cx.sns().subscribe().topic_arn(self.topic.known()?).protocol(&self.protocol);
+        let mut call = call.endpoint(self.endpoint.known()?).return_subscription_arn(true);
+        if self.raw {
+            call = call.attributes(RAW, "true");
+        }
+        Ok(Id::new(call.send().await.explain()?.subscription_arn.need("SubscriptionArn")?))
+    }
+
+    /// The ARN of the subscription that exists, or [`PENDING`].
+    async fn found(&self, cx: &Cx) -> Result<Option<String>> {
+        let call = cx.sns().list_subscriptions_by_topic().topic_arn(self.topic.known()?);
+        let found = call.into_paginator().items().send().try_collect().await.explain().unless(Class::NotFound)?;
+        let endpoint = self.endpoint.known()?;
+        let ours = found
+            .unwrap_or_default()
+            .into_iter()
+            .find(|it| it.protocol.as_ref() == Some(&self.protocol) && it.endpoint.as_deref() == Some(endpoint));
+        Ok(ours.and_then(|found| found.subscription_arn))
+    }
+}
+
 /// `None` if it does not exist.
 async fn attributes(cx: &Cx, id: &Id<Subscription>) -> Result<Option<HashMap<String, String>>> {
     let call = cx.sns().get_subscription_attributes().subscription_arn(id);
@@ -97,10 +150,11 @@ async fn attributes(cx: &Cx, id: &Id<Subscription>) -> Result<Option<HashMap<Str
 
 fn live(id: &Id<Subscription>, mut attributes: HashMap<String, String>) -> Result<Live<Subscription>> {
     let mut take = |name: &str| attributes.remove(name).need(name);
+    let protocol = take("Protocol")?;
     let args = Subscription {
         topic: Ref::Known(Id::new(take("TopicArn")?)),
-        protocol: take("Protocol")?,
-        endpoint: Ref::Known(take("Endpoint")?),
+        endpoint: Endpoint::new(&protocol, take("Endpoint")?),
+        protocol,
         raw: take(RAW).is_ok_and(|raw| raw == "true"),
     };
     Ok(Live { id: id.clone(), status: Status::Ready, args, outputs: () })

@@ -5,7 +5,7 @@ use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, R
 use serde::{Deserialize, Serialize};
 
 use super::tags;
-use crate::error::{Unless, claim};
+use crate::error::{Unless, claim, foreign, same_owner};
 use crate::{Cx, Explain, Need, Policy};
 
 /// A topic. Its id is its ARN, which its name makes.
@@ -44,8 +44,14 @@ impl Resource for Topic {
         Some(&mut self.tags)
     }
 
-    /// The same topic again is the same topic; with other tags or attributes it is refused, and then not ours.
+    /// AWS returns the topic that exists if tags and attributes are the same: so this looks first whose it is.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        let arn = self.arn(cx);
+        if let Some(theirs) = tags::of(cx, &arn).await.unless(Class::NotFound)?
+            && !same_owner(&self.tags, &theirs)
+        {
+            return Err(foreign("topic", &self.name, &arn));
+        }
         let mut call = cx.sns().create_topic().name(&self.name).attributes(POLICY, self.policy.document()?);
         if let Some(key) = &self.kms_key {
             call = call.attributes(KEY, key.known()?);
@@ -55,7 +61,7 @@ impl Resource for Topic {
     }
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
-        let arn = format!("arn:aws:sns:{}:{}:{}", cx.region(), cx.account(), self.name);
+        let arn = self.arn(cx);
         let Some(tags) = tags::of(cx, &arn).await.unless(Class::NotFound)? else { return Ok(None) };
         claim("topic", &self.name, Id::new(arn), &tags, owner)
     }
@@ -83,6 +89,18 @@ impl Resource for Topic {
 
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         cx.sns().delete_topic().topic_arn(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
+    }
+
+    /// Whatever its tags.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        let found = cx.sns().get_topic_attributes().topic_arn(id).send().await.explain();
+        Ok(found.unless(Class::NotFound)?.is_none())
+    }
+}
+
+impl Topic {
+    fn arn(&self, cx: &Cx) -> String {
+        format!("arn:aws:sns:{}:{}:{}", cx.region(), cx.account(), self.name)
     }
 }
 

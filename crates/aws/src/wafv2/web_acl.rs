@@ -103,6 +103,11 @@ impl Resource for WebAcl {
         let call = cx.wafv2().delete_web_acl().scope(Scope::Regional).name(acl.name).id(acl.id).lock_token(token);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    /// Whatever its tags.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        Ok(get(cx, id).await.unless(Class::NotFound)?.is_none())
+    }
 }
 
 impl WebAcl {

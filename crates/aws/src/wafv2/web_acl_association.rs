@@ -1,11 +1,13 @@
 //! That a web ACL guards a load balancer or a stage of an API.
 
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
+};
 use serde::{Deserialize, Serialize};
 
 use super::WebAcl;
-use crate::error::Unless;
+use crate::error::{Unless, vacant};
 use crate::{Cx, Explain};
 
 /// That a web ACL guards something; each thing is guarded by one at most, and the association's id is the thing's ARN.
@@ -22,6 +24,7 @@ impl Resource for WebAclAssociation {
     const KIND: &'static str = "wafv2.web-acl-association";
     const REPLACE: Fields = fields!(Self: resource);
     const HOLDS: Fields = fields!(Self: web_acl);
+    const IDENTITY: Identity = Identity::Part("resource");
     const EXPECTED: Expected = Expected::millis(15_000, 2_000);
     type Outputs = ();
 
@@ -29,15 +32,15 @@ impl Resource for WebAclAssociation {
         None
     }
 
-    /// AWS replaces somebody else's association without a word: so this looks first.
+    /// AWS replaces an association that exists without an error: so this looks first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
-        self.found(cx).await?;
+        vacant(self.found(cx).await?, "association with a web ACL of")?;
         self.associate(cx).await?;
         Ok(Id::new(self.resource.known()?))
     }
 
     async fn recover(&self, cx: &Cx, _owner: &Owner) -> Result<Option<Id<Self>>> {
-        Ok(self.found(cx).await?.then_some(Id::new(self.resource.known()?)))
+        self.found(cx).await
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
@@ -72,14 +75,15 @@ impl WebAclAssociation {
         call.resource_arn(self.resource.known()?).send().await.explain().map(drop)
     }
 
-    /// Whether it is there; an error if another web ACL is.
-    async fn found(&self, cx: &Cx) -> Result<bool> {
+    /// It, if it is there; an error if another web ACL is.
+    async fn found(&self, cx: &Cx) -> Result<Option<Id<Self>>> {
         let resource = self.resource.known()?;
         match web_acl_of(cx, resource).await? {
-            None => Ok(false),
-            Some(web_acl) if web_acl == self.web_acl.known()?.as_str() => Ok(true),
-            Some(other) => Err(Error::new(Class::Foreign, format!("{resource} is guarded by {other} already"))
-                .hint("remove that association, or let that web ACL do")),
+            None => Ok(None),
+            Some(web_acl) if web_acl == self.web_acl.known()?.as_str() => Ok(Some(Id::new(resource))),
+            Some(other) => {
+                Err(Error::new(Class::Foreign, format!("{resource} is guarded by {other} already")).taken(resource))
+            }
         }
     }
 }

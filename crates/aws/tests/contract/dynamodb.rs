@@ -26,6 +26,7 @@ fn args(name: &str) -> Table {
         time_to_live: None,
         point_in_time_recovery: false,
         replicas: BTreeMap::new(),
+        deletion_protection: Some(false),
         tags: Tags::new(),
     }
 }
@@ -43,6 +44,7 @@ fn table() -> Result<Example> {
     let amounts = Projection::Include(BTreeSet::from(["amount".to_owned(), "currency".to_owned()]));
     Example::new(graph, &region(), args)?
         .again(Again::Taken)
+        .change(|table: &mut Table| table.deletion_protection = Some(true))?
         .change(|table: &mut Table| {
             table.point_in_time_recovery = true;
             table.time_to_live = Some("expires".to_owned());
@@ -85,6 +87,7 @@ fn global_table() -> Result<Example> {
         stream: Some(StreamView::NewAndOldImages),
         point_in_time_recovery: true,
         replicas: BTreeMap::from([(east.clone(), replica(key.outputs.arn))]),
+        deletion_protection: Some(false),
         ..args("contract-global-table")
     };
     let (in_east, in_both) = (east.clone(), east);
@@ -112,6 +115,7 @@ async fn a_replica_that_somebody_changed_is_seen_and_mended() -> Result<()> {
     let wanted = form(&Table {
         stream: Some(StreamView::NewAndOldImages),
         replicas: BTreeMap::from([(far, copy)]),
+        deletion_protection: Some(false),
         tags: site.owner.tags().with("Team", "payments"),
         ..args(name)
     })?;

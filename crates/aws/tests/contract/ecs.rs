@@ -203,6 +203,13 @@ async fn revisions_are_told_by_owner_and_content() -> Result<()> {
     let (old, new) = (args("app:1", site.owner.tags())?, args("app:2", site.owner.tags())?);
     let theirs = aws.create(&site, &args("app:2", Tags::new())?).await?;
     assert_eq!(aws.recover(&site, &new).await?, None, "that is somebody else's");
+    assert_eq!(
+        aws.create(&site, &old).await.map_err(|error| error.class()),
+        Err(Class::Foreign),
+        "and so is its family"
+    );
+    let live = aws.read(&region(), TaskDefinition::KIND, &[theirs]).await?.pop().need("TaskDefinition")?;
+    aws.delete(&site, &live).await?;
     let first = aws.create(&site, &old).await?;
     assert_eq!(aws.recover(&site, &new).await?, None, "that is another content");
     let second = aws.create(&site, &new).await?;
@@ -212,7 +219,7 @@ async fn revisions_are_told_by_owner_and_content() -> Result<()> {
     let after = site_after(TaskDefinition::KIND, "revisions", &[&second])?;
     assert_eq!(aws.recover(&after, &new).await?, None, "that is an earlier generation");
 
-    for id in [theirs, first, second] {
+    for id in [first, second] {
         let live = aws.read(&region(), TaskDefinition::KIND, &[id]).await?.pop().need("TaskDefinition")?;
         aws.delete(&site, &live).await?;
     }
@@ -307,4 +314,22 @@ async fn a_service_waits_for_the_listener_of_its_target_group() -> Result<()> {
     let refused = aws.create(&site, &wanted(&site.owner.tags())).await.map_err(|error| error.class());
     assert_eq!(refused, Err(Class::Eventual));
     Ok(())
+}
+
+/// A cluster that was deleted by hand comes back under its ARN, so that its services need not be replaced.
+#[tokio::test]
+async fn an_inactive_cluster_is_restored() -> Result<()> {
+    let aws = Aws::new(access().await?);
+    let site = site(&region(), Cluster::KIND, "inactive")?;
+    let wanted = form(&Cluster { tags: site.owner.tags(), ..cluster_args("contract-inactive") })?;
+    let ids = [aws.create(&site, &wanted).await?];
+    let live = aws.read(&region(), Cluster::KIND, &ids).await?.pop().need("Cluster")?;
+    aws.delete(&site, &live).await?;
+    let dead = aws.read(&region(), Cluster::KIND, &ids).await?.pop().need("Cluster")?;
+    assert!(matches!(dead.status, payinfra_engine::Status::Scheduled(_)), "{:?}", dead.status);
+    assert_eq!(aws.recover(&site, &wanted).await?, None);
+    aws.restore(&site, &dead).await?;
+    let live = aws.read(&region(), Cluster::KIND, &ids).await?.pop().need("Cluster")?;
+    assert_eq!((live.status.clone(), live.id.as_str()), (payinfra_engine::Status::Ready, ids[0].as_str()));
+    aws.delete(&site, &live).await
 }

@@ -2,7 +2,7 @@
 
 use payinfra_aws::kms::{Alias, Key};
 use payinfra_aws::{Aws, Explain, Need, Policy, Statement};
-use payinfra_engine::{Class, Cloud, Graph, Node, Region, Resource, Result, Tags};
+use payinfra_engine::{Class, Cloud, Graph, Node, Region, Resource, Result, Status, Tags};
 use serde_json::json;
 
 use crate::example::{Again, Example, examples, form, graph, region};
@@ -69,7 +69,7 @@ async fn our_key(aws: &Aws, name: &str) -> Result<String> {
 }
 
 #[tokio::test]
-async fn a_dying_key_is_gone_and_a_disabled_one_is_enabled() -> Result<()> {
+async fn a_dying_key_is_restored_and_a_disabled_one_is_enabled() -> Result<()> {
     let access = access().await?;
     let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
     let id = our_key(&aws, "disabled").await?;
@@ -84,13 +84,20 @@ async fn a_dying_key_is_gone_and_a_disabled_one_is_enabled() -> Result<()> {
     let live = aws.read(&region(), Key::KIND, &ids).await?.pop().need("Key")?;
     assert_eq!(live.args, wanted);
     cx.kms().schedule_key_deletion().key_id(&ids[0]).send().await.explain()?;
-    assert_eq!(aws.read(&region(), Key::KIND, &ids).await?, []);
-    assert_eq!(aws.recover(&site, &wanted).await?, None);
+    let dying = aws.read(&region(), Key::KIND, &ids).await?.pop().need("Key")?;
+    assert!(matches!(&dying.status, Status::Scheduled(until) if until.starts_with("until 20")), "{:?}", dying.status);
+    assert!(!aws.absent(&region(), Key::KIND, &ids[0]).await?);
+    assert_eq!(aws.recover(&site, &wanted).await?, None, "a create makes another one");
+    aws.delete(&site, &dying).await?;
+    aws.restore(&site, &dying).await?;
+    let live = aws.read(&region(), Key::KIND, &ids).await?.pop().need("Key")?;
+    assert_eq!((live.status.clone(), &live.args), (Status::Ready, &wanted), "it is enabled again");
+    aws.restore(&site, &live).await?;
     aws.delete(&site, &live).await
 }
 
 #[tokio::test]
-async fn an_alias_is_taken_over_from_a_dying_key_only() -> Result<()> {
+async fn an_alias_of_a_key_that_is_not_ours_is_refused() -> Result<()> {
     let access = access().await?;
     let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
     let name = "alias/contract/taken-over";
@@ -102,7 +109,7 @@ async fn an_alias_is_taken_over_from_a_dying_key_only() -> Result<()> {
     assert_eq!(aws.create(&site, &wanted).await.map_err(refused), Err(Class::Foreign));
     assert_eq!(aws.recover(&site, &wanted).await.map_err(refused), Err(Class::Foreign));
     cx.kms().schedule_key_deletion().key_id(&theirs).send().await.explain()?;
-    assert_eq!(aws.recover(&site, &wanted).await?.as_deref(), Some(name));
+    assert_eq!(aws.recover(&site, &wanted).await.map_err(refused), Err(Class::Foreign), "it may be restored");
     let ids = [name.to_owned()];
     let live = aws.read(&region(), Alias::KIND, &ids).await?.pop().need("Alias")?;
     assert_eq!(live.args["key"], json!(theirs));

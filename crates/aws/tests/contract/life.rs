@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use payinfra_aws::{Access, Aws};
-use payinfra_engine::{Address, Class, Cloud, Error, Owner, Pointer, Region, Result, Seen, Site, State, Status};
+use payinfra_engine::{
+    Address, Class, Cloud, Error, Identity, Owner, Pointer, Region, Result, Seen, Site, State, Status,
+};
 use payinfra_localstack::Emulator;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -98,11 +100,38 @@ impl World<'_> {
             },
         }
         let seen = self.settle(address, &id, &args, &Value::Null).await?;
+        assert!(!self.aws.absent(&address.region, &address.kind, &id).await?, "{address} is there");
+        self.refuse_others(&args, &id).await?;
         if self.example.again != Again::Taken {
             site.known = vec![id];
             assert_eq!(self.aws.recover(&site, &args).await?, None, "recover overlooks an earlier generation");
         }
         self.seen.insert(address.clone(), (seen, args));
+        Ok(())
+    }
+
+    /// What another deployment of the same configuration has made is never found by this one, nor is its place taken.
+    async fn refuse_others(&self, args: &Value, id: &str) -> Result<()> {
+        let address = &self.example.address;
+        let mut site = Site { token: token(address, "another"), begun: true, ..self.site(address) };
+        site.owner.lineage = "another".to_owned();
+        let spec = self.aws.spec(&address.kind);
+        if args.get("tags").is_none() || spec.as_ref().is_none_or(|spec| matches!(spec.identity, Identity::Part(_))) {
+            return Ok(());
+        }
+        let mut args = args.clone();
+        for (key, value) in site.owner.tags().iter() {
+            args["tags"][key] = value.into();
+        }
+        match self.aws.recover(&site, &args).await {
+            Ok(found) => assert_eq!(found, None, "{address} of another lineage was taken up"),
+            Err(error) => assert_eq!(error.class(), Class::Foreign, "{error}"),
+        }
+        if self.example.again == Again::Taken && spec.is_some_and(|spec| spec.identity == Identity::Tags) {
+            let made = self.aws.create(&site, &args).await;
+            let refused = made.as_ref().is_err_and(|error| error.is(Class::Foreign));
+            assert!(refused, "{id} of another lineage: {made:?}");
+        }
         Ok(())
     }
 
@@ -164,6 +193,7 @@ impl World<'_> {
         }
         let Some((seen, _)) = self.seen.remove(address) else { return Ok(()) };
         let site = self.site(address);
+        let seen = self.unshield(&site, seen).await?;
         let begun = Instant::now();
         while let Err(error) = self.aws.delete(&site, &seen).await {
             if !error.is(Class::Conflict) || begun.elapsed() > PATIENCE {
@@ -172,10 +202,23 @@ impl World<'_> {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         while let Some(still) = self.read(address, &seen.id).await? {
+            if matches!(still.status, Status::Scheduled(_)) {
+                return self.aws.delete(&site, &still).await;
+            }
             assert!(begun.elapsed() < PATIENCE, "{address} does not go: {still:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        assert!(self.aws.absent(&address.region, &address.kind, &seen.id).await?, "{address} is proven to be gone");
         self.aws.delete(&site, &seen).await
+    }
+
+    /// Switches AWS's own protection off, as the engine does before a delete: until then AWS refuses it.
+    async fn unshield(&self, site: &Site, seen: Seen) -> Result<Seen> {
+        let shield = self.aws.spec(&site.address.kind).and_then(|spec| spec.shield);
+        let Some(field) = shield.filter(|field| seen.args[*field] == Value::Bool(true)) else { return Ok(seen) };
+        let mut open = seen.args.clone();
+        open[field] = false.into();
+        self.settle(&site.address, &seen.id, &open, &seen.args).await
     }
 
     async fn read(&self, address: &Address, id: &str) -> Result<Option<Seen>> {

@@ -2,7 +2,7 @@
 
 use payinfra_aws::logs::{LogGroup, MetricFilter};
 use payinfra_aws::{Aws, Explain, Need};
-use payinfra_engine::{Class, Cloud, Resource, Result, Tags};
+use payinfra_engine::{Class, Cloud, Resource, Result, Site, Tags};
 use serde_json::json;
 
 use crate::example::{Again, Example, examples, graph, region};
@@ -48,7 +48,7 @@ fn metric_filter() -> Result<Example> {
 }
 
 #[tokio::test]
-async fn a_group_that_a_service_made_is_adopted_and_no_other() -> Result<()> {
+async fn a_group_that_a_service_made_is_ours_after_a_create_of_ours_only() -> Result<()> {
     let access = access().await?;
     let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
     let name = "/contract/adopted";
@@ -57,9 +57,11 @@ async fn a_group_that_a_service_made_is_adopted_and_no_other() -> Result<()> {
     let class = |error: payinfra_engine::Error| error.class();
     cx.logs().create_log_group().log_group_name(name).send().await.explain()?;
     assert_eq!(aws.create(&site, &wanted).await.map_err(class), Err(Class::Foreign));
-    assert_eq!(aws.recover(&site, &wanted).await?.as_deref(), Some(name));
+    assert_eq!(aws.recover(&site, &wanted).await.map_err(class), Err(Class::Foreign), "nothing of ours was begun");
+    let begun = Site { begun: true, ..site.clone() };
+    assert_eq!(aws.recover(&begun, &wanted).await?.as_deref(), Some(name));
     cx.logs().put_retention_policy().log_group_name(name).retention_in_days(1).send().await.explain()?;
-    assert_eq!(aws.recover(&site, &wanted).await.map_err(class), Err(Class::Foreign));
+    assert_eq!(aws.recover(&begun, &wanted).await.map_err(class), Err(Class::Foreign));
     let live = aws.read(&region(), LogGroup::KIND, &[name.to_owned()]).await?.pop().need("LogGroup")?;
     aws.update(&site, &wanted, &live).await?;
     assert_eq!(aws.recover(&site, &wanted).await?.as_deref(), Some(name));

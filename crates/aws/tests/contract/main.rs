@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 
 use example::Example;
 use payinfra_aws::KINDS;
-use payinfra_engine::{Error, Result, Spec};
+use payinfra_engine::{Error, Identity, Result, Spec};
 
 /// The examples of all services.
 fn examples() -> Result<Vec<Example>> {
@@ -76,6 +76,24 @@ fn every_kind_has_an_example() -> Result<()> {
     let shown: BTreeSet<_> = examples.iter().map(Example::kind).collect();
     let missing: Vec<_> = specs().into_keys().filter(|kind| !shown.contains(kind)).collect();
     assert!(missing.is_empty(), "no example in tests/contract shows {missing:?}");
+    Ok(())
+}
+
+/// A kind without tags says how else it is known to be ours.
+#[test]
+fn every_kind_says_how_it_is_known_to_be_ours() -> Result<()> {
+    let specs = specs();
+    for example in examples()? {
+        let Some(spec) = specs.get(example.kind()).filter(|spec| !spec.lookup) else { continue };
+        let tagged = example.args().get("tags").is_some();
+        assert!(tagged || spec.identity != Identity::Tags, "{} has no tags", spec.kind);
+        if let Identity::Part(field) = spec.identity {
+            assert!(example.args().get(field).is_some(), "{} has no field {field}", spec.kind);
+        }
+        if let Some(field) = spec.shield {
+            assert!(example.args().get(field).is_some(), "{} has no field {field}", spec.kind);
+        }
+    }
     Ok(())
 }
 

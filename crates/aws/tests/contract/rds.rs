@@ -7,7 +7,7 @@ use payinfra_aws::rds::{
     Cluster, ClusterInstance, ClusterParameterGroup, GlobalCluster, Insights, Master, Monitoring, SubnetGroup,
 };
 use payinfra_aws::{Aws, Explain, Need};
-use payinfra_engine::{Class, Cloud, Graph, Node, Ref, Region, Resource, Result, Tags};
+use payinfra_engine::{Class, Cloud, Graph, Node, Ref, Region, Resource, Result, Site, Tags};
 
 use crate::ec2::{network, part};
 use crate::example::{Again, Example, examples, form, graph, region};
@@ -62,6 +62,7 @@ fn global(name: &str) -> GlobalCluster {
         engine_version: VERSION.to_owned(),
         database: Some("payments".to_owned()),
         encrypted: true,
+        deletion_protection: Some(false),
         tags: Tags::new(),
     }
 }
@@ -99,6 +100,7 @@ fn bare(graph: &mut Graph, region: &Region) -> Result<Cluster> {
         backup_window: "03:00-04:00".to_owned(),
         copy_tags_to_snapshots: true,
         log_exports: BTreeSet::from(["postgresql".to_owned()]),
+        deletion_protection: Some(false),
         tags: Tags::new(),
     })
 }
@@ -149,7 +151,8 @@ fn cluster() -> Result<Example> {
         .change(|cluster: &mut Cluster| cluster.log_exports = BTreeSet::from(["upgrade".to_owned()]))?
         .change(|cluster: &mut Cluster| cluster.log_exports.clear())?
         .change(|cluster: &mut Cluster| cluster.master = Some(Master::Stored { arn: other.outputs.arn }))?
-        .change(|cluster: &mut Cluster| "16.6".clone_into(&mut cluster.engine_version))
+        .change(|cluster: &mut Cluster| "16.6".clone_into(&mut cluster.engine_version))?
+        .change(|cluster: &mut Cluster| cluster.deletion_protection = Some(true))
 }
 
 fn cluster_of_its_own() -> Result<Example> {
@@ -226,7 +229,8 @@ fn cluster_parameter_group() -> Result<Example> {
 fn global_cluster() -> Result<Example> {
     Example::new(graph("global-cluster"), &region(), global("contract-global"))?
         .again(Again::Taken)
-        .change(|global: &mut GlobalCluster| "16.6".clone_into(&mut global.engine_version))
+        .change(|global: &mut GlobalCluster| "16.6".clone_into(&mut global.engine_version))?
+        .change(|global: &mut GlobalCluster| global.deletion_protection = Some(true))
 }
 
 fn subnet_group() -> Result<Example> {
@@ -300,5 +304,40 @@ async fn what_others_made_is_refused() -> Result<()> {
     let wanted = form(&ClusterParameterGroup { tags: at.owner.tags(), ..parameters("contract-theirs") })?;
     assert_eq!(aws.create(&at, &wanted).await.map_err(class), Err(Class::Foreign));
     assert_eq!(aws.recover(&at, &wanted).await.map_err(class), Err(Class::Foreign));
+    Ok(())
+}
+
+/// What is deleted leaves a snapshot, also where an earlier delete has left one; what is not to be kept leaves none.
+#[tokio::test]
+async fn a_final_snapshot_is_left_where_the_data_is_kept() -> Result<()> {
+    let access = access().await?;
+    let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
+    let site = Site { final_snapshot: true, ..site(&region(), Cluster::KIND, "snapshot")? };
+    let name = "contract-snapshot";
+    let (cx, aws) = (&cx, &aws);
+    let make = |name: &'static str| async move {
+        let call = cx.rds().create_db_cluster().db_cluster_identifier(name).engine("aurora-postgresql");
+        call.master_username("payments").master_user_password("password-of-a-test").send().await.explain()?;
+        let ids = [name.to_owned()];
+        aws.read(&region(), Cluster::KIND, &ids).await?.pop().need("DBCluster")
+    };
+    let snapshots = || async {
+        let found = cx.rds().describe_db_cluster_snapshots().send().await.explain()?;
+        let names = found.db_cluster_snapshots().iter().filter_map(|it| it.db_cluster_snapshot_identifier());
+        let mut names: Vec<_> = names.filter(|it| it.starts_with(name)).map(str::to_owned).collect();
+        names.sort();
+        Ok::<_, payinfra_engine::Error>(names)
+    };
+    let live = make(name).await?;
+    let resource = live.outputs["resource_id"].as_str().need("DbClusterResourceId")?;
+    let first = format!("{name}-final-{}", resource.trim_start_matches("cluster-").to_ascii_lowercase());
+    let call = cx.rds().create_db_cluster_snapshot().db_cluster_identifier(name);
+    call.db_cluster_snapshot_identifier(&first).send().await.explain()?;
+    aws.delete(&site, &live).await?;
+    assert_eq!(snapshots().await?, [first.clone(), format!("{first}-2")]);
+
+    let live = make("contract-snapshot-none").await?;
+    aws.delete(&Site { final_snapshot: false, ..site }, &live).await?;
+    assert_eq!(snapshots().await?.len(), 2);
     Ok(())
 }

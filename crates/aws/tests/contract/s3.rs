@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use payinfra_aws::s3::{Bucket, Encryption, LifecycleRule, Logging, Replication, ReplicationRule, Transition};
 use payinfra_aws::{Aws, Explain, Need, Policy, Statement};
-use payinfra_engine::{Class, Cloud, Graph, Node, Ref, Region, Resource, Result, Tags, Text};
+use payinfra_engine::{Class, Cloud, Graph, Node, Ref, Region, Resource, Result, Site, Tags, Text};
 
 use crate::example::{Again, Example, examples, form, graph, region};
 use crate::iam::role_for;
@@ -110,7 +110,7 @@ fn bucket_elsewhere() -> Result<Example> {
 }
 
 #[tokio::test]
-async fn a_bucket_is_ours_by_its_tags_or_by_having_neither_tags_nor_objects() -> Result<()> {
+async fn a_bare_bucket_is_ours_after_a_create_of_ours_only() -> Result<()> {
     let access = access().await?;
     let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
     let name = "contract-found-0123456789ab";
@@ -119,9 +119,11 @@ async fn a_bucket_is_ours_by_its_tags_or_by_having_neither_tags_nor_objects() ->
     let class = |error: payinfra_engine::Error| error.class();
     cx.s3().create_bucket().bucket(name).send().await.explain()?;
     assert_eq!(aws.create(&site, &wanted).await.map_err(class), Err(Class::Foreign), "also in us-east-1");
-    assert_eq!(aws.recover(&site, &wanted).await?.as_deref(), Some(name));
+    assert_eq!(aws.recover(&site, &wanted).await.map_err(class), Err(Class::Foreign), "nothing of ours was begun");
+    let begun = Site { begun: true, ..site.clone() };
+    assert_eq!(aws.recover(&begun, &wanted).await?.as_deref(), Some(name));
     cx.s3().put_object().bucket(name).key("theirs").send().await.explain()?;
-    assert_eq!(aws.recover(&site, &wanted).await.map_err(class), Err(Class::Foreign));
+    assert_eq!(aws.recover(&begun, &wanted).await.map_err(class), Err(Class::Foreign));
     let live = aws.read(&region(), Bucket::KIND, &[name.to_owned()]).await?.pop().need("Bucket")?;
     aws.update(&site, &wanted, &live).await?;
     assert_eq!(aws.recover(&site, &wanted).await?.as_deref(), Some(name));

@@ -2,7 +2,7 @@
 
 use payinfra_aws::secretsmanager::{Password, Secret};
 use payinfra_aws::{Aws, Explain, Need};
-use payinfra_engine::{Class, Cloud, Graph, Lookup, Node, Ref, Resource, Result, Tags};
+use payinfra_engine::{Class, Cloud, Graph, Lookup, Node, Ref, Resource, Result, Site, Status, Tags};
 use serde_json::json;
 
 use crate::example::{Again, Example, examples, form, graph, region};
@@ -73,6 +73,35 @@ async fn what_is_made_up_is_a_password_and_nobody_else_s() -> Result<()> {
     assert_eq!(aws.recover(&site, &wanted).await.map_err(class), Err(Class::Foreign));
     let call = cx.secretsmanager().delete_secret().secret_id("contract/made-up").force_delete_without_recovery(true);
     call.send().await.explain().map(drop)
+}
+
+/// Its name is taken while it can be restored: by what a destroy of ours left, which the next create restores.
+#[tokio::test]
+async fn a_secret_in_its_recovery_window_is_restored() -> Result<()> {
+    let aws = aws().await?;
+    let site = Site { final_snapshot: true, ..site(&region(), Password::KIND, "window")? };
+    let wanted = args("contract/window", Ref::from("arn:aws:kms:us-east-1:123456789012:key/any"));
+    let wanted = form(&Password { tags: site.owner.tags(), ..wanted })?;
+    let ids = [aws.create(&site, &wanted).await?];
+    let live = aws.read(&region(), Password::KIND, &ids).await?.pop().need("Password")?;
+    aws.delete(&site, &live).await?;
+    let dying = aws.read(&region(), Password::KIND, &ids).await?.pop().need("Password")?;
+    assert!(matches!(dying.status, Status::Scheduled(_)), "{:?}", dying.status);
+    assert_eq!(aws.recover(&site, &wanted).await?, None);
+    aws.delete(&site, &dying).await?;
+
+    let mut theirs = wanted.clone();
+    theirs["tags"]["payinfra:lineage"] = json!("another");
+    let error = aws.create(&site, &theirs).await.err().need("an error")?;
+    assert_eq!(error.class(), Class::Foreign, "{error}");
+    assert!(error.get_hint().is_some_and(|hint| hint.contains("restore-secret")));
+
+    aws.restore(&site, &dying).await?;
+    let live = aws.read(&region(), Password::KIND, &ids).await?.pop().need("Password")?;
+    assert_eq!((live.status.clone(), &live.args), (Status::Ready, &wanted));
+    aws.delete(&site, &live).await?;
+    assert_eq!(aws.create(&site, &wanted).await?, ids[0], "destroy and apply");
+    aws.delete(&Site { final_snapshot: false, ..site }, &live).await
 }
 
 #[tokio::test]

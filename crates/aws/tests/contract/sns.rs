@@ -1,6 +1,6 @@
 //! Examples of SNS.
 
-use payinfra_aws::sns::{Subscription, Topic};
+use payinfra_aws::sns::{Endpoint, Subscription, Topic};
 use payinfra_aws::{Aws, Explain, Need, Policy, Statement};
 use payinfra_engine::{Class, Cloud, Graph, Node, Resource, Result, Tags};
 use serde_json::json;
@@ -44,7 +44,7 @@ fn topic() -> Result<Example> {
 fn subscription() -> Result<Example> {
     let mut graph = graph("subscription");
     let topic = topic_for(&mut graph, "topic")?;
-    let endpoint = "arn:aws:sqs:us-east-1:123456789012:contract-example".into();
+    let endpoint = Endpoint::new("sqs", "arn:aws:sqs:us-east-1:123456789012:contract-example");
     let subscription = Subscription { topic: topic.id, protocol: "sqs".to_owned(), endpoint, raw: false };
     Example::new(graph, &region(), subscription)?
         .again(Again::Taken)

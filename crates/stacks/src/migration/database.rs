@@ -58,6 +58,7 @@ fn global(graph: &mut Graph, site: &Site<'_>) -> Result<Node<GlobalCluster>> {
         engine_version: config.engine_version.clone(),
         database: Some(config.name.clone()),
         encrypted: true,
+        deletion_protection: Some(site.workspace.protect),
         tags: site.named("global-database"),
     };
     let global = graph.add(site.region(), "main", global)?;
@@ -107,6 +108,7 @@ fn database(
         backup_window: config.backup_window.clone(),
         copy_tags_to_snapshots: true,
         log_exports: BTreeSet::from([LOG.to_owned()]),
+        deletion_protection: Some(site.workspace.protect),
         tags: site.named(CLUSTER),
     };
     let cluster = graph.add(site.region(), "main", cluster)?;

@@ -53,6 +53,7 @@ pub(super) fn payments(graph: &mut Graph, parts: &[Part<'_>]) -> Result<Payments
         time_to_live: None,
         point_in_time_recovery: true,
         replicas: replicas.collect(),
+        deletion_protection: Some(site.workspace.protect),
         tags: site.named(PAYMENTS),
     };
     let table = graph.add(site.region(), PAYMENTS, table)?;

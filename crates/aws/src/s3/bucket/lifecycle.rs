@@ -40,6 +40,23 @@ pub struct Transition {
     pub class: String,
 }
 
+/// What expires by the rules in `want` that stayed, or stayed longer, by those in `was`.
+pub(super) fn losses(want: &BTreeMap<String, LifecycleRule>, was: &BTreeMap<String, LifecycleRule>) -> Vec<String> {
+    let mut losses = Vec::new();
+    for (id, rule) in want.iter().filter(|(_, rule)| !rule.disabled) {
+        let before = was.get(id).filter(|before| !before.disabled && rule.prefix.starts_with(&before.prefix));
+        let sooner = |days: i32, before: i32| days != 0 && (before == 0 || days < before);
+        let under = if rule.prefix.is_empty() { String::new() } else { format!(" under `{}`", rule.prefix) };
+        if sooner(rule.expiration_days, before.map_or(0, |before| before.expiration_days)) {
+            losses.push(format!("what is older than {} days{under}", rule.expiration_days));
+        }
+        if sooner(rule.noncurrent_expiration_days, before.map_or(0, |before| before.noncurrent_expiration_days)) {
+            losses.push(format!("old versions after {} days{under}", rule.noncurrent_expiration_days));
+        }
+    }
+    losses
+}
+
 /// The rules of `bucket` by their ids.
 pub(super) async fn of(cx: &Cx, bucket: &str) -> Result<BTreeMap<String, LifecycleRule>> {
     let found = cx.s3().get_bucket_lifecycle_configuration().bucket(bucket).send().await.explain();

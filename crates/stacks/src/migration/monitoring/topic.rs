@@ -1,8 +1,8 @@
 //! A region's topic for all that is wrong there, and who gets it.
 
-use payinfra_aws::sns::{Subscription, Topic};
+use payinfra_aws::sns::{Endpoint, Subscription, Topic};
 use payinfra_aws::{Policy, Statement};
-use payinfra_engine::{Graph, Node, Ref, Result};
+use payinfra_engine::{Graph, Node, Result};
 
 use crate::migration::Site;
 use crate::migration::keys::Keys;
@@ -31,7 +31,7 @@ pub(super) fn topic(graph: &mut Graph, site: &Site<'_>, keys: &Keys) -> Result<N
         let subscription = Subscription {
             topic: topic.id.clone(),
             protocol: given.protocol.clone(),
-            endpoint: Ref::Known(given.endpoint.clone()),
+            endpoint: Endpoint::new(&given.protocol, &given.endpoint),
             raw: false,
         };
         graph.add(site.region(), &format!("alarms-{number}"), subscription)?;
