@@ -64,10 +64,18 @@ fn m02_production_has_what_migration_has() {
         for node in nodes.values_mut() {
             node.as_object_mut().unwrap().remove("protect");
             let args = node["args"].as_object_mut().unwrap();
-            // Production runs more and bigger tasks (M-18), which know what phase it is, and keeps backups longer (M-12).
-            args.retain(|field, _| {
-                !["count", "backup_retention_days", "cpu", "max_capacity", "memory", "min_capacity"].contains(&&**field)
-            });
+            // Production runs more and bigger tasks (M-18), which know what phase it is, keeps backups longer (M-12), and
+            // is protected by AWS as well (M-28).
+            let own = [
+                "backup_retention_days",
+                "count",
+                "cpu",
+                "deletion_protection",
+                "max_capacity",
+                "memory",
+                "min_capacity",
+            ];
+            args.retain(|field, _| !own.contains(&&**field));
             if let Some(environment) = node.pointer_mut("/args/containers/service/environment") {
                 environment.as_object_mut().unwrap().remove("PHASE");
             }
