@@ -800,7 +800,8 @@ impl Planner<'_> {
                     step.action = Action::Replace;
                     step.because = Some("what it is attached to is replaced and cannot go before it".to_owned());
                 }
-                if step.action == Action::Update {
+                // What is only half created keeps nothing yet.
+                if step.action == Action::Update && record.intent != Some(Intent::Create) {
                     step.loses = self.cloud.losses(&address.kind, &desired, &redact(&seen.args, &self.state.lineage));
                 }
                 step
