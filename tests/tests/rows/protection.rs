@@ -61,7 +61,7 @@ async fn m28_production_keeps_what_keeps_data_until_protection_is_off() {
     bench.run(&APPLY).ok();
     set(&bench, "phase", "legacy");
     set(&bench, "weights", toml::Table::from_iter([("us-east-1".to_owned(), 100.into())]));
-    bench.run(&APPLY).ok();
+    bench.run(&[&APPLY[..], &["--accept-loss"]].concat()).ok();
     bench.run(&DESTROY).ok();
     let state = bench.state("production");
     assert_eq!(state["resources"], serde_json::json!({}));
