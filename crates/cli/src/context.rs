@@ -12,9 +12,8 @@ use payinfra_state::{Backend, Backing};
 
 use crate::arguments::Global;
 use crate::failure::Failure;
-use crate::lock;
 use crate::rescue::{Found, Rescue};
-use crate::screen;
+use crate::{account, lock, screen};
 
 /// The account of those commands that do not sign in.
 pub(crate) const ANY_ACCOUNT: &str = "000000000000";
@@ -33,7 +32,9 @@ pub(crate) struct Project {
     /// As it is written.
     text: String,
     backend: Backend,
-    /// Where the configuration is.
+    /// The configuration's file.
+    file: PathBuf,
+    /// Where it is.
     folder: PathBuf,
     chosen: Option<String>,
 }
@@ -58,6 +59,8 @@ pub(crate) struct Session {
     pub(crate) kept: Kept,
     /// The account.
     pub(crate) account: String,
+    /// The way into it.
+    pub(crate) access: Access,
     /// AWS.
     pub(crate) cloud: Arc<dyn Cloud>,
     /// AWS, to be asked for all that is ours.
@@ -86,6 +89,11 @@ impl Context {
         self.global.verbose > 0
     }
 
+    /// The configuration's file, which need not exist.
+    pub(crate) fn configuration(&self) -> &Path {
+        &self.global.config
+    }
+
     /// Reads and checks the configuration; calls nobody.
     pub(crate) fn project(&self) -> Result<Project, Failure> {
         let path = &self.global.config;
@@ -98,7 +106,7 @@ impl Context {
             Configuration::parse(&text, &name).map_err(|error| Failure::in_configuration(error, &text))?;
         let backend = backend(&configuration, path);
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        Ok(Project { configuration, text, backend, folder, chosen: self.global.workspace.clone() })
+        Ok(Project { configuration, text, backend, file: path.clone(), folder, chosen: self.global.workspace.clone() })
     }
 
     /// The configuration, an account, and the state of the workspace: everything that is checked before a plan.
@@ -113,8 +121,8 @@ impl Context {
         let backing =
             payinfra_state::open(&project.backend, &config, &account, &project.configuration.stack, &workspace)?;
         let kept = Kept { project, workspace, account: Some(account.clone()), backing, told: AtomicBool::new(false) };
-        let aws = Arc::new(Aws::new(access));
-        Ok(Session { kept, account, cloud: aws.clone(), census: aws })
+        let aws = Arc::new(Aws::new(access.clone()));
+        Ok(Session { kept, account, access, cloud: aws.clone(), census: aws })
     }
 
     /// The state of the workspace only. Where it is in a folder nobody has to sign in.
@@ -150,6 +158,11 @@ impl Project {
                     .into())
             }
         }
+    }
+
+    /// The configuration's file.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
     }
 
     /// The workspace that was named, if one was.
@@ -264,6 +277,11 @@ impl Kept {
 }
 
 impl Session {
+    /// Refuses to change an account that nobody allowed; see [`account::may_change`].
+    pub(crate) async fn may_change(&self, yes: bool) -> Result<()> {
+        account::may_change(&self.kept.project, &self.access, yes).await
+    }
+
     /// What the workspace should be.
     pub(crate) fn graph(&self) -> Result<Graph> {
         self.kept.project.graph(&self.kept.workspace, &self.account)

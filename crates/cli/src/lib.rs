@@ -1,5 +1,6 @@
 //! The command line of payinfra: one file per command, and the only crate that prints.
 
+mod account;
 mod arguments;
 mod command;
 mod context;

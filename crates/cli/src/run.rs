@@ -53,6 +53,7 @@ pub(crate) struct Order<'a> {
 impl Order<'_> {
     /// Does it.
     pub(crate) async fn carry_out(mut self) -> Outcome {
+        self.session.may_change(self.yes).await?;
         let mut loaded = self.session.kept.load().await?;
         let saved = self.saved.take();
         let is_saved = saved.is_some();

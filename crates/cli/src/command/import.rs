@@ -22,6 +22,7 @@ impl Execute for Import {
 
     async fn execute(self, cx: &Context) -> Outcome {
         let session = cx.session().await?;
+        session.may_change(false).await?;
         let graph = session.graph()?;
         let Self { address, id } = &self;
         let take = async |state: &mut _| import::import(&session.cloud, &graph, state, address, id).await;

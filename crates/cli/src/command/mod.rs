@@ -7,6 +7,7 @@ mod destroy;
 mod drift;
 mod graph;
 mod import;
+mod init;
 mod output;
 mod plan;
 mod schema;
@@ -63,6 +64,7 @@ pub const COMMANDS: &[Entry] = &[
     entry::<drift::Drift>(),
     entry::<graph::Graph>(),
     entry::<import::Import>(),
+    entry::<init::Init>(),
     entry::<output::Output>(),
     entry::<plan::Plan>(),
     entry::<schema::Schema>(),

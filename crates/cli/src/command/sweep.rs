@@ -49,6 +49,7 @@ impl Execute for Sweep {
         if found.is_empty() || !self.delete {
             return Ok(if found.is_empty() { Exit::Done } else { Exit::Differs });
         }
+        session.may_change(self.yes).await?;
         self.confirm(found.len()).await?;
         let epoch = session.kept.load().await?.state.epoch;
         let lease = lock::acquire(&session.kept.backing, Self::NAME, epoch).await?;

@@ -9,6 +9,7 @@ mod destroy;
 mod drift;
 mod graph;
 mod import;
+mod init;
 mod output;
 mod plan;
 mod schema;
