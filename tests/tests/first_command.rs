@@ -20,7 +20,7 @@ use payinfra_tests::{binary, built};
 use tempfile::TempDir;
 
 /// How the result is made, for whoever wants to make it again.
-const COMMAND: &str = "cargo test --workspace --test first_command -- --ignored --nocapture";
+const COMMAND: &str = "cargo build --workspace --bins --test first_command && cargo test --workspace --test first_command -- --ignored --nocapture";
 
 /// How often, unless `PAYINFRA_RUNS` says another number.
 const RUNS: usize = 20;
@@ -158,7 +158,7 @@ fn report(took: &[Duration], runs: usize, busy: usize) -> String {
     let second =
         |time: Option<&Duration>| time.map_or_else(|| "-".to_owned(), |time| format!("{:.1}", time.as_secs_f64()));
     let (least, median, most) = (second(took.first()), second(took.get(took.len() / 2)), second(took.last()));
-    let part = if runs == RUNS { String::new() } else { format!("PAYINFRA_RUNS={runs} ") };
+    let part = if runs == RUNS { String::new() } else { format!("export PAYINFRA_RUNS={runs}; ") };
     format!(
         "# The first command, {runs} times from nothing
 
