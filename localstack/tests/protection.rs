@@ -136,7 +136,10 @@ async fn a_key_waits_for_its_deletion_and_comes_back() {
     assert_eq!(outcome(&client.kms("EnableKeyRotation", &id).await), done());
     assert_eq!(outcome(&client.kms("ScheduleKeyDeletion", &id).await), done());
     assert_eq!(state().await, ("PendingDeletion".to_owned(), true));
-    let policy = format!(r#"{{"KeyId": "{key}", "Policy": "{{}}"}}"#);
+    let plaintext = format!(r#"{{"KeyId": "{key}", "Plaintext": "cGF5"}}"#);
+    let data_key = format!(r#"{{"KeyId": "{key}", "KeySpec": "AES_256"}}"#);
+    let policy = format!(r#"{{"KeyId": "{key}", "PolicyName": "default", "Policy": "{{}}"}}"#);
+    let tag = format!(r#"{{"KeyId": "{key}", "Tags": [{{"TagKey": "a", "TagValue": "b"}}]}}"#);
     let described = format!(r#"{{"KeyId": "{key}", "Description": "d"}}"#);
     let alias = format!(r#"{{"TargetKeyId": "{key}", "AliasName": "alias/a"}}"#);
     for (action, body) in [
@@ -145,18 +148,25 @@ async fn a_key_waits_for_its_deletion_and_comes_back() {
         ("EnableKey", &id),
         ("DisableKey", &id),
         ("ScheduleKeyDeletion", &id),
-        ("PutKeyPolicy", &policy),
+        ("Encrypt", &plaintext),
+        ("GenerateDataKey", &data_key),
+        ("TagResource", &tag),
         ("UpdateKeyDescription", &described),
         ("CreateAlias", &alias),
     ] {
         assert_eq!(outcome(&client.kms(action, body).await), refused("KMSInvalidStateException"), "{action}");
     }
+    assert_eq!(outcome(&client.kms("PutKeyPolicy", &policy).await), done());
     assert!(client.kms("GetKeyRotationStatus", &id).await.body.contains("false"));
     assert_eq!(outcome(&client.kms("CancelKeyDeletion", &id).await), done());
     assert_eq!(state().await, ("Disabled".to_owned(), false));
     assert!(client.kms("GetKeyRotationStatus", &id).await.body.contains("true"));
+    for (action, body) in [("Encrypt", &plaintext), ("EnableKeyRotation", &id), ("DisableKeyRotation", &id)] {
+        assert_eq!(outcome(&client.kms(action, body).await), refused("DisabledException"), "{action}");
+    }
     assert_eq!(outcome(&client.kms("EnableKey", &id).await), done());
     assert_eq!(state().await, ("Enabled".to_owned(), false));
+    assert_eq!(outcome(&client.kms("Encrypt", &plaintext).await), done());
 }
 
 #[tokio::test]
@@ -172,10 +182,23 @@ async fn a_secret_waits_for_its_deletion_and_comes_back() {
     let again = client.secrets("CreateSecret", create).await;
     assert_eq!(outcome(&again), refused("InvalidRequestException"));
     assert!(again.body.contains("scheduled for deletion"), "{again:?}");
-    assert_eq!(outcome(&client.secrets("GetSecretValue", id).await), refused("InvalidRequestException"));
+    for (action, body) in [
+        ("GetSecretValue", id),
+        ("PutSecretValue", r#"{"SecretId": "secret", "SecretString": "t"}"#),
+        ("UpdateSecret", r#"{"SecretId": "secret", "Description": "d"}"#),
+        ("TagResource", r#"{"SecretId": "secret", "Tags": [{"Key": "a", "Value": "b"}]}"#),
+        ("PutResourcePolicy", r#"{"SecretId": "secret", "ResourcePolicy": "{}"}"#),
+        ("GetResourcePolicy", id),
+        ("DeleteResourcePolicy", id),
+        ("DeleteSecret", id),
+    ] {
+        assert_eq!(outcome(&client.secrets(action, body).await), refused("InvalidRequestException"), "{action}");
+    }
+    assert!(!client.secrets("ListSecrets", "{}").await.body.contains("secret"));
     assert_eq!(outcome(&client.secrets("RestoreSecret", id).await), done());
     assert!(!client.secrets("DescribeSecret", id).await.body.contains("DeletedDate"));
     assert!(client.secrets("GetSecretValue", id).await.body.contains("\"s\""));
+    assert!(client.secrets("ListSecrets", "{}").await.body.contains("\"secret\""));
 }
 
 #[tokio::test]
@@ -192,8 +215,23 @@ async fn a_deleted_cluster_is_inactive_and_its_name_free() {
     assert_eq!(outcome(&client.ecs("DeleteCluster", r#"{"cluster": "cluster"}"#).await), done());
     assert_eq!(state().await, "INACTIVE");
     assert!(!client.ecs("ListClusters", "{}").await.body.contains("cluster/cluster"));
+    let run = r#"{"cluster": "cluster", "taskDefinition": "task"}"#;
+    let serve = r#"{"cluster": "cluster", "serviceName": "service", "taskDefinition": "task"}"#;
+    let update = r#"{"cluster": "cluster", "settings": [{"name": "containerInsights", "value": "enabled"}]}"#;
+    for (action, body) in [("RunTask", run), ("CreateService", serve), ("UpdateCluster", update)] {
+        let answer = client.ecs(action, body).await;
+        assert_eq!(outcome(&answer), refused("ClusterNotFoundException"), "{action}");
+        assert!(answer.body.contains("The referenced cluster was inactive"), "{answer:?}");
+    }
+    let arn = format!("arn:aws:ecs:us-east-1:{ACCOUNT_ID}:cluster/cluster");
+    let tag = format!(r#"{{"resourceArn": "{arn}", "tags": [{{"key": "a", "value": "b"}}]}}"#);
+    let tags = format!(r#"{{"resourceArn": "{arn}"}}"#);
+    for (action, body) in [("TagResource", &tag), ("ListTagsForResource", &tags)] {
+        assert_eq!(outcome(&client.ecs(action, body).await), refused("InvalidParameterException"), "{action}");
+    }
     assert_eq!(outcome(&client.ecs("CreateCluster", r#"{"clusterName": "cluster"}"#).await), done());
     assert_eq!(state().await, "ACTIVE");
+    assert_eq!(outcome(&client.ecs("TagResource", &tag).await), done());
 }
 
 #[tokio::test]
@@ -298,6 +336,49 @@ async fn tables_and_their_replicas_are_protected() {
     assert_eq!(outcome(&client.dynamodb(far, "DescribeTable", name).await), refused("ResourceNotFoundException"));
     assert_eq!(outcome(&client.dynamodb(home, "UpdateTable", &protect(false)).await), done());
     assert_eq!(outcome(&client.dynamodb(home, "DeleteTable", name).await), done());
+}
+
+#[tokio::test]
+async fn replicas_outlive_the_table_that_they_were_added_to() {
+    let client = Client::new().await;
+    let create = r#"{"TableName": "table", "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"}}"#;
+    let name = r#"{"TableName": "table"}"#;
+    let (home, far, farther) = ("us-east-1", "us-east-2", "us-west-2");
+    let replica = |action: &str, region: &str| {
+        format!(r#"{{"TableName": "table", "ReplicaUpdates": [{{"{action}": {{"RegionName": "{region}"}}}}]}}"#)
+    };
+    let arn = format!("arn:aws:dynamodb:{far}:{ACCOUNT_ID}:table/table");
+    let tag = format!(r#"{{"ResourceArn": "{arn}", "Tags": [{{"Key": "a", "Value": "b"}}]}}"#);
+    let tags = format!(r#"{{"ResourceArn": "{arn}"}}"#);
+    let missing = refused("ResourceNotFoundException");
+    assert_eq!(outcome(&client.dynamodb(home, "CreateTable", create).await), done());
+    for region in [far, farther] {
+        assert_eq!(outcome(&client.dynamodb(home, "UpdateTable", &replica("Create", region)).await), done());
+    }
+    let item = r#"{"TableName": "table", "Item": {"id": {"S": "one"}}}"#;
+    assert_eq!(outcome(&client.dynamodb(home, "PutItem", item).await), done());
+    assert_eq!(outcome(&client.dynamodb(far, "TagResource", &tag).await), done());
+
+    assert_eq!(outcome(&client.dynamodb(home, "DeleteTable", name).await), done());
+    assert_eq!(outcome(&client.dynamodb(home, "DescribeTable", name).await), missing);
+    let left = client.dynamodb(far, "DescribeTable", name).await;
+    assert!(left.body.contains(r#""us-west-2""#) && !left.body.contains(r#""us-east-1""#), "{left:?}");
+    assert!(client.dynamodb(farther, "Scan", name).await.body.contains("one"));
+    assert!(client.dynamodb(far, "ListTagsOfResource", &tags).await.body.contains(r#""a""#));
+    // The home table's successor is a stranger to them.
+    assert_eq!(outcome(&client.dynamodb(home, "CreateTable", create).await), done());
+    let taken = client.dynamodb(home, "UpdateTable", &replica("Create", far)).await;
+    assert_eq!(outcome(&taken), refused("ValidationException"));
+    assert_eq!(outcome(&client.dynamodb(home, "DeleteTable", name).await), done());
+
+    assert_eq!(outcome(&client.dynamodb(far, "UpdateTable", &replica("Delete", farther)).await), done());
+    assert_eq!(outcome(&client.dynamodb(farther, "DescribeTable", name).await), missing);
+    assert!(!client.dynamodb(far, "DescribeTable", name).await.body.contains("us-west-2"));
+    assert_eq!(outcome(&client.dynamodb(far, "DeleteTable", name).await), done());
+    assert_eq!(outcome(&client.dynamodb(far, "DescribeTable", name).await), missing);
 }
 
 #[tokio::test]

@@ -35,6 +35,31 @@ def unless_pending_deletion(original, name="KeyId"):
     return replacement
 
 
+def unless_disabled(original):
+    """A key that is disabled can be given and denied a rotation."""
+
+    def replacement(data):
+        key = kms._resolve_key(data.get("KeyId", ""))
+        if key and key["KeyState"] == "Disabled":
+            return error_response_json("DisabledException", f"{key['Arn']} is disabled.", 400)
+        return original(data)
+
+    return replacement
+
+
+def unless_marked_for_deletion(original):
+    """The policy of a secret that waits for its deletion can be read and changed."""
+
+    def replacement(data):
+        _, secret = secretsmanager._resolve(data.get("SecretId"))
+        if secret and secret.get("DeletedDate"):
+            message = "You can't perform this operation on the secret because it was marked for deletion."
+            return error_response_json("InvalidRequestException", message, 400)
+        return original(data)
+
+    return replacement
+
+
 def cancel_key_deletion(data, original=kms._cancel_key_deletion):
     """A key that does not wait for its deletion is disabled."""
     key = kms._resolve_key(data.get("KeyId", ""))
@@ -102,15 +127,18 @@ for action in (
     "_disable_key_rotation",
     "_enable_key",
     "_enable_key_rotation",
-    "_put_key_policy",
     "_schedule_key_deletion",
     "_tag_resource",
     "_untag_resource",
     "_update_key_description",
 ):
     setattr(kms, action, unless_pending_deletion(getattr(kms, action)))
+for action in ("_disable_key_rotation", "_enable_key_rotation"):
+    setattr(kms, action, unless_disabled(getattr(kms, action)))
 for action in ("_create_alias", "_update_alias"):
     setattr(kms, action, unless_pending_deletion(getattr(kms, action), "TargetKeyId"))
 kms._cancel_key_deletion = cancel_key_deletion
 kms._get_key_rotation_status = get_key_rotation_status
 secretsmanager._create_secret = create_secret
+for action in ("_delete_resource_policy", "_get_resource_policy", "_put_resource_policy"):
+    setattr(secretsmanager, action, unless_marked_for_deletion(getattr(secretsmanager, action)))
