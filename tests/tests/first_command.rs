@@ -1,7 +1,8 @@
-//! The README's first command from nothing, again and again, on a machine that is busy with something else.
+//! Repeats the README's first command from nothing while every core is busy.
 //!
-//! What `cargo local payinfra apply --workspace migration` does after its build: it starts an emulated AWS, makes the place
-//! for the state and applies. Then a plan has to find nothing to do, and `cargo local down` ends it.
+//! A run does what `cargo local payinfra apply --workspace migration` does after its build: it starts an emulated AWS,
+//! creates the state's bucket and lock table, and applies. Then a plan must find no changes, and `cargo local down` ends
+//! the emulated AWS. The command is [`COMMAND`]; it takes about half an hour.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that prints what it found")]
 
@@ -19,16 +20,16 @@ use payinfra_localstack::{Profile, Status, cache_folder, install, isolate};
 use payinfra_tests::{binary, built};
 use tempfile::TempDir;
 
-/// How the result is made, for whoever wants to make it again.
+/// The command that writes the results. The build comes first because `cargo test` builds no binaries of other packages.
 const COMMAND: &str = "cargo build --workspace --bins --test first_command && cargo test --workspace --test first_command -- --ignored --nocapture";
 
-/// How often, unless `PAYINFRA_RUNS` says another number.
+/// The number of runs, unless `PAYINFRA_RUNS` is set.
 const RUNS: usize = 20;
 
-/// How much of what a failed command said is shown.
+/// How many of the last lines of a failed command are shown.
 const LINES: usize = 40;
 
-/// Threads that keep the processor busy, one for each of its cores, until this is dropped.
+/// One thread per core that keeps it busy until this is dropped.
 struct Load {
     ended: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -58,7 +59,7 @@ impl Drop for Load {
     }
 }
 
-/// A machine that has the emulators installed, and nothing else of payinfra.
+/// A cache folder that holds only the installed emulators, and a working folder that holds only the configuration.
 struct Fresh {
     cache: TempDir,
     folder: TempDir,
@@ -79,13 +80,13 @@ impl Fresh {
         fresh
     }
 
-    /// `cargo local` with these arguments.
+    /// Runs `cargo local` with these arguments.
     fn local(&self, args: &[&str]) -> Result<Output, String> {
         let mut command = Command::new(built("payinfra-localstack"));
         run(command.args(args).env("XDG_CACHE_HOME", self.cache.path()))
     }
 
-    /// What the README's first command does, and how long it took.
+    /// Runs the README's first command, and then a plan. Returns how long the command took.
     fn first_command(&self) -> Result<Duration, String> {
         let begun = Instant::now();
         self.local(&["up"])?;
@@ -98,7 +99,7 @@ impl Fresh {
         payinfra(&["bootstrap"])?;
         payinfra(&["apply", "--workspace", "migration", "--yes"])?;
         let took = begun.elapsed();
-        // 2 if there is something to do.
+        // Exits with 2 if there are changes.
         payinfra(&["plan", "--workspace", "migration", "--exit-code"])?;
         Ok(took)
     }
@@ -112,7 +113,7 @@ impl Drop for Fresh {
     }
 }
 
-/// Runs a command to its end, which has to be a good one.
+/// Runs a command, which must succeed.
 fn run(command: &mut Command) -> Result<Output, String> {
     let output = command.stdin(Stdio::null()).output().unwrap();
     if output.status.success() {
@@ -124,9 +125,9 @@ fn run(command: &mut Command) -> Result<Output, String> {
     Err(format!("{command:?} ended with {:?}:\n{last}", output.status.code()))
 }
 
-/// Writes `results/first-command.md`. `PAYINFRA_RUNS=2` does it twice.
+/// Writes `results/first-command.md`.
 #[test]
-#[ignore = "twenty times the whole stack"]
+#[ignore = "applies the whole stack twenty times"]
 fn the_first_command_never_fails() {
     let runs = std::env::var("PAYINFRA_RUNS").map_or(RUNS, |text| text.parse().unwrap());
     install(Profile::Default).unwrap();
@@ -153,7 +154,7 @@ fn the_first_command_never_fails() {
     assert!(failed.is_empty(), "{} of {runs} failed: {failed:#?}", failed.len());
 }
 
-/// The results; `took` is sorted.
+/// The results as Markdown; `took` is sorted.
 fn report(took: &[Duration], runs: usize, busy: usize) -> String {
     let second =
         |time: Option<&Duration>| time.map_or_else(|| "-".to_owned(), |time| format!("{:.1}", time.as_secs_f64()));
@@ -164,8 +165,9 @@ fn report(took: &[Duration], runs: usize, busy: usize) -> String {
 
 `{part}{COMMAND}`
 
-Each time a fresh emulated AWS, a fresh place for the state, `payinfra apply --workspace migration`, and a plan that has
-to find nothing to do, while {busy} threads keep the processor busy.
+Each run starts a new emulated AWS, creates the state's bucket and lock table, runs `payinfra apply --workspace migration
+--yes`, and then `payinfra plan --exit-code`, which must find no changes. Meanwhile {busy} threads keep {busy} cores busy.
+The times are those of the command without its build and without the plan.
 
 | date | machine | succeeded | least | median | most |
 |---|---|---:|---:|---:|---:|
