@@ -343,7 +343,7 @@ impl Harness {
 }
 
 impl Step {
-    fn args(&self) -> [&str; 4] {
+    fn args(&self) -> [&str; 5] {
         [self.command, "--workspace", self.workspace, "--yes", "--accept-loss"]
     }
 }

@@ -117,7 +117,12 @@ async fn a_state_is_refused_that_is_not_whole_not_known_or_not_ours() {
     ];
     for (broken, told) in cases {
         put_state(&bench, broken).await;
-        for args in [&PLAN[..], &APPLY, &["destroy", "--workspace", "legacy", "--yes", "--accept-loss"], &["drift", "-w", "legacy"]] {
+        for args in [
+            &PLAN[..],
+            &APPLY,
+            &["destroy", "--workspace", "legacy", "--yes", "--accept-loss"],
+            &["drift", "-w", "legacy"],
+        ] {
             refused(&bench, args, &told);
         }
     }
