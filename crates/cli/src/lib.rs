@@ -9,6 +9,7 @@ mod exit;
 mod failure;
 mod lock;
 mod losses;
+mod lost;
 mod plan_view;
 mod progress;
 mod rescue;

@@ -1,12 +1,14 @@
 //! `payinfra drift`: shows what changed behind payinfra's back.
 
 use clap::Args;
+use payinfra_engine::Error;
 use payinfra_engine::plan::{drift, refresh};
 
 use super::Execute;
 use crate::context::Context;
 use crate::events::{Emitter, Message, drifted};
 use crate::exit::{Exit, Outcome};
+use crate::lost::Missing;
 use crate::plan_view::PlanView;
 use crate::screen::{self, CREATE, HEADING};
 
@@ -27,7 +29,13 @@ impl Execute for Drift {
 
     async fn execute(self, cx: &Context) -> Outcome {
         let session = cx.session().await?;
-        let loaded = session.kept.load().await?;
+        let loaded = session.load(Missing::Refuse).await?;
+        if loaded.state.resources.is_empty() {
+            let workspace = &session.kept.workspace;
+            return Err(Error::invalid(format!("workspace {workspace} is destroyed: there is nothing to compare"))
+                .hint("`payinfra apply` creates it again")
+                .into());
+        }
         let refreshed = refresh(&session.cloud, &loaded.state).await?;
         let found = drift(&loaded.state, &refreshed);
         if self.json {

@@ -1,10 +1,8 @@
 //! `payinfra sweep`: finds what carries our owner tags and is in no state.
 
-use std::collections::BTreeSet;
-
 use clap::Args;
-use payinfra_engine::sweep::{Orphan, census, orphans, remove};
-use payinfra_engine::{Class, Error, Region, Result, State};
+use payinfra_engine::sweep::{Orphan, orphans, remove};
+use payinfra_engine::{Class, Error, Result, State};
 
 use super::Execute;
 use crate::context::{Context, Session};
@@ -100,14 +98,16 @@ impl Sweep {
 
 /// What carries the owner tags of this workspace and is not in its state.
 pub(super) async fn find(session: &Session) -> Result<Vec<Orphan>> {
-    let project = &session.kept.project;
-    let mut regions: BTreeSet<Region> = BTreeSet::from([Region::global()]);
-    for workspace in project.configuration.workspaces.values() {
-        regions.extend(workspace.all_regions.iter().map(|region| region.region.clone()));
-    }
     let state: State = session.kept.load().await?.state;
-    regions.extend(state.resources.keys().map(|address| address.region.clone()));
-    let found = census(&session.cloud, &*session.census, &project.configuration.stack, &regions).await?;
-    let ours = found.into_iter().filter(|orphan| orphan.owner.workspace == session.kept.workspace).collect();
-    Ok(orphans(ours, &[state]).0)
+    let found = session.count(&state).await?;
+    let (ours, others) = orphans(found, &[state]);
+    for (lineage, count) in session.lineages(&others) {
+        let way = if lineage.is_empty() {
+            "`payinfra import` takes single ones into the state".to_owned()
+        } else {
+            format!("if its state is lost, `payinfra adopt --lineage {lineage}` creates it again")
+        };
+        screen::note(&format!("{count} resources belong to another deployment and are not touched: {way}."));
+    }
+    Ok(ours)
 }
