@@ -335,6 +335,8 @@ impl Harness {
             }
         }
         let joined = tags.into_iter().map(|(id, mut tags)| {
+            // Every life is a deployment of its own.
+            tags.retain(|tag| !tag.starts_with("payinfra:lineage="));
             tags.sort();
             (id, tags.join(","))
         });

@@ -70,7 +70,10 @@ async fn a_saved_plan_is_refused_when_the_configuration_has_changed_since() {
     let bench = Bench::new().await;
     saved(&bench);
     bench.configure(&bench.configuration().replace("nat = \"per-zone\"", "nat = \"single\""));
-    apply_saved(&bench, &["the configuration has changed since the plan was made", "payinfra plan --out"]);
+    apply_saved(
+        &bench,
+        &["the declaration of us-east-1/ec2.eip/nat-2 is not what the saved plan says", "payinfra plan --out"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

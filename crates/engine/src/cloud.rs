@@ -29,6 +29,7 @@ pub enum Identity {
 
 /// What the engine must know of a kind; a copy of the constants of [`crate::Resource`].
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a constant of the kind, and none depends on another")]
 pub struct Spec {
     /// As in addresses: `ec2.subnet`.
     pub kind: &'static str,

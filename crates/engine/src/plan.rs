@@ -800,7 +800,8 @@ impl Planner<'_> {
                     step.action = Action::Replace;
                     step.because = Some("what it is attached to is replaced and cannot go before it".to_owned());
                 }
-                if step.action == Action::Update {
+                // What is only half created keeps nothing yet.
+                if step.action == Action::Update && record.intent != Some(Intent::Create) {
                     step.loses = self.cloud.losses(&address.kind, &desired, &redact(&seen.args, &self.state.lineage));
                 }
                 step
@@ -875,8 +876,8 @@ impl Planner<'_> {
             forced = spec.holds.iter().chain(spec.network).copied().collect();
             return forced.into_iter().find_map(|field| {
                 let pointers = pointers(args.get(field).unwrap_or(&Value::Null));
-                let address = pointers.into_iter().map(|pointer| pointer.address);
-                address.filter_map(|address| Some(format!("of {address}: {}", self.drifted.get(&address)?))).next()
+                let mut addresses = pointers.into_iter().map(|pointer| pointer.address);
+                addresses.find_map(|address| Some(format!("of {address}: {}", self.drifted.get(&address)?)))
             });
         }
         if forced.iter().any(|field| by_hand(field)) { None } else { forced.into_iter().find_map(behind) }

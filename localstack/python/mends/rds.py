@@ -242,12 +242,15 @@ def modify_db_cluster(original, backend, kwargs):
 
 @replaces(RDSBackend)
 def delete_db_cluster(original, backend, cluster_identifier, snapshot_name):
-    """A member of a global cluster goes."""
+    """A member of a global cluster goes, and the automated snapshots stay: the next cluster of the name has the same."""
     cluster = backend.clusters.get(cluster_identifier)
     if cluster and memberships(backend, cluster):
         message = "This cluster is a part of a global cluster, please remove it from globalcluster first"
         raise InvalidDBClusterStateFault(message)
-    return original(backend, cluster_identifier=cluster_identifier, snapshot_name=snapshot_name)
+    cluster = original(backend, cluster_identifier=cluster_identifier, snapshot_name=snapshot_name)
+    for name in [name for name in backend.cluster_snapshots if name.startswith(f"rds:{cluster_identifier}-")]:
+        del backend.cluster_snapshots[name]
+    return cluster
 
 
 # The key is looked for in moto's KMS, which is not the one that answers.

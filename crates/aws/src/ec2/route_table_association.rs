@@ -78,7 +78,7 @@ impl Resource for RouteTableAssociation {
     /// In all tables, without the filter, which lags behind.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         let tables = cx.ec2().describe_route_tables().into_paginator().items().send().try_collect().await.explain()?;
-        let mut all = tables.iter().flat_map(|table| table.associations());
+        let mut all = tables.iter().flat_map(sdk::RouteTable::associations);
         Ok(!all.any(|found| {
             found.subnet_id() == Some(id.as_str())
                 && state(found) != Some(&RouteTableAssociationStateCode::Disassociated)

@@ -85,9 +85,8 @@ impl Resource for Bucket {
     type Outputs = BucketOutputs;
 
     fn losses(&self, live: &Self) -> Vec<String> {
-        let suspended =
-            (live.versioning && !self.versioning).then(|| "the versions of what is written later".to_owned());
-        suspended.into_iter().chain(lifecycle::losses(&self.lifecycle, &live.lifecycle)).collect()
+        // To suspend versioning loses no version that is there.
+        lifecycle::losses(&self.lifecycle, &live.lifecycle)
     }
 
     fn tags(&mut self) -> Option<&mut Tags> {

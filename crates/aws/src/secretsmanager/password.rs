@@ -126,9 +126,10 @@ impl Resource for Password {
             return Ok(());
         }
         let call = cx.secretsmanager().delete_secret().secret_id(&live.id);
-        let call = match cx.final_snapshot() {
-            true => call.recovery_window_in_days(WINDOW),
-            false => call.force_delete_without_recovery(true),
+        let call = if cx.final_snapshot() {
+            call.recovery_window_in_days(WINDOW)
+        } else {
+            call.force_delete_without_recovery(true)
         };
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }

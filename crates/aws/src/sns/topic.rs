@@ -47,7 +47,7 @@ impl Resource for Topic {
     /// AWS returns the topic that exists if tags and attributes are the same: so this looks first whose it is.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         let arn = self.arn(cx);
-        if let Some(theirs) = tags::of(cx, &arn).await.unless(Class::NotFound)?
+        if let Some(theirs) = self.tags_there(cx).await?
             && !same_owner(&self.tags, &theirs)
         {
             return Err(foreign("topic", &self.name, &arn));
@@ -62,7 +62,7 @@ impl Resource for Topic {
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let arn = self.arn(cx);
-        let Some(tags) = tags::of(cx, &arn).await.unless(Class::NotFound)? else { return Ok(None) };
+        let Some(tags) = self.tags_there(cx).await? else { return Ok(None) };
         claim("topic", &self.name, Id::new(arn), &tags, owner)
     }
 
@@ -99,6 +99,11 @@ impl Resource for Topic {
 }
 
 impl Topic {
+    /// The tags of the topic of this name, if there is one: what does not exist may have no tags instead of an error.
+    async fn tags_there(&self, cx: &Cx) -> Result<Option<Tags>> {
+        Ok(live(cx, &Id::new(self.arn(cx))).await.unless(Class::NotFound)?.map(|live| live.args.tags))
+    }
+
     fn arn(&self, cx: &Cx) -> String {
         format!("arn:aws:sns:{}:{}:{}", cx.region(), cx.account(), self.name)
     }

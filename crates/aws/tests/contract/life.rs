@@ -114,7 +114,7 @@ impl World<'_> {
     async fn refuse_others(&self, args: &Value, id: &str) -> Result<()> {
         let address = &self.example.address;
         let mut site = Site { token: token(address, "another"), begun: true, ..self.site(address) };
-        site.owner.lineage = "another".to_owned();
+        "another".clone_into(&mut site.owner.lineage);
         let spec = self.aws.spec(&address.kind);
         if args.get("tags").is_none() || spec.as_ref().is_none_or(|spec| matches!(spec.identity, Identity::Part(_))) {
             return Ok(());

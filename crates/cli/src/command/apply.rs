@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use payinfra_engine::plan::Options;
@@ -53,7 +53,7 @@ impl Execute for Apply {
 
     async fn execute(self, cx: &Context) -> Outcome {
         // A broken file is told before AWS is asked.
-        let saved = self.plan.as_ref().map(read).transpose()?;
+        let saved = self.plan.as_deref().map(read).transpose()?;
         let session = cx.session().await?;
         let declared = session.graph()?;
         if let Some(plan) = &saved {
@@ -91,7 +91,7 @@ impl Execute for Apply {
 /// The largest plan that is read, in bytes: many times that of the largest stack.
 const LARGEST: u64 = 64 << 20;
 
-fn read(path: &PathBuf) -> Result<Plan> {
+fn read(path: &Path) -> Result<Plan> {
     let name = path.display();
     let bytes = disk::read_regular(path, LARGEST)?.ok_or_else(|| {
         Error::invalid(format!("there is no plan {name}")).hint("`payinfra plan --out FILE` makes one")
