@@ -70,3 +70,19 @@ async fn a_destroy_that_loses_data_has_to_be_agreed_to() {
     assert!(bench.mutations().is_empty(), "{:#?}", bench.mutations());
     bench.run(&[&destroy[..], &["--accept-loss"]].concat()).ok();
 }
+
+/// The first apply on AWS goes to an account that the configuration names, or to none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_apply_in_an_account_that_nobody_named_is_refused() {
+    let bench = Bench::new().await;
+    bench.configure(&bench.configuration().replacen("[state]\n", "[state]\npath = \"kept\"\n", 1));
+    let mut command = bench.command(&["apply", "--workspace", "legacy", "--yes"]);
+    // Endpoints of single services are no emulated AWS; whatever else is called goes nowhere.
+    command.env_remove("AWS_ENDPOINT_URL").env("HTTPS_PROXY", "http://127.0.0.1:1");
+    command.env("AWS_ENDPOINT_URL_STS", bench.aws.endpoint()).env("AWS_ENDPOINT_URL_IAM", bench.aws.endpoint());
+    let refused = payinfra_tests::Outcome::from(command.output().unwrap()).expect(1);
+    assert!(refused.stderr.contains("account_ids = [\"123456789012\"]"), "{}", refused.stderr);
+    let called: Vec<_> = bench.aws.calls().into_iter().map(|call| call.action).collect();
+    assert_eq!(called, ["GetCallerIdentity", "ListAccountAliases"]);
+    assert!(!bench.file("kept").join("migration").exists(), "nothing was written");
+}

@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-use payinfra_tests::{Bench, Outcome};
+use payinfra_localstack::{Match, When};
+use payinfra_tests::{Bench, Inventory, Outcome};
 
 const BUCKET: &str = "payinfra-state-123456789012";
 const KEY: &str = "migration/legacy/state.json";
+const RESCUE: &str = ".payinfra-rescue-migration-legacy.json";
+const VPC: &str = "us-east-1/ec2.vpc/main";
 const APPLY: [&str; 4] = ["apply", "--workspace", "legacy", "--yes"];
 const DESTROY: [&str; 5] = ["destroy", "--workspace", "legacy", "--yes", "--accept-loss"];
 const PLAN: [&str; 4] = ["plan", "--workspace", "legacy", "--exit-code"];
@@ -71,4 +74,69 @@ async fn a_state_that_was_rolled_back_takes_up_what_the_history_knows() {
     assert_eq!(bench.inventory().await, account);
     bench.run(&DESTROY).ok();
     assert_eq!(bench.inventory().await, empty);
+}
+
+/// The run stops and keeps what it knows beside the configuration; the next one goes on from there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_is_deleted_during_a_run_leaves_no_orphan() {
+    let bench = Bench::new().await;
+    let empty = bench.inventory().await;
+    let failed = deleted_meanwhile(&bench).await;
+    assert!(failed.stderr.contains(RESCUE), "{}", failed.stderr);
+    bench.run(&APPLY).ok();
+    is_whole(&bench, &empty).await;
+}
+
+/// As before, but the rescue file is lost as well: a version from the middle of the run knows less than exists.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_from_the_middle_of_a_run_leaves_no_orphan() {
+    let bench = Bench::new().await;
+    let empty = bench.inventory().await;
+    deleted_meanwhile(&bench).await;
+    std::fs::remove_file(bench.file(RESCUE)).unwrap();
+    let refused = bench.run(&APPLY).expect(1);
+    let listed = bench.run(&["state", "history", "--workspace", "legacy"]).ok();
+    let version = refused.stderr.split("--version ").nth(1).and_then(|rest| rest.split('`').next()).unwrap();
+    assert!(listed.stdout.contains(version), "{version}: {}", listed.stdout);
+    way_back(&bench, &refused, "payinfra state restore --version").ok();
+    bench.run(&APPLY).ok();
+    is_whole(&bench, &empty).await;
+}
+
+/// Another deployment beside the lost one is made only on demand, and touches nothing of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_deployment_beside_a_lost_one_leaves_it_alone() {
+    let bench = Bench::new().await;
+    bench.run(&APPLY).ok();
+    let lost = bench.inventory().await;
+    delete_state(&bench).await;
+    bench.configure(&bench.configuration().replace("suffix = \"demo1\"", "suffix = \"demo2\""));
+    let refused = bench.run(&["import", VPC, "vpc-1", "--workspace", "legacy"]).expect(1);
+    assert!(refused.stderr.contains("has no state"), "{}", refused.stderr);
+    bench.run(&APPLY).expect(1);
+    bench.run(&[&APPLY[..], &["--new-deployment"]].concat()).ok();
+    bench.run(&["plan", "--workspace", "legacy", "--exit-code"]).ok();
+    let swept = bench.run(&["sweep", "--workspace", "legacy", "--delete", "--yes", "--accept-loss"]).ok();
+    assert!(swept.stderr.contains("belong to another deployment"), "{}", swept.stderr);
+    bench.run(&DESTROY).ok();
+    assert_eq!(bench.inventory().await, lost);
+}
+
+/// An apply whose state is deleted while it creates subnets.
+async fn deleted_meanwhile(bench: &Bench) -> Outcome {
+    let mut hold = bench.aws.hold(Match::action("ec2", "CreateSubnet"), When::Before);
+    let run = bench.start(&APPLY);
+    let stopped = hold.next().await.unwrap();
+    delete_state(bench).await;
+    stopped.release();
+    drop(hold);
+    Outcome::from(run.wait_with_output().unwrap()).expect(1)
+}
+
+/// That everything is there once, and goes without a rest.
+async fn is_whole(bench: &Bench, empty: &Inventory) {
+    bench.run(&PLAN).ok();
+    bench.run(&["sweep", "--workspace", "legacy"]).ok();
+    bench.run(&DESTROY).ok();
+    assert_eq!(bench.inventory().await, *empty);
 }

@@ -89,6 +89,18 @@ impl Access {
         &self.account
     }
 
+    /// The account's alias, if it has one and we may ask for it.
+    pub async fn alias(&self) -> Option<String> {
+        let answer = self.cx(&Region::global()).iam().list_account_aliases().send().await.ok()?;
+        answer.account_aliases.into_iter().next()
+    }
+
+    /// Whether an endpoint of one's own stands for AWS.
+    #[must_use]
+    pub fn is_emulated(&self) -> bool {
+        self.config.endpoint_url().is_some()
+    }
+
     /// The SDK's configuration for `region`, without the limits: for the state store.
     #[must_use]
     pub fn config(&self, region: &str) -> SdkConfig {

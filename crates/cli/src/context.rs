@@ -10,8 +10,10 @@ use payinfra_engine::{Class, Cloud, Error, Graph, Result, State};
 use payinfra_stacks::{Configuration, Workspace};
 use payinfra_state::{Backend, Backing};
 
+use crate::account::Unnamed;
 use crate::arguments::Global;
 use crate::failure::Failure;
+use crate::lost::CaughtUp;
 use crate::rescue::{Found, Rescue};
 use crate::{lock, lost, screen};
 
@@ -63,6 +65,8 @@ pub(crate) struct Session {
     pub(crate) cloud: Arc<dyn Cloud>,
     /// AWS, to be asked for all that is ours.
     pub(crate) census: Arc<dyn Census>,
+    /// The account again, if the configuration does not name it.
+    pub(crate) unnamed: Option<Unnamed>,
 }
 
 /// A state, and the version under which it is stored.
@@ -82,6 +86,11 @@ pub(crate) struct Loaded {
 impl Context {
     pub(crate) fn new(global: Global) -> Self {
         Self { global }
+    }
+
+    /// Where the configuration is.
+    pub(crate) fn config(&self) -> &Path {
+        &self.global.config
     }
 
     /// Whether everything is to be shown.
@@ -115,9 +124,20 @@ impl Context {
         let config = access.config(project.region());
         let backing =
             payinfra_state::open(&project.backend, &config, &account, &project.configuration.stack, &workspace)?;
-        let kept = Kept { project, workspace, account: Some(account.clone()), backing, told: AtomicBool::default(), told_older: AtomicBool::default() };
+        let kept = Kept {
+            project,
+            workspace,
+            account: Some(account.clone()),
+            backing,
+            told: AtomicBool::default(),
+            told_older: AtomicBool::default(),
+        };
+        let unnamed = Unnamed::of(&access, &kept.project.allowed());
         let aws = Arc::new(Aws::new(access));
-        Ok(Session { kept, account, cloud: aws.clone(), census: aws })
+        let cloud: Arc<dyn Cloud> = aws.clone();
+        // A command that changes something takes the lock, and with it a guard that lets it.
+        cloud.guard(Arc::new(|| Err(Error::failed("nothing is changed in AWS without the lock"))));
+        Ok(Session { kept, account, cloud, census: aws, unnamed })
     }
 
     /// The state of the workspace only. Where it is in a folder nobody has to sign in.
@@ -145,6 +165,11 @@ impl Context {
 }
 
 impl Project {
+    /// The configuration as it is written.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The workspace that was named, or the only one.
     pub(crate) fn workspace(&self) -> Result<&Workspace, Failure> {
         let declared = &self.configuration.workspaces;
@@ -186,12 +211,17 @@ impl Project {
         }
     }
 
+    /// The accounts that may be touched; empty if the configuration does not say.
+    pub(crate) fn allowed(&self) -> Vec<&str> {
+        self.configuration.aws.account_ids.iter().map(payinfra_stacks::AccountId::as_str).collect()
+    }
+
     /// Signs in, and checks that it is an account that may be touched.
     pub(crate) async fn sign_in(&self) -> Result<Access> {
         let aws = &self.configuration.aws;
         let identity = Identity { profile: aws.profile.clone(), role: aws.role.clone() };
         let access = Access::open(&identity).await.map_err(unreachable)?;
-        let allowed: Vec<_> = aws.account_ids.iter().map(payinfra_stacks::AccountId::as_str).collect();
+        let allowed = self.allowed();
         if allowed.is_empty() || allowed.contains(&access.account()) {
             return Ok(access);
         }
@@ -209,7 +239,7 @@ impl Kept {
     pub(crate) async fn load(&self) -> Result<Loaded> {
         let stack = &self.project.configuration.stack;
         // Listed before the state is read: a run that ends in between is not taken for one that was lost.
-        let newest = lost::serials(&self.backing).await?.last().copied().unwrap_or_default();
+        let history = lost::serials(&self.backing).await?;
         let stored = self.backing.store.load().await?;
         let version = stored.as_ref().map(|stored| stored.version.clone());
         let state = stored.map(|stored| payinfra_state::migrate(&stored.bytes)).transpose()?;
@@ -231,17 +261,13 @@ impl Kept {
                 rescue.path().display()
             ));
         }
-        let mut uncertain = false;
-        if version.is_some()
-            && newest > state.serial
-            && let (serial, Some(taken)) = (state.serial, lost::catch_up(&self.backing, &mut state, newest).await?)
-        {
-            uncertain = true;
+        let newest = history.last().copied().unwrap_or_default();
+        let uncertain = (version.is_some() || rescued) && newest > state.serial;
+        if uncertain {
+            let serial = state.serial;
+            let caught = lost::catch_up(&self.backing, &mut state, &history).await?;
             if !self.told_older.swap(true, Ordering::Relaxed) {
-                screen::note(&format!(
-                    "The state is older than the history: it has serial {serial}, and the newest run has {newest}. \
-                     {taken} records are taken from the history, and every create looks first for what exists."
-                ));
+                screen::note(&older(serial, newest, caught.as_ref()));
             }
         }
         Ok(Loaded { state, version, rescued, spent, uncertain })
@@ -316,6 +342,18 @@ impl Session {
     pub(crate) fn graph(&self) -> Result<Graph> {
         self.kept.project.graph(&self.kept.workspace, &self.account)
     }
+}
+
+/// That the state is older than the history.
+fn older(serial: u64, newest: u64, caught: Option<&CaughtUp>) -> String {
+    let taken = match caught {
+        Some(CaughtUp { serial, records }) => format!("{records} records were taken from run {serial}"),
+        None => "No run in it has a newer state of this lineage".to_owned(),
+    };
+    format!(
+        "The state is older than the history: it has serial {serial}, and the newest run has {newest}. {taken}. Every \
+         create first looks for what exists already."
+    )
 }
 
 /// A failure to sign in without an answer: there is nothing wrong with the credentials then.

@@ -1,5 +1,6 @@
 //! The command line of payinfra: one file per command, and the only crate that prints.
 
+mod account;
 mod arguments;
 mod command;
 mod context;
@@ -17,5 +18,5 @@ mod run;
 mod screen;
 mod value_view;
 
-pub use arguments::run;
+pub use arguments::{commands, run};
 pub use command::{COMMANDS, Entry};

@@ -18,8 +18,8 @@ use crate::disk::{self, Readers};
 use crate::events::{Emitter, Ended, Message};
 use crate::exit::{Exit, Outcome};
 use crate::failure::block;
-use crate::plan_view::PlanView;
 use crate::lost::Missing;
+use crate::plan_view::PlanView;
 use crate::progress::{Lines, Live, seconds};
 use crate::rescue::Rescue;
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
@@ -93,6 +93,7 @@ impl Order<'_> {
         let begun = Instant::now();
         let outcome = async {
             let again = self.session.kept.load().await?;
+            // A state that was lost since is not the first one.
             let vanished = again.version.is_none() && loaded.version.is_some();
             if vanished && !again.rescued {
                 return Err(Error::new(Class::Stale, "the state was deleted in the meantime; nothing was done")
@@ -122,11 +123,7 @@ impl Order<'_> {
             }
             let state = std::mem::replace(&mut loaded.state, State::new("", "", ""));
             let version = loaded.version.take();
-            let stored = Origin {
-                version,
-                from_file: loaded.rescued || loaded.spent,
-                uncertain: loaded.uncertain,
-            };
+            let stored = Origin { version, from_file: loaded.rescued || loaded.spent, uncertain: loaded.uncertain };
             let (report, state) = self.act(&planned, state, stored, &*lease, cancelled.clone()).await?;
             // Without the lease the cloud lets nothing through any more.
             if report.is_complete() {
@@ -195,11 +192,9 @@ impl Order<'_> {
             (None, _) => &lines,
         };
         let cloud = Arc::clone(&self.session.cloud);
-        let outcome = apply(
-            planned,
-            &Run { cloud, journal: &journal, lease, observer, cancel, uncertain, width: self.width },
-        )
-        .await;
+        let outcome =
+            apply(planned, &Run { cloud, journal: &journal, lease, observer, cancel, uncertain, width: self.width })
+                .await;
         if let Some(live) = &live {
             live.clear();
         }
@@ -238,7 +233,7 @@ impl Order<'_> {
 
     async fn confirm(&self, planned: &Plan, question: &str) -> Result<()> {
         if self.yes {
-            return losses::agreed(planned, &self.options.accepted);
+            return losses::agreed(planned.losses(), &self.options.accepted);
         }
         if self.json || !screen::can_ask() {
             return Err(Error::invalid("nothing was done: nobody is here to confirm the plan").hint(
@@ -249,10 +244,10 @@ impl Order<'_> {
             ));
         }
         let workspace = &self.session.kept.workspace;
-        let confirmed = if losses::open(planned, &self.options.accepted).is_empty() {
+        let confirmed = if losses::open(planned.losses(), &self.options.accepted).is_empty() {
             screen::ask(question).await
         } else {
-            screen::ask_for(&format!("{question} It destroys data: type the workspace's name."), workspace).await
+            screen::ask_for(&losses::question(question), workspace).await
         };
         if confirmed {
             return Ok(());
@@ -371,7 +366,7 @@ fn is_idle(plan: &Plan, loaded: &Loaded) -> bool {
         state.resources.get(address).is_none_or(|record| record.protect == node.protect)
     };
     let recorded = || plan.outputs(state) == state.outputs && plan.graph.nodes().iter().all(protected);
-    plan.is_empty() && !loaded.rescued && (!plan.left_out.is_empty() || recorded())
+    plan.is_empty() && !loaded.rescued && !loaded.uncertain && (!plan.left_out.is_empty() || recorded())
 }
 
 /// A saved plan that still fits the state. Where there is no state yet, the plan's lineage becomes its.

@@ -1,4 +1,4 @@
-//! `payinfra apply`: makes what is what should be.
+//! `payinfra apply`: creates or updates resources to match the configuration.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -45,7 +45,7 @@ pub(super) struct Apply {
 
 impl Execute for Apply {
     const NAME: &'static str = "apply";
-    const ABOUT: &'static str = "Make what is what should be: shows the plan, asks, does it";
+    const ABOUT: &'static str = "Create or update resources to match the configuration: shows the plan and asks";
 
     fn emits(&self) -> bool {
         self.json
@@ -70,6 +70,7 @@ impl Execute for Apply {
                 return Err(Error::invalid(message).hint("name the plan's workspace with --workspace").into());
             }
         }
+        session.confirm_account(!self.yes && !self.json).await?;
         let order = Order {
             session: &session,
             command: Self::NAME,

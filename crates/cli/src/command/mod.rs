@@ -8,6 +8,7 @@ mod destroy;
 mod drift;
 mod graph;
 mod import;
+mod init;
 mod output;
 mod plan;
 mod schema;
@@ -65,6 +66,7 @@ pub const COMMANDS: &[Entry] = &[
     entry::<drift::Drift>(),
     entry::<graph::Graph>(),
     entry::<import::Import>(),
+    entry::<init::Init>(),
     entry::<output::Output>(),
     entry::<plan::Plan>(),
     entry::<schema::Schema>(),

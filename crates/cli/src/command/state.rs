@@ -1,12 +1,13 @@
 //! `payinfra state`: looks at the state, and corrects it.
 
 use clap::{Args, Subcommand};
-use payinfra_engine::{Address, Class, Error, Record, Result, State as Kept};
+use payinfra_engine::{Address, Class, Error, Record, Result, State as Kept, Version};
+use serde_json::Value;
 
 use super::Execute;
 use crate::context::{Context, Kept as Place};
 use crate::exit::{Exit, Outcome};
-use crate::lost;
+use crate::lost::{self, CaughtUp};
 use crate::screen::{self, ADDRESS, DIM};
 use crate::value_view;
 
@@ -33,9 +34,11 @@ enum Action {
         #[arg(required = true)]
         addresses: Vec<Address>,
     },
+    /// List the versions of the state and the runs that `restore` can go back to, the newest first
+    History,
     /// Write an earlier state in the place of the one that is lost or wrong
     Restore {
-        /// A version of the object, as the error about a lost state lists them
+        /// A version of the object; `state history` lists them
         #[arg(long, value_name = "ID", required_unless_present = "history", conflicts_with = "history")]
         version: Option<String>,
         /// The serial of a run in the history: the state at its end
@@ -85,6 +88,7 @@ impl Execute for State {
                     screen::line(&line);
                 }
             }
+            Action::History => list_history(&place).await?,
             Action::Restore { version, history, yes } => restore(&place, version.as_deref(), history, yes).await?,
             Action::Mv { from, to } => {
                 place.change("state mv", async |state| rename(state, &from, &to)).await?;
@@ -93,6 +97,36 @@ impl Execute for State {
         }
         Ok(Exit::Done)
     }
+}
+
+/// How many versions and how many runs are listed.
+const LISTED: usize = 20;
+
+async fn list_history(place: &Place) -> Result<()> {
+    let versions = lost::versions(place).await?;
+    for version in versions.iter().take(LISTED) {
+        let Version { id, modified, size, .. } = version;
+        screen::line(&format!("version {ADDRESS}{id}{ADDRESS:#}  {modified}  {size} bytes"));
+    }
+    let serials = lost::serials(&place.backing).await?;
+    for serial in serials.iter().rev().take(LISTED) {
+        let bytes = place.backing.store.recall(&format!("{serial}.json")).await?.unwrap_or_default();
+        let entry: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let text = |name: &str| entry[name].as_str().unwrap_or("?").to_owned();
+        let resources = entry.pointer("/state/resources").and_then(Value::as_object);
+        let resources = resources.map_or_else(|| "no state".to_owned(), |all| format!("{} resources", all.len()));
+        screen::line(&format!(
+            "run {ADDRESS}{serial}{ADDRESS:#}  {}  {} by {}: {}, {resources}",
+            text("ended"),
+            text("command"),
+            text("who"),
+            text("outcome")
+        ));
+    }
+    if versions.is_empty() && serials.is_empty() {
+        screen::line("There is no earlier version of the state, and no run in the history.");
+    }
+    Ok(())
 }
 
 /// Writes an earlier state as the new one, with what later runs knew.
@@ -119,11 +153,9 @@ async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes
         state.lineage,
         state.resources.len()
     ));
-    let newest = lost::serials(&place.backing).await?.last().copied().unwrap_or_default();
-    if newest > state.serial
-        && let Some(taken) = lost::catch_up(&place.backing, &mut state, newest).await?
-    {
-        screen::line(&format!("{taken} records are taken from the run with serial {newest}: they may exist."));
+    let serials = lost::serials(&place.backing).await?;
+    if let Some(CaughtUp { serial, records }) = lost::catch_up(&place.backing, &mut state, &serials).await? {
+        screen::line(&format!("{records} records are taken from run {serial}, which is newer."));
     }
     if !yes {
         if !screen::can_ask() {
@@ -139,7 +171,7 @@ async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes
             // What is there now may be broken: that is why another one is restored.
             let stored = stored.and_then(|bytes| payinfra_state::migrate(bytes).ok());
             let (serial, revision) = stored.map_or((0, 0), |stored| (stored.serial, stored.revision));
-            state.serial = state.serial.max(serial).max(newest).saturating_add(1);
+            state.serial = state.serial.max(serial).saturating_add(1);
             state.revision = state.revision.max(revision);
             Ok(state)
         })
