@@ -385,6 +385,7 @@ mod tests {
         let refusal = answers.into_iter().find_map(std::result::Result::err).unwrap();
         assert!(refusal.is_user() && refusal.to_string().len() > 1, "{refusal:?}");
         assert!(limits.gate.pass("POST", "DescribeVpcs").is_ok() && limits.gate.pass("GET", "").is_ok());
+        assert!(limits.gate.pass("POST", "PutMetricData").is_ok(), "it changes no resource");
         assert!(limits.gate.pass("PUT", "").is_err() && limits.gate.pass("POST", "CreateVpc").is_err());
     }
 

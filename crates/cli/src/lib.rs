@@ -10,6 +10,7 @@ mod exit;
 mod failure;
 mod lock;
 mod losses;
+mod lost;
 mod plan_view;
 mod progress;
 mod rescue;
@@ -17,5 +18,5 @@ mod run;
 mod screen;
 mod value_view;
 
-pub use arguments::run;
+pub use arguments::{commands, run};
 pub use command::{COMMANDS, Entry};

@@ -23,8 +23,7 @@ use crate::{
     latency::Latency,
     limits::Limits,
     mend::{
-        owner,
-        tagging,
+        owner, tagging,
         token::{self, Tokens},
     },
     profile::Profile,

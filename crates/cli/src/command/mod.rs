@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod adopt;
 mod apply;
 mod bootstrap;
 mod completions;
@@ -57,6 +58,7 @@ pub struct Entry {
 
 /// The commands, sorted by name.
 pub const COMMANDS: &[Entry] = &[
+    entry::<adopt::Adopt>(),
     entry::<apply::Apply>(),
     entry::<bootstrap::Bootstrap>(),
     entry::<completions::Completions>(),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod adopt;
 mod apply;
 mod bootstrap;
 mod completions;
