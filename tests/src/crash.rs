@@ -181,7 +181,7 @@ impl Verdict {
 impl Harness {
     /// An emulated AWS that behaves like this.
     pub async fn new(manner: Manner) -> Self {
-        Self { bench: Bench { lease: Some(LEASE), ..Bench::new().await }, manner }
+        Self { bench: Bench::new().await.lease(LEASE), manner }
     }
 
     /// Runs a scenario undisturbed.
@@ -247,12 +247,11 @@ impl Harness {
             for step in &scenario.killed {
                 let run = self.run_into(step, &mut traps).await;
                 match run {
-                    Err(met) if met.contains(&0) => {
-                        verdict.met.push(point.clone());
+                    Err(met) => {
                         verdict.killed += 1;
+                        verdict.met.extend(met.contains(&0).then(|| point.clone()));
                         break;
                     }
-                    Err(_) => break,
                     Ok(outcome) if outcome.code == Some(0) => {}
                     Ok(outcome) => verdict.wrong(said("a run that was not killed", &outcome)),
                 }

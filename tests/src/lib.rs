@@ -32,8 +32,7 @@ const LINES: usize = 60;
 pub struct Bench {
     /// The emulated AWS.
     pub aws: Emulator,
-    /// The lease of the lock, where it is not to be the usual one.
-    pub lease: Option<Duration>,
+    lease: Option<Duration>,
     folder: tempfile::TempDir,
 }
 
@@ -70,6 +69,12 @@ impl Bench {
         bench.run(&["bootstrap"]).ok();
         bench.aws.clear_calls();
         bench
+    }
+
+    /// With another lease of the lock in DynamoDB than the usual 30 s.
+    #[must_use]
+    pub fn lease(self, lease: Duration) -> Self {
+        Self { lease: Some(lease), ..self }
     }
 
     /// Writes another configuration.
