@@ -45,8 +45,7 @@ impl Snapshot {
         let mut account = BTreeMap::new();
         for line in bench.inventory().await.to_string().lines() {
             let named = line.split(' ').map(|word| tags.get(word).cloned().unwrap_or_else(|| anonymous(word)));
-            let line = named.collect::<Vec<_>>().join(" ").replace(&state.lineage, "(lineage)");
-            *account.entry(line).or_default() += 1;
+            *account.entry(named.collect::<Vec<_>>().join(" ")).or_default() += 1;
         }
         let aws = aws(bench).await;
         let cloud: Arc<dyn Cloud> = Arc::new(aws.clone());
@@ -233,6 +232,8 @@ async fn tags(bench: &Bench) -> BTreeMap<String, String> {
         }
     }
     let joined = tags.into_iter().map(|(id, mut tags)| {
+        // Every life is a deployment of its own.
+        tags.retain(|tag| !tag.starts_with("payinfra:lineage="));
         tags.sort();
         (id, tags.join(","))
     });
