@@ -3,14 +3,14 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that prints what it found")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 use std::time::Duration;
 
 use payinfra_engine::State;
 use payinfra_localstack::{Call, Match, When};
 use payinfra_tests::Bench;
-use payinfra_tests::content::{of_state, pulled};
+use payinfra_tests::content::{is_chosen_by_aws, of_state, pulled};
 
 const WORKSPACE: &str = "legacy";
 /// How long a run may take to come to its point, or to its end.
@@ -23,6 +23,20 @@ struct Neighbour {
     bench: Bench,
     state: State,
     contents: BTreeMap<(String, String), String>,
+}
+
+/// Whether a request is about something of the deployment that is watched.
+fn is_about(call: &Call) -> bool {
+    // The names are the same in both configurations. To create what has a name is to ask whether it is free, and a policy
+    // may name what it allows. The states and the histories tell what was found.
+    let by_name = call.action.starts_with("Create");
+    call.action != "PutObject" && call.mentions.iter().any(|id| !by_name || is_chosen_by_aws(id))
+}
+
+/// All that a state knows: an id means something only in its region and for its kind.
+fn known(state: &State) -> BTreeSet<(String, String, String)> {
+    let records = state.resources.iter().filter_map(|(address, record)| Some((address, record.id.clone()?)));
+    records.map(|(address, id)| (address.region.to_string(), address.kind.to_string(), id)).collect()
 }
 
 impl Neighbour {
@@ -46,7 +60,9 @@ impl Neighbour {
                 return code;
             }
         }
-        self.bench.run(&self.bench.consenting(args)).code
+        let outcome = self.bench.run(&self.bench.consenting(args));
+        println!("{args:?} ends with {:?}: {}", outcome.code, outcome.stderr);
+        outcome.code
     }
 
     /// Kills a command at its `nth` change; `Some` if it ended before that.
@@ -76,13 +92,12 @@ impl Neighbour {
     async fn is_unharmed(&self, by: &str) {
         let calls = self.bench.aws.calls();
         let changes = calls.iter().filter(|call| call.mutating).count();
-        // To create what has a name is to ask whether the name is free; if it is not, AWS refuses and changes nothing.
-        let asks = |call: &Call| call.action.starts_with("Create") && call.status.is_some_and(|status| status >= 400);
-        let about: Vec<_> =
-            calls.iter().filter(|call| call.mutating && !call.mentions.is_empty() && !asks(call)).collect();
+        let about: Vec<_> = calls.iter().filter(|call| call.mutating && is_about(call)).collect();
         assert!(about.is_empty(), "{by}: these are about the other deployment: {about:#?}");
         println!("{by}: {} calls, {changes} of them changes, none about the other deployment", calls.len());
         assert_eq!(of_state(&self.bench, &self.state).await, self.contents, "{by}");
+        let (theirs, ours) = (known(&self.state), known(&pulled(&self.bench, WORKSPACE)));
+        assert_eq!(theirs.intersection(&ours).collect::<Vec<_>>(), Vec::<&_>::new(), "{by}: in both states");
         self.bench.aws.clear_calls();
     }
 
