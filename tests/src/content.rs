@@ -240,6 +240,12 @@ async fn tags(bench: &Bench) -> BTreeMap<String, String> {
     joined.collect()
 }
 
+/// Whether AWS chose an id, or a part of it; else it is a name that the configuration gives.
+#[must_use]
+pub fn is_chosen_by_aws(id: &str) -> bool {
+    anonymous(id) != id
+}
+
 /// A word of the account's list without what AWS chose.
 fn anonymous(word: &str) -> String {
     if word.ends_with(".rds.amazonaws.com") {

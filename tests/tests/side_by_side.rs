@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that prints what it found")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -70,7 +71,9 @@ impl Neighbour {
         let matches = Match { mutating: Some(true), ..Match::any().nth(nth) };
         let mut hold = self.bench.aws.hold(matches, when);
         let mut command = tokio::process::Command::from(self.bench.command(&self.bench.consenting(args)));
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let said = self.bench.file("stderr");
+        command.stdout(Stdio::null()).stderr(Stdio::from(File::create(&said).unwrap()));
+        let mut child = command.spawn().unwrap();
         let met = async {
             tokio::select! {
                 held = hold.next() => Err(held.unwrap()),
@@ -79,7 +82,10 @@ impl Neighbour {
         };
         let ended = tokio::time::timeout(PATIENCE, met).await.unwrap();
         match ended {
-            Ok(code) => Some(code),
+            Ok(code) => {
+                println!("{args:?} ends with {code:?}: {}", fs::read_to_string(said).unwrap());
+                Some(code)
+            }
             Err(held) => {
                 child.kill().await.unwrap();
                 held.reset();
