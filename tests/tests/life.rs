@@ -51,6 +51,8 @@ fn protection_holds(bench: &Bench) {
     let mut file: toml::Table = configuration.parse().unwrap();
     let production = file["workspaces"]["production"].as_table_mut().unwrap();
     production.insert("protect".to_owned(), false.into());
+    // A snapshot would be left.
+    production.insert("final_snapshot".to_owned(), false.into());
     bench.configure(&file.to_string());
 }
 

@@ -18,17 +18,23 @@ async fn sweep_removes_what_the_state_forgot_and_nothing_else() {
 
     let ec2 = bench.ec2("us-east-1");
     let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
-    let spec = |workspace: &str| {
-        TagSpecification::builder()
-            .resource_type(ResourceType::Vpc)
-            .tags(tag("payinfra:stack", "migration"))
-            .tags(tag("payinfra:workspace", workspace))
-            .tags(tag("payinfra:address", "us-east-1/ec2.vpc/main"))
-            .build()
+    let spec = |workspace: &str, lineage: Option<&str>| {
+        let owner = [
+            tag("payinfra:stack", "migration"),
+            tag("payinfra:workspace", workspace),
+            tag("payinfra:address", "us-east-1/ec2.vpc/main"),
+        ];
+        let tags = owner.into_iter().chain(lineage.map(|lineage| tag("payinfra:lineage", lineage)));
+        TagSpecification::builder().resource_type(ResourceType::Vpc).set_tags(Some(tags.collect())).build()
     };
-    let lost = ec2.create_vpc().cidr_block("10.9.0.0/16").tag_specifications(spec("legacy")).send().await.unwrap();
+    let state = bench.state("legacy");
+    let lineage = state["lineage"].as_str();
+    let ours = spec("legacy", lineage);
+    let lost = ec2.create_vpc().cidr_block("10.9.0.0/16").tag_specifications(ours).send().await.unwrap();
     let lost = lost.vpc().unwrap().vpc_id().unwrap().to_owned();
-    ec2.create_vpc().cidr_block("10.8.0.0/16").tag_specifications(spec("another")).send().await.unwrap();
+    for theirs in [spec("another", lineage), spec("legacy", Some("another")), spec("legacy", None)] {
+        ec2.create_vpc().cidr_block("10.8.0.0/16").tag_specifications(theirs).send().await.unwrap();
+    }
     ec2.create_vpc().cidr_block("10.7.0.0/16").send().await.unwrap();
     let crowded = bench.inventory().await;
 
@@ -45,17 +51,26 @@ async fn sweep_removes_what_the_state_forgot_and_nothing_else() {
     bench.run(&SWEEP).expect(0);
 }
 
-/// A state that is lost altogether leaves a whole stack without an owner; sweep takes it down in the right order. What
+/// A state that forgot everything leaves a whole stack orphaned; sweep takes it down in the right order. What
 /// carries no tags stays, because nothing says whose it is: records with their zone, until somebody removes them, and the
 /// dashboard.
 #[tokio::test(flavor = "multi_thread")]
-async fn sweep_takes_down_a_whole_stack_whose_state_is_lost() {
+async fn sweep_takes_down_a_whole_stack_that_its_state_forgot() {
     let bench = Bench::new().await;
     let before = bench.inventory().await;
     bench.run(&["apply", "--workspace", "legacy", "--yes"]).expect(0);
     let bucket = "payinfra-state-123456789012";
     let s3 = bench.s3("us-east-1");
-    s3.delete_object().bucket(bucket).key("migration/legacy/state.json").send().await.unwrap();
+    let key = "migration/legacy/state.json";
+    let mut state = bench.state("legacy");
+    state["resources"] = serde_json::json!({});
+    // A lost state leaves no lineage, so that nothing proves that these are not another deployment's.
+    s3.delete_object().bucket(bucket).key(key).send().await.unwrap();
+    bench.aws.clear_calls();
+    bench.run(&[&SWEEP[..], &["--delete", "--yes"]].concat()).expect(0);
+    let deleted: Vec<_> = bench.mutations().into_iter().filter(|call| call.action.starts_with("Delete")).collect();
+    assert!(deleted.is_empty(), "{deleted:#?}");
+    s3.put_object().bucket(bucket).key(key).body(state.to_string().into_bytes().into()).send().await.unwrap();
     bench.run(&SWEEP).expect(2);
     let left = bench.run(&[&SWEEP[..], &["--delete", "--yes"]].concat()).expect(1);
     assert!(left.stderr.contains("the zone `payments.example.com` holds records that are not ours"), "{}", left.stderr);

@@ -51,10 +51,12 @@ impl Failure {
                 let theme = GraphicalTheme::unicode();
                 let handler = GraphicalReportHandler::new_themed(theme).with_width(120).with_links(false);
                 let mut text = String::new();
-                match handler.render_report(&mut text, &**wrong) {
-                    Ok(()) => text,
-                    Err(_) => format!("{}\n", wrong.error),
+                for wrong in wrong.each() {
+                    if handler.render_report(&mut text, &wrong).is_err() {
+                        line(&mut text, &wrong.error.to_string());
+                    }
                 }
+                text
             }
             Self::Other(error) => block(None, error),
         }
@@ -64,6 +66,15 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Other(error)
+    }
+}
+
+impl Misconfigured {
+    /// Each problem for itself, with the text that it is in.
+    fn each(&self) -> impl Iterator<Item = Self> {
+        let first = ConfigError { others: Vec::new(), ..self.error.clone() };
+        let all = std::iter::once(first).chain(self.error.others.iter().cloned());
+        all.map(|error| Self { error, text: self.text.clone() })
     }
 }
 

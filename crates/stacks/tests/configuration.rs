@@ -277,7 +277,8 @@ fn x02_a_missing_required_tag_is_refused() {
     ] {
         check(line, "", "legacy", message, hint);
     }
-    check("\"payments\"", "\"\"", "\"\"", "`project` cannot be a tag", "it takes 1 to 256 characters");
+    let hint = "write the value that the tag `project` shall have";
+    check("\"payments\"", "\"\"", "\"\"", "`project` is empty", hint);
 }
 
 #[test]
@@ -286,8 +287,119 @@ fn x02_a_required_tag_cannot_be_overridden() {
         "environment = \"old\"",
         "environment = \"old\"\ntags = { ManagedBy = \"me\" }",
         "ManagedBy",
-        "the tag `ManagedBy` is not free",
-        "payinfra or AWS sets it; take another key",
+        "the tag `ManagedBy` is set by payinfra",
+        "take another key",
+    );
+}
+
+/// What is said about `tags` of the workspace migration.
+fn tag_errors(tags: &str) -> Vec<(String, Option<String>)> {
+    let text = GOOD.replacen("environment = \"new\"\n", &format!("environment = \"new\"\n{tags}\n"), 1);
+    match Configuration::parse(&text, "payinfra.toml") {
+        Ok(_) => Vec::new(),
+        Err(error) => {
+            std::iter::once(&error).chain(&error.others).map(|it| (it.message.clone(), it.hint.clone())).collect()
+        }
+    }
+}
+
+/// Every service's own rules at once: IAM's characters and case, RDS's prefixes, S3's way to count.
+#[test]
+fn m05_a_tag_that_some_service_refuses_is_refused() {
+    let long = |count| "x".repeat(count);
+    let characters = "some services accept only letters, digits, spaces and _ . : / = + - @";
+    let reserved = "take another key: payinfra or AWS sets those";
+    for (key, value, message, hint) in [
+        ("", "x", "a tag has no key".to_owned(), "write a key of 1 to 128 characters"),
+        (&*long(129), "x", format!("the tag `{}` has 129 characters", long(129)), "AWS accepts 128: shorten it by 1"),
+        (
+            "T",
+            &*long(257),
+            "the value of the tag `T` has 257 characters".to_owned(),
+            "AWS accepts 256: shorten it by 1",
+        ),
+        // 129 of Unicode's characters, of two units each.
+        (
+            "T",
+            &*"𝒜".repeat(129),
+            "the value of the tag `T` has 258 characters".to_owned(),
+            "AWS accepts 256: shorten it by 2",
+        ),
+        ("a,b", "x", "the tag `a,b` has the character ','".to_owned(), characters),
+        ("T", "a & b", "the value of the tag `T` has the character '&'".to_owned(), characters),
+        ("T", "a\\tb", "the value of the tag `T` has the character '\\t'".to_owned(), characters),
+        ("T", "🙂", "the value of the tag `T` has the character '🙂'".to_owned(), characters),
+        ("T ", "x", "the tag `T ` begins or ends with a space".to_owned(), "remove the space: some services drop it"),
+        (
+            "T",
+            " x",
+            "the value of the tag `T` begins or ends with a space".to_owned(),
+            "remove the space: some services drop it",
+        ),
+        ("aws:T", "x", "the tag `aws:T` begins with the reserved prefix `aws:`".to_owned(), reserved),
+        ("AWS:T", "x", "the tag `AWS:T` begins with the reserved prefix `aws:`".to_owned(), reserved),
+        ("rds:T", "x", "the tag `rds:T` begins with the reserved prefix `rds:`".to_owned(), reserved),
+        ("PayInfra:T", "x", "the tag `PayInfra:T` begins with the reserved prefix `payinfra:`".to_owned(), reserved),
+        (
+            "T",
+            "Aws:x",
+            "the value of the tag `T` begins with the reserved prefix `aws:`".to_owned(),
+            "take another value: some services refuse this one",
+        ),
+        (
+            "name",
+            "x",
+            "the tags `Name` and `name` differ only in case".to_owned(),
+            "IAM takes them for one tag: rename or remove one",
+        ),
+        ("Name", "x", "the tag `Name` is set by payinfra".to_owned(), "take another key"),
+    ] {
+        let said = tag_errors(&format!("tags = {{ \"{key}\" = \"{value}\" }}"));
+        assert_eq!(said, [(message, Some(hint.to_owned()))], "{key} = {value}");
+    }
+    let good = format!("tags = {{ \"{}\" = \"{}\", \"Ärger_1.:/=+-@ x\" = \"\" }}", long(128), long(256));
+    assert!(tag_errors(&good).is_empty());
+}
+
+#[test]
+fn m05_tags_that_differ_only_in_case_are_refused_wherever_they_stand() {
+    let said = |text: &str| Configuration::parse(text, "payinfra.toml").unwrap_err().to_string();
+    let text = GOOD.replacen("suffix =", "tags = { Team = \"a\" }\nsuffix =", 1);
+    assert!(Configuration::parse(&text, "payinfra.toml").is_ok());
+    let text = text.replacen("environment = \"new\"\n", "environment = \"new\"\ntags = { team = \"b\" }\n", 1);
+    assert_eq!(said(&text), "payinfra.toml:20:10: the tags `Team` and `team` differ only in case");
+}
+
+/// AWS accepts 50 tags; 5 required, the name, 4 of the owner and one of the resource's own leave 39.
+#[test]
+fn m05_too_many_tags_are_refused() {
+    let tags = |count: usize| {
+        let tags: Vec<_> = (1..=count).map(|number| format!("t{number} = \"x\"")).collect();
+        format!("tags = {{ {} }}", tags.join(", "))
+    };
+    assert!(tag_errors(&tags(39)).is_empty());
+    let hint = "AWS accepts 50 tags, and payinfra leaves 39".to_owned();
+    assert_eq!(tag_errors(&tags(40)), [("40 tags are too many".to_owned(), Some(hint))]);
+    let text = GOOD.replacen("environment = \"new\"\n", &format!("environment = \"new\"\n{}\n", tags(39)), 1);
+    build(&parse(&text), "migration", "123456789012").unwrap();
+}
+
+/// One run shows all that is wrong, each with its place; what the defaults say is shown once.
+#[test]
+fn m05_all_wrong_tags_are_reported_at_once() {
+    let text = GOOD
+        .replacen("project = \"payments\"", "project = \"pay,ments\"\ntags = { \"a,b\" = \"x\" }", 1)
+        .replacen("environment = \"old\"", "environment = \"o;d\"", 1)
+        .replacen("environment = \"new\"", "environment = \"n;w\"\ntags = { \"aws:c\" = \"y!\" }", 1);
+    let error = Configuration::parse(&text, "payinfra.toml").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "payinfra.toml:7:11: `project` has the character ','\n\
+         payinfra.toml:8:10: the tag `a,b` has the character ','\n\
+         payinfra.toml:16:15: `environment` has the character ';'\n\
+         payinfra.toml:19:15: `environment` has the character ';'\n\
+         payinfra.toml:20:10: the tag `aws:c` begins with the reserved prefix `aws:`\n\
+         payinfra.toml:20:20: the value of the tag `aws:c` has the character '!'"
     );
 }
 
@@ -355,6 +467,26 @@ fn sections_have_defaults_by_phase_and_a_workspace_goes_before_what_is_shared() 
     let alarms =
         with("[defaults.alarms]\nsubscriptions = [{ protocol = \"email\", endpoint = \"a@example.com\" }]").alarms;
     assert_eq!(alarms.subscriptions[0].endpoint, "a@example.com");
+}
+
+/// X-07: whoever knows a web address can post there, so it is written nowhere.
+#[test]
+fn x07_the_web_address_of_a_subscription_is_not_shown() {
+    let subscription = |protocol: &str, endpoint: &str| {
+        format!(
+            "[workspaces.migration.alarms]\nsubscriptions = [{{ protocol = \"{protocol}\", endpoint = \"{endpoint}\" }}]"
+        )
+    };
+    let workspace = with(&subscription("https", "https://example.com/t0ken"));
+    assert_eq!(workspace.alarms.subscriptions[0].endpoint, "https://example.com/t0ken");
+    let shown = format!("{workspace:?} {}", serde_json::json!(workspace.alarms));
+    assert!(shown.contains("(secret)") && !shown.contains("t0ken"), "{shown}");
+    let good = "environment = \"new\"\n";
+    let text = GOOD.replacen(good, &format!("{good}{}\n", subscription("https", "ftp://t0ken")), 1);
+    let error = Configuration::parse(&text, "payinfra.toml").unwrap_err();
+    assert_eq!(error.message, "`(secret)` cannot be told by https");
+    let shown = serde_json::json!(with(&subscription("email", "a@example.com")).alarms).to_string();
+    assert!(shown.contains("a@example.com"), "{shown}");
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn m02_production_has_what_migration_has() {
         let by_phase = ["/cloudwatch.dashboard/main", "/cloudwatch.alarm/running-tasks"];
         nodes.retain(|address, _| has.contains(address) && !by_phase.iter().any(|name| address.ends_with(name)));
         for node in nodes.values_mut() {
-            node.as_object_mut().unwrap().remove("protect");
+            node.as_object_mut().unwrap().retain(|field, _| field != "protect" && field != "final_snapshot");
             let args = node["args"].as_object_mut().unwrap();
             // Production runs more and bigger tasks (M-18), which know what phase it is, keeps backups longer (M-12), and
             // is protected by AWS as well (M-28).
@@ -134,26 +134,88 @@ fn what_nothing_refers_to_still_comes_first() {
     assert_eq!(after(&graph, "us-east-2/rds.cluster/main"), first);
 }
 
-/// M-28: what keeps data, and what opens it.
-const PROTECTED: [&str; 6] =
-    ["dynamodb.table", "kms.key", "rds.cluster", "rds.global-cluster", "s3.bucket", "secretsmanager.password"];
+/// M-28: what keeps data, what opens it, and the databases' last instances.
+const PROTECTED: [&str; 8] = [
+    "dynamodb.table",
+    "kms.key",
+    "rds.cluster",
+    "rds.cluster-instance",
+    "rds.global-cluster",
+    "route53.hosted-zone",
+    "s3.bucket",
+    "secretsmanager.password",
+];
+/// M-28: what has a deletion protection of AWS's own, and is part of the stack.
+const SHIELDED: [&str; 4] = ["dynamodb.table", "elbv2.load-balancer", "rds.cluster", "rds.global-cluster"];
 
-#[test]
-fn m28_only_production_is_protected() {
-    let kinds = |workspace| {
-        let graph = graph(workspace);
-        let protected = graph.nodes().iter().filter(|(_, node)| node.protect);
-        protected.map(|(address, _)| address.kind.to_string()).collect::<BTreeSet<_>>()
-    };
-    assert_eq!(kinds("migration"), BTreeSet::new());
-    assert_eq!(kinds("production"), BTreeSet::from(PROTECTED.map(str::to_owned)));
+/// The example's `workspace`, whose lines `protect = …` and `final_snapshot = …` are `lines` instead.
+fn with(workspace: &str, lines: &str) -> Graph {
+    let text =
+        include_str!("../../../payinfra.toml").replace("\nprotect = false", "").replace("\nfinal_snapshot = false", "");
+    let header = format!("[workspaces.{workspace}]\n");
+    let text = text.replacen(&header, &format!("{header}{lines}\n"), 1);
+    build(&Configuration::parse(&text, "payinfra.toml").unwrap(), workspace, ACCOUNT).unwrap()
+}
+
+fn protected(graph: &Graph) -> BTreeSet<String> {
+    let protected = graph.nodes().iter().filter(|(_, node)| node.protect);
+    protected.map(|(address, _)| address.to_string()).collect()
+}
+
+/// The kinds with AWS's own deletion protection, of which all resources have it `on`, or none has.
+fn shielded(graph: &Graph, on: bool) -> BTreeSet<String> {
+    let shielded = graph.nodes().iter().filter(|(_, node)| node.args.get("deletion_protection").is_some());
+    let shielded = shielded.map(|(address, node)| {
+        assert_eq!(node.args["deletion_protection"], on, "{address}");
+        address.kind.to_string()
+    });
+    shielded.collect()
 }
 
 #[test]
-fn m28_protection_can_be_switched_off() {
-    let text = include_str!("../../../payinfra.toml").replace("protect = true", "protect = false");
-    let graph = build(&Configuration::parse(&text, "payinfra.toml").unwrap(), "production", ACCOUNT).unwrap();
-    assert!(graph.nodes().values().all(|node| !node.protect));
+fn m28_what_keeps_data_is_protected_unless_the_workspace_says_not_to() {
+    for workspace in ["legacy", "migration", "production"] {
+        let graph = with(workspace, "");
+        let protected = protected(&graph);
+        let kinds: BTreeSet<_> = protected.iter().map(|address| address.split('/').nth(1).unwrap()).collect();
+        assert_eq!(kinds, BTreeSet::from(PROTECTED), "{workspace}");
+        let all = graph.nodes().keys().filter(|address| kinds.contains(&*address.kind)).map(ToString::to_string);
+        // A second instance can go: the first still answers.
+        let all: BTreeSet<_> = all.filter(|address| !address.ends_with("/rds.cluster-instance/database-2")).collect();
+        assert_eq!(protected, all, "{workspace}");
+        assert_eq!(shielded(&graph, true), BTreeSet::from(SHIELDED.map(str::to_owned)));
+
+        let graph = with(workspace, "protect = false");
+        assert_eq!(self::protected(&graph), BTreeSet::new(), "{workspace}");
+        assert_eq!(shielded(&graph, false), BTreeSet::from(SHIELDED.map(str::to_owned)));
+    }
+}
+
+/// Only the workspaces that the example says can be thrown away are not protected.
+#[test]
+fn m28_the_example_protects_production_only() {
+    for (workspace, production) in [("legacy", false), ("migration", false), ("production", true)] {
+        let graph = graph(workspace);
+        assert_eq!(!protected(&graph).is_empty(), production, "{workspace}");
+        assert_eq!(graph.nodes().values().any(|node| node.final_snapshot), production, "{workspace}");
+    }
+}
+
+#[test]
+fn m28_databases_are_saved_unless_the_workspace_says_not_to() {
+    let saved = |lines: &str| {
+        let graph = with("migration", lines);
+        let saved = graph.nodes().iter().filter(|(_, node)| node.final_snapshot);
+        saved.map(|(address, _)| address.to_string()).collect::<Vec<_>>()
+    };
+    let clusters = ["us-east-1/rds.cluster/main", "us-east-2/rds.cluster/main"];
+    assert_eq!(saved(""), clusters);
+    // The one does not imply the other.
+    assert_eq!(saved("protect = false"), clusters);
+    assert_eq!(saved("final_snapshot = false"), Vec::<String>::new());
+    let defaults = include_str!("../../../payinfra.toml").replace("# final_snapshot = true", "final_snapshot = false");
+    let graph = build(&Configuration::parse(&defaults, "payinfra.toml").unwrap(), "production", ACCOUNT).unwrap();
+    assert!(graph.nodes().values().all(|node| !node.final_snapshot));
 }
 
 /// A third region is a line of configuration: its own copy of everything, and a place in the mesh.

@@ -196,6 +196,21 @@ fn x02_a_resource_without_a_tag() {
     );
 }
 
+/// what the stack itself makes of tags is checked as what the user writes.
+#[test]
+fn x02_a_tag_that_some_service_refuses() {
+    let tag = "/tags/Environment";
+    let message = "has a tag that has the character '*': `Environment`";
+    check("tagged", "us-east-1/ec2.vpc/main", tag, json!("a*"), message);
+    let message = "has a tag that has 257 characters: `Environment`";
+    check("tagged", "us-east-1/ec2.vpc/main", tag, json!("x".repeat(257)), message);
+    let mut tags = good()["nodes"]["us-east-1/ec2.vpc/main"]["args"]["tags"].clone();
+    for number in 0..50 {
+        tags[format!("t{number}")] = json!("x");
+    }
+    check("tagged", "us-east-1/ec2.vpc/main", "/tags", tags, "has 60 tags, and AWS accepts 50");
+}
+
 #[test]
 fn x05_a_task_that_could_be_reached_entered_or_changed() {
     let service = "us-east-1/ecs.service/service";

@@ -186,7 +186,7 @@ async fn m30_m02_m03_the_copy_comes_and_goes_with_the_phase() {
     assert!(get.send().await.unwrap().item.is_some(), "the copy has what was there before");
 
     bench.configure(&legacy);
-    bench.run(&["apply", "--workspace", "legacy", "--yes"]).ok();
+    bench.run(&["apply", "--workspace", "legacy", "--yes", "--accept-loss"]).ok();
     assert!(far.describe_table().table_name(name).send().await.is_err());
     let table = near.describe_table().table_name(name).send().await.unwrap().table.unwrap();
     assert_eq!((table.table_id, table.item_count), (made, Some(1)), "the table itself stayed");

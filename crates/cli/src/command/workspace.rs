@@ -67,7 +67,9 @@ fn show(stack: &str, workspace: &stacks::Workspace) {
         field(region.region.as_str(), &value);
     }
     field("nat", if workspace.nat == stacks::config::Nat::Single { "single" } else { "per-zone" });
-    field("protect", if workspace.protect { "yes" } else { "no" });
+    let yes = |on: bool| if on { "yes" } else { "no" };
+    field("protect", yes(workspace.protect));
+    field("final_snapshot", yes(workspace.final_snapshot));
     field("flow_log_retention_days", &workspace.flow_log_retention_days.to_string());
     field("key_deletion_days", &workspace.key_deletion_days.to_string());
     for (section, variables) in [

@@ -1,7 +1,10 @@
 //! The variables of monitoring: who is told, and from when on (M-27).
 
+use std::fmt;
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 
 use super::check::{number, or_shared};
@@ -53,13 +56,35 @@ pub(super) struct AlarmVariables {
 }
 
 /// Someone who is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subscription {
     /// How: `email`, `email-json`, `https`, `lambda`, `sms` or `sqs`.
     pub protocol: String,
     /// Where: an address, a URL, an ARN or a telephone number.
     pub endpoint: String,
+}
+
+impl Subscription {
+    /// The endpoint for people to see: web addresses are secret, because anyone who knows one can post there.
+    fn shown(&self) -> &str {
+        if matches!(self.protocol.as_str(), "http" | "https") { "(secret)" } else { &self.endpoint }
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("protocol", &self.protocol).field("endpoint", &self.shown()).finish()
+    }
+}
+
+impl Serialize for Subscription {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_struct("Subscription", 2)?;
+        members.serialize_field("protocol", &self.protocol)?;
+        members.serialize_field("endpoint", self.shown())?;
+        members.end()
+    }
 }
 
 /// Who is told in a workspace, and from when on. An alarm goes off beyond the threshold that bears its name.
@@ -149,7 +174,7 @@ fn subscription(given: Spanned<Subscription>) -> Result<Subscription, Problem> {
         }
     };
     if !good {
-        return Err(Problem::new(format!("`{endpoint}` cannot be told by {protocol}"), given.span())
+        return Err(Problem::new(format!("`{}` cannot be told by {protocol}", given.get_ref().shown()), given.span())
             .hint(format!("the endpoint reads like {example}")));
     }
     Ok(given.into_inner())

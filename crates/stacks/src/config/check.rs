@@ -5,17 +5,17 @@ use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 
 use jiff::Timestamp;
-use payinfra_engine::{Region, Tags};
+use payinfra_engine::Region;
 use toml::Spanned;
 
 use super::error::{At, Problem};
 use super::file::{File, LegacyVariables, Moment, RegionVariables, Variables};
 use super::{
     Configuration, LegacyNetwork, Phase, RegionConfig, RemoteOutputs, SecurityGroupFinder, StateConfig, SubnetFinder,
-    Workspace, remote_outputs,
+    Workspace, remote_outputs, tags,
 };
 use crate::names::{AccountId, Names, Suffix};
-use crate::{STACKS, cidr, migration, tags};
+use crate::{STACKS, cidr, migration};
 
 /// What a variable's place is if it was left out: that of its workspace's name.
 type Place = Range<usize>;
@@ -25,8 +25,6 @@ const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 /// The periods that `CloudWatch` Logs takes, in days.
 const RETENTION: [i32; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
-/// AWS takes 50 tags; ours, the name, the three of the owner and the one that keeps a key's window leave these.
-const MORE_TAGS: usize = 50 - tags::REQUIRED.len() - 5;
 
 pub(super) fn configuration(text: &str, source_name: &str) -> Result<Configuration, Problem> {
     let file: File = toml::from_str(text)?;
@@ -36,8 +34,10 @@ pub(super) fn configuration(text: &str, source_name: &str) -> Result<Configurati
             .hint(format!("the stacks are: {}", known.join(", "))));
     }
     let (mut workspaces, no_state) = (BTreeMap::new(), StateConfig::default());
-    for (name, variables) in file.workspaces {
-        let mut variables = or(variables, &file.defaults);
+    let merged = file.workspaces.into_iter().map(|(name, variables)| (name, or(variables, &file.defaults)));
+    let merged: Vec<_> = merged.collect();
+    tags::check(&merged)?;
+    for (name, mut variables) in merged {
         let remote = std::mem::take(&mut variables.remote_outputs);
         let state = file.state.as_ref().map_or(&no_state, Spanned::get_ref);
         let remote = remote_outputs::check(remote, file.stack.get_ref(), name.get_ref(), state)?;
@@ -90,6 +90,7 @@ fn or(own: Variables, shared: &Variables) -> Variables {
         weights: own.weights.or_else(|| shared.weights.clone()),
         nat: own.nat.or(shared.nat),
         protect: own.protect.or(shared.protect),
+        final_snapshot: own.final_snapshot.or(shared.final_snapshot),
         flow_log_retention_days: own.flow_log_retention_days.or_else(|| shared.flow_log_retention_days.clone()),
         key_deletion_days: own.key_deletion_days.or_else(|| shared.key_deletion_days.clone()),
         legacy_network: own.legacy_network.or_else(|| shared.legacy_network.clone()),
@@ -144,23 +145,24 @@ fn workspace(
     Ok(Workspace {
         name: name.clone(),
         phase,
-        environment: tag("environment", environment)?,
+        environment: environment.into_inner(),
         database: variables.database.check(phase)?,
         domain: variables.domain.check(&all_regions)?,
         alarms: variables.alarms.check(service.min_tasks, service.max_tasks)?,
         service,
         waf: variables.waf.check()?,
         remote_outputs,
-        project: tag("project", project)?,
+        project: project.into_inner(),
         suffix,
         cutover: moment(&cutover)?,
         all_regions,
         nat: variables.nat.unwrap_or_default(),
-        protect: variables.protect.unwrap_or(phase == Phase::Production),
+        protect: variables.protect.unwrap_or(true),
+        final_snapshot: variables.final_snapshot.unwrap_or(true),
         flow_log_retention_days: variables.flow_log_retention_days.as_ref().map_or(Ok(90), retention)?,
         key_deletion_days: variables.key_deletion_days.as_ref().map_or(Ok(30), key_deletion)?,
         legacy_network,
-        tags: more_tags(variables.tags)?,
+        tags: variables.tags.into_iter().map(|(key, value)| (key.into_inner(), value.into_inner())).collect(),
     })
 }
 
@@ -340,38 +342,6 @@ fn legacy_network(given: LegacyVariables, remote: &BTreeMap<String, RemoteOutput
         security_groups.insert(name.into_inner(), finder);
     }
     Ok(LegacyNetwork { cidrs, subnets: given.subnets.map(Spanned::into_inner), security_groups })
-}
-
-/// The value of a required tag.
-fn tag(variable: &str, value: Spanned<String>) -> Result<String, Problem> {
-    let length = value.get_ref().chars().count();
-    if value.get_ref().trim().is_empty() || length > 256 {
-        return Err(
-            Problem::new(format!("`{variable}` cannot be a tag"), value.span()).hint("it takes 1 to 256 characters")
-        );
-    }
-    Ok(value.into_inner())
-}
-
-fn more_tags(given: BTreeMap<Spanned<String>, Spanned<String>>) -> Result<Tags, Problem> {
-    let mut tags = Tags::new();
-    for (index, (key, value)) in given.into_iter().enumerate() {
-        let own = tags::REQUIRED.contains(&key.get_ref().as_str()) || key.get_ref() == "Name";
-        if own || key.get_ref().starts_with("payinfra:") || key.get_ref().starts_with("aws:") {
-            return Err(Problem::new(format!("the tag `{}` is not free", key.get_ref()), key.span())
-                .hint("payinfra or AWS sets it; take another key"));
-        }
-        if key.get_ref().is_empty() || key.get_ref().len() > 128 || value.get_ref().chars().count() > 256 {
-            return Err(Problem::new(format!("the tag `{}` is too long or has no key", key.get_ref()), key.span())
-                .hint("AWS takes keys of 128 and values of 256 characters"));
-        }
-        if index >= MORE_TAGS {
-            return Err(Problem::new("too many tags", key.span())
-                .hint(format!("AWS takes 50, and {MORE_TAGS} of them are free")));
-        }
-        tags.insert(key.into_inner(), value.into_inner());
-    }
-    Ok(tags)
 }
 
 /// A period that `CloudWatch` Logs takes.

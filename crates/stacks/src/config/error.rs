@@ -18,6 +18,8 @@ pub struct ConfigError {
     pub position: Option<(usize, usize)>,
     /// What the reader can do about it.
     pub hint: Option<String>,
+    /// What else is wrong, where one pass finds several problems; these have no others themselves.
+    pub others: Vec<ConfigError>,
 }
 
 impl fmt::Display for ConfigError {
@@ -26,7 +28,8 @@ impl fmt::Display for ConfigError {
         if let Some((line, column)) = self.position {
             write!(f, ":{line}:{column}")?;
         }
-        write!(f, ": {}", self.message)
+        write!(f, ": {}", self.message)?;
+        self.others.iter().try_for_each(|other| write!(f, "\n{other}"))
     }
 }
 
@@ -47,11 +50,24 @@ impl From<ConfigError> for Error {
 pub(super) struct Problem {
     error: Error,
     span: Option<Range<usize>>,
+    others: Vec<Problem>,
 }
 
 impl Problem {
     pub(super) fn new(message: impl Into<String>, span: Range<usize>) -> Self {
-        Self { error: Error::invalid(message), span: Some(span) }
+        Self { error: Error::invalid(message), span: Some(span), others: Vec::new() }
+    }
+
+    /// All of `problems` as one, in the order of their places, each of them once.
+    pub(super) fn all(mut problems: Vec<Self>) -> Result<(), Self> {
+        problems.sort_by(|one, other| one.key().cmp(&other.key()));
+        problems.dedup_by(|one, other| one.key() == other.key());
+        let mut problems = problems.into_iter();
+        problems.next().map_or(Ok(()), |first| Err(Self { others: problems.collect(), ..first }))
+    }
+
+    fn key(&self) -> (usize, &str) {
+        (self.span.as_ref().map_or(0, |span| span.start), self.error.message())
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -70,13 +86,14 @@ impl Problem {
             position,
             span: self.span,
             hint: self.error.get_hint().map(str::to_owned),
+            others: self.others.into_iter().map(|other| other.into_error(source_name, text)).collect(),
         }
     }
 }
 
 impl From<toml::de::Error> for Problem {
     fn from(error: toml::de::Error) -> Self {
-        Self { error: Error::invalid(error.message()), span: error.span() }
+        Self { error: Error::invalid(error.message()), span: error.span(), others: Vec::new() }
     }
 }
 
@@ -87,6 +104,6 @@ pub(super) trait At<T> {
 
 impl<T> At<T> for Result<T, Error> {
     fn at(self, span: Range<usize>) -> Result<T, Problem> {
-        self.map_err(|error| Problem { error, span: Some(span) })
+        self.map_err(|error| Problem { error, span: Some(span), others: Vec::new() })
     }
 }

@@ -93,8 +93,11 @@ pub(crate) struct Variables {
     pub(super) weights: Option<Spanned<BTreeMap<Spanned<String>, u8>>>,
     /// How private subnets reach the Internet; by default through one NAT gateway per zone.
     pub(super) nat: Option<Nat>,
-    /// Whether plans fail that would destroy or replace what keeps data; by default in the phase `production` only.
+    /// Whether plans fail that would delete or replace what keeps data (databases, buckets, keys, tables, secrets, hosted
+    /// zones), and AWS's own deletion protection is on; by default true.
     pub(super) protect: Option<bool>,
+    /// Whether a final snapshot is taken before a database is deleted; by default true.
+    pub(super) final_snapshot: Option<bool>,
     /// How many days flow logs are kept; by default 90.
     #[schemars(with = "Option<i32>")]
     pub(super) flow_log_retention_days: Option<Spanned<i32>>,
@@ -122,7 +125,8 @@ pub(crate) struct Variables {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, RemoteVariables>")]
     pub(super) remote_outputs: BTreeMap<Spanned<String>, RemoteVariables>,
-    /// More tags.
+    /// More tags, which the services of all resources must accept: keys of up to 128 and values of up to 256 letters,
+    /// digits, spaces and `_.:/=+-@`; keys must differ in more than case.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub(super) tags: BTreeMap<Spanned<String>, Spanned<String>>,

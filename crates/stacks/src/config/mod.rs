@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod remote_outputs;
 mod service;
+mod tags;
 mod waf;
 
 use std::collections::BTreeMap;
@@ -65,8 +66,10 @@ pub struct Workspace {
     pub all_regions: Vec<RegionConfig>,
     /// How private subnets reach the Internet.
     pub nat: Nat,
-    /// Whether what keeps data is protected: databases, buckets, keys and tables (M-28).
+    /// Whether what keeps data is protected: databases, buckets, keys, tables, secrets and hosted zones (M-28).
     pub protect: bool,
+    /// Whether a final snapshot is taken before a database is deleted.
+    pub final_snapshot: bool,
     /// How many days flow logs are kept.
     pub flow_log_retention_days: i32,
     /// How many days a destroyed key can still be restored.
@@ -170,7 +173,7 @@ impl Configuration {
     /// Reads and checks the text of a configuration; `source_name` is how messages call it.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its place.
+    /// The first thing that is wrong, with its place. Wrong tags are reported all at once.
     pub fn parse(text: &str, source_name: &str) -> Result<Self, ConfigError> {
         check::configuration(text, source_name).map_err(|problem| problem.into_error(source_name, text))
     }
@@ -187,6 +190,7 @@ impl Configuration {
                 message: format!("there is no workspace `{name}`; declared are {declared}"),
                 span: None,
                 position: None,
+                others: Vec::new(),
                 hint: Some(format!("name one of them, or declare it under [workspaces.{name}]")),
             }
         })

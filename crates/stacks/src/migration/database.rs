@@ -64,9 +64,6 @@ fn global(graph: &mut Graph, site: &Site<'_>) -> Result<Node<GlobalCluster>> {
     let global = graph.add(site.region(), "main", global)?;
     graph.output("global_database_id", &global.id);
     graph.output("global_database_writer_endpoint", &global.outputs.endpoint);
-    if site.workspace.protect {
-        graph.protect(&global.address);
-    }
     Ok(global)
 }
 
@@ -113,9 +110,6 @@ fn database(
     };
     let cluster = graph.add(site.region(), "main", cluster)?;
     graph.order(&log.address, &cluster.address);
-    if site.workspace.protect {
-        graph.protect(&cluster.address);
-    }
     let instances = instances(graph, part, &cluster)?;
     outputs(graph, site, &cluster, secret.as_ref());
     Ok(Database { cluster, instances })
@@ -144,11 +138,7 @@ fn password(graph: &mut Graph, part: &Part<'_>) -> Result<Node<Password>> {
         kms_key: part.keys.application.outputs.arn.clone(),
         tags: site.named("db-master"),
     };
-    let password = graph.add(site.region(), "database", password)?;
-    if site.workspace.protect {
-        graph.protect(&password.address);
-    }
-    Ok(password)
+    graph.add(site.region(), "database", password)
 }
 
 fn subnet_group(graph: &mut Graph, part: &Part<'_>) -> Result<Node<SubnetGroup>> {

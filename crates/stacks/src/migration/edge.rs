@@ -111,8 +111,7 @@ fn balancer(
         access_logs: Some(AccessLogs { bucket: logs.id.clone().into(), prefix: BALANCER_LOGS.to_owned() }),
         idle_timeout: Some(60),
         drop_invalid_header_fields: Some(true),
-        // Destroy is guarded by payinfra's own protection (M-28), which AWS's would only be in the way of.
-        deletion_protection: false,
+        deletion_protection: site.workspace.protect,
         tags: site.named("load-balancer"),
     };
     let balancer = graph.add(site.region(), "main", balancer)?;

@@ -96,9 +96,6 @@ fn key(graph: &mut Graph, site: &Site<'_>, purpose: &Purpose) -> Result<Node<Key
     let name = format!("alias/{}", site.names.name(purpose.name));
     graph.add(site.region(), purpose.name, Alias { name, key: key.id.clone() })?;
     site.output(graph, &format!("{}_key_arn", purpose.name), &key.outputs.arn);
-    if site.workspace.protect {
-        graph.protect(&key.address);
-    }
     Ok(key)
 }
 

@@ -17,6 +17,7 @@ mod monitoring;
 mod network;
 mod observability;
 mod payments;
+mod protection;
 mod remote;
 mod roles;
 mod storage;
@@ -88,6 +89,7 @@ pub fn build(workspace: &Workspace, account: &AccountId) -> Result<Graph> {
         watched.push(Watched { site, keys, buckets, edge, database, service, health_check });
     }
     monitoring::monitoring(&mut graph, &watched)?;
+    protection::protection(&mut graph, workspace, &databases);
     let remote = remote::remote(&mut graph, workspace, account)?;
     legacy::lookups(&mut graph, workspace, &remote)?;
     graph.output("phase", workspace.phase.as_str());

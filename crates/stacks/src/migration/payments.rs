@@ -57,9 +57,6 @@ pub(super) fn payments(graph: &mut Graph, parts: &[Part<'_>]) -> Result<Payments
         tags: site.named(PAYMENTS),
     };
     let table = graph.add(site.region(), PAYMENTS, table)?;
-    if site.workspace.protect {
-        graph.protect(&table.address);
-    }
     let payments = Payments { table, name };
     graph.output("payments_table_name", &payments.table.id);
     for part in parts {

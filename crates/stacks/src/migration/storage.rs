@@ -142,11 +142,7 @@ fn bucket(site: &Site<'_>, resource_type: &str, name: &str, more: impl IntoItera
 }
 
 fn add(graph: &mut Graph, part: &Part<'_>, resource_type: &str, bucket: Bucket) -> Result<Node<Bucket>> {
-    let bucket = graph.add(part.site.region(), resource_type, bucket)?;
-    if part.site.workspace.protect {
-        graph.protect(&bucket.address);
-    }
-    Ok(bucket)
+    graph.add(part.site.region(), resource_type, bucket)
 }
 
 /// Cheaper storage at 30 and 90 days, for old versions too. They are kept as long as current ones: what somebody

@@ -1,16 +1,15 @@
-//! Every taggable resource carries the required tags and its owner's (X-02, M-05).
+//! Every taggable resource carries the required tags and its owner's (X-02, M-05), and only tags that all services take.
 
-use payinfra_engine::{Graph, Owner, Result};
+use payinfra_engine::{Error, Graph, Owner, Result, Tags};
 
 use super::{Rule, Violation, violation};
 use crate::names::Names;
-use crate::tags::REQUIRED;
+use crate::tags::{self, REQUIRED};
 
 pub(super) const RULE: Rule = Rule { name: "tagged", about: "every resource carries the required tags", check };
 
 const OWNER: [&str; 3] = [Owner::ADDRESS, Owner::STACK, Owner::WORKSPACE];
 
-#[expect(clippy::unnecessary_wraps, reason = "the form of a rule, and others read the graph's kinds")]
 fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
     let mut broken = Vec::new();
     for (address, node) in graph.nodes().iter().filter(|(_, node)| !node.lookup) {
@@ -19,6 +18,17 @@ fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
             if tags.get(key).and_then(|value| value.as_str()).is_none_or(str::is_empty) {
                 broken.push(violation(address, format!("lacks the tag `{key}`")));
             }
+        }
+        let tags: Tags = serde_json::from_value(tags.clone())
+            .map_err(|error| Error::failed(format!("the tags of {address}: {error}")))?;
+        for (key, value) in tags.iter() {
+            let wrong = tags::wrong(key, tags::KEY).or_else(|| tags::wrong(value, tags::VALUE));
+            broken.extend(wrong.map(|(wrong, _)| violation(address, format!("has a tag that {wrong}: `{key}`"))));
+        }
+        // The lineage is added when the graph is planned.
+        let count = tags.iter().count() + 1;
+        if count > tags::MOST {
+            broken.push(violation(address, format!("has {count} tags, and AWS accepts {}", tags::MOST)));
         }
     }
     Ok(broken)
