@@ -52,6 +52,8 @@ pub enum Deed {
     Forget(Step, &'static [&'static str]),
     /// An apply that cannot write the state from its first VPC on, and leaves a rescue file.
     Unwritable(Step),
+    /// A command that fails because AWS denies every delete in this region.
+    Refused(Step, &'static str),
 }
 
 /// What is done undisturbed, and then what is killed.
@@ -329,6 +331,7 @@ impl Harness {
                 Deed::ByHand => by_hand(&self.bench).await,
                 Deed::Forget(step, kinds) => self.forget(step, kinds),
                 Deed::Unwritable(step) => self.unwritable(step).await,
+                Deed::Refused(step, region) => self.refused(step, region),
             }
         }
     }
@@ -341,6 +344,13 @@ impl Harness {
         let args: Vec<_> = ["state", "rm"].map(str::to_owned).into_iter().chain(addresses).collect();
         assert!(args.len() > 2, "there is none of {kinds:?} in {listed}");
         self.run(&Step { args, ..step.clone() }).ok();
+    }
+
+    fn refused(&self, step: &Step, region: &str) {
+        let matches = Match::action("*", "Delete*").region(region);
+        self.bench.aws.faults([Rule { matches, fault: Fault::Error { status: 403 } }]);
+        self.run(step).expect(1);
+        self.bench.aws.clear_faults();
     }
 
     async fn unwritable(&self, step: &Step) {

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that prints what it found")]
 
+use std::fmt;
 use std::time::Instant;
 
 use payinfra_tests::crash::{Deed, Harness, Manner, Point, Scenario, Step, Undisturbed, Verdict};
@@ -109,6 +110,14 @@ fn revert(name: &'static str, edit: fn(&mut toml::Table)) -> Scenario {
     Scenario { instead, ..on_applied(name, "legacy", vec![step(&["apply"], "legacy", usual(edit))]) }
 }
 
+/// A removal that AWS refused, and that is undone in the configuration: a record with a delete intent, and no reason to
+/// remove anything.
+fn refused() -> Scenario {
+    let two = step(&["apply"], "legacy", usual(second_region));
+    let before = vec![Deed::Run(two.clone()), Deed::Refused(step(&["apply"], "legacy", usual(nothing)), "us-east-2")];
+    Scenario { before, ..on_applied("revert of a refused removal", "legacy", vec![two]) }
+}
+
 /// A destroy that is begun, killed, and undone by an apply.
 fn undestroy() -> Scenario {
     let instead = Some(step(&["apply"], "legacy", usual(nothing)));
@@ -201,57 +210,34 @@ async fn dies_at_every_operation(manner: Manner, scenario: Scenario) {
     }
 }
 
-/// One life, killed at `count` of the points of `scenario`, far apart.
-async fn dies_at_some(manner: Manner, scenario: Scenario, count: usize) {
+/// One life, killed at some of the points of `scenario`, far apart: at one of `every`, or as `PAYINFRA_CRASH_EVERY` says.
+async fn dies_at_some(manner: Manner, scenario: Scenario, every: usize) {
+    let every = std::env::var("PAYINFRA_CRASH_EVERY").map_or(every, |text| text.parse().unwrap());
     let harness = Harness::new(manner).await;
     let undisturbed = harness.learn(&scenario).await;
-    let points = undisturbed.points(false);
-    let some: Vec<_> = points.iter().skip(3).step_by(points.len().div_ceil(count)).cloned().collect();
+    let some: Vec<_> = undisturbed.points(false).into_iter().skip(3).step_by(every).collect();
     dies_at(&harness, &scenario, &undisturbed, &some).await;
 }
 
-/// Every kind's create, with the peering and the replication of two regions; state and lock are in AWS.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_apply_goes_on() {
-    dies_at_every_operation(S3, apply("migration")).await;
+    dies_at_some(S3, apply("legacy"), 60).await;
 }
 
-/// Every kind's update; the kinds that join two regions have nothing but tags to change.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_update_goes_on() {
-    dies_at_every_operation(FOLDER, update("legacy")).await;
+    dies_at_some(FOLDER, update("legacy"), 30).await;
 }
 
-/// A replacement: both a create and a delete, in the order that names and dependents allow.
+/// Both a create and a delete, in the order that names and dependents allow.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_replacement_goes_on() {
-    dies_at_every_operation(FOLDER, replace("legacy")).await;
+    dies_at_some(FOLDER, replace("legacy"), 60).await;
 }
 
-/// Every kind's delete.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_destroy_goes_on() {
-    dies_at_every_operation(S3, destroy("migration")).await;
-}
-
-/// The calls of the lock and of the state are points like any other.
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_around_the_lock_and_the_state_it_goes_on() {
-    let harness = Harness::new(S3).await;
-    let scenario = apply("legacy");
-    let undisturbed = harness.learn(&scenario).await;
-    let mut points = undisturbed.points(false);
-    points.retain(|point| point.service == "dynamodb" || point.action == "PutObject");
-    // The first, one in the middle, and the last.
-    let all = points.len();
-    let (first, middle, last) = (0..8, all / 2..all / 2 + 2, all.saturating_sub(6)..all);
-    let mut index = 0..;
-    points.retain(|_| index.next().is_some_and(|at| first.contains(&at) || middle.contains(&at) || last.contains(&at)));
-    // A process that is killed before a call never comes to be after it: two lives.
-    for after in [false, true] {
-        let points: Vec<_> = points.iter().filter(|point| point.after == after).cloned().collect();
-        dies_at(&harness, &scenario, &undisturbed, &points).await;
-    }
+    dies_at_some(S3, destroy("legacy"), 60).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,9 +247,10 @@ async fn a_killed_bootstrap_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_import_can_be_repeated() {
-    dies_at_every_operation(S3, import()).await;
+    dies_at_some(S3, import(), 4).await;
 }
 
+/// It changes nothing but the lock and the state.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_state_surgery_can_be_repeated() {
     dies_at_every_operation(S3, surgery()).await;
@@ -271,52 +258,47 @@ async fn killed_state_surgery_can_be_repeated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_sweep_goes_on() {
-    dies_at_every_operation(S3, sweep()).await;
+    dies_at_some(S3, sweep(), 10).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_take_up_of_a_rescue_file_is_taken_up_again() {
-    dies_at_some(S3, rescue(), 6).await;
+    dies_at_some(S3, rescue(), 100).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_was_begun_and_killed_can_be_undone() {
-    dies_at_some(S3, revert("revert of a replacement", moved), 3).await;
+async fn a_removal_that_was_refused_can_be_undone_and_killed_while_it_is() {
+    dies_at_some(FOLDER, refused(), 40).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_begun_and_killed_can_be_destroyed() {
-    dies_at_some(S3, partial(), 3).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_change_of_phase_goes_on_and_back() {
-    dies_at_some(S3, phase_and_back(), 6).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_among_faults_it_goes_on() {
-    dies_at_some(Manner { faults: true, ..S3 }, apply("legacy"), 5).await;
+    dies_at_some(S3, partial(), 200).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_twice_in_a_row_it_goes_on() {
-    dies_at_some(Manner { twice: true, ..S3 }, apply("legacy"), 5).await;
+    dies_at_some(Manner { twice: true, ..S3 }, apply("legacy"), 120).await;
 }
 
 /// The call at which it was killed takes effect while the next run waits for the lease to end.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_arrive_after_their_process_has_died_are_known() {
-    dies_at_some(Manner { late: true, ..S3 }, apply("legacy"), 6).await;
+    dies_at_some(Manner { late: true, ..S3 }, apply("legacy"), 100).await;
 }
 
 /// How many points share a life: far apart in the run, so that one death does not hide the next. What a life does not come
 /// to, because the deaths before it changed the calls, shares the next one with fewer, and at last with none.
 const SHARED: [usize; 3] = [12, 4, 1];
+/// How many points a sample takes at least, where a scenario has so many.
+const AT_LEAST: usize = 8;
 
 /// What came of the kill points of one scenario.
 #[derive(Default)]
 struct Tally {
+    calls: usize,
+    points: usize,
+    taken: usize,
     met: usize,
     killed: usize,
     repeated: usize,
@@ -342,6 +324,27 @@ impl Tally {
     }
 }
 
+/// A row of the table, without its ends.
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [
+            self.calls,
+            self.points,
+            self.taken,
+            self.met,
+            self.killed,
+            self.repeated,
+            self.lives,
+            self.converged,
+            self.orphans,
+            self.duplicates,
+            self.contents,
+            self.others,
+        ];
+        counts.iter().try_for_each(|count| write!(f, " {count} |"))
+    }
+}
+
 /// All scenarios, each with how the account behaves, and the name of that for the table.
 fn scenarios() -> Vec<(&'static str, Manner, Scenario)> {
     let mut all = Vec::new();
@@ -355,6 +358,7 @@ fn scenarios() -> Vec<(&'static str, Manner, Scenario)> {
             revert("revert of an update", |file| changed(file, "legacy")),
             revert("revert of a replacement", moved),
             revert("revert of a phase change", second_region),
+            refused(),
             undestroy(),
             partial(),
             import(),
@@ -389,77 +393,102 @@ fn scenarios() -> Vec<(&'static str, Manner, Scenario)> {
 /// as if nobody had died.
 ///
 /// `PAYINFRA_CRASH` names scenarios, separated by `;`; `PAYINFRA_CRASH_BACKEND=S3` or `folder` is one backend only;
-/// `PAYINFRA_CRASH_EVERY=5` takes every fifth point; `PAYINFRA_CRASH_ALONE=1` gives each point a life of its own;
-/// `PAYINFRA_CRASH_READS=1` adds the calls that change nothing.
+/// `PAYINFRA_CRASH_EVERY=5` takes every fifth point, and more of a scenario that has few; `PAYINFRA_CRASH_ALONE=1` gives
+/// each point a life of its own; `PAYINFRA_CRASH_READS=1` adds the calls that change nothing.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "many hours: every call of every scenario"]
 async fn full_matrix() {
     let given = |name: &str| std::env::var(name).ok();
     let every: usize = given("PAYINFRA_CRASH_EVERY").map_or(1, |text| text.parse().unwrap());
-    let lives = if given("PAYINFRA_CRASH_ALONE").is_some() { &[1][..] } else { &SHARED };
+    let lives = match given("PAYINFRA_CRASH_ALONE") {
+        Some(_) => &[1][..],
+        // A sample says at how many of its points nobody died.
+        None if every > 1 => &SHARED[..2],
+        None => &SHARED,
+    };
     let reads = given("PAYINFRA_CRASH_READS").is_some();
     let (wanted, wanted_backend) = (given("PAYINFRA_CRASH"), given("PAYINFRA_CRASH_BACKEND"));
     let mut failed = Vec::new();
-    for (backend, manner, scenario) in &scenarios() {
+    for (backend, manner, scenario) in scenarios() {
         let is_wanted = wanted.as_ref().is_none_or(|wanted| wanted.split(';').any(|name| name == scenario.name))
             && wanted_backend.as_ref().is_none_or(|wanted| wanted == backend);
         if !is_wanted {
             continue;
         }
+        let (name, workspace) = (scenario.name, scenario.killed[0].workspace);
         let begun = Instant::now();
-        let harness = Harness::new(*manner).await;
-        let undisturbed = harness.learn(scenario).await;
-        let points: Vec<_> = undisturbed.points(reads).into_iter().step_by(every).collect();
-        let (mut tally, mut rest) = (Tally::default(), points.clone());
-        for shared in lives {
-            let groups = rest.len().div_ceil(*shared);
-            let mut again = Vec::new();
-            for first in 0..groups {
-                let life: Vec<_> = rest.iter().skip(first).step_by(groups).cloned().collect();
-                let verdict = harness.kill(scenario, &undisturbed, &life).await;
-                let name = format!("{} ({backend}) in {shared}s, {}/{groups}", scenario.name, first + 1);
-                let (met, converged) = (verdict.met.len(), verdict.converged());
-                println!("{name}: killed at {met} of {}, converged: {converged}", life.len());
-                report(&name, &[], &verdict);
-                if !converged {
-                    failed.push(format!("{name}: {:?}", life.iter().map(ToString::to_string).collect::<Vec<_>>()));
-                }
-                // Of a life that did not end well, each point has to show whether it was that one.
-                again.extend(life.into_iter().filter(|point| !converged || !verdict.met.contains(point)));
-                tally.count(&verdict);
+        // What one scenario breaks does not end the others.
+        let crossed = tokio::spawn(async move { cross(backend, manner, &scenario, every, lives, reads).await }).await;
+        let rest = match crossed {
+            Ok((tally, wrong)) => {
+                failed.extend(wrong);
+                tally.to_string()
             }
-            rest = again;
-        }
-        let (name, workspace, seconds) = (scenario.name, scenario.killed[0].workspace, begun.elapsed().as_secs());
-        let Tally { met, killed, repeated, lives, converged, orphans, duplicates, contents, others } = tally;
-        let (calls, count) = (undisturbed.calls.len(), points.len());
-        tabulate(
-            every,
-            &format!("| {name} | {backend} | {workspace} |"),
-            &format!(
-                " {calls} | {count} | {met} | {killed} | {repeated} | {lives} | {converged} | {orphans} | {duplicates} | {contents} | {others} | {seconds} s |"
-            ),
-        );
+            Err(error) => {
+                failed.push(format!("{name} ({backend}): {error}"));
+                " did not run |".to_owned() + &" |".repeat(11)
+            }
+        };
+        let seconds = begun.elapsed().as_secs();
+        tabulate(every, &format!("| {name} | {backend} | {workspace} |"), &format!("{rest} {seconds} s |"));
     }
     assert!(failed.is_empty(), "these do not converge: {failed:#?}");
 }
 
+/// Kills one scenario at every `every`th of its points; what came of it, and the lives that did not converge.
+async fn cross(
+    backend: &str,
+    manner: Manner,
+    scenario: &Scenario,
+    every: usize,
+    lives: &[usize],
+    reads: bool,
+) -> (Tally, Vec<String>) {
+    let harness = Harness::new(manner).await;
+    let undisturbed = harness.learn(scenario).await;
+    let mut points = undisturbed.points(reads);
+    let all = points.len();
+    points = points.into_iter().step_by(every.min(all / AT_LEAST).max(1)).collect();
+    let mut tally = Tally { calls: undisturbed.calls.len(), points: all, taken: points.len(), ..Tally::default() };
+    let (mut rest, mut failed) = (points, Vec::new());
+    for shared in lives {
+        let groups = rest.len().div_ceil(*shared);
+        let mut again = Vec::new();
+        for first in 0..groups {
+            let life: Vec<_> = rest.iter().skip(first).step_by(groups).cloned().collect();
+            let verdict = harness.kill(scenario, &undisturbed, &life).await;
+            let name = format!("{} ({backend}) in {shared}s, {}/{groups}", scenario.name, first + 1);
+            let (met, converged) = (verdict.met.len(), verdict.converged());
+            println!("{name}: killed at {met} of {}, converged: {converged}", life.len());
+            report(&name, &[], &verdict);
+            if !converged {
+                failed.push(format!("{name}: {:?}", life.iter().map(ToString::to_string).collect::<Vec<_>>()));
+            }
+            // Of a life that did not end well, each point has to show whether it was that one.
+            again.extend(life.into_iter().filter(|point| !converged || !verdict.met.contains(point)));
+            tally.count(&verdict);
+        }
+        rest = again;
+    }
+    (tally, failed)
+}
+
 /// What the columns of the table say.
 const LEGEND: &str = "State and lock are in S3 and DynamoDB, with a lease of 2 s that a dead holder's successor waits for, or in a folder. Each
-*point* is the moment before or after one call that changes something, those of the state and the lock included; points
-share *lives*: the process that is killed at one is run again and killed at the next. *killed* counts processes, *met* the
-points at which one died; the others were no longer come to, because an earlier death had changed what was left to do,
-alone in a life as well. *repeated* runs gave up, said why, and were run once more; only faults and late calls allow that. A life
-has *converged* if nothing differs from the account, the state and the outputs of an undisturbed run, and the plan is empty.
-*content equal* counts lives after which every field of every resource, read from AWS, is as in the undisturbed run.
+*point* is the moment before or after one call that changes something, those of the state and the lock included; *taken*
+are those at which this run was to kill. Points share *lives*: the process that is killed at one is run again and killed at
+the next. *killed* counts processes, *met* the points at which one died; the others were not come to, because an earlier
+death of their life had changed what was left to do. *repeated* runs gave up, said why, and were run once more; only faults
+and late calls allow that. A life has *converged* if nothing differs from the account, the state and the outputs of an
+undisturbed run, and the plan is empty. *content equal* counts lives after which every field of every resource, read from AWS, is as in the undisturbed run.
 ";
 
 /// Writes a row of the table; other rows stay if the same command made them today on the same machine.
 fn tabulate(every: usize, key: &str, rest: &str) {
     const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results/crash-matrix.md");
     const HEAD: &str = "\
-| scenario | backend | workspace | calls | points | met | killed | repeated | lives | converged | orphans | duplicates | content equal | other differences | time |
-|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+| scenario | backend | workspace | calls | points | taken | met | killed | repeated | lives | converged | orphans | duplicates | content equal | other differences | time |
+|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
     let sample = if every == 1 { String::new() } else { format!("PAYINFRA_CRASH_EVERY={every} ") };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -14,6 +14,8 @@ use payinfra_tests::Bench;
 use payinfra_tests::content::{is_chosen_by_aws, of_state, pulled};
 
 const WORKSPACE: &str = "legacy";
+/// What makes the second deployment.
+const APPLY: &[&str] = &["apply"];
 /// How long a run may take to come to its point, or to its end.
 const PATIENCE: Duration = Duration::from_mins(4);
 /// At which of its changes a command is killed, the first time, the second, and so on; then it is run to its end.
@@ -111,7 +113,7 @@ impl Neighbour {
     async fn another_lives(&self, name: &str) -> Vec<Option<i32>> {
         self.bench.aws.clear_calls();
         let mut codes = Vec::new();
-        for args in [&["apply"][..], &["sweep", "--delete"], &["destroy"]] {
+        for args in [APPLY, &["sweep", "--delete"], &["destroy"]] {
             codes.push(self.killed(&[args, &["--workspace", WORKSPACE]].concat()).await);
             self.is_unharmed(&format!("{name}, {}", args[0])).await;
         }
