@@ -66,17 +66,19 @@ impl Execute for Sweep {
             again.retain(|orphan| shown.contains(&key(orphan)));
             lease.check()?;
             let count = again.len();
-            Ok::<_, Error>((count, remove(&session.cloud, again).await))
+            let left = remove(&session.cloud, again).await;
+            Ok::<_, Error>((count, left, lease.check()))
         }
         .await;
         lock::release(lease).await;
-        let (count, left) = removed?;
+        let (count, left, held) = removed?;
         for (orphan, error) in &left {
             screen::fail(&format!("\n{}", block(Some(&orphan.owner.address), error)));
         }
         if !self.json {
             screen::line(&format!("Removed {}, left {}.", count - left.len(), left.len()));
         }
+        held?;
         Ok(if left.is_empty() { Exit::Done } else { Exit::Failed })
     }
 }
