@@ -232,7 +232,7 @@ fn target_group() -> Result<Example> {
     Example::new(graph, &region(), group_in(vpc.id, "contract-target-group"))?
         .again(Again::Same)
         .change(|group: &mut TargetGroup| {
-            let (path, codes) = ("/ready".to_owned(), "200-299".to_owned());
+            let (path, codes) = (Secret::new("/ready".to_owned()), "200-299".to_owned());
             group.health_check =
                 HealthCheck { path, codes, interval: 30, timeout: 10, healthy: 3, unhealthy: 2, ..check() };
         })?

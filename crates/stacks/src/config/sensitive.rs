@@ -223,7 +223,7 @@ fn is_known(path: &Spanned<String>) -> Result<(), Problem> {
         let next: Vec<_> = next.collect();
         if next.is_empty() || (before.is_empty() && step == LIST) {
             let known: BTreeSet<_> =
-                open.iter().filter_map(|here| here.get("properties")?.as_object()).flat_map(|it| it.keys());
+                open.iter().filter_map(|here| here.get("properties")?.as_object()).flat_map(|it| it.keys()).collect();
             let known: BTreeSet<_> = known.into_iter().filter(|key| *key != LIST).collect();
             return Err(Problem::new(format!("there is no variable `{}`", path.get_ref()), path.span())
                 .hint(close(step, &before, &known)));
