@@ -5,7 +5,11 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, FromArgMatches};
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::command::{COMMANDS, Entry};
 use crate::context::Context;
@@ -119,10 +123,13 @@ fn log(global: &Global) {
     let Some(filter) = filter else { return };
     let filter = EnvFilter::builder().parse_lossy(filter);
     let ansi = !global.no_color && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(ansi)
-        .without_time()
-        .init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi).without_time();
+    let shown = filter.and(filter_fn(|told| is_discreet(told.target(), *told.level())));
+    tracing_subscriber::registry().with(lines.with_filter(shown)).init();
+}
+
+/// What the SDK and the libraries below it trace are requests and answers with their bodies, and so every secret that
+/// they carry. Nobody can ask for that.
+fn is_discreet(target: &str, level: Level) -> bool {
+    level < Level::TRACE || target.starts_with("payinfra")
 }

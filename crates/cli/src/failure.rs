@@ -30,7 +30,7 @@ impl Failure {
         if error.span.is_none() {
             return Self::Other(error.into());
         }
-        let text = NamedSource::new(&error.source_name, text.to_owned());
+        let text = NamedSource::new(&error.source_name, payinfra_stacks::config::without_secrets(text));
         let hint = error.hint.or_else(|| Some("`payinfra schema` prints what the file may hold".to_owned()));
         let error = ConfigError { hint, ..error };
         Self::Configuration(Box::new(Misconfigured { error, text }))

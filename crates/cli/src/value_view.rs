@@ -1,18 +1,19 @@
 //! Values as people read them. Secrets are never shown.
 
-use serde_json::{Map, Value};
+use payinfra_engine::secret::is_secret;
+use serde_json::Value;
 
 /// How much of a value is shown where space is short.
 const SHORT: usize = 72;
 
 /// What stands for a secret.
-const SECRET: &str = "(secret)";
+pub(crate) const SECRET: &str = "(secret)";
 
 /// `value` without its secrets, whole or hashed.
 pub(crate) fn masked(value: &Value) -> Value {
     match value {
         Value::Array(values) => values.iter().map(masked).collect(),
-        Value::Object(members) if is_secret(members) => Value::String(SECRET.to_owned()),
+        secret if is_secret(secret) => Value::String(SECRET.to_owned()),
         Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), masked(value))).collect(),
         other => other.clone(),
     }
@@ -36,20 +37,16 @@ pub(crate) fn flat(value: &Value) -> String {
     }
 }
 
-fn is_secret(members: &Map<String, Value>) -> bool {
-    members.len() == 1 && (members.contains_key("$secret") || members.contains_key("$hash"))
-}
-
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "(none)".to_owned(),
         Value::String(text) if is_plain(text) => text.clone(),
         Value::String(text) => format!("{text:?}"),
         Value::Array(values) => format!("[{}]", joined(values.iter().map(text))),
-        Value::Object(members) => match (is_secret(members), members.get("$ref"), members.get("$text")) {
-            (true, ..) => SECRET.to_owned(),
-            (_, Some(Value::String(pointer)), _) => format!("({pointer})"),
-            (_, _, Some(Value::Array(parts))) => parts.iter().map(part).collect(),
+        secret if is_secret(secret) => SECRET.to_owned(),
+        Value::Object(members) => match (members.get("$ref"), members.get("$text")) {
+            (Some(Value::String(pointer)), _) => format!("({pointer})"),
+            (_, Some(Value::Array(parts))) => parts.iter().map(part).collect(),
             _ => format!("{{{}}}", joined(members.iter().map(|(key, value)| format!("{key}: {}", text(value))))),
         },
         other => other.to_string(),
@@ -87,6 +84,7 @@ mod tests {
             (json!(["a", 1, true]), "[a, 1, true]"),
             (json!({ "password": { "$secret": "hunter2" } }), "{password: (secret)}"),
             (json!({ "$hash": "abcdef" }), "(secret)"),
+            (json!({ "$pending": [{ "$ref": "r/ec2.vpc/main#id" }] }), "(secret)"),
             (json!({ "$ref": "r/ec2.vpc/main#id" }), "(r/ec2.vpc/main#id)"),
             (json!({ "$text": ["arn:", { "$ref": "r/s3.bucket/a#arn" }, "/*"] }), "arn:(r/s3.bucket/a#arn)/*"),
         ] {

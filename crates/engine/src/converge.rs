@@ -18,8 +18,9 @@ use crate::import;
 use crate::plan::{Action, Plan, claimed, is_shielded, spec};
 use crate::reader::Reader;
 use crate::reference::Pointer;
-use crate::resolve::{output, pointers, redact, resolve};
+use crate::resolve::{output, pointers, resolve};
 use crate::retry::{Patience, Pause, patiently};
+use crate::secret::{marked, redact};
 use crate::state::{Deposed, Intent, Record, State};
 
 /// How long after its creation a resource may be invisible (AWS-FACTS §0.4), and how long where reads are consistent.
@@ -418,7 +419,7 @@ impl Work<'_> {
         let mut shown: Option<Value> = None;
         let visible = if self.spec.consistent { CONSISTENT } else { VISIBLE };
         loop {
-            let Some(seen) = self.read(id).await? else {
+            let Some(mut seen) = self.read(id).await? else {
                 if (shown.is_some() || begun.elapsed() > visible) && self.is_gone(id).await? {
                     return Err(Error::new(Class::NotFound, format!("{id} vanished while it was waited for"))
                         .hint("run it again; CloudTrail knows who deleted it"));
@@ -446,6 +447,7 @@ impl Work<'_> {
                 self.pause(&mut waits, "restored").await?;
                 continue;
             }
+            seen.args = marked(&seen.args, desired);
             let changes = diff(desired, &seen.args, recorded);
             if seen.status == Status::Ready && changes.is_empty() {
                 return Ok(seen);

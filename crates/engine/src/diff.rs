@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::resolve::pointers;
+use crate::secret::is_secret;
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,7 +61,7 @@ fn compare<'a>(
         (Value::Null, Value::Null) => {}
         (Value::Null, _) if recorded.is_null() => {}
         (Value::Null, _) => change(Wanted::Removed),
-        (Value::Object(wanted), Value::Object(is)) if pointers_at(desired) == 0 => {
+        (Value::Object(wanted), Value::Object(is)) if is_open(desired) && is_open(live) => {
             for key in wanted.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
                 path.push(key);
                 match (wanted.get(key), is.get(key)) {
@@ -82,12 +83,10 @@ fn compare<'a>(
     }
 }
 
-/// How many references stand right here, as this value or in this text.
-fn pointers_at(value: &Value) -> usize {
-    match value {
-        Value::Object(members) if members.contains_key("$ref") || members.contains_key("$text") => 1,
-        _ => 0,
-    }
+/// Whether it is compared member by member: a reference, a text with some, and a secret are wholes.
+fn is_open(value: &Value) -> bool {
+    let is_reference = value.as_object().is_some_and(|it| it.contains_key("$ref") || it.contains_key("$text"));
+    !is_reference && !is_secret(value)
 }
 
 /// Whether `live` is as `desired` says, unmanaged parts left out.
@@ -150,6 +149,11 @@ mod tests {
                 json!({ "a": 1, "tags": { "x": "1", "extra": "2" }, "days": null, "list": [1, 2] }),
                 json!({ "days": 7 }),
                 vec!["days"],
+            ),
+            (
+                json!({ "a": { "$hash": "1" }, "tags": { "x": { "$secret": "1" } }, "days": null, "list": null }),
+                json!({}),
+                vec!["a", "tags.extra", "tags.x"],
             ),
             (json!({ "a": { "$ref": "r/k/n#id" }, "tags": null, "days": null, "list": null }), json!({}), vec!["a"]),
         ] {

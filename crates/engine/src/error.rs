@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::secret::without;
+
 /// The result of everything in the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -132,6 +134,28 @@ impl Error {
     #[must_use]
     pub fn source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
+        self
+    }
+
+    /// The same failure without `secrets` in anything that it says.
+    #[must_use]
+    pub fn without(mut self, secrets: &[String]) -> Self {
+        if secrets.is_empty() {
+            return self;
+        }
+        let inner = &mut self.0;
+        inner.message = without(&inner.message, secrets);
+        for text in [&mut inner.call, &mut inner.code, &mut inner.hint, &mut inner.taken].into_iter().flatten() {
+            *text = without(text, secrets);
+        }
+        // What is underneath tells all that it knows, so that only its text is kept.
+        let mut cause = inner.source.as_deref().map(|source| source as &dyn std::error::Error);
+        let mut causes = Vec::new();
+        while let Some(error) = cause {
+            causes.push(without(&error.to_string(), secrets));
+            cause = error.source();
+        }
+        inner.source = (!causes.is_empty()).then(|| causes.join(": ").into());
         self
     }
 

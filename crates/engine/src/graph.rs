@@ -15,6 +15,7 @@ use crate::metric::Metric;
 use crate::reference::{ID, Id, Ref, Text};
 use crate::resolve::pointers;
 use crate::resource::{Lookup, Resource};
+use crate::secret::is_secret;
 use crate::tags::{Owner, Tags};
 
 /// What one workspace of a stack should be.
@@ -146,6 +147,20 @@ impl Graph {
         self.outputs.insert(name.to_owned(), json!(value.into()));
     }
 
+    /// Makes what is at `path` in the arguments of `address` a secret. Only kinds that say so take one there.
+    pub fn conceal(&mut self, address: &Address, path: &[String]) {
+        if let Some(node) = self.nodes.get_mut(address)
+            && let Some(value) = node.args.pointer_mut(&pointer_to(path))
+        {
+            seal(value);
+        }
+    }
+
+    /// Makes an output of the stack a secret.
+    pub fn conceal_output(&mut self, name: &str) {
+        self.outputs.get_mut(name).into_iter().for_each(seal);
+    }
+
     /// Declares a metric that every successful apply publishes.
     pub fn metric(&mut self, metric: Metric) {
         self.metrics.push(metric);
@@ -258,6 +273,17 @@ impl Graph {
             }
         }
         Ok(())
+    }
+}
+
+/// The JSON pointer (RFC 6901) to `path`.
+fn pointer_to(path: &[String]) -> String {
+    path.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect()
+}
+
+fn seal(value: &mut Value) {
+    if !is_secret(value) {
+        *value = json!({ "$secret": value.take() });
     }
 }
 

@@ -12,8 +12,9 @@ use crate::error::{Class, Error, Result};
 use crate::graph::Graph;
 use crate::plan::{claimed, elsewhere, lookups, spec};
 use crate::reference::Pointer;
-use crate::resolve::{output, pointers, redact, resolve};
+use crate::resolve::{output, pointers, resolve};
 use crate::retry::{Patience, patiently};
+use crate::secret::{marked, redact};
 use crate::state::{Record, State};
 use crate::sweep::Orphan;
 use crate::tags::Owner;
@@ -70,7 +71,7 @@ pub async fn import(
         generation: before.map_or(0, |record| record.generation).saturating_add(1),
         intent: None,
         id: Some(seen.id.clone()),
-        args: redact(&seen.args, &state.lineage),
+        args: redact(&marked(&seen.args, &node.args), &state.lineage),
         outputs: seen.outputs,
         depends: graph.resources(address),
         protect: node.protect,
@@ -181,11 +182,12 @@ async fn keyed(
 fn recorded(cloud: &Arc<dyn Cloud>, graph: &Graph, state: &State, address: &Address, seen: &Seen) -> Result<Record> {
     let spec = spec(cloud, &address.kind)?;
     let node = graph.nodes().get(address);
+    let declared = node.map_or(&Value::Null, |node| &node.args);
     Ok(Record {
         generation: 1,
         intent: None,
         id: Some(seen.id.clone()),
-        args: redact(&seen.args, &state.lineage),
+        args: redact(&marked(&seen.args, declared), &state.lineage),
         outputs: seen.outputs.clone(),
         depends: graph.resources(address),
         protect: node.map_or(spec.keeps_data, |node| node.protect),

@@ -11,12 +11,13 @@ use tokio::time::sleep;
 
 use crate::address::Address;
 use crate::cloud::{Cloud, Seen, Spec, Status};
-use crate::diff::{Change, diff};
+use crate::diff::{Change, Wanted, diff};
 use crate::error::{Class, Error, Result};
 use crate::graph::Graph;
 use crate::reference::Pointer;
-use crate::resolve::{is_secret, output, pointers, redact, resolve};
+use crate::resolve::{output, pointers, resolve};
 use crate::retry::{Patience, patiently};
+use crate::secret::{discloses, is_secret, marked, redact};
 use crate::state::{Intent, Record, State};
 use crate::tags::Owner;
 
@@ -142,12 +143,13 @@ pub struct Summary {
 }
 
 impl Plan {
-    /// The stack's outputs with `state`, as far as they are known.
+    /// The stack's outputs with `state`, as far as they are known, as the state keeps them: without secrets.
     #[must_use]
     pub fn outputs(&self, state: &State) -> BTreeMap<String, Value> {
         let known = |pointer: &Pointer| crate::converge::known(self, state, pointer);
         let resolved = self.graph.outputs().iter().map(|(name, value)| (name.clone(), resolve(value, &known)));
-        resolved.filter(|(_, value)| pointers(value).is_empty()).collect()
+        let known = resolved.filter(|(_, value)| pointers(value).is_empty());
+        known.map(|(name, value)| (name, redact(&value, &state.lineage))).collect()
     }
 
     /// Whether there is nothing to do.
@@ -304,7 +306,9 @@ fn by_address<T: Serialize>(members: &BTreeMap<Address, T>) -> Result<BTreeMap<&
 /// The first place in which two values differ, as each of them has it: a field, not all that is around it.
 fn first(one: &Value, other: &Value, path: &str) -> (String, String) {
     match (one, other) {
-        (Value::Object(one), Value::Object(other)) if !is_secret(one) && !is_secret(other) => {
+        _ if is_secret(one) && is_secret(other) => (told(one, path), "another secret".to_owned()),
+        _ if is_secret(one) || is_secret(other) => (told(one, path), told(other, path)),
+        (Value::Object(one), Value::Object(other)) => {
             let keys: BTreeSet<_> = one.keys().chain(other.keys()).collect();
             let mut differing = keys.into_iter().filter(|key| one.get(*key) != other.get(*key));
             let Some(key) = differing.next() else { return (String::new(), String::new()) };
@@ -329,7 +333,7 @@ const SHOWN: usize = 120;
 fn told(value: &Value, path: &str) -> String {
     let text = match value {
         Value::Null => "nothing".to_owned(),
-        Value::Object(members) if is_secret(members) => "(secret)".to_owned(),
+        value if is_secret(value) => "(secret)".to_owned(),
         Value::Object(members) => {
             let names: Vec<_> = members.keys().map(String::as_str).collect();
             format!("something with the fields {}", names.join(", "))
@@ -549,7 +553,7 @@ fn foreign(spec: &Spec, state: &State, address: &Address, seen: &Seen) -> Option
     if record.intent == Some(Intent::Create) || seen.status != Status::Ready || !(bare || other.is_some()) {
         return None;
     }
-    let changes = diff(&record.args, &redact(&seen.args, &state.lineage), None);
+    let changes = diff(&record.args, &seen_as(seen, &record.args, &state.lineage), None);
     let change = changes.iter().find(|change| spec.replace.contains(&change.field()))?;
     let whose = other.map_or_else(|| "it has no owner tags".to_owned(), |other| format!("its tags name {other}"));
     Some(format!("{whose}, and its `{}` is not what was made", change.path))
@@ -578,7 +582,7 @@ pub fn drift(state: &State, refreshed: &Refreshed) -> BTreeMap<Address, Drift> {
                 drifts.insert(address.clone(), Drift::Scheduled(until.clone()));
             }
             Some(seen) => {
-                let changes = diff(&record.args, &redact(&seen.args, &state.lineage), None);
+                let changes = diff(&record.args, &seen_as(seen, &record.args, &state.lineage), None);
                 if !changes.is_empty() {
                     drifts.insert(address.clone(), Drift::Changed(changes));
                 }
@@ -586,6 +590,22 @@ pub fn drift(state: &State, refreshed: &Refreshed) -> BTreeMap<Address, Drift> {
         }
     }
     drifts
+}
+
+/// What `seen` is, without what is secret in it or in `like`.
+fn seen_as(seen: &Seen, like: &Value, lineage: &str) -> Value {
+    redact(&marked(&seen.args, like), lineage)
+}
+
+/// Hides in `change` what is secret in `like`.
+fn conceal(change: &mut Change, like: &Value, lineage: &str) {
+    let path: String =
+        change.path.split('.').map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect();
+    let Some(like) = like.pointer(&path) else { return };
+    change.old = redact(&marked(&change.old, like), lineage);
+    if let Wanted::Value(new) = &mut change.new {
+        *new = redact(&marked(new, like), lineage);
+    }
 }
 
 /// Decides what to do so that what `graph` declares exists, and nothing else that `state` knows.
@@ -604,7 +624,12 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
     }
     let selected = selected(&graph, state, &options.targets)?;
     let (refreshed, lookups) = tokio::try_join!(refresh(cloud, state), lookups(cloud, &graph))?;
-    let drift = drift(state, &refreshed);
+    let mut drift = drift(state, &refreshed);
+    for (address, drift) in &mut drift {
+        if let (Drift::Changed(changes), Some(node)) = (drift, graph.nodes().get(address)) {
+            changes.iter_mut().for_each(|change| conceal(change, &node.args, &state.lineage));
+        }
+    }
     let mut planner = Planner {
         cloud,
         graph: &graph,
@@ -812,11 +837,15 @@ impl Planner<'_> {
         let desired = self.cloud.normal(&address.kind, &resolve(args, &|pointer| self.known(pointer)))?;
         let desired = redact(&desired, &self.state.lineage);
         let record = self.state.resources.get(address);
-        let seen = self.refreshed.live.get(address);
+        let as_declared = |seen: &Seen| Seen { args: seen_as(seen, &desired, &self.state.lineage), ..seen.clone() };
+        let seen = self.refreshed.live.get(address).map(as_declared);
+        let seen = seen.as_ref();
         let moves = self.moves(&spec, args)?;
         let step = match (record, seen) {
             (Some(record), Some(seen)) => {
                 let mut step = existing(&spec, record, seen, &desired);
+                // What was a secret may still be one, although it is no longer declared as one.
+                step.changes.iter_mut().for_each(|change| conceal(change, &record.args, &self.state.lineage));
                 if step.action == Action::Update && moves {
                     step.action = if spec.create_first { Action::ReplaceCreateFirst } else { Action::Replace };
                     step.because = Some("it moves to another network".to_owned());
@@ -833,7 +862,7 @@ impl Planner<'_> {
                 }
                 // What is only half created keeps nothing yet.
                 if step.action == Action::Update && record.intent != Some(Intent::Create) {
-                    step.loses = self.cloud.losses(&address.kind, &desired, &redact(&seen.args, &self.state.lineage));
+                    step.loses = self.cloud.losses(&address.kind, &desired, &seen.args);
                 }
                 step
             }
@@ -953,6 +982,9 @@ fn existing(spec: &Spec, record: &Record, seen: &Seen, desired: &Value) -> Step 
         (_, Some(Intent::Delete)) => (Action::Update, Some("its removal was begun and did not happen".to_owned())),
         (_, Some(_)) => (Action::Update, Some("what was begun is finished".to_owned())),
         (Status::Pending, None) => (Action::Update, Some("it is not ready yet".to_owned())),
+        _ if discloses(&record.args, desired) => {
+            (Action::Update, Some("a value of it is secret now: the state keeps only a digest".to_owned()))
+        }
         _ if !record.deposed.is_empty() => (Action::Update, Some("what it replaced is removed".to_owned())),
         _ => (Action::Keep, None),
     };

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::address::Address;
 use crate::error::{Error, Result};
+use crate::secret::digest;
 
 /// The output that every resource has.
 pub const ID: &str = "id";
@@ -323,27 +324,109 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// A value that is never shown and never stored: only its keyed hash is.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Secret<T> {
+/// A value that is never shown and never stored: only its keyed digest is. One that was read from a state or a saved
+/// plan has nothing but that.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Secret<T>(Kept<T>);
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+enum Kept<T> {
     #[serde(rename = "$secret")]
-    value: T,
+    Value(T),
+    #[serde(rename = "$hash")]
+    Digest(String),
+    /// What it will be made of.
+    #[serde(rename = "$pending")]
+    Pending(Vec<Part>),
 }
 
 impl<T> Secret<T> {
     /// Keeps `value` from sight.
     pub fn new(value: T) -> Self {
-        Self { value }
+        Self(Kept::Value(value))
     }
 
     /// The value, for the one call that needs it.
-    pub fn expose(&self) -> &T {
-        &self.value
+    ///
+    /// # Errors
+    /// If only its digest is known.
+    pub fn expose(&self) -> Result<&T> {
+        match &self.0 {
+            Kept::Value(value) => Ok(value),
+            Kept::Digest(_) | Kept::Pending(_) => {
+                Err(Error::failed("a secret is needed of which only the digest is recorded")
+                    .hint("declare it again in payinfra.toml, and apply"))
+            }
+        }
+    }
+
+    /// Whether it is `value`, as far as the deployment of `lineage` can tell.
+    pub fn is(&self, value: &T, lineage: &str) -> bool
+    where
+        T: PartialEq + Serialize,
+    {
+        match &self.0 {
+            Kept::Value(own) => own == value,
+            Kept::Digest(own) => serde_json::to_value(value).is_ok_and(|value| digest(&value, lineage) == *own),
+            Kept::Pending(_) => false,
+        }
     }
 }
 
 impl<T> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(secret)")
+    }
+}
+
+/// A value that is a secret where its source is one, such as a variable that the user marked sensitive.
+///
+/// What AWS returns does not tell: it is treated as what is declared.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Sensitive<T> {
+    /// A secret.
+    Secret(Secret<T>),
+    /// A value that everybody may see.
+    Plain(T),
+}
+
+impl<T> Sensitive<T> {
+    /// The value, secret or not.
+    ///
+    /// # Errors
+    /// If it is a secret of which only the digest is known.
+    pub fn expose(&self) -> Result<&T> {
+        match self {
+            Self::Secret(secret) => secret.expose(),
+            Self::Plain(value) => Ok(value),
+        }
+    }
+}
+
+/// By their values: a secret equals what AWS returns of it.
+impl<T: PartialEq> PartialEq for Sensitive<T> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Secret(one), Self::Secret(other)) => one == other,
+            _ => matches!((self.expose(), other.expose()), (Ok(one), Ok(other)) if one == other),
+        }
+    }
+}
+
+impl<T: Eq> Eq for Sensitive<T> {}
+
+impl<T> From<T> for Sensitive<T> {
+    fn from(value: T) -> Self {
+        Self::Plain(value)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Sensitive<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret(secret) => secret.fmt(f),
+            Self::Plain(value) => value.fmt(f),
+        }
     }
 }

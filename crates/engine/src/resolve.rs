@@ -1,7 +1,6 @@
 //! References inside JSON: finding them, and putting in what is known.
 
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use crate::reference::{ID, Pointer};
 
@@ -50,27 +49,6 @@ pub(crate) fn output(id: &str, outputs: &Value, output: &str) -> Option<Value> {
     outputs.pointer(&format!("/{output}")).filter(|value| !value.is_null()).cloned()
 }
 
-/// Whether an object with these members stands for a secret, whole or hashed.
-pub(crate) fn is_secret(members: &Map<String, Value>) -> bool {
-    members.len() == 1 && (members.contains_key("$secret") || members.contains_key("$hash"))
-}
-
-/// `value` with secrets replaced by a hash that is of use only beside the same `key`.
-pub(crate) fn redact(value: &Value, key: &str) -> Value {
-    match value {
-        Value::Array(values) => values.iter().map(|value| redact(value, key)).collect(),
-        Value::Object(members) => match members.get("$secret") {
-            Some(secret) => {
-                let digest = Sha256::digest(format!("{key}\n{secret}"));
-                let digest = digest.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-                Value::Object(Map::from_iter([("$hash".to_owned(), Value::String(digest))]))
-            }
-            None => members.iter().map(|(name, value)| (name.clone(), redact(value, key))).collect(),
-        },
-        other => other.clone(),
-    }
-}
-
 fn pointer(members: &Map<String, Value>) -> Option<Pointer> {
     match members.get("$ref") {
         Some(Value::String(text)) if members.len() == 1 => text.parse().ok(),
@@ -111,14 +89,5 @@ mod tests {
         assert_eq!(resolved["vpc"], "vpc-1");
         assert_eq!(resolved["arn"], "arn:logs/*");
         assert_eq!(pointers(&resolved).len(), 1);
-    }
-
-    #[test]
-    fn a_secret_leaves_only_a_keyed_hash() {
-        let value = json!({ "password": { "$secret": "hunter2" } });
-        let redacted = redact(&value, "key");
-        assert!(!redacted.to_string().contains("hunter2"));
-        assert_eq!(redacted, redact(&value, "key"));
-        assert_ne!(redacted, redact(&value, "other key"));
     }
 }

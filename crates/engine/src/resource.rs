@@ -4,8 +4,8 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryFutureExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::cloud::{Expected, Identity, Seen, Spec, Status};
 use crate::error::{Error, Result};
 use crate::reference::Id;
+use crate::secret::concealed;
 use crate::tags::{Owner, Tags};
 
 /// Names of fields, written with [`crate::fields!`] so that the compiler checks them.
@@ -211,7 +212,9 @@ impl<R: Resource> Kind<R::Cx> for Erased<R> {
     }
 
     fn create<'a>(&'a self, cx: &'a R::Cx, args: &'a Value) -> BoxFuture<'a, Result<String>> {
-        async move { Ok(parse::<R>(R::KIND, args)?.create(cx).await?.into()) }.boxed()
+        async move { Ok(parse::<R>(R::KIND, args)?.create(cx).await?.into()) }
+            .map_err(|error| concealed(error, &[args]))
+            .boxed()
     }
 
     fn recover<'a>(
@@ -220,7 +223,9 @@ impl<R: Resource> Kind<R::Cx> for Erased<R> {
         args: &'a Value,
         owner: &'a Owner,
     ) -> BoxFuture<'a, Result<Option<String>>> {
-        async move { Ok(parse::<R>(R::KIND, args)?.recover(cx, owner).await?.map(String::from)) }.boxed()
+        async move { Ok(parse::<R>(R::KIND, args)?.recover(cx, owner).await?.map(String::from)) }
+            .map_err(|error| concealed(error, &[args]))
+            .boxed()
     }
 
     fn read<'a>(&'a self, cx: &'a R::Cx, ids: &'a [String]) -> BoxFuture<'a, Result<Vec<Seen>>> {
@@ -232,15 +237,17 @@ impl<R: Resource> Kind<R::Cx> for Erased<R> {
     }
 
     fn update<'a>(&'a self, cx: &'a R::Cx, args: &'a Value, live: &'a Seen) -> BoxFuture<'a, Result<()>> {
-        async move { parse::<R>(R::KIND, args)?.update(cx, &typed(live)?).await }.boxed()
+        async move { parse::<R>(R::KIND, args)?.update(cx, &typed(live)?).await }
+            .map_err(|error| concealed(error, &[args, &live.args]))
+            .boxed()
     }
 
     fn delete<'a>(&'a self, cx: &'a R::Cx, live: &'a Seen) -> BoxFuture<'a, Result<()>> {
-        async move { R::delete(cx, &typed(live)?).await }.boxed()
+        async move { R::delete(cx, &typed(live)?).await }.map_err(|error| concealed(error, &[&live.args])).boxed()
     }
 
     fn restore<'a>(&'a self, cx: &'a R::Cx, live: &'a Seen) -> BoxFuture<'a, Result<()>> {
-        async move { R::restore(cx, &typed(live)?).await }.boxed()
+        async move { R::restore(cx, &typed(live)?).await }.map_err(|error| concealed(error, &[&live.args])).boxed()
     }
 
     fn absent<'a>(&'a self, cx: &'a R::Cx, id: &'a str) -> BoxFuture<'a, Result<bool>> {
@@ -319,14 +326,17 @@ impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
     }
 
     fn find<'a>(&'a self, cx: &'a L::Cx, args: &'a Value) -> BoxFuture<'a, Result<Value>> {
-        async move { json(&parse::<L>(L::KIND, args)?.find(cx).await?) }.boxed()
+        async move { json(&parse::<L>(L::KIND, args)?.find(cx).await?) }
+            .map_err(|error| concealed(error, &[args]))
+            .boxed()
     }
 }
 
 fn parse<T: DeserializeOwned>(kind: &str, args: &Value) -> Result<T> {
     T::deserialize(args).map_err(|error| {
-        Error::invalid(format!("these are not the arguments of `{kind}`: {error}"))
-            .hint("a newer payinfra may have written them; use that version")
+        let error = Error::invalid(format!("these are not the arguments of `{kind}`: {error}"))
+            .hint("a newer payinfra may have written them; use that version");
+        concealed(error, &[args])
     })
 }
 

@@ -7,6 +7,7 @@ pub mod config;
 pub mod migration;
 pub mod names;
 pub mod rules;
+mod sensitive;
 pub mod tags;
 
 use payinfra_engine::{Error, Graph, Result};
@@ -35,13 +36,15 @@ pub const STACKS: &[Stack] = &[Stack {
 /// What `workspace` of the configured stack should be in `account`.
 ///
 /// # Errors
-/// If the workspace is not declared, the account id is not one, or the graph breaks a rule.
+/// If the workspace is not declared, the account id is not one, the graph breaks a rule, or a variable is marked
+/// sensitive whose value AWS shows.
 pub fn build(configuration: &Configuration, workspace: &str, account: &str) -> Result<Graph> {
     let stack = STACKS.iter().find(|stack| stack.name == configuration.stack).ok_or_else(|| {
         Error::invalid(format!("there is no stack `{}`", configuration.stack)).hint("see `stack` in the configuration")
     })?;
     let account = AccountId::try_from(account.to_owned())?;
-    (stack.build)(configuration.workspace(workspace)?, &account)
+    let workspace = configuration.workspace(workspace)?;
+    sensitive::conceal(workspace, &configuration.source_name, &|workspace| (stack.build)(workspace, &account))
 }
 
 #[cfg(test)]

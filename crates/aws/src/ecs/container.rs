@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_ecs::types as sdk;
-use payinfra_engine::{Ref, Result, Text};
+use payinfra_engine::{Ref, Result, Secret, Sensitive, Text};
 use serde::{Deserialize, Serialize};
 
 use crate::{Cx, Explain, Need};
@@ -12,11 +12,12 @@ use crate::{Cx, Explain, Need};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
     /// The image, with its registry and a tag or, better, a digest.
-    pub image: String,
+    pub image: Sensitive<String>,
     /// The TCP ports that it listens on; with `awsvpc` they are the task's own.
     pub ports: BTreeSet<u16>,
-    /// The environment: anyone who may describe the task definition can read it, so no secrets.
-    pub environment: BTreeMap<String, Text>,
+    /// The environment. Nothing here shows its values, but anyone who may describe the task definition can read them:
+    /// secrets belong into `secrets`.
+    pub environment: BTreeMap<String, Secret<Text>>,
     /// Variables whose values the execution role fetches as the container starts: the ARN of a secret or parameter,
     /// for a secret with `:key:stage:version` behind it where only a part is meant.
     pub secrets: BTreeMap<String, Text>,
@@ -44,8 +45,8 @@ pub struct Log {
 /// A command in the container that ends with 0 if it is well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthCheck {
-    /// `CMD` and a program with its arguments, or `CMD-SHELL` and a line for the shell.
-    pub command: Vec<String>,
+    /// `CMD` and a program with its arguments, or `CMD-SHELL` and a line for the shell; a token may stand there.
+    pub command: Secret<Vec<String>>,
     /// The seconds between two checks, 5 to 300.
     pub interval: i32,
     /// The seconds that a check may take, 2 to 60.
@@ -63,14 +64,14 @@ const REGION: &str = "awslogs-region";
 
 /// As ECS takes it.
 pub(super) fn sdk(cx: &Cx, name: &str, container: &Container) -> Result<sdk::ContainerDefinition> {
-    let mut call = sdk::ContainerDefinition::builder().name(name).image(&container.image);
+    let mut call = sdk::ContainerDefinition::builder().name(name).image(container.image.expose()?);
     call = call.essential(container.essential).readonly_root_filesystem(container.read_only);
     for port in &container.ports {
         let mapping = sdk::PortMapping::builder().container_port(i32::from(*port)).host_port(i32::from(*port));
         call = call.port_mappings(mapping.protocol(sdk::TransportProtocol::Tcp).build());
     }
     for (name, value) in &container.environment {
-        call = call.environment(sdk::KeyValuePair::builder().name(name).value(value.known()?).build());
+        call = call.environment(sdk::KeyValuePair::builder().name(name).value(value.expose()?.known()?).build());
     }
     for (name, from) in &container.secrets {
         call = call.secrets(sdk::Secret::builder().name(name).value_from(from.known()?).build().explain()?);
@@ -81,7 +82,8 @@ pub(super) fn sdk(cx: &Cx, name: &str, container: &Container) -> Result<sdk::Con
         call = call.log_configuration(driver.options(REGION, cx.region().as_str()).build().explain()?);
     }
     if let Some(check) = &container.health_check {
-        let built = sdk::HealthCheck::builder().set_command(Some(check.command.clone())).interval(check.interval);
+        let built =
+            sdk::HealthCheck::builder().set_command(Some(check.command.expose()?.clone())).interval(check.interval);
         let built = built.timeout(check.timeout).retries(check.retries).start_period(check.start_period);
         call = call.health_check(built.build().explain()?);
     }
@@ -97,10 +99,10 @@ pub(super) fn from(container: sdk::ContainerDefinition) -> Result<(String, Conta
     let environment = container.environment.unwrap_or_default().into_iter();
     let secrets = container.secrets.unwrap_or_default().into_iter();
     let read = Container {
-        image: container.image.unwrap_or_default(),
+        image: container.image.unwrap_or_default().into(),
         ports: ports.filter_map(|mapping| mapping.container_port?.try_into().ok()).collect(),
         environment: environment
-            .filter_map(|pair| Some((pair.name?, Text::from(pair.value.unwrap_or_default()))))
+            .filter_map(|pair| Some((pair.name?, Secret::new(Text::from(pair.value.unwrap_or_default())))))
             .collect(),
         secrets: secrets.map(|secret| (secret.name, Text::from(secret.value_from))).collect(),
         log: container.log_configuration.map(log),
@@ -121,7 +123,7 @@ fn log(log: sdk::LogConfiguration) -> Log {
 /// With ECS's defaults where it leaves something out.
 fn health_check(check: sdk::HealthCheck) -> HealthCheck {
     HealthCheck {
-        command: check.command,
+        command: Secret::new(check.command),
         interval: check.interval.unwrap_or(30),
         timeout: check.timeout.unwrap_or(5),
         retries: check.retries.unwrap_or(3),

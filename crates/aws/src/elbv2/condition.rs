@@ -6,15 +6,15 @@ use aws_sdk_elasticloadbalancingv2::types::{
     self as sdk, HostHeaderConditionConfig, HttpHeaderConditionConfig, HttpRequestMethodConditionConfig,
     PathPatternConditionConfig, SourceIpConditionConfig,
 };
-use payinfra_engine::{Error, Result};
+use payinfra_engine::{Error, Result, Secret};
 use serde::{Deserialize, Serialize};
 
 /// A condition: one of its values must fit. `*` stands for any characters, `?` for one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
-    /// Of the header of this name.
-    Header(String, BTreeSet<String>),
+    /// Of the header of this name; often a token that only a proxy in front knows.
+    Header(String, BTreeSet<Secret<String>>),
     /// Of the host; letters have no case.
     Host(BTreeSet<String>),
     /// Of the method: `GET`; no wildcards.
@@ -33,7 +33,8 @@ impl Condition {
         let condition = sdk::RuleCondition::builder();
         Ok(match self {
             Self::Header(name, values) => {
-                let config = HttpHeaderConditionConfig::builder().http_header_name(name).set_values(list(values));
+                let values = values.iter().map(|value| value.expose().cloned()).collect::<Result<_>>()?;
+                let config = HttpHeaderConditionConfig::builder().http_header_name(name).set_values(Some(values));
                 condition.field("http-header").http_header_config(config.build())
             }
             Self::Host(values) => {
@@ -64,7 +65,8 @@ impl Condition {
         let set = |values: &[String]| values.iter().cloned().collect::<BTreeSet<_>>();
         let field = condition.field().unwrap_or_default();
         if let Some(config) = condition.http_header_config() {
-            return Self::Header(config.http_header_name().unwrap_or_default().to_owned(), set(config.values()));
+            let values = config.values().iter().cloned().map(Secret::new).collect();
+            return Self::Header(config.http_header_name().unwrap_or_default().to_owned(), values);
         }
         match field {
             "host-header" => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_elasticloadbalancingv2::types::{self as sdk, Matcher, TargetGroupAttribute, TargetTypeEnum};
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Secret, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 
 use super::{Protocol, each, full_name, tags};
@@ -41,8 +41,8 @@ pub struct HealthCheck {
     pub protocol: Protocol,
     /// The port that it asks: a number, or `traffic-port` for the target's own.
     pub port: String,
-    /// What it asks for, such as `/health`.
-    pub path: String,
+    /// What it asks for, such as `/health`; a token may stand there.
+    pub path: Secret<String>,
     /// The HTTP status codes of a target that is well: `200`, or `200-299`.
     pub codes: String,
     /// Seconds between two checks, 5 to 300.
@@ -94,7 +94,7 @@ impl Resource for TargetGroup {
         let check = &self.health_check;
         let call = cx.elbv2().create_target_group().name(&self.name).vpc_id(self.vpc.known()?);
         let call = call.protocol(self.protocol.sdk()?).port(i32::from(self.port)).target_type(TargetTypeEnum::Ip);
-        let call = call.health_check_enabled(true).health_check_path(&check.path).matcher(check.matcher());
+        let call = call.health_check_enabled(true).health_check_path(check.path.expose()?).matcher(check.matcher());
         let call = call.health_check_protocol(check.protocol.sdk()?).health_check_port(&check.port);
         let call = call.health_check_interval_seconds(check.interval).health_check_timeout_seconds(check.timeout);
         let call = call.healthy_threshold_count(check.healthy).unhealthy_threshold_count(check.unhealthy);
@@ -128,7 +128,7 @@ impl Resource for TargetGroup {
         if self.health_check != was.health_check {
             let check = &self.health_check;
             let call = elb.modify_target_group().target_group_arn(&live.id);
-            let call = call.health_check_enabled(true).health_check_path(&check.path).matcher(check.matcher());
+            let call = call.health_check_enabled(true).health_check_path(check.path.expose()?).matcher(check.matcher());
             let call = call.health_check_protocol(check.protocol.sdk()?).health_check_port(&check.port);
             let call = call.health_check_interval_seconds(check.interval).health_check_timeout_seconds(check.timeout);
             let call = call.healthy_threshold_count(check.healthy).unhealthy_threshold_count(check.unhealthy);
@@ -185,7 +185,7 @@ async fn live(cx: &Cx, group: sdk::TargetGroup, tags: &HashMap<String, Tags>) ->
     let health_check = HealthCheck {
         protocol: Protocol::from_sdk(group.health_check_protocol.as_ref()),
         port: group.health_check_port.unwrap_or_default(),
-        path: group.health_check_path.unwrap_or_default(),
+        path: Secret::new(group.health_check_path.unwrap_or_default()),
         codes: group.matcher.and_then(|matcher| matcher.http_code).unwrap_or_default(),
         interval: group.health_check_interval_seconds.unwrap_or_default(),
         timeout: group.health_check_timeout_seconds.unwrap_or_default(),

@@ -6,7 +6,7 @@ use aws_sdk_eventbridge::operation::remove_targets::RemoveTargetsOutput;
 use aws_sdk_eventbridge::types::{self as sdk, InputTransformer};
 use futures_util::future::try_join_all;
 use payinfra_engine::{
-    Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
+    Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Secret, Status, Tags, fields,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,8 +32,9 @@ pub struct Target {
 pub struct Transform {
     /// Parts of the event by name: `cluster` → `$.detail.clusterArn`.
     pub paths: BTreeMap<String, String>,
-    /// A JSON value with the names in angle brackets: `"<cluster> is in trouble"`, quotes included.
-    pub template: String,
+    /// A JSON value with the names in angle brackets: `"<cluster> is in trouble"`, quotes included. What the receiver
+    /// wants to be told may be a credential.
+    pub template: Secret<String>,
 }
 
 impl Target {
@@ -46,7 +47,7 @@ impl Target {
         let transform = self.transform.as_ref().map(|transform| {
             let paths = transform.paths.iter().map(|(name, path)| (name.clone(), path.clone())).collect();
             let part = InputTransformer::builder().set_input_paths_map(Some(paths));
-            part.input_template(&transform.template).build().explain()
+            part.input_template(transform.template.expose()?).build().explain()
         });
         let target = sdk::Target::builder().id(&self.name).arn(self.arn.known()?);
         let target = target.set_input_transformer(transform.transpose()?).build().explain()?;
@@ -140,7 +141,7 @@ async fn targets(cx: &Cx, rule: &str) -> Result<Vec<Live<Target>>> {
 fn live(rule: &str, target: sdk::Target) -> Live<Target> {
     let transform = target.input_transformer.map(|it| Transform {
         paths: it.input_paths_map.unwrap_or_default().into_iter().collect(),
-        template: it.input_template,
+        template: Secret::new(it.input_template),
     });
     Live {
         id: id(rule, &target.id),

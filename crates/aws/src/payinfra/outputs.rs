@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use payinfra_engine::secret::is_secret;
 use payinfra_engine::{Class, Error, FORMAT, Lookup, Ref, Region, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -64,6 +65,10 @@ impl Lookup for RemoteOutputs {
         self.check(&state, &place)?;
         let values = self.outputs.iter().map(|name| {
             let value = state.outputs.get(name).ok_or_else(|| self.lacks(name, &state))?;
+            if is_secret(value) {
+                return Err(Error::invalid(format!("the output `{name}` of {} is a secret", self.whose()))
+                    .hint("a state has only its digest: keep it in Secrets Manager, and give away its ARN"));
+            }
             Ok((name.clone(), flat(value)))
         });
         Ok(RemoteOutputsFound { values: Ref::Known(values.collect::<Result<_>>()?) })

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_route53::types::{self as sdk, HealthCheckConfig, HealthCheckType, TagResourceType};
 use payinfra_engine::{
-    Class, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
+    Class, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Secret, Status, Tags, fields,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,8 @@ pub struct HealthCheck {
     pub fully_qualified_domain_name: Ref<DnsName>,
     /// Its port.
     pub port: u16,
-    /// What is asked for, such as `/health`.
-    pub resource_path: String,
+    /// What is asked for, such as `/health`; a token may stand there.
+    pub resource_path: Secret<String>,
     /// How often each checker asks, in seconds: 10 or 30.
     pub request_interval: i32,
     /// After how many answers in a row its state changes, 1 to 10.
@@ -58,7 +58,7 @@ impl Resource for HealthCheck {
             .r#type(HealthCheckType::Https)
             .fully_qualified_domain_name(self.fully_qualified_domain_name.known()?.as_str())
             .port(self.port.into())
-            .resource_path(&self.resource_path)
+            .resource_path(self.resource_path.expose()?)
             .request_interval(self.request_interval)
             .failure_threshold(self.failure_threshold)
             .enable_sni(self.enable_sni);
@@ -99,7 +99,7 @@ impl Resource for HealthCheck {
         if !same {
             let call = cx.route53().update_health_check().health_check_id(&live.id);
             let call = call.fully_qualified_domain_name(self.fully_qualified_domain_name.known()?.as_str());
-            let call = call.port(self.port.into()).resource_path(&self.resource_path);
+            let call = call.port(self.port.into()).resource_path(self.resource_path.expose()?);
             call.failure_threshold(self.failure_threshold).enable_sni(self.enable_sni).send().await.explain()?;
         }
         tags::sync(cx, &TagResourceType::Healthcheck, live.id.as_str(), &was.tags, &self.tags).await
@@ -126,7 +126,7 @@ fn live(check: sdk::HealthCheck, tags: &HashMap<String, Tags>) -> Result<Live<He
                 config.fully_qualified_domain_name.as_deref().unwrap_or_default(),
             )),
             port: u16::try_from(port).unwrap_or_default(),
-            resource_path: config.resource_path.unwrap_or_default(),
+            resource_path: Secret::new(config.resource_path.unwrap_or_default()),
             request_interval: config.request_interval.unwrap_or(DEFAULT_INTERVAL),
             failure_threshold: config.failure_threshold.unwrap_or(DEFAULT_THRESHOLD),
             enable_sni: config.enable_sni.unwrap_or(true),

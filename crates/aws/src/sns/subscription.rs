@@ -30,8 +30,9 @@ pub struct Subscription {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Endpoint {
-    /// A web address: anyone who knows it can post there, and many carry a token.
-    Web(Secret<String>),
+    /// A web address: anyone who knows it can post there, and many carry a token. Others, where they are declared
+    /// secret.
+    Secret(Secret<String>),
     /// Any other address, or the ARN of a queue or function.
     Other(Ref<String>),
 }
@@ -40,12 +41,12 @@ impl Endpoint {
     /// What `protocol` delivers to: the web addresses are secret.
     pub fn new(protocol: &str, address: impl Into<String>) -> Self {
         let address = address.into();
-        if is_web(protocol) { Self::Web(Secret::new(address)) } else { Self::Other(Ref::Known(address)) }
+        if is_web(protocol) { Self::Secret(Secret::new(address)) } else { Self::Other(Ref::Known(address)) }
     }
 
     fn known(&self) -> Result<&str> {
         match self {
-            Self::Web(address) => Ok(address.expose()),
+            Self::Secret(address) => address.expose().map(String::as_str),
             Self::Other(address) => address.known().map(String::as_str),
         }
     }
@@ -74,11 +75,10 @@ impl Resource for Subscription {
 
     /// AWS returns the subscription that exists: so this looks first. One that nobody has confirmed is nobody's loss.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
-        if is_web(&self.protocol) != matches!(self.endpoint, Endpoint::Web(_)) {
-            return Err(Error::invalid(format!("the endpoint of a subscription by `{}`", self.protocol))
-                .hint("a web address is secret, and no other endpoint is"));
+        if is_web(&self.protocol) && matches!(self.endpoint, Endpoint::Other(_)) {
+            return Err(Error::failed("the endpoint of a subscription by the web is declared in the clear"));
         }
-        match self.found(cx).await?.filter(|arn| arn != PENDING) {
+        match self.found(cx, "").await?.filter(|arn| arn != PENDING) {
             None => self.subscribe(cx).await,
             // Without the endpoint, which may be secret.
             Some(arn) => Err(Error::new(Class::Foreign, format!("{arn} exists already")).taken(arn)),
@@ -87,8 +87,8 @@ impl Resource for Subscription {
 
     /// By topic, protocol and endpoint. One that waits to be confirmed is listed without its ARN: asking for it once
     /// more is the only way to know that, and sends its receiver another message.
-    async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
-        match self.found(cx).await? {
+    async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
+        match self.found(cx, &owner.lineage).await? {
             Some(arn) if arn == PENDING && cx.begun() => self.subscribe(cx).await.map(Some),
             Some(arn) if arn == PENDING => Ok(None),
             arn => Ok(arn.map(Id::new)),
@@ -128,16 +128,22 @@ impl Subscription {
         Ok(Id::new(call.send().await.explain()?.subscription_arn.need("SubscriptionArn")?))
     }
 
-    /// The ARN of the subscription that exists, or [`PENDING`].
-    async fn found(&self, cx: &Cx) -> Result<Option<String>> {
+    /// The ARN of the subscription that exists, or [`PENDING`]. Of a secret endpoint that was declared once, only what
+    /// the deployment of `lineage` keeps of it may be known.
+    async fn found(&self, cx: &Cx, lineage: &str) -> Result<Option<String>> {
         let call = cx.sns().list_subscriptions_by_topic().topic_arn(self.topic.known()?);
         let found = call.into_paginator().items().send().try_collect().await.explain().unless(Class::NotFound)?;
-        let endpoint = self.endpoint.known()?;
-        let ours = found
-            .unwrap_or_default()
-            .into_iter()
-            .find(|it| it.protocol.as_ref() == Some(&self.protocol) && it.endpoint.as_deref() == Some(endpoint));
-        Ok(ours.and_then(|found| found.subscription_arn))
+        for it in found.unwrap_or_default() {
+            let Some(endpoint) = it.endpoint.filter(|_| it.protocol.as_ref() == Some(&self.protocol)) else { continue };
+            let same = match &self.endpoint {
+                Endpoint::Secret(address) => address.is(&endpoint, lineage),
+                Endpoint::Other(address) => *address.known()? == endpoint,
+            };
+            if same {
+                return Ok(it.subscription_arn);
+            }
+        }
+        Ok(None)
     }
 }
 

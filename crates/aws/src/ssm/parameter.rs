@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_ssm::types::{ParameterStringFilter, ParameterType};
 use futures_util::future::try_join_all;
 use payinfra_engine::{
-    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields,
+    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Secret, Status, Tags, Text, fields,
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,8 @@ use super::{described_by, tags};
 use crate::error::{Unless, ours};
 use crate::{Cx, Explain, Need};
 
-/// A parameter that everybody may know. Secrets belong into Secrets Manager, which makes them up itself; there is no
-/// `SecureString` here, whose value would have to come from the configuration.
+/// A parameter whose value is in the configuration, and is not shown by anything here. What must be a secret in AWS as
+/// well belongs into Secrets Manager, which makes it up itself: there is no `SecureString` here.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Parameter {
     /// The name, such as `/payments/endpoint`.
@@ -22,7 +22,7 @@ pub struct Parameter {
     /// What it is for.
     pub description: String,
     /// The value.
-    pub value: Text,
+    pub value: Secret<Text>,
     /// The tags.
     pub tags: Tags,
 }
@@ -49,7 +49,7 @@ impl Resource for Parameter {
 
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         let call = cx.ssm().put_parameter().name(&self.name).description(&self.description);
-        let call = call.value(self.value.known()?).r#type(ParameterType::String).overwrite(false);
+        let call = call.value(self.value.expose()?.known()?).r#type(ParameterType::String).overwrite(false);
         call.set_tags(Some(tags::sdk(&self.tags)?)).send().await.explain()?;
         Ok(Id::new(&self.name))
     }
@@ -74,7 +74,7 @@ impl Resource for Parameter {
             async move {
                 let name = parameter.name.need("Name")?;
                 let Some(tags) = tags::of(cx, &name).await.unless(Class::NotFound)? else { return Ok(None) };
-                let value = Text::from(parameter.value.unwrap_or_default());
+                let value = Secret::new(Text::from(parameter.value.unwrap_or_default()));
                 Ok::<_, Error>(Some(Live {
                     id: Id::new(&name),
                     status: Status::Ready,
@@ -90,7 +90,7 @@ impl Resource for Parameter {
         if self.value != live.args.value || self.description != live.args.description {
             // It says all, because what the call leaves out is lost; tags it does not take (AWS-FACTS §1.13).
             let call = cx.ssm().put_parameter().name(&live.id).description(&self.description);
-            let call = call.value(self.value.known()?).r#type(ParameterType::String).overwrite(true);
+            let call = call.value(self.value.expose()?.known()?).r#type(ParameterType::String).overwrite(true);
             call.send().await.explain()?;
         }
         tags::sync(cx, live.id.as_str(), &live.args.tags, &self.tags).await

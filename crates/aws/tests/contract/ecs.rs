@@ -10,7 +10,7 @@ use payinfra_aws::ecs::{
 use payinfra_aws::elbv2::{Listener, Protocol, TargetGroup};
 use payinfra_aws::logs::LogGroup;
 use payinfra_aws::{Aws, Explain, Need};
-use payinfra_engine::{Class, Cloud, Graph, Node, Resource, Result, Site, Tags, Text};
+use payinfra_engine::{Class, Cloud, Graph, Node, Resource, Result, Secret, Site, Tags, Text};
 use serde_json::{Value, json};
 
 use crate::ec2::{network, part};
@@ -34,7 +34,7 @@ fn cluster() -> Result<Example> {
 
 fn container(image: &str) -> Container {
     Container {
-        image: image.to_owned(),
+        image: image.to_owned().into(),
         ports: BTreeSet::from([8_080]),
         environment: BTreeMap::new(),
         secrets: BTreeMap::new(),
@@ -67,14 +67,14 @@ fn task_definition() -> Result<Example> {
     let log = graph.add(&region(), "log", log)?;
     let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:contract-AbCdEf";
     let check = HealthCheck {
-        command: vec!["CMD".to_owned(), "/app".to_owned(), "--check".to_owned()],
+        command: Secret::new(vec!["CMD".to_owned(), "/app".to_owned(), "--check".to_owned()]),
         interval: 15,
         timeout: 3,
         retries: 2,
         start_period: 10,
     };
     let app = Container {
-        environment: BTreeMap::from([("LOGS".to_owned(), Text::from(&log.outputs.arn).and(":*"))]),
+        environment: BTreeMap::from([("LOGS".to_owned(), Secret::new(Text::from(&log.outputs.arn).and(":*")))]),
         secrets: BTreeMap::from([("PASSWORD".to_owned(), Text::from(secret).and(":password::"))]),
         log: Some(Log { group: log.id.into(), prefix: "app".to_owned() }),
         health_check: Some(check),

@@ -10,7 +10,7 @@ use payinfra_aws::elbv2::{
 };
 use payinfra_aws::route53::DnsName;
 use payinfra_aws::{Access, Aws, Explain, Need};
-use payinfra_engine::{Class, Cloud, Error, Graph, Id, Node, Ref, Resource, Result, Tags};
+use payinfra_engine::{Class, Cloud, Error, Graph, Id, Node, Ref, Resource, Result, Secret, Tags};
 
 use crate::ec2::{network, part};
 use crate::example::{Again, Example, examples, form, graph, region};
@@ -22,7 +22,7 @@ fn check() -> HealthCheck {
     HealthCheck {
         protocol: Protocol::Http,
         port: "traffic-port".to_owned(),
-        path: "/health".to_owned(),
+        path: Secret::new("/health".to_owned()),
         codes: "200".to_owned(),
         interval: 15,
         timeout: 5,
@@ -185,7 +185,7 @@ fn listener_rule() -> Result<Example> {
         .change(|rule: &mut ListenerRule| rule.priority = 20)?
         .change(|rule: &mut ListenerRule| {
             rule.conditions = BTreeSet::from([
-                Condition::Header("X-Test".to_owned(), set(&["green"])),
+                Condition::Header("X-Test".to_owned(), BTreeSet::from([Secret::new("green".to_owned())])),
                 Condition::Host(set(&["*.example.com"])),
                 Condition::Method(set(&["GET", "POST"])),
                 Condition::SourceIp(set(&["10.0.0.0/8"])),
@@ -232,7 +232,7 @@ fn target_group() -> Result<Example> {
     Example::new(graph, &region(), group_in(vpc.id, "contract-target-group"))?
         .again(Again::Same)
         .change(|group: &mut TargetGroup| {
-            let (path, codes) = ("/ready".to_owned(), "200-299".to_owned());
+            let (path, codes) = (Secret::new("/ready".to_owned()), "200-299".to_owned());
             group.health_check =
                 HealthCheck { path, codes, interval: 30, timeout: 10, healthy: 3, unhealthy: 2, ..check() };
         })?

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use payinfra_aws::eventbridge::{On, Rule, Target, Transform};
 use payinfra_aws::{Aws, Need};
-use payinfra_engine::{Class, Cloud, Resource, Result, Tags};
+use payinfra_engine::{Class, Cloud, Resource, Result, Secret, Tags};
 use serde_json::json;
 
 use crate::example::{Again, Example, examples, form, graph, region};
@@ -49,7 +49,7 @@ fn target() -> Result<Example> {
     let rule = graph.add(&region(), "rule", args("contract-target"))?;
     let transform = |template: &str| Transform {
         paths: BTreeMap::from([("cluster".to_owned(), "$.detail.clusterArn".to_owned())]),
-        template: template.to_owned(),
+        template: Secret::new(template.to_owned()),
     };
     let target = Target { rule: rule.id, name: "topic".to_owned(), arn: first.outputs.arn, transform: None };
     Example::new(graph, &region(), target)?

@@ -7,7 +7,7 @@ use payinfra_aws::route53::{
     Answer, DnsName, FailoverRole, HealthCheck, HostedZone, RecordSet, RecordType, Routing, Zone,
 };
 use payinfra_aws::{Access, Aws, Explain, Need};
-use payinfra_engine::{Class, Cloud, Graph, Lookup, Node, Ref, Region, Resource, Result, Tags};
+use payinfra_engine::{Class, Cloud, Graph, Lookup, Node, Ref, Region, Resource, Result, Secret, Tags};
 use serde_json::json;
 
 use crate::example::{Again, Example, examples, form, graph};
@@ -35,7 +35,7 @@ fn check_args(host: &str) -> HealthCheck {
     HealthCheck {
         fully_qualified_domain_name: Ref::Known(DnsName::new(host)),
         port: 443,
-        resource_path: "/health".to_owned(),
+        resource_path: Secret::new("/health".to_owned()),
         request_interval: 30,
         failure_threshold: 3,
         enable_sni: true,
@@ -63,7 +63,7 @@ fn health_check() -> Result<Example> {
             check.fully_qualified_domain_name = Ref::Known(DnsName::new("another.example"));
         })?
         .change(|check: &mut HealthCheck| (check.port, check.failure_threshold) = (8_443, 1))?
-        .change(|check: &mut HealthCheck| "/ready".clone_into(&mut check.resource_path))?
+        .change(|check: &mut HealthCheck| check.resource_path = Secret::new("/ready".to_owned()))?
         .change(|check: &mut HealthCheck| check.enable_sni = false)
 }
 

@@ -2,7 +2,7 @@
 
 use payinfra_aws::ssm::Parameter;
 use payinfra_aws::{Aws, Explain};
-use payinfra_engine::{Class, Cloud, Resource, Result, Tags, Text};
+use payinfra_engine::{Class, Cloud, Resource, Result, Secret, Tags, Text};
 
 use crate::example::{Again, Example, examples, form, graph, region};
 use crate::life::{access, site};
@@ -13,7 +13,7 @@ fn args(name: &str) -> Parameter {
     Parameter {
         name: name.to_owned(),
         description: "an example".to_owned(),
-        value: Text::from("first"),
+        value: Secret::new(Text::from("first")),
         tags: Tags::new(),
     }
 }
@@ -21,7 +21,7 @@ fn args(name: &str) -> Parameter {
 fn parameter() -> Result<Example> {
     Example::new(graph("parameter"), &region(), args("/contract/example"))?
         .again(Again::Taken)
-        .change(|parameter: &mut Parameter| parameter.value = Text::from("second"))?
+        .change(|parameter: &mut Parameter| parameter.value = Secret::new(Text::from("second")))?
         .change(|parameter: &mut Parameter| parameter.description.push_str(" for more"))
 }
 

@@ -81,7 +81,9 @@ fn show(stack: &str, workspace: &stacks::Workspace) {
         ("remote_outputs", json!(workspace.remote_outputs)),
     ] {
         for (name, value) in variables.as_object().into_iter().flatten() {
-            field(&format!("{section}.{name}"), &value_view::flat(value));
+            let path = format!("{section}.{name}");
+            let is_secret = workspace.sensitive.iter().any(|variable| variable.touches(&path));
+            field(&path, &if is_secret { value_view::SECRET.to_owned() } else { value_view::flat(value) });
         }
     }
     if let Some(legacy) = &workspace.legacy_network {

@@ -12,7 +12,7 @@ use super::error::{At, Problem};
 use super::file::{File, LegacyVariables, Moment, RegionVariables, Variables};
 use super::{
     Configuration, LegacyNetwork, Phase, RegionConfig, RemoteOutputs, SecurityGroupFinder, StateConfig, SubnetFinder,
-    Workspace, remote_outputs, tags,
+    Workspace, remote_outputs, sensitive, tags,
 };
 use crate::names::{AccountId, Names, Suffix};
 use crate::{STACKS, cidr, migration};
@@ -41,7 +41,9 @@ pub(super) fn configuration(text: &str, source_name: &str) -> Result<Configurati
         let remote = std::mem::take(&mut variables.remote_outputs);
         let state = file.state.as_ref().map_or(&no_state, Spanned::get_ref);
         let remote = remote_outputs::check(remote, file.stack.get_ref(), name.get_ref(), state)?;
-        let workspace = workspace(&name, variables, remote)?;
+        let sensitive = variables.sensitive.take().unwrap_or_default();
+        let mut workspace = workspace(&name, variables, remote)?;
+        workspace.sensitive = sensitive::check(text, source_name, &name, sensitive)?;
         workspaces.insert(workspace.name.clone(), workspace);
     }
     if workspaces.is_empty() {
@@ -100,6 +102,7 @@ fn or(own: Variables, shared: &Variables) -> Variables {
         alarms: own.alarms.or(&shared.alarms),
         waf: own.waf.or(&shared.waf),
         remote_outputs,
+        sensitive: Some(own.sensitive.into_iter().chain(shared.sensitive.clone()).flatten().collect()),
         tags,
     }
 }
@@ -162,6 +165,7 @@ fn workspace(
         flow_log_retention_days: variables.flow_log_retention_days.as_ref().map_or(Ok(90), retention)?,
         key_deletion_days: variables.key_deletion_days.as_ref().map_or(Ok(30), key_deletion)?,
         legacy_network,
+        sensitive: Vec::new(),
         tags: variables.tags.into_iter().map(|(key, value)| (key.into_inner(), value.into_inner())).collect(),
     })
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use payinfra_engine::Error;
+use payinfra_engine::{Error, secret};
 
 /// What is wrong in a configuration: with the place, for the command line to show the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,18 @@ pub struct ConfigError {
     pub hint: Option<String>,
     /// What else is wrong, where one pass finds several problems; these have no others themselves.
     pub others: Vec<ConfigError>,
+}
+
+impl ConfigError {
+    /// The same without `secrets` in what it says.
+    pub(super) fn without(self, secrets: &[String]) -> Self {
+        Self {
+            message: secret::without(&self.message, secrets),
+            hint: self.hint.map(|hint| secret::without(&hint, secrets)),
+            others: self.others.into_iter().map(|other| other.without(secrets)).collect(),
+            ..self
+        }
+    }
 }
 
 impl fmt::Display for ConfigError {

@@ -126,6 +126,10 @@ pub(crate) struct Variables {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, RemoteVariables>")]
     pub(super) remote_outputs: BTreeMap<Spanned<String>, RemoteVariables>,
+    /// Variables whose values are never shown, nor stored in the clear, as paths such as `alarms.subscriptions.endpoint`.
+    /// What becomes a name, a tag or an id in AWS cannot be sensitive.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) sensitive: Option<Vec<Spanned<String>>>,
     /// More tags, which the services of all resources must accept: keys of up to 128 and values of up to 256 letters,
     /// digits, spaces and `_.:/=+-@`; keys must differ in more than case.
     #[serde(default)]

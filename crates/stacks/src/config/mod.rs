@@ -7,6 +7,7 @@ mod domain;
 mod error;
 mod file;
 mod remote_outputs;
+mod sensitive;
 mod service;
 mod tags;
 mod waf;
@@ -27,6 +28,7 @@ pub use error::ConfigError;
 pub use file::{AwsConfig, SecurityGroupFinder, StateConfig, SubnetFinder};
 pub(crate) use remote_outputs::REMOTE;
 pub use remote_outputs::RemoteOutputs;
+pub use sensitive::{SensitiveVariable, without_secrets};
 pub use service::{Architecture, ServiceConfig};
 pub use waf::WafConfig;
 
@@ -90,6 +92,8 @@ pub struct Workspace {
     pub remote_outputs: BTreeMap<String, RemoteOutputs>,
     /// More tags.
     pub tags: Tags,
+    /// The variables whose values are never shown.
+    pub sensitive: Vec<SensitiveVariable>,
 }
 
 /// A region of a workspace.
@@ -175,7 +179,8 @@ impl Configuration {
     /// # Errors
     /// The first thing that is wrong, with its place. Wrong tags are reported all at once.
     pub fn parse(text: &str, source_name: &str) -> Result<Self, ConfigError> {
-        check::configuration(text, source_name).map_err(|problem| problem.into_error(source_name, text))
+        check::configuration(text, source_name)
+            .map_err(|problem| problem.into_error(source_name, text).without(&sensitive::secrets(text)))
     }
 
     /// The workspace `name`.

@@ -10,7 +10,7 @@ use payinfra_aws::ecs::{
     TaskDefinition,
 };
 use payinfra_aws::logs::LogGroup;
-use payinfra_engine::{Graph, Node, Result, Text};
+use payinfra_engine::{Graph, Node, Result, Secret, Text};
 
 use super::edge::Edge;
 use super::network::ANYWHERE;
@@ -119,9 +119,9 @@ fn definition(
         ("TRANSACTIONS_BUCKET", Text::from(part.buckets.transactions())),
     ];
     let container = Container {
-        image: config.image.clone(),
+        image: config.image.clone().into(),
         ports: BTreeSet::from([config.port]),
-        environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        environment: environment.into_iter().map(|(name, value)| (name.to_owned(), Secret::new(value))).collect(),
         secrets: BTreeMap::new(),
         log: Some(Log { group: log_group.id.clone().into(), prefix: SERVICE.to_owned() }),
         // The load balancer asks `/health`; there is no program in the image that could ask as well.

@@ -3,7 +3,7 @@
 use payinfra_aws::acm::{Certificate, ExistingCertificate};
 use payinfra_aws::elbv2::LoadBalancer;
 use payinfra_aws::route53::{Answer, DnsName, HealthCheck, HostedZone, RecordSet, RecordType, Routing, Zone};
-use payinfra_engine::{Address, Error, Graph, Id, Node, Ref, Region, Result, Tags, Text};
+use payinfra_engine::{Address, Error, Graph, Id, Node, Ref, Region, Result, Secret, Tags, Text};
 
 use super::Site;
 use crate::config::Workspace;
@@ -111,7 +111,7 @@ pub(super) fn record(
         // The balancer's own name, because the service's leads to any region. Checkers do not validate certificates.
         fully_qualified_domain_name: host.clone(),
         port: 443,
-        resource_path: "/health".to_owned(),
+        resource_path: Secret::new("/health".to_owned()),
         request_interval: INTERVAL,
         failure_threshold: THRESHOLD,
         enable_sni: true,

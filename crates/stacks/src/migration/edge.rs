@@ -8,7 +8,7 @@ use payinfra_aws::elbv2::{
 };
 use payinfra_aws::s3::Bucket;
 use payinfra_aws::wafv2::{self, DefaultAction, RateLimit, Statement, Visibility, WebAcl, WebAclAssociation};
-use payinfra_engine::{Graph, Node, Ref, Result};
+use payinfra_engine::{Graph, Node, Ref, Result, Secret};
 
 use super::Site;
 use super::network::{ANYWHERE, Network};
@@ -129,7 +129,7 @@ fn target_group(graph: &mut Graph, site: &Site<'_>, network: &Network, colour: &
         health_check: HealthCheck {
             protocol: Protocol::Http,
             port: "traffic-port".to_owned(),
-            path: "/health".to_owned(),
+            path: Secret::new("/health".to_owned()),
             codes: "200".to_owned(),
             interval: 10,
             timeout: 5,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use payinfra_aws::eventbridge::{On, Rule, Target, Transform};
 use payinfra_aws::sns::Topic;
-use payinfra_engine::{Graph, Node, Result};
+use payinfra_engine::{Graph, Node, Result, Secret};
 use serde_json::{Value, json};
 
 use super::Watched;
@@ -49,7 +49,8 @@ fn rule(
     };
     let rule = graph.add(site.region(), name, rule)?;
     let paths = paths.iter().map(|(name, path)| ((*name).to_owned(), (*path).to_owned()));
-    let transform = Transform { paths: paths.collect::<BTreeMap<_, _>>(), template: template.to_owned() };
+    let template = Secret::new(template.to_owned());
+    let transform = Transform { paths: paths.collect::<BTreeMap<_, _>>(), template };
     let target =
         Target { rule: rule.id, name: "alarms".to_owned(), arn: topic.outputs.arn.clone(), transform: Some(transform) };
     graph.add(site.region(), name, target).map(drop)

@@ -1,0 +1,334 @@
+//! Which variables are sensitive. What becomes of one is found out by building the stack with another value of it, so that
+//! a stack need not tell.
+
+use std::collections::BTreeSet;
+
+use payinfra_engine::Secret;
+use schemars::schema_for;
+use serde_json::Value as Json;
+use toml::{Spanned, Table, Value};
+
+use super::error::Problem;
+use super::file::Variables;
+use super::{Workspace, check as read};
+
+/// A variable whose value is never shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SensitiveVariable {
+    /// Where it stands in a workspace, such as `alarms.subscriptions.endpoint`.
+    pub path: String,
+    /// Its values.
+    pub(crate) values: Secret<Vec<String>>,
+    /// The same workspace with other values of the variable.
+    pub(crate) varied: Vec<Workspace>,
+}
+
+/// A step from a value to one in it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// How far apart the names are that are taken for misspelt.
+const CLOSE: usize = 3;
+/// What a list of sensitive variables is called.
+const LIST: &str = "sensitive";
+/// What is shorter is not looked for in texts: it would be found everywhere.
+const SHORT: usize = 4;
+
+impl SensitiveVariable {
+    /// Its values, for messages to be searched for them.
+    pub(crate) fn clear(&self) -> impl Iterator<Item = &String> {
+        self.values.expose().into_iter().flatten()
+    }
+
+    /// Whether the variable at `path` is this one, a part of it, or has it as a part.
+    #[must_use]
+    pub fn touches(&self, path: &str) -> bool {
+        let within = |one: &str, other: &str| one == other || one.starts_with(&format!("{other}."));
+        within(path, &self.path) || within(&self.path, path)
+    }
+}
+
+/// Checks the sensitive variables of the workspace `name` in the configuration `text`.
+pub(super) fn check(
+    text: &str,
+    source_name: &str,
+    name: &Spanned<String>,
+    given: Vec<Spanned<String>>,
+) -> Result<Vec<SensitiveVariable>, Problem> {
+    let mut checked: Vec<SensitiveVariable> = Vec::new();
+    for path in given {
+        is_known(&path)?;
+        if checked.iter().any(|known| known.path == *path.get_ref()) {
+            continue;
+        }
+        let (values, varied) = varied(text, source_name, name.get_ref(), &path)?;
+        checked.push(SensitiveVariable { path: path.into_inner(), values: Secret::new(values), varied });
+    }
+    Ok(checked)
+}
+
+/// The values of the variable at `path`, and the workspace `name` with other ones; none where it has none.
+fn varied(
+    text: &str,
+    source_name: &str,
+    name: &str,
+    path: &Spanned<String>,
+) -> Result<(Vec<String>, Vec<Workspace>), Problem> {
+    let mut file: Table = toml::from_str(text)?;
+    for variables in sections(&mut file, None) {
+        variables.remove(LIST);
+    }
+    let steps: Vec<&str> = path.get_ref().split('.').collect();
+    let mut leaves = BTreeSet::new();
+    let mut values = Vec::new();
+    for variables in sections(&mut file, Some(name)) {
+        let mut here = BTreeSet::new();
+        find(&Value::Table(variables.clone()), &steps, &mut Vec::new(), &mut here);
+        values.extend(here.iter().filter_map(|leaf| at(variables, leaf)?.as_str().map(str::to_owned)));
+        leaves.extend(here);
+    }
+    let mut varied = Vec::new();
+    for leaf in &leaves {
+        for way in WAYS {
+            let mut file = file.clone();
+            for variables in sections(&mut file, Some(name)) {
+                if let Some(value) = at(variables, leaf) {
+                    way(value);
+                }
+            }
+            let Ok(text) = toml::to_string(&file) else { continue };
+            // A value that is refused is none that could have been given.
+            let read = read::configuration(&text, source_name).ok();
+            varied.extend(read.and_then(|mut read| read.workspaces.remove(name)));
+        }
+    }
+    if varied.is_empty() && !leaves.is_empty() {
+        return Err(Problem::new(
+            format!("`{}` cannot be sensitive: it takes only few values", path.get_ref()),
+            path.span(),
+        )
+        .hint("what anybody can guess is no secret: remove it from `sensitive`"));
+    }
+    Ok((values, varied))
+}
+
+/// The sections with the variables of the workspace `name`, or of all.
+fn sections<'a>(file: &'a mut Table, name: Option<&str>) -> Vec<&'a mut Table> {
+    let mut sections = Vec::new();
+    for (key, value) in file {
+        match (key.as_str(), value) {
+            ("defaults", Value::Table(variables)) => sections.push(variables),
+            ("workspaces", Value::Table(workspaces)) => {
+                let named = workspaces.iter_mut().filter(|(key, _)| name.is_none_or(|name| name == key.as_str()));
+                sections.extend(named.filter_map(|(_, value)| value.as_table_mut()));
+            }
+            _ => {}
+        }
+    }
+    sections
+}
+
+/// The values behind `path`. A list has no names: its members are meant each, or one by its number.
+fn find(value: &Value, path: &[&str], way: &mut Vec<Step>, found: &mut BTreeSet<Vec<Step>>) {
+    match (value, path) {
+        (Value::Table(members), _) => {
+            let named = members.iter().filter(|(key, _)| path.first().is_none_or(|first| first == key));
+            for (key, value) in named {
+                way.push(Step::Key(key.clone()));
+                find(value, path.get(1..).unwrap_or_default(), way, found);
+                way.pop();
+            }
+        }
+        (Value::Array(values), _) => {
+            let number = path.first().and_then(|first| first.parse::<usize>().ok());
+            let rest = if number.is_some() { &path[1..] } else { path };
+            let meant = values.iter().enumerate().filter(|(index, _)| number.is_none_or(|number| number == *index));
+            for (index, value) in meant {
+                way.push(Step::Index(index));
+                find(value, rest, way, found);
+                way.pop();
+            }
+        }
+        (_, []) => {
+            found.insert(way.clone());
+        }
+        _ => {}
+    }
+}
+
+fn at<'a>(variables: &'a mut Table, way: &[Step]) -> Option<&'a mut Value> {
+    let (Step::Key(first), rest) = way.split_first()? else { return None };
+    rest.iter().try_fold(variables.get_mut(first)?, |value, step| match step {
+        Step::Key(key) => value.get_mut(key.as_str()),
+        Step::Index(index) => value.get_mut(*index),
+    })
+}
+
+/// Ways to another value of the same form. Some fit no variable, and each fits some.
+const WAYS: [fn(&mut Value); 4] = [
+    // Other letters and digits behind what says what sort of address it is.
+    |value| {
+        if let Value::String(text) = value {
+            let begin = text.rfind("://").map_or(0, |at| at + 3);
+            let begin = if text.starts_with("arn:") { text.rfind(':').map_or(0, |at| at + 1) } else { begin };
+            *text = text[..begin].to_owned() + &text[begin..].chars().map(other).collect::<String>();
+        }
+    },
+    |value| {
+        if let Value::String(text) = value
+            && let Some(last) = text.pop()
+        {
+            text.push(other(last));
+        }
+    },
+    |value| match value {
+        Value::String(text) => text.push('x'),
+        Value::Integer(number) => *number = number.saturating_add(1),
+        Value::Boolean(on) => *on = !*on,
+        _ => {}
+    },
+    |value| {
+        if let Value::Integer(number) = value {
+            *number = number.saturating_sub(1);
+        }
+    },
+];
+
+/// The next letter or digit of the same sort.
+fn other(letter: char) -> char {
+    match letter {
+        'z' => 'a',
+        'Z' => 'A',
+        '9' => '0',
+        'a'..='y' | 'A'..='Y' | '0'..='8' => char::from_u32(u32::from(letter) + 1).unwrap_or(letter),
+        letter => letter,
+    }
+}
+
+/// That there is such a variable, whether it has a value or not.
+fn is_known(path: &Spanned<String>) -> Result<(), Problem> {
+    let schema = schema_for!(Variables).to_value();
+    let mut here = vec![&schema];
+    let mut before = String::new();
+    for step in path.get_ref().split('.') {
+        let open: Vec<_> = here.iter().flat_map(|here| unfolded(&schema, here)).collect();
+        let next = open.iter().filter_map(|here| {
+            let listed = step.parse::<usize>().is_ok().then(|| here.get("items")).flatten();
+            let free = here.get("additionalProperties").filter(|free| free.is_object());
+            here.get("properties").and_then(|known| known.get(step)).or(listed).or(free)
+        });
+        let next: Vec<_> = next.collect();
+        if next.is_empty() || (before.is_empty() && step == LIST) {
+            let known: BTreeSet<_> =
+                open.iter().filter_map(|here| here.get("properties")?.as_object()).flat_map(|it| it.keys()).collect();
+            let known: BTreeSet<_> = known.into_iter().filter(|key| *key != LIST).collect();
+            return Err(Problem::new(format!("there is no variable `{}`", path.get_ref()), path.span())
+                .hint(close(step, &before, &known)));
+        }
+        before = format!("{before}{step}.");
+        here = next;
+    }
+    Ok(())
+}
+
+/// What `here` may be, behind references, alternatives and lists.
+fn unfolded<'a>(schema: &'a Json, here: &'a Json) -> Vec<&'a Json> {
+    if let Some(name) = here.get("$ref").and_then(Json::as_str) {
+        return schema.pointer(name.trim_start_matches('#')).map_or_else(Vec::new, |here| unfolded(schema, here));
+    }
+    let alternatives = ["anyOf", "oneOf", "allOf"].into_iter().filter_map(|of| here.get(of)?.as_array()).flatten();
+    let mut all: Vec<_> = alternatives.flat_map(|here| unfolded(schema, here)).collect();
+    all.push(here);
+    all.extend(here.get("items").into_iter().flat_map(|here| unfolded(schema, here)));
+    all
+}
+
+fn close(step: &str, before: &str, known: &BTreeSet<&String>) -> String {
+    let mut near: Vec<_> = known.iter().map(|key| (strsim::damerau_levenshtein(step, key), *key)).collect();
+    near.retain(|(distance, _)| *distance <= CLOSE);
+    near.sort();
+    let named = |keys: Vec<&String>| keys.iter().map(|key| format!("`{before}{key}`")).collect::<Vec<_>>().join(", ");
+    let where_to = before.trim_end_matches('.');
+    match (near.is_empty(), known.is_empty()) {
+        (false, _) => format!("did you mean {}?", named(near.into_iter().map(|(_, key)| key).take(3).collect())),
+        (true, false) => format!("there are {}", named(known.iter().copied().collect())),
+        (true, true) => format!("`{where_to}` has no parts"),
+    }
+}
+
+/// What is secret in the configuration `text`: web addresses that are told of alarms, and what is marked sensitive.
+pub(super) fn secrets(text: &str) -> Vec<String> {
+    let Ok(mut file) = toml::from_str::<Table>(text) else { return Vec::new() };
+    let mut paths: Vec<String> = vec!["alarms.subscriptions.endpoint".to_owned()];
+    for variables in sections(&mut file, None) {
+        let marked = variables.get(LIST).and_then(Value::as_array).into_iter().flatten();
+        paths.extend(marked.filter_map(|path| Some(path.as_str()?.to_owned())));
+    }
+    let mut secrets = BTreeSet::new();
+    for (index, path) in paths.iter().enumerate() {
+        let steps: Vec<&str> = path.split('.').collect();
+        for variables in sections(&mut file, None) {
+            let mut leaves = BTreeSet::new();
+            find(&Value::Table(variables.clone()), &steps, &mut Vec::new(), &mut leaves);
+            let values = leaves.iter().filter_map(|leaf| at(variables, leaf)?.as_str().map(str::to_owned));
+            secrets.extend(values.filter(|value| index > 0 || value.contains("://")));
+        }
+    }
+    secrets.into_iter().filter(|secret| secret.len() >= SHORT).collect()
+}
+
+/// `text`, a configuration, with stars in place of its secrets; every byte of the rest stays where it is. Where it cannot
+/// be read, nobody knows which of its strings are secret, and all are covered.
+#[must_use]
+pub fn without_secrets(text: &str) -> String {
+    if toml::from_str::<Table>(text).is_err() {
+        return covered(text);
+    }
+    let mut text = text.to_owned();
+    for secret in secrets(&text) {
+        let written = Value::from(secret.as_str()).to_string();
+        let mut escaped = Json::from(secret.as_str()).to_string();
+        escaped.retain(|letter| letter != '\u{7f}');
+        for form in [secret.as_str(), written.trim_matches(['"', '\'']), escaped.trim_matches('"')] {
+            text = text.replace(form, &"*".repeat(form.len()));
+        }
+    }
+    text
+}
+
+/// Every string behind an `=` or in a list covered, as far as lines tell.
+fn covered(text: &str) -> String {
+    let mut quote = None;
+    let cover = |letter: char| match (quote, letter) {
+        (None, '"' | '\'') => {
+            quote = Some(letter);
+            letter.to_string()
+        }
+        (_, '\n') => {
+            quote = None;
+            letter.to_string()
+        }
+        (Some(open), letter) if open == letter => {
+            quote = None;
+            letter.to_string()
+        }
+        (Some(_), letter) => "*".repeat(letter.len_utf8()),
+        (None, letter) => letter.to_string(),
+    };
+    text.chars().map(cover).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_covered_where_nothing_can_be_read() {
+        let text = "a = \"tok\\en\"\nb = 'ü' c\n";
+        assert_eq!(covered(text), "a = \"******\"\nb = '**' c\n");
+        assert_eq!(without_secrets("x = \"tok\" y"), "x = \"***\" y");
+    }
+}

@@ -1,0 +1,152 @@
+//! What becomes of sensitive variables: each place that another value of the variable changes is made secret.
+
+use std::collections::BTreeSet;
+
+use payinfra_aws::KINDS;
+use payinfra_engine::secret::is_secret;
+use payinfra_engine::{Address, Declared, Error, Graph, Result};
+use serde_json::Value;
+
+use crate::Workspace;
+use crate::config::SensitiveVariable;
+
+/// Builds `workspace`, with everything secret that its sensitive variables become.
+///
+/// # Errors
+/// If it cannot be built, or a variable becomes something that AWS shows: a name, a tag, an id.
+pub(crate) fn conceal(
+    workspace: &Workspace,
+    source_name: &str,
+    build: &dyn Fn(&Workspace) -> Result<Graph>,
+) -> Result<Graph> {
+    let values: Vec<String> = workspace.sensitive.iter().flat_map(SensitiveVariable::clear).cloned().collect();
+    let open = build(workspace).map_err(|error| error.without(&values))?;
+    let mut graph = open.clone();
+    for variable in &workspace.sensitive {
+        let built: Vec<Graph> = variable.varied.iter().filter_map(|varied| build(varied).ok()).collect();
+        let impossible = |why: &str| {
+            let (path, name) = (&variable.path, &workspace.name);
+            Error::invalid(format!("{source_name}: `{path}` of workspace `{name}` cannot be sensitive: {why}"))
+                .hint("remove it from `sensitive`; what must stay secret belongs into Secrets Manager")
+        };
+        if built.is_empty() && !variable.varied.is_empty() {
+            return Err(impossible("it takes only few values"));
+        }
+        for other in &built {
+            for place in places(&open, other) {
+                place.conceal(&mut graph).map_err(|why| impossible(&why))?;
+            }
+        }
+    }
+    Ok(graph)
+}
+
+/// Something that is another one where a variable is.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// A value in the arguments.
+    Argument(Address, Vec<String>),
+    /// A value among the outputs.
+    Output(String),
+    /// What AWS shows, or what decides about what exists.
+    Shown(String),
+}
+
+impl Place {
+    /// Makes it secret, or says why it cannot be.
+    fn conceal(&self, graph: &mut Graph) -> Result<(), String> {
+        match self {
+            Self::Output(name) => graph.conceal_output(name),
+            Self::Shown(what) => return Err(what.clone()),
+            Self::Argument(address, path) => {
+                if path.first().is_some_and(|first| first == "tags") {
+                    return Err(format!("it becomes the tag `{}` of {address}", path[1..].join(".")));
+                }
+                graph.conceal(address, path);
+                if !takes_secrets(address, &graph.nodes()[address]) {
+                    let what = path.join(".");
+                    let of = if what == "name" {
+                        format!("the name of {address}")
+                    } else {
+                        format!("`{what}` of {address}")
+                    };
+                    return Err(format!("it becomes {of}, which AWS shows"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the kind takes its arguments with the secrets that they have.
+fn takes_secrets(address: &Address, node: &Declared) -> bool {
+    let kind = KINDS.iter().copied().flatten().find(|kind| kind.spec().kind == &*address.kind);
+    kind.is_some_and(|kind| kind.normal(&node.args).is_ok())
+}
+
+fn places(one: &Graph, other: &Graph) -> BTreeSet<Place> {
+    let mut found = BTreeSet::new();
+    let shown = |what: String| Place::Shown(what);
+    for (key, value) in one.tags.iter() {
+        if other.tags.get(key) != Some(value) {
+            found.insert(shown(format!("it becomes the tag `{key}` of every resource")));
+        }
+    }
+    for (address, node) in one.nodes() {
+        let Some(varied) = other.nodes().get(address) else {
+            found.insert(shown(format!("it becomes the name of {address}, or decides whether that exists")));
+            continue;
+        };
+        let args = Declared { args: varied.args.clone(), ..node.clone() };
+        if args != *varied {
+            found.insert(shown(format!("it decides how {address} is treated")));
+        }
+        walk(&node.args, &varied.args, &mut Vec::new(), &mut |path| {
+            found.insert(Place::Argument(address.clone(), path.to_vec()));
+        });
+    }
+    found.extend(
+        other
+            .nodes()
+            .keys()
+            .filter(|address| !one.nodes().contains_key(*address))
+            .map(|address| shown(format!("it becomes the name of {address}, or decides whether that exists"))),
+    );
+    for (name, value) in one.outputs() {
+        match other.outputs().get(name) {
+            None => drop(found.insert(shown(format!("it decides whether there is an output `{name}`")))),
+            Some(varied) if varied != value => drop(found.insert(Place::Output(name.clone()))),
+            Some(_) => {}
+        }
+    }
+    if one.metrics() != other.metrics() {
+        found.insert(shown("it becomes part of a metric".to_owned()));
+    }
+    found
+}
+
+/// Calls `found` with the path to each value in which two arguments differ and that is not a secret anyway.
+fn walk(one: &Value, other: &Value, path: &mut Vec<String>, found: &mut dyn FnMut(&[String])) {
+    let is_whole = |value: &Value| value.get("$ref").is_some() || value.get("$text").is_some();
+    match (one, other) {
+        (one, _) if is_secret(one) => {}
+        (Value::Object(members), Value::Object(others))
+            if !is_whole(one) && !is_whole(other) && members.keys().eq(others.keys()) =>
+        {
+            for (key, value) in members {
+                path.push(key.clone());
+                walk(value, &others[key], path, found);
+                path.pop();
+            }
+        }
+        (Value::Array(values), Value::Array(others)) if values.len() == others.len() => {
+            for (index, (value, other)) in values.iter().zip(others).enumerate() {
+                path.push(index.to_string());
+                walk(value, other, path, found);
+                path.pop();
+            }
+        }
+        (one, other) if one == other => {}
+        _ => found(path),
+    }
+}
