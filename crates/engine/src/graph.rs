@@ -113,7 +113,8 @@ impl Graph {
                 *tags = all;
             }
             if tags.len() > most {
-                let message = format!("{address} would carry {} tags, and AWS accepts {}", tags.len() + 1, R::MOST_TAGS);
+                let message =
+                    format!("{address} would carry {} tags, and AWS accepts {}", tags.len() + 1, R::MOST_TAGS);
                 return Err(Error::invalid(message).hint("declare fewer"));
             }
         }

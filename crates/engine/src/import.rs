@@ -100,7 +100,8 @@ pub async fn adopt(cloud: &Arc<dyn Cloud>, graph: &Graph, found: &[Orphan], stat
     // A copy comes back with the resource that is created from it.
     let ours = |orphan: &&Orphan| {
         let owner = &orphan.owner;
-        !orphan.is_copy() && (&owner.stack, &owner.workspace, &owner.lineage) == (&state.stack, &state.workspace, &state.lineage)
+        !orphan.is_copy()
+            && (&owner.stack, &owner.workspace, &owner.lineage) == (&state.stack, &state.workspace, &state.lineage)
     };
     let mut by_address = BTreeMap::<&Address, Vec<&Orphan>>::new();
     for orphan in found.iter().filter(ours) {

@@ -82,7 +82,7 @@ async fn history_is_written_once(place: &Place) {
 
 async fn a_journal_lasts(place: &Place) {
     let state = State::new("stack", "one", "123456789012");
-    let (journal, writer) = Journal::open(state, place.store(), None);
+    let (journal, writer) = Journal::open(state, place.store(), None, Arc::new(|| Ok(())));
     let writer = tokio::spawn(writer);
     let journal = Arc::new(journal);
     let commits: Vec<_> = (0..50)

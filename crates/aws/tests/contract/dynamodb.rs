@@ -119,12 +119,8 @@ async fn a_replica_that_somebody_changed_is_seen_and_mended() -> Result<()> {
     let (far, aws) = (Region::new("us-east-2"), Aws::new(access.clone()));
     let (cx, name) = (access.cx(&far), "contract-changed-replica");
     let site = site(&region(), Table::KIND, "changed-replica")?;
-    let copy = Replica {
-        kms_key: None,
-        point_in_time_recovery: true,
-        deletion_protection: None,
-        other_tags: Tags::new(),
-    };
+    let copy =
+        Replica { kms_key: None, point_in_time_recovery: true, deletion_protection: None, other_tags: Tags::new() };
     let wanted = form(&Table {
         stream: Some(StreamView::NewAndOldImages),
         replicas: BTreeMap::from([(far, copy)]),

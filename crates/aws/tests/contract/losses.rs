@@ -41,7 +41,8 @@ fn expires(prefix: &str, objects: i32, versions: i32) -> Value {
 }
 
 fn copies(regions: &[&str]) -> Value {
-    let copy = json!({ "kms_key": null, "point_in_time_recovery": false, "deletion_protection": null, "other_tags": {} });
+    let copy =
+        json!({ "kms_key": null, "point_in_time_recovery": false, "deletion_protection": null, "other_tags": {} });
     json!({ "replicas": regions.iter().map(|region| ((*region).to_owned(), copy.clone())).collect::<Value>() })
 }
 
@@ -54,7 +55,12 @@ fn what_is_lost_with_a_part_is_told() -> Result<()> {
     let rules = |rules: Value| json!({ "versioning": true, "lifecycle": rules });
     let none = Vec::<String>::new();
     for (kind, before, after, loses) in [
-        ("dynamodb.table", copies(&["us-east-2", "us-west-2"]), copies(&["us-west-2"]), vec!["its replica in us-east-2"]),
+        (
+            "dynamodb.table",
+            copies(&["us-east-2", "us-west-2"]),
+            copies(&["us-west-2"]),
+            vec!["its replica in us-east-2"],
+        ),
         ("dynamodb.table", copies(&["us-east-2"]), copies(&["us-east-2", "us-west-2"]), vec![]),
         ("s3.bucket", rules(json!({})), rules(expires("", 0, 30)), vec!["old versions after 30 days"]),
         ("s3.bucket", rules(json!({})), rules(expires("logs/", 7, 0)), vec!["what is older than 7 days under `logs/`"]),
@@ -76,7 +82,9 @@ fn no_other_kind_loses_a_part() -> Result<()> {
     let specs = specs();
     let mut losing = BTreeSet::new();
     for example in examples()? {
-        let Some(kind) = KINDS.iter().copied().flatten().find(|kind| kind.spec().kind == example.kind()) else { continue };
+        let Some(kind) = KINDS.iter().copied().flatten().find(|kind| kind.spec().kind == example.kind()) else {
+            continue;
+        };
         let states: Vec<_> = [example.args()].into_iter().chain(&example.changes).collect();
         for pair in states.windows(2) {
             if !kind.losses(pair[1], pair[0]).is_empty() {

@@ -170,7 +170,8 @@ enum Proof {
 fn every_kind_proves_absence_as_the_table_says() -> Result<()> {
     let mut found = BTreeMap::new();
     for (_, text) in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))? {
-        let Some(kind) = text.split("const KIND: &'static str = \"").nth(1).and_then(|rest| rest.split('"').next()) else {
+        let Some(kind) = text.split("const KIND: &'static str = \"").nth(1).and_then(|rest| rest.split('"').next())
+        else {
             continue;
         };
         if text.contains("impl Resource for ") {
@@ -201,9 +202,9 @@ fn every_kind_that_names_another_region_is_known() -> Result<()> {
         let states = [example.args()].into_iter().chain(&example.changes);
         let named = |value: &Value| {
             let text = without_references(value).to_string();
-            regions.iter().any(|region| {
-                *region != example.address.region.as_str() && text.contains(&format!("\"{region}\""))
-            })
+            regions
+                .iter()
+                .any(|region| *region != example.address.region.as_str() && text.contains(&format!("\"{region}\"")))
         };
         if states.into_iter().any(named) {
             found.insert(example.kind());
@@ -218,9 +219,7 @@ fn without_references(value: &Value) -> Value {
     match value {
         Value::Array(values) => values.iter().map(without_references).collect(),
         Value::Object(members) if members.contains_key("$ref") || members.contains_key("$text") => Value::Null,
-        Value::Object(members) => {
-            members.iter().map(|(key, value)| (key.clone(), without_references(value))).collect()
-        }
+        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), without_references(value))).collect(),
         other => other.clone(),
     }
 }
@@ -232,9 +231,7 @@ const NO_NETWORK: &[(&str, &str, &str)] = &[];
 #[test]
 fn every_field_that_refers_to_a_network_says_so() -> Result<()> {
     let specs = specs();
-    let is_in_network = |kind: &str| {
-        kind == "ec2.vpc" || specs.get(kind).is_some_and(|spec| !spec.network.is_empty())
-    };
+    let is_in_network = |kind: &str| kind == "ec2.vpc" || specs.get(kind).is_some_and(|spec| !spec.network.is_empty());
     let mut found = BTreeSet::new();
     for example in examples()? {
         let Some(spec) = specs.get(example.kind()).filter(|spec| !spec.lookup) else { continue };
