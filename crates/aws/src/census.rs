@@ -6,7 +6,7 @@ use aws_sdk_ec2::types::Filter;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 use payinfra_engine::sweep::{Census, Owned};
-use payinfra_engine::{Class, Error, Owner, Region, Result, Tags};
+use payinfra_engine::{Address, Class, Error, Owner, Region, Resource, Result, Tags};
 
 use crate::cloud::Aws;
 use crate::error::Unless;
@@ -49,10 +49,14 @@ impl Census for Aws {
     }
 }
 
-/// What the tags of `id` say, if they are ours and of this region.
+/// The kinds that make copies of themselves in other regions, which carry the tags of the resource.
+const COPIED: &[&str] = &[dynamodb::Table::KIND];
+
+/// What the tags of `id` say, if they are ours and of this region, or of a kind with copies in other regions.
 fn owned(stack: &str, region: &Region, id: String, tags: &Tags) -> Option<Owned> {
-    let owner = Owner::of(tags).filter(|owner| owner.stack == stack && owner.address.region == *region)?;
-    Some(Owned { owner, id })
+    let here = |address: &Address| address.region == *region || COPIED.contains(&&*address.kind);
+    let owner = Owner::of(tags).filter(|owner| owner.stack == stack && here(&owner.address))?;
+    Some(Owned { owner, region: region.clone(), id })
 }
 
 /// Ids with their tags, where AWS tells these one by one. What went since it was listed is left out.

@@ -202,6 +202,8 @@ pub(crate) struct Swept {
     address: String,
     /// The workspace that they name.
     workspace: String,
+    /// Where it is: not where its address says if it is a copy that was left by a resource of another region.
+    region: String,
     /// Its id.
     id: String,
 }
@@ -378,6 +380,7 @@ pub(crate) fn swept(orphans: &[payinfra_engine::sweep::Orphan]) -> Vec<Swept> {
     let swept = |orphan: &payinfra_engine::sweep::Orphan| Swept {
         address: orphan.owner.address.to_string(),
         workspace: orphan.owner.workspace.clone(),
+        region: orphan.region.to_string(),
         id: orphan.seen.id.clone(),
     };
     orphans.iter().map(swept).collect()

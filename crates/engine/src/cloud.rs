@@ -51,6 +51,8 @@ pub struct Spec {
     pub consistent: bool,
     /// Whether it becomes ready only through those that need it only to exist.
     pub completed_by_dependents: bool,
+    /// How many tags AWS accepts on one.
+    pub most_tags: usize,
     /// Whether the new one may exist before the old one goes.
     pub create_first: bool,
     /// How many ids one read takes.

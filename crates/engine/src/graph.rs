@@ -27,6 +27,9 @@ pub struct Graph {
     pub workspace: String,
     /// The tags that every taggable resource carries.
     pub tags: Tags,
+    /// Further tags, which a resource carries if AWS accepts all of them beside the others.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    extra_tags: Tags,
     nodes: BTreeMap<Address, Declared>,
     outputs: BTreeMap<String, Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -80,21 +83,41 @@ impl Graph {
             stack: stack.to_owned(),
             workspace: workspace.to_owned(),
             tags,
+            extra_tags: Tags::new(),
             nodes: BTreeMap::new(),
             outputs: BTreeMap::new(),
             metrics: Vec::new(),
         }
     }
 
+    /// The same graph, whose taggable resources carry `tags` as well, but for those of kinds that have no room for all
+    /// of them: Route 53 accepts ten.
+    #[must_use]
+    pub fn with_extra_tags(self, tags: Tags) -> Self {
+        Self { extra_tags: tags, ..self }
+    }
+
     /// Declares a resource. It gets the tags of the stack, its own before them, and the owner tags.
     ///
     /// # Errors
-    /// If the name is unfit for an address or taken.
+    /// If the name is unfit for an address or taken, or it would carry more tags than AWS accepts.
     pub fn add<R: Resource>(&mut self, region: &Region, name: &str, mut args: R) -> Result<Node<R>> {
         let address = Address::new(region, R::KIND, name)?;
         if let Some(tags) = args.tags() {
             tags.fill(&self.tags);
             tags.fill(&self.owner(&address).tags());
+            // The lineage is added when the graph is planned.
+            let most = R::MOST_TAGS - 1;
+            let mut all = tags.clone();
+            all.fill(&self.extra_tags);
+            if all.len() <= most {
+                *tags = all;
+            }
+            if tags.len() > most {
+                let message =
+                    format!("{address} would carry {} tags, and AWS accepts {}", tags.len() + 1, R::MOST_TAGS);
+                return Err(Error::invalid(message).hint("declare fewer"));
+            }
         }
         let outputs = outputs_of::<R::Outputs>(&address)?;
         self.insert(&address, &args, false)?;

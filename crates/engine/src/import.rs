@@ -98,9 +98,11 @@ pub struct Adopted {
 /// If two resources carry the same address, or something cannot be read.
 pub async fn adopt(cloud: &Arc<dyn Cloud>, graph: &Graph, found: &[Orphan], state: &mut State) -> Result<Adopted> {
     let mut adopted = Adopted::default();
+    // A copy comes back with the resource that is created from it.
     let ours = |orphan: &&Orphan| {
         let owner = &orphan.owner;
-        (&owner.stack, &owner.workspace, &owner.lineage) == (&state.stack, &state.workspace, &state.lineage)
+        !orphan.is_copy()
+            && (&owner.stack, &owner.workspace, &owner.lineage) == (&state.stack, &state.workspace, &state.lineage)
     };
     let mut by_address = BTreeMap::<&Address, Vec<&Orphan>>::new();
     for orphan in found.iter().filter(ours) {

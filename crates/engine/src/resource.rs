@@ -52,6 +52,8 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     /// Whether it becomes ready only through those that refer to it in their [`EARLY`](Self::EARLY) fields: a
     /// certificate through its validation record. When one of those fails it is not waited for any longer.
     const COMPLETED_BY_DEPENDENTS: bool = false;
+    /// How many tags AWS accepts on one.
+    const MOST_TAGS: usize = 50;
     /// Whether a replacement may be made before the old one goes; not where a name or a CIDR block is taken.
     const CREATE_FIRST: bool = false;
     /// How many ids one `read` takes.
@@ -191,6 +193,7 @@ impl<R: Resource> Kind<R::Cx> for Erased<R> {
             shield: R::SHIELD,
             consistent: R::CONSISTENT,
             completed_by_dependents: R::COMPLETED_BY_DEPENDENTS,
+            most_tags: R::MOST_TAGS,
             create_first: R::CREATE_FIRST,
             batch: R::BATCH,
             timeout: R::TIMEOUT,
@@ -278,6 +281,7 @@ impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
             shield: None,
             consistent: false,
             completed_by_dependents: false,
+            most_tags: 0,
             create_first: false,
             batch: 1,
             timeout: Duration::from_mins(1),

@@ -23,13 +23,16 @@ const ROUNDS: usize = 60;
 pub struct Owned {
     /// What its owner tags say.
     pub owner: Owner,
+    /// Where it is: not where its address says if it is the copy of a resource of another region.
+    pub region: Region,
     /// Its id.
     pub id: String,
 }
 
 /// A cloud that can be asked for all that carries the owner tags of a stack.
 pub trait Census: Send + Sync {
-    /// What carries the owner tags of `stack` in `region`, whatever its workspace.
+    /// What carries the owner tags of `stack` in `region`, whatever its workspace. Of the copies of a resource of
+    /// another region only those that it no longer knows: it removes the others itself.
     fn owned<'a>(&'a self, region: &'a Region, stack: &'a str) -> BoxFuture<'a, Result<Vec<Owned>>>;
 }
 
@@ -38,8 +41,18 @@ pub trait Census: Send + Sync {
 pub struct Orphan {
     /// What its owner tags say.
     pub owner: Owner,
+    /// Where it is: not where its address says if it is a copy that was left by a resource of another region.
+    pub region: Region,
     /// What it is.
     pub seen: Seen,
+}
+
+impl Orphan {
+    /// Whether it is in another region than its address says: a copy whose resource is gone, or knows it no longer.
+    #[must_use]
+    pub fn is_copy(&self) -> bool {
+        self.region != self.owner.address.region
+    }
 }
 
 /// All that exists in `regions` with the owner tags of `stack`, but not what is on its way out.
@@ -59,8 +72,8 @@ pub async fn census(
         .map(|region| async move { patiently(&Patience::reading(), || census.owned(region, stack)).await });
     let mut groups = BTreeMap::<_, Vec<Owned>>::new();
     for owned in try_join_all(asked).await?.into_iter().flatten() {
-        let address = &owned.owner.address;
-        groups.entry((address.region.clone(), Arc::clone(&address.kind))).or_default().push(owned);
+        let kind = Arc::clone(&owned.owner.address.kind);
+        groups.entry((owned.region.clone(), kind)).or_default().push(owned);
     }
     let reads = groups.into_iter().map(|((region, kind), owned)| async move {
         spec(cloud, &kind)?;
@@ -69,7 +82,8 @@ pub async fn census(
         let going = |status: &Status| matches!(status, Status::Deleting | Status::Scheduled(_));
         let living = seen.into_iter().filter(|seen| !going(&seen.status));
         let owner = |seen: &Seen| owned.iter().find(|owned| owned.id == seen.id).map(|owned| owned.owner.clone());
-        Ok::<_, Error>(living.filter_map(|seen| Some(Orphan { owner: owner(&seen)?, seen })).collect::<Vec<_>>())
+        let orphan = |seen: Seen| Some(Orphan { owner: owner(&seen)?, region: region.clone(), seen });
+        Ok::<_, Error>(living.filter_map(orphan).collect::<Vec<_>>())
     });
     Ok(try_join_all(reads).await?.into_iter().flatten().collect())
 }
@@ -87,9 +101,17 @@ pub fn orphans(found: Vec<Orphan>, states: &[State]) -> (Vec<Orphan>, Vec<Orphan
             record.id.iter().chain(deposed).map(|id| (address.region.as_str(), &*address.kind, id.as_str()))
         })
         .collect();
+    // A copy belongs to the resource that the state knows, which is created from it again. Where that exists without
+    // it, nobody knows the copy.
+    let alone: BTreeSet<(Address, String)> = found
+        .iter()
+        .filter(|orphan| !orphan.is_copy())
+        .map(|orphan| (orphan.owner.address.clone(), orphan.seen.id.clone()))
+        .collect();
     let unknown = |orphan: &Orphan| {
         let Address { region, kind, .. } = &orphan.owner.address;
-        !known.contains(&(region.as_str(), &**kind, orphan.seen.id.as_str()))
+        let known = known.contains(&(region.as_str(), &**kind, orphan.seen.id.as_str()));
+        !known || (orphan.is_copy() && alone.contains(&(orphan.owner.address.clone(), orphan.seen.id.clone())))
     };
     let ours = |orphan: &Orphan| {
         let owner = &orphan.owner;
@@ -139,7 +161,8 @@ pub async fn remove(cloud: &Arc<dyn Cloud>, mut orphans: Vec<Orphan>) -> Vec<(Or
 
 /// Fails while it still exists, and at once if its tags no longer say that it is ours.
 async fn removed(cloud: &Arc<dyn Cloud>, orphan: &Orphan) -> Result<()> {
-    let Address { region, kind, .. } = &orphan.owner.address;
+    let address = Address { region: orphan.region.clone(), ..orphan.owner.address.clone() };
+    let (region, kind) = (&address.region, &address.kind);
     let ids = [orphan.seen.id.clone()];
     let Some(seen) = cloud.read(region, kind, &ids).await?.into_iter().next() else { return Ok(()) };
     if matches!(seen.status, Status::Scheduled(_)) {
@@ -152,9 +175,8 @@ async fn removed(cloud: &Arc<dyn Cloud>, orphan: &Orphan) -> Result<()> {
         }
     }
     let spec = spec(cloud, kind)?;
-    let address = orphan.owner.address.clone();
     let site = Site {
-        address,
+        address: address.clone(),
         token: String::new(),
         owner: orphan.owner.clone(),
         known: Vec::new(),

@@ -127,7 +127,11 @@ fn owned(bench: &Bench, name: &str, lineage: &str) -> Result<Orphan> {
     let args = json!({ "name": name, "size": 7, "days": null, "parents": [], "tags": owner.tags() });
     bench.world.intrude("fake.named", &address.region, name, args.clone());
     let id = bench.world.ids().difference(&before).next().expect("it").clone();
-    Ok(Orphan { owner, seen: Seen { id, status: Status::Ready, args, outputs: Value::Null } })
+    Ok(Orphan {
+        region: owner.address.region.clone(),
+        owner,
+        seen: Seen { id, status: Status::Ready, args, outputs: Value::Null },
+    })
 }
 
 #[tokio::test(start_paused = true)]

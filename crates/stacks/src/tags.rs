@@ -11,7 +11,7 @@ pub(crate) const NAME: &str = "Name";
 
 /// The most tags that a resource can carry.
 pub(crate) const MOST: usize = 50;
-/// How many of them the user can set. Beside ours and the name there is at most one in which a resource keeps what AWS
+/// How many of them the user can set. Where a kind has less room, as those of Route 53, they are left out. Beside ours and the name there is at most one in which a resource keeps what AWS
 /// does not tell, such as a key's deletion window.
 pub(crate) const FREE: usize = MOST - REQUIRED.len() - Owner::KEYS.len() - 2;
 /// The longest key.
@@ -41,15 +41,14 @@ pub(crate) fn wrong(text: &str, longest: usize) -> Option<(String, String)> {
     None
 }
 
-/// The tags of all resources of `workspace`. The time is the configured one: the clock would change every plan.
+/// The tags of all resources of `workspace`, but for the user's own, of which some kinds have no room. The time is the
+/// configured one: the clock would change every plan.
 #[must_use]
 pub fn tags(workspace: &Workspace) -> Tags {
-    let mut tags = Tags::new()
+    Tags::new()
         .with("CutoverTimestamp", workspace.cutover.to_string())
         .with("Environment", &workspace.environment)
         .with("ManagedBy", "payinfra")
         .with("MigrationPhase", workspace.phase.as_str())
-        .with("Project", &workspace.project);
-    tags.fill(&workspace.tags);
-    tags
+        .with("Project", &workspace.project)
 }

@@ -102,6 +102,12 @@ impl Resource for Certificate {
         let call = cx.acm().delete_certificate().certificate_arn(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    /// By the certificate alone: its tags may be missing where it is not.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        let found = cx.acm().describe_certificate().certificate_arn(id).send().await.explain();
+        Ok(found.unless(Class::NotFound)?.is_none())
+    }
 }
 
 fn live(certificate: CertificateDetail, tags: Tags) -> Result<Live<Certificate>> {

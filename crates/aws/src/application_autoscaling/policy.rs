@@ -206,6 +206,16 @@ impl Resource for Policy {
         let call = call.service_namespace(namespace).scalable_dimension(dimension).resource_id(resource);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    /// Among all policies of its target: a filter by name that finds nothing proves nothing.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        let (name, target) = of(id)?;
+        let (namespace, dimension, resource) = parts(target)?;
+        let call = cx.application_autoscaling().describe_scaling_policies().service_namespace(namespace);
+        let call = call.scalable_dimension(dimension).resource_id(resource).into_paginator().items().send();
+        let all = call.try_collect().await.explain().unless(Class::NotFound)?.unwrap_or_default();
+        Ok(!all.iter().any(|policy| policy.policy_name == name))
+    }
 }
 
 fn live(cx: &Cx, policy: sdk::ScalingPolicy) -> Result<Live<Policy>> {

@@ -116,6 +116,14 @@ impl Resource for Target {
         let call = call.scalable_dimension(dimension).resource_id(resource);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    /// Without a filter, which proves nothing, and without the tags.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        let (namespace, ..) = parts(id.as_str())?;
+        let call = cx.application_autoscaling().describe_scalable_targets().service_namespace(namespace);
+        let all = call.into_paginator().items().send().try_collect().await.explain()?;
+        Ok(!all.iter().any(|target| self::id(&target.scalable_dimension, &target.resource_id) == id.as_str()))
+    }
 }
 
 /// Those of `ids` that are of one service.

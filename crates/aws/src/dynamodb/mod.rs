@@ -3,7 +3,7 @@
 mod table;
 mod tags;
 
-use payinfra_engine::{Kind, Result, Tags, kind};
+use payinfra_engine::{Kind, Owner, Result, Tags, kind};
 
 pub use table::{Attribute, AttributeType, Billing, Index, Projection, Replica, StreamView, Table, TableOutputs};
 
@@ -13,12 +13,15 @@ use crate::{Cx, Explain, Need};
 /// The kinds of this service, sorted by name.
 pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Table>()];
 
-/// The tables with their tags. Replicas carry the tags of their table, whose address is in another region.
+/// The tables with their tags, and the copies of tables of other regions, but not those that their table still knows.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let names = cx.dynamodb().list_tables().into_paginator().items().send().try_collect().await.explain()?;
     let of = async |name: String| {
-        let found = cx.dynamodb().describe_table().table_name(name).send().await.explain()?;
-        tags::of(cx, &found.table.and_then(|table| table.table_arn).need("TableArn")?).await
+        let found = cx.dynamodb().describe_table().table_name(name).send().await.explain()?.table.need("Table")?;
+        let tags = tags::of(cx, found.table_arn().need("TableArn")?).await?;
+        let home = Owner::of(&tags).map(|owner| owner.address.region);
+        let known = home.is_some_and(|home| home != *cx.region() && table::is_copied_to(&found, &home));
+        Ok(if known { Tags::new() } else { tags })
     };
     tagged(names.into_iter().map(|name| (name.clone(), of(name)))).await
 }

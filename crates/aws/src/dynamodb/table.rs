@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use schema::{Attribute, AttributeType, Billing, Index, Projection, StreamView};
 
 use super::tags;
-use crate::error::{Unless, claim, shown};
+use crate::error::{Unless, claim, foreign, same_owner, shown};
 use crate::{Cx, Explain, Need};
 
 /// A table. With replicas it is a global table (version 2019.11.21) whose region is the one that adds and removes them
@@ -44,7 +44,7 @@ pub struct Table {
     pub point_in_time_recovery: bool,
     /// Its copies in other regions; each takes minutes to be added or removed.
     pub replicas: BTreeMap<Region, Replica>,
-    /// Whether AWS refuses to delete it; holds for this region's copy.
+    /// Whether AWS refuses to delete it; holds for this region's copy, and each replica has its own.
     pub deletion_protection: Option<bool>,
     /// The tags, which the replicas carry too.
     pub tags: Tags,
@@ -57,6 +57,9 @@ pub struct Replica {
     pub kms_key: Option<Ref<String>>,
     /// As the table's.
     pub point_in_time_recovery: bool,
+    /// Whether AWS refuses to delete it; the table's own protection does not cover it.
+    #[serde(default)]
+    pub deletion_protection: Option<bool>,
     /// Where its tags differ from the table's: a value of its own, or an empty one where it lacks the tag.
     pub other_tags: Tags,
 }
@@ -96,6 +99,11 @@ impl Resource for Table {
     }
 
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        if let Some(there) = self.left_in(cx).await? {
+            // What was written to it is kept by the copy, and its name is taken there.
+            change::add_replica(&there, &self.name, cx.region(), self.kms_key.as_ref())?.send().await.explain()?;
+            return Ok(Id::new(&self.name));
+        }
         let call = cx.dynamodb().create_table().table_name(&self.name).set_key_schema(Some(self.key()?));
         let call = call.set_attribute_definitions(Some(self.attributes(self.indexes.values())?));
         let indexes =
@@ -116,6 +124,10 @@ impl Resource for Table {
             return Ok(None);
         }
         let tags = shown("table", &self.name, tags::of(cx, table.table_arn().need("TableArn")?).await)?;
+        // One that was created from its copy has no tags at first.
+        if Owner::of(&tags).is_none() && is_copy_of_ours(cx, &table, owner).await? {
+            return Ok(Some(Id::new(&self.name)));
+        }
         claim("table", &self.name, Id::new(&self.name), &tags, owner)
     }
 
@@ -136,17 +148,23 @@ impl Resource for Table {
             settings::put_recovery(cx, name, self.point_in_time_recovery).await?;
         }
         if self.deletion_protection != was.deletion_protection {
-            let call = cx.dynamodb().update_table().table_name(name);
-            let call = call.deletion_protection_enabled(self.deletion_protection.unwrap_or_default());
             // A change of the table's form has to wait until it is active again.
-            return call.send().await.explain().map(drop);
+            let on = self.deletion_protection.unwrap_or_default();
+            return settings::put_deletion_protection(cx, name, on).await;
         }
         if self.time_to_live != was.time_to_live {
             settings::put_time_to_live(cx, name, was.time_to_live.as_deref(), self.time_to_live.as_deref()).await?;
         }
+        if let Some(region) = self.unwanted(was) {
+            return change::remove_replica(cx, name, region).await;
+        }
         for (region, replica) in &self.replicas {
             let Some(copy) = was.replicas.get(region) else { continue };
             let there = cx.in_region(region);
+            if replica.deletion_protection != copy.deletion_protection {
+                let on = replica.deletion_protection.unwrap_or_default();
+                return settings::put_deletion_protection(&there, name, on).await;
+            }
             if replica.other_tags != copy.other_tags || self.tags != was.tags {
                 let arn = arn_in(&there, name);
                 let mut want = replica.other_tags.clone();
@@ -175,7 +193,7 @@ impl Resource for Table {
             let gone = replica.replica_status == Some(ReplicaStatus::Deleting);
             if !gone {
                 let region = replica.region_name.as_deref().need("RegionName")?;
-                change::remove_replica(cx, name, region)?.send().await.explain()?;
+                change::remove_replica(cx, name, &Region::new(region)).await?;
             }
             let left = describe(cx, name).await?;
             if left.is_some_and(|table| replicas(&table).any(|it| it.region_name == replica.region_name)) {
@@ -194,6 +212,47 @@ impl Resource for Table {
 async fn describe(cx: &Cx, name: &str) -> Result<Option<sdk::TableDescription>> {
     let found = cx.dynamodb().describe_table().table_name(name).send().await.explain().unless(Class::NotFound)?;
     found.map(|found| found.table.need("Table")).transpose()
+}
+
+impl Table {
+    /// A region in which a copy of ours is left although the table is gone: somebody deleted it there only.
+    async fn left_in(&self, cx: &Cx) -> Result<Option<Cx>> {
+        for region in self.replicas.keys() {
+            let there = cx.in_region(region);
+            let Some(copy) = describe(&there, &self.name).await? else { continue };
+            if copy.table_status == Some(TableStatus::Deleting) {
+                continue;
+            }
+            let arn = copy.table_arn().need("TableArn")?;
+            let tags = tags::of(&there, arn).await.unless(Class::NotFound)?;
+            match tags {
+                Some(tags) if same_owner(&self.tags, &tags) => return Ok(Some(there)),
+                Some(_) => return Err(foreign("table", &self.name, arn)),
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a copy of `table` in another region carries the owner tags that it lacks itself.
+async fn is_copy_of_ours(cx: &Cx, table: &sdk::TableDescription, owner: &Owner) -> Result<bool> {
+    for replica in replicas(table) {
+        let there = cx.in_region(&Region::new(replica.region_name().need("RegionName")?));
+        let arn = arn_in(&there, table.table_name().need("TableName")?);
+        if tags::of(&there, &arn).await.unless(Class::NotFound)?.is_some_and(|tags| owner.owns(&tags)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether `table` has a copy in `region` that is not on its way out.
+pub(super) fn is_copied_to(table: &sdk::TableDescription, region: &Region) -> bool {
+    replicas(table).any(|replica| {
+        let here = replica.region_name() == Some(region.as_str());
+        here && replica.replica_status != Some(ReplicaStatus::Deleting)
+    })
 }
 
 /// The table's ARN in another region.
@@ -253,15 +312,19 @@ fn key(sse: &sdk::SseDescription) -> Option<Ref<String>> {
 async fn copy(cx: &Cx, name: &str, replica: &sdk::ReplicaDescription, tags: &Tags) -> Result<(Region, Replica)> {
     let region = Region::new(replica.region_name.as_deref().need("RegionName")?);
     let there = cx.in_region(&region);
-    let (point_in_time_recovery, other_tags) = if replica.replica_status == Some(ReplicaStatus::Active) {
-        let arn = arn_in(&there, name);
-        let (recovery, own) = tokio::try_join!(settings::recovery(&there, name), tags::of(&there, &arn))?;
-        (recovery, difference(&own, tags))
-    } else {
-        (false, Tags::new())
-    };
+    let (point_in_time_recovery, deletion_protection, other_tags) =
+        if replica.replica_status == Some(ReplicaStatus::Active) {
+            let arn = arn_in(&there, name);
+            let (recovery, table, own) =
+                tokio::try_join!(settings::recovery(&there, name), describe(&there, name), tags::of(&there, &arn))?;
+            let protected = table.and_then(|table| table.deletion_protection_enabled).unwrap_or_default();
+            (recovery, protected, difference(&own, tags))
+        } else {
+            (false, false, Tags::new())
+        };
     let kms_key = replica.kms_master_key_id.clone().map(Ref::Known);
-    Ok((region, Replica { kms_key, point_in_time_recovery, other_tags }))
+    let deletion_protection = Some(deletion_protection);
+    Ok((region, Replica { kms_key, point_in_time_recovery, deletion_protection, other_tags }))
 }
 
 /// The tags of a copy that are not as the table's, and those of the table that the copy lacks.

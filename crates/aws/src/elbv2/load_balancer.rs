@@ -149,6 +149,12 @@ impl Resource for LoadBalancer {
         let call = cx.elbv2().delete_load_balancer().load_balancer_arn(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    /// By the ARN alone, without the attributes and tags that a read asks for.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        let found = cx.elbv2().describe_load_balancers().load_balancer_arns(id).send().await.explain();
+        Ok(found.unless(Class::NotFound)?.is_none_or(|found| found.load_balancers().is_empty()))
+    }
 }
 
 impl LoadBalancer {

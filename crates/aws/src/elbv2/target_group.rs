@@ -153,6 +153,12 @@ impl Resource for TargetGroup {
         let call = cx.elbv2().delete_target_group().target_group_arn(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    /// By the ARN alone, without the attributes and tags that a read asks for.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        let found = cx.elbv2().describe_target_groups().target_group_arns(id).send().await.explain();
+        Ok(found.unless(Class::NotFound)?.is_none_or(|found| found.target_groups().is_empty()))
+    }
 }
 
 impl HealthCheck {

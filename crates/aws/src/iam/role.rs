@@ -122,6 +122,11 @@ impl Resource for Role {
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         empty_and_delete(cx, &live.id).await.unless(Class::NotFound).map(drop)
     }
+
+    /// By the role alone: one of its policies may have gone while they were read.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        Ok(cx.iam().get_role().role_name(id).send().await.explain().unless(Class::NotFound)?.is_none())
+    }
 }
 
 /// A role goes only when nothing hangs on it; others may have hung something on it since it was read.

@@ -74,6 +74,11 @@ impl Resource for Alias {
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         cx.kms().delete_alias().alias_name(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    /// By the key of that name: the list of all aliases is a moment late.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        Ok(cx.kms().describe_key().key_id(id).send().await.explain().unless(Class::NotFound)?.is_none())
+    }
 }
 
 /// All aliases of the region, but those of AWS's own keys that do not exist yet.

@@ -20,7 +20,10 @@ pub struct Key {
     pub description: String,
     /// Who may use it. It must let the account's root administer the key, or nobody can (AWS refuses that).
     pub policy: Policy,
-    /// Whether AWS changes the key material every year.
+    /// Whether it can be used. One whose restore was interrupted, or that somebody disabled, cannot.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+    /// Whether AWS changes the key material every year; not while the key is disabled, whatever it says.
     pub rotation: bool,
     /// The days between the delete call and the key's end, 7 to 30. AWS knows it only when the key is being deleted,
     /// so until then it is kept on the key, in the tag `payinfra:deletion-window`.
@@ -34,6 +37,11 @@ pub struct Key {
 pub struct KeyOutputs {
     /// The key's ARN.
     pub arn: Ref<String>,
+}
+
+/// What keys were before there was this field.
+fn enabled() -> bool {
+    true
 }
 
 const WINDOW: &str = "payinfra:deletion-window";
@@ -93,13 +101,17 @@ impl Resource for Key {
         if self.description != live.args.description {
             kms.update_key_description().key_id(&live.id).description(&self.description).send().await.explain()?;
         }
+        // AWS changes the rotation of an enabled key only.
+        if self.enabled && !live.args.enabled {
+            kms.enable_key().key_id(&live.id).send().await.explain()?;
+        }
         if self.rotation && !live.args.rotation {
-            if state(cx, &live.id).await? == Some(KeyState::Disabled) {
-                kms.enable_key().key_id(&live.id).send().await.explain()?;
-            }
             kms.enable_key_rotation().key_id(&live.id).send().await.explain()?;
         } else if !self.rotation && live.args.rotation {
             kms.disable_key_rotation().key_id(&live.id).send().await.explain()?;
+        }
+        if !self.enabled && live.args.enabled {
+            kms.disable_key().key_id(&live.id).send().await.explain()?;
         }
         tags::sync(cx, live.id.as_str(), &live.args.all_tags(), &self.all_tags()).await
     }
@@ -111,7 +123,13 @@ impl Resource for Key {
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// In two steps, of which an earlier attempt may have done the first: AWS leaves the key disabled.
+    /// By the key alone: what else a read asks for may refuse to be told of some keys.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        Ok(state(cx, id).await.unless(Class::NotFound)?.is_none())
+    }
+
+    /// In two steps, of which an earlier attempt may have done the first: AWS leaves the key disabled. Where this ends
+    /// between the two, the next read shows a disabled key, which `update` enables.
     async fn restore(cx: &Cx, live: &Live<Self>) -> Result<()> {
         if is_dying(state(cx, &live.id).await?.as_ref()) {
             cx.kms().cancel_key_deletion().key_id(&live.id).send().await.explain()?;
@@ -176,9 +194,8 @@ async fn live(cx: &Cx, id: &Id<Key>) -> Result<Live<Key>> {
         args: Key {
             description: key.description.unwrap_or_default(),
             policy: Policy::parse(&policy.policy.need("Policy")?)?,
-            // AWS does not rotate a disabled key, whatever the setting says; so a key that somebody disabled differs
-            // here, and `update` enables it: AWS refuses to rotate it otherwise.
-            rotation: rotation.is_some_and(|it| it.key_rotation_enabled) && key.key_state != Some(KeyState::Disabled),
+            enabled: key.key_state != Some(KeyState::Disabled),
+            rotation: rotation.is_some_and(|it| it.key_rotation_enabled),
             deletion_window: all.get(WINDOW).and_then(|days| days.parse().ok()).unwrap_or(DEFAULT_WINDOW),
             tags: all.iter().filter(|(key, _)| *key != WINDOW).collect(),
         },

@@ -44,6 +44,7 @@ impl Resource for HealthCheck {
     const KIND: &'static str = "route53.health-check";
     const REPLACE: Fields = fields!(Self: request_interval);
     const IDENTITY: Identity = Identity::Token;
+    const MOST_TAGS: usize = tags::MOST;
     const CREATE_FIRST: bool = true;
     const EXPECTED: Expected = Expected::millis(1_000, 500);
     type Outputs = ();

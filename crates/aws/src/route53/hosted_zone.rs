@@ -41,6 +41,7 @@ impl Resource for HostedZone {
     const KIND: &'static str = "route53.hosted-zone";
     const REPLACE: Fields = fields!(Self: name);
     const IDENTITY: Identity = Identity::Token;
+    const MOST_TAGS: usize = tags::MOST;
     /// Its records, and the name servers that the zone above names.
     const KEEPS_DATA: bool = true;
     const EXPECTED: Expected = Expected::millis(1_500, 500);

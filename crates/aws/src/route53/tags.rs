@@ -8,6 +8,9 @@ use payinfra_engine::{Class, Result, Tags};
 use crate::error::Unless;
 use crate::{Cx, Explain};
 
+/// As many tags as a hosted zone or a health check can carry (API reference: `ChangeTagsForResource`).
+pub(super) const MOST: usize = 10;
+
 /// As many tags, or ids, as one call takes (AWS-FACTS §2).
 const BATCH: usize = 10;
 

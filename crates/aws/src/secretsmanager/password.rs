@@ -56,7 +56,8 @@ impl Password {
         Ok(json!({ "username": self.username, "password": password.need("RandomPassword")? }).to_string())
     }
 
-    /// What a destroy of ours left in its recovery window, with the password that it had.
+    /// What a destroy of ours left in its recovery window, with the password that it had. What else differs, `update`
+    /// sets: this may be interrupted.
     async fn restored(&self, cx: &Cx, found: Live<Self>) -> Result<Id<Self>> {
         let (name, id) = (&self.name, found.id.as_str());
         if !same_owner(&self.tags, &found.args.tags) {
@@ -67,10 +68,6 @@ impl Password {
             )));
         }
         cx.secretsmanager().restore_secret().secret_id(id).send().await.explain()?;
-        if self.username != found.args.username {
-            let call = cx.secretsmanager().put_secret_value().secret_id(id);
-            call.secret_string(self.value(cx).await?).send().await.explain()?;
-        }
         Ok(found.id)
     }
 }
@@ -115,6 +112,11 @@ impl Resource for Password {
         if self.description != live.args.description || self.kms_key != live.args.kms_key {
             let call = cx.secretsmanager().update_secret().secret_id(&live.id).description(&self.description);
             call.kms_key_id(self.kms_key.known()?).send().await.explain()?;
+        }
+        // Only of one that was restored. The tag that tells the user comes after the secret that has it.
+        if self.username != live.args.username {
+            let call = cx.secretsmanager().put_secret_value().secret_id(&live.id);
+            call.secret_string(self.value(cx).await?).send().await.explain()?;
         }
         tags::sync(cx, live.id.as_str(), &live.args.all_tags(), &self.all_tags()).await
     }

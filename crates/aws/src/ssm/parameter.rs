@@ -100,4 +100,9 @@ impl Resource for Parameter {
         let call = cx.ssm().delete_parameter().name(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
+
+    /// By the name, without a filter and without the tags.
+    async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
+        Ok(cx.ssm().get_parameter().name(id).send().await.explain().unless(Class::NotFound)?.is_none())
+    }
 }

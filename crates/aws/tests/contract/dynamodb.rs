@@ -1,12 +1,14 @@
 //! Examples of DynamoDB.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, Tag};
+use aws_sdk_dynamodb::types::{AttributeValue, PointInTimeRecoverySpecification, Tag};
 use payinfra_aws::dynamodb::{Attribute, Billing, Index, Projection, Replica, StreamView, Table};
 use payinfra_aws::{Aws, Explain, Need};
-use payinfra_engine::{Class, Cloud, Region, Resource, Result, Seen, Tags};
-use serde_json::json;
+use payinfra_engine::sweep::{self, Orphan};
+use payinfra_engine::{Class, Cloud, Error, Record, Region, Resource, Result, Seen, Site, State, Tags};
+use serde_json::{Value, json};
 
 use crate::example::{Again, Example, examples, form, graph, region};
 use crate::kms::{key_for, key_in};
@@ -72,7 +74,12 @@ fn table() -> Result<Example> {
 }
 
 fn replica(kms_key: payinfra_engine::Ref<String>) -> Replica {
-    Replica { kms_key: Some(kms_key), point_in_time_recovery: true, other_tags: Tags::new() }
+    Replica {
+        kms_key: Some(kms_key),
+        point_in_time_recovery: true,
+        deletion_protection: Some(true),
+        other_tags: Tags::new(),
+    }
 }
 
 fn global_table() -> Result<Example> {
@@ -97,6 +104,7 @@ fn global_table() -> Result<Example> {
         .change(move |table: &mut Table| {
             if let Some(replica) = table.replicas.get_mut(&in_east) {
                 replica.point_in_time_recovery = false;
+                replica.deletion_protection = Some(false);
                 replica.other_tags.insert("Copy", "of the table");
             }
         })?
@@ -111,7 +119,8 @@ async fn a_replica_that_somebody_changed_is_seen_and_mended() -> Result<()> {
     let (far, aws) = (Region::new("us-east-2"), Aws::new(access.clone()));
     let (cx, name) = (access.cx(&far), "contract-changed-replica");
     let site = site(&region(), Table::KIND, "changed-replica")?;
-    let copy = Replica { kms_key: None, point_in_time_recovery: true, other_tags: Tags::new() };
+    let copy =
+        Replica { kms_key: None, point_in_time_recovery: true, deletion_protection: None, other_tags: Tags::new() };
     let wanted = form(&Table {
         stream: Some(StreamView::NewAndOldImages),
         replicas: BTreeMap::from([(far, copy)]),
@@ -121,7 +130,11 @@ async fn a_replica_that_somebody_changed_is_seen_and_mended() -> Result<()> {
     })?;
     let ids = [aws.create(&site, &wanted).await?];
     let read = || async { aws.read(&region(), Table::KIND, &ids).await?.pop().need("Table") };
-    let settled = |seen: &Seen| seen.args["replicas"] == wanted["replicas"];
+    let settled = |seen: &Seen| {
+        let mut copies = seen.args["replicas"].clone();
+        copies["us-east-2"]["deletion_protection"] = json!(null);
+        copies == wanted["replicas"]
+    };
     for _ in 0..4 {
         let seen = read().await?;
         if settled(&seen) {
@@ -147,6 +160,130 @@ async fn a_replica_that_somebody_changed_is_seen_and_mended() -> Result<()> {
     assert!(settled(&read().await?));
     while let Err(error) = aws.delete(&site, &read().await?).await {
         assert_eq!(error.class(), Class::Conflict, "{error}");
+    }
+    Ok(())
+}
+
+/// A table with a protected copy in another region, as the engine makes it.
+async fn copied(aws: &Aws, site: &Site, wanted: &Value) -> Result<()> {
+    let ids = [aws.create(site, wanted).await?];
+    for _ in 0..6 {
+        let seen = aws.read(&region(), Table::KIND, &ids).await?.pop().need("Table")?;
+        if seen.args == *wanted {
+            return Ok(());
+        }
+        aws.update(site, wanted, &seen).await?;
+    }
+    Err(Error::failed("it does not become what it should be"))
+}
+
+/// The form of a table called `name` with a protected copy in us-east-2.
+fn with_copy(site: &Site, name: &str) -> Result<Value> {
+    let copy = Replica {
+        kms_key: None,
+        point_in_time_recovery: false,
+        deletion_protection: Some(true),
+        other_tags: Tags::new(),
+    };
+    form(&Table {
+        stream: Some(StreamView::NewAndOldImages),
+        replicas: BTreeMap::from([(Region::new("us-east-2"), copy)]),
+        tags: site.owner.tags(),
+        ..args(name)
+    })
+}
+
+/// What carries the owner tags of `site` in both regions, as `sweep` finds it.
+async fn found(aws: &Aws, site: &Site) -> Result<Vec<Orphan>> {
+    let cloud: Arc<dyn Cloud> = Arc::new(aws.clone());
+    let regions = BTreeSet::from([region(), Region::new("us-east-2")]);
+    let found = sweep::census(&cloud, aws, &site.owner.stack, &regions).await?;
+    Ok(found.into_iter().filter(|orphan| orphan.owner == site.owner).collect())
+}
+
+/// The state that knows the table of `site` under `name`, or has lost it.
+fn state(site: &Site, name: Option<&str>) -> State {
+    let mut state = State::new(&site.owner.stack, &site.owner.workspace, "account");
+    state.lineage.clone_from(&site.owner.lineage);
+    if let Some(name) = name {
+        let record = Record { id: Some(name.to_owned()), ..Record::default() };
+        state.resources.insert(site.address.clone(), record);
+    }
+    state
+}
+
+/// Somebody deleted the table in its own region: the copy still has the data. While the state knows the table the copy is
+/// not orphaned, and the table is created from it.
+#[tokio::test]
+async fn a_table_that_was_deleted_by_hand_is_created_from_its_copy() -> Result<()> {
+    let access = access().await?;
+    let aws = Aws::new(access.clone());
+    let (home, far) = (access.cx(&region()), access.cx(&Region::new("us-east-2")));
+    let name = "contract-from-copy";
+    let site = site(&region(), Table::KIND, "from-copy")?;
+    let wanted = with_copy(&site, name)?;
+    copied(&aws, &site, &wanted).await?;
+    let whole = found(&aws, &site).await?;
+    assert_eq!(whole.iter().map(|orphan| &orphan.region).collect::<Vec<_>>(), [&region()], "the table has its copy");
+    let put = home.dynamodb().put_item().table_name(name).item("payment_id", AttributeValue::S("1".to_owned()));
+    put.item("timestamp", AttributeValue::N("1".to_owned())).send().await.explain()?;
+
+    home.dynamodb().delete_table().table_name(name).send().await.explain()?;
+    let left = found(&aws, &site).await?;
+    assert_eq!(left.iter().map(|orphan| orphan.region.as_str()).collect::<Vec<_>>(), ["us-east-2"]);
+    assert!(left[0].is_copy());
+    assert_eq!(sweep::orphans(left.clone(), &[state(&site, Some(name))]), (Vec::new(), Vec::new()));
+    assert_eq!(sweep::orphans(left, &[state(&site, None)]).0.len(), 1);
+
+    let mut theirs = site.clone();
+    theirs.owner.lineage = "another".to_owned();
+    let refused = aws.create(&theirs, &with_copy(&theirs, name)?).await;
+    assert_eq!(refused.map_err(|error| error.class()), Err(Class::Foreign), "their copy would have the place of ours");
+    assert_eq!(aws.create(&site, &wanted).await?, name);
+    assert_eq!(aws.recover(&site, &wanted).await?.as_deref(), Some(name), "it has no tags yet");
+    let ids = [name.to_owned()];
+    let seen = aws.read(&region(), Table::KIND, &ids).await?.pop().need("Table")?;
+    aws.update(&site, &wanted, &seen).await?;
+    let seen = aws.read(&region(), Table::KIND, &ids).await?.pop().need("Table")?;
+    assert_eq!(seen.args, wanted);
+    let items = home.dynamodb().scan().table_name(name).send().await.explain()?.count;
+    assert_eq!(items, 1, "what was written is there again");
+    while let Err(error) = aws.delete(&site, &seen).await {
+        assert_eq!(error.class(), Class::Conflict, "{error}");
+    }
+    let gone = far.dynamodb().describe_table().table_name(name).send().await.explain();
+    assert_eq!(gone.map(drop).map_err(|error| error.class()), Err(Class::NotFound), "its protection was lifted");
+    assert_eq!(found(&aws, &site).await?, []);
+    Ok(())
+}
+
+/// The copy of a table that the state has lost is found by its own region's tags and removed there, and so is the one
+/// whose table was created anew without it.
+#[tokio::test]
+async fn a_copy_whose_table_is_gone_is_swept_in_its_own_region() -> Result<()> {
+    let access = access().await?;
+    let aws = Aws::new(access.clone());
+    let cloud: Arc<dyn Cloud> = Arc::new(aws.clone());
+    let home = access.cx(&region());
+    for anew in [false, true] {
+        let name = format!("contract-left-copy-{anew}");
+        let site = site(&region(), Table::KIND, &name)?;
+        let wanted = with_copy(&site, &name)?;
+        copied(&aws, &site, &wanted).await?;
+        home.dynamodb().delete_table().table_name(&name).send().await.explain()?;
+        let mut alone = wanted.clone();
+        alone["replicas"] = json!({});
+        if anew {
+            aws.create(&site, &alone).await?;
+        }
+        let known = state(&site, anew.then_some(&name));
+        let (left, others) = sweep::orphans(found(&aws, &site).await?, &[known]);
+        assert_eq!(left.iter().map(|orphan| orphan.region.as_str()).collect::<Vec<_>>(), ["us-east-2"]);
+        assert_eq!(others, []);
+        assert_eq!(sweep::remove(&cloud, left).await.len(), 0);
+        let left = found(&aws, &site).await?;
+        assert_eq!(left.iter().map(|orphan| &orphan.region).collect::<Vec<_>>(), vec![&region(); usize::from(anew)]);
+        sweep::remove(&cloud, left).await;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Examples of KMS.
 
+use aws_sdk_kms::primitives::Blob;
 use payinfra_aws::kms::{Alias, Key};
 use payinfra_aws::{Aws, Explain, Need, Policy, Statement};
 use payinfra_engine::{Class, Cloud, Graph, Node, Region, Resource, Result, Status, Tags};
@@ -20,6 +21,7 @@ fn args() -> Key {
     Key {
         description: "an example".to_owned(),
         policy: policy(),
+        enabled: true,
         rotation: true,
         deletion_window: 7,
         tags: Tags::new(),
@@ -59,6 +61,8 @@ fn key() -> Result<Example> {
         .change(|key: &mut Key| key.description.push_str(" for more"))?
         .change(|key: &mut Key| key.policy = Policy::new(policy().statements().cloned().chain([use_it])))?
         .change(|key: &mut Key| key.rotation = false)?
+        .change(|key: &mut Key| key.enabled = false)?
+        .change(|key: &mut Key| key.enabled = true)?
         .change(|key: &mut Key| (key.rotation, key.deletion_window) = (true, 30))
 }
 
@@ -79,7 +83,7 @@ async fn a_dying_key_is_restored_and_a_disabled_one_is_enabled() -> Result<()> {
     cx.kms().enable_key_rotation().key_id(&ids[0]).send().await.explain()?;
     cx.kms().disable_key().key_id(&ids[0]).send().await.explain()?;
     let live = aws.read(&region(), Key::KIND, &ids).await?.pop().need("Key")?;
-    assert_eq!(live.args["rotation"], json!(false));
+    assert_eq!(live.args["enabled"], json!(false));
     aws.update(&site, &wanted, &live).await?;
     let live = aws.read(&region(), Key::KIND, &ids).await?.pop().need("Key")?;
     assert_eq!(live.args, wanted);
@@ -94,6 +98,32 @@ async fn a_dying_key_is_restored_and_a_disabled_one_is_enabled() -> Result<()> {
     assert_eq!((live.status.clone(), &live.args), (Status::Ready, &wanted), "it is enabled again");
     aws.restore(&site, &live).await?;
     aws.delete(&site, &live).await
+}
+
+/// Killed after `CancelKeyDeletion`, which leaves a key disabled: the next read shows it, and the next update enables it,
+/// whether it rotates or not.
+#[tokio::test]
+async fn a_restore_that_was_killed_half_way_is_finished() -> Result<()> {
+    let access = access().await?;
+    let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
+    for rotation in [false, true] {
+        let name = format!("half-restored-{rotation}");
+        let site = site(&region(), Key::KIND, &name)?;
+        let wanted = form(&Key { tags: site.owner.tags(), rotation, ..args() })?;
+        let ids = [aws.create(&site, &wanted).await?];
+        let read = || async { aws.read(&region(), Key::KIND, &ids).await?.pop().need("Key") };
+        aws.update(&site, &wanted, &read().await?).await?;
+        aws.delete(&site, &read().await?).await?;
+        cx.kms().cancel_key_deletion().key_id(&ids[0]).send().await.explain()?;
+        let half = read().await?;
+        assert_eq!((half.status.clone(), &half.args["enabled"]), (Status::Ready, &json!(false)));
+        aws.update(&site, &wanted, &half).await?;
+        let live = read().await?;
+        assert_eq!(live.args, wanted);
+        cx.kms().encrypt().key_id(&ids[0]).plaintext(Blob::new("used")).send().await.explain()?;
+        aws.delete(&site, &live).await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]

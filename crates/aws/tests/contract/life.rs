@@ -212,10 +212,11 @@ impl World<'_> {
         self.aws.delete(&site, &seen).await
     }
 
-    /// Switches AWS's own protection off, as the engine does before a delete: until then AWS refuses it.
+    /// Switches AWS's own protection off, as the engine does before a delete: until then AWS refuses to delete it.
     async fn unshield(&self, site: &Site, seen: Seen) -> Result<Seen> {
         let shield = self.aws.spec(&site.address.kind).and_then(|spec| spec.shield);
         let Some(field) = shield.filter(|field| seen.args[*field] == Value::Bool(true)) else { return Ok(seen) };
+        assert!(self.aws.delete(site, &seen).await.is_err(), "{} is protected", site.address);
         let mut open = seen.args.clone();
         open[field] = false.into();
         self.settle(&site.address, &seen.id, &open, &seen.args).await

@@ -18,6 +18,7 @@ mod iam;
 mod kms;
 mod life;
 mod logs;
+mod losses;
 mod payinfra;
 mod rds;
 mod route53;
@@ -34,6 +35,7 @@ use std::path::{Path, PathBuf};
 use example::Example;
 use payinfra_aws::KINDS;
 use payinfra_engine::{Error, Identity, Result, Spec};
+use serde_json::Value;
 
 /// The examples of all services.
 fn examples() -> Result<Vec<Example>> {
@@ -95,6 +97,170 @@ fn every_kind_says_how_it_is_known_to_be_ours() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// How each kind proves that something does not exist, when a read has not shown it: by another read, or in a form of its
+/// own (`Resource::absent`).
+const ABSENCE: &[(&str, Proof)] = &[
+    ("acm.certificate", Proof::Own("by ARN, without the tags")),
+    ("application-autoscaling.policy", Proof::Own("among all policies of its target")),
+    ("application-autoscaling.target", Proof::Own("among all targets of its service")),
+    ("cloudtrail.trail", Proof::Own("by name")),
+    ("cloudwatch.alarm", Proof::Own("by name")),
+    ("cloudwatch.composite-alarm", Proof::Own("by name")),
+    ("cloudwatch.dashboard", Proof::Read("one call by name")),
+    ("dynamodb.table", Proof::Own("by name, without the settings and tags")),
+    ("ec2.eip", Proof::Own("by id")),
+    ("ec2.flow-log", Proof::Own("by id")),
+    ("ec2.internet-gateway", Proof::Own("by id")),
+    ("ec2.nat-gateway", Proof::Own("by id")),
+    ("ec2.route", Proof::Own("by the id of its table")),
+    ("ec2.route-table", Proof::Own("by id")),
+    ("ec2.route-table-association", Proof::Own("by the id of its table")),
+    ("ec2.security-group", Proof::Own("by id")),
+    ("ec2.subnet", Proof::Own("by id")),
+    ("ec2.transit-gateway", Proof::Own("by id")),
+    ("ec2.transit-gateway-peering", Proof::Own("by id")),
+    ("ec2.transit-gateway-peering-accepter", Proof::Own("by id")),
+    ("ec2.transit-gateway-route", Proof::Own("among all routes of its table")),
+    ("ec2.transit-gateway-vpc-attachment", Proof::Own("by id")),
+    ("ec2.vpc", Proof::Own("by id")),
+    ("ec2.vpc-endpoint", Proof::Own("by id")),
+    ("ecs.cluster", Proof::Read("one call by ARN, which shows inactive ones too")),
+    ("ecs.service", Proof::Read("one call by cluster and ARN; one that is inactive cannot come back")),
+    ("ecs.task-definition", Proof::Read("one call by ARN; AWS keeps those that are deleted")),
+    ("elbv2.listener", Proof::Read("one call by ARN; missing tags hide nothing")),
+    ("elbv2.listener-rule", Proof::Read("one call by ARN; missing tags hide nothing")),
+    ("elbv2.load-balancer", Proof::Own("by ARN, without the attributes and tags")),
+    ("elbv2.target-group", Proof::Own("by ARN, without the attributes and tags")),
+    ("eventbridge.rule", Proof::Own("by name")),
+    ("eventbridge.target", Proof::Read("the whole list of its rule")),
+    ("iam.role", Proof::Own("by name, without the policies")),
+    ("kms.alias", Proof::Own("by the key that has the name")),
+    ("kms.key", Proof::Own("by id, without the policy, rotation and tags")),
+    ("logs.log-group", Proof::Own("by name")),
+    ("logs.metric-filter", Proof::Read("the whole list of its group")),
+    ("rds.cluster", Proof::Own("by name, without a filter")),
+    ("rds.cluster-instance", Proof::Own("by name, without a filter")),
+    ("rds.cluster-parameter-group", Proof::Own("by name, without the parameters and tags")),
+    ("rds.global-cluster", Proof::Own("by name, without the list of all")),
+    ("rds.subnet-group", Proof::Own("by name, without the tags")),
+    ("route53.health-check", Proof::Read("one call by id; missing tags hide nothing")),
+    ("route53.hosted-zone", Proof::Read("one call by id; missing tags hide nothing")),
+    ("route53.record-set", Proof::Read("the list of its zone, which is strongly consistent")),
+    ("s3.bucket", Proof::Own("by name, without the settings")),
+    ("secretsmanager.password", Proof::Read("one call by ARN, which shows those in their recovery window too")),
+    ("sns.subscription", Proof::Read("one call by ARN")),
+    ("sns.topic", Proof::Own("by ARN, without the tags")),
+    ("ssm.parameter", Proof::Own("by name, without a filter and the tags")),
+    ("wafv2.web-acl", Proof::Own("by id, without the tags")),
+    ("wafv2.web-acl-association", Proof::Read("one call by the resource")),
+];
+
+/// How absence is proven, and why that is a proof.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// The kind has its own `absent`.
+    Own(&'static str),
+    /// Another read: it filters nothing and is no list that may lag.
+    Read(&'static str),
+}
+
+#[test]
+fn every_kind_proves_absence_as_the_table_says() -> Result<()> {
+    let mut found = BTreeMap::new();
+    for (_, text) in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))? {
+        let Some(kind) = text.split("const KIND: &'static str = \"").nth(1).and_then(|rest| rest.split('"').next())
+        else {
+            continue;
+        };
+        if text.contains("impl Resource for ") {
+            found.insert(kind.to_owned(), text.contains("async fn absent(") || text.contains("    absent!("));
+        }
+    }
+    let table = ABSENCE.iter().map(|(kind, proof)| ((*kind).to_owned(), matches!(proof, Proof::Own(_))));
+    assert_eq!(table.collect::<BTreeMap<_, _>>(), found);
+    assert!(ABSENCE.is_sorted_by_key(|(kind, _)| kind));
+    let reasons = ABSENCE.iter().map(|(_, Proof::Own(reason) | Proof::Read(reason))| reason);
+    assert!(reasons.into_iter().all(|reason| !reason.is_empty()));
+    Ok(())
+}
+
+/// The kinds that refer to another region, and why nothing of theirs is left there unfound.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("dynamodb.table", "its copies carry its tags, by which their own region's census finds them"),
+    ("ec2.transit-gateway-peering", "the attachment is one resource, and goes in both regions at once"),
+    ("payinfra.outputs", "only looks"),
+];
+
+/// What is made in another region than its own could be left there: each kind that names another region says why not.
+#[test]
+fn every_kind_that_names_another_region_is_known() -> Result<()> {
+    let regions = ["us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1"];
+    let mut found = BTreeSet::new();
+    for example in examples()? {
+        let states = [example.args()].into_iter().chain(&example.changes);
+        let named = |value: &Value| {
+            let text = without_references(value).to_string();
+            regions
+                .iter()
+                .any(|region| *region != example.address.region.as_str() && text.contains(&format!("\"{region}\"")))
+        };
+        if states.into_iter().any(named) {
+            found.insert(example.kind());
+        }
+    }
+    assert_eq!(found, ELSEWHERE.iter().map(|(kind, _)| *kind).collect());
+    Ok(())
+}
+
+/// `value` without its references, which name the region of what they refer to.
+fn without_references(value: &Value) -> Value {
+    match value {
+        Value::Array(values) => values.iter().map(without_references).collect(),
+        Value::Object(members) if members.contains_key("$ref") || members.contains_key("$text") => Value::Null,
+        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), without_references(value))).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Fields that refer to a network without being in [`Spec::network`], and why that is right.
+const NO_NETWORK: &[(&str, &str, &str)] = &[];
+
+/// A field that refers to a network, or to what is in one, says so: when the network is replaced, so is the resource.
+#[test]
+fn every_field_that_refers_to_a_network_says_so() -> Result<()> {
+    let specs = specs();
+    let is_in_network = |kind: &str| kind == "ec2.vpc" || specs.get(kind).is_some_and(|spec| !spec.network.is_empty());
+    let mut found = BTreeSet::new();
+    for example in examples()? {
+        let Some(spec) = specs.get(example.kind()).filter(|spec| !spec.lookup) else { continue };
+        for args in [example.args()].into_iter().chain(&example.changes) {
+            for (field, value) in args.as_object().into_iter().flatten() {
+                let refers = references(value).into_iter().any(|kind| is_in_network(&kind));
+                // What cannot change in place is replaced with whatever it refers to.
+                let says = spec.network.contains(&&**field) || spec.replace.contains(&&**field);
+                if refers && !says {
+                    found.insert((spec.kind, field.clone()));
+                }
+            }
+        }
+    }
+    let listed: BTreeSet<_> = NO_NETWORK.iter().map(|(kind, field, _)| (*kind, (*field).to_owned())).collect();
+    assert_eq!(found, listed);
+    Ok(())
+}
+
+/// The kinds that `value` refers to.
+fn references(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(values) => values.iter().flat_map(references).collect(),
+        Value::Object(members) => match members.get("$ref") {
+            Some(Value::String(pointer)) => pointer.split('/').nth(1).map(str::to_owned).into_iter().collect(),
+            _ => members.values().flat_map(references).collect(),
+        },
+        _ => Vec::new(),
+    }
 }
 
 #[test]

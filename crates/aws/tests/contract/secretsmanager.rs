@@ -104,6 +104,38 @@ async fn a_secret_in_its_recovery_window_is_restored() -> Result<()> {
     aws.delete(&Site { final_snapshot: false, ..site }, &live).await
 }
 
+/// Killed after `RestoreSecret`: what differs besides is seen by the next read and set by the next update, the user in the
+/// secret before the tag that tells it.
+#[tokio::test]
+async fn a_secret_that_was_restored_half_way_is_finished() -> Result<()> {
+    let access = access().await?;
+    let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
+    let site = Site { final_snapshot: true, ..site(&region(), Password::KIND, "half")? };
+    let before = args("contract/half", Ref::from("arn:aws:kms:us-east-1:123456789012:key/any"));
+    let before = Password { tags: site.owner.tags(), ..before };
+    let ids = [aws.create(&site, &form(&before)?).await?];
+    let read = || async { aws.read(&region(), Password::KIND, &ids).await?.pop().need("Password") };
+    aws.delete(&site, &read().await?).await?;
+    cx.secretsmanager().restore_secret().secret_id(&ids[0]).send().await.explain()?;
+    let key = Ref::from("arn:aws:kms:us-east-1:123456789012:key/other");
+    let wanted = form(&Password {
+        description: "another".to_owned(),
+        username: "audit".to_owned(),
+        kms_key: key,
+        tags: site.owner.tags().with("Team", "payments"),
+        ..before
+    })?;
+    assert_eq!(aws.recover(&site, &wanted).await?.as_ref(), Some(&ids[0]));
+    let half = read().await?;
+    assert_eq!(half.args["username"], "payments");
+    aws.update(&site, &wanted, &half).await?;
+    let live = read().await?;
+    assert_eq!(live.args, wanted);
+    let value = cx.secretsmanager().get_secret_value().secret_id(&ids[0]).send().await.explain()?;
+    assert!(value.secret_string.need("SecretString")?.contains(r#""username":"audit""#));
+    aws.delete(&Site { final_snapshot: false, ..site }, &live).await
+}
+
 #[tokio::test]
 async fn a_secret_that_is_not_there_is_named() -> Result<()> {
     let refused = aws().await?.find(&region(), Secret::KIND, &json!({ "name": "contract/nowhere" })).await;

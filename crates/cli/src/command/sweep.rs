@@ -86,8 +86,9 @@ impl Execute for Sweep {
 /// One line each.
 pub(super) fn list(found: &[Orphan]) {
     for orphan in found {
+        let copy = if orphan.is_copy() { format!(", its copy in {}", orphan.region) } else { String::new() };
         screen::line(&format!(
-            "{DELETE}?{DELETE:#} {ADDRESS}{}{ADDRESS:#} {} {DIM}(workspace {}){DIM:#}",
+            "{DELETE}?{DELETE:#} {ADDRESS}{}{ADDRESS:#} {} {DIM}(workspace {}{copy}){DIM:#}",
             orphan.owner.address, orphan.seen.id, orphan.owner.workspace
         ));
     }

@@ -86,6 +86,7 @@ fn key(graph: &mut Graph, site: &Site<'_>, purpose: &Purpose) -> Result<Node<Key
         site.region(),
         purpose.name,
         Key {
+            enabled: true,
             description: format!("{} of {}", purpose.name, site.names.name("platform")),
             policy: policy(site, purpose),
             rotation: true,

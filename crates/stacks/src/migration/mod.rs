@@ -49,7 +49,7 @@ pub(crate) use self::storage::BUCKETS;
 /// If a name gets too long, or what comes out breaks one of the [`rules`].
 pub fn build(workspace: &Workspace, account: &AccountId) -> Result<Graph> {
     let names = Names::new(&workspace.name, &workspace.suffix, account)?;
-    let mut graph = Graph::new(NAME, &workspace.name, tags(workspace));
+    let mut graph = Graph::new(NAME, &workspace.name, tags(workspace)).with_extra_tags(workspace.tags.clone());
 
     let mut domain = dns::domain(&mut graph, workspace, &names)?;
     let mut parts = Vec::new();

@@ -33,7 +33,12 @@ pub(super) fn payments(graph: &mut Graph, parts: &[Part<'_>]) -> Result<Payments
     let site = &primary.site;
     let replicas = others.iter().map(|part| {
         let kms_key = Some(part.keys.application.outputs.arn.clone());
-        let replica = Replica { kms_key, point_in_time_recovery: true, other_tags: Tags::new() };
+        let replica = Replica {
+            kms_key,
+            point_in_time_recovery: true,
+            deletion_protection: Some(part.site.workspace.protect),
+            other_tags: Tags::new(),
+        };
         (part.site.region().clone(), replica)
     });
     let by_customer = Index {

@@ -1,5 +1,6 @@
 //! Every taggable resource carries the required tags and its owner's (X-02, M-05), and only tags that all services take.
 
+use payinfra_aws::KINDS;
 use payinfra_engine::{Error, Graph, Owner, Result, Tags};
 
 use super::{Rule, Violation, violation};
@@ -27,8 +28,10 @@ fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
         }
         // The lineage is added when the graph is planned.
         let count = tags.iter().count() + 1;
-        if count > tags::MOST {
-            broken.push(violation(address, format!("has {count} tags, and AWS accepts {}", tags::MOST)));
+        let spec = KINDS.iter().copied().flatten().map(|kind| kind.spec()).find(|spec| *spec.kind == *address.kind);
+        let most = spec.map_or(tags::MOST, |spec| spec.most_tags);
+        if count > most {
+            broken.push(violation(address, format!("has {count} tags, and AWS accepts {most}")));
         }
     }
     Ok(broken)

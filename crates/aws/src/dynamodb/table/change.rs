@@ -6,23 +6,25 @@ use aws_sdk_dynamodb::types::{
     DeleteReplicationGroupMemberAction, GlobalSecondaryIndexUpdate, ReplicationGroupUpdate, SseSpecification,
     StreamSpecification, UpdateGlobalSecondaryIndexAction,
 };
-use payinfra_engine::{Live, Result};
+use payinfra_engine::{Live, Ref, Region, Result};
 
-use super::{Billing, Index, Table, schema};
+use super::{Billing, Index, Replica, Table, describe, schema, settings};
 use crate::{Cx, Explain};
 
 impl Table {
-    /// The next call that brings `live` nearer to this, if there is one. What goes makes room before what comes.
+    /// The region of a copy that goes: it is not wanted, or wanted under another key.
+    pub(super) fn unwanted<'a>(&self, was: &'a Self) -> Option<&'a Region> {
+        let goes = |(region, copy): &(&Region, &Replica)| {
+            self.replicas.get(*region).is_none_or(|replica| replica.kms_key != copy.kms_key)
+        };
+        was.replicas.iter().find(goes).map(|(region, _)| region)
+    }
+
+    /// The next call that brings `live` nearer to this, if there is one, when no copy is unwanted. What goes makes room
+    /// before what comes.
     pub(super) fn change(&self, cx: &Cx, live: &Live<Self>) -> Result<Option<UpdateTableFluentBuilder>> {
         let (name, was) = (live.id.as_str(), &live.args);
         let call = cx.dynamodb().update_table().table_name(name);
-        let unwanted = was
-            .replicas
-            .iter()
-            .find(|(region, copy)| self.replicas.get(*region).is_none_or(|replica| replica.kms_key != copy.kms_key));
-        if let Some((region, _)) = unwanted {
-            return remove_replica(cx, name, region.as_str()).map(Some);
-        }
         if let Some((index, _)) = was.indexes.iter().find(|(index, is)| self.indexes.get(*index) != Some(is)) {
             let gone = DeleteGlobalSecondaryIndexAction::builder().index_name(index).build().explain()?;
             let update = GlobalSecondaryIndexUpdate::builder().delete(gone).build();
@@ -55,10 +57,7 @@ impl Table {
             return Ok(Some(call.global_secondary_index_updates(update)));
         }
         if let Some((region, want)) = self.replicas.iter().find(|(region, _)| !was.replicas.contains_key(*region)) {
-            let new = CreateReplicationGroupMemberAction::builder().region_name(region.as_str());
-            let key = want.kms_key.as_ref().map(payinfra_engine::Ref::known).transpose()?.cloned();
-            let new = new.set_kms_master_key_id(key).build().explain()?;
-            return Ok(Some(call.replica_updates(ReplicationGroupUpdate::builder().create(new).build())));
+            return add_replica(cx, name, region, want.kms_key.as_ref()).map(Some);
         }
         Ok(None)
     }
@@ -79,9 +78,28 @@ impl Table {
     }
 }
 
-/// The call that removes the copy in `region`.
-pub(super) fn remove_replica(cx: &Cx, name: &str, region: &str) -> Result<UpdateTableFluentBuilder> {
-    let gone = DeleteReplicationGroupMemberAction::builder().region_name(region).build().explain()?;
-    let update = ReplicationGroupUpdate::builder().delete(gone).build();
+/// The call that adds a copy in `region`, encrypted with `key`.
+pub(super) fn add_replica(
+    cx: &Cx,
+    name: &str,
+    region: &Region,
+    key: Option<&Ref<String>>,
+) -> Result<UpdateTableFluentBuilder> {
+    let key = key.map(Ref::known).transpose()?.cloned();
+    let new = CreateReplicationGroupMemberAction::builder().region_name(region.as_str());
+    let new = new.set_kms_master_key_id(key).build().explain()?;
+    let update = ReplicationGroupUpdate::builder().create(new).build();
     Ok(cx.dynamodb().update_table().table_name(name).replica_updates(update))
+}
+
+/// Removes the copy in `region`, whose own protection is switched off first: the plan allows its removal.
+pub(super) async fn remove_replica(cx: &Cx, name: &str, region: &Region) -> Result<()> {
+    let there = cx.in_region(region);
+    let copy = describe(&there, name).await?;
+    if copy.is_some_and(|copy| copy.deletion_protection_enabled == Some(true)) {
+        settings::put_deletion_protection(&there, name, false).await?;
+    }
+    let gone = DeleteReplicationGroupMemberAction::builder().region_name(region.as_str()).build().explain()?;
+    let update = ReplicationGroupUpdate::builder().delete(gone).build();
+    cx.dynamodb().update_table().table_name(name).replica_updates(update).send().await.explain().map(drop)
 }

@@ -1,4 +1,4 @@
-//! What is not part of a table's form, and can be set at any time: its recovery, and when items go.
+//! What is not part of a table's form: its recovery, its protection, and when items go.
 
 use aws_sdk_dynamodb::types::{
     PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, TimeToLiveSpecification, TimeToLiveStatus,
@@ -19,6 +19,12 @@ pub(super) async fn put_recovery(cx: &Cx, name: &str, on: bool) -> Result<()> {
     let specification = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(on).build();
     let call = cx.dynamodb().update_continuous_backups().table_name(name);
     call.point_in_time_recovery_specification(specification.explain()?).send().await.explain().map(drop)
+}
+
+/// Whether AWS refuses to delete the region's copy.
+pub(super) async fn put_deletion_protection(cx: &Cx, name: &str, on: bool) -> Result<()> {
+    let call = cx.dynamodb().update_table().table_name(name).deletion_protection_enabled(on);
+    call.send().await.explain().map(drop)
 }
 
 /// The attribute that says when an item may go; it counts from when it is asked for, which is up to an hour before it
