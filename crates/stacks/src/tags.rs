@@ -11,8 +11,8 @@ pub(crate) const NAME: &str = "Name";
 
 /// The most tags that a resource can carry.
 pub(crate) const MOST: usize = 50;
-/// How many of them the user can set. Where a kind has less room, as those of Route 53, they are left out. Beside ours and the name there is at most one in which a resource keeps what AWS
-/// does not tell, such as a key's deletion window.
+/// How many of them the user can set. Kinds with less room, as those of Route 53, go without. Beside ours and the name
+/// there is at most one in which a resource keeps what AWS does not tell, such as a key's deletion window.
 pub(crate) const FREE: usize = MOST - REQUIRED.len() - Owner::KEYS.len() - 2;
 /// The longest key.
 pub(crate) const KEY: usize = 128;
