@@ -73,7 +73,15 @@ pub struct Scenario {
     pub bootstrapped: bool,
 }
 
+impl Step {
+    /// The words of the command line.
+    fn line(&self) -> Vec<&str> {
+        self.args.iter().map(String::as_str).chain(["--workspace", self.workspace]).collect()
+    }
+}
+
 /// How the account behaves while commands are killed in it.
+#[expect(clippy::struct_excessive_bools, reason = "each goes with each other one")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Manner {
     /// Whether the state is in S3 and the lock in DynamoDB, and not in a folder.
@@ -356,7 +364,7 @@ impl Harness {
     async fn unwritable(&self, step: &Step) {
         self.configure(step);
         let mut hold = self.bench.aws.hold(Match::action("ec2", "CreateVpc"), When::Before);
-        let first = self.bench.start(&self.bench.consenting(&self.args(step)));
+        let first = self.bench.start(&self.bench.consenting(&step.line()));
         let stopped = hold.next().await.unwrap();
         self.bench
             .aws
@@ -370,11 +378,7 @@ impl Harness {
 
     fn run(&self, step: &Step) -> Outcome {
         self.configure(step);
-        self.bench.run(&self.bench.consenting(&self.args(step)))
-    }
-
-    fn args<'a>(&self, step: &'a Step) -> Vec<&'a str> {
-        step.args.iter().map(String::as_str).chain(["--workspace", step.workspace]).collect()
+        self.bench.run(&self.bench.consenting(&step.line()))
     }
 
     fn configure(&self, step: &Step) {
@@ -391,7 +395,7 @@ impl Harness {
     async fn run_into(&self, step: &Step, traps: &mut Traps) -> Result<Outcome, Vec<usize>> {
         self.configure(step);
         let (stdout, stderr) = (self.bench.file("stdout"), self.bench.file("stderr"));
-        let mut command = self.bench.command(&self.bench.consenting(&self.args(step)));
+        let mut command = self.bench.command(&self.bench.consenting(&step.line()));
         command.stdout(Stdio::from(File::create(&stdout).unwrap()));
         let mut child = command.stderr(Stdio::from(File::create(&stderr).unwrap())).spawn().unwrap();
         let begun = Instant::now();
