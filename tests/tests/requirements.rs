@@ -6,36 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-const HEAD: &str = "# Tests
-
-`cargo test --workspace` runs everything that CI runs. The end-to-end tests in this folder start their own emulated AWS
-(`../localstack`); `PAYINFRA_TEST_PROFILE=localstack` runs them on another profile of emulators.
-
-| what | where | how to run it alone |
-| --- | --- | --- |
-| the engine against a made-up cloud in virtual time | `crates/engine/tests` | `cargo test -p payinfra-engine` |
-| every kind of resource against the emulated AWS | `crates/aws/tests` | `cargo test --workspace --test contract` |
-| the stacks' graphs and rules | `crates/stacks` | `cargo test --workspace --test migration` |
-| the stores and locks | `state/tests` | see `state/README.md` |
-| the command line | `crates/cli/tests` | `cargo test --workspace --test plan` |
-| whole lives of the stacks | `tests/tests` | `cargo test --workspace --test life` |
-
-The long ones are left out of CI; each prints what it found:
-
-| what | how to run it |
-| --- | --- |
-| SIGKILL at every call of apply and destroy; writes `tests/results/crash-matrix.md` | `cargo test --workspace --test crash -- --ignored --nocapture full_matrix` |
-| 100 seeds of mixed faults on the emulated AWS, an account throttled to a tenth | `cargo test --workspace --test random -- --ignored --nocapture` |
-| apply and destroy with AWS's latencies, against the longest chain of waits | `cargo build --release --workspace && cargo test --release --workspace --test makespan -- --ignored --nocapture` |
-
-`PAYINFRA_CRASH_EVERY=25` takes every 25th kill point only; `PAYINFRA_SEED=17` runs one seed;
-`PAYINFRA_SCALE=20` takes AWS's latencies divided by 20 instead of 60.
-
-## Which test shows which requirement
-
-Written by `UPDATE_README=1 cargo test --workspace --test requirements`; do not edit below this line.
-
-";
+/// What stands above the list is written by hand.
+const MARK: &str =
+    "Written by `UPDATE_README=1 cargo test --workspace --test requirements`; do not edit below this line.\n\n";
 
 /// Every requirement is shown by a test, and the list is up to date. `UPDATE_README=1` writes it.
 #[test]
@@ -66,7 +39,9 @@ fn render(root: &Path) -> io::Result<(String, Vec<String>)> {
             }
         }
     }
-    let mut text = HEAD.to_owned();
+    let current = fs::read_to_string(root.join("tests/README.md"))?;
+    let (head, _) = current.split_once(MARK).ok_or_else(|| io::Error::other("tests/README.md has lost its mark"))?;
+    let mut text = head.to_owned() + MARK;
     text.push_str("| id | what it says | tests |\n| --- | --- | --- |\n");
     let mut missing = Vec::new();
     for line in fs::read_to_string(root.join("tests/requirements.txt"))?.lines() {

@@ -147,9 +147,9 @@ impl Resource for Table {
         if self.point_in_time_recovery != was.point_in_time_recovery {
             settings::put_recovery(cx, name, self.point_in_time_recovery).await?;
         }
-        if self.deletion_protection != was.deletion_protection {
+        let on = self.deletion_protection.unwrap_or_default();
+        if on != was.deletion_protection.unwrap_or_default() {
             // A change of the table's form has to wait until it is active again.
-            let on = self.deletion_protection.unwrap_or_default();
             return settings::put_deletion_protection(cx, name, on).await;
         }
         if self.time_to_live != was.time_to_live {
@@ -161,8 +161,8 @@ impl Resource for Table {
         for (region, replica) in &self.replicas {
             let Some(copy) = was.replicas.get(region) else { continue };
             let there = cx.in_region(region);
-            if replica.deletion_protection != copy.deletion_protection {
-                let on = replica.deletion_protection.unwrap_or_default();
+            let on = replica.deletion_protection.unwrap_or_default();
+            if on != copy.deletion_protection.unwrap_or_default() {
                 return settings::put_deletion_protection(&there, name, on).await;
             }
             if replica.other_tags != copy.other_tags || self.tags != was.tags {

@@ -257,6 +257,10 @@ impl Resource for Cluster {
         if now.status == Status::Deleting {
             return Ok(());
         }
+        // AWS would refuse only after it has left its global cluster.
+        if now.args.deletion_protection == Some(true) {
+            return Err(Error::failed(format!("{} is protected against deletion", live.id)));
+        }
         if let Some(global) = &now.args.global {
             let call = cx.rds().remove_from_global_cluster().global_cluster_identifier(global.known()?);
             let call = call.db_cluster_identifier(now.outputs.arn.known()?);
