@@ -108,7 +108,7 @@ impl Context {
                 .hint("run payinfra where payinfra.toml is, or name it with --config")
         })?;
         let configuration =
-            Configuration::parse(&text, &name).map_err(|error| Failure::in_configuration(error, &text))?;
+            Configuration::parse(&text, &name).map_err(|error| Failure::in_configuration(*error, &text))?;
         let backend = backend(&configuration, path);
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         Ok(Project { configuration, text, backend, file: path.clone(), folder, chosen: self.global.workspace.clone() })
@@ -170,7 +170,7 @@ impl Project {
         let declared = &self.configuration.workspaces;
         match (&self.chosen, declared.len()) {
             (Some(name), _) => {
-                self.configuration.workspace(name).map_err(|error| Failure::in_configuration(error, &self.text))
+                self.configuration.workspace(name).map_err(|error| Failure::in_configuration(*error, &self.text))
             }
             (None, 1) => declared.values().next().ok_or_else(|| Error::invalid("no workspace is declared").into()),
             (None, _) => {

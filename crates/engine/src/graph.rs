@@ -13,7 +13,7 @@ use crate::address::{Address, Region};
 use crate::error::{Error, Result};
 use crate::metric::Metric;
 use crate::reference::{ID, Id, Ref, Text};
-use crate::resolve::pointers;
+use crate::resolve::{json_pointer, pointers};
 use crate::resource::{Lookup, Resource};
 use crate::secret::is_secret;
 use crate::tags::{Owner, Tags};
@@ -173,7 +173,7 @@ impl Graph {
     /// Makes what is at `path` in the arguments of `address` a secret. Only kinds that say so take one there.
     pub fn conceal(&mut self, address: &Address, path: &[String]) {
         if let Some(node) = self.nodes.get_mut(address)
-            && let Some(value) = node.args.pointer_mut(&pointer_to(path))
+            && let Some(value) = node.args.pointer_mut(&json_pointer(path.iter().map(String::as_str)))
         {
             seal(value);
         }
@@ -297,11 +297,6 @@ impl Graph {
         }
         Ok(())
     }
-}
-
-/// The JSON pointer (RFC 6901) to `path`.
-fn pointer_to(path: &[String]) -> String {
-    path.iter().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect()
 }
 
 fn seal(value: &mut Value) {

@@ -15,7 +15,7 @@ use crate::diff::{Change, Wanted, diff};
 use crate::error::{Class, Error, Result};
 use crate::graph::Graph;
 use crate::reference::Pointer;
-use crate::resolve::{output, pointers, resolve};
+use crate::resolve::{json_pointer, output, pointers, resolve};
 use crate::retry::{Patience, patiently};
 use crate::secret::{discloses, is_secret, marked, redact};
 use crate::state::{Intent, Record, State};
@@ -599,9 +599,7 @@ fn seen_as(seen: &Seen, like: &Value, lineage: &str) -> Value {
 
 /// Hides in `change` what is secret in `like`.
 fn conceal(change: &mut Change, like: &Value, lineage: &str) {
-    let path: String =
-        change.path.split('.').map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect();
-    let Some(like) = like.pointer(&path) else { return };
+    let Some(like) = like.pointer(&json_pointer(change.path.split('.'))) else { return };
     change.old = redact(&marked(&change.old, like), lineage);
     if let Wanted::Value(new) = &mut change.new {
         *new = redact(&marked(new, like), lineage);
@@ -627,7 +625,9 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
     let mut drift = drift(state, &refreshed);
     for (address, drift) in &mut drift {
         if let (Drift::Changed(changes), Some(node)) = (drift, graph.nodes().get(address)) {
-            changes.iter_mut().for_each(|change| conceal(change, &node.args, &state.lineage));
+            for change in changes {
+                conceal(change, &node.args, &state.lineage);
+            }
         }
     }
     let mut planner = Planner {

@@ -4,6 +4,11 @@ use serde_json::{Map, Value};
 
 use crate::reference::{ID, Pointer};
 
+/// The JSON pointer (RFC 6901) to what lies behind `keys`.
+pub(crate) fn json_pointer<'a>(keys: impl Iterator<Item = &'a str>) -> String {
+    keys.flat_map(|key| ["/".to_owned(), key.replace('~', "~0").replace('/', "~1")]).collect()
+}
+
 /// All references in `value`.
 pub(crate) fn pointers(value: &Value) -> Vec<Pointer> {
     let mut found = Vec::new();

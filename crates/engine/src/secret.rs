@@ -76,10 +76,8 @@ pub(crate) fn redact(value: &Value, lineage: &str) -> Value {
 pub(crate) fn marked(value: &Value, like: &Value) -> Value {
     match (value, like) {
         (Value::Null, _) => Value::Null,
-        (value, like) if is_secret(like) => match is_secret(value) {
-            true => value.clone(),
-            false => json!({ SECRET: value }),
-        },
+        (value, like) if is_secret(like) && is_secret(value) => value.clone(),
+        (value, like) if is_secret(like) => json!({ SECRET: value }),
         (Value::Object(members), Value::Object(likes)) => members
             .iter()
             .map(|(name, value)| (name.clone(), likes.get(name).map_or_else(|| value.clone(), |it| marked(value, it))))
@@ -115,7 +113,9 @@ pub(crate) fn discloses(recorded: &Value, declared: &Value) -> bool {
 /// stays.
 pub(crate) fn concealed(error: Error, values: &[&Value]) -> Error {
     let (mut secrets, mut clear) = (Vec::new(), Vec::new());
-    values.iter().for_each(|value| sort(value, false, &mut secrets, &mut clear));
+    for value in values {
+        sort(value, false, &mut secrets, &mut clear);
+    }
     secrets.retain(|secret| !clear.iter().any(|clear| clear.contains(secret.as_str())));
     error.without(&secrets)
 }
@@ -124,9 +124,15 @@ fn sort(value: &Value, is_in_secret: bool, secrets: &mut Vec<String>, clear: &mu
     match value {
         Value::String(text) if is_in_secret => secrets.push(text.clone()),
         Value::String(text) => clear.push(text.clone()),
-        Value::Array(values) => values.iter().for_each(|value| sort(value, is_in_secret, secrets, clear)),
+        Value::Array(values) => {
+            for value in values {
+                sort(value, is_in_secret, secrets, clear);
+            }
+        }
         Value::Object(members) => {
-            members.iter().for_each(|(name, value)| sort(value, is_in_secret || name == SECRET, secrets, clear))
+            for (name, value) in members {
+                sort(value, is_in_secret || name == SECRET, secrets, clear);
+            }
         }
         _ => {}
     }
@@ -223,13 +229,13 @@ mod tests {
     #[test]
     fn what_aws_returns_is_secret_where_the_declaration_is() {
         let like = json!({ "a": { "$hash": "0" }, "b": "plain", "list": [{ "c": { "$secret": 1 } }] });
-        let live = json!({ "a": "x", "b": "y", "list": [{ "c": 2 }, { "c": 3 }], "gone": null });
+        let returned = json!({ "a": "x", "b": "y", "list": [{ "c": 2 }, { "c": 3 }], "gone": null });
         let expected = json!({
             "a": { "$secret": "x" }, "b": "y", "list": [{ "c": { "$secret": 2 } }, { "c": { "$secret": 3 } }], "gone": null
         });
-        assert_eq!(marked(&live, &like), expected);
+        assert_eq!(marked(&returned, &like), expected);
         assert_eq!(marked(&expected, &like), expected);
-        assert!(discloses(&live, &like) && !discloses(&expected, &like) && !discloses(&like, &like));
+        assert!(discloses(&returned, &like) && !discloses(&expected, &like) && !discloses(&like, &like));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub fn build(configuration: &Configuration, workspace: &str, account: &str) -> R
         Error::invalid(format!("there is no stack `{}`", configuration.stack)).hint("see `stack` in the configuration")
     })?;
     let account = AccountId::try_from(account.to_owned())?;
-    let workspace = configuration.workspace(workspace)?;
+    let workspace = configuration.workspace(workspace).map_err(|error| *error)?;
     sensitive::conceal(workspace, &configuration.source_name, &|workspace| (stack.build)(workspace, &account))
 }
 

@@ -23,16 +23,16 @@ pub(crate) fn conceal(
     let open = build(workspace).map_err(|error| error.without(&values))?;
     let mut graph = open.clone();
     for variable in &workspace.sensitive {
-        let built: Vec<Graph> = variable.varied.iter().filter_map(|varied| build(varied).ok()).collect();
+        let others: Vec<Graph> = variable.varied.iter().filter_map(|varied| build(varied).ok()).collect();
         let impossible = |why: &str| {
             let (path, name) = (&variable.path, &workspace.name);
             Error::invalid(format!("{source_name}: `{path}` of workspace `{name}` cannot be sensitive: {why}"))
                 .hint("remove it from `sensitive`; what must stay secret belongs into Secrets Manager")
         };
-        if built.is_empty() && !variable.varied.is_empty() {
+        if others.is_empty() && !variable.varied.is_empty() {
             return Err(impossible("it takes only few values"));
         }
-        for other in &built {
+        for other in &others {
             for place in places(&open, other) {
                 place.conceal(&mut graph).map_err(|why| impossible(&why))?;
             }

@@ -298,7 +298,7 @@ fn tag_errors(tags: &str) -> Vec<(String, Option<String>)> {
     match Configuration::parse(&text, "payinfra.toml") {
         Ok(_) => Vec::new(),
         Err(error) => {
-            std::iter::once(&error).chain(&error.others).map(|it| (it.message.clone(), it.hint.clone())).collect()
+            std::iter::once(&*error).chain(&error.others).map(|it| (it.message.clone(), it.hint.clone())).collect()
         }
     }
 }

@@ -178,26 +178,26 @@ impl Configuration {
     ///
     /// # Errors
     /// The first thing that is wrong, with its place. Wrong tags are reported all at once.
-    pub fn parse(text: &str, source_name: &str) -> Result<Self, ConfigError> {
+    pub fn parse(text: &str, source_name: &str) -> Result<Self, Box<ConfigError>> {
         check::configuration(text, source_name)
-            .map_err(|problem| problem.into_error(source_name, text).without(&sensitive::secrets(text)))
+            .map_err(|problem| Box::new(problem.into_error(source_name, text).without(&sensitive::secrets(text))))
     }
 
     /// The workspace `name`.
     ///
     /// # Errors
     /// If it is not declared; the message lists those that are.
-    pub fn workspace(&self, name: &str) -> Result<&Workspace, ConfigError> {
+    pub fn workspace(&self, name: &str) -> Result<&Workspace, Box<ConfigError>> {
         self.workspaces.get(name).ok_or_else(|| {
             let declared = self.workspaces.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            ConfigError {
+            Box::new(ConfigError {
                 source_name: self.source_name.clone(),
                 message: format!("there is no workspace `{name}`; declared are {declared}"),
                 span: None,
                 position: None,
                 others: Vec::new(),
                 hint: Some(format!("name one of them, or declare it under [workspaces.{name}]")),
-            }
+            })
         })
     }
 }
