@@ -172,7 +172,7 @@ fn every_command_is_classified_and_listed() {
     assert_eq!(commands, classified, "classify the command in ROWS");
     let mut text = HEAD.to_owned();
     for Row { command, lock, guard, protection, ownership, .. } in ROWS {
-        text.push_str(&format!("| `{command}` | {lock} | {guard} | {protection} | {ownership} |\n"));
+        text.extend(["| `", command, "` | ", lock, " | ", guard, " | ", protection, " | ", ownership, " |\n"]);
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/commands.md");
     if env::var_os("UPDATE_DOCS").is_some() {
@@ -308,17 +308,17 @@ async fn after_the_lock_is_lost_nothing_is_changed() {
         };
         let mut hold = bench.aws.hold(matches, When::Before);
         let running = bench.start(&line);
-        let held = loop {
-            let held = tokio::time::timeout(Duration::from_secs(120), hold.next()).await.unwrap().unwrap();
+        let waiting = loop {
+            let next = tokio::time::timeout(Duration::from_mins(2), hold.next()).await.unwrap().unwrap();
             if mutating(&bench).iter().any(|call| is_lock(call) && call.status == Some(200)) {
-                break held;
+                break next;
             }
-            held.release();
+            next.release();
         };
         bench.run(&["unlock", "--yes", "-w", "legacy"]).ok();
         is_noticed(&bench).await;
         bench.aws.clear_calls();
-        held.release();
+        waiting.release();
         drop(hold);
         let ended = Outcome::from(running.wait_with_output().unwrap()).expect(1);
         assert!(ended.stderr.contains("lock"), "{command}: {}", ended.stderr);
@@ -338,7 +338,7 @@ async fn is_noticed(bench: &Bench) {
     let begun = Instant::now();
     let refused = |call: &Call| is_lock(call) && call.status == Some(400);
     while !bench.aws.calls().iter().any(refused) {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the holder does not notice that it lost the lock");
+        assert!(begun.elapsed() < Duration::from_mins(1), "the holder does not notice that it lost the lock");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let mut before = usize::MAX;

@@ -41,7 +41,7 @@ impl Load {
         let busy = |ended: Arc<AtomicBool>| {
             move || {
                 while !ended.load(Ordering::Relaxed) {
-                    spin_loop()
+                    spin_loop();
                 }
             }
         };

@@ -78,7 +78,7 @@ impl Neighbour {
         let mut child = command.spawn().unwrap();
         let met = async {
             tokio::select! {
-                held = hold.next() => Err(held.unwrap()),
+                waiting = hold.next() => Err(waiting.unwrap()),
                 status = child.wait() => Ok(status.unwrap().code()),
             }
         };
@@ -88,9 +88,9 @@ impl Neighbour {
                 println!("{args:?} ends with {code:?}: {}", fs::read_to_string(said).unwrap());
                 Some(code)
             }
-            Err(held) => {
+            Err(waiting) => {
                 child.kill().await.unwrap();
-                held.reset();
+                waiting.reset();
                 None
             }
         }
