@@ -3,7 +3,7 @@
 mod table;
 mod tags;
 
-use payinfra_engine::{Class, Kind, Owner, Result, Tags, kind};
+use payinfra_engine::{Kind, Owner, Result, Tags, kind};
 
 pub use table::{Attribute, AttributeType, Billing, Index, Projection, Replica, StreamView, Table, TableOutputs};
 
@@ -18,19 +18,7 @@ pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let names = cx.dynamodb().list_tables().into_paginator().items().send().try_collect().await.explain()?;
     let of = async |name: String| {
         let found = cx.dynamodb().describe_table().table_name(name).send().await.explain()?.table.need("Table")?;
-        let tags = match tags::of(cx, found.table_arn().need("TableArn")?).await {
-            // Of a table that went since it was listed, too.
-            Err(error) if error.is(Class::Denied) => {
-                cx.dynamodb()
-                    .describe_table()
-                    .table_name(found.table_name().need("TableName")?)
-                    .send()
-                    .await
-                    .explain()?;
-                return Err(error);
-            }
-            tags => tags?,
-        };
+        let tags = tags::of(cx, found.table_arn().need("TableArn")?).await?;
         let home = Owner::of(&tags).map(|owner| owner.address.region);
         let known = home.is_some_and(|home| home != *cx.region() && table::is_copied_to(&found, &home));
         Ok(if known { Tags::new() } else { tags })

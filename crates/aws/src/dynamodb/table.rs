@@ -312,16 +312,17 @@ fn key(sse: &sdk::SseDescription) -> Option<Ref<String>> {
 async fn copy(cx: &Cx, name: &str, replica: &sdk::ReplicaDescription, tags: &Tags) -> Result<(Region, Replica)> {
     let region = Region::new(replica.region_name.as_deref().need("RegionName")?);
     let there = cx.in_region(&region);
-    let (point_in_time_recovery, deletion_protection, other_tags) =
-        if replica.replica_status == Some(ReplicaStatus::Active) {
-            let arn = arn_in(&there, name);
-            let (recovery, table, own) =
-                tokio::try_join!(settings::recovery(&there, name), describe(&there, name), tags::of(&there, &arn))?;
-            let protected = table.and_then(|table| table.deletion_protection_enabled).unwrap_or_default();
-            (recovery, protected, difference(&own, tags))
-        } else {
-            (false, false, Tags::new())
-        };
+    let read = async {
+        let arn = arn_in(&there, name);
+        let (recovery, table, own) =
+            tokio::try_join!(settings::recovery(&there, name), describe(&there, name), tags::of(&there, &arn))?;
+        let protected = table.and_then(|table| table.deletion_protection_enabled).unwrap_or_default();
+        Ok((recovery, protected, difference(&own, tags)))
+    };
+    let is_active = replica.replica_status == Some(ReplicaStatus::Active);
+    // One that goes at this moment is read like one that is not there yet.
+    let read = if is_active { read.await.unless(Class::NotFound)? } else { None };
+    let (point_in_time_recovery, deletion_protection, other_tags) = read.unwrap_or_default();
     let kms_key = replica.kms_master_key_id.clone().map(Ref::Known);
     let deletion_protection = Some(deletion_protection);
     Ok((region, Replica { kms_key, point_in_time_recovery, deletion_protection, other_tags }))

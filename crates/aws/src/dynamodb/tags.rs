@@ -1,7 +1,7 @@
 //! Tags as DynamoDB takes them: by ARN, in the region of the ARN.
 
 use aws_sdk_dynamodb::types::Tag;
-use payinfra_engine::{Result, Tags};
+use payinfra_engine::{Class, Result, Tags};
 
 use crate::{Cx, Explain};
 
@@ -11,7 +11,21 @@ pub(super) fn sdk(tags: &Tags) -> Result<Vec<Tag>> {
 }
 
 /// The tags of the table `arn`.
+///
+/// # Errors
+/// [`Class::NotFound`] if there is no such table, although AWS then answers that access is denied.
 pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
+    match all(cx, arn).await {
+        Err(error) if error.is(Class::Denied) => {
+            let name = arn.rsplit('/').next().unwrap_or(arn);
+            cx.dynamodb().describe_table().table_name(name).send().await.explain()?;
+            Err(error)
+        }
+        tags => tags,
+    }
+}
+
+async fn all(cx: &Cx, arn: &str) -> Result<Tags> {
     let mut found = Vec::new();
     let mut next = None;
     loop {
