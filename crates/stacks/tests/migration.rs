@@ -76,6 +76,11 @@ fn m02_production_has_what_migration_has() {
                 "min_capacity",
             ];
             args.retain(|field, _| !own.contains(&&**field));
+            if let Some(replicas) = node.pointer_mut("/args/replicas").and_then(Value::as_object_mut) {
+                for replica in replicas.values_mut() {
+                    replica.as_object_mut().unwrap().remove("deletion_protection");
+                }
+            }
             if let Some(environment) = node.pointer_mut("/args/containers/service/environment") {
                 environment.as_object_mut().unwrap().remove("PHASE");
             }
