@@ -72,10 +72,10 @@ async fn sweep_takes_down_a_whole_stack_that_its_state_forgot() {
     assert!(deleted.is_empty(), "{deleted:#?}");
     s3.put_object().bucket(bucket).key(key).body(state.to_string().into_bytes().into()).send().await.unwrap();
     bench.run(&SWEEP).expect(2);
-    let left = bench.run(&[&SWEEP[..], &["--delete", "--yes"]].concat()).expect(1);
+    let left = bench.run(&[&SWEEP[..], &["--delete", "--yes", "--accept-loss"]].concat()).expect(1);
     assert!(left.stderr.contains("the zone `payments.example.com` holds records that are not ours"), "{}", left.stderr);
     remove_records(&bench).await;
-    bench.run(&[&SWEEP[..], &["--delete", "--yes"]].concat()).expect(0);
+    bench.run(&[&SWEEP[..], &["--delete", "--yes", "--accept-loss"]].concat()).expect(0);
     let after = bench.inventory().await;
     assert_eq!(after.beyond(&before), ["global cloudwatch.dashboard payment-dashboard-us-east-1-legacy-demo1"]);
     assert_eq!(before.beyond(&after), Vec::<&str>::new());
