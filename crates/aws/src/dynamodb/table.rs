@@ -189,6 +189,10 @@ impl Resource for Table {
         if table.table_status == Some(TableStatus::Deleting) {
             return Ok(());
         }
+        // AWS would refuse only after its copies are gone.
+        if table.deletion_protection_enabled == Some(true) {
+            return Err(Error::failed(format!("the table `{name}` is protected against deletion")));
+        }
         for replica in replicas(&table) {
             let gone = replica.replica_status == Some(ReplicaStatus::Deleting);
             if !gone {
