@@ -125,14 +125,7 @@ impl Context {
         let config = access.config(project.region());
         let backing =
             payinfra_state::open(&project.backend, &config, &account, &project.configuration.stack, &workspace)?;
-        let kept = Kept {
-            project,
-            workspace,
-            account: Some(account.clone()),
-            backing,
-            told: AtomicBool::default(),
-            told_older: AtomicBool::default(),
-        };
+        let kept = Kept::new(project, workspace, Some(account.clone()), backing);
         let aws = Arc::new(Aws::new(access.clone()));
         let cloud: Arc<dyn Cloud> = aws.clone();
         // A command that changes something takes the lock, and with it a guard that lets it.
@@ -153,14 +146,7 @@ impl Context {
         };
         let named = account.as_deref().unwrap_or(ANY_ACCOUNT);
         let backing = payinfra_state::open(&project.backend, &config, named, &project.configuration.stack, &workspace)?;
-        Ok(Kept {
-            project,
-            workspace,
-            account,
-            backing,
-            told: AtomicBool::default(),
-            told_older: AtomicBool::default(),
-        })
+        Ok(Kept::new(project, workspace, account, backing))
     }
 }
 
@@ -230,6 +216,10 @@ impl Project {
 }
 
 impl Kept {
+    fn new(project: Project, workspace: String, account: Option<String>, backing: Backing) -> Self {
+        Self { project, workspace, account, backing, told: AtomicBool::default(), told_older: AtomicBool::default() }
+    }
+
     /// The state, which must be this deployment's; a new one if there is none.
     pub(crate) async fn load(&self) -> Result<Loaded> {
         let stack = &self.project.configuration.stack;

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
+use payinfra_engine::{Class, Error, Result};
 
 /// An address.
 pub(crate) const ADDRESS: Style = Style::new().bold();
@@ -51,6 +52,17 @@ pub(crate) fn can_ask() -> bool {
 /// Whether somebody watches the terminal.
 pub(crate) fn is_watched() -> bool {
     std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks a question that only `expected` answers with yes.
+///
+/// # Errors
+/// `nothing`, such as `nothing was changed`, if the answer is another one; with `hint`, if nobody is here to answer.
+pub(crate) async fn confirm(question: &str, expected: &str, nothing: &str, hint: &str) -> Result<()> {
+    if !can_ask() {
+        return Err(Error::invalid(format!("{nothing}: nobody is here to confirm it")).hint(hint));
+    }
+    if ask_for(question, expected).await { Ok(()) } else { Err(Error::new(Class::Cancelled, nothing)) }
 }
 
 /// Asks a question that only `yes` answers with yes.

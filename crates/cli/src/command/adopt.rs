@@ -2,7 +2,7 @@
 
 use clap::Args;
 use payinfra_engine::plan::{Options, plan};
-use payinfra_engine::{Class, Error, State, import};
+use payinfra_engine::{Error, State, import};
 
 use super::Execute;
 use crate::context::Context;
@@ -65,14 +65,7 @@ impl Execute for Adopt {
             Err(error) => screen::note(&format!("What the next apply would do is not known: {error}")),
         }
         if !self.yes {
-            if !screen::can_ask() {
-                return Err(Error::invalid("nothing was adopted: nobody is here to confirm it")
-                    .hint("add --yes")
-                    .into());
-            }
-            if !screen::ask("Create the state from these?").await {
-                return Err(Error::new(Class::Cancelled, "nothing was adopted").into());
-            }
+            screen::confirm("Create the state from these?", "yes", "nothing was adopted", "add --yes").await?;
         }
         let newest = serials(&kept.backing).await?.last().copied().unwrap_or_default();
         kept.replace(Self::NAME, 0, async |stored, epoch| {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
-use payinfra_engine::{Class, Error};
+use payinfra_engine::Error;
 
 use super::Execute;
 use crate::account;
@@ -41,15 +41,8 @@ impl Execute for Init {
         }
         screen::line(&format!("These credentials are of {shown}."));
         if !self.yes {
-            if !screen::can_ask() {
-                return Err(Error::invalid("nothing was changed: nobody is here to confirm it")
-                    .hint("say --yes")
-                    .into());
-            }
             let question = format!("Add it to `[aws] account_ids` of {}?", file.display());
-            if !screen::ask_for(&question, account).await {
-                return Err(Error::new(Class::Cancelled, "nothing was changed").into());
-            }
+            screen::confirm(&question, account, "nothing was changed", "say --yes").await?;
         }
         account::allow(file, account)?;
         screen::line(&format!("{} allows this account now, and no other.", file.display()));

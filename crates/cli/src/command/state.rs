@@ -1,7 +1,7 @@
 //! `payinfra state`: looks at the state, and corrects it.
 
 use clap::{Args, Subcommand};
-use payinfra_engine::{Address, Class, Error, Record, Result, State as Kept, Version};
+use payinfra_engine::{Address, Error, Record, Result, State as Kept, Version};
 use serde_json::Value;
 
 use super::Execute;
@@ -158,12 +158,7 @@ async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes
         screen::line(&format!("{records} records are taken from run {serial}, which is newer."));
     }
     if !yes {
-        if !screen::can_ask() {
-            return Err(Error::invalid("nothing was restored: nobody is here to confirm it").hint("add --yes"));
-        }
-        if !screen::ask("Make this the state?").await {
-            return Err(Error::new(Class::Cancelled, "nothing was restored"));
-        }
+        screen::confirm("Make this the state?", "yes", "nothing was restored", "add --yes").await?;
     }
     let epoch = state.epoch;
     place

@@ -1,7 +1,6 @@
 //! `payinfra unlock`: shows who holds the lock, and takes it from them.
 
 use clap::Args;
-use payinfra_engine::{Class, Error};
 
 use super::Execute;
 use crate::context::Context;
@@ -37,14 +36,8 @@ impl Execute for Unlock {
             );
         }
         if !self.yes {
-            if !screen::can_ask() {
-                return Err(Error::invalid("nothing was released: nobody is here to confirm it")
-                    .hint("say --yes if that process is dead")
-                    .into());
-            }
-            if !screen::ask("Release it? Whatever still runs there can change nothing more.").await {
-                return Err(Error::new(Class::Cancelled, "nothing was released").into());
-            }
+            let question = "Release it? Whatever still runs there can change nothing more.";
+            screen::confirm(question, "yes", "nothing was released", "say --yes if that process is dead").await?;
         }
         lock.force_release(&holder).await?;
         screen::line("Released.");
