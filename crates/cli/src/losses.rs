@@ -6,7 +6,7 @@ use clap::Args;
 use payinfra_engine::plan::Accepted;
 use payinfra_engine::{Address, Error, Result};
 
-use crate::screen::{ADDRESS, DELETE};
+use crate::screen::{self, ADDRESS, DELETE};
 
 /// The option `--accept-loss`.
 #[derive(Args, Clone, Debug, Default)]
@@ -28,7 +28,7 @@ impl Losses {
 }
 
 /// Those of `losses` that nobody has agreed to.
-pub(crate) fn open<'a>(
+fn open<'a>(
     mut losses: BTreeMap<&'a Address, &'a [String]>,
     accepted: &Accepted,
 ) -> BTreeMap<&'a Address, &'a [String]> {
@@ -49,9 +49,17 @@ pub(crate) fn agreed(losses: BTreeMap<&Address, &[String]>, accepted: &Accepted)
     )))
 }
 
-/// The question before something that destroys data.
-pub(crate) fn question(question: &str) -> String {
-    format!("{question} It destroys data: type the workspace's name.")
+/// Asks `question`. Where data is lost that nobody has agreed to lose, only the workspace's name answers it.
+pub(crate) async fn confirmed(
+    question: &str,
+    losses: BTreeMap<&Address, &[String]>,
+    accepted: &Accepted,
+    workspace: &str,
+) -> bool {
+    if open(losses, accepted).is_empty() {
+        return screen::ask_for(question, "yes").await;
+    }
+    screen::ask_for(&format!("{question} It destroys data: type the workspace's name."), workspace).await
 }
 
 /// The losses as a list with a heading; nothing if there are none.

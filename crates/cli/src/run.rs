@@ -246,12 +246,7 @@ impl Order<'_> {
             ));
         }
         let workspace = &self.session.kept.workspace;
-        let confirmed = if losses::open(planned.losses(), &self.options.accepted).is_empty() {
-            screen::ask(question).await
-        } else {
-            screen::ask_for(&losses::question(question), workspace).await
-        };
-        if confirmed {
+        if losses::confirmed(question, planned.losses(), &self.options.accepted, workspace).await {
             return Ok(());
         }
         Err(Error::new(Class::Cancelled, "nothing was done: the plan was not confirmed"))

@@ -65,12 +65,7 @@ pub(crate) async fn confirm(question: &str, expected: &str, nothing: &str, hint:
     if ask_for(question, expected).await { Ok(()) } else { Err(Error::new(Class::Cancelled, nothing)) }
 }
 
-/// Asks a question that only `yes` answers with yes.
-pub(crate) async fn ask(question: &str) -> bool {
-    ask_for(question, "yes").await
-}
-
-/// Asks a question that only `answer` answers with yes.
+/// Asks a question that only `expected` answers with yes.
 pub(crate) async fn ask_for(question: &str, expected: &str) -> bool {
     let _ = anstream::stderr().lock().write_all(format!("{question} Only `{expected}` is taken: ").as_bytes());
     let answer = tokio::task::spawn_blocking(|| {

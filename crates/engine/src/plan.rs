@@ -283,18 +283,26 @@ impl Plan {
             let declared = declared.nodes().get(address).map(|node| node.protect);
             declared.unwrap_or_else(|| state.resources.get(address).is_some_and(|record| record.protect))
         };
-        let removed: Vec<_> = self
+        let removed = self
             .steps
             .iter()
             .filter(|(address, step)| (step.action.removes() || !step.loses.is_empty()) && protected(address))
-            .map(|(address, _)| address.to_string())
-            .collect();
-        if removed.is_empty() {
-            return Ok(());
-        }
-        Err(Error::invalid(format!("this would remove what is protected: {}", removed.join(", ")))
-            .hint("set `protect = false` for the workspace in payinfra.toml if you mean it"))
+            .map(|(address, _)| address);
+        keep_protected(removed.collect())
     }
+}
+
+/// Refuses to remove what is protected.
+///
+/// # Errors
+/// If there is anything in `protected`, with all of the addresses.
+pub fn keep_protected(protected: BTreeSet<&Address>) -> Result<()> {
+    if protected.is_empty() {
+        return Ok(());
+    }
+    let protected: Vec<_> = protected.into_iter().map(ToString::to_string).collect();
+    Err(Error::invalid(format!("this would remove what is protected: {}", protected.join(", ")))
+        .hint("set `protect = false` for the workspace in payinfra.toml if you mean it"))
 }
 
 /// As JSON, address by address.

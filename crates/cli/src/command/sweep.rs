@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
+use payinfra_engine::plan::keep_protected;
 use payinfra_engine::sweep::{self, Orphan, orphans, remove};
-use payinfra_engine::{Address, Class, Error, Result, State};
+use payinfra_engine::{Address, Class, Error, Region, Result, State};
 
 use super::Execute;
 use crate::context::{Context, Session};
@@ -94,9 +95,9 @@ pub(super) fn list(found: &[Orphan]) {
     }
 }
 
-/// What tells an orphan from all others: its kind and its region are in its address.
-fn key(orphan: &Orphan) -> (Address, String) {
-    (orphan.owner.address.clone(), orphan.seen.id.clone())
+/// What tells an orphan from all others. The region in its address is another one if it is a copy.
+fn key(orphan: &Orphan) -> (Address, Region, String) {
+    (orphan.owner.address.clone(), orphan.region.clone(), orphan.seen.id.clone())
 }
 
 impl Sweep {
@@ -116,12 +117,7 @@ impl Sweep {
             return Err(Error::invalid("nothing was removed: nobody is here to confirm it").hint("say --yes"));
         }
         let question = format!("Remove {} for good?", found.len());
-        let confirmed = if losses::open(losses, &accepted).is_empty() {
-            screen::ask(&question).await
-        } else {
-            screen::ask_for(&losses::question(&question), &session.kept.workspace).await
-        };
-        if confirmed {
+        if losses::confirmed(&question, losses, &accepted, &session.kept.workspace).await {
             return Ok(());
         }
         Err(Error::new(Class::Cancelled, "nothing was removed"))
@@ -138,13 +134,7 @@ fn protected(session: &Session, found: &[Orphan]) -> Result<()> {
         let keeps_data = || session.cloud.spec(&address.kind).is_some_and(|spec| spec.keeps_data);
         declared.nodes().get(address).map_or_else(|| keeps && keeps_data(), |node| node.protect)
     });
-    let protected: BTreeSet<String> = protected.map(ToString::to_string).collect();
-    if protected.is_empty() {
-        return Ok(());
-    }
-    let protected = protected.into_iter().collect::<Vec<_>>().join(", ");
-    Err(Error::invalid(format!("this would remove what is protected: {protected}"))
-        .hint("set `protect = false` for the workspace in payinfra.toml if you mean it"))
+    keep_protected(protected.collect())
 }
 
 /// What carries the owner tags of this workspace and is not in its state.
@@ -161,4 +151,30 @@ pub(super) async fn find(session: &Session) -> Result<Vec<Orphan>> {
         screen::note(&format!("{count} resources belong to another deployment and are not touched: {way}."));
     }
     Ok(ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use payinfra_engine::{Owner, Seen, Status};
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_in_another_region_is_another_orphan() -> Result<()> {
+        let orphan = |region: &str| {
+            let owner = Owner {
+                stack: "stack".to_owned(),
+                workspace: "one".to_owned(),
+                address: "us-east-1/dynamodb.table/payments".parse()?,
+                lineage: "lineage".to_owned(),
+            };
+            let seen =
+                Seen { id: "payments".to_owned(), status: Status::Ready, args: Value::Null, outputs: Value::Null };
+            Ok::<_, Error>(Orphan { owner, region: Region::new(region), seen })
+        };
+        assert_eq!(key(&orphan("us-east-1")?), key(&orphan("us-east-1")?));
+        assert_ne!(key(&orphan("us-east-1")?), key(&orphan("us-east-2")?));
+        Ok(())
+    }
 }
