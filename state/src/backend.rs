@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
 use payinfra_engine::{Error, Lock, Result, Store};
+use payinfra_sdk::is_local;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -141,13 +142,15 @@ pub fn open(backend: &Backend, config: &SdkConfig, account: &str, stack: &str, w
     })
 }
 
-/// Another lease for tests, in milliseconds. Ignored on AWS's own endpoints: a short lease is not safe where requests
-/// can take longer than it to arrive.
+/// Another lease for tests, in milliseconds. Ignored unless calls stay on this machine: a short lease is not safe where
+/// requests can take longer than it to arrive.
 const LEASE: &str = "PAYINFRA_LEASE_MILLIS";
 
-/// The lease that the environment asks for, if the calls go to an endpoint of one's own.
+/// The lease that the environment asks for, if the calls go to an emulated AWS.
 fn lease(config: &SdkConfig) -> Result<Option<Duration>> {
-    let Some(text) = std::env::var_os(LEASE).filter(|_| config.endpoint_url().is_some()) else { return Ok(None) };
+    let Some(text) = std::env::var_os(LEASE).filter(|_| config.endpoint_url().is_some_and(is_local)) else {
+        return Ok(None);
+    };
     let text = text.to_string_lossy();
     match text.parse() {
         Ok(millis) if millis >= 100 => Ok(Some(Duration::from_millis(millis))),

@@ -1,7 +1,6 @@
 //! Access to AWS: one client per service and region, and what one call of a kind needs.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use payinfra_engine::{Class, Error, Guard, Region, Result, Site};
+use payinfra_sdk::is_local;
 use serde::{Deserialize, Serialize};
 
 use crate::limit::Limits;
@@ -158,14 +158,6 @@ fn profiles(text: &str) -> Vec<String> {
     let headers = text.lines().filter_map(|line| line.trim().strip_prefix('[')?.split(']').next());
     let names = headers.filter(|name| !name.starts_with("sso-session ") && !name.starts_with("services "));
     names.map(|name| name.strip_prefix("profile ").unwrap_or(name).trim().to_owned()).collect()
-}
-
-/// Whether `endpoint` is a server on this machine.
-fn is_local(endpoint: &str) -> bool {
-    let Ok(endpoint) = endpoint.parse::<http::Uri>() else { return false };
-    let (Some(_), Some(host)) = (endpoint.scheme(), endpoint.host()) else { return false };
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 async fn caller(config: &SdkConfig) -> Result<String> {
@@ -335,26 +327,5 @@ mod tests {
     fn finds_the_profiles_of_both_files() {
         let text = "[default]\nregion = eu-west-1\n[profile bank]\n[sso-session bank]\n[ops]\n# [profile none]\n";
         assert_eq!(profiles(text), ["default", "bank", "ops"]);
-    }
-
-    #[test]
-    fn only_an_endpoint_on_this_machine_is_local() {
-        let local = ["http://127.0.0.1:4566", "http://localhost:4566/", "http://[::1]:4566", "http://aws.localhost"];
-        for endpoint in local {
-            assert!(is_local(endpoint), "{endpoint}");
-        }
-        let elsewhere = [
-            "https://ec2.us-east-1.amazonaws.com",
-            "https://vpce-1.ec2.us-east-1.vpce.amazonaws.com",
-            "http://localhost.example.com",
-            "http://127.0.0.1@example.com",
-            "http://127.0.0.1.example.com",
-            "http://10.0.0.1:4566",
-            "localhost",
-            "",
-        ];
-        for endpoint in elsewhere {
-            assert!(!is_local(endpoint), "{endpoint}");
-        }
     }
 }

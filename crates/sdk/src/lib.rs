@@ -2,6 +2,7 @@
 
 mod bucket;
 mod class;
+mod endpoint;
 
 use std::any::type_name;
 
@@ -14,6 +15,7 @@ use payinfra_engine::{Class, Error, Result};
 use class::{by_status, class_of};
 
 pub use bucket::DeniedBucket;
+pub use endpoint::is_local;
 
 /// The failures of the SDK in the engine's words.
 pub trait Explain<T> {
