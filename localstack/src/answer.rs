@@ -127,9 +127,14 @@ pub(crate) fn failed(request: &Request, status: u16) -> Answer {
         (Protocol::Ec2 | Protocol::S3, 500) => "InternalError",
         (Protocol::Json, 500) if request.scope.service == "dynamodb" => "InternalServerError",
         (_, 503) => "ServiceUnavailable",
+        (Protocol::Ec2, 403) => "UnauthorizedOperation",
+        (Protocol::Json, 403) => "AccessDeniedException",
+        (_, 403) => "AccessDenied",
         _ => "InternalFailure",
     };
-    error(request, status, code, "An internal error has occurred (injected)")
+    let message =
+        if status == 403 { "You may not do this (injected)" } else { "An internal error has occurred (injected)" };
+    error(request, status, code, message)
 }
 
 /// A CBOR map of short strings.

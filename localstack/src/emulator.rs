@@ -189,6 +189,11 @@ impl Emulator {
         self.gateway.recorder.clear();
     }
 
+    /// From now on, each call notes which of `words` its request contains, in [`Call::mentions`].
+    pub fn watch(&self, words: impl IntoIterator<Item = String>) {
+        self.gateway.recorder.watch(words.into_iter().collect());
+    }
+
     /// Sets the rules in the place of those before. Windows of time that are open close.
     pub fn faults(&self, rules: impl IntoIterator<Item = Rule>) {
         let Faults { throttling, latency, .. } = self.gateway.faults();

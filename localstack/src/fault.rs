@@ -23,7 +23,7 @@ pub enum When {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
-    /// AWS fails with this HTTP status (500 or 503) and does nothing.
+    /// AWS fails with this HTTP status (500 or 503), or denies the call (403), and does nothing.
     Error {
         /// The HTTP status.
         status: u16,

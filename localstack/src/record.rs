@@ -34,17 +34,22 @@ pub struct Call {
     pub error: Option<String>,
     /// What the gateway did to it: `reset-after`, `throttle`.
     pub fault: Option<String>,
+    /// Which of the words that are watched for its request contains.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<String>,
 }
 
 /// All calls since the start or the last [`clear`](Self::clear).
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
     calls: Mutex<Vec<Call>>,
+    watched: Mutex<Vec<String>>,
 }
 
 impl Recorder {
     /// Notes a call's arrival; the result is its sequence number.
     pub(crate) fn begin(&self, request: &Request) -> Call {
+        let mentions = self.mentioned(request);
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let call = Call {
@@ -59,9 +64,26 @@ impl Recorder {
             status: None,
             error: None,
             fault: None,
+            mentions,
         };
         calls.push(call.clone());
         call
+    }
+
+    /// From now on, notes which of `words` each request contains.
+    pub(crate) fn watch(&self, words: Vec<String>) {
+        *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = words;
+    }
+
+    fn mentioned(&self, request: &Request) -> Vec<String> {
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if watched.is_empty() {
+            return Vec::new();
+        }
+        let text = request.text();
+        // A bucket may be named by the host alone.
+        let host = request.header("host").unwrap_or_default();
+        watched.iter().filter(|word| text.contains(*word) || host.contains(*word)).cloned().collect()
     }
 
     /// Notes how a call ended.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
 use payinfra_engine::{Error, Lock, Result, Store};
@@ -127,16 +128,31 @@ pub fn open(backend: &Backend, config: &SdkConfig, account: &str, stack: &str, w
         Backend::S3 { region, table, .. } => {
             let config = config.clone().into_builder().region(Region::new(region.clone())).build();
             let bucket = backend.bucket(account).unwrap_or_default();
-            Backing {
-                store: Arc::new(S3Store::new(&config, account, &bucket, stack, workspace)),
-                lock: Arc::new(DynamoLock::new(&config, table, stack, workspace)),
+            let mut lock = DynamoLock::new(&config, table, stack, workspace);
+            if let Some(lease) = lease(&config)? {
+                lock = lock.with_lease(lease);
             }
+            Backing { store: Arc::new(S3Store::new(&config, account, &bucket, stack, workspace)), lock: Arc::new(lock) }
         }
         Backend::File { path } => Backing {
             store: Arc::new(FileStore::new(path, stack, workspace)),
             lock: Arc::new(FileLock::new(path, stack, workspace)),
         },
     })
+}
+
+/// Another lease for tests, in milliseconds. Ignored on AWS's own endpoints: a short lease is not safe where requests
+/// can take longer than it to arrive.
+const LEASE: &str = "PAYINFRA_LEASE_MILLIS";
+
+/// The lease that the environment asks for, if the calls go to an endpoint of one's own.
+fn lease(config: &SdkConfig) -> Result<Option<Duration>> {
+    let Some(text) = std::env::var_os(LEASE).filter(|_| config.endpoint_url().is_some()) else { return Ok(None) };
+    let text = text.to_string_lossy();
+    match text.parse() {
+        Ok(millis) if millis >= 100 => Ok(Some(Duration::from_millis(millis))),
+        _ => Err(Error::invalid(format!("{LEASE} is `{text}`")).hint("give milliseconds, at least 100, or unset it")),
+    }
 }
 
 /// That `name` can be one part of a path.

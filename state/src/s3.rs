@@ -265,9 +265,9 @@ impl Store for S3Store {
     }
 }
 
-/// Somebody else wrote the state.
+/// The state was written or deleted by another.
 pub(crate) fn stale(place: &str) -> Error {
-    Error::new(Class::Stale, format!("somebody else wrote {place} since it was read; nothing was written"))
+    Error::new(Class::Stale, format!("{place} was written or deleted since it was read; nothing was written"))
         .hint("plan again; if a lock was taken away from this run, the other run goes on")
 }
 

@@ -9,31 +9,51 @@ use std::fs::{self, File};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use payinfra_localstack::{Call, Held, Match, When};
-use serde_json::Value;
+use payinfra_localstack::{Call, Fault, Held, Match, Rule, When};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::{Bench, Outcome, REGIONS};
+use crate::content::{Comparison, Snapshot};
+use crate::{Bench, Outcome};
 
 /// How long one command may take before it counts as stuck.
 const PATIENCE: Duration = Duration::from_mins(4);
 /// How long the calls of a killed process may go on.
-const IN_FLIGHT: Duration = Duration::from_secs(10);
+const IN_FLIGHT: Duration = Duration::from_secs(20);
 /// How long others may take to come to their points as well, where several are set.
 const TOGETHER: Duration = Duration::from_millis(400);
 /// How many bytes of what a failed command said are worth repeating.
 const EXCERPT: usize = 2_000;
+/// The lease of the lock in DynamoDB: the 30 s of AWS, scaled by 15.
+const LEASE: Duration = Duration::from_secs(2);
 
 /// A command with the configuration that it runs under.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// `apply` or `destroy`.
-    pub command: &'static str,
+    /// Its arguments, without the workspace and without what answers its questions.
+    pub args: Vec<String>,
     /// The workspace.
     pub workspace: &'static str,
     /// The text of `payinfra.toml`.
     pub configuration: String,
+    /// Whether it may fail where the run that was killed before it had done everything: `import` and `state mv` refuse to do
+    /// it twice.
+    pub once: bool,
+}
+
+/// What makes the account what the killed command finds.
+#[derive(Clone, Debug)]
+pub enum Deed {
+    /// A command.
+    Run(Step),
+    /// A log group and a topic that somebody made by hand, under the names that the configuration gives them.
+    ByHand,
+    /// The state forgets all resources of these kinds.
+    Forget(Step, &'static [&'static str]),
+    /// An apply that cannot write the state from its first VPC on, and leaves a rescue file.
+    Unwritable(Step),
+    /// A command that fails because AWS denies every delete in this region.
+    Refused(Step, &'static str),
 }
 
 /// What is done undisturbed, and then what is killed.
@@ -41,10 +61,30 @@ pub struct Step {
 pub struct Scenario {
     /// For the table.
     pub name: &'static str,
-    /// What makes the account what the last step finds.
-    pub before: Vec<Step>,
-    /// What is killed.
-    pub step: Step,
+    /// What makes the account what the next steps find.
+    pub before: Vec<Deed>,
+    /// What is killed, one after the other.
+    pub killed: Vec<Step>,
+    /// What comes after each kill; else the same command again.
+    pub instead: Option<Step>,
+    /// What comes at the end, undisturbed, before anything is compared.
+    pub settle: Option<Step>,
+    /// Whether the state's bucket and the lock's table are there at the beginning.
+    pub bootstrapped: bool,
+}
+
+/// How the account behaves while commands are killed in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// Whether the state is in S3 and the lock in DynamoDB, and not in a folder.
+    pub remote: bool,
+    /// Whether one call in twenty fails with 500, is throttled, or loses its answer.
+    pub faults: bool,
+    /// Whether the run after a killed one is killed as well, at one of its first changes.
+    pub twice: bool,
+    /// Whether the call at which a process was killed arrives after its death: half a lease later in S3, and just before
+    /// the next run starts where the state is in a folder.
+    pub late: bool,
 }
 
 /// Where a process is killed.
@@ -62,15 +102,6 @@ pub struct Point {
     pub after: bool,
 }
 
-/// What a run makes of the account, the state and the outputs, without what is different each time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Snapshot {
-    /// What is in the account, by the services' own lists, and how often.
-    pub account: BTreeMap<String, usize>,
-    /// What the state says.
-    pub state: BTreeMap<String, String>,
-}
-
 /// A run that nobody disturbed.
 #[derive(Debug)]
 pub struct Undisturbed {
@@ -85,19 +116,18 @@ pub struct Undisturbed {
 pub struct Verdict {
     /// The points at which a process was killed.
     pub met: Vec<Point>,
-    /// What is in the account and should not be: things of a kind and name that the undisturbed run has none of.
-    pub orphans: Vec<String>,
-    /// What is in the account more often than it should be.
-    pub duplicates: Vec<String>,
-    /// Everything else that is not as it should be.
-    pub differences: Vec<String>,
+    /// How many processes were killed, with those that were killed twice in a row.
+    pub killed: usize,
+    /// How many runs failed, said why, and were repeated.
+    pub repeated: usize,
+    /// In what the account and the state are not as they should be.
+    pub comparison: Comparison,
 }
 
 /// The emulated AWS, and the commands that are killed on it.
 pub struct Harness {
     bench: Bench,
-    /// Whether the state is in S3 and the lock in DynamoDB, and not in a folder.
-    remote: bool,
+    manner: Manner,
 }
 
 impl Undisturbed {
@@ -142,109 +172,213 @@ impl Verdict {
     /// Whether all is as if nobody had been killed.
     #[must_use]
     pub fn converged(&self) -> bool {
-        self.orphans.is_empty() && self.duplicates.is_empty() && self.differences.is_empty()
+        self.comparison.is_equal()
     }
 
-    fn compare(&mut self, should: &Snapshot, is: &Snapshot) {
-        for (line, count) in &is.account {
-            match should.account.get(line) {
-                None => self.orphans.push(format!("{count} × {line}")),
-                Some(right) if count > right => self.duplicates.push(format!("{count}, not {right} × {line}")),
-                Some(_) => {}
-            }
-        }
-        for (line, right) in &should.account {
-            let count = is.account.get(line).copied().unwrap_or_default();
-            if count < *right {
-                self.differences.push(format!("{count}, not {right} × {line}"));
-            }
-        }
-        for key in should.state.keys().chain(is.state.keys().filter(|key| !should.state.contains_key(*key))) {
-            let (right, is) = (should.state.get(key), is.state.get(key));
-            if right != is {
-                self.differences.push(format!("state: {key} is {is:?}, not {right:?}"));
-            }
-        }
+    fn wrong(&mut self, what: String) {
+        self.comparison.others.push(what);
     }
 }
 
 impl Harness {
-    /// With the state in a folder, whose lock frees itself when its holder dies, or as the configurations say.
-    pub async fn new(remote: bool) -> Self {
-        Self { bench: Bench::new().await, remote }
+    /// An emulated AWS that behaves like this.
+    pub async fn new(manner: Manner) -> Self {
+        Self { bench: Bench::new().await.lease(LEASE), manner }
     }
 
     /// Runs a scenario undisturbed.
     pub async fn learn(&self, scenario: &Scenario) -> Undisturbed {
         self.prepare(scenario).await;
         self.bench.aws.clear_calls();
-        self.run(&scenario.step).ok();
+        for step in &scenario.killed {
+            self.run(step).ok();
+        }
         let calls = self.bench.aws.calls();
-        Undisturbed { calls, snapshot: self.snapshot(&scenario.step).await }
+        for step in scenario.instead.iter().chain(&scenario.settle) {
+            self.run(step).ok();
+        }
+        Undisturbed { calls, snapshot: self.snapshot(scenario).await }
     }
 
     /// Runs a scenario, killed at each of `points` that it comes to, again and again until it ends.
     pub async fn kill(&self, scenario: &Scenario, undisturbed: &Undisturbed, points: &[Point]) -> Verdict {
         self.prepare(scenario).await;
         let mut verdict = Verdict::default();
-        let mut traps = Traps::set(&self.bench, points);
-        let mut ended = None;
-        // Each point kills once, so this ends by itself.
-        for _ in 0..=points.len() {
-            match self.run_into(&scenario.step, &mut traps).await {
-                Ok(outcome) => {
-                    ended = Some(outcome);
-                    break;
-                }
-                Err(met) => verdict.met.extend(met.into_iter().map(|index| points[index].clone())),
-            }
-            if self.remote {
-                // Frees what the dead one held, or says that it held nothing.
-                let _ = self.bench.run(&["unlock", "--workspace", scenario.step.workspace, "--yes"]);
+        self.disturb();
+        match &scenario.instead {
+            None => self.again(scenario, points, &mut verdict).await,
+            Some(instead) => self.otherwise(scenario, instead, points, &mut verdict).await,
+        }
+        self.bench.aws.clear_faults();
+        if let Some(settle) = &scenario.settle {
+            let outcome = self.run(settle);
+            if outcome.code != Some(0) {
+                verdict.wrong(said("what settles it", &outcome));
             }
         }
-        drop(traps);
-        match ended {
-            Some(outcome) if outcome.code == Some(0) => {}
-            Some(outcome) => verdict.differences.push(format!(
-                "the last run ended with {:?}: {}{}",
-                outcome.code,
-                end(&outcome.stdout),
-                end(&outcome.stderr)
-            )),
-            None => verdict.differences.push("it was killed at every run".to_owned()),
-        }
-        let is = self.snapshot(&scenario.step).await;
-        verdict.compare(&undisturbed.snapshot, &is);
-        if scenario.step.command == "apply" && verdict.converged() {
-            let plan = self.bench.run(&["plan", "--workspace", scenario.step.workspace, "--exit-code"]);
+        let is = self.snapshot(scenario).await;
+        verdict.comparison.extend(undisturbed.snapshot.compare(&is));
+        if let Some(last) = scenario.last().filter(|step| step.args == ["apply"]).filter(|_| verdict.converged()) {
+            self.configure(last);
+            let plan = self.bench.run(&["plan", "--workspace", last.workspace, "--exit-code"]);
             if plan.code != Some(0) {
-                verdict.differences.push(format!("it is not done: {}{}", end(&plan.stdout), end(&plan.stderr)));
+                verdict.wrong(said("the plan of what is done", &plan));
+            }
+        }
+        if scenario.last().is_some_and(|step| step.args == ["bootstrap"]) {
+            let again = self.bench.run(&["bootstrap"]);
+            if again.code != Some(0) || again.stdout.matches("unchanged").count() != 3 {
+                verdict.wrong(said("one more bootstrap", &again));
             }
         }
         verdict
     }
 
+    /// After each kill the same command, until it ends.
+    async fn again(&self, scenario: &Scenario, points: &[Point], verdict: &mut Verdict) {
+        let mut traps = Traps::set(&self.bench, points);
+        for step in &scenario.killed {
+            self.until_done(step, &mut traps, points, verdict).await;
+        }
+    }
+
+    /// After each kill another command, undisturbed; then the next, as if nothing had been before.
+    async fn otherwise(&self, scenario: &Scenario, instead: &Step, points: &[Point], verdict: &mut Verdict) {
+        for point in points {
+            let mut traps = Traps::set(&self.bench, std::slice::from_ref(point));
+            for step in &scenario.killed {
+                let run = self.run_into(step, &mut traps).await;
+                match run {
+                    Err(met) => {
+                        verdict.killed += 1;
+                        verdict.met.extend(met.contains(&0).then(|| point.clone()));
+                        break;
+                    }
+                    Ok(outcome) if outcome.code == Some(0) => {}
+                    Ok(outcome) => verdict.wrong(said("a run that was not killed", &outcome)),
+                }
+            }
+            if self.manner.twice {
+                traps.spring(&self.bench, verdict.killed);
+            }
+            self.until_done(instead, &mut traps, &[], verdict).await;
+        }
+    }
+
+    /// Runs a step until it ends.
+    async fn until_done(&self, step: &Step, traps: &mut Traps, points: &[Point], verdict: &mut Verdict) {
+        let (mut was_killed, mut is_second, mut may_fail) = (false, false, self.may_fail());
+        // Each point kills once, and after each comes at most one more.
+        for _ in 0..=3 * (points.len() + 1) {
+            match self.run_into(step, traps).await {
+                Ok(outcome) if outcome.code == Some(0) => return,
+                Ok(outcome) if step.once && was_killed && outcome.code == Some(1) => return,
+                Ok(_) if may_fail => {
+                    verdict.repeated += 1;
+                    may_fail = false;
+                }
+                Ok(outcome) => return verdict.wrong(said("the last run", &outcome)),
+                Err(met) => {
+                    verdict.killed += 1;
+                    verdict.met.extend(met.iter().filter_map(|index| points.get(*index).cloned()));
+                    was_killed = true;
+                    may_fail = self.may_fail();
+                    // The second in a row is not followed by a third.
+                    if self.manner.twice && !is_second {
+                        traps.spring(&self.bench, verdict.killed);
+                    }
+                    is_second = self.manner.twice && !is_second;
+                }
+            }
+        }
+        verdict.wrong(format!("{:?} was killed at every run", step.args));
+    }
+
+    /// Whether a run may give up, say why, and be repeated once: where more breaks than the process.
+    fn may_fail(&self) -> bool {
+        self.manner.faults || self.manner.late
+    }
+
+    fn disturb(&self) {
+        if !self.manner.faults {
+            return;
+        }
+        let rule = |every, fault| Rule { matches: Match::any().every(every), fault };
+        self.bench.aws.faults([
+            rule(59, Fault::Error { status: 500 }),
+            rule(61, Fault::Throttle),
+            rule(67, Fault::Reset { when: When::After }),
+        ]);
+    }
+
     /// An empty account, and in it what comes before.
     async fn prepare(&self, scenario: &Scenario) {
+        self.bench.aws.clear_faults();
         self.bench.aws.reset().await.unwrap();
-        let _none = fs::remove_dir_all(self.bench.file(".payinfra"));
-        if self.remote {
-            self.bench.configure(&scenario.step.configuration);
+        for entry in fs::read_dir(self.bench.file(".")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".payinfra")) {
+                let _folder = fs::remove_dir_all(&path);
+                let _file = fs::remove_file(&path);
+            }
+        }
+        if self.manner.remote && scenario.bootstrapped {
             self.bench.run(&["bootstrap"]).ok();
         }
-        for step in &scenario.before {
-            self.run(step).ok();
+        for deed in &scenario.before {
+            match deed {
+                Deed::Run(step) => drop(self.run(step).ok()),
+                Deed::ByHand => by_hand(&self.bench).await,
+                Deed::Forget(step, kinds) => self.forget(step, kinds),
+                Deed::Unwritable(step) => self.unwritable(step).await,
+                Deed::Refused(step, region) => self.refused(step, region),
+            }
         }
+    }
+
+    fn forget(&self, step: &Step, kinds: &[&str]) {
+        self.configure(step);
+        let listed = self.bench.run(&["state", "list", "--workspace", step.workspace]).ok().stdout;
+        let of_kind = |address: &&str| address.split('/').nth(1).is_some_and(|kind| kinds.contains(&kind));
+        let addresses = listed.lines().filter(of_kind).map(str::to_owned);
+        let args: Vec<_> = ["state", "rm"].map(str::to_owned).into_iter().chain(addresses).collect();
+        assert!(args.len() > 2, "there is none of {kinds:?} in {listed}");
+        self.run(&Step { args, ..step.clone() }).ok();
+    }
+
+    fn refused(&self, step: &Step, region: &str) {
+        let matches = Match::action("*", "Delete*").region(region);
+        self.bench.aws.faults([Rule { matches, fault: Fault::Error { status: 403 } }]);
+        self.run(step).expect(1);
+        self.bench.aws.clear_faults();
+    }
+
+    async fn unwritable(&self, step: &Step) {
+        self.configure(step);
+        let mut hold = self.bench.aws.hold(Match::action("ec2", "CreateVpc"), When::Before);
+        let first = self.bench.start(&self.bench.consenting(&self.args(step)));
+        let stopped = hold.next().await.unwrap();
+        self.bench
+            .aws
+            .faults([Rule { matches: Match::action("s3", "PutObject"), fault: Fault::Error { status: 503 } }]);
+        stopped.release();
+        drop(hold);
+        Outcome::from(first.wait_with_output().unwrap()).expect(1);
+        self.bench.aws.clear_faults();
+        assert!(self.bench.file(&format!(".payinfra-rescue-migration-{}.json", step.workspace)).exists());
     }
 
     fn run(&self, step: &Step) -> Outcome {
         self.configure(step);
-        self.bench.run(&step.args())
+        self.bench.run(&self.bench.consenting(&self.args(step)))
+    }
+
+    fn args<'a>(&self, step: &'a Step) -> Vec<&'a str> {
+        step.args.iter().map(String::as_str).chain(["--workspace", step.workspace]).collect()
     }
 
     fn configure(&self, step: &Step) {
-        if self.remote {
+        if self.manner.remote {
             self.bench.configure(&step.configuration);
             return;
         }
@@ -257,7 +391,7 @@ impl Harness {
     async fn run_into(&self, step: &Step, traps: &mut Traps) -> Result<Outcome, Vec<usize>> {
         self.configure(step);
         let (stdout, stderr) = (self.bench.file("stdout"), self.bench.file("stderr"));
-        let mut command = self.bench.command(&step.args());
+        let mut command = self.bench.command(&self.bench.consenting(&self.args(step)));
         command.stdout(Stdio::from(File::create(&stdout).unwrap()));
         let mut child = command.stderr(Stdio::from(File::create(&stderr).unwrap())).spawn().unwrap();
         let begun = Instant::now();
@@ -269,9 +403,7 @@ impl Harness {
                     met.push(next);
                 }
                 die(&mut child);
-                let mut met = met.into_iter().map(|(index, held)| (index, held.reset()).0).collect();
-                self.silence(traps, &mut met).await;
-                return Err(met);
+                return Err(self.bury(traps, met).await);
             }
             let status = child.try_wait().unwrap();
             let stuck = begun.elapsed() > PATIENCE;
@@ -286,67 +418,55 @@ impl Harness {
         }
     }
 
-    /// Waits until the calls of a dead process have ended.
-    async fn silence(&self, traps: &mut Traps, met: &mut Vec<usize>) {
+    /// Lets the calls of a dead process end, each as the manner says; returns the traps that it had met.
+    async fn bury(&self, traps: &mut Traps, mut met: Vec<(usize, Held)>) -> Vec<usize> {
+        let (mut indices, mut late) = (Vec::new(), Vec::new());
         let begun = Instant::now();
         loop {
-            let late = tokio::time::timeout(Duration::from_millis(20), traps.met.recv()).await;
-            if let Ok(Some((index, held))) = late {
-                held.reset();
-                met.push(index);
-            } else if self.bench.aws.calls().iter().all(|call| call.milliseconds.is_some()) {
-                return;
-            }
-            assert!(begun.elapsed() < IN_FLIGHT, "calls of a dead process go on");
-        }
-    }
-
-    async fn snapshot(&self, step: &Step) -> Snapshot {
-        let pulled = self.bench.run(&["state", "pull", "--workspace", step.workspace]);
-        let state = serde_json::from_str(&pulled.stdout).unwrap_or(Value::Null);
-        let tags = self.tags().await;
-        let mut account = BTreeMap::new();
-        for line in self.bench.inventory().await.to_string().lines() {
-            let named = line.split(' ').map(|word| tags.get(word).cloned().unwrap_or_else(|| anonymous(word)));
-            *account.entry(named.collect::<Vec<_>>().join(" ")).or_default() += 1;
-        }
-        Snapshot { account, state: facts(&state) }
-    }
-
-    /// The tags of what has an id and no name.
-    async fn tags(&self) -> BTreeMap<String, String> {
-        let mut tags: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for region in REGIONS {
-            let mut pages = self.bench.ec2(region).describe_tags().into_paginator().items().send();
-            while let Some(tag) = pages.next().await {
-                let tag = tag.unwrap();
-                let line = format!("{}={}", tag.key().unwrap_or_default(), tag.value().unwrap_or_default());
-                tags.entry(tag.resource_id().unwrap_or_default().to_owned()).or_default().push(line);
-            }
-            let kms = aws_sdk_kms::Client::new(&self.bench.sdk(region));
-            for key in kms.list_keys().send().await.unwrap().keys() {
-                let id = key.key_id().unwrap_or_default();
-                let of_key = kms.list_resource_tags().key_id(id).send().await;
-                for tag in
-                    of_key.iter().flat_map(aws_sdk_kms::operation::list_resource_tags::ListResourceTagsOutput::tags)
-                {
-                    tags.entry(id.to_owned()).or_default().push(format!("{}={}", tag.tag_key(), tag.tag_value()));
+            for (index, held) in met.drain(..) {
+                indices.push(index);
+                if self.manner.late {
+                    late.push(held);
+                } else {
+                    held.reset();
                 }
             }
+            match tokio::time::timeout(Duration::from_millis(20), traps.met.recv()).await {
+                Ok(Some(more)) => met.push(more),
+                _ if self.going() <= late.len() => break,
+                _ => assert!(begun.elapsed() < IN_FLIGHT, "calls of a dead process go on"),
+            }
         }
-        let joined = tags.into_iter().map(|(id, mut tags)| {
-            // Every life is a deployment of its own.
-            tags.retain(|tag| !tag.starts_with("payinfra:lineage="));
-            tags.sort();
-            (id, tags.join(","))
-        });
-        joined.collect()
+        if self.manner.remote {
+            tokio::spawn(async move {
+                tokio::time::sleep(LEASE / 2).await;
+                late.into_iter().for_each(Held::release);
+            });
+        } else {
+            late.into_iter().for_each(Held::release);
+            while self.going() > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                assert!(begun.elapsed() < IN_FLIGHT, "calls of a dead process go on");
+            }
+        }
+        indices
+    }
+
+    /// How many calls have not ended.
+    fn going(&self) -> usize {
+        self.bench.aws.calls().iter().filter(|call| call.milliseconds.is_none()).count()
+    }
+
+    async fn snapshot(&self, scenario: &Scenario) -> Snapshot {
+        let workspace = scenario.killed.first().unwrap().workspace;
+        Snapshot::take(&self.bench, workspace).await
     }
 }
 
-impl Step {
-    fn args(&self) -> [&str; 5] {
-        [self.command, "--workspace", self.workspace, "--yes", "--accept-loss"]
+impl Scenario {
+    /// What comes last.
+    fn last(&self) -> Option<&Step> {
+        self.settle.as_ref().or(self.instead.as_ref()).or(self.killed.last())
     }
 }
 
@@ -360,26 +480,38 @@ impl fmt::Display for Point {
 /// Calls that stop when they come to their point.
 struct Traps {
     met: mpsc::UnboundedReceiver<(usize, Held)>,
+    sender: mpsc::UnboundedSender<(usize, Held)>,
     watching: Vec<JoinHandle<()>>,
 }
 
 impl Traps {
     fn set(bench: &Bench, points: &[Point]) -> Self {
         let (sender, met) = mpsc::unbounded_channel();
-        let watch = |(index, point): (usize, &Point)| {
+        let mut traps = Self { met, sender, watching: Vec::new() };
+        for (index, point) in points.iter().enumerate() {
             let matches = Match::action(&point.service, &point.action).region(&point.region).nth(point.nth);
-            let mut hold = bench.aws.hold(matches, if point.after { When::After } else { When::Before });
-            let sender = sender.clone();
-            tokio::spawn(async move {
-                while let Some(held) = hold.next().await {
-                    if sender.send((index, held)).is_err() {
-                        return;
-                    }
+            traps.watch(bench, index, matches, point.after);
+        }
+        traps
+    }
+
+    /// One more for the run that comes next: at one of its first changes, another each time.
+    fn spring(&mut self, bench: &Bench, kills: usize) {
+        let nth = [1, 2, 3, 5, 8, 13][kills % 6];
+        let matches = Match { mutating: Some(true), ..Match::any().nth(nth) };
+        self.watch(bench, usize::MAX, matches, kills.is_multiple_of(2));
+    }
+
+    fn watch(&mut self, bench: &Bench, index: usize, matches: Match, after: bool) {
+        let mut hold = bench.aws.hold(matches, if after { When::After } else { When::Before });
+        let sender = self.sender.clone();
+        self.watching.push(tokio::spawn(async move {
+            while let Some(held) = hold.next().await {
+                if sender.send((index, held)).is_err() {
+                    return;
                 }
-            })
-        };
-        let watching = points.iter().enumerate().map(watch).collect();
-        Self { met, watching }
+            }
+        }));
     }
 }
 
@@ -389,9 +521,23 @@ impl Drop for Traps {
     }
 }
 
+/// A log group and a topic of the names that `legacy` gives its own.
+async fn by_hand(bench: &Bench) {
+    let sdk = bench.sdk("us-east-1");
+    let logs = aws_sdk_cloudwatchlogs::Client::new(&sdk);
+    let group = logs.create_log_group().log_group_name("payment-flow-logs-legacy-demo1");
+    group.tags("team", "network").send().await.unwrap();
+    aws_sdk_sns::Client::new(&sdk).create_topic().name("payment-alarms-legacy-demo1").send().await.unwrap();
+}
+
 fn die(child: &mut Child) {
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+fn said(what: &str, outcome: &Outcome) -> String {
+    let Outcome { code, stdout, stderr } = outcome;
+    format!("{what} ended with {code:?}: {}{}", end(stdout), end(stderr))
 }
 
 /// The last of what a command said.
@@ -399,90 +545,4 @@ fn end(text: &str) -> &str {
     let from = text.len().saturating_sub(EXCERPT);
     let from = (from..text.len()).find(|index| text.is_char_boundary(*index)).unwrap_or(text.len());
     &text[from..]
-}
-
-/// A word of the account's list without what AWS chose.
-fn anonymous(word: &str) -> String {
-    if word.ends_with(".rds.amazonaws.com") {
-        let kinds = ["cluster-ro", "cluster", "global"];
-        let label =
-            |label: &str| kinds.into_iter().find(|kind| label.starts_with(&format!("{kind}-"))).map(str::to_owned);
-        return word.split('.').map(|it| label(it).unwrap_or_else(|| it.to_owned())).collect::<Vec<_>>().join(".");
-    }
-    word.split('/').map(chosen).collect::<Vec<_>>().join("/")
-}
-
-/// A part of a word, or what stands for it where AWS chose it.
-fn chosen(part: &str) -> &str {
-    let is_hex = |text: &str| text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    let is_long = |text: &str| text.len() >= 20 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    match part.split_once('-') {
-        _ if is_hex(part) || is_long(part) => "(id)",
-        Some((kind, rest)) if is_hex(rest.rsplit('-').next().unwrap_or(rest)) || is_long(rest) => kind,
-        _ => part,
-    }
-}
-
-/// The state's resources and outputs, without what is different each time.
-fn facts(state: &Value) -> BTreeMap<String, String> {
-    let none = serde_json::Map::new();
-    let resources = state["resources"].as_object().unwrap_or(&none);
-    let mut ids: Vec<(&str, &str)> = Vec::new();
-    for (address, record) in resources {
-        ids.extend(record["id"].as_str().filter(|id| !id.is_empty()).map(|id| (id, address.as_str())));
-    }
-    // Longer first: an id may be part of another.
-    ids.sort_by_key(|(id, _)| std::cmp::Reverse(id.len()));
-    let normal = |value: &Value| {
-        let text = ids.iter().fold(value.to_string(), |text, (id, address)| text.replace(*id, address));
-        let mut value = serde_json::from_str(&without_addresses(&text)).unwrap();
-        sort(&mut value);
-        value.to_string()
-    };
-    let mut facts = BTreeMap::new();
-    for (address, record) in resources {
-        for (field, value) in record.as_object().unwrap_or(&none) {
-            // How often it took is not what came of it.
-            if field != "generation" {
-                facts.insert(format!("{address} {field}"), normal(value));
-            }
-        }
-    }
-    for (name, value) in state["outputs"].as_object().unwrap_or(&none) {
-        facts.insert(format!("output {name}"), normal(value));
-    }
-    facts
-}
-
-/// Puts lists in order: sets of ids are in the ids' order, which is another each time. A table's stream is named by the
-/// moment of its beginning.
-fn sort(value: &mut Value) {
-    if let Some(stream) = value.get_mut("stream_arn") {
-        *stream = Value::Null;
-    }
-    match value {
-        Value::Array(items) => {
-            items.iter_mut().for_each(sort);
-            items.sort_by_key(Value::to_string);
-        }
-        Value::Object(fields) => fields.values_mut().for_each(sort),
-        _ => {}
-    }
-}
-
-/// A text whose Internet addresses and ids that nobody's address stands for are the same each time.
-fn without_addresses(text: &str) -> String {
-    let mut normal = String::with_capacity(text.len());
-    let mut rest = text;
-    while !rest.is_empty() {
-        let inner = |character: char| character.is_ascii_alphanumeric() || character == '.' || character == '-';
-        let word = rest.find(|character| !inner(character)).unwrap_or(rest.len());
-        let (head, tail) = rest.split_at(word);
-        let public = head.parse::<std::net::Ipv4Addr>().is_ok_and(|address| !address.is_private());
-        normal.push_str(&if public && !tail.starts_with('/') { "(address)".to_owned() } else { anonymous(head) });
-        let mut characters = tail.chars();
-        normal.extend(characters.next());
-        rest = characters.as_str();
-    }
-    normal
 }

@@ -2,13 +2,17 @@
 
 #![expect(clippy::missing_panics_doc, clippy::unwrap_used, clippy::panic, reason = "test support fails by panicking")]
 
+pub mod content;
 pub mod crash;
 mod inventory;
 pub mod service;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -28,6 +32,7 @@ const LINES: usize = 60;
 pub struct Bench {
     /// The emulated AWS.
     pub aws: Emulator,
+    lease: Option<Duration>,
     folder: tempfile::TempDir,
 }
 
@@ -59,11 +64,17 @@ impl Bench {
     /// On these emulators, with this configuration.
     pub async fn on(profile: Profile, configuration: &str) -> Self {
         let aws = Emulator::builder().profile(profile).start().await.unwrap();
-        let bench = Self { aws, folder: tempfile::tempdir().unwrap() };
+        let bench = Self { aws, lease: None, folder: tempfile::tempdir().unwrap() };
         bench.configure(configuration);
         bench.run(&["bootstrap"]).ok();
         bench.aws.clear_calls();
         bench
+    }
+
+    /// With another lease of the lock in DynamoDB than the usual 30 s.
+    #[must_use]
+    pub fn lease(self, lease: Duration) -> Self {
+        Self { lease: Some(lease), ..self }
     }
 
     /// Writes another configuration.
@@ -90,7 +101,23 @@ impl Bench {
         command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
         command.env_remove("PAYINFRA_WORKSPACE").env_remove("PAYINFRA_CONFIG");
         isolate(&mut command, &self.aws.endpoint());
+        if let Some(lease) = self.lease {
+            command.env("PAYINFRA_LEASE_MILLIS", lease.as_millis().to_string());
+        }
         command
+    }
+
+    /// These arguments with what answers all questions of the command, as far as it asks.
+    #[must_use]
+    pub fn consenting<'a>(&self, args: &[&'a str]) -> Vec<&'a str> {
+        static ASKED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+        let words = if args.first() == Some(&"state") { 2 } else { 1 };
+        let command = &args[..words];
+        let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+        let help =
+            asked.entry(command.join(" ")).or_insert_with(|| self.run(&[command, &["--help"]].concat()).ok().stdout);
+        let answers = ["--yes", "--accept-loss"].into_iter().filter(|answer| help.contains(answer));
+        args.iter().copied().chain(answers).collect()
     }
 
     /// Runs the command line to its end.

@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
+use std::time::Duration;
 
-use payinfra_tests::Bench;
+use payinfra_localstack::{Fault, Match, Rule, When};
+use payinfra_tests::{Bench, Outcome};
 use serde_json::{Value, json};
 
 const PLAN: [&str; 5] = ["plan", "--workspace", "legacy", "--out", "saved.json"];
@@ -69,4 +73,84 @@ async fn a_destroy_that_loses_data_has_to_be_agreed_to() {
     assert!(bench.run(&one).expect(1).stderr.contains("--accept-loss="), "another address does not cover it");
     assert!(bench.mutations().is_empty(), "{:#?}", bench.mutations());
     bench.run(&[&destroy[..], &["--accept-loss"]].concat()).ok();
+}
+
+/// A key and a secret that somebody scheduled for deletion are restored as they are: nothing takes their place, and
+/// nothing that is encrypted with them is touched.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_scheduled_for_deletion_is_restored() {
+    let bench = Bench::new().await;
+    let apply = ["apply", "--workspace", "legacy", "--yes"];
+    bench.run(&apply).ok();
+    let (key, secret) = ("us-east-1/kms.key/database", "us-east-1/secretsmanager.password/database");
+    let ids = [key, secret].map(|address| bench.id("legacy", address));
+    let sdk = bench.sdk("us-east-1");
+    let kms = aws_sdk_kms::Client::new(&sdk);
+    kms.schedule_key_deletion().key_id(&ids[0]).pending_window_in_days(7).send().await.unwrap();
+    let secrets = aws_sdk_secretsmanager::Client::new(&sdk);
+    secrets.delete_secret().secret_id(&ids[1]).recovery_window_in_days(7).send().await.unwrap();
+
+    let plan = bench.run(&["plan", "--workspace", "legacy", "--json"]).ok().stdout;
+    let planned = plan.lines().find(|line| line.contains("\"to_restore\"")).unwrap();
+    assert!(planned.contains("\"to_restore\":2"), "{planned}");
+    bench.aws.clear_calls();
+    bench.run(&apply).ok();
+    let calls: Vec<_> = bench.mutations().into_iter().map(|call| call.action).collect();
+    for expected in ["CancelKeyDeletion", "EnableKey", "RestoreSecret"] {
+        assert!(calls.iter().any(|call| call == expected), "{expected}: {calls:?}");
+    }
+    assert!(calls.iter().all(|call| !call.starts_with("Create") && !call.starts_with("Delete")), "{calls:?}");
+    assert_eq!([key, secret].map(|address| bench.id("legacy", address)), ids);
+    bench.run(&["plan", "--workspace", "legacy", "--exit-code"]).ok();
+}
+
+/// A destroy that Ctrl-C ended before AWS did anything leaves a configuration that is applied as ever: what is there
+/// stays, with the same ids.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destroy_that_was_interrupted_before_aws_did_anything_removes_nothing() {
+    let bench = Bench::new().await;
+    let apply = ["apply", "--workspace", "legacy", "--yes"];
+    bench.run(&apply).ok();
+    let (before, ids) = (bench.inventory().await, ids(&bench));
+    bench.aws.clear_calls();
+    let lost = |service: &str, action: &str| Rule {
+        matches: Match { mutating: Some(true), ..Match::action(service, action) },
+        fault: Fault::Reset { when: When::Before },
+    };
+    // The state's and the lock's writes go through.
+    let services = ["acm", "ec2", "ecs", "elasticloadbalancing", "events", "iam", "kms", "logs", "monitoring", "rds"];
+    let more = ["application-autoscaling", "cloudtrail", "route53", "secretsmanager", "sns", "ssm", "wafv2"];
+    let rules = services.iter().chain(&more).map(|service| lost(service, "*"));
+    let data = [("s3", "Delete*"), ("s3", "PutBucket*"), ("dynamodb", "*Table"), ("dynamodb", "Update*Backups")];
+    bench.aws.faults(rules.chain(data.map(|(service, action)| lost(service, action))));
+
+    let destroy = bench.start(&["destroy", "--workspace", "legacy", "--yes", "--accept-loss"]);
+    let begun = || bench.mutations().iter().any(|call| call.action.starts_with("Delete"));
+    for _ in 0..600 {
+        if begun() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(begun(), "nothing was to be deleted: {:#?}", bench.mutations());
+    for _ in 0..2 {
+        let status = Command::new("kill").args(["-s", "INT", &destroy.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_ne!(Outcome::from(destroy.wait_with_output().unwrap()).code, Some(0));
+    bench.aws.clear_faults();
+    assert_eq!(bench.inventory().await, before, "AWS did nothing");
+
+    bench.aws.clear_calls();
+    bench.run(&apply).ok();
+    assert!(bench.mutations().is_empty(), "{:#?}", bench.mutations());
+    assert_eq!(self::ids(&bench), ids);
+}
+
+/// The ids in the state by their addresses.
+fn ids(bench: &Bench) -> BTreeMap<String, Value> {
+    let state = bench.state("legacy");
+    let resources = state["resources"].as_object().unwrap();
+    resources.iter().map(|(address, record)| (address.clone(), record["id"].clone())).collect()
 }

@@ -93,7 +93,7 @@ async fn a_holder_that_slept_past_its_lease_changes_nothing_more() {
     signal(&sleeper, "CONT");
     let woken = end(sleeper).expect(1);
     // Whichever it comes to first: the lease that is over, or the state that another has written.
-    let told = ["lock", "somebody else wrote"].iter().any(|reason| woken.stderr.contains(reason));
+    let told = ["lock", "since it was read"].iter().any(|reason| woken.stderr.contains(reason));
     assert!(told, "{}", woken.stderr);
     let refused = |call: &Call| call.action == "PutObject" && call.status == Some(412);
     let late: Vec<_> = mutating(&bench).into_iter().filter(|call| !refused(call)).collect();

@@ -1,12 +1,14 @@
-//! Killed anywhere and run again, it ends as if nobody had killed it: nothing lost, nothing twice.
+//! Killed anywhere and run again, it ends as if nobody had killed it: nothing lost, nothing twice, and every field as it
+//! should be.
 //!
-//! `full_matrix` kills at every single call; it takes long, and writes `results/crash-matrix.md`.
+//! `full_matrix` kills at every single call of every scenario; it takes long, and writes `results/crash-matrix.md`.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that prints what it found")]
 
+use std::fmt;
 use std::time::Instant;
 
-use payinfra_tests::crash::{Harness, Point, Scenario, Step, Verdict};
+use payinfra_tests::crash::{Deed, Harness, Manner, Point, Scenario, Step, Undisturbed, Verdict};
 
 /// How the table is made, for whoever wants to make it again.
 const COMMAND: &str = "cargo test --workspace --test crash -- --ignored --nocapture full_matrix";
@@ -29,224 +31,476 @@ fn single(file: &mut toml::Table) {
     inner(file, "defaults").insert("nat".to_owned(), "single".into());
 }
 
-fn step(command: &'static str, workspace: &'static str, configuration: String) -> Step {
-    Step { command, workspace, configuration }
+fn step(args: &[&str], workspace: &'static str, configuration: String) -> Step {
+    let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+    Step { args, workspace, configuration, once: false }
+}
+
+/// The usual configuration: one NAT gateway for each region.
+fn usual(edit: impl FnOnce(&mut toml::Table)) -> String {
+    configuration(|file| {
+        single(file);
+        edit(file);
+    })
+}
+
+fn nothing(_: &mut toml::Table) {}
+
+/// What changes every kind in place: its tags, and what else can be changed.
+fn changed(file: &mut toml::Table, workspace: &str) {
+    let defaults = inner(file, "defaults");
+    defaults.insert("flow_log_retention_days".to_owned(), 30.into());
+    defaults.insert("project".to_owned(), "another".into());
+    let tags = toml::Table::from_iter([("CostCenter".to_owned(), "4711".into())]);
+    defaults.insert("tags".to_owned(), tags.into());
+    let network = toml::Table::from_iter([("cidrs".to_owned(), vec!["192.168.0.0/16"].into())]);
+    inner(inner(file, "workspaces"), workspace).insert("legacy_network".to_owned(), network.into());
+}
+
+/// What replaces a region's network and all that is in it.
+fn moved(file: &mut toml::Table) {
+    let regions = inner(file, "defaults")["regions"].as_array_mut().unwrap();
+    regions[0].as_table_mut().unwrap().insert("cidr".to_owned(), "10.9.0.0/16".into());
+}
+
+/// What makes the workspace `legacy` one of two regions.
+fn second_region(file: &mut toml::Table) {
+    let workspace = inner(inner(file, "workspaces"), "legacy");
+    workspace.insert("phase".to_owned(), "migration".into());
+    workspace.remove("regions");
+    workspace.remove("weights");
+}
+
+/// A scenario that begins with a whole workspace.
+fn on_applied(name: &'static str, workspace: &'static str, killed: Vec<Step>) -> Scenario {
+    let before = vec![Deed::Run(step(&["apply"], workspace, usual(nothing)))];
+    Scenario { name, before, killed, instead: None, settle: None, bootstrapped: true }
 }
 
 /// Creates everything.
-fn apply(workspace: &'static str, edit: fn(&mut toml::Table)) -> Scenario {
-    Scenario { name: "apply", before: Vec::new(), step: step("apply", workspace, configuration(edit)) }
+fn apply(workspace: &'static str) -> Scenario {
+    let killed = vec![step(&["apply"], workspace, usual(nothing))];
+    Scenario { before: Vec::new(), ..on_applied("apply", workspace, killed) }
 }
 
 /// Removes everything.
-fn destroy(workspace: &'static str, edit: fn(&mut toml::Table)) -> Scenario {
-    let before = vec![step("apply", workspace, configuration(edit))];
-    Scenario { name: "destroy", before, step: step("destroy", workspace, configuration(edit)) }
+fn destroy(workspace: &'static str) -> Scenario {
+    on_applied("destroy", workspace, vec![step(&["destroy"], workspace, usual(nothing))])
 }
 
-/// Changes every kind in place: its tags, and what else can be changed.
-fn update(workspace: &'static str, edit: fn(&mut toml::Table)) -> Scenario {
-    let before = vec![step("apply", workspace, configuration(edit))];
-    let changed = configuration(|file| {
-        edit(file);
-        let defaults = inner(file, "defaults");
-        defaults.insert("flow_log_retention_days".to_owned(), 30.into());
-        defaults.insert("project".to_owned(), "another".into());
-        let tags = toml::Table::from_iter([("CostCenter".to_owned(), "4711".into())]);
-        defaults.insert("tags".to_owned(), tags.into());
-        let network = toml::Table::from_iter([("cidrs".to_owned(), vec!["192.168.0.0/16"].into())]);
-        inner(inner(file, "workspaces"), workspace).insert("legacy_network".to_owned(), network.into());
-    });
-    Scenario { name: "update", before, step: step("apply", workspace, changed) }
+fn update(workspace: &'static str) -> Scenario {
+    let to = usual(|file| changed(file, workspace));
+    on_applied("update", workspace, vec![step(&["apply"], workspace, to)])
 }
 
-/// Replaces a region's network and all that is in it.
-fn replace(workspace: &'static str, edit: fn(&mut toml::Table)) -> Scenario {
-    let before = vec![step("apply", workspace, configuration(edit))];
-    let changed = configuration(|file| {
-        edit(file);
-        let regions = inner(file, "defaults")["regions"].as_array_mut().unwrap();
-        regions[0].as_table_mut().unwrap().insert("cidr".to_owned(), "10.9.0.0/16".into());
-    });
-    Scenario { name: "replace", before, step: step("apply", workspace, changed) }
+fn replace(workspace: &'static str) -> Scenario {
+    on_applied("replace", workspace, vec![step(&["apply"], workspace, usual(moved))])
+}
+
+/// To two regions, and back to one.
+fn phase_and_back() -> Scenario {
+    let phases = [usual(second_region), usual(nothing)];
+    let killed = phases.map(|configuration| step(&["apply"], "legacy", configuration));
+    on_applied("phase change and back", "legacy", killed.to_vec())
+}
+
+/// A change that is begun, killed, and undone in the configuration.
+fn revert(name: &'static str, edit: fn(&mut toml::Table)) -> Scenario {
+    let instead = Some(step(&["apply"], "legacy", usual(nothing)));
+    Scenario { instead, ..on_applied(name, "legacy", vec![step(&["apply"], "legacy", usual(edit))]) }
+}
+
+/// A removal that AWS refused, and that is undone in the configuration: a record with a delete intent, and no reason to
+/// remove anything.
+fn refused() -> Scenario {
+    let two = step(&["apply"], "legacy", usual(second_region));
+    let before = vec![Deed::Run(two.clone()), Deed::Refused(step(&["apply"], "legacy", usual(nothing)), "us-east-2")];
+    Scenario { before, ..on_applied("revert of a refused removal", "legacy", vec![two]) }
+}
+
+/// A destroy that is begun, killed, and undone by an apply.
+fn undestroy() -> Scenario {
+    let instead = Some(step(&["apply"], "legacy", usual(nothing)));
+    Scenario { name: "destroy, then apply", instead, ..destroy("legacy") }
+}
+
+/// An apply that is killed, and everything removed then.
+fn partial() -> Scenario {
+    let instead = Some(step(&["destroy"], "legacy", usual(nothing)));
+    Scenario { name: "destroy after a partial apply", instead, ..apply("legacy") }
+}
+
+/// The backend is made.
+fn bootstrap() -> Scenario {
+    let killed = vec![step(&["bootstrap"], "legacy", usual(nothing))];
+    Scenario { name: "bootstrap", killed, bootstrapped: false, ..apply("legacy") }
+}
+
+/// What somebody made by hand is imported; an apply shows whether both are in the state.
+fn import() -> Scenario {
+    let one = |address: &str, id: &str| Step { once: true, ..step(&["import", address, id], "legacy", usual(nothing)) };
+    let topic = "arn:aws:sns:us-east-1:123456789012:payment-alarms-legacy-demo1";
+    let killed = vec![
+        one("us-east-1/logs.log-group/flow-logs", "payment-flow-logs-legacy-demo1"),
+        one("us-east-1/sns.topic/alarms", topic),
+    ];
+    let settle = Some(step(&["apply"], "legacy", usual(nothing)));
+    Scenario { name: "import", before: vec![Deed::ByHand], killed, settle, ..apply("legacy") }
+}
+
+/// The state is corrected by hand.
+fn surgery() -> Scenario {
+    let one = |args: &[&str]| Step { once: true, ..step(args, "legacy", usual(nothing)) };
+    let (vpc, other) = ("us-east-1/ec2.vpc/main", "us-east-1/ec2.vpc/other");
+    let killed = vec![
+        one(&["state", "mv", vpc, other]),
+        one(&["state", "rm", "us-east-1/sns.topic/alarms"]),
+        one(&["state", "mv", other, vpc]),
+    ];
+    on_applied("state mv and rm", "legacy", killed)
+}
+
+/// What the state has forgotten is removed.
+fn sweep() -> Scenario {
+    let all = step(&["apply"], "legacy", usual(nothing));
+    let kinds = &["ec2.vpc-endpoint", "ec2.flow-log", "cloudwatch.alarm", "cloudwatch.composite-alarm"];
+    let before = vec![Deed::Run(all.clone()), Deed::Forget(all, kinds)];
+    let killed = vec![step(&["sweep", "--delete"], "legacy", usual(nothing))];
+    Scenario { name: "sweep --delete", before, ..on_applied("sweep", "legacy", killed) }
+}
+
+/// What an apply had to leave in a rescue file is taken up.
+fn rescue() -> Scenario {
+    let before = vec![Deed::Unwritable(step(&["apply"], "legacy", usual(nothing)))];
+    Scenario { name: "take-up of a rescue file", before, ..apply("legacy") }
 }
 
 fn report(name: &str, points: &[Point], verdict: &Verdict) {
-    let Verdict { met, orphans, duplicates, differences } = verdict;
-    for (what, lines) in [("orphan", orphans), ("duplicate", duplicates), ("difference", differences)] {
-        for line in lines {
-            println!("{name}: {what}: {line}");
-        }
+    for line in verdict.comparison.lines() {
+        println!("{name}: {line}");
     }
-    for point in points.iter().filter(|point| !met.contains(point)) {
+    for point in points.iter().filter(|point| !verdict.met.contains(point)) {
         println!("{name}: never came to {point}");
     }
 }
 
-/// One life: killed once at each operation that changes something, run after run, until a run comes to its end.
-async fn dies_at_every_operation(remote: bool, scenario: Scenario) {
-    let harness = Harness::new(remote).await;
+const FOLDER: Manner = Manner { remote: false, faults: false, twice: false, late: false };
+const S3: Manner = Manner { remote: true, ..FOLDER };
+
+/// One life, killed at `points`.
+async fn dies_at(harness: &Harness, scenario: &Scenario, undisturbed: &Undisturbed, points: &[Point]) {
     let begun = Instant::now();
+    let verdict = harness.kill(scenario, undisturbed, points).await;
+    let name = scenario.name;
+    report(name, points, &verdict);
+    let Verdict { met, killed, repeated, .. } = &verdict;
+    let (met, count) = (met.len(), points.len());
+    println!("{name}: met {met} of {count} points, {killed} kills, {repeated} repeated, {:.0?}", begun.elapsed());
+    assert!(verdict.converged(), "{name}: see above; killed at {:#?}", verdict.met);
+    // Others are not come to where an earlier death has changed what is left to do.
+    assert!(met * 3 >= count * 2, "{name}: it came to {met} of {count} points only");
+}
+
+/// Two lives: killed once before, and once after, each operation that changes something.
+async fn dies_at_every_operation(manner: Manner, scenario: Scenario) {
+    let harness = Harness::new(manner).await;
     let undisturbed = harness.learn(&scenario).await;
     for after in [false, true] {
-        let points = undisturbed.operations(after);
-        let verdict = harness.kill(&scenario, &undisturbed, &points).await;
-        let when = if after { "after" } else { "before" };
-        let name = format!("{} {when}", scenario.name);
-        report(&name, &points, &verdict);
-        let met = verdict.met.len();
-        println!("{name}: killed at {met} of {} points, {:.0?} so far", points.len(), begun.elapsed());
-        assert!(verdict.converged(), "{name}: see above; killed at {:#?}", verdict.met);
-        assert!(met * 10 >= points.len() * 9, "{name}: it came to {met} of {} points only", points.len());
+        dies_at(&harness, &scenario, &undisturbed, &undisturbed.operations(after)).await;
     }
 }
 
-/// Every kind's create, with the peering and the replication of two regions.
+/// One life, killed at some of the points of `scenario`, far apart: at one of `every`, or as `PAYINFRA_CRASH_EVERY` says.
+async fn dies_at_some(manner: Manner, scenario: Scenario, every: usize) {
+    let every = std::env::var("PAYINFRA_CRASH_EVERY").map_or(every, |text| text.parse().unwrap());
+    let harness = Harness::new(manner).await;
+    let undisturbed = harness.learn(&scenario).await;
+    let some: Vec<_> = undisturbed.points(false).into_iter().skip(3).step_by(every).collect();
+    dies_at(&harness, &scenario, &undisturbed, &some).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_apply_goes_on() {
-    dies_at_every_operation(false, apply("migration", single)).await;
+    dies_at_some(S3, apply("legacy"), 60).await;
 }
 
-/// Every kind's update; the kinds that join two regions have nothing but tags to change.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_update_goes_on() {
-    dies_at_every_operation(false, update("legacy", single)).await;
+    dies_at_some(FOLDER, update("legacy"), 30).await;
 }
 
-/// A replacement: both a create and a delete, in the order that names and dependents allow.
+/// Both a create and a delete, in the order that names and dependents allow.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_replacement_goes_on() {
-    dies_at_every_operation(false, replace("legacy", single)).await;
+    dies_at_some(FOLDER, replace("legacy"), 60).await;
 }
 
-/// Every kind's delete.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_destroy_goes_on() {
-    dies_at_every_operation(false, destroy("migration", single)).await;
+    dies_at_some(S3, destroy("legacy"), 60).await;
 }
 
-/// The calls of the lock and of the state are points like any other.
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_around_the_lock_and_the_state_it_goes_on() {
-    let harness = Harness::new(true).await;
-    let scenario = apply("legacy", single);
-    let undisturbed = harness.learn(&scenario).await;
-    let mut points = undisturbed.points(false);
-    points.retain(|point| point.service == "dynamodb" || point.action == "PutObject");
-    // The first writes, one in the middle, and the last: beside creating, deleting the lock is the last call of all.
-    let all = points.len();
-    let (first, middle, last) = (0..8, all / 2..all / 2 + 2, all.saturating_sub(6)..all);
-    let mut index = 0..;
-    points.retain(|_| index.next().is_some_and(|at| first.contains(&at) || middle.contains(&at) || last.contains(&at)));
-    // A process that is killed before a call never comes to be after it: two lives.
-    for after in [false, true] {
-        let points: Vec<_> = points.iter().filter(|point| point.after == after).cloned().collect();
-        let verdict = harness.kill(&scenario, &undisturbed, &points).await;
-        report("apply", &points, &verdict);
-        println!("killed at {} of {} points", verdict.met.len(), points.len());
-        assert!(verdict.converged(), "see above; killed at {:#?}", verdict.met);
-        assert!(verdict.met.len() * 3 > points.len() * 2, "it came to {:#?} only", verdict.met);
-    }
+async fn a_killed_bootstrap_goes_on() {
+    dies_at_every_operation(S3, bootstrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_import_can_be_repeated() {
+    dies_at_some(S3, import(), 4).await;
+}
+
+/// It changes nothing but the lock and the state.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_state_surgery_can_be_repeated() {
+    dies_at_every_operation(S3, surgery()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_sweep_goes_on() {
+    dies_at_some(S3, sweep(), 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_take_up_of_a_rescue_file_is_taken_up_again() {
+    dies_at_some(S3, rescue(), 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_was_refused_can_be_undone_and_killed_while_it_is() {
+    dies_at_some(FOLDER, refused(), 40).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_begun_and_killed_can_be_destroyed() {
+    dies_at_some(S3, partial(), 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_twice_in_a_row_it_goes_on() {
+    dies_at_some(Manner { twice: true, ..S3 }, apply("legacy"), 120).await;
+}
+
+/// The call at which it was killed takes effect while the next run waits for the lease to end.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_arrive_after_their_process_has_died_are_known() {
+    dies_at_some(Manner { late: true, ..S3 }, apply("legacy"), 100).await;
 }
 
 /// How many points share a life: far apart in the run, so that one death does not hide the next. What a life does not come
 /// to, because the deaths before it changed the calls, shares the next one with fewer, and at last with none.
 const SHARED: [usize; 3] = [12, 4, 1];
+/// How many points a sample takes at least, where a scenario has so many.
+const AT_LEAST: usize = 8;
 
 /// What came of the kill points of one scenario.
 #[derive(Default)]
 struct Tally {
+    calls: usize,
+    points: usize,
+    taken: usize,
     met: usize,
+    killed: usize,
+    repeated: usize,
     lives: usize,
     converged: usize,
     orphans: usize,
     duplicates: usize,
-    other: usize,
+    contents: usize,
+    others: usize,
 }
 
 impl Tally {
     fn count(&mut self, verdict: &Verdict) {
         self.met += verdict.met.len();
+        self.killed += verdict.killed;
+        self.repeated += verdict.repeated;
         self.lives += 1;
         self.converged += usize::from(verdict.converged());
-        self.orphans += verdict.orphans.len();
-        self.duplicates += verdict.duplicates.len();
-        self.other += verdict.differences.len();
+        self.orphans += verdict.comparison.orphans.len();
+        self.duplicates += verdict.comparison.duplicates.len();
+        self.contents += usize::from(verdict.comparison.contents.is_empty());
+        self.others += verdict.comparison.others.len();
     }
 }
 
-/// Every call of the apply and of the destroy of the migration stack, before and after it took effect.
+/// A row of the table, without its ends.
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [
+            self.calls,
+            self.points,
+            self.taken,
+            self.met,
+            self.killed,
+            self.repeated,
+            self.lives,
+            self.converged,
+            self.orphans,
+            self.duplicates,
+            self.contents,
+            self.others,
+        ];
+        counts.iter().try_for_each(|count| write!(f, " {count} |"))
+    }
+}
+
+/// All scenarios, each with how the account behaves, and the name of that for the table.
+fn scenarios() -> Vec<(&'static str, Manner, Scenario)> {
+    let mut all = Vec::new();
+    for (backend, manner) in [("S3", S3), ("folder", FOLDER)] {
+        let mut plain = vec![
+            apply("migration"),
+            update("migration"),
+            replace("migration"),
+            destroy("migration"),
+            phase_and_back(),
+            revert("revert of an update", |file| changed(file, "legacy")),
+            revert("revert of a replacement", moved),
+            revert("revert of a phase change", second_region),
+            refused(),
+            undestroy(),
+            partial(),
+            import(),
+            surgery(),
+            sweep(),
+        ];
+        if manner.remote {
+            // A folder needs no bootstrap, and refuses nothing.
+            plain.extend([bootstrap(), rescue()]);
+        }
+        all.extend(plain.into_iter().map(|scenario| (backend, manner, scenario)));
+        for (what, manner) in [
+            ("among faults", Manner { faults: true, ..manner }),
+            ("two kills in a row", Manner { twice: true, ..manner }),
+            ("late calls", Manner { late: true, ..manner }),
+        ] {
+            let names = match what {
+                "among faults" => ["apply among faults", "destroy among faults"],
+                "late calls" => ["apply, late calls", "destroy, late calls"],
+                _ => ["apply, two kills in a row", "destroy, two kills in a row"],
+            };
+            let both = [apply("legacy"), destroy("legacy")].into_iter().zip(names);
+            all.extend(both.map(|(scenario, name)| (backend, manner, Scenario { name, ..scenario })));
+        }
+    }
+    all
+}
+
+/// Every call that changes something of every scenario, before and after it took effect.
 ///
 /// Points share lives: a process that dies at one of them is run again, dies at the next, and in the end the account is
 /// as if nobody had died.
 ///
-/// `PAYINFRA_CRASH` names scenarios (`apply,update,replace,destroy`); `PAYINFRA_CRASH_EVERY=5` takes every fifth point;
-/// `PAYINFRA_CRASH_ALONE=1` gives each point a life of its own; `PAYINFRA_CRASH_READS=1` adds the calls that change
-/// nothing; `PAYINFRA_CRASH_REMOTE=1` keeps state and lock in AWS.
+/// `PAYINFRA_CRASH` names scenarios, separated by `;`; `PAYINFRA_CRASH_BACKEND=S3` or `folder` is one backend only;
+/// `PAYINFRA_CRASH_EVERY=5` takes every fifth point, and more of a scenario that has few; `PAYINFRA_CRASH_ALONE=1` gives
+/// each point a life of its own; `PAYINFRA_CRASH_READS=1` adds the calls that change nothing.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "an hour: every call of every scenario"]
+#[ignore = "many hours: every call of every scenario"]
 async fn full_matrix() {
     let given = |name: &str| std::env::var(name).ok();
-    let wanted = given("PAYINFRA_CRASH").unwrap_or_else(|| "apply,destroy".to_owned());
     let every: usize = given("PAYINFRA_CRASH_EVERY").map_or(1, |text| text.parse().unwrap());
-    let lives = if given("PAYINFRA_CRASH_ALONE").is_some() { &[1][..] } else { &SHARED };
+    let lives = match given("PAYINFRA_CRASH_ALONE") {
+        Some(_) => &[1][..],
+        // A sample says at how many of its points nobody died.
+        None if every > 1 => &SHARED[..2],
+        None => &SHARED,
+    };
     let reads = given("PAYINFRA_CRASH_READS").is_some();
-    let harness = Harness::new(given("PAYINFRA_CRASH_REMOTE").is_some()).await;
+    let (wanted, wanted_backend) = (given("PAYINFRA_CRASH"), given("PAYINFRA_CRASH_BACKEND"));
     let mut failed = Vec::new();
-    let nothing: fn(&mut toml::Table) = |_| {};
-    let scenarios = [apply, update, replace, destroy].map(|scenario| scenario("migration", nothing));
-    for scenario in scenarios.iter().filter(|scenario| wanted.split(',').any(|name| name == scenario.name)) {
-        let begun = Instant::now();
-        let undisturbed = harness.learn(scenario).await;
-        let points: Vec<_> = undisturbed.points(reads).into_iter().step_by(every).collect();
-        let (mut tally, mut rest) = (Tally::default(), points.clone());
-        for shared in lives {
-            let groups = rest.len().div_ceil(*shared);
-            let mut again = Vec::new();
-            for first in 0..groups {
-                let life: Vec<_> = rest.iter().skip(first).step_by(groups).cloned().collect();
-                let verdict = harness.kill(scenario, &undisturbed, &life).await;
-                let name = format!("{} in {shared}s, {}/{groups}", scenario.name, first + 1);
-                let (met, converged) = (verdict.met.len(), verdict.converged());
-                println!("{name}: killed at {met} of {}, converged: {converged}", life.len());
-                report(&name, &[], &verdict);
-                if !converged {
-                    failed.push(format!("{name}: {:?}", life.iter().map(ToString::to_string).collect::<Vec<_>>()));
-                }
-                // Of a life that did not end well, each point has to show whether it was that one.
-                again.extend(life.into_iter().filter(|point| !converged || !verdict.met.contains(point)));
-                tally.count(&verdict);
-            }
-            rest = again;
+    for (backend, manner, scenario) in scenarios() {
+        let is_wanted = wanted.as_ref().is_none_or(|wanted| wanted.split(';').any(|name| name == scenario.name))
+            && wanted_backend.as_ref().is_none_or(|wanted| wanted == backend);
+        if !is_wanted {
+            continue;
         }
-        let (name, calls, seconds) = (scenario.name, undisturbed.calls.len(), begun.elapsed().as_secs());
-        let Tally { met, lives, converged, orphans, duplicates, other } = tally;
-        let count = points.len();
-        let part = if every == 1 { String::new() } else { format!("PAYINFRA_CRASH_EVERY={every} ") };
-        tabulate(
-            &part,
-            name,
-            &format!(
-                "| {name} | {calls} | {count} | {met} | {lives} | {converged} | {orphans} | {duplicates} | {other} | {seconds} s |"
-            ),
-        );
+        let (name, workspace) = (scenario.name, scenario.killed[0].workspace);
+        let begun = Instant::now();
+        // What one scenario breaks does not end the others.
+        let crossed = tokio::spawn(async move { cross(backend, manner, &scenario, every, lives, reads).await }).await;
+        let rest = match crossed {
+            Ok((tally, wrong)) => {
+                failed.extend(wrong);
+                tally.to_string()
+            }
+            Err(error) => {
+                failed.push(format!("{name} ({backend}): {error}"));
+                " did not run |".to_owned() + &" |".repeat(11)
+            }
+        };
+        let seconds = begun.elapsed().as_secs();
+        tabulate(every, &format!("| {name} | {backend} | {workspace} |"), &format!("{rest} {seconds} s |"));
     }
     assert!(failed.is_empty(), "these do not converge: {failed:#?}");
 }
 
-/// Writes `row` of the scenario `name` into the table; rows of other scenarios stay if the same command made them.
-fn tabulate(part: &str, name: &str, row: &str) {
-    const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results/crash-matrix.md");
-    const HEAD: &str =
-        "| scenario | calls | kill points | killed | lives | converged | orphans | duplicates | other | time |
-|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+/// Kills one scenario at every `every`th of its points; what came of it, and the lives that did not converge.
+async fn cross(
+    backend: &str,
+    manner: Manner,
+    scenario: &Scenario,
+    every: usize,
+    lives: &[usize],
+    reads: bool,
+) -> (Tally, Vec<String>) {
+    let harness = Harness::new(manner).await;
+    let undisturbed = harness.learn(scenario).await;
+    let mut points = undisturbed.points(reads);
+    let all = points.len();
+    points = points.into_iter().step_by(every.min(all / AT_LEAST).max(1)).collect();
+    let mut tally = Tally { calls: undisturbed.calls.len(), points: all, taken: points.len(), ..Tally::default() };
+    let (mut rest, mut failed) = (points, Vec::new());
+    for shared in lives {
+        let groups = rest.len().div_ceil(*shared);
+        let mut again = Vec::new();
+        for first in 0..groups {
+            let life: Vec<_> = rest.iter().skip(first).step_by(groups).cloned().collect();
+            let verdict = harness.kill(scenario, &undisturbed, &life).await;
+            let name = format!("{} ({backend}) in {shared}s, {}/{groups}", scenario.name, first + 1);
+            let (met, converged) = (verdict.met.len(), verdict.converged());
+            println!("{name}: killed at {met} of {}, converged: {converged}", life.len());
+            report(&name, &[], &verdict);
+            if !converged {
+                failed.push(format!("{name}: {:?}", life.iter().map(ToString::to_string).collect::<Vec<_>>()));
+            }
+            // Of a life that did not end well, each point has to show whether it was that one.
+            again.extend(life.into_iter().filter(|point| !converged || !verdict.met.contains(point)));
+            tally.count(&verdict);
+        }
+        rest = again;
+    }
+    (tally, failed)
+}
+
+/// What the columns of the table say.
+const LEGEND: &str = "State and lock are in S3 and DynamoDB, with a lease of 2 s that a dead holder's successor waits for, or in a folder. Each
+*point* is the moment before or after one call that changes something, those of the state and the lock included; *taken*
+are those at which this run was to kill. Points share *lives*: the process that is killed at one is run again and killed at
+the next. *killed* counts processes, *met* the points at which one died; the others were not come to, because an earlier
+death of their life had changed what was left to do. *repeated* runs gave up, said why, and were run once more; only faults
+and late calls allow that. A life has *converged* if nothing differs from the account, the state and the outputs of an
+undisturbed run, and the plan is empty. *content equal* counts lives after which every field of every resource, read from AWS, is as in the undisturbed run.
 ";
-    let title = format!("# The crash matrix of the migration stack\n\n`{part}{COMMAND}`\n\n{HEAD}");
+
+/// Writes a row of the table; other rows stay if the same command made them today on the same machine.
+fn tabulate(every: usize, key: &str, rest: &str) {
+    const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results/crash-matrix.md");
+    const HEAD: &str = "\
+| scenario | backend | workspace | calls | points | taken | met | killed | repeated | lives | converged | orphans | duplicates | content equal | other differences | time |
+|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+";
+    let sample = if every == 1 { String::new() } else { format!("PAYINFRA_CRASH_EVERY={every} ") };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (date, system, machine) = (jiff::Zoned::now().date(), std::env::consts::OS, std::env::consts::ARCH);
+    let title = format!(
+        "# The crash matrix\n\n`{sample}{COMMAND}`\n\n{date}, {system} on {machine}, {cores} cores, on the emulated AWS. {LEGEND}\n{HEAD}"
+    );
     let before = std::fs::read_to_string(PATH).unwrap_or_default();
     let kept = before.strip_prefix(&title).unwrap_or_default().lines();
-    let mut rows: Vec<_> = kept.filter(|kept| !kept.starts_with(&format!("| {name} |"))).collect();
-    rows.push(row);
+    let mut rows: Vec<_> = kept.filter(|kept| !kept.starts_with(key)).map(str::to_owned).collect();
+    rows.push(format!("{key}{rest}"));
     rows.sort_unstable();
     std::fs::write(PATH, format!("{title}{}\n", rows.join("\n"))).unwrap();
-    println!("{row}");
+    println!("{key}{rest}");
 }

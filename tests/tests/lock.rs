@@ -52,6 +52,18 @@ async fn a_killed_holder_is_replaced_when_its_lease_ends() {
     assert_eq!(bench.inventory().await, before);
 }
 
+/// The lease that tests may shorten is a number of milliseconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_is_no_number_of_milliseconds_is_refused() {
+    let bench = Bench::new().await;
+    for wrong in ["soon", "-1", "99"] {
+        let refused = bench.command(&APPLY).env("PAYINFRA_LEASE_MILLIS", wrong).output().unwrap();
+        let refused = Outcome::from(refused).expect(1);
+        assert!(refused.stderr.contains(&format!("PAYINFRA_LEASE_MILLIS is `{wrong}`")), "{}", refused.stderr);
+    }
+    assert!(bench.mutations().is_empty(), "{:#?}", bench.mutations());
+}
+
 /// `unlock` shows the holder and frees the lock.
 #[tokio::test(flavor = "multi_thread")]
 async fn unlock_shows_who_held_the_lock_and_frees_it() {

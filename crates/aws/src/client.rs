@@ -1,6 +1,7 @@
 //! Access to AWS: one client per service and region, and what one call of a kind needs.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -35,6 +36,9 @@ pub struct Access {
 
 /// Where IAM and the other account-wide services are served from.
 const HOME: &str = "us-east-1";
+
+/// How long it is waited for who we are.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Access {
     /// Signs in, and asks AWS which account it is: the first call of every command.
@@ -87,6 +91,20 @@ impl Access {
     #[must_use]
     pub fn account(&self) -> &str {
         &self.account
+    }
+
+    /// Whether all calls go to an emulated AWS on this machine.
+    #[must_use]
+    pub fn is_emulated(&self) -> bool {
+        self.config.endpoint_url().is_some_and(is_local)
+    }
+
+    /// The account's alias, if it has one that these credentials may read.
+    pub async fn alias(&self) -> Option<String> {
+        let conf = aws_sdk_iam::config::Builder::from(&self.config).retry_config(RetryConfig::standard()).build();
+        let asked = aws_sdk_iam::Client::from_conf(conf).list_account_aliases().send();
+        let answer = tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()?;
+        answer.account_aliases.into_iter().next()
     }
 
     /// The SDK's configuration for `region`, without the limits: for the state store.
@@ -142,10 +160,18 @@ fn profiles(text: &str) -> Vec<String> {
     names.map(|name| name.strip_prefix("profile ").unwrap_or(name).trim().to_owned()).collect()
 }
 
+/// Whether `endpoint` is a server on this machine.
+fn is_local(endpoint: &str) -> bool {
+    let Ok(endpoint) = endpoint.parse::<http::Uri>() else { return false };
+    let Some(host) = endpoint.host() else { return false };
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
 async fn caller(config: &SdkConfig) -> Result<String> {
     let conf = aws_sdk_sts::config::Builder::from(config).retry_config(RetryConfig::standard()).build();
     let asked = aws_sdk_sts::Client::from_conf(conf).get_caller_identity().send();
-    let asked = tokio::time::timeout(Duration::from_secs(30), asked)
+    let asked = tokio::time::timeout(PATIENCE, asked)
         .await
         .map_err(|_| Error::new(Class::Denied, "AWS does not answer").call("sts:GetCallerIdentity"))?;
     match asked.explain() {
@@ -309,5 +335,26 @@ mod tests {
     fn finds_the_profiles_of_both_files() {
         let text = "[default]\nregion = eu-west-1\n[profile bank]\n[sso-session bank]\n[ops]\n# [profile none]\n";
         assert_eq!(profiles(text), ["default", "bank", "ops"]);
+    }
+
+    #[test]
+    fn only_an_endpoint_on_this_machine_is_local() {
+        let local = ["http://127.0.0.1:4566", "http://localhost:4566/", "http://[::1]:4566", "http://aws.localhost"];
+        for endpoint in local {
+            assert!(is_local(endpoint), "{endpoint}");
+        }
+        let elsewhere = [
+            "https://ec2.us-east-1.amazonaws.com",
+            "https://vpce-1.ec2.us-east-1.vpce.amazonaws.com",
+            "http://localhost.example.com",
+            "http://127.0.0.1@example.com",
+            "http://127.0.0.1.example.com",
+            "http://10.0.0.1:4566",
+            "localhost",
+            "",
+        ];
+        for endpoint in elsewhere {
+            assert!(!is_local(endpoint), "{endpoint}");
+        }
     }
 }

@@ -217,6 +217,11 @@ fn operation(request: &HttpRequest) -> String {
     if let Some((_, operation)) = request.uri().rsplit_once("/operation/") {
         return operation.to_owned();
     }
+    // The one operation of Route 53 that is a POST and changes nothing; to change the tags of one adds its id.
+    let path = request.uri().split('?').next().unwrap_or_default();
+    if request.method() == "POST" && ["/tags/healthcheck", "/tags/hostedzone"].iter().any(|end| path.ends_with(end)) {
+        return "ListTagsForResources".to_owned();
+    }
     let body = request.body().bytes().and_then(|body| std::str::from_utf8(body).ok());
     let action = body.and_then(|body| body.split('&').find_map(|pair| pair.strip_prefix("Action=")));
     action.unwrap_or_default().to_owned()
@@ -361,6 +366,18 @@ mod tests {
         assert!(begun.elapsed() < SIGNED, "while the signature is good");
     }
 
+    #[test]
+    fn listing_the_tags_of_several_zones_is_a_read() {
+        let mut request = HttpRequest::new(SdkBody::empty());
+        request.set_method("POST").unwrap();
+        let gate = Gate::default();
+        gate.set(Arc::new(|| Err(Error::new(Class::Locked, "the lease was lost"))));
+        for (path, reads) in [("hostedzone", true), ("healthcheck", true), ("hostedzone/Z1", false)] {
+            request.set_uri(format!("https://route53.amazonaws.com/2013-04-01/tags/{path}")).unwrap();
+            assert_eq!(gate.pass("POST", &operation(&request)).is_ok(), reads, "{path}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_signature_that_has_run_out_is_not_sent() {
         let limits = Limits::scaled(0.01);
@@ -385,6 +402,7 @@ mod tests {
         let refusal = answers.into_iter().find_map(std::result::Result::err).unwrap();
         assert!(refusal.is_user() && refusal.to_string().len() > 1, "{refusal:?}");
         assert!(limits.gate.pass("POST", "DescribeVpcs").is_ok() && limits.gate.pass("GET", "").is_ok());
+        assert!(limits.gate.pass("POST", "PutMetricData").is_ok(), "it changes no resource");
         assert!(limits.gate.pass("PUT", "").is_err() && limits.gate.pass("POST", "CreateVpc").is_err());
     }
 

@@ -45,6 +45,24 @@ pub(crate) fn definition() -> clap::Command {
         })
 }
 
+/// Every command as it is typed, with its subcommands: `apply`, `state list`.
+#[must_use]
+pub fn commands() -> Vec<String> {
+    fn add(found: &mut Vec<String>, path: &str, command: &clap::Command) {
+        if command.get_subcommands().next().is_none() {
+            found.push(path.to_owned());
+        }
+        for sub in command.get_subcommands() {
+            add(found, &format!("{path} {}", sub.get_name()), sub);
+        }
+    }
+    let mut found = Vec::new();
+    for command in definition().get_subcommands() {
+        add(&mut found, command.get_name(), command);
+    }
+    found
+}
+
 /// Runs the command line `arguments`, the first of which is the program's own name, and returns the exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let matches = match definition().try_get_matches_from(arguments) {

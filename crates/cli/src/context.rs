@@ -12,9 +12,9 @@ use payinfra_state::{Backend, Backing};
 
 use crate::arguments::Global;
 use crate::failure::Failure;
-use crate::lock;
+use crate::lost::CaughtUp;
 use crate::rescue::{Found, Rescue};
-use crate::screen;
+use crate::{account, lock, lost, screen};
 
 /// The account of those commands that do not sign in.
 pub(crate) const ANY_ACCOUNT: &str = "000000000000";
@@ -33,7 +33,9 @@ pub(crate) struct Project {
     /// As it is written.
     text: String,
     backend: Backend,
-    /// Where the configuration is.
+    /// The configuration's file.
+    file: PathBuf,
+    /// Where it is.
     folder: PathBuf,
     chosen: Option<String>,
 }
@@ -50,6 +52,8 @@ pub(crate) struct Kept {
     pub(crate) backing: Backing,
     /// Whether it has been told where the state came from.
     told: AtomicBool,
+    /// Whether it has been told that the state is older than the history.
+    told_older: AtomicBool,
 }
 
 /// A workspace in an account that we are signed in to.
@@ -58,6 +62,8 @@ pub(crate) struct Session {
     pub(crate) kept: Kept,
     /// The account.
     pub(crate) account: String,
+    /// The way into it.
+    pub(crate) access: Access,
     /// AWS.
     pub(crate) cloud: Arc<dyn Cloud>,
     /// AWS, to be asked for all that is ours.
@@ -74,6 +80,8 @@ pub(crate) struct Loaded {
     pub(crate) rescued: bool,
     /// Whether a file is left from an earlier run whose contents are all in the stored state.
     pub(crate) spent: bool,
+    /// Whether more may have been done than is recorded, as after an older state was restored.
+    pub(crate) uncertain: bool,
 }
 
 impl Context {
@@ -84,6 +92,11 @@ impl Context {
     /// Whether everything is to be shown.
     pub(crate) fn verbose(&self) -> bool {
         self.global.verbose > 0
+    }
+
+    /// The configuration's file, which need not exist.
+    pub(crate) fn configuration(&self) -> &Path {
+        &self.global.config
     }
 
     /// Reads and checks the configuration; calls nobody.
@@ -98,7 +111,7 @@ impl Context {
             Configuration::parse(&text, &name).map_err(|error| Failure::in_configuration(error, &text))?;
         let backend = backend(&configuration, path);
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        Ok(Project { configuration, text, backend, folder, chosen: self.global.workspace.clone() })
+        Ok(Project { configuration, text, backend, file: path.clone(), folder, chosen: self.global.workspace.clone() })
     }
 
     /// The configuration, an account, and the state of the workspace: everything that is checked before a plan.
@@ -112,9 +125,19 @@ impl Context {
         let config = access.config(project.region());
         let backing =
             payinfra_state::open(&project.backend, &config, &account, &project.configuration.stack, &workspace)?;
-        let kept = Kept { project, workspace, account: Some(account.clone()), backing, told: AtomicBool::new(false) };
-        let aws = Arc::new(Aws::new(access));
-        Ok(Session { kept, account, cloud: aws.clone(), census: aws })
+        let kept = Kept {
+            project,
+            workspace,
+            account: Some(account.clone()),
+            backing,
+            told: AtomicBool::default(),
+            told_older: AtomicBool::default(),
+        };
+        let aws = Arc::new(Aws::new(access.clone()));
+        let cloud: Arc<dyn Cloud> = aws.clone();
+        // A command that changes something takes the lock, and with it a guard that lets it.
+        cloud.guard(Arc::new(|| Err(Error::failed("nothing is changed in AWS without the lock"))));
+        Ok(Session { kept, account, access, cloud, census: aws })
     }
 
     /// The state of the workspace only. Where it is in a folder nobody has to sign in.
@@ -130,7 +153,14 @@ impl Context {
         };
         let named = account.as_deref().unwrap_or(ANY_ACCOUNT);
         let backing = payinfra_state::open(&project.backend, &config, named, &project.configuration.stack, &workspace)?;
-        Ok(Kept { project, workspace, account, backing, told: AtomicBool::new(false) })
+        Ok(Kept {
+            project,
+            workspace,
+            account,
+            backing,
+            told: AtomicBool::default(),
+            told_older: AtomicBool::default(),
+        })
     }
 }
 
@@ -150,6 +180,11 @@ impl Project {
                     .into())
             }
         }
+    }
+
+    /// The configuration's file.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
     }
 
     /// The workspace that was named, if one was.
@@ -198,6 +233,8 @@ impl Kept {
     /// The state, which must be this deployment's; a new one if there is none.
     pub(crate) async fn load(&self) -> Result<Loaded> {
         let stack = &self.project.configuration.stack;
+        // Listed before the state is read: a run that ends in between is not taken for one that was lost.
+        let history = lost::serials(&self.backing).await?;
         let stored = self.backing.store.load().await?;
         let version = stored.as_ref().map(|stored| stored.version.clone());
         let state = stored.map(|stored| payinfra_state::migrate(&stored.bytes)).transpose()?;
@@ -206,7 +243,7 @@ impl Kept {
         let rescued = matches!(found, Found::Newer(_));
         let spent = found == Found::Spent;
         let account = self.account.as_deref();
-        let state = match found {
+        let mut state = match found {
             Found::Newer(kept) => *kept,
             Found::Nothing | Found::Spent => {
                 state.unwrap_or_else(|| State::new(stack, &self.workspace, account.unwrap_or(ANY_ACCOUNT)))
@@ -219,7 +256,16 @@ impl Kept {
                 rescue.path().display()
             ));
         }
-        Ok(Loaded { state, version, rescued, spent })
+        let newest = history.last().copied().unwrap_or_default();
+        let uncertain = (version.is_some() || rescued) && newest > state.serial;
+        if uncertain {
+            let serial = state.serial;
+            let caught = lost::catch_up(&self.backing, &mut state, &history).await?;
+            if !self.told_older.swap(true, Ordering::Relaxed) {
+                screen::note(&older(serial, newest, caught.as_ref()));
+            }
+        }
+        Ok(Loaded { state, version, rescued, spent, uncertain })
     }
 
     /// Changes the state under the lock, for `command`.
@@ -248,6 +294,29 @@ impl Kept {
         changed
     }
 
+    /// Writes another state in the place of what is stored, which `make` is given with the epoch of the lock. More may have
+    /// been done than the new state records: it keeps an epoch below that, so that the next apply looks first.
+    pub(crate) async fn replace(
+        &self,
+        command: &str,
+        epoch: u64,
+        make: impl AsyncFnOnce(Option<&[u8]>, u64) -> Result<State>,
+    ) -> Result<()> {
+        let lease = lock::acquire(&self.backing, command, epoch).await?;
+        let written = async {
+            let stored = self.backing.store.load().await?;
+            let mut state = make(stored.as_ref().map(|stored| &stored.bytes[..]), lease.epoch()).await?;
+            state.revision = state.revision.saturating_add(1);
+            state.epoch = lease.epoch().saturating_sub(1);
+            lease.check()?;
+            let version = stored.as_ref().map(|stored| &stored.version[..]);
+            self.backing.store.save(&state.bytes()?, version).await
+        }
+        .await;
+        lock::release(lease).await;
+        written.map(drop)
+    }
+
     /// Removes the rescue file, whose contents are in the stored state. A file that stays is ignored by later runs.
     pub(crate) fn drop_rescue(&self) {
         let rescue = self.rescue();
@@ -264,10 +333,27 @@ impl Kept {
 }
 
 impl Session {
+    /// Refuses to change an account that nobody allowed; see [`account::may_change`].
+    pub(crate) async fn may_change(&self, yes: bool) -> Result<()> {
+        account::may_change(&self.kept.project, &self.access, yes).await
+    }
+
     /// What the workspace should be.
     pub(crate) fn graph(&self) -> Result<Graph> {
         self.kept.project.graph(&self.kept.workspace, &self.account)
     }
+}
+
+/// That the state is older than the history.
+fn older(serial: u64, newest: u64, caught: Option<&CaughtUp>) -> String {
+    let taken = match caught {
+        Some(CaughtUp { serial, records }) => format!("{records} records were taken from run {serial}"),
+        None => "No run in it has a newer state of this lineage".to_owned(),
+    };
+    format!(
+        "The state is older than the history: it has serial {serial}, and the newest run has {newest}. {taken}. Every \
+         create first looks for what exists already."
+    )
 }
 
 /// A failure to sign in without an answer: there is nothing wrong with the credentials then.

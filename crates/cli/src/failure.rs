@@ -141,15 +141,17 @@ fn line(text: &mut String, line: &str) {
 pub(crate) fn advice(class: Class) -> Option<&'static str> {
     Some(match class {
         Class::NotFound => "it is gone, or not yet visible: run apply again",
-        Class::Conflict => "something else is in the way for now: run apply again when it has ended",
+        Class::Conflict => "AWS does not accept it for now: run apply again when what the message names has ended",
         Class::Eventual => "AWS does not know everywhere yet what was made a moment ago: run apply again",
         Class::Throttled => "AWS limits the number of calls: run apply again in a minute",
         Class::Ambiguous => "check the network; what was begun is found again by the next apply",
-        Class::Foreign => "it is not ours: rename ours, or remove the other one",
+        Class::Foreign => {
+            "nothing on it says that it belongs to this deployment: rename ours, or import or remove the other one"
+        }
         Class::Quota => "ask AWS for a higher quota, or remove what is not needed",
         Class::Denied => "check the credentials, and what they may do",
         Class::Locked => "wait until the other one has ended, or see `payinfra unlock`",
-        Class::Stale => "somebody else has written the state: run it again",
+        Class::Stale => "the state has changed since it was read: run it again",
         _ => return None,
     })
 }

@@ -1,5 +1,6 @@
 //! The command line of payinfra: one file per command, and the only crate that prints.
 
+mod account;
 mod arguments;
 mod command;
 mod context;
@@ -9,6 +10,7 @@ mod exit;
 mod failure;
 mod lock;
 mod losses;
+mod lost;
 mod plan_view;
 mod progress;
 mod rescue;
@@ -16,5 +18,5 @@ mod run;
 mod screen;
 mod value_view;
 
-pub use arguments::run;
+pub use arguments::{commands, run};
 pub use command::{COMMANDS, Entry};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use payinfra_engine::plan::Accepted;
-use payinfra_engine::{Address, Error, Plan, Result};
+use payinfra_engine::{Address, Error, Result};
+
+use crate::screen::{ADDRESS, DELETE};
 
 /// The option `--accept-loss`.
 #[derive(Args, Clone, Debug, Default)]
@@ -25,24 +27,42 @@ impl Losses {
     }
 }
 
-/// Those losses of `plan` that nobody has agreed to.
-pub(crate) fn open<'a>(plan: &'a Plan, accepted: &Accepted) -> BTreeMap<&'a Address, &'a [String]> {
-    let mut losses = plan.losses();
+/// Those of `losses` that nobody has agreed to.
+pub(crate) fn open<'a>(
+    mut losses: BTreeMap<&'a Address, &'a [String]>,
+    accepted: &Accepted,
+) -> BTreeMap<&'a Address, &'a [String]> {
     losses.retain(|address, _| !accepted.covers(address));
     losses
 }
 
 /// That `--yes` alone does not destroy data.
-pub(crate) fn agreed(plan: &Plan, accepted: &Accepted) -> Result<()> {
-    let open = open(plan, accepted);
+pub(crate) fn agreed(losses: BTreeMap<&Address, &[String]>, accepted: &Accepted) -> Result<()> {
+    let open = open(losses, accepted);
     if open.is_empty() {
         return Ok(());
     }
     let addresses: Vec<_> = open.keys().map(ToString::to_string).collect();
-    Err(Error::invalid(format!("nothing was done: the plan destroys data at {}", addresses.join(", "))).hint(format!(
+    Err(Error::invalid(format!("nothing was done: this destroys data at {}", addresses.join(", "))).hint(format!(
         "`--yes` does not agree to that; to lose the data, add `--accept-loss`, or `--accept-loss={}`",
         addresses.join(",")
     )))
+}
+
+/// The question before something that destroys data.
+pub(crate) fn question(question: &str) -> String {
+    format!("{question} It destroys data: type the workspace's name.")
+}
+
+/// The losses as a list with a heading; nothing if there are none.
+pub(crate) fn render(losses: &BTreeMap<&Address, &[String]>) -> String {
+    if losses.is_empty() {
+        return String::new();
+    }
+    let lines = losses
+        .iter()
+        .map(|(address, parts)| format!("  {DELETE}!{DELETE:#} {ADDRESS}{address}{ADDRESS:#}: {}\n", parts.join(", ")));
+    format!("{DELETE}This destroys data:{DELETE:#}\n{}\n", lines.collect::<String>())
 }
 
 #[cfg(test)]

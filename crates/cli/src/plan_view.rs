@@ -9,6 +9,7 @@ use payinfra_engine::plan::Summary;
 use payinfra_engine::{Action, Address, Change, Drift, Plan, Step, Wanted};
 use serde_json::Value;
 
+use crate::losses;
 use crate::screen::{ADDRESS, CREATE, DELETE, DIM, HEADING, REPLACE, UPDATE};
 use crate::value_view::view;
 
@@ -25,14 +26,7 @@ impl PlanView {
     /// The drift, the steps, and one line that sums them up.
     pub(crate) fn render(&self, plan: &Plan) -> String {
         let mut text = String::new();
-        let losses = plan.losses();
-        if !losses.is_empty() {
-            push(&mut text, &format!("{DELETE}This destroys data:{DELETE:#}"));
-            for (address, parts) in losses {
-                push(&mut text, &format!("  {DELETE}!{DELETE:#} {ADDRESS}{address}{ADDRESS:#}: {}", parts.join(", ")));
-            }
-            text.push('\n');
-        }
+        text.push_str(&losses::render(&plan.losses()));
         if !plan.drift.is_empty() {
             push(&mut text, &format!("{HEADING}Changed outside payinfra:{HEADING:#}"));
             text.push_str(&self.drift(&plan.drift));

@@ -18,6 +18,7 @@ use crate::disk::{self, Readers};
 use crate::events::{Emitter, Ended, Message};
 use crate::exit::{Exit, Outcome};
 use crate::failure::block;
+use crate::lost::Missing;
 use crate::plan_view::PlanView;
 use crate::progress::{Lines, Live, seconds};
 use crate::rescue::Rescue;
@@ -38,6 +39,8 @@ pub(crate) struct Order<'a> {
     pub(crate) options: Options,
     /// A plan that was made and seen before; what is applied is derived again.
     pub(crate) saved: Option<Plan>,
+    /// What is done where there is no state.
+    pub(crate) missing: Missing,
     /// Whether it is done without asking.
     pub(crate) yes: bool,
     /// Whether events are printed.
@@ -50,10 +53,21 @@ pub(crate) struct Order<'a> {
     pub(crate) outputs_file: Option<&'a Path>,
 }
 
+/// Where the state came from that a run begins with.
+struct Origin {
+    /// The version that is stored.
+    version: Option<String>,
+    /// Whether there is a rescue file whose contents it has.
+    from_file: bool,
+    /// Whether more may have been done than is recorded.
+    uncertain: bool,
+}
+
 impl Order<'_> {
     /// Does it.
     pub(crate) async fn carry_out(mut self) -> Outcome {
-        let mut loaded = self.session.kept.load().await?;
+        self.session.may_change(self.yes).await?;
+        let mut loaded = self.session.load(self.missing).await?;
         let saved = self.saved.take();
         let is_saved = saved.is_some();
         let mut planned = match saved {
@@ -80,6 +94,12 @@ impl Order<'_> {
         let begun = Instant::now();
         let outcome = async {
             let again = self.session.kept.load().await?;
+            // A state that was lost since is not the first one.
+            let vanished = again.version.is_none() && loaded.version.is_some();
+            if vanished && !again.rescued {
+                return Err(Error::new(Class::Stale, "the state was deleted in the meantime; nothing was done")
+                    .hint("run it again: it shows the ways back to the state"));
+            }
             if again.version != loaded.version {
                 loaded = again;
                 if is_saved {
@@ -104,7 +124,7 @@ impl Order<'_> {
             }
             let state = std::mem::replace(&mut loaded.state, State::new("", "", ""));
             let version = loaded.version.take();
-            let stored = (version, loaded.rescued || loaded.spent);
+            let stored = Origin { version, from_file: loaded.rescued || loaded.spent, uncertain: loaded.uncertain };
             let (report, state) = self.act(&planned, state, stored, &*lease, cancelled.clone()).await?;
             // Without the lease the cloud lets nothing through any more.
             if report.is_complete() {
@@ -157,7 +177,7 @@ impl Order<'_> {
         &self,
         planned: &Plan,
         state: State,
-        (version, from_file): (Option<String>, bool),
+        Origin { version, from_file, uncertain }: Origin,
         lease: &dyn Lease,
         cancel: watch::Receiver<bool>,
     ) -> Result<(Report, State)> {
@@ -173,11 +193,9 @@ impl Order<'_> {
             (None, _) => &lines,
         };
         let cloud = Arc::clone(&self.session.cloud);
-        let outcome = apply(
-            planned,
-            &Run { cloud, journal: &journal, lease, observer, cancel, uncertain: false, width: self.width },
-        )
-        .await;
+        let outcome =
+            apply(planned, &Run { cloud, journal: &journal, lease, observer, cancel, uncertain, width: self.width })
+                .await;
         if let Some(live) = &live {
             live.clear();
         }
@@ -193,7 +211,7 @@ impl Order<'_> {
         if from_file {
             self.session.kept.drop_rescue();
         }
-        let entry = history(planned, &report, self.command, &begun);
+        let entry = history(planned, &state, &report, self.command, &begun);
         let kept = match serde_json::to_vec_pretty(&entry) {
             Ok(bytes) => store.keep(&format!("{}.json", state.serial), &bytes).await,
             Err(error) => Err(Error::failed(error.to_string())),
@@ -216,7 +234,7 @@ impl Order<'_> {
 
     async fn confirm(&self, planned: &Plan, question: &str) -> Result<()> {
         if self.yes {
-            return losses::agreed(planned, &self.options.accepted);
+            return losses::agreed(planned.losses(), &self.options.accepted);
         }
         if self.json || !screen::can_ask() {
             return Err(Error::invalid("nothing was done: nobody is here to confirm the plan").hint(
@@ -227,10 +245,10 @@ impl Order<'_> {
             ));
         }
         let workspace = &self.session.kept.workspace;
-        let confirmed = if losses::open(planned, &self.options.accepted).is_empty() {
+        let confirmed = if losses::open(planned.losses(), &self.options.accepted).is_empty() {
             screen::ask(question).await
         } else {
-            screen::ask_for(&format!("{question} It destroys data: type the workspace's name."), workspace).await
+            screen::ask_for(&losses::question(question), workspace).await
         };
         if confirmed {
             return Ok(());
@@ -349,7 +367,7 @@ fn is_idle(plan: &Plan, loaded: &Loaded) -> bool {
         state.resources.get(address).is_none_or(|record| record.protect == node.protect)
     };
     let recorded = || plan.outputs(state) == state.outputs && plan.graph.nodes().iter().all(protected);
-    plan.is_empty() && !loaded.rescued && (!plan.left_out.is_empty() || recorded())
+    plan.is_empty() && !loaded.rescued && !loaded.uncertain && (!plan.left_out.is_empty() || recorded())
 }
 
 /// A saved plan that still fits the state. Where there is no state yet, the plan's lineage becomes its.
@@ -385,7 +403,7 @@ fn stopped_error() -> Error {
 }
 
 /// What is kept of a run: what was declared, what was planned, who did it, when, and how it ended.
-fn history(plan: &Plan, report: &Report, command: &str, begun: &str) -> Value {
+fn history(plan: &Plan, state: &State, report: &Report, command: &str, begun: &str) -> Value {
     let failed = report.failed.iter().map(|(address, error)| json!({ "address": address, "error": error.to_string() }));
     let skipped = report.skipped.iter().map(|(address, _)| address.to_string());
     let ended = match (report.is_complete(), report.cancelled) {
@@ -395,7 +413,7 @@ fn history(plan: &Plan, report: &Report, command: &str, begun: &str) -> Value {
     };
     let plan = serde_json::to_value(plan).unwrap_or_default();
     json!({
-        "format": 1,
+        "format": 2,
         "command": command,
         "who": lock::who(),
         "begun": begun,
@@ -404,6 +422,8 @@ fn history(plan: &Plan, report: &Report, command: &str, begun: &str) -> Value {
         "failed": failed.collect::<Vec<_>>(),
         "skipped": skipped.collect::<Vec<_>>(),
         "plan": value_view::masked(&plan),
+        // Whole, so that it can be restored; what is secret in it is a hash.
+        "state": state,
     })
 }
 

@@ -506,7 +506,11 @@ impl Work<'_> {
                 }
                 ids.push(id.clone());
             }
-            (None, Some(Intent::Create)) => ids.extend(self.look(&self.site(&record), &record.args).await?),
+            (None, Some(Intent::Create)) => match self.look(&self.site(&record), &record.args).await {
+                // Somebody else's has its place, so that ours was never made.
+                Err(error) if error.is(Class::Foreign) => {}
+                found => ids.extend(found?),
+            },
             (None, _) => {}
         }
         self.permit()?;

@@ -15,7 +15,7 @@ use crate::diff::{Change, diff};
 use crate::error::{Class, Error, Result};
 use crate::graph::Graph;
 use crate::reference::Pointer;
-use crate::resolve::{output, pointers, redact, resolve};
+use crate::resolve::{is_secret, output, pointers, redact, resolve};
 use crate::retry::{Patience, patiently};
 use crate::state::{Intent, Record, State};
 use crate::tags::Owner;
@@ -301,22 +301,48 @@ fn by_address<T: Serialize>(members: &BTreeMap<Address, T>) -> Result<BTreeMap<&
     members.iter().map(json).collect::<Result<_, serde_json::Error>>().map_err(|error| Error::failed(error.to_string()))
 }
 
-/// The first place in which two values differ, as each of them has it.
+/// The first place in which two values differ, as each of them has it: a field, not all that is around it.
 fn first(one: &Value, other: &Value, path: &str) -> (String, String) {
-    let told = |value: &Value| {
-        let at = if path.is_empty() { String::new() } else { format!("{path} = ") };
-        if value.is_null() { format!("{at}nothing") } else { format!("{at}{value}") }
-    };
     match (one, other) {
-        (Value::Object(one), Value::Object(other)) => {
+        (Value::Object(one), Value::Object(other)) if !is_secret(one) && !is_secret(other) => {
             let keys: BTreeSet<_> = one.keys().chain(other.keys()).collect();
             let mut differing = keys.into_iter().filter(|key| one.get(*key) != other.get(*key));
             let Some(key) = differing.next() else { return (String::new(), String::new()) };
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             first(one.get(key).unwrap_or(&Value::Null), other.get(key).unwrap_or(&Value::Null), &path)
         }
-        _ => (told(one), told(other)),
+        (Value::Array(one), Value::Array(other)) => {
+            let count = one.len().max(other.len());
+            let mut differing = (0..count).filter(|index| one.get(*index) != other.get(*index));
+            let Some(index) = differing.next() else { return (String::new(), String::new()) };
+            let path = format!("{path}[{index}]");
+            first(one.get(index).unwrap_or(&Value::Null), other.get(index).unwrap_or(&Value::Null), &path)
+        }
+        _ => (told(one, path), told(other, path)),
     }
+}
+
+/// How much of a value a difference shows, in characters.
+const SHOWN: usize = 120;
+
+/// A value in one line. Of what is on one side only, the names of its fields are enough.
+fn told(value: &Value, path: &str) -> String {
+    let text = match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Object(members) if is_secret(members) => "(secret)".to_owned(),
+        Value::Object(members) => {
+            let names: Vec<_> = members.keys().map(String::as_str).collect();
+            format!("something with the fields {}", names.join(", "))
+        }
+        Value::Array(values) => format!("a list of {}", values.len()),
+        value => value.to_string(),
+    };
+    let text = if text.chars().count() > SHOWN {
+        format!("{}…", text.chars().take(SHOWN).collect::<String>())
+    } else {
+        text
+    };
+    if path.is_empty() { text } else { format!("{path} = {text}") }
 }
 
 /// What is planned, and for which part.
@@ -645,11 +671,14 @@ fn undeclared(record: &Record, seen: Option<&Seen>) -> Step {
     }
 }
 
+/// What is lost with a whole resource that keeps data.
+pub(crate) const ALL: &str = "all that it keeps";
+
 /// Says what is lost by a step that removes, and what has to be switched off for it.
 fn lost(spec: &Spec, step: &mut Step, seen: Option<&Seen>) {
     let Some(seen) = seen.filter(|_| step.action.removes()) else { return };
     if spec.keeps_data {
-        step.loses.push("all that it keeps".to_owned());
+        step.loses.push(ALL.to_owned());
     }
     if is_shielded(spec, seen) {
         let off = "AWS's deletion protection is switched off first";
@@ -854,7 +883,7 @@ impl Planner<'_> {
         match &seen.status {
             Status::Failed(why) if record.intent != Some(Intent::Create) => return Some(format!("it failed: {why}")),
             Status::Deleting if record.intent != Some(Intent::Delete) => {
-                return Some("somebody else deletes it".to_owned());
+                return Some("it is being deleted, and no delete of payinfra is on record".to_owned());
             }
             _ => {}
         }
@@ -926,4 +955,31 @@ fn existing(spec: &Spec, record: &Record, seen: &Seen, desired: &Value) -> Step 
         _ => (Action::Keep, None),
     };
     Step { action, changes, because, loses: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_difference_is_one_field_and_no_secret() {
+        let both = |one: Value, other: Value| {
+            let (one, other) = first(&one, &other, "");
+            format!("{one} | {other}")
+        };
+        for (one, other, told) in [
+            (json!({ "a": 1, "b": { "c": "x" } }), json!({ "a": 1, "b": { "c": "y" } }), r#"b.c = "x" | b.c = "y""#),
+            (json!({ "a": [1, { "b": 2 }] }), json!({ "a": [1, { "b": 3 }] }), "a[1].b = 2 | a[1].b = 3"),
+            (json!({ "a": [1] }), json!({ "a": [1, 2] }), "a[1] = nothing | a[1] = 2"),
+            (json!(null), json!({ "a": 1, "b": 2 }), "nothing | something with the fields a, b"),
+            (json!({ "p": { "$hash": "one" } }), json!({ "p": { "$hash": "two" } }), "p = (secret) | p = (secret)"),
+            (json!({ "p": { "$hash": "one" } }), json!({ "p": "plain" }), r#"p = (secret) | p = "plain""#),
+        ] {
+            assert_eq!(both(one, other), told);
+        }
+        let long = both(json!("x".repeat(500)), json!(null));
+        assert!(long.chars().count() < 150 && long.contains('…'), "{long}");
+    }
 }

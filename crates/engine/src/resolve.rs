@@ -50,6 +50,11 @@ pub(crate) fn output(id: &str, outputs: &Value, output: &str) -> Option<Value> {
     outputs.pointer(&format!("/{output}")).filter(|value| !value.is_null()).cloned()
 }
 
+/// Whether an object with these members stands for a secret, whole or hashed.
+pub(crate) fn is_secret(members: &Map<String, Value>) -> bool {
+    members.len() == 1 && (members.contains_key("$secret") || members.contains_key("$hash"))
+}
+
 /// `value` with secrets replaced by a hash that is of use only beside the same `key`.
 pub(crate) fn redact(value: &Value, key: &str) -> Value {
     match value {

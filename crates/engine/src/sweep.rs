@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::address::{Address, Region};
 use crate::cloud::{Cloud, Seen, Site, Status};
 use crate::error::{Class, Error, Result};
-use crate::plan::{is_shielded, spec};
+use crate::plan::{ALL, is_shielded, spec};
 use crate::retry::{Patience, patiently};
 use crate::state::State;
 use crate::tags::{Owner, Tags};
@@ -96,6 +96,21 @@ pub fn orphans(found: Vec<Orphan>, states: &[State]) -> (Vec<Orphan>, Vec<Orphan
         states.iter().any(|state| (&state.lineage, &state.workspace) == (&owner.lineage, &owner.workspace))
     };
     found.into_iter().filter(unknown).partition(ours)
+}
+
+/// The data that is lost with `orphans`, by address and part.
+///
+/// # Errors
+/// If one is of an unknown kind.
+pub fn losses(cloud: &Arc<dyn Cloud>, orphans: &[Orphan]) -> Result<BTreeMap<Address, Vec<String>>> {
+    let mut losses = BTreeMap::new();
+    for orphan in orphans {
+        let address = &orphan.owner.address;
+        if spec(cloud, &address.kind)?.keeps_data {
+            losses.insert(address.clone(), vec![ALL.to_owned()]);
+        }
+    }
+    Ok(losses)
 }
 
 /// Deletes `orphans`, as often around as what hangs on what demands; returns those that are left, each with the reason.

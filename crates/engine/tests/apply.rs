@@ -256,6 +256,10 @@ async fn a_name_that_is_somebody_elses_is_left_alone() -> Result<()> {
     let report = done(&bench, &graph).await;
     assert!(report.failed[0].1.is(Class::Foreign));
     assert_eq!(bench.world.ids().len(), 1);
+    // A destroy has nothing to remove: it ends, and theirs stays.
+    assert!(done(&bench, &Bench::nothing()).await.is_complete());
+    assert!(bench.store.state()?.is_some_and(|state| state.resources.is_empty()));
+    assert_eq!(bench.world.ids().len(), 1);
     Ok(())
 }
 

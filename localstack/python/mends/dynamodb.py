@@ -10,7 +10,7 @@ def key(sse):
 
 
 def apply_replica_updates(name, table, updates, original=dynamodb._apply_replica_updates):
-    """Replicas have the key of the table, several change in a call, and their tags outlive them."""
+    """Replicas have the key of the table and no protection, several change in a call, and their tags outlive them."""
     if len(updates) > 1:
         # The message is not documented; that it is one is: DeveloperGuide, "Update a global table".
         message = "Only one replica can be created, updated or deleted in a call"
@@ -23,10 +23,18 @@ def apply_replica_updates(name, table, updates, original=dynamodb._apply_replica
                 "when the table is encrypted with a customer managed key"
             )
             return error_response_json("ValidationException", message, 400)
+    account = get_account_id()
+    for update in updates:
+        replica = dynamodb._tables.get_scoped(account, update.get("Delete", {}).get("RegionName"), name)
+        if replica and replica.get("DeletionProtectionEnabled"):
+            message = (
+                "Resource cannot be deleted as it is currently protected against deletion. "
+                "Disable deletion protection first."
+            )
+            return error_response_json("ValidationException", message, 400)
     refused = original(name, table, updates)
     if refused:
         return refused
-    account = get_account_id()
     for update in updates:
         action, member = next(iter(update.items()))
         region = member["RegionName"]

@@ -31,8 +31,32 @@ def list_clusters(_original, backend):
 
 
 @replaces(EC2ContainerServiceBackend)
+def _get_cluster(original, backend, name):
+    """Clusters that have gone can be used as if they had not."""
+    cluster = original(backend, name=name)
+    if not active(cluster):
+        raise ECSException("ClusterNotFoundException", "The referenced cluster was inactive.")
+    return cluster
+
+
+@replaces(EC2ContainerServiceBackend)
+def _get_resource(original, backend, resource_arn, parsed_arn):
+    """The tags of a cluster that has gone can be read and changed."""
+    if parsed_arn["service"] == "cluster":
+        cluster = backend.clusters.get(parsed_arn["id"])
+        if cluster and not active(cluster):
+            message = "The specified cluster is inactive. Specify an active cluster and try again."
+            raise InvalidParameterException(message)
+    return original(backend, resource_arn=resource_arn, parsed_arn=parsed_arn)
+
+
+@replaces(EC2ContainerServiceBackend)
 def delete_cluster(original, backend, **arguments):
-    cluster = backend._get_cluster(arguments["cluster_str"])
+    name = arguments["cluster_str"].split("/")[-1]
+    # What AWS says to a second delete is not documented: it is answered as the first.
+    if name in backend.clusters and not active(backend.clusters[name]):
+        return backend.clusters[name]
+    cluster = backend._get_cluster(name)
     if any(active(service) for service in backend.services.values() if service.cluster_name == cluster.name):
         raise ECSException(
             "ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active."

@@ -3,7 +3,7 @@
 import json
 
 from ministack.core.responses import error_response_json, json_response
-from ministack.services import cloudwatch_logs, kms, s3
+from ministack.services import cloudwatch_logs, kms, s3, secretsmanager
 
 
 def new_bucket_public_access_block():
@@ -23,16 +23,68 @@ def put_bucket_policy(name, body, original=s3._put_bucket_policy):
     return original(name, body)
 
 
-def unless_pending_deletion(original):
-    """A key that waits for its deletion can be tagged."""
+def unless_pending_deletion(original, name="KeyId"):
+    """A key that waits for its deletion can be changed, and even enabled."""
 
     def replacement(data):
-        key = kms._resolve_key(data.get("KeyId", ""))
+        key = kms._resolve_key(data.get(name, ""))
         if key and key["KeyState"] == "PendingDeletion":
             return error_response_json("KMSInvalidStateException", f"{key['Arn']} is pending deletion.", 400)
         return original(data)
 
     return replacement
+
+
+def unless_disabled(original):
+    """A key that is disabled can be given and denied a rotation."""
+
+    def replacement(data):
+        key = kms._resolve_key(data.get("KeyId", ""))
+        if key and key["KeyState"] == "Disabled":
+            return error_response_json("DisabledException", f"{key['Arn']} is disabled.", 400)
+        return original(data)
+
+    return replacement
+
+
+def unless_marked_for_deletion(original):
+    """The policy of a secret that waits for its deletion can be read and changed."""
+
+    def replacement(data):
+        _, secret = secretsmanager._resolve(data.get("SecretId"))
+        if secret and secret.get("DeletedDate"):
+            message = "You can't perform this operation on the secret because it was marked for deletion."
+            return error_response_json("InvalidRequestException", message, 400)
+        return original(data)
+
+    return replacement
+
+
+def cancel_key_deletion(data, original=kms._cancel_key_deletion):
+    """A key that does not wait for its deletion is disabled."""
+    key = kms._resolve_key(data.get("KeyId", ""))
+    if key and key["KeyState"] not in ("PendingDeletion", "PendingReplicaDeletion"):
+        return error_response_json("KMSInvalidStateException", f"{key['Arn']} is not pending deletion.", 400)
+    return original(data)
+
+
+def get_key_rotation_status(data, original=kms._get_key_rotation_status):
+    """A key that waits for its deletion is not rotated, until that is cancelled."""
+    key = kms._resolve_key(data.get("KeyId", ""))
+    if key and key["KeyState"] == "PendingDeletion":
+        return json_response({"KeyRotationEnabled": False})
+    return original(data)
+
+
+def create_secret(data, original=secretsmanager._create_secret):
+    """The name of a secret that waits for its deletion is taken in another way."""
+    secret = secretsmanager._secrets.get(data.get("Name"))
+    if secret and secret.get("DeletedDate"):
+        message = (
+            "You can't create this secret because a secret with this name is already scheduled for deletion."
+        )
+        return error_response_json("InvalidRequestException", message, 400)
+    return original(data)
 
 
 def with_actions(original, actions):
@@ -70,5 +122,23 @@ LOGS = {
 s3._new_bucket_public_access_block = new_bucket_public_access_block
 s3._put_bucket_policy = put_bucket_policy
 cloudwatch_logs.handle_request = with_actions(cloudwatch_logs.handle_request, LOGS)
-kms._tag_resource = unless_pending_deletion(kms._tag_resource)
-kms._untag_resource = unless_pending_deletion(kms._untag_resource)
+for action in (
+    "_disable_key",
+    "_disable_key_rotation",
+    "_enable_key",
+    "_enable_key_rotation",
+    "_schedule_key_deletion",
+    "_tag_resource",
+    "_untag_resource",
+    "_update_key_description",
+):
+    setattr(kms, action, unless_pending_deletion(getattr(kms, action)))
+for action in ("_disable_key_rotation", "_enable_key_rotation"):
+    setattr(kms, action, unless_disabled(getattr(kms, action)))
+for action in ("_create_alias", "_update_alias"):
+    setattr(kms, action, unless_pending_deletion(getattr(kms, action), "TargetKeyId"))
+kms._cancel_key_deletion = cancel_key_deletion
+kms._get_key_rotation_status = get_key_rotation_status
+secretsmanager._create_secret = create_secret
+for action in ("_delete_resource_policy", "_get_resource_policy", "_put_resource_policy"):
+    setattr(secretsmanager, action, unless_marked_for_deletion(getattr(secretsmanager, action)))

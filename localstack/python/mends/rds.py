@@ -2,6 +2,7 @@
 
 from moto.core.responses import ActionResult
 from moto.rds.exceptions import (
+    DBClusterSnapshotAlreadyExistsError,
     DBParameterGroupNotFoundError,
     DBSubnetGroupNotFoundError,
     InvalidDBClusterStateFault,
@@ -147,9 +148,11 @@ def modify_global_cluster(response):
 
 
 def delete_global_cluster(response):
-    """One that is not there is an internal error."""
+    """One that is not there is an internal error; it goes although it is protected."""
     name = response.params["GlobalClusterIdentifier"]
-    global_of(response.backend, name)
+    if global_of(response.backend, name).deletion_protection:
+        message = "Cannot delete protected Global Cluster, please disable deletion protection and try again."
+        raise InvalidParameterCombination(message)
     return ActionResult({"GlobalCluster": response.global_backend.delete_global_cluster(name)})
 
 
@@ -242,15 +245,46 @@ def modify_db_cluster(original, backend, kwargs):
 
 @replaces(RDSBackend)
 def delete_db_cluster(original, backend, cluster_identifier, snapshot_name):
-    """A member of a global cluster goes, and the automated snapshots stay: the next cluster of the name has the same."""
+    """A member of a global cluster goes; the secret goes although the snapshot's name is taken; its backups stay."""
     cluster = backend.clusters.get(cluster_identifier)
+    if cluster and snapshot_name and snapshot_name in backend.cluster_snapshots:
+        raise DBClusterSnapshotAlreadyExistsError(snapshot_name)
     if cluster and memberships(backend, cluster):
         message = "This cluster is a part of a global cluster, please remove it from globalcluster first"
         raise InvalidDBClusterStateFault(message)
-    cluster = original(backend, cluster_identifier=cluster_identifier, snapshot_name=snapshot_name)
-    for name in [name for name in backend.cluster_snapshots if name.startswith(f"rds:{cluster_identifier}-")]:
-        del backend.cluster_snapshots[name]
-    return cluster
+    deleted = original(backend, cluster_identifier=cluster_identifier, snapshot_name=snapshot_name)
+    for name, snapshot in list(backend.cluster_snapshots.items()):
+        if snapshot.snapshot_type == "automated" and snapshot.db_cluster_identifier == deleted.db_cluster_identifier:
+            del backend.cluster_snapshots[name]
+    return deleted
+
+
+def require_final_snapshot(params):
+    """Whoever deletes a database takes a last snapshot, or says that there is to be none."""
+    name, skip = params.get("FinalDBSnapshotIdentifier"), params.get("SkipFinalSnapshot")
+    if not name and not skip:
+        message = "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
+        raise InvalidParameterCombination(message)
+    if name and skip:
+        message = "FinalDBSnapshotIdentifier can't be specified when SkipFinalSnapshot is true."
+        raise InvalidParameterCombination(message)
+
+
+@replaces(RDSResponse)
+def delete_db_cluster(original, response):
+    """It goes without a last snapshot although nobody said so."""
+    if response.params.get("DBClusterIdentifier") in response.backend.clusters:
+        require_final_snapshot(response.params)
+    return original(response)
+
+
+@replaces(RDSResponse)
+def delete_db_instance(original, response):
+    """It goes without a last snapshot although nobody said so; that of an Aurora cluster's member is the cluster's."""
+    instance = response.backend.databases.get(response.params.get("DBInstanceIdentifier"))
+    if instance and not instance.db_cluster_identifier:
+        require_final_snapshot(response.params)
+    return original(response)
 
 
 # The key is looked for in moto's KMS, which is not the one that answers.

@@ -23,7 +23,7 @@ use crate::{
     latency::Latency,
     limits::Limits,
     mend::{
-        tagging,
+        owner, tagging,
         token::{self, Tokens},
     },
     profile::Profile,
@@ -249,6 +249,9 @@ impl Gateway {
             return tagging::answer(self, request).await;
         }
         let backend = self.profile.backend(&request.scope.service);
+        if let Some(refused) = backend.and_then(|_| owner::refuse(request)) {
+            return refused;
+        }
         let Some(slot) = self.tokens.slot(request).filter(|_| backend.is_some()) else {
             return self.forward(request, backend).await;
         };

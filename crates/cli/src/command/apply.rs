@@ -1,4 +1,4 @@
-//! `payinfra apply`: makes what is what should be.
+//! `payinfra apply`: creates or updates resources to match the configuration.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::disk;
 use crate::exit::Outcome;
 use crate::losses::Losses;
+use crate::lost::Missing;
 use crate::run::Order;
 
 #[derive(Args)]
@@ -23,6 +24,9 @@ pub(super) struct Apply {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
+    /// Create another deployment, although resources or a state of an earlier one exist.
+    #[arg(long)]
+    new_deployment: bool,
     #[command(flatten)]
     losses: Losses,
     /// How many resources may be begun at once; those that only wait do not count.
@@ -41,7 +45,7 @@ pub(super) struct Apply {
 
 impl Execute for Apply {
     const NAME: &'static str = "apply";
-    const ABOUT: &'static str = "Make what is what should be: shows the plan, asks, does it";
+    const ABOUT: &'static str = "Create or update resources to match the configuration: shows the plan and asks";
 
     fn emits(&self) -> bool {
         self.json
@@ -73,6 +77,7 @@ impl Execute for Apply {
             declared,
             options: Options { targets: BTreeSet::from_iter(self.target), accepted: self.losses.accepted() },
             saved,
+            missing: if self.new_deployment { Missing::CreateAnother } else { Missing::Create },
             yes: self.yes,
             json: self.json,
             verbose: cx.verbose(),

@@ -4,6 +4,7 @@ use clap::Args;
 use payinfra_state::{Backend, Existing, Made, Place, bootstrap};
 
 use super::Execute;
+use crate::account;
 use crate::context::Context;
 use crate::exit::{Exit, Outcome};
 use crate::screen::{self, CREATE, DIM, UPDATE};
@@ -29,6 +30,7 @@ impl Execute for Bootstrap {
             }
         };
         let access = project.sign_in().await?;
+        account::may_change(&project, &access, false).await?;
         let account = access.account();
         let bucket = project.backend().bucket(account).unwrap_or_default();
         let existing = if self.adopt { Existing::Adopt } else { Existing::Refuse };

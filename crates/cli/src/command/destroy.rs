@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::events::{Emitter, Message, swept};
 use crate::exit::{Exit, Outcome};
 use crate::losses::Losses;
+use crate::lost::Missing;
 use crate::run::Order;
 use crate::screen;
 
@@ -47,6 +48,7 @@ impl Execute for Destroy {
             declared,
             options: Options { accepted: self.losses.accepted(), ..Options::default() },
             saved: None,
+            missing: Missing::Create,
             yes: self.yes,
             json: self.json,
             verbose: cx.verbose(),

@@ -2,11 +2,13 @@
 
 use clap::Args;
 use payinfra_engine::plan::{drift, refresh};
+use payinfra_engine::{Error, Result, State};
 
 use super::Execute;
-use crate::context::Context;
+use crate::context::{Context, Session};
 use crate::events::{Emitter, Message, drifted};
 use crate::exit::{Exit, Outcome};
+use crate::lost::Missing;
 use crate::plan_view::PlanView;
 use crate::screen::{self, CREATE, HEADING};
 
@@ -27,7 +29,10 @@ impl Execute for Drift {
 
     async fn execute(self, cx: &Context) -> Outcome {
         let session = cx.session().await?;
-        let loaded = session.kept.load().await?;
+        let loaded = session.load(Missing::Refuse).await?;
+        if loaded.state.resources.is_empty() {
+            return Err(empty(&session, &loaded.state).await?.into());
+        }
         let refreshed = refresh(&session.cloud, &loaded.state).await?;
         let found = drift(&loaded.state, &refreshed);
         if self.json {
@@ -43,4 +48,17 @@ impl Execute for Drift {
         }
         Ok(if found.is_empty() { Exit::Done } else { Exit::Differs })
     }
+}
+
+/// Why nothing can be compared with a state that has no resources.
+async fn empty(session: &Session, state: &State) -> Result<Error> {
+    let workspace = &session.kept.workspace;
+    let found = session.count(state).await?;
+    let left = found.iter().filter(|orphan| orphan.owner.lineage == state.lineage).count();
+    if left == 0 {
+        return Ok(Error::invalid(format!("workspace {workspace} is destroyed: there is nothing to compare"))
+            .hint("`payinfra apply` creates it again"));
+    }
+    Ok(Error::invalid(format!("the state of {workspace} has no resources, and {left} in AWS carry its lineage"))
+        .hint("`payinfra state history` lists the states to go back to; `payinfra sweep` lists what is in AWS"))
 }

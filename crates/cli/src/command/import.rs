@@ -6,6 +6,7 @@ use payinfra_engine::{Address, import};
 use super::Execute;
 use crate::context::Context;
 use crate::exit::{Exit, Outcome};
+use crate::lost::Missing;
 use crate::screen::{self, ADDRESS};
 
 #[derive(Args)]
@@ -22,7 +23,10 @@ impl Execute for Import {
 
     async fn execute(self, cx: &Context) -> Outcome {
         let session = cx.session().await?;
+        session.may_change(false).await?;
         let graph = session.graph()?;
+        // A state that is lost is not made anew by what one import knows.
+        session.load(Missing::Create).await?;
         let Self { address, id } = &self;
         let take = async |state: &mut _| import::import(&session.cloud, &graph, state, address, id).await;
         session.kept.change(Self::NAME, take).await?;

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod adopt;
 mod apply;
 mod bootstrap;
 mod completions;
@@ -7,6 +8,7 @@ mod destroy;
 mod drift;
 mod graph;
 mod import;
+mod init;
 mod output;
 mod plan;
 mod schema;
@@ -56,6 +58,7 @@ pub struct Entry {
 
 /// The commands, sorted by name.
 pub const COMMANDS: &[Entry] = &[
+    entry::<adopt::Adopt>(),
     entry::<apply::Apply>(),
     entry::<bootstrap::Bootstrap>(),
     entry::<completions::Completions>(),
@@ -63,6 +66,7 @@ pub const COMMANDS: &[Entry] = &[
     entry::<drift::Drift>(),
     entry::<graph::Graph>(),
     entry::<import::Import>(),
+    entry::<init::Init>(),
     entry::<output::Output>(),
     entry::<plan::Plan>(),
     entry::<schema::Schema>(),

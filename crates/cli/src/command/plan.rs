@@ -13,6 +13,7 @@ use crate::disk::{self, Readers};
 use crate::events::Emitter;
 use crate::exit::{Exit, Outcome};
 use crate::losses::Losses;
+use crate::lost::Missing;
 use crate::plan_view::PlanView;
 use crate::screen;
 
@@ -21,6 +22,9 @@ pub(super) struct Plan {
     /// Save the plan, for `apply FILE`; only you can read the file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Plan another deployment, although resources or a state of an earlier one exist.
+    #[arg(long)]
+    new_deployment: bool,
     #[command(flatten)]
     losses: Losses,
     /// Print the plan as an event, a JSON object on one line; see `schema --events`.
@@ -45,7 +49,8 @@ impl Execute for Plan {
     async fn execute(self, cx: &Context) -> Outcome {
         let session = cx.session().await?;
         let graph = session.graph()?;
-        let loaded = session.kept.load().await?;
+        let missing = if self.new_deployment { Missing::CreateAnother } else { Missing::Create };
+        let loaded = session.load(missing).await?;
         let options = Options { targets: BTreeSet::from_iter(self.target), accepted: self.losses.accepted() };
         let planned = plan(&session.cloud, graph, &loaded.state, &options).await?;
         if let Some(out) = &self.out {

@@ -1,11 +1,13 @@
 //! `payinfra state`: looks at the state, and corrects it.
 
 use clap::{Args, Subcommand};
-use payinfra_engine::{Address, Error, Record, Result, State as Kept};
+use payinfra_engine::{Address, Class, Error, Record, Result, State as Kept, Version};
+use serde_json::Value;
 
 use super::Execute;
-use crate::context::Context;
+use crate::context::{Context, Kept as Place};
 use crate::exit::{Exit, Outcome};
+use crate::lost::{self, CaughtUp};
 use crate::screen::{self, ADDRESS, DIM};
 use crate::value_view;
 
@@ -31,6 +33,20 @@ enum Action {
         /// Which
         #[arg(required = true)]
         addresses: Vec<Address>,
+    },
+    /// List the versions of the state and the runs that `restore` can go back to, the newest first
+    History,
+    /// Write an earlier state in the place of the one that is lost or wrong
+    Restore {
+        /// A version of the object; `state history` lists them
+        #[arg(long, value_name = "ID", required_unless_present = "history", conflicts_with = "history")]
+        version: Option<String>,
+        /// The serial of a run in the history: the state at its end
+        #[arg(long, value_name = "SERIAL")]
+        history: Option<u64>,
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
     },
     /// Give a resource another name; in AWS it stays the same
     Mv {
@@ -72,6 +88,8 @@ impl Execute for State {
                     screen::line(&line);
                 }
             }
+            Action::History => list_history(&place).await?,
+            Action::Restore { version, history, yes } => restore(&place, version.as_deref(), history, yes).await?,
             Action::Mv { from, to } => {
                 place.change("state mv", async |state| rename(state, &from, &to)).await?;
                 screen::line(&format!("{ADDRESS}{from}{ADDRESS:#} → {ADDRESS}{to}{ADDRESS:#}"));
@@ -79,6 +97,87 @@ impl Execute for State {
         }
         Ok(Exit::Done)
     }
+}
+
+/// How many versions and how many runs are listed.
+const LISTED: usize = 20;
+
+async fn list_history(place: &Place) -> Result<()> {
+    let versions = lost::versions(place).await?;
+    for version in versions.iter().take(LISTED) {
+        let Version { id, modified, size, .. } = version;
+        screen::line(&format!("version {ADDRESS}{id}{ADDRESS:#}  {modified}  {size} bytes"));
+    }
+    let serials = lost::serials(&place.backing).await?;
+    for serial in serials.iter().rev().take(LISTED) {
+        let bytes = place.backing.store.recall(&format!("{serial}.json")).await?.unwrap_or_default();
+        let entry: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let text = |name: &str| entry[name].as_str().unwrap_or("?").to_owned();
+        let resources = entry.pointer("/state/resources").and_then(Value::as_object);
+        let resources = resources.map_or_else(|| "no state".to_owned(), |all| format!("{} resources", all.len()));
+        screen::line(&format!(
+            "run {ADDRESS}{serial}{ADDRESS:#}  {}  {} by {}: {}, {resources}",
+            text("ended"),
+            text("command"),
+            text("who"),
+            text("outcome")
+        ));
+    }
+    if versions.is_empty() && serials.is_empty() {
+        screen::line("There is no earlier version of the state, and no run in the history.");
+    }
+    Ok(())
+}
+
+/// Writes an earlier state as the new one, with what later runs knew.
+async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes: bool) -> Result<()> {
+    let missing = |what: String| Error::invalid(format!("there is no {what}"));
+    let mut state = match (version, history) {
+        (Some(id), _) => {
+            let bytes = place.backing.store.load_version(id).await?;
+            payinfra_state::migrate(&bytes.ok_or_else(|| missing(format!("version {id} of the state")))?)?
+        }
+        (None, serial) => {
+            let serial = serial.unwrap_or_default();
+            lost::recalled(&place.backing, serial)
+                .await?
+                .ok_or_else(|| missing(format!("state in the history with serial {serial}")))?
+        }
+    };
+    let account = place.account.clone().unwrap_or_else(|| state.account.clone());
+    state.belongs(&place.project.configuration.stack, &place.workspace, &account)?;
+    screen::line(&format!(
+        "The state of {}: serial {}, lineage {}, {} resources.",
+        place.workspace,
+        state.serial,
+        state.lineage,
+        state.resources.len()
+    ));
+    let serials = lost::serials(&place.backing).await?;
+    if let Some(CaughtUp { serial, records }) = lost::catch_up(&place.backing, &mut state, &serials).await? {
+        screen::line(&format!("{records} records are taken from run {serial}, which is newer."));
+    }
+    if !yes {
+        if !screen::can_ask() {
+            return Err(Error::invalid("nothing was restored: nobody is here to confirm it").hint("add --yes"));
+        }
+        if !screen::ask("Make this the state?").await {
+            return Err(Error::new(Class::Cancelled, "nothing was restored"));
+        }
+    }
+    let epoch = state.epoch;
+    place
+        .replace("state restore", epoch, async |stored, _| {
+            // What is there now may be broken: that is why another one is restored.
+            let stored = stored.and_then(|bytes| payinfra_state::migrate(bytes).ok());
+            let (serial, revision) = stored.map_or((0, 0), |stored| (stored.serial, stored.revision));
+            state.serial = state.serial.max(serial).saturating_add(1);
+            state.revision = state.revision.max(revision);
+            Ok(state)
+        })
+        .await?;
+    screen::line("Restored. `payinfra plan` shows what has changed since.");
+    Ok(())
 }
 
 fn record<'a>(state: &'a Kept, address: &Address) -> Result<&'a Record> {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod adopt;
 mod apply;
 mod bootstrap;
 mod completions;
@@ -9,6 +10,7 @@ mod destroy;
 mod drift;
 mod graph;
 mod import;
+mod init;
 mod output;
 mod plan;
 mod schema;

@@ -47,7 +47,8 @@ pub struct AwsConfig {
     pub profile: Option<String>,
     /// The ARN of a role to assume.
     pub role: Option<String>,
-    /// The accounts that may be touched; empty means any. Checked before anything else.
+    /// The accounts that may be used, checked before anything else. If empty, any may be read, and the first command that
+    /// would change one asks.
     #[serde(default)]
     pub account_ids: Vec<AccountId>,
 }

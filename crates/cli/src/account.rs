@@ -1,0 +1,90 @@
+//! The account that may be changed: one that the configuration names. Where it names none, a person is asked once.
+
+use std::fs;
+use std::path::Path;
+
+use payinfra_aws::Access;
+use payinfra_engine::{Class, Error, Result};
+use toml_edit::{Array, DocumentMut, Item, Table};
+
+use crate::context::Project;
+use crate::disk::{self, Readers};
+use crate::screen;
+
+/// Refuses to change the account of `access` unless the configuration names it or the AWS is emulated. Where the
+/// configuration names no account, a person is asked, and the answer is written into the configuration.
+///
+/// # Errors
+/// If nobody can be asked, or the answer is no.
+pub(crate) async fn may_change(project: &Project, access: &Access, yes: bool) -> Result<()> {
+    if !project.configuration.aws.account_ids.is_empty() || access.is_emulated() {
+        return Ok(());
+    }
+    let account = access.account();
+    let shown = shown(access).await;
+    let file = project.file().display();
+    if yes || !screen::can_ask() {
+        let message =
+            format!("{file} does not name the accounts that may be changed; these credentials are of {shown}");
+        let hint = format!("add `account_ids = [\"{account}\"]` to `[aws]`, or run `payinfra init`");
+        return Err(Error::invalid(message).hint(hint));
+    }
+    screen::note(&format!("{file} does not name the accounts that may be changed. These credentials are of {shown}."));
+    if !screen::ask_for(&format!("Change this account, and add it to `[aws] account_ids` of {file}?"), account).await {
+        return Err(Error::new(Class::Cancelled, "nothing was changed"));
+    }
+    allow(project.file(), account)
+}
+
+/// The account as a person knows it: its id, and its alias if it has one that these credentials may read.
+pub(crate) async fn shown(access: &Access) -> String {
+    let alias = access.alias().await.map_or_else(|| "no alias".to_owned(), |alias| format!("alias `{alias}`"));
+    format!("the account {} ({alias})", access.account())
+}
+
+/// Adds `account` to the accounts that the configuration in `file` allows; all else in it stays as it is.
+///
+/// # Errors
+/// If the file cannot be read or written.
+pub(crate) fn allow(file: &Path, account: &str) -> Result<()> {
+    let failed = |why: String| {
+        let hint = format!("add `account_ids = [\"{account}\"]` to `[aws]` by hand");
+        Error::failed(format!("{} cannot be changed: {why}", file.display())).hint(hint)
+    };
+    // The file that a link points to is changed, not the link.
+    let file = fs::canonicalize(file).map_err(|error| failed(error.to_string()))?;
+    let text = fs::read_to_string(&file).map_err(|error| failed(error.to_string()))?;
+    let text = with_account(&text, account).map_err(failed)?;
+    disk::write(&file, text.as_bytes(), Readers::All)
+}
+
+fn with_account(text: &str, account: &str) -> Result<String, String> {
+    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
+    let aws = document.entry("aws").or_insert_with(|| Item::Table(Table::new()));
+    let aws = aws.as_table_like_mut().ok_or("`aws` is not a table")?;
+    let ids = aws.entry("account_ids").or_insert_with(|| Item::Value(Array::new().into()));
+    ids.as_array_mut().ok_or("`account_ids` is not a list")?.push(account);
+    Ok(document.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_is_added_and_all_else_stays() -> Result<(), String> {
+        let with = |text| with_account(text, "123456789012");
+        let commented = "stack = \"migration\" # kept\n\n[aws]\n# profile = \"payments\"\n\n[state]\npath = \"kept\"\n";
+        let expected = "stack = \"migration\" # kept\n\n[aws]\naccount_ids = [\"123456789012\"]\n# profile = \
+                        \"payments\"\n\n[state]\npath = \"kept\"\n";
+        assert_eq!(with(commented)?, expected);
+        assert_eq!(with("a = 1\n")?, "a = 1\n\n[aws]\naccount_ids = [\"123456789012\"]\n");
+        assert_eq!(
+            with("aws = { profile = \"p\" }\n")?,
+            "aws = { profile = \"p\" , account_ids = [\"123456789012\"] }\n"
+        );
+        assert_eq!(with("[aws]\naccount_ids = []\n")?, "[aws]\naccount_ids = [\"123456789012\"]\n");
+        assert!(with("aws = 1").is_err() && with("[aws]\naccount_ids = 1").is_err() && with("[").is_err());
+        Ok(())
+    }
+}

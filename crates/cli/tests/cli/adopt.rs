@@ -1,0 +1,10 @@
+//! `payinfra adopt`: what ends it before anything is asked of AWS.
+
+use crate::support::Folder;
+
+#[test]
+fn the_lineage_has_to_be_named() {
+    let ended = Folder::new().run(&["adopt", "--workspace", "migration"]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("--lineage <ID>"), "{}", ended.stderr);
+}

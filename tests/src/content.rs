@@ -1,0 +1,302 @@
+//! What a run makes of the account and the state, without what is different each time: so that two runs compare.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use payinfra_aws::{Access, Aws};
+use payinfra_engine::sweep::census;
+use payinfra_engine::{Cloud, Region, Seen, State};
+use serde_json::Value;
+
+use crate::{Bench, REGIONS};
+
+/// The stack that all tests build.
+const STACK: &str = "migration";
+
+/// What a run makes of the account, the state and the outputs, without what is different each time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What is in the account, by the services' own lists, and how often.
+    pub account: BTreeMap<String, usize>,
+    /// All fields of all that the state knows or that carries owner tags, read from AWS by kind; ids are replaced by
+    /// addresses. What exists twice has two values.
+    pub contents: BTreeMap<String, String>,
+    /// What the state says.
+    pub state: BTreeMap<String, String>,
+}
+
+/// In what a snapshot is not as it should be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// What is in the account and should not be: things of a kind and name of which there should be none.
+    pub orphans: Vec<String>,
+    /// What is in the account more often than it should be.
+    pub duplicates: Vec<String>,
+    /// Fields in AWS that are not what they should be.
+    pub contents: Vec<String>,
+    /// Everything else.
+    pub others: Vec<String>,
+}
+
+impl Snapshot {
+    /// Of the account, and the state of `workspace`.
+    pub async fn take(bench: &Bench, workspace: &str) -> Self {
+        let (state, tags) = (pulled(bench, workspace), tags(bench).await);
+        let mut account = BTreeMap::new();
+        for line in bench.inventory().await.to_string().lines() {
+            let named = line.split(' ').map(|word| tags.get(word).cloned().unwrap_or_else(|| anonymous(word)));
+            *account.entry(named.collect::<Vec<_>>().join(" ")).or_default() += 1;
+        }
+        let aws = aws(bench).await;
+        let cloud: Arc<dyn Cloud> = Arc::new(aws.clone());
+        let mut regions: BTreeSet<_> = REGIONS.iter().map(|region| Region::new(region)).collect();
+        regions.insert(Region::global());
+        let mut found = read(&*cloud, &state).await;
+        let tagged = census(&cloud, &aws, STACK, &regions).await.unwrap();
+        for orphan in tagged {
+            found.entry((orphan.owner.address.to_string(), orphan.seen.id.clone())).or_insert(orphan.seen);
+        }
+        let ids = ids(&state, found.keys());
+        let mut contents: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for ((address, _), seen) in &found {
+            contents.entry(address.clone()).or_default().push(value(seen, &ids));
+        }
+        let contents = contents.into_iter().map(|(address, mut values)| {
+            values.sort();
+            (address, values.join(" and "))
+        });
+        Self { account, contents: contents.collect(), state: facts(&state, &ids) }
+    }
+
+    /// In what `is` differs.
+    #[must_use]
+    pub fn compare(&self, is: &Self) -> Comparison {
+        let mut found = Comparison::default();
+        for (line, count) in &is.account {
+            match self.account.get(line) {
+                None => found.orphans.push(format!("{count} × {line}")),
+                Some(right) if count > right => found.duplicates.push(format!("{count}, not {right} × {line}")),
+                Some(_) => {}
+            }
+        }
+        for (line, right) in &self.account {
+            let count = is.account.get(line).copied().unwrap_or_default();
+            if count < *right {
+                found.others.push(format!("{count}, not {right} × {line}"));
+            }
+        }
+        found.contents = different("AWS", &self.contents, &is.contents);
+        found.others.extend(different("state", &self.state, &is.state));
+        found
+    }
+}
+
+impl Comparison {
+    /// Whether there is no difference.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// One line for each difference.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let kinds = [
+            ("orphan", &self.orphans),
+            ("duplicate", &self.duplicates),
+            ("content", &self.contents),
+            ("difference", &self.others),
+        ];
+        kinds.iter().flat_map(|(what, lines)| lines.iter().map(move |line| format!("{what}: {line}"))).collect()
+    }
+
+    /// Adds those of `more`.
+    pub fn extend(&mut self, more: Self) {
+        self.orphans.extend(more.orphans);
+        self.duplicates.extend(more.duplicates);
+        self.contents.extend(more.contents);
+        self.others.extend(more.others);
+    }
+}
+
+/// All fields of what `state` knows, as AWS has them now; ids stay.
+pub async fn of_state(bench: &Bench, state: &State) -> BTreeMap<(String, String), String> {
+    let found = read(&aws(bench).await, state).await;
+    found.into_iter().map(|(key, seen)| (key, format!("{:?} {}", seen.status, sorted(seen.args)))).collect()
+}
+
+/// The state of `workspace`; an empty one if there is none.
+#[must_use]
+pub fn pulled(bench: &Bench, workspace: &str) -> State {
+    let pulled = bench.run(&["state", "pull", "--workspace", workspace]);
+    State::parse(pulled.stdout.as_bytes())
+        .unwrap_or_else(|_| State::new(STACK, workspace, payinfra_localstack::ACCOUNT_ID))
+}
+
+async fn aws(bench: &Bench) -> Aws {
+    Aws::new(Access::emulated(&bench.aws.endpoint()).await.unwrap())
+}
+
+/// What `state` knows and exists, by address and id.
+async fn read(cloud: &dyn Cloud, state: &State) -> BTreeMap<(String, String), Seen> {
+    let mut groups: BTreeMap<(Region, String), Vec<(String, String)>> = BTreeMap::new();
+    for (address, record) in &state.resources {
+        let group = groups.entry((address.region.clone(), address.kind.to_string())).or_default();
+        let deposed = record.deposed.iter().map(|deposed| &deposed.id);
+        group.extend(record.id.iter().chain(deposed).map(|id| (id.clone(), address.to_string())));
+    }
+    let mut found = BTreeMap::new();
+    for ((region, kind), known) in groups {
+        let ids: Vec<String> = known.iter().map(|(id, _)| id.clone()).collect();
+        for some in ids.chunks(cloud.spec(&kind).unwrap().batch.max(1)) {
+            for seen in cloud.read(&region, &kind, some).await.unwrap() {
+                let (_, address) = known.iter().find(|(id, _)| *id == seen.id).unwrap();
+                found.insert((address.clone(), seen.id.clone()), seen);
+            }
+        }
+    }
+    found
+}
+
+/// What stands for each id, longer ones first: an id may be part of another.
+fn ids<'a>(state: &State, found: impl Iterator<Item = &'a (String, String)>) -> Vec<(String, String)> {
+    let mut ids: BTreeMap<String, String> = found.map(|(address, id)| (id.clone(), address.clone())).collect();
+    for (address, record) in &state.resources {
+        ids.extend(record.id.iter().map(|id| (id.clone(), address.to_string())));
+    }
+    ids.insert(state.lineage.clone(), "(lineage)".to_owned());
+    ids.remove("");
+    let mut ids: Vec<_> = ids.into_iter().collect();
+    ids.sort_by_key(|(id, _)| std::cmp::Reverse(id.len()));
+    ids
+}
+
+fn value(seen: &Seen, ids: &[(String, String)]) -> String {
+    // Until when something can be restored is another moment each time.
+    let status = format!("{:?}", seen.status);
+    let status = status.split('(').next().unwrap_or_default();
+    format!("{status} {}", normal(&seen.args, ids))
+}
+
+fn normal(value: &Value, ids: &[(String, String)]) -> String {
+    let text = ids.iter().fold(value.to_string(), |text, (id, address)| text.replace(id, address));
+    sorted(serde_json::from_str(&without_addresses(&text)).unwrap()).to_string()
+}
+
+fn sorted(mut value: Value) -> Value {
+    sort(&mut value);
+    value
+}
+
+fn different(what: &str, right: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Vec<String> {
+    let keys: BTreeSet<_> = right.keys().chain(is.keys()).collect();
+    let pairs = keys.into_iter().map(|key| (key, right.get(key), is.get(key))).filter(|(_, right, is)| right != is);
+    pairs.map(|(key, right, is)| format!("{what}: {key} is {is:?}, not {right:?}")).collect()
+}
+
+/// The state's resources and outputs, without what is different each time.
+fn facts(state: &State, ids: &[(String, String)]) -> BTreeMap<String, String> {
+    let mut facts = BTreeMap::new();
+    for (address, record) in &state.resources {
+        for (field, value) in serde_json::to_value(record).unwrap().as_object().unwrap() {
+            // How often it took is not what came of it.
+            if field != "generation" {
+                facts.insert(format!("{address} {field}"), normal(value, ids));
+            }
+        }
+    }
+    for (name, value) in &state.outputs {
+        facts.insert(format!("output {name}"), normal(value, ids));
+    }
+    facts
+}
+
+/// The tags of what has an id and no name.
+async fn tags(bench: &Bench) -> BTreeMap<String, String> {
+    let mut tags: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for region in REGIONS {
+        let mut pages = bench.ec2(region).describe_tags().into_paginator().items().send();
+        while let Some(tag) = pages.next().await {
+            let tag = tag.unwrap();
+            let line = format!("{}={}", tag.key().unwrap_or_default(), tag.value().unwrap_or_default());
+            tags.entry(tag.resource_id().unwrap_or_default().to_owned()).or_default().push(line);
+        }
+        let kms = aws_sdk_kms::Client::new(&bench.sdk(region));
+        for key in kms.list_keys().send().await.unwrap().keys() {
+            let id = key.key_id().unwrap_or_default();
+            let of_key = kms.list_resource_tags().key_id(id).send().await;
+            for tag in of_key.iter().flat_map(aws_sdk_kms::operation::list_resource_tags::ListResourceTagsOutput::tags)
+            {
+                tags.entry(id.to_owned()).or_default().push(format!("{}={}", tag.tag_key(), tag.tag_value()));
+            }
+        }
+    }
+    let joined = tags.into_iter().map(|(id, mut tags)| {
+        // Every life is a deployment of its own.
+        tags.retain(|tag| !tag.starts_with("payinfra:lineage="));
+        tags.sort();
+        (id, tags.join(","))
+    });
+    joined.collect()
+}
+
+/// Whether AWS chose an id, or a part of it; else it is a name that the configuration gives.
+#[must_use]
+pub fn is_chosen_by_aws(id: &str) -> bool {
+    anonymous(id) != id
+}
+
+/// A word of the account's list without what AWS chose.
+fn anonymous(word: &str) -> String {
+    if word.ends_with(".rds.amazonaws.com") {
+        let kinds = ["cluster-ro", "cluster", "global"];
+        let label =
+            |label: &str| kinds.into_iter().find(|kind| label.starts_with(&format!("{kind}-"))).map(str::to_owned);
+        return word.split('.').map(|it| label(it).unwrap_or_else(|| it.to_owned())).collect::<Vec<_>>().join(".");
+    }
+    word.split('/').map(chosen).collect::<Vec<_>>().join("/")
+}
+
+/// A part of a word, or what stands for it where AWS chose it.
+fn chosen(part: &str) -> &str {
+    let is_hex = |text: &str| text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let is_long = |text: &str| text.len() >= 20 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match part.split_once('-') {
+        _ if is_hex(part) || is_long(part) => "(id)",
+        Some((kind, rest)) if is_hex(rest.rsplit('-').next().unwrap_or(rest)) || is_long(rest) => kind,
+        _ => part,
+    }
+}
+
+/// Puts lists in order: sets of ids are in the ids' order, which is another each time. A table's stream is named by the
+/// moment of its beginning.
+fn sort(value: &mut Value) {
+    if let Some(stream) = value.get_mut("stream_arn") {
+        *stream = Value::Null;
+    }
+    match value {
+        Value::Array(items) => {
+            items.iter_mut().for_each(sort);
+            items.sort_by_key(Value::to_string);
+        }
+        Value::Object(fields) => fields.values_mut().for_each(sort),
+        _ => {}
+    }
+}
+
+/// A text whose Internet addresses and ids that nobody's address stands for are the same each time.
+fn without_addresses(text: &str) -> String {
+    let mut normal = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let inner = |character: char| character.is_ascii_alphanumeric() || character == '.' || character == '-';
+        let word = rest.find(|character| !inner(character)).unwrap_or(rest.len());
+        let (head, tail) = rest.split_at(word);
+        let public = head.parse::<std::net::Ipv4Addr>().is_ok_and(|address| !address.is_private());
+        normal.push_str(&if public && !tail.starts_with('/') { "(address)".to_owned() } else { anonymous(head) });
+        let mut characters = tail.chars();
+        normal.extend(characters.next());
+        rest = characters.as_str();
+    }
+    normal
+}

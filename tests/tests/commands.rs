@@ -1,0 +1,390 @@
+//! Whatever changes AWS goes one way: under the lock, past the guard, respecting protection and ownership.
+//!
+//! [`ROWS`] classifies every command of the command line. The tests show what it says; `docs/commands.md` is made of it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
+use payinfra_localstack::{Call, Match, When};
+use payinfra_tests::{Bench, Outcome};
+
+/// What a command changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Changes {
+    Nothing,
+    Resources,
+    State,
+    Lock,
+    Home,
+}
+
+struct Row {
+    command: &'static str,
+    changes: Changes,
+    lock: &'static str,
+    guard: &'static str,
+    protection: &'static str,
+    ownership: &'static str,
+}
+
+const fn looks(command: &'static str) -> Row {
+    Row { command, changes: Changes::Nothing, lock: "–", guard: "–", protection: "–", ownership: "–" }
+}
+
+const HELD: &str = "held from before the first change to the end";
+const EVERY: &str = "asked before every mutating request";
+const SAVE: &str = "asked before the state is written; the write names the version it replaces";
+const ONLY_STATE: &str = "changes nothing in AWS";
+
+/// Every command, sorted.
+const ROWS: &[Row] = &[
+    Row {
+        command: "adopt",
+        changes: Changes::State,
+        lock: HELD,
+        guard: SAVE,
+        protection: "what keeps data and is not declared is recorded as protected",
+        ownership: "only what carries the lineage that was named; asks first",
+    },
+    Row {
+        command: "apply",
+        changes: Changes::Resources,
+        lock: HELD,
+        guard: EVERY,
+        protection: "refuses to remove what is protected; lists losses of data and asks for the workspace's name, or \
+                     needs `--accept-loss`",
+        ownership: "by lineage, before every update and every delete; what exists already is imported or left alone",
+    },
+    Row {
+        command: "bootstrap",
+        changes: Changes::Home,
+        lock: "none: it creates the table that the lock is in; every step can be repeated",
+        guard: "none, for the same reason",
+        protection: "deletes nothing",
+        ownership: "changes only what carries its own tag, or what `--adopt` names",
+    },
+    looks("completions"),
+    Row {
+        command: "destroy",
+        changes: Changes::Resources,
+        lock: HELD,
+        guard: EVERY,
+        protection: "refuses to remove what is protected; lists losses of data and asks for the workspace's name, or \
+                     needs `--accept-loss`",
+        ownership: "by lineage, before every delete",
+    },
+    looks("drift"),
+    looks("graph"),
+    Row {
+        command: "import",
+        changes: Changes::State,
+        lock: HELD,
+        guard: SAVE,
+        protection: ONLY_STATE,
+        ownership: "refuses what carries the tags of another deployment",
+    },
+    looks("init"),
+    looks("output"),
+    looks("plan"),
+    looks("schema"),
+    looks("state history"),
+    looks("state list"),
+    Row {
+        command: "state mv",
+        changes: Changes::State,
+        lock: HELD,
+        guard: SAVE,
+        protection: ONLY_STATE,
+        ownership: "only what the state records",
+    },
+    looks("state pull"),
+    Row {
+        command: "state restore",
+        changes: Changes::State,
+        lock: HELD,
+        guard: SAVE,
+        protection: ONLY_STATE,
+        ownership: "only a state of this stack, workspace and account; asks first",
+    },
+    Row {
+        command: "state rm",
+        changes: Changes::State,
+        lock: HELD,
+        guard: SAVE,
+        protection: "changes nothing in AWS; `sweep --delete` refuses what is protected afterwards, too",
+        ownership: "only what the state records",
+    },
+    looks("state show"),
+    Row {
+        command: "sweep",
+        changes: Changes::Resources,
+        lock: "with `--delete`, held from before the first change to the end",
+        guard: EVERY,
+        protection: "refuses to remove what is protected; lists losses of data and asks for the workspace's name, or \
+                     needs `--accept-loss`",
+        ownership: "only what carries the lineage of the state; asked again before every delete",
+    },
+    Row {
+        command: "unlock",
+        changes: Changes::Lock,
+        lock: "takes it from its holder, who is shown first; asks",
+        guard: "a holder that is still alive is refused by its own guard from then on",
+        protection: ONLY_STATE,
+        ownership: "only from the holder that was shown, by its nonce",
+    },
+    looks("validate"),
+    looks("workspace list"),
+    looks("workspace show"),
+];
+
+const HEAD: &str = "# What commands change, and how
+
+Every command of payinfra by what keeps it from changing the wrong thing: the lock of the workspace, the guard that asks
+whether the lock is still held, the protection of what keeps data, and the ownership of what is changed. `–` stands for a
+command that changes nothing: neither resources, nor the state, nor the lock.
+
+Until a command holds the lock, the client refuses every request that changes a resource. The one exception is a data
+point of a metric (`PutMetricData`), which an apply publishes even if there is nothing to do.
+
+Written by `UPDATE_DOCS=1 cargo test --workspace --test commands`, which also tests it; do not edit.
+
+| command | lock | guard | protection | ownership |
+| --- | --- | --- | --- | --- |
+";
+
+const WORKSPACE: [&str; 2] = ["--workspace", "legacy"];
+const BUCKET: &str = "payinfra-state-123456789012";
+const KEY: &str = "migration/legacy/state.json";
+const TOPIC: &str = "us-east-1/sns.topic/alarms";
+const TABLE: &str = "us-east-1/dynamodb.table/payments";
+
+/// A new command fails here until it is classified. `UPDATE_DOCS=1` writes the table.
+#[test]
+fn every_command_is_classified_and_listed() {
+    let classified: Vec<_> = ROWS.iter().map(|row| row.command).collect();
+    let mut commands = payinfra::commands();
+    commands.sort();
+    assert_eq!(commands, classified, "classify the command in ROWS");
+    let mut text = HEAD.to_owned();
+    for Row { command, lock, guard, protection, ownership, .. } in ROWS {
+        text.push_str(&format!("| `{command}` | {lock} | {guard} | {protection} | {ownership} |\n"));
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/commands.md");
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, &text).unwrap();
+    }
+    let current = fs::read_to_string(&file).unwrap_or_default();
+    assert!(current == text, "out of date: run `UPDATE_DOCS=1 cargo test --workspace --test commands`");
+}
+
+/// The commands that change `what`.
+fn changing(what: &[Changes]) -> Vec<&'static str> {
+    ROWS.iter().filter(|row| what.contains(&row.changes)).map(|row| row.command).collect()
+}
+
+/// In an order in which each finds what it needs.
+const ORDER: [&str; 8] = ["apply", "state rm", "import", "state mv", "state restore", "adopt", "sweep", "destroy"];
+
+/// Prepares what `command` needs and gives its line.
+async fn prepared(bench: &Bench, command: &str) -> Vec<String> {
+    let topic = || format!("arn:aws:sns:us-east-1:123456789012:{}", "payment-alarms-legacy-demo1");
+    let words: Vec<String> = match command {
+        "state rm" => vec![TOPIC.to_owned()],
+        "import" => {
+            if bench.state("legacy")["resources"].get(TOPIC).is_some() {
+                bench.run(&["state", "rm", TOPIC, "-w", "legacy"]).ok();
+            }
+            vec![TOPIC.to_owned(), topic()]
+        }
+        "state mv" => vec!["us-east-1/ec2.vpc/main".to_owned(), "us-east-1/ec2.vpc/other".to_owned()],
+        "state restore" => {
+            let versions =
+                bench.s3("us-east-1").list_object_versions().bucket(BUCKET).prefix(KEY).send().await.unwrap();
+            let version = versions.versions().iter().find(|version| version.is_latest() == Some(true)).unwrap();
+            ["--version", version.version_id().unwrap(), "--yes"].map(str::to_owned).to_vec()
+        }
+        "adopt" => {
+            let lineage = bench.state("legacy")["lineage"].as_str().unwrap().to_owned();
+            bench.s3("us-east-1").delete_object().bucket(BUCKET).key(KEY).send().await.unwrap();
+            vec!["--lineage".to_owned(), lineage, "--yes".to_owned()]
+        }
+        "sweep" => {
+            let state = bench.state("legacy");
+            orphan(bench, state["lineage"].as_str().unwrap()).await;
+            ["--delete", "--yes"].map(str::to_owned).to_vec()
+        }
+        "apply" => vec!["--yes".to_owned()],
+        "destroy" => ["--yes", "--accept-loss"].map(str::to_owned).to_vec(),
+        other => panic!("{other} needs a line"),
+    };
+    command.split(' ').map(str::to_owned).chain(words).chain(WORKSPACE.map(str::to_owned)).collect()
+}
+
+/// A VPC of the workspace that its state does not know.
+async fn orphan(bench: &Bench, lineage: &str) {
+    let owner = [
+        ("payinfra:stack", "migration"),
+        ("payinfra:workspace", "legacy"),
+        ("payinfra:address", "us-east-1/ec2.vpc/old"),
+        ("payinfra:lineage", lineage),
+    ];
+    let tags = owner.map(|(key, value)| Tag::builder().key(key).value(value).build());
+    let tags = TagSpecification::builder().resource_type(ResourceType::Vpc).set_tags(Some(tags.to_vec())).build();
+    bench.ec2("us-east-1").create_vpc().cidr_block("10.9.0.0/16").tag_specifications(tags).send().await.unwrap();
+}
+
+fn strs(line: &[String]) -> Vec<&str> {
+    line.iter().map(String::as_str).collect()
+}
+
+fn is_lock(call: &Call) -> bool {
+    call.service == "dynamodb" && call.action == "UpdateItem"
+}
+
+fn mutating(bench: &Bench) -> Vec<Call> {
+    let mut calls: Vec<_> = bench.aws.calls().into_iter().filter(|call| call.mutating).collect();
+    calls.sort_by_key(|call| call.sequence);
+    calls
+}
+
+/// The lock is taken before the first change and given back after the last one; what only looks changes nothing at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_something_takes_the_lock_and_what_looks_changes_nothing() {
+    let mut order = ORDER.to_vec();
+    order.sort_unstable();
+    assert_eq!(order, changing(&[Changes::Resources, Changes::State]), "ORDER has them all");
+    let bench = Bench::new().await;
+    for command in ORDER {
+        if command == "sweep" {
+            looking_changes_nothing(&bench);
+        }
+        let line = prepared(&bench, command).await;
+        bench.aws.clear_calls();
+        bench.run(&strs(&line)).ok();
+        let calls = mutating(&bench);
+        assert!(calls.len() > 2, "{command} changes something: {calls:#?}");
+        assert!(is_lock(&calls[0]), "{command} changes something before it has the lock: {:#?}", calls[0]);
+        assert!(is_lock(calls.last().unwrap()), "{command} changes something after the lock: {:#?}", calls.last());
+    }
+}
+
+fn looking_changes_nothing(bench: &Bench) {
+    for command in changing(&[Changes::Nothing, Changes::Lock, Changes::Home]).into_iter().chain(["sweep"]) {
+        let words: &[&str] = match command {
+            "completions" => &["bash"],
+            "state show" => &[TABLE],
+            "unlock" => &["--yes"],
+            _ => &[],
+        };
+        let line: Vec<_> = command.split(' ').chain(words.iter().copied()).chain(WORKSPACE).collect();
+        bench.aws.clear_calls();
+        let outcome = bench.run(&line);
+        assert!(matches!(outcome.code, Some(0 | 2)), "{command}: {outcome:?}");
+        assert!(mutating(bench).is_empty(), "{command}: {:#?}", mutating(bench));
+    }
+}
+
+/// A command whose lock is taken away in the middle notices it, and sends no request any more that changes something.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_lock_is_lost_nothing_is_changed() {
+    let bench = Bench::new().await;
+    for command in ORDER {
+        let line = prepared(&bench, command).await;
+        let line = strs(&line);
+        let is_state = changing(&[Changes::State]).contains(&command);
+        bench.aws.clear_calls();
+        // The request for the state under the lock, or the first change.
+        let matches = if is_state {
+            Match::action("s3", "GetObject")
+        } else {
+            let action = if command == "apply" { "CreateVpc" } else { "Delete*" };
+            Match { times: Some(1), ..Match::action("*", action) }
+        };
+        let mut hold = bench.aws.hold(matches, When::Before);
+        let running = bench.start(&line);
+        let held = loop {
+            let held = tokio::time::timeout(Duration::from_secs(120), hold.next()).await.unwrap().unwrap();
+            if mutating(&bench).iter().any(|call| is_lock(call) && call.status == Some(200)) {
+                break held;
+            }
+            held.release();
+        };
+        bench.run(&["unlock", "--yes", "-w", "legacy"]).ok();
+        is_noticed(&bench).await;
+        bench.aws.clear_calls();
+        held.release();
+        drop(hold);
+        let ended = Outcome::from(running.wait_with_output().unwrap()).expect(1);
+        assert!(ended.stderr.contains("lock"), "{command}: {}", ended.stderr);
+        let changed: Vec<_> = mutating(&bench).into_iter().filter(|call| !is_lock(call)).collect();
+        assert!(changed.is_empty(), "{command}: {changed:#?}");
+        // It is repeated, so that the next one finds what it needs.
+        if command == "adopt" {
+            bench.run(&line).ok();
+        } else {
+            bench.run(&strs(&prepared(&bench, command).await)).ok();
+        }
+    }
+}
+
+/// Waits until the holder's heartbeat was refused, and what it did at that moment has ended.
+async fn is_noticed(bench: &Bench) {
+    let begun = Instant::now();
+    let refused = |call: &Call| is_lock(call) && call.status == Some(400);
+    while !bench.aws.calls().iter().any(refused) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the holder does not notice that it lost the lock");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut before = usize::MAX;
+    while before != mutating(bench).len() {
+        before = mutating(bench).len();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// What is protected stays, whichever command would remove it; what keeps data goes only if its loss is agreed to.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_protected_or_keeps_data_is_removed_only_on_demand() {
+    let bench = Bench::new().await;
+    let throwaway = bench.configuration();
+    let protected = throwaway.replace("protect = false", "protect = true");
+    bench.configure(&protected);
+    bench.run(&["apply", "--yes", "-w", "legacy"]).ok();
+    let before = bench.inventory().await;
+    let refuses = |line: &[&str], told: &str| {
+        bench.aws.clear_calls();
+        let refused = bench.run(line).expect(1);
+        assert!(refused.stderr.contains(told) && refused.stderr.contains(TABLE), "{line:?}: {}", refused.stderr);
+        assert!(mutating(&bench).is_empty(), "{line:?}: {:#?}", mutating(&bench));
+        refused
+    };
+    refuses(&["destroy", "--yes", "--accept-loss", "-w", "legacy"], "protected");
+    bench.run(&["state", "rm", TABLE, "-w", "legacy"]).ok();
+    assert_eq!(bench.inventory().await, before, "it stays in AWS");
+    let sweep = ["sweep", "--delete", "--yes", "-w", "legacy"];
+    let agreed = [&sweep[..], &["--accept-loss"]].concat();
+    refuses(&agreed, "protected");
+    bench.configure(&throwaway);
+    let asked = refuses(&sweep, "--accept-loss=");
+    assert!(asked.stdout.contains("This destroys data:"), "{}", asked.stdout);
+    bench.run(&agreed).ok();
+    let table = |inventory: &payinfra_tests::Inventory| inventory.count("dynamodb.table");
+    assert_eq!(table(&bench.inventory().await), table(&before) - 1);
+    bench.run(&["destroy", "--yes", "--accept-loss", "-w", "legacy"]).ok();
+}
+
+/// The kinds of changes are told apart by what the rows say.
+#[test]
+fn what_changes_nothing_has_no_properties() {
+    let commands: BTreeSet<_> = changing(&[Changes::Nothing]).into_iter().collect();
+    for row in ROWS {
+        let says = [row.lock, row.guard, row.protection, row.ownership];
+        assert_eq!(says.iter().all(|text| *text == "–"), commands.contains(row.command), "{}", row.command);
+    }
+}
