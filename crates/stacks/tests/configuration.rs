@@ -181,7 +181,7 @@ fn m02_an_unknown_phase_is_refused() {
     let text = GOOD.replace("environment = \"new\"", "environment = \"new\"\nphase = \"later\"");
     let error = Configuration::parse(&text, "payinfra.toml").unwrap_err();
     assert_eq!(error.message, "unknown variant `later`, expected one of `legacy`, `migration`, `production`");
-    assert_eq!(error.position.unwrap().0, 19);
+    assert_eq!(error.position.unwrap().0, 20);
 }
 
 #[test]
@@ -369,7 +369,7 @@ fn m05_tags_that_differ_only_in_case_are_refused_wherever_they_stand() {
     let text = GOOD.replacen("suffix =", "tags = { Team = \"a\" }\nsuffix =", 1);
     assert!(Configuration::parse(&text, "payinfra.toml").is_ok());
     let text = text.replacen("environment = \"new\"\n", "environment = \"new\"\ntags = { team = \"b\" }\n", 1);
-    assert_eq!(said(&text), "payinfra.toml:20:10: the tags `Team` and `team` differ only in case");
+    assert_eq!(said(&text), "payinfra.toml:21:10: the tags `Team` and `team` differ only in case");
 }
 
 /// AWS accepts 50 tags; 5 required, the name, 4 of the owner and one of the resource's own leave 39.
@@ -398,10 +398,10 @@ fn m05_all_wrong_tags_are_reported_at_once() {
         error.to_string(),
         "payinfra.toml:7:11: `project` has the character ','\n\
          payinfra.toml:8:10: the tag `a,b` has the character ','\n\
-         payinfra.toml:16:15: `environment` has the character ';'\n\
-         payinfra.toml:19:15: `environment` has the character ';'\n\
-         payinfra.toml:20:10: the tag `aws:c` begins with the reserved prefix `aws:`\n\
-         payinfra.toml:20:20: the value of the tag `aws:c` has the character '!'"
+         payinfra.toml:17:15: `environment` has the character ';'\n\
+         payinfra.toml:20:15: `environment` has the character ';'\n\
+         payinfra.toml:21:10: the tag `aws:c` begins with the reserved prefix `aws:`\n\
+         payinfra.toml:21:20: the value of the tag `aws:c` has the character '!'"
     );
 }
 
