@@ -15,6 +15,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
+use aws_sdk_s3::types::CreateBucketConfiguration;
 use payinfra_localstack::{Emulator, isolate};
 use serde_json::{Value, json};
 
@@ -144,7 +145,7 @@ pub async fn running() -> (Emulator, Service) {
 pub async fn account() -> Emulator {
     let aws = Emulator::start().await.unwrap();
     make_table(&aws, "us-east-1").await;
-    s3(&aws).create_bucket().bucket(BUCKET).send().await.unwrap();
+    make_bucket(&aws, "us-east-1", BUCKET).await;
     aws
 }
 
@@ -165,6 +166,15 @@ pub async fn make_table(aws: &Emulator, region: &'static str) {
     let call = aws_sdk_dynamodb::Client::new(&sdk).create_table().table_name(TABLE);
     let call = call.attribute_definitions(attribute.build().unwrap()).key_schema(key.build().unwrap());
     call.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
+}
+
+/// Makes a bucket in a region.
+pub async fn make_bucket(aws: &Emulator, region: &'static str, name: &str) {
+    let sdk = sdk(aws).into_builder().region(Region::from_static(region)).build();
+    let config = aws_sdk_s3::config::Builder::from(&sdk).force_path_style(true).build();
+    let call = aws_sdk_s3::Client::from_conf(config).create_bucket().bucket(name);
+    let place = CreateBucketConfiguration::builder().location_constraint(region.into()).build();
+    call.set_create_bucket_configuration((region != "us-east-1").then_some(place)).send().await.unwrap();
 }
 
 /// The keys of the audit bucket, as often as they were written.

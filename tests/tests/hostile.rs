@@ -154,7 +154,7 @@ async fn p09_two_thousand_broken_requests_have_no_5xx() {
             assert!(status < 500, "{status}: {:?}", String::from_utf8_lossy(&bytes));
         }
     }
-    assert!(seen.len() > 5, "{seen:?}");
+    assert!(seen.len() >= 5, "{seen:?}");
     assert_well(&service);
     service.terminate();
     let (code, lines) = service.ended();

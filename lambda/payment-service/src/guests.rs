@@ -249,7 +249,8 @@ mod tests {
         assert_eq!(crowd, None);
         assert!(!left(&one) && !left(&many[0]) && left(&many[1]) && !left(&more));
         many[1].asked_to_leave().await;
-        let _others: Vec<_> = (0..CONNECTIONS - PER_ADDRESS - 1).map(|_| enter(&guests, 3).unwrap().0).collect();
+        let _others: Vec<_> = (0..CONNECTIONS - PER_ADDRESS - 2).map(|_| enter(&guests, 3).unwrap().0).collect();
+        let _another = enter(&guests, 5).unwrap();
         let (_last, crowd) = enter(&guests, 4).unwrap();
         assert_eq!(crowd, None);
         assert!(!left(&one) && left(&many[2]), "the address with the most makes room");

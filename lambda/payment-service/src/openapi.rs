@@ -1,6 +1,6 @@
 //! The contract as an OpenAPI document, made from the limits and the routes that the code has.
 
-use payment_core::{FIELDS, LONGEST_DESCRIPTION, LONGEST_ID, LONGEST_WHOLE};
+use payment_core::{Currency, FIELDS, LONGEST_DESCRIPTION, LONGEST_ID, LONGEST_WHOLE};
 use serde_json::{Map, Value, json};
 
 use crate::routes::{BODY, MOST_REFUSALS, ROUTES, Route};
@@ -85,11 +85,20 @@ fn schema(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
+/// The codes of all currencies, in order.
+fn currencies() -> Vec<String> {
+    let letters = || 'A'..='Z';
+    let codes = letters().flat_map(|first| {
+        letters().flat_map(move |second| letters().map(move |third| String::from_iter([first, second, third])))
+    });
+    codes.filter(|code| Currency::parse(code).is_ok()).collect()
+}
+
 fn schemas() -> Value {
     let id = json!({
         "type": "string", "minLength": 1, "maxLength": LONGEST_ID, "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$",
     });
-    let currency = json!({ "type": "string", "pattern": "^[A-Z]{3}$", "description": "An ISO 4217 code." });
+    let currency = json!({ "type": "string", "enum": currencies(), "description": "An ISO 4217 code." });
     let amount = json!({ "type": "string", "pattern": format!("^(0|[1-9][0-9]{{0,{}}})([.][0-9]{{1,4}})?$", LONGEST_WHOLE - 1) });
     let description = json!({ "type": "string", "maxLength": LONGEST_DESCRIPTION });
     let mut request = json!({

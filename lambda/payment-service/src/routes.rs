@@ -241,7 +241,10 @@ where
                 Ok(_place) => working(self.processor.find(id, correlation_id)).await,
                 Err(_) => self.busy(),
             },
-            (&Method::GET, ["health"]) => self.health(matches!(uri.query(), Some("deep" | "deep="))).await,
+            (&Method::GET, ["health"]) => match deep(uri.query()) {
+                Some(deep) => self.health(deep).await,
+                None => Answer::error(StatusCode::BAD_REQUEST, "deep has no value"),
+            },
             (_, ["payments"]) => Answer::not_allowed("POST"),
             (_, ["payments", _] | ["health"]) => Answer::not_allowed("GET"),
             _ => Answer::error(StatusCode::NOT_FOUND, "there is nothing here"),
@@ -356,6 +359,16 @@ fn correlation_id(headers: &HeaderMap) -> String {
     let sent = headers.get(CORRELATION_ID).and_then(|value| value.to_str().ok());
     let fit = sent.filter(|id| is_id(id) && card::redact(id) == **id);
     fit.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
+}
+
+/// Whether a query asks for the deep health check; none if it gives `deep` a value.
+fn deep(query: Option<&str>) -> Option<bool> {
+    let mut values = query.unwrap_or_default().split('&').filter_map(|pair| match pair.split_once('=') {
+        Some(("deep", value)) => Some(value),
+        _ => (pair == "deep").then_some(""),
+    });
+    let first = values.next();
+    first.into_iter().chain(values).all(str::is_empty).then_some(first.is_some())
 }
 
 /// The whole body, if it is not too long in any sense.

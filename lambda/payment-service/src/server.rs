@@ -142,6 +142,8 @@ where
             }
         });
         let mut builder = http1::Builder::new();
+        // A client may close its side once it has asked.
+        builder.half_close(true);
         // How long a head and a silence may take is watched below: hyper has one limit for both.
         builder.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD);
         let stream = TokioIo::new(Watched::new(stream, Arc::clone(&guest)));
