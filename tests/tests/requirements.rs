@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-const HEAD: &str = "# Tests
+const HEAD: &str = r#"# Tests
 
 `cargo test --workspace` runs everything that CI runs. The end-to-end tests in this folder start their own emulated AWS
 (`../localstack`); `PAYINFRA_TEST_PROFILE=localstack` runs them on another profile of emulators.
@@ -24,18 +24,29 @@ The long ones are left out of CI; each prints what it found:
 
 | what | how to run it |
 | --- | --- |
-| SIGKILL at every call of apply and destroy; writes `tests/results/crash-matrix.md` | `cargo test --workspace --test crash -- --ignored --nocapture full_matrix` |
+| SIGKILL before and after every changing call of every scenario, on S3 and in a folder; writes `tests/results/crash-matrix.md` | `cargo test --workspace --test crash -- --ignored --nocapture full_matrix` |
+| the README's first command, 20 times from nothing with every core busy; writes `tests/results/first-command.md` | `cargo build --workspace --bins --test first_command && cargo test --workspace --test first_command -- --ignored --nocapture` |
 | 100 seeds of mixed faults on the emulated AWS, an account throttled to a tenth | `cargo test --workspace --test random -- --ignored --nocapture` |
+| 5,000 payments with clients that hang up, an AWS that fails and a service that is killed ten times; writes `tests/results/payments.md` | `cargo build --workspace && cargo test --workspace --test whole -- --ignored five_thousand` |
+| schemathesis against the payment service and `lambda/openapi.json`; installs it with pip | `cargo build --workspace && cargo test --workspace --test schemathesis -- --ignored` |
+| a million broken requests for a payment | `PROPTEST_CASES=1000000 cargo test --release -p payment-core --test requests nothing_that_comes` |
+| how often other numbers are taken for card numbers | `cargo run --release -p payment-core --example false_alarms` |
 | apply and destroy with AWS's latencies, against the longest chain of waits | `cargo build --release --workspace && cargo test --release --workspace --test makespan -- --ignored --nocapture` |
 
-`PAYINFRA_CRASH_EVERY=25` takes every 25th kill point only; `PAYINFRA_SEED=17` runs one seed;
-`PAYINFRA_SCALE=20` takes AWS's latencies divided by 20 instead of 60.
+`PAYINFRA_CRASH_EVERY=25` takes every 25th kill point only, `PAYINFRA_CRASH="import;sweep --delete"` only these scenarios,
+`PAYINFRA_CRASH_BACKEND=S3` (or `folder`) only this backend; `PAYINFRA_SEED=17` runs one seed; `PAYINFRA_RUNS=2`
+runs the first command twice; `PAYINFRA_SCALE=20` takes AWS's latencies divided by 20 instead of 60.
+
+The crash tests shorten the lease of the lock with `PAYINFRA_LEASE_MILLIS`, which counts only where the endpoint is set.
+They compare with an undisturbed run (`tests/src/content.rs`): the services' own lists, every field of every resource that the
+state knows or that carries owner tags, the state, and the outputs. `legacy` stands for the scenarios that need no second
+region.
 
 ## Which test shows which requirement
 
 Written by `UPDATE_README=1 cargo test --workspace --test requirements`; do not edit below this line.
 
-";
+"#;
 
 /// Every requirement is shown by a test, and the list is up to date. `UPDATE_README=1` writes it.
 #[test]
