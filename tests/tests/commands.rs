@@ -279,7 +279,7 @@ fn looking_changes_nothing(bench: &Bench) {
         let words: &[&str] = match command {
             "completions" => &["bash"],
             "state show" => &[TABLE],
-            "unlock" => &["--yes"],
+            "init" | "unlock" => &["--yes"],
             _ => &[],
         };
         let line: Vec<_> = command.split(' ').chain(words.iter().copied()).chain(WORKSPACE).collect();

@@ -163,7 +163,7 @@ fn profiles(text: &str) -> Vec<String> {
 /// Whether `endpoint` is a server on this machine.
 fn is_local(endpoint: &str) -> bool {
     let Ok(endpoint) = endpoint.parse::<http::Uri>() else { return false };
-    let Some(host) = endpoint.host() else { return false };
+    let (Some(_), Some(host)) = (endpoint.scheme(), endpoint.host()) else { return false };
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
 }

@@ -113,6 +113,11 @@ impl Session {
             }
             return Ok(loaded);
         }
+        // A first apply that somebody else runs at this moment writes the state before it creates anything.
+        let again = self.kept.load().await?;
+        if again.version.is_some() {
+            return Ok(again);
+        }
         Err(lost(workspace, &versions, &history, &lineages))
     }
 

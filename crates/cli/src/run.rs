@@ -183,7 +183,7 @@ impl Order<'_> {
     ) -> Result<(Report, State)> {
         let store = &self.session.kept.backing.store;
         let begun = lock::now();
-        let (journal, writer) = Journal::open(state, Arc::clone(store), version);
+        let (journal, writer) = Journal::open(state, Arc::clone(store), version, lease.guard());
         let writer = tokio::spawn(writer);
         let live = (!self.json && !self.verbose && screen::is_watched()).then(|| Live::new(planned));
         let lines = Lines::default();
@@ -212,11 +212,12 @@ impl Order<'_> {
             self.session.kept.drop_rescue();
         }
         let entry = history(planned, &state, &report, self.command, &begun);
-        let kept = match serde_json::to_vec_pretty(&entry) {
-            Ok(bytes) => store.keep(&format!("{}.json", state.serial), &bytes).await,
-            Err(error) => Err(Error::failed(error.to_string())),
+        let kept = async {
+            let bytes = serde_json::to_vec_pretty(&entry).map_err(|error| Error::failed(error.to_string()))?;
+            lease.check()?;
+            store.keep(&format!("{}.json", state.serial), &bytes).await
         };
-        if let Err(error) = kept {
+        if let Err(error) = kept.await {
             screen::note(&format!("The history of this run could not be kept: {error}"));
         }
         Ok((report, state))

@@ -181,11 +181,11 @@ impl Plan {
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let plan: Self = serde_json::from_slice(bytes).map_err(|error| {
             Error::invalid(format!("this is not a whole plan: {error}"))
-                .hint("make it again with `payinfra plan --out`")
+                .hint("create it again with `payinfra plan --out`")
         })?;
         if plan.format != FORMAT {
             return Err(Error::invalid(format!("the plan has format {}, this payinfra knows {FORMAT}", plan.format))
-                .hint("make it again with `payinfra plan --out`"));
+                .hint("create it again with `payinfra plan --out`"));
         }
         Ok(plan)
     }
@@ -196,7 +196,7 @@ impl Plan {
     /// [`Class::Stale`] if something was applied since, [`Class::Invalid`] if it is somebody else's.
     pub fn fits(&self, state: &State) -> Result<()> {
         state.belongs(&self.graph.stack, &self.graph.workspace, &self.account)?;
-        let again = "make it again with `payinfra plan --out`";
+        let again = "create it again with `payinfra plan --out`";
         if state.lineage != self.lineage && self.revision > 0 {
             return Err(Error::new(Class::Stale, "the plan was made on another state").hint(again));
         }
@@ -226,7 +226,7 @@ impl Plan {
         let differs = |what: &str, says: &str, is: &str| {
             let message = format!("{what} is not what the saved plan says: the file says {says}, derived now is {is}");
             Err(Error::new(Class::Stale, message)
-                .hint("review what changed, and make the plan again with `payinfra plan --out`"))
+                .hint("review what changed, and create the plan again with `payinfra plan --out`"))
         };
         for (what, says, is) in [
             ("the account", &saved.account, &derived.account),
@@ -259,7 +259,7 @@ impl Plan {
         }
         if saved.graph != derived.graph {
             return Err(Error::new(Class::Stale, "the configuration has changed since the plan was made")
-                .hint("make it again with `payinfra plan --out`"));
+                .hint("create it again with `payinfra plan --out`"));
         }
         Ok(())
     }
@@ -325,7 +325,7 @@ fn first(one: &Value, other: &Value, path: &str) -> (String, String) {
 /// How much of a value a difference shows, in characters.
 const SHOWN: usize = 120;
 
-/// A value in one line. Of what is on one side only, the names of its fields are enough.
+/// A value in one line. Of what is on one side only, the names of its fields are enough; what holds more is counted.
 fn told(value: &Value, path: &str) -> String {
     let text = match value {
         Value::Null => "nothing".to_owned(),
@@ -334,7 +334,9 @@ fn told(value: &Value, path: &str) -> String {
             let names: Vec<_> = members.keys().map(String::as_str).collect();
             format!("something with the fields {}", names.join(", "))
         }
-        Value::Array(values) => format!("a list of {}", values.len()),
+        Value::Array(values) if values.iter().any(|value| value.is_array() || value.is_object()) => {
+            format!("a list of {}", values.len())
+        }
         value => value.to_string(),
     };
     let text = if text.chars().count() > SHOWN {

@@ -175,12 +175,14 @@ impl Ended {
 
 impl Journal {
     /// A journal over `state`, which `store` has as `version`. The second value writes; run it beside the work, to its end.
+    /// It asks `guard` before every write: whoever has lost the lock must not get in the way of the next holder.
     ///
     /// However the writer ends (an error, a panic, an abort), everybody who waits for it gets an error with the reason.
     pub fn open(
         state: State,
         store: Arc<dyn Store>,
         version: Option<String>,
+        guard: Guard,
     ) -> (Self, BoxFuture<'static, Result<()>>) {
         let (durable, _) = watch::channel(Durable { changes: 0, ended: None });
         let shared = Arc::new(Shared {
@@ -191,7 +193,7 @@ impl Journal {
         // Made here, not in the writer: it also has to be dropped with a writer that never ran.
         let end = End(Arc::clone(&shared));
         let writer = Box::pin(async move {
-            let written = write(&end.0, store, version).await;
+            let written = write(&end.0, store, version, guard).await;
             if let Err(error) = &written {
                 end.0.end(Ended::of(error, format!("the state could not be written: {error}")));
             }
@@ -283,7 +285,7 @@ fn gone() -> Error {
     Error::failed(GONE)
 }
 
-async fn write(shared: &Shared, store: Arc<dyn Store>, mut version: Option<String>) -> Result<()> {
+async fn write(shared: &Shared, store: Arc<dyn Store>, mut version: Option<String>, guard: Guard) -> Result<()> {
     let mut written = 0;
     loop {
         let next = {
@@ -306,6 +308,7 @@ async fn write(shared: &Shared, store: Arc<dyn Store>, mut version: Option<Strin
             shared.wake.notified().await;
             continue;
         };
+        guard()?;
         version = Some(store.save(&bytes, version.as_deref()).await?);
         written = changes;
         shared.durable.send_modify(|durable| durable.changes = changes);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use payinfra_engine::{COUNT_MAX, Class, Error, Journal, Result, State, Store, Stored, Version};
+use payinfra_engine::{COUNT_MAX, Class, Error, Guard, Journal, Result, State, Store, Stored, Version};
 use tokio::time::timeout;
 
 /// A place for states where every write ends in one way.
@@ -61,6 +61,11 @@ fn state(revision: u64) -> State {
     State { revision, ..State::new("stack", "test", "123456789012") }
 }
 
+/// A journal whose holder has the lock.
+fn open(state: State, write: Write) -> (Journal, BoxFuture<'static, Result<()>>) {
+    Journal::open(state, Arc::new(write), None, Arc::new(|| Ok(())))
+}
+
 /// Far longer than anything here takes; the clock of these tests is tokio's, and paused.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -78,7 +83,7 @@ async fn told(journal: Journal, class: Class, part: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_that_fails_is_told_with_its_reason() {
-    let (journal, writer) = Journal::open(state(0), Arc::new(Write::Fails), None);
+    let (journal, writer) = open(state(0), Write::Fails);
     let writer = tokio::spawn(writer);
     let failed = journal.failed();
     assert!(journal.check().is_ok());
@@ -88,8 +93,17 @@ async fn a_write_that_fails_is_told_with_its_reason() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_written_after_the_lock_is_lost() {
+    let lost: Guard = Arc::new(|| Err(Error::new(Class::Locked, "the lock was lost")));
+    let (journal, writer) = Journal::open(state(0), Arc::new(Write::Panics), None, lost);
+    let writer = tokio::spawn(writer);
+    told(journal, Class::Locked, "the lock was lost").await;
+    assert!(writer.await.unwrap().unwrap_err().is(Class::Locked));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_writer_that_panics_wakes_who_waits() {
-    let (journal, writer) = Journal::open(state(0), Arc::new(Write::Panics), None);
+    let (journal, writer) = open(state(0), Write::Panics);
     let writer = tokio::spawn(writer);
     told(journal, Class::Failed, "its writer panicked").await;
     assert!(writer.await.unwrap_err().is_panic());
@@ -97,7 +111,7 @@ async fn a_writer_that_panics_wakes_who_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_writer_that_is_aborted_wakes_who_waits() {
-    let (journal, writer) = Journal::open(state(0), Arc::new(Write::Hangs), None);
+    let (journal, writer) = open(state(0), Write::Hangs);
     let writer = tokio::spawn(writer);
     let other = journal.clone();
     let waiting = tokio::spawn(async move { told(other, Class::Failed, "no longer written").await });
@@ -108,14 +122,14 @@ async fn a_writer_that_is_aborted_wakes_who_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_writer_that_never_ran_wakes_who_waits() {
-    let (journal, writer) = Journal::open(state(0), Arc::new(Write::Works), None);
+    let (journal, writer) = open(state(0), Write::Works);
     drop(writer);
     told(journal, Class::Failed, "no longer written").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_committed_after_the_close() {
-    let (journal, writer) = Journal::open(state(0), Arc::new(Write::Works), None);
+    let (journal, writer) = open(state(0), Write::Works);
     let writer = tokio::spawn(writer);
     journal.commit(|_| ()).await.unwrap();
     journal.close();
@@ -127,13 +141,13 @@ async fn nothing_is_committed_after_the_close() {
 #[tokio::test(start_paused = true)]
 async fn a_revision_at_its_limit_is_an_error() {
     for revision in [COUNT_MAX, u64::MAX] {
-        let (journal, writer) = Journal::open(state(revision), Arc::new(Write::Works), None);
+        let (journal, writer) = open(state(revision), Write::Works);
         let writer = tokio::spawn(writer);
         told(journal, Class::Invalid, &format!("revision is {revision}: the file is damaged or forged")).await;
         let error = writer.await.unwrap().unwrap_err();
         assert!(error.get_hint().unwrap().contains("restore an earlier version"), "{error}");
     }
-    let (journal, writer) = Journal::open(state(COUNT_MAX - 1), Arc::new(Write::Works), None);
+    let (journal, writer) = open(state(COUNT_MAX - 1), Write::Works);
     tokio::spawn(writer);
     journal.commit(|_| ()).await.unwrap();
     assert_eq!(journal.look(|state| state.revision), COUNT_MAX);

@@ -161,7 +161,7 @@ impl Bench {
                 Some(plan) => plan,
                 None => plan(&cloud, graph.clone(), &state, &Options::default()).await?,
             };
-            let (journal, writer) = Journal::open(state, Arc::new(store), version);
+            let (journal, writer) = Journal::open(state, Arc::new(store), version, lease.guard());
             let run = Run {
                 cloud,
                 journal: &journal,

@@ -1,4 +1,4 @@
-//! `payinfra adopt`: makes a lost state again of what carries its lineage.
+//! `payinfra adopt`: creates a lost state again from what carries its lineage.
 
 use clap::Args;
 use payinfra_engine::plan::{Options, plan};

@@ -78,7 +78,7 @@ impl Execute for State {
                 let loaded = place.load().await?;
                 if loaded.version.is_none() {
                     return Err(Error::invalid(format!("workspace {} has no state yet", place.workspace))
-                        .hint("`payinfra apply` makes it")
+                        .hint("`payinfra apply` creates it")
                         .into());
                 }
                 screen::print(&String::from_utf8_lossy(&loaded.state.bytes()?));
