@@ -85,9 +85,7 @@ async fn p09_smuggled_requests_are_not_followed() {
         assert!(items(&aws).await.is_empty(), "{head:?}");
     }
     // With both, the chunks count (RFC 9112, 6.3), and what follows them is a request of its own to whoever sent it.
-    let both = format!(
-        "POST /payments HTTP/1.1\r\nHost: p\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-    );
+    let both = "POST /payments HTTP/1.1\r\nHost: p\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     assert_eq!(statuses(&service, both.as_bytes()), [400]);
     for chunks in ["5\r\n", "g\r\n\r\n", "-1\r\n\r\n", "ffffffffffffffffff\r\n", "5;\r\nabc", "0\r\nX"] {
         let request = format!("POST /payments HTTP/1.1\r\nHost: p\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
@@ -262,7 +260,7 @@ async fn p09_a_card_number_is_kept_nowhere() {
         let answer = service.send("POST", "/payments", &[("X-Correlation-Id", &id), ("User-Agent", &id)], &body);
         assert_eq!((answer.status, answer.header("x-correlation-id") == Some(&id)), (200, false), "{id}");
         assert_eq!(service.get(&format!("/payments/{id}")).status, 404);
-        let encoded: String = id.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let encoded = id.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02x}"));
         assert_eq!(service.get(&format!("/payments/{encoded}?{id}")).status, 404);
         assert_eq!(service.send(&format!("M{}", id.replace('.', "")), "/payments", &[], "").status, 405);
     }

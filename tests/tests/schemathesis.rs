@@ -1,8 +1,7 @@
 //! The payment service and its OpenAPI document, `lambda/openapi.json`, checked against each other by schemathesis: it
 //! makes requests that the document allows and such that it does not, and compares the answers with what is documented.
 //!
-//! `cargo test --workspace --test schemathesis -- --ignored` installs schemathesis with pip from
-//! `lambda/contract/requirements.txt` into the target folder.
+//! It is installed with pip from `lambda/contract/requirements.txt` into the target folder, once.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -17,7 +16,7 @@ const KEY: &str = "key";
 const HASHES: &str = r#"{"sha256":["2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683"]}"#;
 
 /// How many requests for each route and way to make them.
-const EXAMPLES: &str = "150";
+const EXAMPLES: &str = "40";
 
 fn run(command: &mut Command) {
     let ended = command.output().unwrap();
@@ -41,7 +40,6 @@ fn schemathesis(requirements: &Path) -> PathBuf {
 
 /// P-09: no answer has a status, a body or a header that the document does not name.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Python and its package index; run by the command in the head of this file"]
 async fn p09_every_answer_is_as_the_document_says() {
     let lambda = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lambda");
     let program = schemathesis(&lambda.join("contract/requirements.txt"));

@@ -1,7 +1,7 @@
 //! The payments service as the ECS tasks run it, against the emulated AWS: what it answers when AWS fails, what it
 //! refuses, what it logs, and how it ends.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::io::Write;
 use std::time::Duration;

@@ -106,7 +106,7 @@ async fn client(
         if answer.is_some_and(|(status, _)| status == 200) {
             seen.accepted.lock().unwrap().insert(id.clone());
         }
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             let id = format!("t-{}", number - random(number) % (number + 1).min(40));
             let request = format!("GET /payments/{id} HTTP/1.1\r\nHost: p\r\n\r\n");
             let stream = connect(&address).await;

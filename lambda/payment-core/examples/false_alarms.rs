@@ -72,8 +72,11 @@ impl Random {
     }
 }
 
+/// What something is called, and how one is made.
+type Kind = (&'static str, fn(&mut Random) -> String);
+
 fn main() {
-    let kinds: [(&str, fn(&mut Random) -> String); 7] = [
+    let kinds: [Kind; 7] = [
         ("UUIDs", Random::uuid),
         ("ULIDs", Random::ulid),
         ("dates and times to the second with an offset", Random::date),

@@ -20,11 +20,13 @@ const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 /// A write on its way to the other copy: when it happened, and where it goes.
 type Copy = (u64, &'static str, Record);
 
+/// What each region's copy holds of each id, and when it was last written.
+type Tables = BTreeMap<(&'static str, String), (u64, Record)>;
+
 /// A global table and a bucket in two regions.
 #[derive(Default)]
 struct World {
-    /// What each region's copy holds, and when it was last written.
-    tables: Mutex<BTreeMap<(&'static str, String), (u64, Record)>>,
+    tables: Mutex<Tables>,
     copies: Mutex<Vec<Copy>>,
     entries: Mutex<BTreeMap<(String, String), String>>,
     ticks: Mutex<u64>,
@@ -180,7 +182,7 @@ fn without_a_home_two_regions_both_win() {
 #[test]
 fn m30_an_id_whose_region_cannot_be_reached_is_taken_nowhere_else() {
     let (world, homes) = (World::default(), Homes::new(REGIONS).unwrap());
-    let id = (0..).map(|number| format!("t-{number}")).find(|id| homes.of(id) == "us-east-2").unwrap();
+    let id = (0..1_000).map(|number| format!("t-{number}")).find(|id| homes.of(id) == "us-east-2").unwrap();
     let body = json!({ "transactionId": id, "customerId": "c", "amount": 1 }).to_string();
     let accept =
         |region: &str| world.processor(region, &homes).accept(body.as_bytes(), "request").now_or_never().unwrap();

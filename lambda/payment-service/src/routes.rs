@@ -168,7 +168,7 @@ where
             Ok(Repairs { repaired: 0, failed: 0 }) => {}
             Ok(Repairs { repaired, failed: 0 }) => tracing::info!(repaired, "a sweep repaired payments"),
             Ok(Repairs { repaired, failed }) => {
-                tracing::warn!(repaired, failed, "a sweep could not repair all payments")
+                tracing::warn!(repaired, failed, "a sweep could not repair all payments");
             }
             Err(fault) => tracing::error!(error = %card::redact(&fault.message), "a sweep failed"),
         }

@@ -39,16 +39,18 @@ impl Service {
         ]);
         command.envs(variables.iter().copied()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
-        let mut warnings = Vec::new();
-        for line in BufReader::new(process.stdout.take().unwrap()).lines() {
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut service = Self { process, address: SocketAddr::from(([0, 0, 0, 0], 0)), warnings: Vec::new() };
+        for line in lines {
             let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
             if line["message"] == "listening" {
-                let address = line["address"].as_str().unwrap().parse().unwrap();
-                return Self { process, address, warnings };
+                service.address = line["address"].as_str().unwrap().parse().unwrap();
+                break;
             }
-            warnings.push(line["message"].as_str().unwrap().to_owned());
+            service.warnings.push(line["message"].as_str().unwrap().to_owned());
         }
-        unreachable!("it did not start")
+        assert_ne!(service.address.port(), 0, "it did not start");
+        service
     }
 
     /// The answer to a request without a body, over this connection.
