@@ -1,5 +1,6 @@
 //! The payments service: the binary that the ECS tasks run, and a client of it that knows nothing of it.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,10 +9,22 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use aws_sdk_s3::types::CreateBucketConfiguration;
 use payinfra_localstack::{Emulator, isolate};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::built;
+
+/// The table of [`running`].
+pub const TABLE: &str = "payments";
+/// The bucket of [`running`].
+pub const BUCKET: &str = "audit-of-payments";
 
 /// How long the service may take for anything.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -41,14 +54,24 @@ impl Service {
     pub fn start(aws: &Emulator, environment: &[(String, String)]) -> Self {
         let mut command = Command::new(built("payment-service"));
         isolate(&mut command, &aws.endpoint());
-        command.envs(environment.iter().cloned()).env("BIND_ADDRESS", "127.0.0.1").env("PORT", "0");
+        // Doors are open unless the test closes them.
+        let says = |names: [&str; 2]| environment.iter().any(|(name, _)| names.contains(&&name[..]));
+        if !says(["API_KEYS", "API_KEYS_SECRET"]) {
+            command.env("AUTH", "none");
+        }
+        command.env("TLS", "none").envs(environment.iter().cloned()).env("BIND_ADDRESS", "127.0.0.1").env("PORT", "0");
         let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let (sender, log) = channel();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let first: Value = serde_json::from_str(&log.recv_timeout(PATIENCE).unwrap()).unwrap();
-        assert_eq!(first["message"], "listening", "{first}");
-        Self { process, address: first["address"].as_str().unwrap().parse().unwrap(), log }
+        let address = loop {
+            let line: Value = serde_json::from_str(&log.recv_timeout(PATIENCE).unwrap()).unwrap();
+            match line["address"].as_str() {
+                Some(address) if line["message"] == "listening" => break address.parse().unwrap(),
+                _ => assert_eq!(line["level"], "WARN", "{line}"),
+            }
+        };
+        Self { process, address, log }
     }
 
     /// One request on a connection of its own.
@@ -90,6 +113,15 @@ impl Service {
         assert!(status.success());
     }
 
+    /// Kills it, and returns what it logged since it listened.
+    #[must_use]
+    pub fn kill(mut self) -> Vec<Value> {
+        self.process.kill().unwrap();
+        // The last line may be half of one.
+        let lines = std::iter::from_fn(|| self.log.recv_timeout(PATIENCE).ok());
+        lines.filter_map(|line| serde_json::from_str(&line).ok()).collect()
+    }
+
     /// Waits for its end, and returns the exit code and what it logged since it listened.
     #[must_use]
     pub fn ended(mut self) -> (Option<i32>, Vec<Value>) {
@@ -100,6 +132,102 @@ impl Service {
         }
         (self.process.wait().unwrap().code(), lines)
     }
+}
+
+/// An emulated AWS with a table and a bucket, and the service over them.
+pub async fn running() -> (Emulator, Service) {
+    let aws = account().await;
+    let service = start(&aws, &[]);
+    (aws, service)
+}
+
+/// An emulated AWS with a table and a bucket.
+pub async fn account() -> Emulator {
+    let aws = Emulator::start().await.unwrap();
+    make_table(&aws, "us-east-1").await;
+    make_bucket(&aws, "us-east-1", BUCKET).await;
+    aws
+}
+
+/// The service over the table and the bucket, with these variables too.
+#[must_use]
+pub fn start(aws: &Emulator, variables: &[(&str, &str)]) -> Service {
+    let common = [("PAYMENTS_TABLE", TABLE), ("AUDIT_BUCKET", BUCKET), ("PHASE", "legacy")];
+    let all = common.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Service::start(aws, &all.collect::<Vec<_>>())
+}
+
+/// Makes the table in a region.
+pub async fn make_table(aws: &Emulator, region: &'static str) {
+    let sdk = sdk(aws).into_builder().region(Region::from_static(region)).build();
+    let id = "payment_id";
+    let attribute = AttributeDefinition::builder().attribute_name(id).attribute_type(ScalarAttributeType::S);
+    let key = KeySchemaElement::builder().attribute_name(id).key_type(KeyType::Hash);
+    let call = aws_sdk_dynamodb::Client::new(&sdk).create_table().table_name(TABLE);
+    let call = call.attribute_definitions(attribute.build().unwrap()).key_schema(key.build().unwrap());
+    call.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
+}
+
+/// Makes a bucket in a region.
+pub async fn make_bucket(aws: &Emulator, region: &'static str, name: &str) {
+    let sdk = sdk(aws).into_builder().region(Region::from_static(region)).build();
+    let config = aws_sdk_s3::config::Builder::from(&sdk).force_path_style(true).build();
+    let call = aws_sdk_s3::Client::from_conf(config).create_bucket().bucket(name);
+    let place = CreateBucketConfiguration::builder().location_constraint(region.into()).build();
+    call.set_create_bucket_configuration((region != "us-east-1").then_some(place)).send().await.unwrap();
+}
+
+/// The keys of the audit bucket, as often as they were written.
+pub async fn audited(aws: &Emulator) -> Vec<String> {
+    let pages = s3(aws).list_object_versions().bucket(BUCKET);
+    let (mut keys, mut next) = (Vec::new(), None);
+    loop {
+        let page = pages.clone().set_key_marker(next).send().await.unwrap();
+        keys.extend(page.versions().iter().filter_map(|version| version.key().map(str::to_owned)));
+        next = page.next_key_marker().map(str::to_owned);
+        if next.is_none() {
+            return keys;
+        }
+    }
+}
+
+/// Whether there is an audit record of a payment that was accepted on `day`.
+pub async fn is_audited(aws: &Emulator, day: &str, id: &str) -> bool {
+    let found = s3(aws).list_objects_v2().bucket(BUCKET).prefix(format!("payments/{day}/{id}-")).send().await.unwrap();
+    !found.contents().is_empty()
+}
+
+/// The items of the table.
+pub async fn items(aws: &Emulator) -> Vec<HashMap<String, AttributeValue>> {
+    let scan = aws_sdk_dynamodb::Client::new(&sdk(aws)).scan().table_name(TABLE).into_paginator().items();
+    scan.send().collect::<Result<_, _>>().await.unwrap()
+}
+
+fn s3(aws: &Emulator) -> aws_sdk_s3::Client {
+    let config = aws_sdk_s3::config::Builder::from(&sdk(aws)).force_path_style(true).build();
+    aws_sdk_s3::Client::from_conf(config)
+}
+
+fn sdk(aws: &Emulator) -> SdkConfig {
+    let credentials = Credentials::new("test", "test", None, None, "static");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(aws.endpoint())
+        .region(Region::from_static("us-east-1"))
+        .build()
+}
+
+/// A request for a payment.
+#[must_use]
+pub fn payment(id: &str) -> String {
+    json!({ "transactionId": id, "customerId": "c-1", "amount": 12.5 }).to_string()
+}
+
+/// The bytes of a request to make a payment.
+#[must_use]
+pub fn raw(body: &str) -> Vec<u8> {
+    format!("POST /payments HTTP/1.1\r\nHost: payments\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 impl Drop for Service {

@@ -1,54 +1,18 @@
 //! The payments service as the ECS tasks run it, against the emulated AWS: what it answers when AWS fails, what it
 //! refuses, what it logs, and how it ends.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::io::Write;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
-use payinfra_localstack::{Emulator, Fault, Match, Rule, When};
-use payinfra_tests::service::{Answer, Service};
+use payinfra_localstack::{Emulator, Fault, Held, Match, Rule, When};
+use payinfra_tests::service::{
+    Answer, BUCKET, Service, audited, make_bucket, make_table, payment, raw, running, start,
+};
 use serde_json::{Value, json};
 
-const TABLE: &str = "payments";
-const BUCKET: &str = "audit-of-payments";
 const CARD: &str = "4111 1111 1111 1111";
-
-fn sdk(aws: &Emulator) -> SdkConfig {
-    let credentials = Credentials::new("test", "test", None, None, "static");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .endpoint_url(aws.endpoint())
-        .region(Region::from_static("us-east-1"))
-        .build()
-}
-
-/// An emulated AWS with a table and a bucket, and the service over them.
-async fn running() -> (Emulator, Service) {
-    let aws = Emulator::start().await.unwrap();
-    let sdk = sdk(&aws);
-    let id = "payment_id";
-    let attribute = AttributeDefinition::builder().attribute_name(id).attribute_type(ScalarAttributeType::S);
-    let key = KeySchemaElement::builder().attribute_name(id).key_type(KeyType::Hash);
-    let call = aws_sdk_dynamodb::Client::new(&sdk).create_table().table_name(TABLE);
-    let call = call.attribute_definitions(attribute.build().unwrap()).key_schema(key.build().unwrap());
-    call.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
-    let s3 = aws_sdk_s3::config::Builder::from(&sdk).force_path_style(true).build();
-    aws_sdk_s3::Client::from_conf(s3).create_bucket().bucket(BUCKET).send().await.unwrap();
-    let variables = [("PAYMENTS_TABLE", TABLE), ("AUDIT_BUCKET", BUCKET), ("PHASE", "legacy")];
-    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let service = Service::start(&aws, &variables);
-    (aws, service)
-}
-
-fn payment(id: &str) -> String {
-    json!({ "transactionId": id, "customerId": "c-1", "amount": 12.5 }).to_string()
-}
 
 fn writes(aws: &Emulator, action: &str) -> usize {
     aws.calls().iter().filter(|call| call.action == action).count()
@@ -88,6 +52,111 @@ async fn m30_p09_failures_that_pass_are_overcome_and_others_tell_nothing() {
     assert_eq!(service.get("/health?deep").body["status"], "ok");
 }
 
+/// The answer to a question that is asked again until it is as `expected`.
+async fn until(service: &Service, path: &str, expected: impl Fn(&Answer) -> bool) -> Answer {
+    for _ in 0..200 {
+        let answer = service.get(path);
+        if expected(&answer) {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{path} does not become as expected: {:?}", service.get(path));
+}
+
+/// M-30: a client that hangs up at any moment after its request has arrived leaves a whole payment; until its audit
+/// record is there, the payment is pending.
+#[tokio::test(flavor = "multi_thread")]
+async fn m30_a_client_that_hangs_up_leaves_a_whole_payment() {
+    let (aws, service) = running().await;
+    for (number, (service_name, action)) in
+        [("dynamodb", "PutItem"), ("s3", "PutObject"), ("dynamodb", "UpdateItem")].into_iter().enumerate()
+    {
+        let mut calls = aws.hold(Match::action(service_name, action), When::Before);
+        let (id, mut stream) = (format!("t-{number}"), service.connect());
+        let body = payment(&id);
+        stream.write_all(&raw(&body)).unwrap();
+        let held = calls.next().await.unwrap();
+        drop(stream);
+        let path = format!("/payments/{id}");
+        if action == "PutItem" {
+            assert_eq!(service.get(&path).status, 404);
+        } else {
+            assert_eq!(service.get(&path).body["status"], "pending", "{action}");
+        }
+        drop(calls);
+        held.release();
+        let answer = until(&service, &path, |answer| answer.body["status"] == "accepted").await;
+        assert_eq!(answer.body["transactionId"], json!(id));
+        assert_eq!(audited(&aws).await.iter().filter(|key| key.contains(&format!("/{id}-"))).count(), 1);
+    }
+}
+
+/// M-30: what a killed process leaves half done, the next one completes at its start, and once.
+#[tokio::test(flavor = "multi_thread")]
+async fn m30_a_new_process_repairs_what_a_killed_one_left() {
+    let (aws, service) = running().await;
+    let mut held = Vec::new();
+    for (number, (service_name, action)) in [("s3", "PutObject"), ("dynamodb", "UpdateItem")].into_iter().enumerate() {
+        let mut calls = aws.hold(Match::action(service_name, action), When::Before);
+        let (body, mut stream) = (payment(&format!("t-{number}")), service.connect());
+        stream.write_all(&raw(&body)).unwrap();
+        held.push(calls.next().await.unwrap());
+        drop(stream);
+    }
+    let down = |service: &str, action: &str| Rule {
+        matches: Match::action(service, action),
+        fault: Fault::Error { status: 503 },
+    };
+    aws.faults([down("s3", "PutObject"), down("dynamodb", "UpdateItem")]);
+    assert_eq!(service.pay(&payment("t-2")).status, 500);
+    assert_eq!(service.get("/payments/t-2").body["status"], "pending");
+    drop(service);
+    // The calls never arrive.
+    held.into_iter().for_each(Held::reset);
+    aws.clear_faults();
+    let service = start(&aws, &[]);
+    for number in 0..3 {
+        until(&service, &format!("/payments/t-{number}"), |answer| answer.body["status"] == "accepted").await;
+    }
+    let keys = audited(&aws).await;
+    assert_eq!(keys.len(), 3, "{keys:?}");
+}
+
+/// M-30: two services of two regions over one table; each id is written by one region whichever is asked, and while
+/// that region cannot be reached the other refuses.
+#[tokio::test(flavor = "multi_thread")]
+async fn m30_an_id_is_written_in_its_region_only() {
+    let (aws, _) = running().await;
+    let second = "audit-of-payments-2";
+    make_bucket(&aws, "us-east-2", second).await;
+    make_table(&aws, "us-east-2").await;
+    let regions = format!("us-east-1={BUCKET},us-east-2={second}");
+    let services = [("us-east-1", BUCKET), ("us-east-2", second)].map(|(region, bucket)| {
+        start(&aws, &[("AWS_REGION", region), ("AUDIT_BUCKET", bucket), ("REGIONS", &regions)])
+    });
+    aws.clear_calls();
+    for number in 0..20 {
+        for service in &services {
+            assert_eq!(service.pay(&payment(&format!("t-{number}"))).status, 200);
+        }
+    }
+    let calls = aws.calls();
+    let puts = |region: &str| calls.iter().filter(|call| call.action == "PutItem" && call.region == region).count();
+    assert_eq!(puts("us-east-1") + puts("us-east-2"), 40);
+    assert!(puts("us-east-1") % 2 == 0 && puts("us-east-1") > 0 && puts("us-east-2") > 0, "{}", puts("us-east-1"));
+    let mut cut = Match::action("dynamodb", "*");
+    cut.region = Some("us-east-2".to_owned());
+    aws.faults([Rule { matches: cut, fault: Fault::Error { status: 503 } }]);
+    let answers: Vec<_> = (100..110).map(|number| services[0].pay(&payment(&format!("t-{number}")))).collect();
+    assert!(answers.iter().any(|answer| answer.status == 200));
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
+    assert!(!refused.is_empty());
+    for answer in refused {
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{answer:?}");
+    }
+}
+
 /// P-09: what is refused is refused with its reason, and AWS is not asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn p09_wrong_requests_have_an_answer_and_cost_no_call() {
@@ -109,7 +178,8 @@ async fn p09_wrong_requests_have_an_answer_and_cost_no_call() {
         assert_eq!((answer.status, &answer.body["error"]), (status, &json!(error)), "{method} {path}");
         assert_eq!(answer.header("content-type"), Some("application/json"));
     }
-    assert_eq!(aws.calls().len(), 0);
+    // Only the sweep at the start looks.
+    assert!(aws.calls().iter().all(|call| call.action == "Scan"), "{:?}", aws.calls());
 }
 
 /// P-09, G-03: each transaction is one line of JSON with its correlation id, which the answer carries too; no line has
@@ -152,8 +222,7 @@ async fn m30_a_stopped_service_finishes_what_it_has_begun() {
     let mut puts = aws.hold(Match::action("dynamodb", "PutItem"), When::Before);
     let body = payment("t-1");
     let mut stream = service.connect();
-    let request = format!("POST /payments HTTP/1.1\r\nHost: payments\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(&raw(&body)).unwrap();
     let held = puts.next().await.unwrap();
     // A connection without a request ends at once.
     let idle = service.connect();

@@ -14,6 +14,7 @@ use crate::arguments::Global;
 use crate::failure::Failure;
 use crate::lost::CaughtUp;
 use crate::rescue::{Found, Rescue};
+use crate::screen::WARNING;
 use crate::{account, lock, lost, screen};
 
 /// The account of those commands that do not sign in.
@@ -331,6 +332,14 @@ impl Session {
     /// What the workspace should be.
     pub(crate) fn graph(&self) -> Result<Graph> {
         self.kept.project.graph(&self.kept.workspace, &self.account)
+    }
+
+    /// Shows what every plan of the workspace warns of.
+    pub(crate) fn warn(&self) {
+        let workspace = self.kept.project.configuration.workspaces.get(&self.kept.workspace);
+        if let Some(warning) = workspace.and_then(|workspace| workspace.service.warning()) {
+            screen::note(&format!("{WARNING}warning{WARNING:#}: {warning}"));
+        }
     }
 }
 

@@ -230,7 +230,14 @@ impl Order<'_> {
             let view = PlanView { whole: self.verbose };
             screen::print(&view.render(planned));
         }
+        self.warn();
         Ok(())
+    }
+
+    fn warn(&self) {
+        if !self.wanted.nodes().is_empty() {
+            self.session.warn();
+        }
     }
 
     async fn confirm(&self, planned: &Plan, question: &str) -> Result<()> {
@@ -261,6 +268,7 @@ impl Order<'_> {
         } else {
             screen::line(&format!("{CREATE}Nothing changed.{CREATE:#} Everything is as it should be."));
         }
+        self.warn();
         self.outputs(state)?;
         Ok(Exit::Done)
     }

@@ -11,6 +11,8 @@ pub(crate) const ADDRESS: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
 /// What went wrong.
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+/// What may be wrong.
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 /// What to do about it.
 pub(crate) const HELP: Style = AnsiColor::Cyan.on_default();
 /// What is made.

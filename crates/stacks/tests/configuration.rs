@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use payinfra_engine::Region;
 use payinfra_stacks::{Configuration, Phase, Workspace, build};
 
 /// A good configuration in which one line can be replaced.
@@ -18,6 +19,7 @@ regions = [
     { name = "us-east-1", cidr = "10.0.0.0/16" },
     { name = "us-east-2", cidr = "10.1.0.0/16" },
 ]
+service.auth = "none"
 [workspaces.legacy]
 environment = "old"
 legacy_network = { cidrs = ["192.168.0.0/16"], security_groups = { web = { name = "web" } } }
@@ -179,7 +181,7 @@ fn m02_an_unknown_phase_is_refused() {
     let text = GOOD.replace("environment = \"new\"", "environment = \"new\"\nphase = \"later\"");
     let error = Configuration::parse(&text, "payinfra.toml").unwrap_err();
     assert_eq!(error.message, "unknown variant `later`, expected one of `legacy`, `migration`, `production`");
-    assert_eq!(error.position.unwrap().0, 19);
+    assert_eq!(error.position.unwrap().0, 20);
 }
 
 #[test]
@@ -367,7 +369,7 @@ fn m05_tags_that_differ_only_in_case_are_refused_wherever_they_stand() {
     let text = GOOD.replacen("suffix =", "tags = { Team = \"a\" }\nsuffix =", 1);
     assert!(Configuration::parse(&text, "payinfra.toml").is_ok());
     let text = text.replacen("environment = \"new\"\n", "environment = \"new\"\ntags = { team = \"b\" }\n", 1);
-    assert_eq!(said(&text), "payinfra.toml:20:10: the tags `Team` and `team` differ only in case");
+    assert_eq!(said(&text), "payinfra.toml:21:10: the tags `Team` and `team` differ only in case");
 }
 
 /// AWS accepts 50 tags; 5 required, the name, 4 of the owner and one of the resource's own leave 39.
@@ -396,10 +398,10 @@ fn m05_all_wrong_tags_are_reported_at_once() {
         error.to_string(),
         "payinfra.toml:7:11: `project` has the character ','\n\
          payinfra.toml:8:10: the tag `a,b` has the character ','\n\
-         payinfra.toml:16:15: `environment` has the character ';'\n\
-         payinfra.toml:19:15: `environment` has the character ';'\n\
-         payinfra.toml:20:10: the tag `aws:c` begins with the reserved prefix `aws:`\n\
-         payinfra.toml:20:20: the value of the tag `aws:c` has the character '!'"
+         payinfra.toml:17:15: `environment` has the character ';'\n\
+         payinfra.toml:20:15: `environment` has the character ';'\n\
+         payinfra.toml:21:10: the tag `aws:c` begins with the reserved prefix `aws:`\n\
+         payinfra.toml:21:20: the value of the tag `aws:c` has the character '!'"
     );
 }
 
@@ -461,12 +463,44 @@ fn sections_have_defaults_by_phase_and_a_workspace_goes_before_what_is_shared() 
     assert_eq!((migration.service.cpu, migration.service.memory), (512, 1_024));
     assert_eq!((production.service.cpu, production.service.memory), (1_024, 2_048));
     assert_eq!((migration.alarms.running_tasks, production.alarms.running_tasks), (2, 3));
-    let shared = "[defaults.service]\nmin_tasks = 5\nport = 9000\n[workspaces.migration.service]\nport = 9001";
-    let service = with(shared).service;
+    let shared = GOOD.replace("service.auth = \"none\"", "service = { auth = \"none\", min_tasks = 5, port = 9000 }");
+    let both = parse(&format!("{shared}[workspaces.migration.service]\nport = 9001\n"));
+    let service = &both.workspace("migration").unwrap().service;
     assert_eq!((service.min_tasks, service.max_tasks, service.port), (5, 5, 9_001));
     let alarms =
         with("[defaults.alarms]\nsubscriptions = [{ protocol = \"email\", endpoint = \"a@example.com\" }]").alarms;
     assert_eq!(alarms.subscriptions[0].endpoint, "a@example.com");
+}
+
+/// X-04: nobody gets an open service by leaving something out.
+#[test]
+fn x04_who_may_use_the_service_is_always_said() {
+    check(
+        "service.auth = \"none\"\n",
+        "",
+        "legacy",
+        "workspace `legacy` has no `service.auth`: it says who may use the service, the ARN of a secret with API keys or \
+         \"none\"",
+        "set it under [workspaces.legacy] or [defaults]",
+    );
+    let hint = "write the ARN of a secret of Secrets Manager, which has a copy in each region, or \"none\"";
+    for wrong in [
+        "off",
+        "",
+        "arn:aws:iam::123456789012:role/keys",
+        "arn:aws:secretsmanager:us-east-1:1234:secret:keys-AbCdEf",
+        "arn:aws:secretsmanager:us-east-1:123456789012:secret:",
+    ] {
+        let message = format!("`{wrong}` is not the ARN of a secret");
+        check_in("service", &format!("auth = \"{wrong}\""), &format!("\"{wrong}\""), &message, hint);
+    }
+    let open = with("").service;
+    assert_eq!(open.keys_in(&Region::new("us-east-1")), None);
+    assert!(open.warning().is_some_and(|warning| warning.contains("anyone")));
+    let secret = |region: &str| format!("arn:aws:secretsmanager:{region}:123456789012:secret:keys-AbCdEf");
+    let closed = with(&format!("service.auth = \"{}\"", secret("us-east-1"))).service;
+    assert_eq!(closed.keys_in(&Region::new("us-east-2")), Some(secret("us-east-2")));
+    assert_eq!(closed.warning(), None);
 }
 
 /// X-07: whoever knows a web address can post there, so it is written nowhere.

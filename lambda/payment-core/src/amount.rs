@@ -5,7 +5,7 @@ use std::fmt;
 use rust_decimal::Decimal;
 
 /// How many digits an amount may have before its point.
-const DIGITS: usize = 12;
+pub const LONGEST_WHOLE: usize = 12;
 
 /// An amount of money, greater than zero, with as many decimals as its currency has: `12.50`.
 ///
@@ -13,9 +13,12 @@ const DIGITS: usize = 12;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amount(Decimal);
 
-/// A currency by its ISO 4217 code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Currency([u8; 3]);
+/// A currency of ISO 4217 in which one can pay: none of its funds, metals and codes for tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Currency {
+    code: iso_currency::Currency,
+    decimals: u32,
+}
 
 impl Amount {
     /// An amount by its text: digits, and decimals behind a point.
@@ -33,8 +36,8 @@ impl Amount {
         if !digits(whole) || leading || decimals.is_some_and(|decimals| !digits(decimals)) {
             return Err(number());
         }
-        if whole.len() > DIGITS {
-            return Err(format!("must have at most {DIGITS} digits before the point"));
+        if whole.len() > LONGEST_WHOLE {
+            return Err(format!("must have at most {LONGEST_WHOLE} digits before the point"));
         }
         let most = currency.decimals();
         if decimals.is_some_and(|decimals| decimals.len() > most as usize) {
@@ -58,49 +61,47 @@ impl fmt::Display for Amount {
 
 impl Currency {
     /// What is meant where none is named.
-    pub const DEFAULT: Self = Self(*b"USD");
-
-    /// Currencies without decimals (ISO 4217).
-    const NONE: [&'static [u8; 3]; 15] = [
-        b"BIF", b"CLP", b"DJF", b"GNF", b"ISK", b"JPY", b"KMF", b"KRW", b"PYG", b"RWF", b"UGX", b"VND", b"VUV", b"XAF",
-        b"XOF",
-    ];
-    /// Currencies with three (ISO 4217).
-    const THREE: [&'static [u8; 3]; 7] = [b"BHD", b"IQD", b"JOD", b"KWD", b"LYD", b"OMR", b"TND"];
+    pub const DEFAULT: Self = Self { code: iso_currency::Currency::USD, decimals: 2 };
 
     /// A currency by its code, three capital letters.
     ///
     /// # Errors
     /// What a currency must be, to follow its name in a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
-        match <[u8; 3]>::try_from(text.as_bytes()) {
-            Ok(code) if code.iter().all(u8::is_ascii_uppercase) => Ok(Self(code)),
-            _ => Err("must be an ISO 4217 code such as USD".to_owned()),
-        }
+        let known = iso_currency::Currency::from_code(text).filter(|code| !code.is_fund() && !code.is_special());
+        let known = known.and_then(|code| Some(Self { code, decimals: code.exponent()?.into() }));
+        known.ok_or_else(|| "must be an ISO 4217 code such as USD".to_owned())
     }
 
     /// How many decimals its amounts have.
     #[must_use]
     pub fn decimals(self) -> u32 {
-        if Self::NONE.contains(&&self.0) {
-            0
-        } else if Self::THREE.contains(&&self.0) {
-            3
-        } else {
-            2
-        }
+        self.decimals
     }
 }
 
 impl fmt::Display for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|letter| write!(f, "{}", char::from(*letter)))
+        f.write_str(self.code.code())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// ISO 4217's list one (2024): the decimals of the currencies that do not have two.
+    #[test]
+    fn currencies_have_the_decimals_of_the_standard() {
+        let none = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF";
+        let three = "BHD IQD JOD KWD LYD OMR TND";
+        let two = "USD EUR GBP CHF CNY INR BRL MXN AUD CAD SEK NOK DKK PLN CZK HUF ZAR TRY AED SAR SGD HKD THB";
+        for (decimals, codes) in [(0, none), (2, two), (3, three)] {
+            for code in codes.split(' ') {
+                assert_eq!(Currency::parse(code).map(Currency::decimals), Ok(decimals), "{code}");
+            }
+        }
+    }
 
     fn amount(text: &str, currency: &str) -> Result<String, String> {
         Amount::parse(text, Currency::parse(currency)?).map(|amount| amount.to_string())
@@ -146,6 +147,12 @@ mod tests {
             ("1000000000000", "USD", "must have at most 12 digits before the point"),
             ("1", "usd", "must be an ISO 4217 code such as USD"),
             ("1", "US", "must be an ISO 4217 code such as USD"),
+            ("1", "ABC", "must be an ISO 4217 code such as USD"),
+            ("1", "XTS", "must be an ISO 4217 code such as USD"),
+            ("1", "XXX", "must be an ISO 4217 code such as USD"),
+            ("1", "XAU", "must be an ISO 4217 code such as USD"),
+            ("1", "BOV", "must be an ISO 4217 code such as USD"),
+            ("1", "DEM", "must be an ISO 4217 code such as USD"),
         ] {
             assert_eq!(amount(text, currency), Err(reason.to_owned()), "{text:?} {currency}");
         }

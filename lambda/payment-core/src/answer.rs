@@ -15,7 +15,7 @@ pub enum Outcome {
         /// Whether they were before.
         repeated: bool,
     },
-    /// The payment that was asked for.
+    /// The payment that was asked for. It is `accepted` once its audit record is written, and `pending` until then.
     Found(Record),
     /// There is no such payment.
     NotFound,
@@ -26,9 +26,18 @@ pub enum Outcome {
         /// The id.
         transaction_id: String,
     },
+    /// The region that the id belongs to cannot be reached from here, and another must not take the payment.
+    Unreachable {
+        /// The payment's id.
+        transaction_id: String,
+        /// The region.
+        region: String,
+        /// Why; for the log only.
+        fault: Fault,
+    },
     /// Something of ours is wrong.
     Failed {
-        /// The payment's id, if it came that far.
+        /// The id of a payment that may have been stored, or not: it is in doubt until it is sent again or repaired.
         transaction_id: Option<String>,
         /// What; for the log only.
         fault: Fault,
@@ -46,7 +55,9 @@ impl Outcome {
             Self::NotFound => "not-found",
             Self::Refused(_) => "refused",
             Self::Conflict { .. } => "conflict",
-            Self::Failed { .. } => "failed",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Failed { transaction_id: Some(_), .. } => "in-doubt",
+            Self::Failed { transaction_id: None, .. } => "failed",
         }
     }
 
@@ -58,6 +69,7 @@ impl Outcome {
             Self::Refused(_) => 400,
             Self::NotFound => 404,
             Self::Conflict { .. } => 409,
+            Self::Unreachable { .. } => 503,
             Self::Failed { .. } => 500,
         }
     }
@@ -68,10 +80,13 @@ impl Outcome {
         match self {
             Self::Accepted { record, .. } | Self::Found(record) => shown(record),
             Self::NotFound => json!({ "error": "there is no such payment" }),
-            Self::Refused(Refusal { field, reason }) => json!({ "error": reason, "field": field }),
+            Self::Refused(Refusal { field, reason, .. }) => json!({ "error": reason, "field": field }),
             Self::Conflict { transaction_id } => {
                 let error = "there is a payment with this transactionId and other content";
                 json!({ "error": error, "transactionId": transaction_id })
+            }
+            Self::Unreachable { .. } => {
+                json!({ "error": "the region of this transactionId cannot be reached; send the request again" })
             }
             Self::Failed { .. } => json!({ "error": "internal error" }),
         }
@@ -85,7 +100,7 @@ fn shown(record: &Record) -> Value {
         "amount": payment.amount.to_string(),
         "currency": payment.currency.to_string(),
         "customerId": payment.customer_id,
-        "status": "accepted",
+        "status": if record.audited { "accepted" } else { "pending" },
         "transactionId": payment.transaction_id,
     });
     if let Some(description) = &payment.description {

@@ -9,13 +9,15 @@ mod amount;
 mod answer;
 mod audit;
 pub mod card;
+mod home;
 mod payment;
 mod process;
 mod retry;
 
-pub use amount::{Amount, Currency};
+pub use amount::{Amount, Currency, LONGEST_WHOLE};
 pub use answer::Outcome;
 pub use audit::Entry;
-pub use payment::{Payment, Record, Refusal, is_id};
-pub use process::{Audit, Clock, Inserted, Place, Processor, Store};
+pub use home::Homes;
+pub use payment::{FIELDS, LONGEST_DESCRIPTION, LONGEST_ID, Payment, Record, Refusal, is_id};
+pub use process::{Audit, Clock, Inserted, Page, Place, Processor, Repairs, Store, Written};
 pub use retry::{Fault, Retries};

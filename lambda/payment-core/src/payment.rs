@@ -12,10 +12,10 @@ use sha2::{Digest, Sha256};
 use crate::amount::{Amount, Currency};
 use crate::card;
 
-/// The longest id.
-const ID: usize = 64;
+/// The longest id, in characters.
+pub const LONGEST_ID: usize = 64;
 /// The longest description, in characters.
-const DESCRIPTION: usize = 140;
+pub const LONGEST_DESCRIPTION: usize = 140;
 
 /// A payment that somebody asks for, and that is well-formed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,12 +39,14 @@ pub struct Record {
     pub payment: Payment,
     /// When, to the millisecond.
     pub accepted_at: Timestamp,
-    /// In which region.
+    /// In which region: the home of its id.
     pub region: String,
     /// In which phase of the migration.
     pub phase: String,
     /// The request that it came with.
     pub correlation_id: String,
+    /// Whether its audit record is written. Stored without, it waits for the next sweep ([`crate::Processor::repair`]).
+    pub audited: bool,
 }
 
 /// Why a request is refused.
@@ -54,13 +56,17 @@ pub struct Refusal {
     pub field: Option<&'static str>,
     /// What is wrong, for the client. It repeats nothing of what the client sent.
     pub reason: String,
+    /// Whether it is because of what looks like a card number.
+    pub card: bool,
 }
 
 /// Whether `text` can be an id: a letter or digit, then letters, digits, `.`, `_` and `-`, 64 at most.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    text.len() <= ID && text.bytes().all(fits) && text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
+    text.len() <= LONGEST_ID
+        && text.bytes().all(fits)
+        && text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric())
 }
 
 impl Payment {
@@ -70,10 +76,8 @@ impl Payment {
     /// The first thing that is wrong.
     pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
         let text = std::str::from_utf8(body).map_err(|_| Refusal::body("the body is not UTF-8"))?;
-        if card::is_in(text) {
-            return Err(Refusal::body("the body holds what looks like a card number; send a token of it"));
-        }
         let request: Request = serde_json::from_str(text).map_err(|error| Refusal::json(&error))?;
+        request.check()?;
         let transaction_id = request.id("transactionId")?;
         let customer_id = request.id("customerId")?;
         let currency = request.string("currency")?.as_deref().map(Currency::parse).transpose();
@@ -103,11 +107,11 @@ impl Payment {
 
 impl Refusal {
     fn body(reason: &str) -> Self {
-        Self { field: None, reason: reason.to_owned() }
+        Self { field: None, reason: reason.to_owned(), card: false }
     }
 
     fn field(field: &'static str, reason: &str) -> Self {
-        Self { field: Some(field), reason: format!("{field} {reason}") }
+        Self { field: Some(field), reason: format!("{field} {reason}"), card: false }
     }
 
     /// Messages of the parser may repeat the input, so only its place is told.
@@ -131,27 +135,46 @@ impl fmt::Display for Refusal {
 }
 
 fn describes(text: &str) -> Result<(), String> {
-    if text.chars().count() > DESCRIPTION {
-        return Err(format!("must have at most {DESCRIPTION} characters"));
+    if text.chars().count() > LONGEST_DESCRIPTION {
+        return Err(format!("must have at most {LONGEST_DESCRIPTION} characters"));
     }
     if text.chars().any(char::is_control) {
         return Err("must be one line of text".to_owned());
-    }
-    if card::is_in(text) {
-        return Err("holds what looks like a card number".to_owned());
     }
     Ok(())
 }
 
 /// The fields that a request can have.
-const FIELDS: [&str; 5] = ["amount", "currency", "customerId", "description", "transactionId"];
+pub const FIELDS: [&str; 5] = ["amount", "currency", "customerId", "description", "transactionId"];
 /// What our own messages through the parser begin with.
 const OWN: &str = "refused: ";
 
-/// The fields of a request as they were written.
-struct Request(Vec<(&'static str, Box<RawValue>)>);
+/// The fields of a request as they were written, known or not.
+struct Request(Vec<(String, Box<RawValue>)>);
 
 impl Request {
+    /// No field has a card number in its name or its value, and each is known. Fields are looked at one by one: an id
+    /// that was generated is known by its form only if it stands alone.
+    fn check(&self) -> Result<(), Refusal> {
+        for (name, raw) in &self.0 {
+            let text = serde_json::from_str::<String>(raw.get()).unwrap_or_else(|_| raw.get().to_owned());
+            if card::is_in(name) || card::is_in(&text) {
+                let known = FIELDS.iter().find(|field| *field == name);
+                let reason = "holds what looks like a card number; send a token of it";
+                let refusal = known.map_or_else(
+                    || Refusal::body(&format!("the body {reason}")),
+                    |field| Refusal::field(field, reason),
+                );
+                return Err(Refusal { card: true, ..refusal });
+            }
+        }
+        if self.0.iter().any(|(name, _)| !FIELDS.contains(&name.as_str())) {
+            let known = FIELDS.join(", ");
+            return Err(Refusal::body(&format!("the body has an unknown field; known are {known}")));
+        }
+        Ok(())
+    }
+
     fn raw(&self, name: &'static str) -> Option<&str> {
         let field = self.0.iter().find(|(field, _)| *field == name)?.1.get();
         Some(field).filter(|raw| *raw != "null")
@@ -164,11 +187,9 @@ impl Request {
 
     fn id(&self, name: &'static str) -> Result<String, Refusal> {
         let id = self.string(name)?.ok_or_else(|| Refusal::field(name, "is missing"))?;
-        if card::is_in(&id) {
-            return Err(Refusal::field(name, "looks like a card number"));
-        }
         if !is_id(&id) {
-            let reason = format!("must have 1 to {ID} letters, digits, `.`, `_` and `-`, a letter or digit first");
+            let reason =
+                format!("must have 1 to {LONGEST_ID} letters, digits, `.`, `_` and `-`, a letter or digit first");
             return Err(Refusal::field(name, &reason));
         }
         Ok(id)
@@ -198,16 +219,13 @@ impl<'de> Deserialize<'de> for Request {
 
             /// Of two fields with one name parsers take this or that one, so there must not be two.
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Request, A::Error> {
-                let mut fields: Vec<(&'static str, Box<RawValue>)> = Vec::new();
+                let mut fields: Vec<(String, Box<RawValue>)> = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
-                    let Some(known) = FIELDS.iter().find(|field| **field == name) else {
-                        let known = FIELDS.join(", ");
-                        return Err(A::Error::custom(format!("{OWN}the body has an unknown field; known are {known}")));
-                    };
-                    if fields.iter().any(|(field, _)| field == known) {
+                    let known = FIELDS.iter().find(|field| **field == name);
+                    if let Some(known) = known.filter(|_| fields.iter().any(|(field, _)| *field == name)) {
                         return Err(A::Error::custom(format!("{OWN}{known} is there twice")));
                     }
-                    fields.push((known, map.next_value()?));
+                    fields.push((name, map.next_value()?));
                 }
                 Ok(Request(fields))
             }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use payment_core::{Audit, Clock, Entry, Fault, Inserted, Outcome, Payment, Place, Processor, Record, Store};
+use payment_core::{
+    Audit, Clock, Entry, Fault, Inserted, Outcome, Page, Payment, Place, Processor, Record, Repairs, Store, Written,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -69,6 +71,12 @@ impl World {
     fn find(&self, id: &str) -> Outcome {
         self.processor().find(id, "request-2").now_or_never().unwrap()
     }
+
+    /// One sweep, with nothing that fails.
+    fn repair(&self) -> Repairs {
+        held(&self.fates).clear();
+        self.processor().repair().now_or_never().unwrap().unwrap()
+    }
 }
 
 impl Store for &World {
@@ -83,17 +91,39 @@ impl Store for &World {
         })
     }
 
-    async fn get(&self, id: &str) -> Result<Option<Record>, Fault> {
+    async fn get(&self, _region: &str, id: &str) -> Result<Option<Record>, Fault> {
         self.act(|| held(&self.payments).get(id).cloned())
+    }
+
+    async fn audited(&self, _region: &str, id: &str) -> Result<(), Fault> {
+        self.act(|| held(&self.payments).get_mut(id).unwrap().audited = true)
+    }
+
+    /// Two to a page.
+    async fn pending(&self, _region: &str, from: Option<String>) -> Result<Page, Fault> {
+        self.act(|| {
+            let payments = held(&self.payments);
+            let after = payments.iter().filter(|(id, _)| from.as_ref().is_none_or(|from| *id > from));
+            let page: Vec<_> = after.take(2).collect();
+            let next = (page.len() == 2).then(|| page[1].0.clone());
+            Page {
+                records: page.into_iter().map(|(_, record)| record.clone()).filter(|it| !it.audited).collect(),
+                next,
+            }
+        })
     }
 }
 
 impl Audit for &World {
-    async fn write(&self, entry: &Entry) -> Result<(), Fault> {
+    async fn write(&self, _region: &str, entry: &Entry) -> Result<Written, Fault> {
         self.act(|| {
             let mut entries = held(&self.entries);
-            let stored = entries.entry(entry.key.clone()).or_insert_with(|| entry.body.clone());
-            assert_eq!(*stored, entry.body, "an audit record never changes");
+            if let Some(stored) = entries.get(&entry.key) {
+                assert_eq!(*stored, entry.body, "an audit record never changes");
+                return Written::Exists;
+            }
+            entries.insert(entry.key.clone(), entry.body.clone());
+            Written::New
         })
     }
 }
@@ -199,6 +229,25 @@ fn m30_a_repeat_completes_what_was_left_half_done() {
     assert_eq!((held(&world.payments).len(), held(&world.entries).len()), (1, 1));
 }
 
+/// M-30: a payment whose audit record is not written is pending for everyone who asks, and the next sweep writes the
+/// record, once.
+#[test]
+fn m30_a_sweep_completes_what_nobody_repeats() {
+    let world = World::with([Fate::Works, Fate::Breaks]);
+    assert_eq!(world.accept(&body("t-1", "1")).name(), "in-doubt");
+    assert_eq!(world.find("t-1").body()["status"], "pending");
+    held(&world.fates).extend([Fate::Works, Fate::Works, Fate::Breaks]);
+    assert_eq!(world.accept(&body("t-2", "1")).name(), "in-doubt", "the record is written and that is not noted");
+    assert_eq!(world.find("t-2").body()["status"], "pending");
+    assert_eq!(world.accept(&body("t-3", "1")).name(), "accepted");
+    assert_eq!(world.repair(), Repairs { repaired: 2, failed: 0 });
+    for id in ["t-1", "t-2", "t-3"] {
+        assert_eq!(world.find(id).body()["status"], "accepted", "{id}");
+    }
+    assert_eq!(held(&world.entries).len(), 3);
+    assert_eq!(world.repair(), Repairs::default());
+}
+
 /// Our own attempt whose answer was lost is no repeat of the client's.
 #[test]
 fn p09_an_answer_that_was_lost_is_not_a_repeat() {
@@ -234,6 +283,7 @@ proptest! {
                     let start = format!("/{id}-");
                     let entries = held(&world.entries);
                     prop_assert_eq!(entries.keys().filter(|key| key.contains(&start)).count(), 1);
+                    prop_assert!(held(&world.payments)[&id].audited);
                 }
                 409 => {
                     let stored = held(&world.payments)[&id].payment.amount.to_string();
@@ -243,5 +293,9 @@ proptest! {
             }
         }
         prop_assert!(held(&world.entries).len() <= held(&world.payments).len());
+        let pending = held(&world.payments).values().filter(|record| !record.audited).count();
+        prop_assert_eq!(world.repair(), Repairs { repaired: u32::try_from(pending).unwrap(), failed: 0 });
+        prop_assert_eq!(held(&world.entries).len(), held(&world.payments).len());
+        prop_assert!(held(&world.payments).values().all(|record| record.audited));
     }
 }

@@ -1,37 +1,42 @@
 //! Audit records as objects of a bucket.
 
+use std::collections::BTreeMap;
+
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
-use payment_core::{Audit, Entry, Fault};
+use payment_core::{Audit, Entry, Fault, Written};
 
-use crate::fault::fault;
+use crate::fault::{fault, odd};
 
-/// The audit bucket. It encrypts what is put into it with its own key.
-#[derive(Clone, Debug)]
+/// The audit bucket of each region. It encrypts what is put into it with its own key.
+#[derive(Clone, Debug, Default)]
 pub struct S3Audit {
-    client: Client,
-    bucket: String,
+    buckets: BTreeMap<String, (Client, String)>,
 }
 
 impl S3Audit {
-    /// The bucket `bucket`. An endpoint of one's own has no host name per bucket.
+    /// With the bucket `bucket` in `region` too. An endpoint of one's own has no host name per bucket.
     #[must_use]
-    pub fn new(sdk: &SdkConfig, bucket: &str) -> Self {
+    pub fn with(mut self, region: &str, sdk: &SdkConfig, bucket: &str) -> Self {
         let own = sdk.endpoint_url().is_some();
         let config = aws_sdk_s3::config::Builder::from(sdk).force_path_style(own).build();
-        Self { client: Client::from_conf(config), bucket: bucket.to_owned() }
+        self.buckets.insert(region.to_owned(), (Client::from_conf(config), bucket.to_owned()));
+        self
     }
 }
 
 impl Audit for S3Audit {
     /// What is there is never written again, so that repeats make no versions.
-    async fn write(&self, entry: &Entry) -> Result<(), Fault> {
-        let call = self.client.put_object().bucket(&self.bucket).key(&entry.key).if_none_match("*");
+    /// The SDK sends a checksum, without which a bucket with an object lock takes nothing.
+    async fn write(&self, region: &str, entry: &Entry) -> Result<Written, Fault> {
+        let bucket = self.buckets.get(region).ok_or_else(|| odd(&format!("there is no audit bucket in {region}")));
+        let (client, bucket) = bucket?;
+        let call = client.put_object().bucket(bucket).key(&entry.key).if_none_match("*");
         let call = call.content_type("application/json").body(entry.body.clone().into_bytes().into());
         match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.code() == Some("PreconditionFailed") => Ok(()),
+            Ok(_) => Ok(Written::New),
+            Err(error) if error.code() == Some("PreconditionFailed") => Ok(Written::Exists),
             Err(error) => Err(fault("s3:PutObject", &error)),
         }
     }

@@ -2,16 +2,17 @@
 
 use std::process::ExitCode;
 
-use payment_service::{Settings, serve, service};
+use payment_service::{JsonLines, Settings, serve, service, tls};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // One line of JSON for each event, which CloudWatch Logs can search by field.
     let filter = EnvFilter::try_from_env("LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_env_filter(filter).init();
+    tracing_subscriber::registry().with(filter).with(JsonLines).init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -25,7 +26,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let settings = Settings::read(|name| std::env::var(name).ok())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let service = service(&settings).await;
+    let (service, tls) = (service(&settings).await?, tls(&settings).await?);
     let listener = TcpListener::bind(settings.address).await?;
     tracing::info!(address = %listener.local_addr()?, region = settings.region, phase = settings.phase, "listening");
     let stop = async {
@@ -34,5 +35,6 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
             _ = interrupt.recv() => {}
         }
     };
-    Ok(serve(listener, service, stop).await?)
+    serve(listener, tls, service, stop).await;
+    Ok(())
 }

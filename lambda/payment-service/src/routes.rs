@@ -2,36 +2,126 @@
 //! with which every AWS client would have to be compiled anew.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Body;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
-use payment_core::{Audit, Clock, Outcome, Place, Processor, Store, card, is_id};
+use jiff::Timestamp;
+use payment_core::{Audit, Clock, LONGEST_ID, Outcome, Place, Processor, Repairs, Store, card, is_id};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-/// The longest body.
-const BODY: usize = 16 * 1024;
+use crate::keys::Access;
+use crate::log;
+use crate::metrics::Metrics;
+use crate::work::Works;
+
+/// The longest body, in bytes.
+pub(crate) const BODY: usize = 16 * 1024;
 /// How long a client may take to send its body.
 const SENDING: Duration = Duration::from_secs(10);
 /// How long a request may take once it is there. Whoever is told to come again may repeat it.
 const WORKING: Duration = Duration::from_secs(20);
+/// What is answered when it takes longer.
+const LATE: &str = "this takes too long; send it again";
 /// How long the deep health check may take.
 const CHECKING: Duration = Duration::from_secs(2);
 /// What the deep health check asks for; there need be no such payment.
 const PROBE: &str = "health-check";
 
+/// How many reads and how many deep health checks at once; more are refused rather than kept waiting.
+const READS: usize = 256;
+const CHECKS: usize = 2;
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+
+/// A route and what it answers, for the contract. [`App::route`] is what decides.
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    /// The name of what it shows.
+    pub(crate) shows: &'static str,
+    pub(crate) statuses: &'static [u16],
+}
+
+/// The routes.
+pub(crate) const ROUTES: [Route; 3] = [
+    Route {
+        method: "POST",
+        path: "/payments",
+        name: "pay",
+        summary: "Make a payment; the same request again has the same answer",
+        shows: "Payment",
+        statuses: &[200, 400, 401, 408, 409, 413, 500, 503],
+    },
+    Route {
+        method: "GET",
+        path: "/payments/{transactionId}",
+        name: "find",
+        summary: "Show a payment; it is pending until its audit record is written",
+        shows: "Payment",
+        statuses: &[200, 401, 404, 500, 503],
+    },
+    Route {
+        method: "GET",
+        path: "/health",
+        name: "health",
+        summary: "Say that the service runs, and with `?deep` that its table answers",
+        shows: "Health",
+        statuses: &[200, 503],
+    },
+];
+
+/// What every route may answer besides: a request that is no HTTP, another method, a crowded address.
+pub(crate) const MOST_REFUSALS: [u16; 3] = [400, 405, 429];
+
+impl Route {
+    /// Whether it takes an API key.
+    pub(crate) fn keyed(&self) -> bool {
+        self.path.starts_with("/payments")
+    }
+
+    /// Its parameters as OpenAPI describes them.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = Value> {
+        let id = self.path.contains("{transactionId}").then(|| {
+            let schema = json!({ "type": "string", "minLength": 1, "maxLength": LONGEST_ID });
+            json!({ "name": "transactionId", "in": "path", "required": true, "schema": schema })
+        });
+        let deep = (self.path == "/health").then(|| {
+            json!({ "name": "deep", "in": "query", "allowEmptyValue": true, "schema": { "type": "string", "maxLength": 0 } })
+        });
+        id.into_iter().chain(deep)
+    }
+}
 
 /// The service: the core, and where it runs.
 #[derive(Debug)]
 pub struct App<S, A, C> {
-    processor: Processor<S, A, C>,
+    processor: Arc<Processor<S, A, C>>,
     place: Place,
+    access: Access,
+    metrics: Arc<Metrics>,
+    works: Works,
+    reads: Semaphore,
+    checks: Semaphore,
+}
+
+/// Why a connection gets nothing but an answer about the service's health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crowd {
+    /// Its address has too many connections.
+    Address,
+    /// There are too many in all.
+    All,
 }
 
 /// A status, a body, and what else the client should know.
@@ -41,17 +131,63 @@ struct Answer {
     header: Option<(HeaderName, HeaderValue)>,
 }
 
-impl<S: Store, A: Audit, C: Clock> App<S, A, C> {
-    /// The service around `processor`.
-    pub fn new(processor: Processor<S, A, C>, place: Place) -> Self {
-        Self { processor, place }
+impl<S, A, C> App<S, A, C>
+where
+    S: Store + 'static,
+    A: Audit + 'static,
+    C: Clock + 'static,
+{
+    /// The service around `processor`, for whom `access` lets in.
+    pub fn new(processor: Processor<S, A, C>, place: Place, access: Access) -> Self {
+        let metrics = Arc::new(Metrics::new(place.clone()));
+        let (reads, checks) = (Semaphore::new(READS), Semaphore::new(CHECKS));
+        Self { processor: Arc::new(processor), place, access, metrics, works: Works::new(), reads, checks }
+    }
+
+    /// What is done each minute: repairs, the metrics of the last minute, and the API keys if they have changed.
+    pub(crate) async fn minute(&self) {
+        if let Access::Keys(keys) = &self.access {
+            keys.refresh().await;
+        }
+        self.repair().await;
+        self.report();
+    }
+
+    /// Logs the metrics since the last time.
+    pub(crate) fn report(&self) {
+        self.metrics.lines(Timestamp::now()).iter().for_each(log::write);
+    }
+
+    /// Repairs what earlier processes left without its audit record, and logs a line if there was something.
+    async fn repair(&self) {
+        let repairs = self.processor.repair().await;
+        if let Ok(repairs) = repairs {
+            self.metrics.repairs(repairs);
+        }
+        match repairs {
+            Ok(Repairs { repaired: 0, failed: 0 }) => {}
+            Ok(Repairs { repaired, failed: 0 }) => tracing::info!(repaired, "a sweep repaired payments"),
+            Ok(Repairs { repaired, failed }) => {
+                tracing::warn!(repaired, failed, "a sweep could not repair all payments");
+            }
+            Err(fault) => tracing::error!(error = %card::redact(&fault.message), "a sweep failed"),
+        }
+    }
+
+    /// Waits until payments that are being stored are, `limit` at most, and says whether they are.
+    pub(crate) async fn finished(&self, limit: Duration) -> bool {
+        self.works.finished(limit).await
     }
 
     /// Answers a request, and logs a line about it.
     ///
     /// # Errors
     /// None: every failure has an answer.
-    pub async fn handle<B>(&self, request: Request<B>) -> Result<Response<Full<Bytes>>, Infallible>
+    pub(crate) async fn handle<B>(
+        &self,
+        request: Request<B>,
+        crowd: Option<Crowd>,
+    ) -> Result<Response<Full<Bytes>>, Infallible>
     where
         B: Body + Send,
         B::Data: Send,
@@ -60,11 +196,23 @@ impl<S: Store, A: Audit, C: Clock> App<S, A, C> {
         let begun = Instant::now();
         let correlation_id = correlation_id(request.headers());
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let answer = self.route(request, &correlation_id).await;
+        let answer = match crowd {
+            Some(crowd) if path != "/health" => self.crowded(crowd),
+            _ => self.route(request, &correlation_id).await,
+        };
         let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (status, path) = (answer.status.as_u16(), card::redact(&path));
-        tracing::info!(%method, %path, status, millis, correlation_id, "request");
-        Ok(answer.response(&correlation_id))
+        // Methods and paths that nobody needs are not repeated: a number can be encoded in one.
+        let known =
+            [Method::GET, Method::POST, Method::HEAD, Method::OPTIONS, Method::PUT, Method::PATCH, Method::DELETE];
+        let method = if known.contains(&method) { method.as_str() } else { "[other]" };
+        let path = if path.split('/').skip(1).all(|part| part.is_empty() || is_id(part)) { &*path } else { "[other]" };
+        let status = answer.status.as_u16();
+        tracing::info!(method, path, status, millis, correlation_id, "request");
+        let mut response = answer.response(&correlation_id);
+        if crowd.is_some() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
     }
 
     async fn route<B>(&self, request: Request<B>, correlation_id: &str) -> Answer
@@ -75,16 +223,69 @@ impl<S: Store, A: Audit, C: Clock> App<S, A, C> {
     {
         let uri = request.uri().clone();
         let parts: Vec<_> = uri.path().split('/').skip(1).collect();
+        if let ["payments", ..] = &parts[..]
+            && !self.access.admits(request.headers().get(API_KEY).map(HeaderValue::as_bytes))
+        {
+            self.metrics.refused("key");
+            return Answer::error(StatusCode::UNAUTHORIZED, "x-api-key is missing or not valid");
+        }
         match (request.method(), &parts[..]) {
             (&Method::POST, ["payments"]) => match read(request.into_body()).await {
-                Ok(body) => working(self.processor.accept(&body, correlation_id)).await,
-                Err(answer) => answer,
+                Ok(body) => self.accept(body, correlation_id).await,
+                Err(answer) => {
+                    self.metrics.refused("body");
+                    answer
+                }
             },
-            (&Method::GET, ["payments", id]) => working(self.processor.find(id, correlation_id)).await,
-            (&Method::GET, ["health"]) => self.health(uri.query() == Some("deep")).await,
+            (&Method::GET, ["payments", id]) => match self.reads.try_acquire() {
+                Ok(_place) => working(self.processor.find(id, correlation_id)).await,
+                Err(_) => self.busy(),
+            },
+            (&Method::GET, ["health"]) => match deep(uri.query()) {
+                Some(deep) => self.health(deep).await,
+                None => Answer::error(StatusCode::BAD_REQUEST, "deep has no value"),
+            },
             (_, ["payments"]) => Answer::not_allowed("POST"),
             (_, ["payments", _] | ["health"]) => Answer::not_allowed("GET"),
             _ => Answer::error(StatusCode::NOT_FOUND, "there is nothing here"),
+        }
+    }
+
+    /// A payment is stored and audited in a task of its own: hyper drops the request's when the client hangs up, and
+    /// half of a payment is none.
+    async fn accept(&self, body: Bytes, correlation_id: &str) -> Answer {
+        let (processor, metrics) = (Arc::clone(&self.processor), Arc::clone(&self.metrics));
+        let id = correlation_id.to_owned();
+        let work = self.works.start(async move {
+            let outcome = processor.accept(&body, &id).await;
+            metrics.outcome(&outcome);
+            outcome
+        });
+        let Some(work) = work else { return self.busy() };
+        match timeout(WORKING, work).await {
+            Ok(Ok(outcome)) => Answer::of(&outcome),
+            Ok(Err(error)) => {
+                tracing::error!(%error, correlation_id, "a payment's task ended early");
+                Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+            }
+            Err(_) => Answer::busy(LATE),
+        }
+    }
+
+    /// More than can be done at once is refused early: whoever waited would not get an answer in time either.
+    fn busy(&self) -> Answer {
+        self.metrics.refused("busy");
+        Answer::busy("there is too much to do; send it again")
+    }
+
+    fn crowded(&self, crowd: Crowd) -> Answer {
+        self.metrics.refused("connections");
+        match crowd {
+            Crowd::All => Answer::busy("there are too many connections; send it again"),
+            Crowd::Address => {
+                let error = "there are too many connections from this address; send it again";
+                Answer::error(StatusCode::TOO_MANY_REQUESTS, error).later()
+            }
         }
     }
 
@@ -96,7 +297,10 @@ impl<S: Store, A: Audit, C: Clock> App<S, A, C> {
         if !deep {
             return Answer::new(StatusCode::OK, state("ok"));
         }
-        match timeout(CHECKING, self.processor.store().get(PROBE)).await {
+        let Ok(_place) = self.checks.try_acquire() else {
+            return Answer::new(StatusCode::SERVICE_UNAVAILABLE, state("others are asking")).later();
+        };
+        match timeout(CHECKING, self.processor.store().get(&self.place.region, PROBE)).await {
             Ok(Ok(_)) => Answer::new(StatusCode::OK, state("ok")),
             Ok(Err(fault)) => {
                 tracing::error!(error = %card::redact(&fault.message), "the table does not answer");
@@ -110,6 +314,21 @@ impl<S: Store, A: Audit, C: Clock> App<S, A, C> {
 impl Answer {
     fn new(status: StatusCode, body: Value) -> Self {
         Self { status, body, header: None }
+    }
+
+    fn of(outcome: &Outcome) -> Self {
+        let status = StatusCode::from_u16(outcome.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let answer = Self::new(status, outcome.body());
+        if status == StatusCode::SERVICE_UNAVAILABLE { answer.later() } else { answer }
+    }
+
+    /// Something passes by itself.
+    fn busy(error: &str) -> Self {
+        Self::error(StatusCode::SERVICE_UNAVAILABLE, error).later()
+    }
+
+    fn later(self) -> Self {
+        Self { header: Some((RETRY_AFTER, HeaderValue::from_static("1"))), ..self }
     }
 
     fn error(status: StatusCode, error: &str) -> Self {
@@ -142,6 +361,16 @@ fn correlation_id(headers: &HeaderMap) -> String {
     fit.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
 }
 
+/// Whether a query asks for the deep health check; none if it gives `deep` a value.
+fn deep(query: Option<&str>) -> Option<bool> {
+    let mut values = query.unwrap_or_default().split('&').filter_map(|pair| match pair.split_once('=') {
+        Some(("deep", value)) => Some(value),
+        _ => (pair == "deep").then_some(""),
+    });
+    let first = values.next();
+    first.into_iter().chain(values).all(str::is_empty).then_some(first.is_some())
+}
+
 /// The whole body, if it is not too long in any sense.
 async fn read<B>(body: B) -> Result<Bytes, Answer>
 where
@@ -163,11 +392,5 @@ where
 
 /// The outcome of a request, unless it takes too long.
 async fn working(work: impl Future<Output = Outcome>) -> Answer {
-    if let Ok(outcome) = timeout(WORKING, work).await {
-        let status = StatusCode::from_u16(outcome.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Answer::new(status, outcome.body())
-    } else {
-        let answer = Answer::error(StatusCode::SERVICE_UNAVAILABLE, "this takes too long; send it again");
-        Answer { header: Some((RETRY_AFTER, HeaderValue::from_static("1"))), ..answer }
-    }
+    timeout(WORKING, work).await.map_or_else(|_| Answer::busy(LATE), |outcome| Answer::of(&outcome))
 }

@@ -1,6 +1,7 @@
-//! Connections: so many at once, and when the end is announced those that are busy are let finish.
+//! Connections: who may have how many, how long they may take, and when the end is announced those that are busy are let
+//! finish.
 
-use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,56 +10,56 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use payment_core::{Audit, Clock, Store};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
 
-use crate::routes::App;
+use crate::guests::{Guest, Guests, HEAD_TIME, Watched};
+use crate::routes::{App, Crowd};
 
-/// How many connections at once; others wait in the system's queue.
-const CONNECTIONS: usize = 1_024;
-/// How long a connection may be silent: longer than the load balancer's minute, which otherwise may send a request into
-/// a connection that is just being closed.
-const SILENT: Duration = Duration::from_secs(75);
 /// How many bytes of a request's head are kept.
 const HEAD: usize = 32 * 1024;
-/// How long busy connections may go on: ECS kills after 30 seconds.
+/// How long busy connections, and payments that are being stored, may go on: ECS kills after 30 seconds.
 const DRAINING: Duration = Duration::from_secs(25);
+/// How often to look for payments without their audit record, and to write the metrics.
+const SWEEPING: Duration = Duration::from_mins(1);
 /// How long to wait when no connection can be taken, such as for lack of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often to look whether a connection takes too long.
+const TICK: Duration = Duration::from_secs(1);
 
-/// Serves `app` on `listener` until `stop`, then lets busy connections finish.
-///
-/// # Errors
-/// None yet; a connection's failure ends that connection.
-pub async fn serve<S, A, C>(listener: TcpListener, app: App<S, A, C>, stop: impl Future<Output = ()>) -> io::Result<()>
-where
+/// Serves `app` on `listener` until `stop`, then lets busy connections finish. A connection's failure ends that
+/// connection.
+pub async fn serve<S, A, C>(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    app: App<S, A, C>,
+    stop: impl Future<Output = ()>,
+) where
     S: Store + 'static,
     A: Audit + 'static,
     C: Clock + 'static,
 {
-    let (app, places) = (Arc::new(app), Arc::new(Semaphore::new(CONNECTIONS)));
+    let (app, guests) = (Arc::new(app), Guests::default());
     let (stopping, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
+    let sweeper = tokio::spawn(sweep(Arc::clone(&app)));
     let mut stop = pin!(stop);
     loop {
-        let accept = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, stream) = tokio::select! {
-            accepted = accept => accepted,
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
         while connections.try_join_next().is_some() {}
         match stream {
-            Ok((stream, _)) => {
-                let (app, stopped) = (Arc::clone(&app), stopped.clone());
-                connections.spawn(async move {
-                    connection(stream, &app, stopped).await;
-                    drop(place);
-                });
+            Ok((stream, address)) => {
+                // Without a place there is nothing to say that would not take one.
+                let Some((guest, crowd)) = guests.enter(address.ip()) else { continue };
+                let visit = Visit { app: Arc::clone(&app), guest: Arc::new(guest), crowd, stopped: stopped.clone() };
+                connections.spawn(visit.admit(stream, address.ip(), tls.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be taken");
@@ -67,37 +68,106 @@ where
         }
     }
     drop(listener);
+    // What it leaves, the next task's first sweep does.
+    sweeper.abort();
     tracing::info!(connections = connections.len(), "stopping");
     // Without connections nobody listens.
     let _ = stopping.send(true);
+    let end = Instant::now() + DRAINING;
     let rest = async { while connections.join_next().await.is_some() {} };
-    if timeout(DRAINING, rest).await.is_err() {
+    if timeout_at(end, rest).await.is_err() {
         tracing::warn!("some connections did not end in time");
     }
+    if !app.finished(end.saturating_duration_since(Instant::now())).await {
+        tracing::warn!("some payments were not stored in time; they are in doubt until a sweep or a repeat");
+    }
+    app.report();
     tracing::info!("stopped");
-    Ok(())
 }
 
-async fn connection<S, A, C>(stream: TcpStream, app: &App<S, A, C>, mut stopped: watch::Receiver<bool>)
+/// Sweeps at the start and then every minute.
+async fn sweep<S, A, C>(app: Arc<App<S, A, C>>)
 where
-    S: Store,
-    A: Audit,
-    C: Clock,
+    S: Store + 'static,
+    A: Audit + 'static,
+    C: Clock + 'static,
 {
-    let service = service_fn(|request| app.handle(request));
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(SILENT).max_buf_size(HEAD);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    // The sender outlives all connections.
-    let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let mut minute = interval(SWEEPING);
+    minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        minute.tick().await;
+        app.minute().await;
+    }
+}
+
+/// A connection from its beginning to its end.
+struct Visit<S, A, C> {
+    app: Arc<App<S, A, C>>,
+    guest: Arc<Guest>,
+    crowd: Option<Crowd>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl<S, A, C> Visit<S, A, C>
+where
+    S: Store + 'static,
+    A: Audit + 'static,
+    C: Clock + 'static,
+{
+    async fn admit(self, stream: TcpStream, address: IpAddr, tls: Option<TlsAcceptor>) {
+        let guest = Arc::clone(&self.guest);
+        let visit = async {
+            match tls {
+                None => self.serve(stream).await,
+                Some(tls) => match timeout(HEAD_TIME, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => self.serve(stream).await,
+                    Ok(Err(error)) => tracing::debug!(%error, %address, "a connection is not encrypted as it must be"),
+                    Err(_) => tracing::debug!(%address, "a connection takes too long to be encrypted"),
+                },
+            }
+        };
+        tokio::select! {
+            () = visit => {}
+            () = guest.asked_to_leave() => {}
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
+    }
+
+    async fn serve<I: AsyncRead + AsyncWrite + Unpin>(self, stream: I) {
+        let Self { app, guest, crowd, mut stopped } = self;
+        let service = service_fn(|request| {
+            let (app, guest) = (Arc::clone(&app), Arc::clone(&guest));
+            async move {
+                let _busy = guest.busy();
+                app.handle(request, crowd).await
+            }
+        });
+        let mut builder = http1::Builder::new();
+        // A client may close its side once it has asked.
+        builder.half_close(true);
+        // How long a head and a silence may take is watched below: hyper has one limit for both.
+        builder.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD);
+        let stream = TokioIo::new(Watched::new(stream, Arc::clone(&guest)));
+        let mut connection = pin!(builder.serve_connection(stream, service));
+        let mut tick = interval(TICK);
+        let mut stopping = false;
+        let ended = loop {
+            // The sender outlives all connections.
+            let stop = async { drop(stopped.wait_for(|stopped| *stopped).await) };
+            tokio::select! {
+                ended = connection.as_mut() => break ended,
+                () = stop, if !stopping => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                _ = tick.tick() => {
+                    if guest.overdue(Instant::now()) {
+                        return;
+                    }
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
     }
 }

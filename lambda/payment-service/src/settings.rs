@@ -1,5 +1,6 @@
 //! What the environment says.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use thiserror::Error;
@@ -9,14 +10,43 @@ use thiserror::Error;
 pub struct Settings {
     /// `PAYMENTS_TABLE`: the table of payments.
     pub table: String,
-    /// `AUDIT_BUCKET`: the bucket of audit records.
-    pub bucket: String,
+    /// `PENDING_INDEX`: the table's index over payments without their audit record. Without one, sweeps read the table.
+    pub index: Option<String>,
+    /// `AUDIT_BUCKET`: the bucket of audit records; `REGIONS`: that of each region, as in `us-east-1=a,us-east-2=b`.
+    /// A transaction id belongs to one of these regions, so every task must have the same list.
+    pub buckets: BTreeMap<String, String>,
     /// `AWS_REGION`, which ECS sets by itself.
     pub region: String,
     /// `PHASE`: the phase of the migration.
     pub phase: String,
+    /// `AUTH`, `API_KEYS` and `API_KEYS_SECRET`: who may use the service.
+    pub auth: Auth,
+    /// `TLS` and `TLS_SECRET`: how it encrypts.
+    pub tls: Tls,
     /// `BIND_ADDRESS` (all addresses) and `PORT` (8080); 0 takes a free one.
     pub address: SocketAddr,
+}
+
+/// Who may use the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// `AUTH=none`: anyone who reaches it.
+    None,
+    /// `API_KEYS`: callers with a key whose hash is in this document.
+    Keys(String),
+    /// `API_KEYS_SECRET`: callers with a key whose hash is in this secret, by its ARN or name.
+    Secret(String),
+}
+
+/// How the service encrypts what it sends and takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// `TLS=none`: not at all.
+    None,
+    /// Nothing set: with a certificate that is made at the start.
+    SelfSigned,
+    /// `TLS_SECRET`: with the certificate in this secret, by its ARN or name.
+    Secret(String),
 }
 
 /// What is wrong with the environment.
@@ -28,6 +58,12 @@ pub enum SettingsError {
     /// A variable has a value that it cannot have.
     #[error("the environment variable {0} is `{1}`, which is not {2}")]
     Wrong(&'static str, String, &'static str),
+    /// It does not say who may use the service, or says it twice. Without keys it must say so.
+    #[error("set one of API_KEYS, API_KEYS_SECRET and AUTH=none in the environment")]
+    Auth,
+    /// It asks for no encryption, and for a certificate.
+    #[error("set one of TLS=none and TLS_SECRET in the environment")]
+    Tls,
 }
 
 impl Settings {
@@ -43,14 +79,56 @@ impl Settings {
         let address = get("BIND_ADDRESS").map_or(Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), |text| {
             text.parse().map_err(|_| SettingsError::Wrong("BIND_ADDRESS", text, "an IP address"))
         })?;
+        let table = need("PAYMENTS_TABLE")?;
+        let (bucket, region) = (need("AUDIT_BUCKET")?, need("AWS_REGION")?);
+        let own = BTreeMap::from([(region.clone(), bucket)]);
+        let buckets = match get("REGIONS") {
+            None => own,
+            Some(text) => match regions(&text) {
+                Some(all) if own.iter().all(|(region, bucket)| all.get(region) == Some(bucket)) => all,
+                _ => return Err(SettingsError::Wrong("REGIONS", text, "a list of REGION=BUCKET that has this region")),
+            },
+        };
+        let none = |name: &'static str| match get(name) {
+            Some(text) if text != "none" => Err(SettingsError::Wrong(name, text, "`none`")),
+            found => Ok(found.is_some()),
+        };
+        let auth = match (none("AUTH")?, get("API_KEYS"), get("API_KEYS_SECRET")) {
+            (true, None, None) => Auth::None,
+            (false, Some(keys), None) => Auth::Keys(keys),
+            (false, None, Some(secret)) => Auth::Secret(secret),
+            _ => return Err(SettingsError::Auth),
+        };
+        let tls = match (none("TLS")?, get("TLS_SECRET")) {
+            (true, None) => Tls::None,
+            (false, None) => Tls::SelfSigned,
+            (false, Some(secret)) => Tls::Secret(secret),
+            (true, Some(_)) => return Err(SettingsError::Tls),
+        };
         Ok(Self {
-            table: need("PAYMENTS_TABLE")?,
-            bucket: need("AUDIT_BUCKET")?,
-            region: need("AWS_REGION")?,
+            table,
+            auth,
+            tls,
+            index: get("PENDING_INDEX"),
+            buckets,
+            region,
             phase: need("PHASE")?,
             address: SocketAddr::new(address, port),
         })
     }
+}
+
+/// Regions and their buckets; none if one is there twice or lacks its bucket.
+fn regions(text: &str) -> Option<BTreeMap<String, String>> {
+    let mut regions = BTreeMap::new();
+    for pair in text.split(',') {
+        let (region, bucket) =
+            pair.split_once('=').filter(|(region, bucket)| !region.is_empty() && !bucket.is_empty())?;
+        if regions.insert(region.to_owned(), bucket.to_owned()).is_some() {
+            return None;
+        }
+    }
+    Some(regions)
 }
 
 #[cfg(test)]
@@ -60,7 +138,29 @@ mod tests {
     const ALL: [(&str, &str); 4] =
         [("AUDIT_BUCKET", "b"), ("AWS_REGION", "us-east-1"), ("PAYMENTS_TABLE", "t"), ("PHASE", "migration")];
 
+    #[test]
+    fn says_who_may_use_the_service_and_never_by_chance_anyone() {
+        let auth = |with: &[(&str, &str)]| read_all(&[&ALL[..], with].concat()).map(|settings| settings.auth);
+        assert_eq!(auth(&[("AUTH", "none")]), Ok(Auth::None));
+        assert_eq!(auth(&[("API_KEYS", "k")]), Ok(Auth::Keys("k".to_owned())));
+        assert_eq!(auth(&[("API_KEYS_SECRET", "s")]), Ok(Auth::Secret("s".to_owned())));
+        for wrong in [&[][..], &[("AUTH", "none"), ("API_KEYS", "k")], &[("API_KEYS", "k"), ("API_KEYS_SECRET", "s")]] {
+            assert_eq!(auth(wrong), Err(SettingsError::Auth), "{wrong:?}");
+        }
+        assert_eq!(auth(&[("AUTH", "off")]), Err(SettingsError::Wrong("AUTH", "off".to_owned(), "`none`")));
+        let tls = |with: &[(&str, &str)]| read(&[&ALL[..], with].concat()).map(|settings| settings.tls);
+        assert_eq!(tls(&[]), Ok(Tls::SelfSigned));
+        assert_eq!(tls(&[("TLS", "none")]), Ok(Tls::None));
+        assert_eq!(tls(&[("TLS_SECRET", "s")]), Ok(Tls::Secret("s".to_owned())));
+        assert_eq!(tls(&[("TLS", "none"), ("TLS_SECRET", "s")]), Err(SettingsError::Tls));
+    }
+
+    /// With open doors.
     fn read(with: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        read_all(&[with, &[("AUTH", "none")]].concat())
+    }
+
+    fn read_all(with: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         Settings::read(|name| {
             let found = with.iter().rev().find(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).to_owned())
@@ -73,6 +173,18 @@ mod tests {
         for (name, _) in ALL {
             let error = read(&[&ALL[..], &[(name, "")]].concat()).map_err(|error| error.to_string());
             assert_eq!(error, Err(format!("the environment variable {name} is not set")));
+        }
+        let lists = "a list of REGION=BUCKET that has this region";
+        let two = read(&[&ALL[..], &[("REGIONS", "us-east-2=c,us-east-1=b")]].concat());
+        assert_eq!(
+            two.map(|settings| settings.buckets.into_values().collect::<Vec<_>>()),
+            Ok(vec!["b".into(), "c".into()])
+        );
+        for wrong in
+            ["us-east-2=c", "us-east-1=c", "us-east-1", "us-east-1=b,", "us-east-1=b,us-east-1=b", "us-east-1="]
+        {
+            let error = read(&[&ALL[..], &[("REGIONS", wrong)]].concat());
+            assert_eq!(error, Err(SettingsError::Wrong("REGIONS", wrong.to_owned(), lists)));
         }
         for (name, value, says) in [("PORT", "http", "a port"), ("BIND_ADDRESS", "here", "an IP address")] {
             let error = read(&[&ALL[..], &[(name, value)]].concat()).map_err(|error| error.to_string());

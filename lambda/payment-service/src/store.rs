@@ -1,25 +1,31 @@
 //! Payments as items of a table: one each, found by its id.
+//!
+//! An item is its own outbox: `audit_pending` is in it from the start and goes when `audit` comes, in one write. The
+//! attribute holds the id, so that an index over it has just the payments that lack their audit record, well spread.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use payment_core::{Amount, Currency, Fault, Inserted, Payment, Record, Store};
+use payment_core::{Amount, Currency, Fault, Inserted, Page, Payment, Record, Store, card};
 
 use crate::fault::{fault, odd};
 
-/// The table of payments.
+/// The table of payments, which has a copy in each region.
 #[derive(Clone, Debug)]
 pub struct DynamoStore {
-    client: Client,
+    clients: BTreeMap<String, Client>,
     table: String,
+    index: Option<String>,
 }
 
 /// The attributes of an item.
 const ID: &str = "payment_id";
 const ACCEPTED_AT: &str = "accepted_at";
+const AUDIT: &str = "audit";
+const AUDIT_PENDING: &str = "audit_pending";
 const AMOUNT: &str = "amount";
 const CONTENT_HASH: &str = "content_hash";
 const CORRELATION_ID: &str = "correlation_id";
@@ -28,20 +34,27 @@ const CUSTOMER_ID: &str = "customer_id";
 const DESCRIPTION: &str = "description";
 const PHASE: &str = "phase";
 const REGION: &str = "region";
+/// The value of [`AUDIT`].
+const WRITTEN: &str = "written";
 
 impl DynamoStore {
-    /// The table `table`.
+    /// The table `table` in the regions of `sdks`, and the index that has only the payments without their audit record.
+    /// Without an index, sweeps read the whole table.
     #[must_use]
-    pub fn new(sdk: &SdkConfig, table: &str) -> Self {
-        Self { client: Client::new(sdk), table: table.to_owned() }
+    pub fn new<'a>(sdks: impl IntoIterator<Item = (&'a str, &'a SdkConfig)>, table: &str, index: Option<&str>) -> Self {
+        let clients = sdks.into_iter().map(|(region, sdk)| (region.to_owned(), Client::new(sdk)));
+        Self { clients: clients.collect(), table: table.to_owned(), index: index.map(str::to_owned) }
+    }
+
+    fn client(&self, region: &str) -> Result<&Client, Fault> {
+        self.clients.get(region).ok_or_else(|| odd(&format!("there is no table in {region}")))
     }
 }
 
 impl Store for DynamoStore {
-    /// The condition and the write are one act in one region. Between regions the last writer wins (the table's
-    /// replicas are written a moment later), so a client must repeat a request in the region that it began in.
+    /// The condition and the write are one act in one region, the home of the id.
     async fn insert(&self, record: &Record) -> Result<Inserted, Fault> {
-        let call = self.client.put_item().table_name(&self.table).set_item(Some(item(record)));
+        let call = self.client(&record.region)?.put_item().table_name(&self.table).set_item(Some(item(record)));
         let call = call.condition_expression("attribute_not_exists(#id)").expression_attribute_names("#id", ID);
         let call = call.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let Err(error) = call.send().await else { return Ok(Inserted::New) };
@@ -54,10 +67,44 @@ impl Store for DynamoStore {
         }
     }
 
-    async fn get(&self, id: &str) -> Result<Option<Record>, Fault> {
-        let call = self.client.get_item().table_name(&self.table).key(ID, text(id)).consistent_read(true);
+    async fn get(&self, region: &str, id: &str) -> Result<Option<Record>, Fault> {
+        let call = self.client(region)?.get_item().table_name(&self.table).key(ID, text(id)).consistent_read(true);
         let found = call.send().await.map_err(|error| fault("dynamodb:GetItem", &error))?;
         found.item.as_ref().map(record).transpose()
+    }
+
+    /// The condition keeps a late note from making an item out of nothing.
+    async fn audited(&self, region: &str, id: &str) -> Result<(), Fault> {
+        let call = self.client(region)?.update_item().table_name(&self.table).key(ID, text(id));
+        let call = call.update_expression("SET #audit = :written REMOVE #pending");
+        let call = call.condition_expression("attribute_exists(#id)").expression_attribute_names("#id", ID);
+        let call =
+            call.expression_attribute_names("#audit", AUDIT).expression_attribute_names("#pending", AUDIT_PENDING);
+        let call = call.expression_attribute_values(":written", text(WRITTEN));
+        call.send().await.map(drop).map_err(|error| fault("dynamodb:UpdateItem", &error))
+    }
+
+    /// An item that is no payment is logged, and keeps nobody else's from being repaired.
+    async fn pending(&self, region: &str, from: Option<String>) -> Result<Page, Fault> {
+        let call = self.client(region)?.scan().table_name(&self.table).set_index_name(self.index.clone());
+        let call = call.filter_expression("attribute_exists(#pending)");
+        let call = call.expression_attribute_names("#pending", AUDIT_PENDING);
+        let key = |id: String| {
+            let pending = self.index.is_some().then(|| (AUDIT_PENDING.to_owned(), text(&id)));
+            pending.into_iter().chain([(ID.to_owned(), text(&id))]).collect()
+        };
+        let call = call.set_exclusive_start_key(from.map(key));
+        let found = call.send().await.map_err(|error| fault("dynamodb:Scan", &error))?;
+        let readable = |item| match record(item) {
+            Ok(record) => Some(record),
+            Err(fault) => {
+                tracing::error!(error = %card::redact(&fault.message), "an item cannot be repaired");
+                None
+            }
+        };
+        let records = found.items().iter().filter_map(readable).collect();
+        let next = found.last_evaluated_key.as_ref().and_then(|key| key.get(ID)?.as_s().ok().cloned());
+        Ok(Page { records, next })
     }
 }
 
@@ -80,7 +127,9 @@ fn item(record: &Record) -> HashMap<String, AttributeValue> {
         (REGION, record.region.clone()),
     ];
     let description = payment.description.clone().map(|description| (DESCRIPTION, description));
-    let attributes = attributes.into_iter().chain(description);
+    let audit =
+        if record.audited { (AUDIT, WRITTEN.to_owned()) } else { (AUDIT_PENDING, payment.transaction_id.clone()) };
+    let attributes = attributes.into_iter().chain(description).chain([audit]);
     attributes.map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).collect()
 }
 
@@ -102,6 +151,7 @@ fn record(item: &HashMap<String, AttributeValue>) -> Result<Record, Fault> {
         region: need(REGION)?,
         phase: need(PHASE)?,
         correlation_id: need(CORRELATION_ID)?,
+        audited: get(AUDIT).is_some(),
     })
 }
 
@@ -117,6 +167,7 @@ mod tests {
             region: "us-east-1".to_owned(),
             phase: "migration".to_owned(),
             correlation_id: "request-1".to_owned(),
+            audited: false,
         }
     }
 
@@ -127,7 +178,9 @@ mod tests {
             r#"{"transactionId":"t","customerId":"c","amount":1200,"currency":"JPY","description":"Tea ☕"}"#,
         ] {
             let stored = example(body);
+            let audited = Record { audited: true, ..stored.clone() };
             assert_eq!(record(&item(&stored)), Ok(stored));
+            assert_eq!(record(&item(&audited)), Ok(audited));
         }
     }
 

@@ -138,7 +138,10 @@ async fn m15_x03_a_task_cannot_write_is_nobody_and_logs_encrypted() {
             ("AUDIT_BUCKET", "payment-audit-trail-migration-demo1"),
             ("AWS_REGION", region),
             ("PORT", "8080"),
+            ("PENDING_INDEX", "audit-pending"),
             ("PHASE", "migration"),
+            ("REGIONS", "us-east-1=payment-audit-trail-migration-demo1-us-east-1-"),
+            ("AUTH", "none"),
         ] {
             assert!(environment.iter().any(|(key, value)| *key == name && value.starts_with(part)), "{environment:?}");
         }
@@ -287,7 +290,7 @@ async fn m15_the_service_waits_for_the_listener() {
 async fn m21_x04_a_task_stores_payments_and_writes_audit_records_and_no_more() {
     let bench = migration().await;
     let iam = aws_sdk_iam::Client::new(&bench.sdk("us-east-1"));
-    for (region, ..) in SIDES {
+    for (region, other) in [("us-east-1", "us-east-2"), ("us-east-2", "us-east-1")] {
         let definition = definition(bench, region).await;
         let role = format!("payment-ecs-task-migration-demo1-{region}");
         assert_eq!(definition.task_role_arn(), Some(&format!("arn:aws:iam::{ACCOUNT}:role/{role}")[..]));
@@ -298,13 +301,21 @@ async fn m21_x04_a_task_stores_payments_and_writes_audit_records_and_no_more() {
             let all = document["Statement"].as_array().unwrap().iter();
             all.filter(|it| texts(&it["Action"]).contains(&action)).map(|it| it["Resource"].clone()).collect()
         };
-        let table = format!("arn:aws:dynamodb:{region}:{ACCOUNT}:table/payment-payments-migration-demo1");
-        assert_eq!(granted("dynamodb:PutItem"), [Value::from(table)]);
+        // A payment is written in the region that its id belongs to.
+        let table = |region| format!("arn:aws:dynamodb:{region}:{ACCOUNT}:table/payment-payments-migration-demo1");
+        for action in ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"] {
+            assert_eq!(granted(action), [Value::from(table(region)), Value::from(table(other))], "{action}");
+        }
+        assert_eq!(granted("dynamodb:Scan"), [Value::from(table(region) + "/index/audit-pending")]);
         let puts = granted("s3:PutObject");
-        let audit = format!("arn:aws:s3:::payment-audit-trail-migration-demo1-{region}-");
-        assert_eq!(puts.len(), 1);
-        assert!(texts(&puts[0]).iter().all(|it| it.starts_with(&audit) && it.ends_with("/payments/*")), "{puts:?}");
-        assert_eq!(granted("kms:GenerateDataKey"), [Value::from(key(bench, region, "storage").await)]);
-        assert_eq!(granted("kms:Decrypt"), [Value::from(key(bench, region, "application").await)]);
+        assert_eq!(puts.len(), 2);
+        for (put, region) in puts.iter().zip([region, other]) {
+            let audit = format!("arn:aws:s3:::payment-audit-trail-migration-demo1-{region}-");
+            assert!(texts(put).iter().all(|it| it.starts_with(&audit) && it.ends_with("/payments/*")), "{puts:?}");
+        }
+        let keys = [key(bench, region, "storage").await, key(bench, other, "storage").await];
+        assert_eq!(granted("kms:GenerateDataKey"), keys.map(Value::from));
+        let keys = [key(bench, region, "application").await, key(bench, other, "application").await];
+        assert_eq!(granted("kms:Decrypt"), keys.map(Value::from));
     }
 }

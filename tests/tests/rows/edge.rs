@@ -140,7 +140,7 @@ async fn m16_blue_and_green_target_groups_and_all_goes_to_blue() {
         for (name, group) in &groups {
             assert_eq!(group.target_type(), Some(&TargetTypeEnum::Ip), "{name}");
             assert_eq!(group.vpc_id(), Some(&network[..]), "{name}");
-            assert_eq!((group.protocol(), group.port()), (Some(&ProtocolEnum::Http), Some(8080)), "{name}");
+            assert_eq!((group.protocol(), group.port()), (Some(&ProtocolEnum::Https), Some(8080)), "{name}");
             assert_eq!(group.health_check_path(), Some("/health"), "{name}");
             assert_eq!(group.matcher().and_then(|matcher| matcher.http_code()), Some("200"), "{name}");
             assert_eq!(group.health_check_port(), Some("traffic-port"), "{name}");

@@ -64,6 +64,7 @@ impl Execute for Plan {
             let view = PlanView { whole: cx.verbose() };
             screen::print(&view.render(&planned));
         }
+        session.warn();
         if let Err(error) = planned.respects_protection(&loaded.state, &planned.graph) {
             screen::fail(&crate::failure::block(None, &error));
             return Ok(Exit::Failed);

@@ -16,6 +16,7 @@ path = "kept"
 project = "payments"
 suffix = "demo1"
 cutover = 2026-03-01T02:00:00Z
+service.auth = "none"
 
 [workspaces.legacy]
 environment = "legacy"

@@ -143,6 +143,10 @@ fn workspace(
     }
     weights(phase, &mut all_regions, variables.weights)?;
     names(name, &suffix, &all_regions, &place, &suffix_place)?;
+    if variables.service.auth.is_none() {
+        let why = "it says who may use the service, the ARN of a secret with API keys or \"none\"";
+        return Err(lacks("service.auth", why));
+    }
     let service = variables.service.check(phase)?;
 
     Ok(Workspace {

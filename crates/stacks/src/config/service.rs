@@ -1,5 +1,6 @@
 //! The variables of the service that takes payments (M-15, M-17, M-18).
 
+use payinfra_engine::Region;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -18,6 +19,9 @@ pub(super) struct ServiceVariables {
     /// The port that the container listens on; by default 8080.
     #[schemars(with = "Option<u16>", range(min = 1))]
     port: Option<Spanned<u16>>,
+    /// Who may use the service: the ARN of the secret with the hashes of the API keys, or `none`.
+    #[schemars(with = "Option<String>")]
+    pub(super) auth: Option<Spanned<String>>,
     /// The processors that the image is for; by default `x86_64`.
     architecture: Option<Architecture>,
     /// The CPU of a task in 1/1024 of a processor; by default 512, and 1024 in the phase `production`.
@@ -50,6 +54,8 @@ pub struct ServiceConfig {
     pub image: String,
     /// The port that the container listens on.
     pub port: u16,
+    /// The ARN of the secret with the hashes of the API keys; without one, whoever reaches the service may use it.
+    pub auth: Option<String>,
     /// The processors that the image is for.
     pub architecture: Architecture,
     /// The CPU of a task in 1/1024 of a processor.
@@ -95,7 +101,7 @@ const TASKS: i32 = 5_000;
 
 impl ServiceVariables {
     pub(super) fn or(self, shared: &Self) -> Self {
-        or_shared!(self, shared: image, port, architecture, cpu, memory, min_tasks, max_tasks, cpu_target, requests_per_target,
+        or_shared!(self, shared: image, port, auth, architecture, cpu, memory, min_tasks, max_tasks, cpu_target, requests_per_target,
             log_retention_days)
     }
 
@@ -113,6 +119,7 @@ impl ServiceVariables {
         Ok(ServiceConfig {
             image: self.image.map_or_else(|| Ok("public.ecr.aws/payinfra/payment-service:1.0.0".to_owned()), image)?,
             port: number("port", self.port.as_ref(), 8_080, 1..=u16::MAX)?,
+            auth: self.auth.map_or(Ok(None), auth)?,
             architecture: self.architecture.unwrap_or_default(),
             cpu,
             memory,
@@ -123,6 +130,40 @@ impl ServiceVariables {
             log_retention_days: self.log_retention_days.as_ref().map_or(Ok(90), retention)?,
         })
     }
+}
+
+impl ServiceConfig {
+    /// The warning that every plan has if the service is open.
+    #[must_use]
+    pub fn warning(&self) -> Option<&'static str> {
+        let open = "`service.auth` is \"none\": anyone who reaches the service can make and read payments";
+        self.auth.is_none().then_some(open)
+    }
+
+    /// The ARN of the secret with the API keys in `region`: a copy of a secret has the ARN of the original but for its
+    /// region.
+    #[must_use]
+    pub fn keys_in(&self, region: &Region) -> Option<String> {
+        let mut parts: Vec<&str> = self.auth.as_deref()?.splitn(5, ':').collect();
+        *parts.get_mut(3)? = region.as_str();
+        Some(parts.join(":"))
+    }
+}
+
+/// The ARN of a secret, or `none`.
+fn auth(given: Spanned<String>) -> Result<Option<String>, Problem> {
+    let text = given.get_ref();
+    if text == "none" {
+        return Ok(None);
+    }
+    let parts: Vec<&str> = text.split(':').collect();
+    let secret = matches!(parts[..], ["arn", "aws", "secretsmanager", region, account, "secret", name]
+        if !region.is_empty() && account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty());
+    if !secret {
+        let hint = "write the ARN of a secret of Secrets Manager, which has a copy in each region, or \"none\"";
+        return Err(Problem::new(format!("`{text}` is not the ARN of a secret"), given.span()).hint(hint));
+    }
+    Ok(Some(given.into_inner()))
 }
 
 /// A repository, perhaps with a registry before it and a tag or digest behind it.

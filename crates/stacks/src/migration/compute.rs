@@ -14,7 +14,7 @@ use payinfra_engine::{Graph, Node, Result, Secret, Text};
 
 use super::edge::Edge;
 use super::network::ANYWHERE;
-use super::payments::Payments;
+use super::payments::{self, Payments};
 use super::{Part, Site, roles};
 use crate::config;
 
@@ -52,7 +52,7 @@ pub(super) fn compute(
     };
     let cluster = graph.add(site.region(), "main", cluster)?;
     let log_group = log_group(graph, part)?;
-    let definition = definition(graph, part, &log_group, payments)?;
+    let definition = definition(graph, part, parts, &log_group, payments)?;
     let group = group(graph, part, parts, edge)?;
     let service = Service {
         cluster: cluster.id.clone(),
@@ -103,19 +103,29 @@ fn log_group(graph: &mut Graph, part: &Part<'_>) -> Result<Node<LogGroup>> {
 fn definition(
     graph: &mut Graph,
     part: &Part<'_>,
+    parts: &[Part<'_>],
     log_group: &Node<LogGroup>,
     payments: &Payments,
 ) -> Result<Node<TaskDefinition>> {
     let site = &part.site;
     let config = &site.workspace.service;
     let execution = roles::execution(graph, site, log_group)?;
-    let task = roles::task(graph, part, payments)?;
+    let task = roles::task(graph, part, parts, payments)?;
+    // A payment is written in the region that its id belongs to, so all tasks must know the same regions.
+    let regions = parts.iter().map(|part| format!("{}={}", part.site.region(), part.buckets.audit_trail()));
+    let auth = match config.keys_in(site.region()) {
+        Some(secret) => ("API_KEYS_SECRET", Text::from(secret)),
+        None => ("AUTH", Text::from("none")),
+    };
     let environment = [
+        auth,
         ("AUDIT_BUCKET", Text::from(part.buckets.audit_trail())),
         ("AWS_REGION", Text::from(site.region().as_str())),
         ("PAYMENTS_TABLE", Text::from(&payments.table.id)),
+        ("PENDING_INDEX", Text::from(payments::PENDING)),
         ("PHASE", Text::from(site.workspace.phase.as_str())),
         ("PORT", Text::from(config.port.to_string())),
+        ("REGIONS", Text::from(regions.collect::<Vec<_>>().join(","))),
         ("TRANSACTIONS_BUCKET", Text::from(part.buckets.transactions())),
     ];
     let container = Container {

@@ -124,10 +124,11 @@ fn target_group(graph: &mut Graph, site: &Site<'_>, network: &Network, colour: &
     let group = TargetGroup {
         name: site.names.balancer(colour)?,
         vpc: network.vpc.id.clone(),
-        protocol: Protocol::Http,
+        // The service makes its certificate at the start; a load balancer does not check it.
+        protocol: Protocol::Https,
         port: site.workspace.service.port,
         health_check: HealthCheck {
-            protocol: Protocol::Http,
+            protocol: Protocol::Https,
             port: "traffic-port".to_owned(),
             path: Secret::new("/health".to_owned()),
             codes: "200".to_owned(),

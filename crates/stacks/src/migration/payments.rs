@@ -9,6 +9,8 @@ use super::{Part, Site};
 
 /// The type of the table, for its name.
 const PAYMENTS: &str = "payments";
+/// The index that has only the payments whose audit record is not written: the attribute goes when it is.
+pub(super) const PENDING: &str = "audit-pending";
 
 /// The table of payments, which has the same name in every region.
 pub(super) struct Payments {
@@ -46,12 +48,13 @@ pub(super) fn payments(graph: &mut Graph, parts: &[Part<'_>]) -> Result<Payments
         range_key: Some(Attribute::string("accepted_at")),
         projection: Projection::All,
     };
+    let pending = Index { hash_key: Attribute::string("audit_pending"), range_key: None, projection: Projection::All };
     let name = site.names.name(PAYMENTS);
     let table = Table {
         name: name.clone(),
         hash_key: Attribute::string("payment_id"),
         range_key: None,
-        indexes: BTreeMap::from([("by-customer".to_owned(), by_customer)]),
+        indexes: BTreeMap::from([("by-customer".to_owned(), by_customer), (PENDING.to_owned(), pending)]),
         billing: Billing::OnDemand,
         kms_key: Some(primary.keys.application.outputs.arn.clone()),
         stream: Some(StreamView::NewAndOldImages),

@@ -7,7 +7,7 @@ use payinfra_aws::logs::LogGroup;
 use payinfra_aws::{Policy, Statement};
 use payinfra_engine::{Graph, Node, Region, Result, Text};
 
-use super::payments::Payments;
+use super::payments::{PENDING, Payments};
 use super::{Part, Site};
 
 /// The types of the roles, for their names.
@@ -71,22 +71,37 @@ pub(super) fn execution(graph: &mut Graph, site: &Site<'_>, group: &Node<LogGrou
     role(graph, site, EXECUTION, description, tasks(site), Policy::new(statements))
 }
 
-/// The role that the tasks of the service have: they store payments and write audit records, each under its key.
-pub(super) fn task(graph: &mut Graph, part: &Part<'_>, payments: &Payments) -> Result<Node<Role>> {
+/// The role that the tasks of the service have: they store payments and write audit records, each under its key and in
+/// the region that the payment's id belongs to, and look in their own region for payments without an audit record.
+pub(super) fn task(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>], payments: &Payments) -> Result<Node<Role>> {
     let site = &part.site;
-    let audit = arn(part.buckets.audit_trail());
-    let store = Statement::allow("Store", ["dynamodb:GetItem", "dynamodb:PutItem"]).on(payments.arn(site));
-    let open = Statement::allow("OpenTable", ["kms:Decrypt"]).on(&part.keys.application.outputs.arn).when(
+    let mut statements = home(part, payments, &str::to_owned);
+    let pending = format!("{}/index/{PENDING}", payments.arn(site));
+    statements.push(Statement::allow("Sweep", ["dynamodb:Scan"]).on(pending));
+    for other in part.others(parts) {
+        statements.extend(home(other, payments, &|name| sid(name, other.site.region())));
+    }
+    if let Some(secret) = site.workspace.service.keys_in(site.region()) {
+        statements.push(Statement::allow("ApiKeys", ["secretsmanager:GetSecretValue"]).on(secret));
+    }
+    role(graph, site, TASK, "Takes payments", tasks(site), Policy::new(statements))
+}
+
+/// What it takes to store payments and write audit records in a region.
+fn home(part: &Part<'_>, payments: &Payments, name: &dyn Fn(&str) -> String) -> Vec<Statement> {
+    let (site, audit) = (&part.site, arn(part.buckets.audit_trail()));
+    let store = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
+    let store = Statement::allow(&name("Store"), store).on(payments.arn(site));
+    let open = Statement::allow(&name("OpenTable"), ["kms:Decrypt"]).on(&part.keys.application.outputs.arn).when(
         "StringEquals",
         "kms:ViaService",
         format!("dynamodb.{}.amazonaws.com", site.region()),
     );
-    let write = Statement::allow("Audit", ["s3:PutObject"]).on(format!("{audit}/payments/*"));
-    let encrypt = through_s3(Statement::allow("EncryptAudit", ["kms:GenerateDataKey"]), site.region())
+    let write = Statement::allow(&name("Audit"), ["s3:PutObject"]).on(format!("{audit}/payments/*"));
+    let encrypt = through_s3(Statement::allow(&name("EncryptAudit"), ["kms:GenerateDataKey"]), site.region())
         .on(&part.keys.storage.outputs.arn)
         .when("StringLike", "kms:EncryptionContext:aws:s3:arn", format!("{audit}*"));
-    let policy = Policy::new([store, open, write, encrypt]);
-    role(graph, site, TASK, "Takes payments", tasks(site), policy)
+    vec![store, open, write, encrypt]
 }
 
 /// Lets the tasks of this account and region take a role on.

@@ -1,0 +1,223 @@
+//! Two regions that race for one transaction id, over tables that behave like a global table: a condition holds in its
+//! own region, the other copy is written a moment later, and of two writes at once the last one wins.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Barrier, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use payment_core::{
+    Audit, Clock, Entry, Fault, Homes, Inserted, Outcome, Page, Place, Processor, Record, Repairs, Store, Written,
+};
+use serde_json::json;
+
+const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
+
+/// A write on its way to the other copy: when it happened, and where it goes.
+type Copy = (u64, &'static str, Record);
+
+/// What each region's copy holds of each id, and when it was last written.
+type Tables = BTreeMap<(&'static str, String), (u64, Record)>;
+
+/// A global table and a bucket in two regions.
+#[derive(Default)]
+struct World {
+    tables: Mutex<Tables>,
+    copies: Mutex<Vec<Copy>>,
+    entries: Mutex<BTreeMap<(String, String), String>>,
+    ticks: Mutex<u64>,
+    /// A region that nobody can reach.
+    cut: Mutex<Option<&'static str>>,
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap()
+}
+
+impl World {
+    fn tick(&self) -> u64 {
+        let mut ticks = held(&self.ticks);
+        *ticks += 1;
+        *ticks
+    }
+
+    fn region(&self, name: &str) -> Result<&'static str, Fault> {
+        let region = REGIONS.into_iter().find(|region| *region == name).unwrap();
+        if *held(&self.cut) == Some(region) {
+            return Err(Fault { transient: true, message: "timed out".to_owned() });
+        }
+        Ok(region)
+    }
+
+    fn put(&self, region: &'static str, record: &Record) {
+        let now = self.tick();
+        held(&self.tables).insert((region, record.payment.transaction_id.clone()), (now, record.clone()));
+        let others = REGIONS.into_iter().filter(|other| *other != region);
+        held(&self.copies).extend(others.map(|other| (now, other, record.clone())));
+    }
+
+    /// The copies arrive; an older write than what is there is lost.
+    fn settle(&self) {
+        for (at, region, record) in std::mem::take(&mut *held(&self.copies)) {
+            let mut tables = held(&self.tables);
+            let key = (region, record.payment.transaction_id.clone());
+            if tables.get(&key).is_none_or(|(there, _)| *there < at) {
+                tables.insert(key, (at, record));
+            }
+        }
+    }
+
+    fn processor(&self, region: &str, homes: &Homes) -> Processor<&Self, &Self, &Self> {
+        let place = Place { region: region.to_owned(), phase: "production".to_owned() };
+        Processor::new(self, self, self, place).with_homes(homes.clone())
+    }
+}
+
+impl Store for &World {
+    async fn insert(&self, record: &Record) -> Result<Inserted, Fault> {
+        let region = self.region(&record.region)?;
+        let tables = held(&self.tables);
+        if let Some((_, stored)) = tables.get(&(region, record.payment.transaction_id.clone())) {
+            return Ok(Inserted::Exists(Box::new(stored.clone())));
+        }
+        // Decided and written in one act, within this region only.
+        let now = self.tick();
+        let mut tables = tables;
+        tables.insert((region, record.payment.transaction_id.clone()), (now, record.clone()));
+        let others = REGIONS.into_iter().filter(|other| *other != region);
+        held(&self.copies).extend(others.map(|other| (now, other, record.clone())));
+        Ok(Inserted::New)
+    }
+
+    async fn get(&self, region: &str, id: &str) -> Result<Option<Record>, Fault> {
+        let region = self.region(region)?;
+        Ok(held(&self.tables).get(&(region, id.to_owned())).map(|(_, record)| record.clone()))
+    }
+
+    async fn audited(&self, region: &str, id: &str) -> Result<(), Fault> {
+        let region = self.region(region)?;
+        let stored = held(&self.tables).get(&(region, id.to_owned())).map(|(_, record)| record.clone());
+        self.put(region, &Record { audited: true, ..stored.unwrap() });
+        Ok(())
+    }
+
+    async fn pending(&self, region: &str, _from: Option<String>) -> Result<Page, Fault> {
+        let region = self.region(region)?;
+        let tables = held(&self.tables);
+        let here = tables.iter().filter(|((there, _), (_, record))| *there == region && !record.audited);
+        Ok(Page { records: here.map(|(_, (_, record))| record.clone()).collect(), next: None })
+    }
+}
+
+impl Audit for &World {
+    async fn write(&self, region: &str, entry: &Entry) -> Result<Written, Fault> {
+        let key = (self.region(region)?.to_owned(), entry.key.clone());
+        let there = held(&self.entries).insert(key, entry.body.clone());
+        Ok(if there.is_some() { Written::Exists } else { Written::New })
+    }
+}
+
+impl Clock for &World {
+    fn now(&self) -> Timestamp {
+        let ticks = i64::try_from(self.tick()).unwrap();
+        Timestamp::from_millisecond(1_772_330_400_000 + ticks).unwrap()
+    }
+
+    async fn sleep(&self, _pause: Duration) {}
+}
+
+/// Both regions are asked for the same id at the same moment, 1,000 times: half of the pairs with the same content, half
+/// with other content. Returns how many pairs did not end with one payment, one audit record and one winner.
+fn race(homes: [&Homes; 2]) -> usize {
+    let world = Arc::new(World::default());
+    let mut wrong = 0;
+    for number in 0..1_000 {
+        let (id, start) = (format!("t-{number}"), Arc::new(Barrier::new(2)));
+        let racers = REGIONS.into_iter().zip(homes).enumerate().map(|(side, (region, homes))| {
+            let (world, homes, start) = (Arc::clone(&world), homes.clone(), Arc::clone(&start));
+            let amount = if number % 2 == 0 { 1 } else { 1 + side };
+            let body = json!({ "transactionId": id, "customerId": "c", "amount": amount }).to_string();
+            thread::spawn(move || {
+                start.wait();
+                let processor = world.processor(region, &homes);
+                processor.accept(body.as_bytes(), region).now_or_never().unwrap()
+            })
+        });
+        let racers: Vec<_> = racers.collect();
+        let outcomes: Vec<Outcome> = racers.into_iter().map(|racer| racer.join().unwrap()).collect();
+        world.settle();
+        let stored = REGIONS.map(|region| held(&world.tables)[&(region, id.clone())].1.clone());
+        let entries = held(&world.entries).keys().filter(|(_, key)| key.contains(&format!("/{id}-"))).count();
+        let told = outcomes.iter().all(|outcome| match outcome {
+            Outcome::Accepted { record, .. } => record.accepted_at == stored[0].accepted_at,
+            Outcome::Conflict { .. } => number % 2 == 1,
+            _ => false,
+        });
+        let winners = outcomes.iter().filter(|outcome| outcome.status() == 200).count();
+        let expected = if number % 2 == 0 { 2 } else { 1 };
+        let fine = stored[0] == stored[1] && stored[0].audited && entries == 1 && told && winners == expected;
+        wrong += usize::from(!fine);
+    }
+    wrong
+}
+
+#[test]
+fn m30_two_regions_race_for_one_id_a_thousand_times_and_one_wins() {
+    let homes = Homes::new(REGIONS).unwrap();
+    assert_eq!(race([&homes, &homes]), 0);
+}
+
+/// The same race where each region takes what comes to it: these tables do lose payments then, so the test above shows
+/// something.
+#[test]
+fn without_a_home_two_regions_both_win() {
+    let wrong = race([&Homes::one("us-east-1"), &Homes::one("us-east-2")]);
+    assert_eq!(wrong, 1_000, "{wrong}");
+}
+
+#[test]
+fn m30_an_id_whose_region_cannot_be_reached_is_taken_nowhere_else() {
+    let (world, homes) = (World::default(), Homes::new(REGIONS).unwrap());
+    let id = (0..1_000).map(|number| format!("t-{number}")).find(|id| homes.of(id) == "us-east-2").unwrap();
+    let body = json!({ "transactionId": id, "customerId": "c", "amount": 1 }).to_string();
+    let accept =
+        |region: &str| world.processor(region, &homes).accept(body.as_bytes(), "request").now_or_never().unwrap();
+    *held(&world.cut) = Some("us-east-2");
+    let refused = accept("us-east-1");
+    let error = "the region of this transactionId cannot be reached; send the request again";
+    assert_eq!((refused.status(), refused.body()), (503, json!({ "error": error })));
+    assert!(held(&world.tables).is_empty() && held(&world.entries).is_empty());
+    let found = world.processor("us-east-1", &homes).find(&id, "request").now_or_never().unwrap();
+    assert_eq!(found.status(), 503, "nobody can say that there is no such payment");
+    *held(&world.cut) = None;
+    assert_eq!(accept("us-east-1").name(), "accepted");
+    assert_eq!(accept("us-east-2").name(), "repeated");
+    let regions: Vec<_> = held(&world.entries).keys().map(|(region, _)| region.clone()).collect();
+    assert_eq!(regions, ["us-east-2"], "its audit record is where its payment is");
+}
+
+/// A region that takes no payments any more leaves the repair to the others.
+#[test]
+fn m30_payments_of_a_region_that_is_gone_are_repaired_by_another() {
+    let (world, homes) = (World::default(), Homes::new(REGIONS).unwrap());
+    let body = |id: &str| json!({ "transactionId": id, "customerId": "c", "amount": 1 }).to_string();
+    let ids: Vec<_> = (0..20).map(|number| format!("t-{number}")).collect();
+    for id in &ids {
+        let accepted = world.processor("us-east-1", &homes).accept(body(id).as_bytes(), "r").now_or_never().unwrap();
+        assert_eq!(accepted.status(), 200);
+    }
+    world.settle();
+    held(&world.entries).clear();
+    held(&world.tables).values_mut().for_each(|(_, record)| record.audited = false);
+    let theirs = ids.iter().filter(|id| homes.of(id) == "us-east-2").count();
+    assert!((1..20).contains(&theirs), "{theirs}");
+    let repair = |homes: &Homes| world.processor("us-east-1", homes).repair().now_or_never().unwrap().unwrap();
+    let count = |count: usize| Repairs { repaired: u32::try_from(count).unwrap(), failed: 0 };
+    assert_eq!(repair(&homes), count(20 - theirs), "each region repairs its own");
+    assert_eq!(repair(&Homes::one("us-east-1")), count(theirs));
+    assert_eq!(held(&world.entries).len(), 20);
+}

@@ -1,0 +1,109 @@
+//! The log: one line of JSON for each event, which CloudWatch Logs can search by field.
+//!
+//! Every value goes through [`card::redact`] here, so that no line has a card number whoever wrote it.
+
+use std::fmt::Debug;
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use payment_core::card;
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+
+/// Writes events to standard output.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JsonLines;
+
+impl<S: Subscriber> Layer<S> for JsonLines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut line = Line(Map::new());
+        event.record(&mut line);
+        line.0.insert("level".to_owned(), event.metadata().level().as_str().into());
+        line.0.insert("timestamp".to_owned(), Timestamp::now().to_string().into());
+        write(&Value::Object(line.0));
+    }
+}
+
+/// Writes a line to standard output. There is nobody to tell when that fails.
+pub(crate) fn write(line: &Value) {
+    let _ = io::stdout().lock().write_all(format!("{line}\n").as_bytes());
+}
+
+/// The fields of an event.
+struct Line(Map<String, Value>);
+
+impl Line {
+    fn text(&mut self, field: &Field, text: &str) {
+        self.0.insert(field.name().to_owned(), card::redact(text).into());
+    }
+
+    fn number(&mut self, field: &Field, number: impl ToString + Into<Value>) {
+        let text = number.to_string();
+        let shown = if card::redact(&text) == text { number.into() } else { card::redact(&text).into() };
+        self.0.insert(field.name().to_owned(), shown);
+    }
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.text(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.number(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.number(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.text(field, &format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    /// Keeps the fields of events.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<Value>>>);
+
+    impl<S: Subscriber> Layer<S> for Kept {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let mut line = Line(Map::new());
+            event.record(&mut line);
+            self.0.lock().unwrap().push(Value::Object(line.0));
+        }
+    }
+
+    #[test]
+    fn p09_no_field_of_any_event_has_a_card_number() {
+        let kept = Kept::default();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(kept.clone()), || {
+            let card = "4111111111111111";
+            tracing::info!(text = card, debug = ?[card], shown = %card, number = 4_111_111_111_111_111_u64, "card {card}");
+            tracing::info!(bytes = 12, fine = true, "no card");
+        });
+        let lines = kept.0.lock().unwrap();
+        let hidden = "[number hidden]";
+        for name in ["text", "shown", "number"] {
+            assert_eq!(lines[0][name], hidden, "{name}");
+        }
+        assert_eq!(lines[0]["message"], format!("card {hidden}"));
+        assert!(!lines[0].to_string().contains("4111"), "{}", lines[0]);
+        assert_eq!(lines[1], serde_json::json!({ "bytes": 12, "fine": true, "message": "no card" }));
+    }
+}

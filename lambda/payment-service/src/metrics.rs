@@ -1,0 +1,131 @@
+//! Metrics, as lines in the log that CloudWatch takes apart (embedded metric format): one set each minute.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use payment_core::{Outcome, Place, Repairs};
+use serde_json::{Value, json};
+
+/// Where the metrics are found.
+const NAMESPACE: &str = "Payinfra/Payments";
+
+/// What is counted even when it is nought, so that alarms have something to look at.
+const ALWAYS: [&str; 4] = [ACCEPTED, IN_DOUBT, REFUSED, REPAIRED];
+const ACCEPTED: &str = "Accepted";
+/// Payments that may have been stored or not, and such whose audit record a sweep could not write.
+const IN_DOUBT: &str = "InDoubt";
+const REFUSED: &str = "Refused";
+const REPAIRED: &str = "Repaired";
+
+/// Counts since the last minute, by metric and reason.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    place: Place,
+    counts: Mutex<BTreeMap<(&'static str, Option<&'static str>), u64>>,
+}
+
+impl Metrics {
+    pub(crate) fn new(place: Place) -> Self {
+        Self { place, counts: Mutex::default() }
+    }
+
+    fn add(&self, metric: &'static str, reason: Option<&'static str>, count: u64) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry((metric, reason)).or_default() += count;
+    }
+
+    /// Counts what became of a request.
+    pub(crate) fn outcome(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Accepted { repeated: false, .. } => self.add(ACCEPTED, None, 1),
+            Outcome::Accepted { repeated: true, .. } => self.add("Repeated", None, 1),
+            Outcome::Refused(refusal) if refusal.card => self.refused("card"),
+            Outcome::Refused(refusal) => self.refused(refusal.field.unwrap_or("body")),
+            Outcome::Conflict { .. } => self.refused("conflict"),
+            Outcome::Unreachable { .. } => self.refused("unreachable"),
+            Outcome::Failed { transaction_id: Some(_), .. } => self.add(IN_DOUBT, None, 1),
+            Outcome::Failed { transaction_id: None, .. } => self.add("Failed", None, 1),
+            Outcome::Found(_) | Outcome::NotFound => {}
+        }
+    }
+
+    /// Counts a request that was refused before the core saw it.
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.add(REFUSED, Some(reason), 1);
+    }
+
+    /// Counts what a sweep did.
+    pub(crate) fn repairs(&self, repairs: Repairs) {
+        self.add(REPAIRED, None, repairs.repaired.into());
+        self.add(IN_DOUBT, None, repairs.failed.into());
+    }
+
+    /// The lines of what was counted since the last time.
+    pub(crate) fn lines(&self, now: Timestamp) -> Vec<Value> {
+        let mut counts = std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+        for metric in ALWAYS {
+            if !counts.keys().any(|(counted, _)| *counted == metric) {
+                counts.insert((metric, None), 0);
+            }
+        }
+        counts.into_iter().map(|((metric, reason), count)| self.line(now, metric, reason, count)).collect()
+    }
+
+    fn line(&self, now: Timestamp, metric: &str, reason: Option<&str>, count: u64) -> Value {
+        let mut dimensions = vec![json!(["Region", "Phase"])];
+        dimensions.extend(reason.map(|_| json!(["Region", "Phase", "Reason"])));
+        let mut line = json!({
+            "_aws": {
+                "Timestamp": now.as_millisecond(),
+                "CloudWatchMetrics": [{
+                    "Namespace": NAMESPACE,
+                    "Dimensions": dimensions,
+                    "Metrics": [{ "Name": metric, "Unit": "Count" }],
+                }],
+            },
+            "Region": self.place.region,
+            "Phase": self.place.phase,
+        });
+        line[metric] = count.into();
+        if let Some(reason) = reason {
+            line["Reason"] = reason.into();
+        }
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_in_the_lines_once() {
+        let metrics = Metrics::new(Place { region: "us-east-1".to_owned(), phase: "legacy".to_owned() });
+        metrics.refused("card");
+        metrics.refused("card");
+        metrics.repairs(Repairs { repaired: 3, failed: 1 });
+        let lines = metrics.lines(Timestamp::UNIX_EPOCH);
+        let counted: Vec<_> = ALWAYS.iter().map(|metric| lines.iter().find_map(|line| line[metric].as_u64())).collect();
+        assert_eq!(counted, [Some(0), Some(1), Some(2), Some(3)]);
+        let refused = lines.iter().find(|line| line["Refused"] == 2);
+        let expected = json!({
+            "_aws": {
+                "Timestamp": 0,
+                "CloudWatchMetrics": [{
+                    "Namespace": "Payinfra/Payments",
+                    "Dimensions": [["Region", "Phase"], ["Region", "Phase", "Reason"]],
+                    "Metrics": [{ "Name": "Refused", "Unit": "Count" }],
+                }],
+            },
+            "Region": "us-east-1",
+            "Phase": "legacy",
+            "Reason": "card",
+            "Refused": 2,
+        });
+        assert_eq!(refused, Some(&expected));
+        let again = metrics.lines(Timestamp::UNIX_EPOCH);
+        assert_eq!(again.len(), ALWAYS.len());
+        assert!(ALWAYS.iter().all(|metric| again.iter().any(|line| line[metric] == 0)), "{again:?}");
+    }
+}

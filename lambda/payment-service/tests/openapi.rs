@@ -1,0 +1,14 @@
+//! The contract that is committed and the code that it is made from.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+/// `PAYMENT_OPENAPI=write cargo test --workspace --test openapi` writes the document anew.
+#[test]
+fn the_committed_document_is_that_of_the_code() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi.json");
+    let made = format!("{:#}\n", payment_service::document());
+    if std::env::var("PAYMENT_OPENAPI").is_ok_and(|value| value == "write") {
+        std::fs::write(path, &made).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), made);
+}
