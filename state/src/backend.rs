@@ -1,4 +1,4 @@
-//! Which backend: the section `[state]` of payinfra.toml.
+//! The choice of backend: the section `[state]` of payinfra.toml.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,40 +14,40 @@ use crate::dynamo::DynamoLock;
 use crate::file::{FileLock, FileStore};
 use crate::s3::S3Store;
 
-/// Where state and lock are kept.
+/// Where the state and the lock are stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Section", into = "Section")]
 pub enum Backend {
-    /// A bucket and a table of the account.
+    /// An S3 bucket and a DynamoDB table.
     S3 {
-        /// The bucket; `None` is `payinfra-state-ACCOUNT`.
+        /// The bucket; `None` means `payinfra-state-ACCOUNT`.
         bucket: Option<String>,
         /// The region of both.
         region: String,
-        /// The table of locks.
+        /// The lock table.
         table: String,
     },
     /// A folder.
     File {
-        /// The folder, as the process finds it.
+        /// The folder, relative to the current directory of the process.
         path: PathBuf,
     },
 }
 
-/// Where the state is kept: in S3, unless `path` names a folder.
+/// Where the state is stored: in S3, unless `path` names a folder.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Section {
-    /// The bucket; by default `payinfra-state-` and the account's id.
+    /// The S3 bucket; by default `payinfra-state-` and the account id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bucket: Option<String>,
-    /// The region of bucket and table; by default `us-east-1`.
+    /// The region of the bucket and the table; by default `us-east-1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     region: Option<String>,
-    /// The table of locks; by default `payinfra-locks`.
+    /// The DynamoDB lock table; by default `payinfra-locks`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     table: Option<String>,
-    /// A folder for state and lock in the place of S3, for trying things out.
+    /// A local folder for the state and the lock instead of S3, for trying things out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     path: Option<PathBuf>,
 }
@@ -58,7 +58,9 @@ impl TryFrom<Section> for Backend {
     fn try_from(section: Section) -> std::result::Result<Self, &'static str> {
         match section {
             Section { bucket: None, region: None, table: None, path: Some(path) } => Ok(Self::File { path }),
-            Section { path: Some(_), .. } => Err("`path` keeps the state in a folder: no bucket, region or table"),
+            Section { path: Some(_), .. } => {
+                Err("`path` stores the state in a folder: remove `bucket`, `region` and `table`")
+            }
             Section { bucket, region, table, path: None } => Ok(Self::S3 {
                 bucket,
                 region: region.unwrap_or_else(|| "us-east-1".to_owned()),
@@ -96,7 +98,7 @@ impl Default for Backend {
 }
 
 impl Backend {
-    /// The bucket's name in `account`; `None` for a folder.
+    /// The name of the bucket in `account`; `None` for a folder.
     #[must_use]
     pub fn bucket(&self, account: &str) -> Option<String> {
         match self {
@@ -106,7 +108,7 @@ impl Backend {
     }
 }
 
-/// The state of one workspace and the lock that guards it.
+/// The state of one workspace, and its lock.
 #[derive(Clone)]
 pub struct Backing {
     /// The state.
@@ -115,13 +117,13 @@ pub struct Backing {
     pub lock: Arc<dyn Lock>,
 }
 
-/// The state and the lock of `workspace` of `stack`. Nothing is read or made yet.
+/// Opens the state and the lock of `workspace` of `stack`. Nothing is read or created yet.
 ///
-/// `config` is used with the backend's own region, whatever its region is; `account` has to own the bucket. A folder needs
+/// `config` is used with the backend's own region instead of its region; `account` must own the bucket. A folder needs
 /// neither.
 ///
 /// # Errors
-/// If the names of stack and workspace cannot be parts of a path.
+/// If the names of stack and workspace are not valid in a path.
 pub fn open(backend: &Backend, config: &SdkConfig, account: &str, stack: &str, workspace: &str) -> Result<Backing> {
     check_name("stack", stack)?;
     check_name("workspace", workspace)?;
@@ -142,11 +144,11 @@ pub fn open(backend: &Backend, config: &SdkConfig, account: &str, stack: &str, w
     })
 }
 
-/// Another lease for tests, in milliseconds. Ignored unless calls stay on this machine: a short lease is not safe where
-/// requests can take longer than it to arrive.
+/// The lease for tests, in milliseconds. Ignored unless calls stay on this machine: a short lease is not safe if
+/// requests can take longer to arrive.
 const LEASE: &str = "PAYINFRA_LEASE_MILLIS";
 
-/// The lease that the environment asks for, if the calls go to an emulated AWS.
+/// The lease from the environment, if calls go to an emulated AWS.
 fn lease(config: &SdkConfig) -> Result<Option<Duration>> {
     let Some(text) = std::env::var_os(LEASE).filter(|_| config.endpoint_url().is_some_and(is_local)) else {
         return Ok(None);
@@ -154,16 +156,16 @@ fn lease(config: &SdkConfig) -> Result<Option<Duration>> {
     let text = text.to_string_lossy();
     match text.parse() {
         Ok(millis) if millis >= 100 => Ok(Some(Duration::from_millis(millis))),
-        _ => Err(Error::invalid(format!("{LEASE} is `{text}`")).hint("give milliseconds, at least 100, or unset it")),
+        _ => Err(Error::invalid(format!("invalid value `{text}` of {LEASE}"))
+            .hint("set it to milliseconds, at least 100, or unset it")),
     }
 }
 
-/// That `name` can be one part of a path.
+/// Checks that `name` is valid as one part of a path.
 pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if !name.is_empty() && !name.starts_with('.') && name.chars().all(fits) {
         return Ok(());
     }
-    Err(Error::invalid(format!("`{name}` cannot be the name of a {what}"))
-        .hint("use letters, digits, `-`, `_` and `.`"))
+    Err(Error::invalid(format!("`{name}` is not a valid {what} name")).hint("use letters, digits, `-`, `_` and `.`"))
 }

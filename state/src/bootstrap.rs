@@ -1,7 +1,7 @@
-//! Makes what the state lives in: a key, a bucket, a table. Run again, it repairs what has been changed.
+//! Creates what the S3 backend needs: a key, a bucket and a table. Run again, it repairs their settings.
 //!
-//! What it makes carries a tag from the moment on in which it exists. What exists and lacks the tag is somebody else's,
-//! and keeps its settings.
+//! What it creates is tagged from the start. An existing resource without the tag belongs to somebody else, and keeps
+//! its settings.
 
 mod bucket;
 mod key;
@@ -15,54 +15,54 @@ use serde::Serialize;
 
 use crate::clock;
 
-/// Where the state is going to live.
+/// Where the backend is created.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// The region of all.
+    /// The region.
     pub region: &'a str,
-    /// The account of all.
+    /// The account.
     pub account: &'a str,
-    /// The bucket of states.
+    /// The bucket for states.
     pub bucket: &'a str,
-    /// The table of locks.
+    /// The lock table.
     pub table: &'a str,
 }
 
-/// What to do about a key, bucket or table that exists already and does not carry the tag that bootstrap gives.
+/// What to do with an existing key, bucket or table that lacks bootstrap's tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
-    /// Change nothing of it, and fail.
+    /// Fail without changing it.
     Refuse,
-    /// Use it: tag it, and change its settings.
+    /// Adopt it: tag it, and change its settings.
     Adopt,
 }
 
-/// What a bootstrap found and did.
+/// The result of a bootstrap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// The key that encrypts both.
+    /// The key that encrypts the bucket and the table.
     pub key: Made,
-    /// The bucket of states.
+    /// The bucket for states.
     pub bucket: Made,
-    /// The table of locks.
+    /// The lock table.
     pub table: Made,
 }
 
-/// What was done to one thing.
+/// The result for one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Made {
-    /// Its name; of a key, its ARN.
+    /// Its name; the ARN of a key.
     pub name: String,
-    /// Whether it was missing.
+    /// Whether it was created.
     pub created: bool,
-    /// Whether it existed without our tag, and has it now.
+    /// Whether it existed without our tag, and was adopted.
     pub adopted: bool,
-    /// Which of its settings were not as they have to be; what is new has none.
+    /// The settings that were repaired; none for a new resource.
     pub repaired: Vec<&'static str>,
 }
 
 impl Report {
-    /// Whether everything was as it has to be.
+    /// Whether nothing was changed.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
         [&self.key, &self.bucket, &self.table].into_iter().all(|it| !it.created && it.repaired.is_empty())
@@ -70,14 +70,14 @@ impl Report {
 }
 
 impl Made {
-    /// A thing that was `found` so, and the settings that had to be set.
+    /// The result for a resource that was `found`, with the settings that were repaired.
     fn new(name: &str, found: Found, set: Vec<&'static str>) -> Self {
         let repaired = if found == Found::Missing { Vec::new() } else { set };
         Self { name: name.to_owned(), created: found == Found::Missing, adopted: found == Found::Untagged, repaired }
     }
 }
 
-/// Whether something exists, and whether bootstrap made it.
+/// Whether a resource exists, and whether bootstrap created it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Missing,
@@ -86,36 +86,38 @@ enum Found {
 }
 
 impl Found {
-    /// That it may be changed.
+    /// Fails if the resource must not be changed.
     fn may_be_changed(self, what: &str, existing: Existing) -> Result<()> {
         if self != Self::Untagged || existing == Existing::Adopt {
             return Ok(());
         }
         let (key, value) = TAG;
-        let message = format!("{what} exists, and bootstrap did not create it: it lacks the tag `{key}` = `{value}`");
+        let message =
+            format!("{what} already exists and was not created by bootstrap: it lacks the tag `{key}` = `{value}`");
         Err(Error::new(Class::Foreign, message).hint(
-            "nothing was changed. If it is to hold states or locks, run `payinfra bootstrap --adopt`: it tags it and \
-             changes its settings; else name another one in `[state]` of payinfra.toml",
+            "nothing was changed. To use it for states or locks, run `payinfra bootstrap --adopt`, which tags it and \
+             changes its settings; otherwise set another name in `[state]` of payinfra.toml",
         ))
     }
 }
 
-/// One request.
+/// The timeout of one request.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// The tag of all three, by which bootstrap knows what it made.
+/// The tag of all three resources, by which bootstrap recognizes them.
 const TAG: (&str, &str) = ("payinfra:component", "state");
-/// How long what was set may take to be seen.
+/// How long a changed setting may take to become visible.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Makes bucket and table, and a key for them, where they are missing; sets right what differs, and reads back what it set.
+/// Creates the bucket, the table and their key if they are missing, repairs their settings, and verifies them by
+/// reading.
 ///
-/// The bucket keeps all versions, encrypts with the key, takes only TLS, and is closed to the public. The table is paid
-/// per request, encrypted with the key, and can be restored to any point in time. Policy statements and tags of others
-/// stay. What exists without our tag is not changed, unless it is to be adopted.
+/// The bucket keeps all versions, encrypts with the key, accepts only TLS, and blocks public access. The table is
+/// billed per request, encrypted with the key, and has point-in-time recovery. Policy statements and tags of others are
+/// kept. An existing resource without our tag is not changed, unless it is to be adopted.
 ///
 /// # Errors
-/// If the bucket is another account's or in another region, the table is something else, something exists that bootstrap
-/// did not make, or AWS refuses a call. Nothing is made before the names are known to be free or ours.
+/// If the bucket belongs to another account or region, the table has another key schema, an existing resource was not
+/// created by bootstrap, or AWS rejects a call. Nothing is created before all names are known to be free or ours.
 pub async fn bootstrap(config: &SdkConfig, place: Place<'_>, existing: Existing) -> Result<Report> {
     let Place { region, account, bucket, table } = place;
     let config = config.clone().into_builder().region(Region::new(region.to_owned())).build();
@@ -123,11 +125,11 @@ pub async fn bootstrap(config: &SdkConfig, place: Place<'_>, existing: Existing)
     let tables = table::Table::new(&config, table);
     let keys = key::Keys::new(&config);
     let bucket_found = buckets.find().await?;
-    bucket_found.may_be_changed(&format!("the bucket `{bucket}` of account {account}"), existing)?;
+    bucket_found.may_be_changed(&format!("bucket `{bucket}` of account {account}"), existing)?;
     let table_found = tables.find().await?;
-    table_found.may_be_changed(&format!("the table `{table}` in {region}"), existing)?;
+    table_found.may_be_changed(&format!("table `{table}` in {region}"), existing)?;
     let (key, key_found) = keys.find().await?;
-    key_found.may_be_changed(&format!("the key `{}` in {region}", key::ALIAS), existing)?;
+    key_found.may_be_changed(&format!("key `{}` in {region}", key::ALIAS), existing)?;
     let key = keys.ensure(key, key_found).await?;
     let bucket = buckets.ensure(bucket_found, &key.name).await?;
     let table = tables.ensure(table_found, &key.name).await?;
@@ -150,9 +152,10 @@ where
     while !is_set().await? {
         if clock::now().saturating_sub(begun) >= patience {
             let message =
-                format!("{setting} of {what} was set, and is still not as it was set after {} s", patience.as_secs());
-            return Err(Error::failed(message)
-                .hint("check whether something else changes it, such as an organization's policy, and run it again"));
+                format!("{setting} of {what} was set, but has not taken effect after {} s", patience.as_secs());
+            return Err(Error::failed(message).hint(
+                "check whether something else changes it, such as an organization policy, then run the command again",
+            ));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(3));
@@ -173,10 +176,12 @@ mod tests {
             looks.set(looks.get() + 1);
             Ok(looks.get() == 3)
         };
-        assert_eq!(read_back("the bucket", "policy", Duration::from_mins(1), is_set).await?, "policy");
+        assert_eq!(read_back("bucket", "policy", Duration::from_mins(1), is_set).await?, "policy");
         assert_eq!(looks.get(), 3);
-        let never = read_back("the bucket", "policy", Duration::from_millis(10), || async { Ok(false) }).await;
-        assert!(never.is_err_and(|error| error.message().contains("policy of the bucket was set, and is still not")));
+        let never = read_back("bucket", "policy", Duration::from_millis(10), || async { Ok(false) }).await;
+        assert!(
+            never.is_err_and(|error| error.message().contains("policy of bucket was set, but has not taken effect"))
+        );
         Ok(())
     }
 }

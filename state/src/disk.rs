@@ -1,4 +1,4 @@
-//! Files that are there as a whole or not at all, are nobody else's to read, and are never reached through a link.
+//! Files that are written atomically, are private to their owner, and are never accessed through a symbolic link.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read, Write};
@@ -11,9 +11,9 @@ use rustix::fs::{Mode, OFlags};
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
-    /// Its owner: what holds state.
+    /// Only the owner: for files with state.
     Owner,
-    /// Everybody that the user's mask allows: what is written for others.
+    /// Whoever the umask allows: for files that others read.
     All,
 }
 
@@ -26,11 +26,11 @@ impl Readers {
     }
 }
 
-/// How the name of a file ends that is being written. A crash can leave it; it begins with a dot.
+/// The suffix of a temporary file. A crash can leave one; its name starts with a dot.
 const UNFINISHED: &str = ".new";
 
-/// Writes `bytes` to `path`, as a whole and durably, by renaming a new file beside it. Missing folders are created for
-/// their owner alone. If `path` is a link, the link is replaced, and what it points to stays as it is.
+/// Writes `bytes` to `path`, atomically and durably, by renaming a new file. Missing folders are created for their
+/// owner alone. If `path` is a symbolic link, the link is replaced, and its target is not changed.
 ///
 /// # Errors
 /// If the folder or the file cannot be written.
@@ -40,23 +40,23 @@ pub fn write(path: &Path, bytes: &[u8], readers: Readers) -> Result<()> {
     let beside = folder.join(format!(".{}.{}{UNFINISHED}", name.to_string_lossy(), uuid::Uuid::new_v4()));
     let written = || -> io::Result<()> {
         make_folder(folder)?;
-        // O_EXCL: neither a file nor a link can be there already.
+        // O_EXCL: fails if a file or link with the name exists.
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(rustix::fs::open(&beside, flags, readers.mode())?);
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&beside, path)?;
-        // The rename is durable with its folder.
+        // The rename is durable only after the folder is synced.
         File::open(folder)?.sync_all()
     };
     written().map_err(|error| {
-        // It may not have been created, or have its name by now.
+        // It may not exist, or may already have been renamed.
         let _ = fs::remove_file(&beside);
         failed(path, "written")(error)
     })
 }
 
-/// Removes what crashes have left of the writing of `path`. Only while nobody else can be writing it.
+/// Deletes temporary files that crashes left beside `path`. Call it only if nobody else can be writing `path`.
 pub(crate) fn clean(path: &Path) {
     let Some(begin) = path.file_name().map(|name| format!(".{}.", name.to_string_lossy())) else { return };
     let Ok(entries) = fs::read_dir(folder_of(path)) else { return };
@@ -64,47 +64,47 @@ pub(crate) fn clean(path: &Path) {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.starts_with(&begin) && name.ends_with(UNFINISHED) {
-            // What cannot be removed is in nobody's way.
+            // A file that cannot be deleted does no harm.
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// The bytes of the file at `path`, of which there may be at most `max`; `None` if there is no file.
+/// The contents of the file at `path`, at most `max` bytes; `None` if there is no file.
 ///
-/// For files whose contents are believed: the file has to be a regular file (no link, FIFO, folder or device) of the
-/// user that runs this, and nobody else may be able to write it. What is checked is what is read: one descriptor.
+/// For files whose contents are trusted: it must be a regular file (no link, FIFO, folder or device), owned by the
+/// current user and not writable by others. The checks use the descriptor that is read.
 ///
 /// # Errors
-/// If the file is not such a file, or cannot be read.
+/// If the file fails a check, or cannot be read.
 pub fn read_regular(path: &Path, max: u64) -> Result<Option<Vec<u8>>> {
     let Some(file) = open_regular(path)? else { return Ok(None) };
     let about = file.metadata().map_err(failed(path, "read"))?;
     let refused = |why: String, hint: &str| Err(Error::invalid(format!("{} {why}", path.display())).hint(hint));
     let user = rustix::process::geteuid().as_raw();
     if about.uid() != user {
-        let why = format!("belongs to the user with the id {}, not to the current user ({user})", about.uid());
-        return refused(why, "check where the file came from; move it away if you do not know it");
+        let why = format!("belongs to the user with id {}, not to the current user ({user})", about.uid());
+        return refused(why, "check where the file came from; move it out of this folder if you did not create it");
     }
     if about.mode() & 0o022 != 0 {
-        let why = format!("can be written by other users (mode {:03o})", about.mode() & 0o777);
+        let why = format!("is writable by other users (mode {:03o})", about.mode() & 0o777);
         return refused(why, "check its contents, then run `chmod go-w` on it");
     }
     let too_large = |size: u64| {
-        let why = format!("is too large: {size} bytes of at most {max}");
-        refused(why, "check where the file came from; move it away if you do not know it")
+        let why = format!("is too large: {size} bytes, the maximum is {max}");
+        refused(why, "check where the file came from; move it out of this folder if you did not create it")
     };
     if about.len() > max {
         return too_large(about.len());
     }
     let mut bytes = Vec::new();
-    // It may grow while it is read.
+    // The file may grow while it is read.
     let read = file.take(max.saturating_add(1)).read_to_end(&mut bytes).map_err(failed(path, "read"))?;
     let read = u64::try_from(read).unwrap_or(u64::MAX);
     if read > max { too_large(read) } else { Ok(Some(bytes)) }
 }
 
-/// The bytes of the regular file at `path`, whoever owns it; `None` if there is no file.
+/// The contents of the regular file at `path`, whoever owns it; `None` if there is no file.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let Some(mut file) = open_regular(path)? else { return Ok(None) };
     let mut bytes = Vec::new();
@@ -112,17 +112,18 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Opens a regular file for reading. Opening a FIFO does not wait for its writer.
+/// Opens a regular file for reading. Does not block on a FIFO.
 fn open_regular(path: &Path) -> Result<Option<File>> {
     let irregular = || {
         let message = format!("{} is not a regular file", path.display());
-        Error::invalid(message).hint("it is not read: links, folders and devices could make another file of it")
+        Error::invalid(message)
+            .hint("links, folders and devices are not followed or read; replace it with a regular file")
     };
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(file) => File::from(file),
         Err(rustix::io::Errno::NOENT) => return Ok(None),
-        // A link, and a socket.
+        // A symbolic link, and a socket.
         Err(rustix::io::Errno::LOOP | rustix::io::Errno::MLINK | rustix::io::Errno::NXIO) => return Err(irregular()),
         Err(error) => return Err(failed(path, "read")(error.into())),
     };
@@ -130,7 +131,7 @@ fn open_regular(path: &Path) -> Result<Option<File>> {
     if about.is_file() { Ok(Some(file)) } else { Err(irregular()) }
 }
 
-/// Opens a file that is only locked, and creates it if it is missing.
+/// Opens a file for locking, and creates it if it is missing.
 pub(crate) fn open_lock(path: &Path) -> Result<File> {
     let opened = || -> io::Result<File> {
         make_folder(folder_of(path))?;
@@ -151,7 +152,7 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// That `path` cannot be read, written or the like.
+/// The error that `path` cannot be read, written and so on.
 pub(crate) fn failed(path: &Path, what: &str) -> impl Fn(io::Error) -> Error {
     move |error| {
         let class = match error.kind() {
@@ -267,16 +268,16 @@ mod tests {
     fn a_large_file_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large");
-        // A hole: it takes no room on the disk, but would in memory.
+        // A sparse file: it takes no space on disk, but would in memory.
         File::create(&path).unwrap().set_len(1 << 40).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let error = read_regular(&path, 1 << 20).unwrap_err();
-        assert!(error.message().contains("1099511627776 bytes of at most 1048576"), "{error}");
+        assert!(error.message().contains("1099511627776 bytes, the maximum is 1048576"), "{error}");
     }
 
     #[test]
     fn a_file_of_another_user_is_refused() {
-        // A regular file that belongs to root, or, to root, to somebody else.
+        // A regular file that belongs to root or, if root runs the test, to another user.
         let root = rustix::process::geteuid().is_root();
         let folder = tempfile::tempdir().unwrap();
         let theirs = folder.path().join("theirs");
@@ -288,6 +289,6 @@ mod tests {
             Path::new("/etc/hosts")
         };
         let error = read_regular(path, 1 << 20).unwrap_err();
-        assert!(error.message().contains("belongs to the user with the id"), "{error}");
+        assert!(error.message().contains("belongs to the user with id"), "{error}");
     }
 }

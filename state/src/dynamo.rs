@@ -1,16 +1,17 @@
 //! The lock as an item in `DynamoDB`: a lease with a heartbeat, a nonce and an epoch.
 //!
-//! No two machines' clocks are compared. A holder moves the item's `Beat` ten times per lease; who finds the item held
-//! watches it, and takes it over only after `Beat` has stood still for a whole lease on the watcher's own clock, under
-//! the condition that it still stands there. The holder counts its lease from *before* it sent the beat that was
-//! answered last, which is earlier than any watcher can have seen it, and stops a margin before the end. So a stopped
-//! or cut-off holder knows that its lease is over before anybody can have taken it.
+//! No clocks of different machines are compared. A holder increments the item's `Beat` ten times per lease. Another
+//! process that finds the item held watches it, and takes the lock over only after `Beat` has not changed for a whole
+//! lease on its own clock, under the condition that it still has not changed. The holder counts its lease from *before*
+//! it sent the last heartbeat that was acknowledged, which is earlier than any watcher can have seen it, and stops a
+//! margin before the end. So a stopped or disconnected holder knows that its lease has expired before anybody can have
+//! taken the lock over.
 //!
 //! The item outlives its holders, so that epochs never repeat. If it is lost or restored from a backup, the epoch
 //! continues from the state's.
 //!
-//! A record that cannot be read (damaged, or written by something else) has a holder like any other, which does not
-//! move: it is taken over after a lease, or taken away by `unlock`. All conditions compare the attributes as they are.
+//! A record that cannot be read (damaged, or written by another program) counts as a holder without a heartbeat: it is
+//! taken over after a lease, or released by `unlock`. All conditions compare the raw attributes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,18 +32,18 @@ use crate::clock;
 use crate::epoch::{Next, next_epoch};
 use crate::retry::{patiently, timeouts};
 
-/// How long a silent holder keeps the lock.
+/// How long a holder without a heartbeat keeps the lock.
 const LEASE: Duration = Duration::from_secs(30);
-/// The longest lease that is believed; more is a damaged record.
+/// The longest lease that is plausible; a longer one means that the record is damaged.
 const LONGEST: Duration = Duration::from_hours(1);
-/// Beats per lease.
+/// Heartbeats per lease.
 const BEATS: u32 = 10;
-/// How often to watch again when the lock changes hands while we look.
+/// How often to watch again if the lock changes hands meanwhile.
 const ROUNDS: usize = 10;
-/// What nobody holds: every attribute but the key and the epoch.
+/// Releases the lock: removes every attribute except the key and the epoch.
 const REMOVE: &str = "REMOVE Nonce, Beat, Holder, LeaseMillis";
 
-/// The lock of one workspace, the item `STACK/WORKSPACE` of a table.
+/// The lock of one workspace: the item `STACK/WORKSPACE` of a table.
 #[derive(Clone, Debug)]
 pub struct DynamoLock {
     client: Client,
@@ -52,7 +53,7 @@ pub struct DynamoLock {
 }
 
 impl DynamoLock {
-    /// The lock of `workspace` of `stack` in `table`, which is in the region of `config`.
+    /// The lock of `workspace` of `stack` in `table`, in the region of `config`.
     #[must_use]
     pub fn new(config: &SdkConfig, table: &str, stack: &str, workspace: &str) -> Self {
         let config = aws_sdk_dynamodb::config::Builder::from(config)
@@ -66,7 +67,7 @@ impl DynamoLock {
         }
     }
 
-    /// With another lease than 30 seconds; heartbeats come ten times per lease.
+    /// Sets a lease other than 30 seconds. There are ten heartbeats per lease.
     #[must_use]
     pub fn with_lease(self, lease: Duration) -> Self {
         Self { lease, ..self }
@@ -93,8 +94,8 @@ impl DynamoLock {
         if !error.is(Class::NotFound) {
             return error;
         }
-        Error::failed(format!("there is no table `{}` for the lock", self.table))
-            .hint("run `payinfra bootstrap`, or correct `[state]` in payinfra.toml")
+        Error::failed(format!("lock table `{}` not found", self.table))
+            .hint("create it with `payinfra bootstrap`, or correct `[state]` in payinfra.toml")
             .source(error)
     }
 
@@ -108,11 +109,11 @@ impl DynamoLock {
         Item::of(attributes.unwrap_or_default(), self.lease)
     }
 
-    /// Takes the lock as `item` is: if it is free, or from its holder, which has not moved.
+    /// Acquires the lock as `item` shows it: free, or held by a holder without a heartbeat.
     async fn take(&self, holder: &Holder, item: &Item, floor: u64) -> Result<Taken> {
-        let place = format!("the table `{}`, item `{}`", self.table, self.key);
+        let place = format!("table `{}`, item `{}`", self.table, self.key);
         let next = next_epoch(item.epoch(), floor, &place)?;
-        // Whatever somebody else does meanwhile changes one of these.
+        // Any action of another process in the meantime changes one of these attributes.
         let attributes = [NONCE, BEAT, EPOCH];
         let as_it_is = attributes.map(|name| item.is_still(name));
         let changes = "SET Nonce = :nonce, Beat = :zero, Holder = :holder, LeaseMillis = :lease, Epoch = :epoch";
@@ -137,14 +138,14 @@ impl DynamoLock {
         });
         Ok(match answer.await? {
             Answer::Done => Taken::Ours { next, sent },
-            // An earlier attempt took effect, although its answer was lost.
+            // An earlier attempt took effect, but its response was lost.
             Answer::Refused(item) if item.is_held_by(&holder.nonce) => Taken::Ours { next, sent: first },
             Answer::Refused(item) => Taken::Not(item),
         })
     }
 
-    /// Watches whether the holder of `item` is alive. The item as it is when the lock is free, or when its holder has not
-    /// moved for a lease.
+    /// Watches whether the holder of `item` is alive. Returns the item once the lock is free, or after a lease without
+    /// a heartbeat.
     async fn watch(&self, item: Item) -> Result<Item> {
         let Some(held) = &item.held else { return Ok(item) };
         let begun = clock::now();
@@ -153,7 +154,7 @@ impl DynamoLock {
         let mut told = false;
         loop {
             tokio::time::sleep(pause).await;
-            // The time is taken before the read: what it returns stood still at least until then.
+            // Take the time before the read: the item it returns has not changed since.
             let watched = clock::now().saturating_sub(begun);
             let now = self.read().await?;
             let Some(holder) = now.held.as_ref().map(|held| &held.holder) else { return Ok(now) };
@@ -161,11 +162,11 @@ impl DynamoLock {
                 return Err(locked(holder, lease));
             }
             if watched >= lease {
-                tracing::info!("{} has not shown a sign of life for {} s", name(holder), lease.as_secs());
+                tracing::info!("no heartbeat from {} for {} s", name(holder), lease.as_secs());
                 return Ok(now);
             }
             if !told && watched > lease / BEATS * 2 {
-                tracing::info!("{} seems to be dead: waiting {} s for a sign of life", name(holder), lease.as_secs());
+                tracing::info!("{} seems to be dead: waiting {} s for a heartbeat", name(holder), lease.as_secs());
                 told = true;
             }
         }
@@ -176,7 +177,7 @@ impl DynamoLock {
         let mut watched = false;
         for _ in 0..ROUNDS {
             item = match &item.held {
-                // It has just moved, so it lives.
+                // The heartbeat has moved, so the holder is alive.
                 Some(held) if watched => return Err(locked(&held.holder, held.lease)),
                 Some(_) => self.watch(item).await?,
                 None => item,
@@ -187,7 +188,7 @@ impl DynamoLock {
                 Taken::Not(now) => now,
             };
         }
-        Err(Error::new(Class::Locked, "the lock goes from hand to hand").hint("try again in a moment"))
+        Err(Error::new(Class::Locked, "the lock keeps changing hands").hint("run the command again in a moment"))
     }
 
     fn keep(&self, holder: &Holder, next: Next, sent: Duration) -> DynamoLease {
@@ -196,7 +197,7 @@ impl DynamoLock {
         DynamoLease { lock: self.clone(), nonce: holder.nonce.clone(), next, vital, heart: Heart(heart) }
     }
 
-    /// Frees the lock, if `nonce` has it.
+    /// Releases the lock if `nonce` holds it.
     async fn free(&self, nonce: AttributeValue) -> Result<Answer> {
         let call = self.change(REMOVE, "Nonce = :nonce").expression_attribute_values(":nonce", nonce);
         let mut attempts = 0;
@@ -205,7 +206,7 @@ impl DynamoLock {
             self.send(call.clone())
         });
         Ok(match answer.await? {
-            // An earlier attempt took effect, although its answer was lost.
+            // An earlier attempt took effect, but its response was lost.
             Answer::Refused(_) if attempts > 1 => Answer::Done,
             answer => answer,
         })
@@ -227,7 +228,7 @@ impl Lock for DynamoLock {
 
     fn force_release<'a>(&'a self, holder: &'a Holder) -> BoxFuture<'a, Result<()>> {
         Box::pin(async {
-            // A nonce that is no text is known to the caller by a text that stands for it.
+            // Callers see a placeholder for a nonce that is not a string.
             let item = self.read().await?;
             let nonce = item.attributes.get(NONCE).filter(|_| item.is_held_by(&holder.nonce));
             let answer = match nonce {
@@ -242,7 +243,7 @@ impl Lock for DynamoLock {
     }
 }
 
-/// The lock, held.
+/// The held lock.
 struct DynamoLease {
     lock: DynamoLock,
     nonce: String,
@@ -251,13 +252,13 @@ struct DynamoLease {
     heart: Heart,
 }
 
-/// What the heartbeat knows.
+/// The data of the heartbeat.
 struct Vital {
     until: Duration,
     lost: Option<String>,
 }
 
-/// A heartbeat that ends with its lease.
+/// A heartbeat that stops when its lease is dropped.
 struct Heart(JoinHandle<()>);
 
 impl Drop for Heart {
@@ -266,12 +267,13 @@ impl Drop for Heart {
     }
 }
 
-/// Renews the lease until it is lost. A beat whose answer is lost is not repeated: the next one counts further.
+/// Renews the lease until it is lost. A heartbeat whose response is lost is not repeated: the next one has a higher
+/// count.
 async fn beat(lock: DynamoLock, nonce: String, vital: Arc<Mutex<Vital>>) {
     let pause = lock.lease / BEATS;
     for beat in 1.. {
         tokio::time::sleep(pause).await;
-        // Beats that a slow network delivers late are refused: `Beat` never goes back to what somebody saw before.
+        // Heartbeats that arrive late are rejected, so that `Beat` never returns to a value that a watcher has seen.
         let call = lock
             .change("SET Beat = :beat", "Nonce = :nonce AND (attribute_not_exists(Beat) OR Beat < :beat)")
             .expression_attribute_values(":nonce", text(&nonce))
@@ -282,17 +284,17 @@ async fn beat(lock: DynamoLock, nonce: String, vital: Arc<Mutex<Vital>>) {
         match answer {
             Ok(Ok(Answer::Refused(item))) if !item.is_held_by(&nonce) => {
                 let taker = item.held.map_or_else(|| "somebody".to_owned(), |held| name(&held.holder));
-                tracing::warn!("{taker} took the lock away");
+                tracing::warn!("{taker} took the lock over");
                 vital.lost = Some(taker);
                 return;
             }
             Ok(Ok(Answer::Done)) => vital.until = sent + usable(lock.lease),
-            // Who watches the lock sees no beat of ours, so the lease must end here, too.
+            // Watchers do not see our heartbeat, so the lease must end here as well.
             Ok(Ok(Answer::Refused(_))) => {
                 tracing::warn!("the lock could not be renewed: something else changed its `Beat`");
             }
             Ok(Err(error)) => tracing::warn!("the lock could not be renewed: {error}"),
-            Err(_) => tracing::warn!("the lock could not be renewed: no answer in time"),
+            Err(_) => tracing::warn!("the lock could not be renewed: no response in time"),
         }
     }
 }
@@ -303,13 +305,13 @@ impl Lease for DynamoLease {
         Arc::new(move || {
             let vital = vital.lock().unwrap_or_else(PoisonError::into_inner);
             let lost = match &vital.lost {
-                Some(taker) => format!("{taker} took the lock away from this run"),
+                Some(taker) => format!("{taker} took the lock over from this run"),
                 None if clock::now() >= vital.until => {
                     format!("the lock could not be renewed within its lease of {} s", lease.as_secs())
                 }
                 None => return Ok(()),
             };
-            Err(Error::new(Class::Locked, lost).hint("run the same command again: it goes on where this one stopped"))
+            Err(Error::new(Class::Locked, lost).hint("run the same command again to continue"))
         })
     }
 
@@ -334,7 +336,7 @@ impl Lease for DynamoLease {
 
 enum Answer {
     Done,
-    /// The condition did not hold; the item as it is.
+    /// The condition failed; the item as it is.
     Refused(Item),
 }
 
@@ -343,11 +345,11 @@ enum Taken {
         next: Next,
         sent: Duration,
     },
-    /// Somebody else was faster; the item as it is now.
+    /// Another process was faster; the item as it is now.
     Not(Item),
 }
 
-/// The item, as it is and as far as it can be read.
+/// The raw item, and what could be parsed of it.
 struct Item {
     attributes: HashMap<String, AttributeValue>,
     held: Option<Held>,
@@ -358,18 +360,18 @@ struct Held {
     lease: Duration,
 }
 
-/// Who has the lock; not there if nobody has.
+/// The holder, if any.
 const NONCE: &str = "Nonce";
-/// What moves as long as its holder lives.
+/// The heartbeat counter.
 const BEAT: &str = "Beat";
 /// The last epoch.
 const EPOCH: &str = "Epoch";
 
 impl Item {
-    /// A lease that cannot be read is taken for `lease`.
+    /// Parses an item. A lease that cannot be read is replaced with `lease`.
     fn of(attributes: HashMap<String, AttributeValue>, lease: Duration) -> Self {
         let held = attributes.get(NONCE).map(|nonce| {
-            // A nonce that is no text is written as what stands for it.
+            // A nonce that is not a string is represented by a placeholder.
             let nonce = nonce.as_s().map_or_else(|_| format!("{nonce:?}"), Clone::clone);
             let holder = attributes.get("Holder").and_then(|holder| holder.as_s().ok());
             let holder = holder.and_then(|holder| serde_json::from_str::<Holder>(holder).ok());
@@ -386,7 +388,7 @@ impl Item {
         Self { attributes, held }
     }
 
-    /// The last epoch; where it cannot be read, the next one comes from the state's.
+    /// The last epoch; if it cannot be read, the next epoch is based on the state's.
     fn epoch(&self) -> u64 {
         numeric(&self.attributes, EPOCH).unwrap_or(0)
     }
@@ -395,7 +397,7 @@ impl Item {
         self.held.as_ref().is_some_and(|held| held.holder.nonce == nonce)
     }
 
-    /// The condition that the attribute `name` is as it is here.
+    /// The condition that the attribute `name` is unchanged.
     fn is_still(&self, name: &str) -> String {
         match self.attributes.get(name) {
             Some(_) => format!("{name} = {}", was(name)),
@@ -404,7 +406,7 @@ impl Item {
     }
 }
 
-/// What stands for the value that the attribute `name` had.
+/// The placeholder of the previous value of the attribute `name`.
 fn was(name: &str) -> String {
     format!(":was{name}")
 }
@@ -425,7 +427,7 @@ fn millis(lease: Duration) -> u64 {
     u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// How much of a lease its holder uses: the rest is for clocks that run differently fast and calls on their way.
+/// The share of a lease that its holder uses; the rest allows for clock drift and calls in transit.
 fn usable(lease: Duration) -> Duration {
     lease * (BEATS - 1) / BEATS
 }
@@ -437,20 +439,20 @@ fn name(holder: &Holder) -> String {
     format!("{} (process {}, `{}`, since {})", holder.who, holder.pid, holder.command, holder.since)
 }
 
-/// Somebody has the lock.
+/// The error that the lock is held.
 pub(crate) fn locked(holder: &Holder, lease: Duration) -> Error {
     let hint = match lease.as_secs() {
-        0 => "wait until it has ended".to_owned(),
-        lease => format!("wait until it has ended; if it is killed, its lock is free after {lease} s"),
+        0 => "wait until it has finished".to_owned(),
+        lease => format!("wait until it has finished; if it was killed, the lock expires after {lease} s"),
     };
-    Error::new(Class::Locked, format!("{} has the lock", name(holder))).hint(hint)
+    Error::new(Class::Locked, format!("the lock is held by {}", name(holder))).hint(hint)
 }
 
-/// The lock is not the one's that it was to be taken from.
+/// The error that the lock is no longer held by the expected holder.
 pub(crate) fn not_theirs(now: Option<&Holder>) -> Error {
     let message = match now {
-        Some(holder) => format!("{} has the lock now", name(holder)),
-        None => "nobody has the lock any more".to_owned(),
+        Some(holder) => format!("the lock is now held by {}", name(holder)),
+        None => "the lock is no longer held".to_owned(),
     };
     Error::new(Class::Locked, message).hint("nothing was released")
 }

@@ -1,4 +1,4 @@
-//! Which epoch a holder of a lock gets.
+//! The epoch of the next holder of a lock.
 
 use payinfra_engine::{COUNT_MAX, Error, Result};
 
@@ -6,19 +6,19 @@ use payinfra_engine::{COUNT_MAX, Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Next {
     pub(crate) epoch: u64,
-    /// What the lock knew, if that is less than the state knows.
+    /// The lock's last epoch, if it is lower than the state's.
     pub(crate) lifted_from: Option<u64>,
 }
 
-/// The epoch after `last`, which the lock at `place` has, and at least `floor`.
+/// The epoch after `last`, the last one of the lock at `place`, and at least `floor`.
 pub(crate) fn next_epoch(last: u64, floor: u64, place: &str) -> Result<Next> {
     let after = last.saturating_add(1);
     if after > COUNT_MAX {
-        let message = format!("the epoch of the lock in {place} is {last}: it is damaged or forged");
-        return Err(Error::invalid(message).hint("remove it: the lock then continues from the epoch of the state"));
+        let message = format!("the lock in {place} has the invalid epoch {last}: it is damaged or was tampered with");
+        return Err(Error::invalid(message).hint("delete it; the lock then continues from the epoch of the state"));
     }
     if floor > COUNT_MAX {
-        let message = format!("the next epoch of the state is {floor}: the state is damaged or forged");
+        let message = format!("the state leads to the invalid epoch {floor}: it is damaged or was tampered with");
         return Err(Error::invalid(message).hint("restore an earlier version of the state"));
     }
     Ok(Next { epoch: after.max(floor), lifted_from: (after < floor).then_some(last) })
@@ -44,7 +44,10 @@ mod tests {
         }
         for (last, floor) in [(COUNT_MAX, 0), (u64::MAX, 0), (0, COUNT_MAX + 1), (0, u64::MAX)] {
             let error = next_epoch(last, floor, "it").err();
-            assert!(error.is_some_and(|error| error.message().contains("damaged or forged")), "{last} {floor}");
+            assert!(
+                error.is_some_and(|error| error.message().contains("damaged or was tampered with")),
+                "{last} {floor}"
+            );
         }
         Ok(())
     }

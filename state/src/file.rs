@@ -1,8 +1,8 @@
-//! The state in a folder, with the promises of S3: conditional, durable, guarded. For one machine.
+//! The state in a folder, with the same guarantees as in S3: conditional, durable, locked. For one machine.
 //!
-//! `state.json` and `history/` are the state; `lock.json` says who has the lock, and has the epoch; `lock` is held by the
-//! operating system's lock on it, so that it is free when its holder dies. `guard` is held for the moments in which
-//! one of these is looked at and changed.
+//! `state.json` and `history/` are the state. `lock.json` has the holder and the epoch. `lock` is locked through the
+//! operating system, so that the lock is released when its holder dies. `guard` is locked for the moments in which one
+//! of these files is read and changed.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -22,10 +22,10 @@ use crate::dynamo::{locked, not_theirs};
 use crate::epoch::next_epoch;
 use crate::s3::{stale, taken};
 
-/// How long to wait for the guard: its holders need milliseconds.
+/// How long to wait for the guard; holders need milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The state of one workspace: `STACK/WORKSPACE/` in a folder.
+/// The state of one workspace: the folder `STACK/WORKSPACE/`.
 #[derive(Clone, Debug)]
 pub struct FileStore {
     folder: Folder,
@@ -94,7 +94,7 @@ impl Store for FileStore {
             };
             let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
             let names = names.collect::<std::io::Result<Vec<_>>>().map_err(failed(&history, "read"))?;
-            // What a crash left half written starts with a point.
+            // Temporary files that a crash left start with a dot.
             let mut names: Vec<_> = names.into_iter().filter(|name| !name.starts_with('.')).collect();
             names.sort();
             Ok(names)
@@ -110,7 +110,7 @@ impl Store for FileStore {
     }
 
     fn versions(&self) -> BoxFuture<'_, Result<Vec<Version>>> {
-        // A folder keeps none.
+        // A folder keeps no versions.
         Box::pin(async { Ok(Vec::new()) })
     }
 
@@ -126,7 +126,7 @@ impl Lock for FileLock {
             let _guard = folder.guard()?;
             let mut about = folder.about()?;
             let Some(file) = folder.try_lock()? else {
-                let unknown = || Error::new(Class::Locked, "somebody who has not said who has the lock");
+                let unknown = || Error::new(Class::Locked, "the lock is held by an unknown process");
                 return Err(about.holder.as_ref().map_or_else(unknown, |holder| locked(holder, Duration::ZERO)));
             };
             let next = next_epoch(about.epoch, floor, &folder.0.join("lock.json").display().to_string())?;
@@ -153,7 +153,7 @@ impl Lock for FileLock {
                 return Ok(None);
             }
             let _guard = folder.guard()?;
-            // What can be locked has no holder, whatever the file says: it died.
+            // If the file can be locked, there is no holder, whatever `lock.json` says: it died.
             Ok(if folder.try_lock()?.is_some() { None } else { folder.about()?.holder })
         })
     }
@@ -167,7 +167,8 @@ impl Lock for FileLock {
                 Some(holder) if holder.nonce == nonce => {}
                 other => return Err(not_theirs(other.as_ref())),
             }
-            // First the notice, by which a holder that lives knows; then the file whose lock it cannot be made to give back.
+            // First the notice that tells a live holder; then the file, whose lock that process cannot be forced to
+            // release.
             folder.write_about(&About { holder: None, ..about })?;
             let path = folder.0.join("lock");
             match fs::remove_file(&path) {
@@ -178,7 +179,7 @@ impl Lock for FileLock {
     }
 }
 
-/// The lock, held as long as `file` is open.
+/// The held lock; it lasts as long as `file` is open.
 struct FileLease {
     folder: Folder,
     nonce: String,
@@ -192,8 +193,8 @@ impl Lease for FileLease {
         let (folder, nonce) = (self.folder.clone(), self.nonce.clone());
         Arc::new(move || match folder.about()?.holder {
             Some(holder) if holder.nonce == nonce => Ok(()),
-            _ => Err(Error::new(Class::Locked, "the lock was taken away from this run")
-                .hint("run the same command again: it goes on where this one stopped")),
+            _ => Err(Error::new(Class::Locked, "the lock was taken over from this run")
+                .hint("run the same command again to continue")),
         })
     }
 
@@ -224,7 +225,7 @@ impl Lease for FileLease {
     }
 }
 
-/// Who has the lock, and how many had it.
+/// The holder, and the last epoch.
 #[derive(Default, Serialize)]
 struct About {
     epoch: u64,
@@ -232,9 +233,9 @@ struct About {
 }
 
 impl About {
-    /// What `bytes` say, as far as they can be read: a record that is damaged must not keep everybody out for ever.
+    /// Parses `bytes` as far as possible: a damaged record must not block everybody forever.
     fn of(bytes: &[u8]) -> Self {
-        // The contents are the nonce: the lock is taken away from exactly this record.
+        // The contents serve as the nonce, so that exactly this record is released.
         let unreadable = || Some(Holder::unreadable(format!("unreadable-{}", version(bytes))));
         let Ok(Value::Object(about)) = serde_json::from_slice(bytes) else {
             return Self { epoch: 0, holder: unreadable() };
@@ -245,7 +246,7 @@ impl About {
             Some(holder) => serde_json::from_value(holder.clone()).ok().or_else(unreadable),
             None => unreadable(),
         };
-        // Where there is none, the epoch goes on from the state's.
+        // If there is no epoch, it continues from the state's.
         Self { epoch: epoch.unwrap_or(0), holder }
     }
 }
@@ -255,7 +256,7 @@ impl About {
 struct Folder(PathBuf);
 
 impl Folder {
-    /// Works on the folder where blocking does no harm.
+    /// Runs blocking file operations on a thread where blocking does no harm.
     fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
@@ -263,7 +264,7 @@ impl Folder {
         let folder = self.clone();
         Box::pin(async move {
             let done = tokio::task::spawn_blocking(move || work(&folder)).await;
-            done.map_err(|error| Error::failed("the state could not be reached").source(error))?
+            done.map_err(|error| Error::failed("the state could not be accessed").source(error))?
         })
     }
 
@@ -271,7 +272,7 @@ impl Folder {
         disk::read(&self.0.join(name))
     }
 
-    /// Writes all or nothing, durably. Under the guard.
+    /// Writes atomically and durably. Call it with the guard held.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.0.join(name);
         disk::write(&path, bytes, Readers::Owner)?;
@@ -287,14 +288,14 @@ impl Folder {
             }
             if begun.elapsed() > PATIENCE {
                 let path = self.0.join("guard");
-                return Err(Error::new(Class::Locked, format!("another process holds {}", path.display()))
-                    .hint("look for a stopped payinfra"));
+                return Err(Error::new(Class::Locked, format!("another process has locked {}", path.display()))
+                    .hint("check for a suspended payinfra process"));
             }
             std::thread::sleep(Duration::from_millis(2));
         }
     }
 
-    /// The lock, if it is free. Under the guard.
+    /// The lock, if it is free. Call it with the guard held.
     fn try_lock(&self) -> Result<Option<File>> {
         self.lock_file("lock")
     }

@@ -1,22 +1,22 @@
-//! The format of the state: older ones are brought forward, newer ones refused, and a schema describes the present one.
+//! The format of the state: migrates older versions, refuses newer ones, and has a schema of the current one.
 
 use payinfra_engine::{COUNT_MAX, Class, Error, FORMAT, Result, State};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// From one format to the next.
+/// A migration from one version to the next.
 type Step = fn(Value) -> Result<Value>;
 
-/// The step from each older format, the first from format 1. Steps are added and never changed.
+/// The migration from each older version, starting with 1. Migrations are added and never changed.
 const STEPS: &[Step] = &[
-    // Format 2 adds `rescue` of the state and `final_snapshot` of a record; a state of format 1 has neither.
+    // Version 2 adds `rescue` to the state and `final_snapshot` to records; a state of version 1 has neither.
     Ok,
 ];
 
-/// The state that `bytes` hold, brought to the present format.
+/// Parses a state and migrates it to the current format.
 ///
 /// # Errors
-/// If they are cut off, are no state, have a newer format, or have numbers that no run can have counted to.
+/// If it is truncated, not a state, of a newer format, or has impossible counters.
 pub fn migrate(bytes: &[u8]) -> Result<State> {
     let current = forward(bytes, STEPS, FORMAT)?;
     let state = State::parse(current.as_deref().unwrap_or(bytes))?;
@@ -24,38 +24,40 @@ pub fn migrate(bytes: &[u8]) -> Result<State> {
     Ok(state)
 }
 
-/// The highest generation that is believed; what is created anew every minute needs thousands of years.
+/// The highest plausible generation: a resource that is created again every minute needs thousands of years to reach
+/// it.
 const GENERATION_MAX: u32 = 1 << 31;
 
-/// That the numbers of `state` can be counted on from.
+/// Checks that the counters of `state` can be incremented.
 fn sound(state: &State) -> Result<()> {
-    let damaged = |what: String| Error::invalid(format!("{what}: the file is damaged or forged")).hint(RESTORE);
+    let damaged =
+        |what: String| Error::invalid(format!("{what}: the file is damaged or was tampered with")).hint(RESTORE);
     for (what, count) in [("serial", state.serial), ("revision", state.revision), ("epoch", state.epoch)] {
-        // There is room for the next one.
+        // Leave room for the next value.
         if count >= COUNT_MAX {
-            return Err(damaged(format!("the state's {what} is {count}")));
+            return Err(damaged(format!("the state has the invalid {what} {count}")));
         }
     }
     for (address, record) in &state.resources {
         let generations = record.deposed.iter().map(|deposed| deposed.generation).chain([record.generation]);
         if let Some(generation) = generations.filter(|generation| *generation >= GENERATION_MAX).max() {
-            return Err(damaged(format!("the generation of {address} in the state is {generation}")));
+            return Err(damaged(format!("the state has the invalid generation {generation} for {address}")));
         }
     }
     Ok(())
 }
 
-/// The schema of the present format: `state/schema/`.
+/// The schema of the current format: `state/schema/`.
 ///
 /// # Errors
-/// Never in practice.
+/// Not in practice.
 pub fn schema() -> Result<String> {
     let schema = schemars::schema_for!(State);
     let text = serde_json::to_string_pretty(&schema);
     text.map(|text| text + "\n").map_err(|error| Error::failed(error.to_string()))
 }
 
-/// `bytes` in the format `current`; `None` if they have it already.
+/// `bytes` migrated to the format `current`; `None` if they already have it.
 fn forward(bytes: &[u8], steps: &[Step], current: u32) -> Result<Option<Vec<u8>>> {
     #[derive(Deserialize)]
     struct Head {
@@ -63,13 +65,17 @@ fn forward(bytes: &[u8], steps: &[Step], current: u32) -> Result<Option<Vec<u8>>
     }
     let head: Head = serde_json::from_slice(bytes).map_err(|error| broken(&error))?;
     if head.format > current {
-        let text = format!("the state has format {}, this payinfra knows formats up to {current}", head.format);
+        let text = format!(
+            "the state has format {}, but this version of payinfra supports formats up to {current}",
+            head.format
+        );
         return Err(Error::invalid(text).hint("use the version of payinfra that wrote it, or a newer one"));
     }
     if head.format == current {
         return Ok(None);
     }
-    let unknown = || Error::invalid(format!("the state has format {}, which never was", head.format)).hint(RESTORE);
+    let unknown =
+        || Error::invalid(format!("the state has format {}, which does not exist", head.format)).hint(RESTORE);
     let first = usize::try_from(head.format).ok().and_then(|format| format.checked_sub(1)).ok_or_else(unknown)?;
     let mut value: Value = serde_json::from_slice(bytes).map_err(|error| broken(&error))?;
     for (format, step) in (head.format..).zip(steps.get(first..).ok_or_else(unknown)?) {
@@ -79,10 +85,10 @@ fn forward(bytes: &[u8], steps: &[Step], current: u32) -> Result<Option<Vec<u8>>
     serde_json::to_vec(&value).map(Some).map_err(|error| broken(&error))
 }
 
-const RESTORE: &str = "restore an earlier version of the object: the bucket keeps all of them";
+const RESTORE: &str = "restore an earlier version of the state object; the bucket keeps all versions";
 
 fn broken(error: &serde_json::Error) -> Error {
-    let what = if error.is_eof() { "is cut off" } else { "cannot be read" };
+    let what = if error.is_eof() { "is truncated" } else { "cannot be read" };
     Error::new(Class::Invalid, format!("the state {what}: {error}")).hint(RESTORE)
 }
 

@@ -1,6 +1,6 @@
-//! Where a workspace's state is kept, the lock that guards it, and the making of both.
+//! Stores the state of a workspace and its lock, and bootstraps the backend.
 //!
-//! Two backends with the same promises: S3 with a lock in `DynamoDB`, and a folder on disk for trying things out.
+//! Two backends with the same guarantees: S3 with a lock in `DynamoDB`, and a local folder for trying things out.
 
 mod backend;
 mod bootstrap;

@@ -1,11 +1,11 @@
-//! Patience with failures that pass. The SDK's own retries are off: whether a lost answer is success is judged here.
+//! Retries of temporary failures. The SDK's own retries are disabled, because a lost response may hide a success.
 
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use payinfra_engine::{Class, Error, Result};
 
-/// How long to wait before each further attempt: about six seconds in all.
+/// The delay before each retry; about six seconds in all.
 pub(crate) const PAUSES: [Duration; 7] = [
     Duration::from_millis(50),
     Duration::from_millis(100),
@@ -16,12 +16,12 @@ pub(crate) const PAUSES: [Duration; 7] = [
     Duration::from_secs(3),
 ];
 
-/// That a request gives up at last: the SDK's own limits end with the connection.
+/// Limits the time of a request; the SDK's own timeouts end once the connection is established.
 pub(crate) fn timeouts(attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(attempt).build()
 }
 
-/// Tries again while the failure is one that passes. Only for calls that can be repeated.
+/// Retries temporary failures. Only for idempotent calls.
 pub(crate) async fn patiently<T, F>(mut attempt: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
@@ -29,7 +29,7 @@ where
     for pause in PAUSES {
         match attempt().await {
             Err(error) if passes(&error) => {
-                tracing::debug!("{error}; once more in {} ms", pause.as_millis());
+                tracing::debug!("{error}; retrying in {} ms", pause.as_millis());
                 tokio::time::sleep(pause).await;
             }
             done => return done,
@@ -38,7 +38,7 @@ where
     attempt().await
 }
 
-/// Whether the same call may work a moment later.
+/// Whether the same call may succeed a moment later.
 fn passes(error: &Error) -> bool {
     matches!(error.class(), Class::Ambiguous | Class::Throttled | Class::Conflict | Class::Eventual)
 }

@@ -1,4 +1,4 @@
-//! The state as an object in S3, written under the condition that nobody else wrote (AWS-FACTS §3.4).
+//! The state as an object in S3, written with conditional requests (AWS-FACTS §3.4).
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use payinfra_sdk::{DeniedBucket, Explain, Need};
 use crate::backend::check_name;
 use crate::retry::{PAUSES, patiently, timeouts};
 
-/// One request, with its body. A state of ten thousand resources is a few megabytes.
+/// The timeout of one request with its body. A state of ten thousand resources has a few megabytes.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The state of one workspace in a bucket: `STACK/WORKSPACE/state.json`, and `STACK/WORKSPACE/history/` beside it.
+/// The state of one workspace in a bucket: `STACK/WORKSPACE/state.json`, with `STACK/WORKSPACE/history/` beside it.
 ///
-/// Every call names the account that has to own the bucket: bucket names are shared by all accounts, and a stranger who
-/// created the bucket first would otherwise read our states and give us theirs.
+/// Every call names the account that must own the bucket. Bucket names are shared by all accounts, and a stranger who
+/// created the bucket first could otherwise read our states and replace them.
 #[derive(Clone, Debug)]
 pub struct S3Store {
     client: Client,
@@ -28,7 +28,7 @@ pub struct S3Store {
     folder: String,
 }
 
-/// A client that leaves retries to us. Emulators have no host name per bucket: an endpoint of one's own is path style.
+/// A client without retries. Emulators have no host name per bucket, so a custom endpoint uses path-style URLs.
 pub(crate) fn client(config: &SdkConfig) -> Client {
     let config = aws_sdk_s3::config::Builder::from(config)
         .retry_config(RetryConfig::disabled())
@@ -38,7 +38,7 @@ pub(crate) fn client(config: &SdkConfig) -> Client {
 }
 
 impl S3Store {
-    /// The state of `workspace` of `stack` in `bucket`, which is `account`'s and in the region of `config`.
+    /// The state of `workspace` of `stack` in `bucket`, which belongs to `account` and is in the region of `config`.
     #[must_use]
     pub fn new(config: &SdkConfig, account: &str, bucket: &str, stack: &str, workspace: &str) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl S3Store {
         patiently(|| self.get_once(key, None)).await
     }
 
-    /// The object; of its versions `version`, or else the newest.
+    /// The object, in `version` or else its newest version.
     async fn get_once(&self, key: &str, version: Option<&str>) -> Result<Option<Stored>> {
         let answer = async {
             let call = self.client.get_object().bucket(&self.bucket).expected_bucket_owner(&self.account).key(key);
@@ -76,24 +76,24 @@ impl S3Store {
                 Err(error) => return Err(self.understood(error).await),
             };
             let version = answer.e_tag.need("ETag")?;
-            let cut = |error| Error::new(Class::Ambiguous, "the answer broke off").call("s3:GetObject").source(error);
+            let cut =
+                |error| Error::new(Class::Ambiguous, "the response ended early").call("s3:GetObject").source(error);
             let bytes = answer.body.collect().await.map_err(cut)?.to_vec();
             Ok(Some(Stored { bytes, version }))
         };
-        let late = |_| Error::new(Class::Ambiguous, "no answer in time").call("s3:GetObject");
+        let late = |_| Error::new(Class::Ambiguous, "no response in time").call("s3:GetObject");
         tokio::time::timeout(TIMEOUT, answer).await.map_err(late)?
     }
 
-    /// That there is no bucket is another thing than that there is no object in it, and so is a bucket of another
-    /// account.
+    /// Tells a missing bucket, and a bucket of another account, from a missing object.
     async fn understood(&self, error: Error) -> Error {
         if error.get_code() != Some("NoSuchBucket") {
             return denied(&self.bucket, &self.account).explain(&self.client, error).await;
         }
-        let told = Error::new(Class::Failed, format!("there is no bucket `{}` for the state", self.bucket))
+        let told = Error::new(Class::Failed, format!("state bucket `{}` not found", self.bucket))
             .call("s3:GetObject")
             .code("NoSuchBucket")
-            .hint("run `payinfra bootstrap`, or correct `[state]` in payinfra.toml");
+            .hint("create it with `payinfra bootstrap`, or correct `[state]` in payinfra.toml");
         told.source(error)
     }
 
@@ -110,7 +110,7 @@ impl S3Store {
         }
     }
 
-    /// Writes under the condition that `over` is still there. `None`: it is not, and what is there is not ours.
+    /// Writes under the condition that the stored version is `over` or, if `None`, that there is no object.
     async fn put(&self, key: &str, bytes: &[u8], over: Option<&str>) -> Result<Option<String>> {
         let mut unsure = false;
         let mut pauses = PAUSES.into_iter();
@@ -121,21 +121,22 @@ impl S3Store {
             };
             match error.class() {
                 Class::Ambiguous => unsure = true,
-                // An object that was to be replaced and is gone is a condition that failed, too.
+                // If the object to be replaced is gone, the condition has failed as well.
                 Class::Stale | Class::Conflict | Class::Throttled | Class::NotFound => {}
                 _ => return Err(error),
             }
-            // Whatever the answer was, what is stored tells whether the write took effect and whether it still can.
+            // Whatever the response was, the stored object shows whether the write took effect, and whether it still
+            // can.
             match self.get(key).await? {
                 Some(there) if unsure && there.bytes == bytes => {
-                    tracing::debug!("the write of {} took effect although its answer was lost", self.at(key));
+                    tracing::debug!("the write of {} took effect, but its response was lost", self.at(key));
                     return Ok(Some(there.version));
                 }
                 there if there.as_ref().map(|there| &there.version[..]) != over => return Ok(None),
                 _ => {}
             }
             let Some(pause) = pauses.next() else { return Err(error) };
-            tracing::debug!("{error}; once more in {} ms", pause.as_millis());
+            tracing::debug!("{error}; retrying in {} ms", pause.as_millis());
             tokio::time::sleep(pause).await;
         }
     }
@@ -163,7 +164,7 @@ impl S3Store {
 
     async fn list_versions(&self) -> Result<Vec<Version>> {
         let state = self.state();
-        // With what orders them: seconds are all that S3 tells, so the newest of all is marked.
+        // S3 gives times only to the second, so mark the newest version to sort by.
         let mut found: Vec<((bool, i64), Version)> = Vec::new();
         let mut next = (None, None);
         loop {
@@ -185,13 +186,13 @@ impl S3Store {
                 break;
             }
         }
-        // Of the same second, the order in which S3 lists them stays: newest first.
+        // Within the same second, keep the order in which S3 lists them: newest first.
         found.sort_by_key(|(order, _)| std::cmp::Reverse(*order));
         Ok(found.into_iter().map(|(_, version)| version).collect())
     }
 }
 
-/// One version, and what orders it among the others.
+/// One version with its sort key.
 fn one(
     id: Option<&str>,
     modified: Option<&DateTime>,
@@ -205,12 +206,12 @@ fn one(
     Ok(((is_latest == Some(true), at.secs()), version))
 }
 
-/// What is asked when the state's bucket denies access.
+/// The context for an error of denied access to the state bucket.
 pub(crate) fn denied<'a>(name: &'a str, account: &'a str) -> DeniedBucket<'a> {
     DeniedBucket { name, account, is_own_account: true, setting: "`bucket` in `[state]` of payinfra.toml" }
 }
 
-/// Whether there is no such object or version in a bucket that exists. A deletion is a version that cannot be read.
+/// Whether the object or version does not exist in an existing bucket. A delete marker cannot be read.
 fn is_absent(error: &Error) -> bool {
     match error.get_code() {
         Some("NoSuchBucket") => false,
@@ -237,7 +238,7 @@ impl Store for S3Store {
             if self.put(&key, bytes, None).await?.is_some() {
                 return Ok(());
             }
-            // A run that was repeated keeps the same once more.
+            // A repeated run stores the same content again.
             match self.get(&key).await? {
                 Some(there) if there.bytes == bytes => Ok(()),
                 _ => Err(taken(&self.at(&key))),
@@ -265,13 +266,13 @@ impl Store for S3Store {
     }
 }
 
-/// The state was written or deleted by another.
+/// The error that somebody else wrote or deleted the state.
 pub(crate) fn stale(place: &str) -> Error {
-    Error::new(Class::Stale, format!("{place} was written or deleted since it was read; nothing was written"))
-        .hint("plan again; if a lock was taken away from this run, the other run goes on")
+    Error::new(Class::Stale, format!("{place} was changed or deleted since it was read; nothing was written"))
+        .hint("run the command again; if the lock was taken over from this run, the other run continues")
 }
 
-/// Something else is kept under that name.
+/// The error that a history entry exists with other content.
 pub(crate) fn taken(place: &str) -> Error {
-    Error::new(Class::Foreign, format!("{place} exists with other content; history is written once"))
+    Error::new(Class::Foreign, format!("{place} exists with other content; history entries are written only once"))
 }

@@ -1,4 +1,4 @@
-//! The account that may be changed: one that the configuration names. Where it names none, a person is asked once.
+//! Checks that the configuration allows changes in an account. If it lists no accounts, the user is asked once.
 
 use std::fs;
 use std::path::Path;
@@ -11,11 +11,11 @@ use crate::context::Project;
 use crate::disk::{self, Readers};
 use crate::screen;
 
-/// Refuses to change the account of `access` unless the configuration names it or the AWS is emulated. Where the
-/// configuration names no account, a person is asked, and the answer is written into the configuration.
+/// Refuses to change the account of `access` unless the configuration lists it or the endpoint is emulated. If the
+/// configuration lists no accounts, asks the user and writes the answer to the configuration.
 ///
 /// # Errors
-/// If nobody can be asked, or the answer is no.
+/// If there is no terminal to ask on, or the user declines.
 pub(crate) async fn may_change(project: &Project, access: &Access, yes: bool) -> Result<()> {
     if !project.configuration.aws.account_ids.is_empty() || access.is_emulated() {
         return Ok(());
@@ -25,24 +25,28 @@ pub(crate) async fn may_change(project: &Project, access: &Access, yes: bool) ->
     let file = project.file().display();
     if yes || !screen::can_ask() {
         let message =
-            format!("{file} does not name the accounts that may be changed; these credentials are of {shown}");
+            format!("{file} does not list the accounts that may be changed; the current credentials belong to {shown}");
         let hint = format!("add `account_ids = [\"{account}\"]` to `[aws]`, or run `payinfra init`");
         return Err(Error::invalid(message).hint(hint));
     }
-    screen::note(&format!("{file} does not name the accounts that may be changed. These credentials are of {shown}."));
-    if !screen::ask_for(&format!("Change this account, and add it to `[aws] account_ids` of {file}?"), account).await {
+    screen::note(&format!(
+        "{file} does not list the accounts that may be changed. The current credentials belong to {shown}."
+    ));
+    if !screen::ask_for(&format!("Allow changes in this account and add it to `[aws] account_ids` in {file}?"), account)
+        .await
+    {
         return Err(Error::new(Class::Cancelled, "nothing was changed"));
     }
     allow(project.file(), account)
 }
 
-/// The account as a person knows it: its id, and its alias if it has one that these credentials may read.
+/// The account for display: its id and, if these credentials may read it, its alias.
 pub(crate) async fn shown(access: &Access) -> String {
     let alias = access.alias().await.map_or_else(|| "no alias".to_owned(), |alias| format!("alias `{alias}`"));
-    format!("the account {} ({alias})", access.account())
+    format!("account {} ({alias})", access.account())
 }
 
-/// Adds `account` to the accounts that the configuration in `file` allows; all else in it stays as it is.
+/// Adds `account` to the accounts that the configuration in `file` allows; leaves the rest of the file unchanged.
 ///
 /// # Errors
 /// If the file cannot be read or written.
@@ -51,7 +55,7 @@ pub(crate) fn allow(file: &Path, account: &str) -> Result<()> {
         let hint = format!("add `account_ids = [\"{account}\"]` to `[aws]` by hand");
         Error::failed(format!("{} cannot be changed: {why}", file.display())).hint(hint)
     };
-    // The file that a link points to is changed, not the link.
+    // If `file` is a symbolic link, write to its target so that the link survives.
     let file = fs::canonicalize(file).map_err(|error| failed(error.to_string()))?;
     let text = fs::read_to_string(&file).map_err(|error| failed(error.to_string()))?;
     let text = with_account(&text, account).map_err(failed)?;

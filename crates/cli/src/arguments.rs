@@ -1,4 +1,4 @@
-//! What the user typed: options that all commands share, and the command.
+//! The command line: global options and the command.
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -20,16 +20,16 @@ use crate::screen;
 /// Options that all commands share.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Global {
-    /// The workspace; needed where the configuration declares more than one.
+    /// Workspace to use; required if the configuration declares more than one
     #[arg(long, short, global = true, env = "PAYINFRA_WORKSPACE", value_name = "NAME")]
     pub(crate) workspace: Option<String>,
-    /// The configuration.
+    /// Configuration file
     #[arg(long, global = true, env = "PAYINFRA_CONFIG", value_name = "FILE", default_value = "payinfra.toml")]
     pub(crate) config: PathBuf,
-    /// Print without colours; so does the variable `NO_COLOR`.
+    /// Disable colored output; the environment variable `NO_COLOR` does the same
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
-    /// Show more: all fields of plans, and what is called on stderr; twice for even more.
+    /// Show all fields of plans and log API calls to stderr; repeat for more detail
     #[arg(long, short, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 }
@@ -44,12 +44,12 @@ pub(crate) fn definition() -> clap::Command {
         .max_term_width(100);
     COMMANDS
         .iter()
-        .fold(Global::augment_args(root).about("Provisions AWS infrastructure over several regions"), |root, entry| {
+        .fold(Global::augment_args(root).about("Provision AWS infrastructure across regions"), |root, entry| {
             root.subcommand((entry.define)())
         })
 }
 
-/// Every command as it is typed, with its subcommands: `apply`, `state list`.
+/// The full name of every command, including subcommands: `apply`, `state list`.
 #[must_use]
 pub fn commands() -> Vec<String> {
     fn add(found: &mut Vec<String>, path: &str, command: &clap::Command) {
@@ -67,12 +67,13 @@ pub fn commands() -> Vec<String> {
     found
 }
 
-/// Runs the command line `arguments`, the first of which is the program's own name, and returns the exit code.
+/// Runs the command line `arguments` (the first is the program name) and returns the exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let matches = match definition().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
-            // Help and version are no failures; 2 would mean "there are changes".
+            // Help and version are not failures. Other parse errors exit with 1, because 2 means that there are
+            // changes.
             let _ = error.print();
             return u8::from(error.use_stderr());
         }
@@ -105,15 +106,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 
 fn block_on(entry: &Entry, cx: &Context, matches: &clap::ArgMatches) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime
-        .map_err(|error| payinfra_engine::Error::failed(format!("threads cannot be started: {error}")).source(error))?;
+    let runtime = runtime.map_err(|error| {
+        payinfra_engine::Error::failed(format!("the async runtime cannot be started: {error}")).source(error)
+    })?;
     let outcome = runtime.block_on((entry.run)(cx, matches));
-    // A question that nobody answered must not keep the process.
+    // Do not wait for a prompt that is still blocked on stdin.
     runtime.shutdown_background();
     outcome
 }
 
-/// What the libraries tell goes to stderr: by `-v`, or by the variable `PAYINFRA_LOG`.
+/// Sends log output to stderr if `-v` or the environment variable `PAYINFRA_LOG` asks for it.
 fn log(global: &Global) {
     let filter = match global.verbose {
         0 => std::env::var("PAYINFRA_LOG").ok(),
@@ -128,8 +130,8 @@ fn log(global: &Global) {
     tracing_subscriber::registry().with(lines.with_filter(shown)).init();
 }
 
-/// What the SDK and the libraries below it trace are requests and answers with their bodies, and so every secret that
-/// they carry. Nobody can ask for that.
+/// The SDK and the libraries below it log whole requests and responses at TRACE, including secrets. Those logs are
+/// never shown, whatever the filter says.
 fn is_discreet(target: &str, level: Level) -> bool {
     level < Level::TRACE || target.starts_with("payinfra")
 }

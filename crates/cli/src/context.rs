@@ -1,4 +1,4 @@
-//! What commands start from: the configuration, the account, the state.
+//! What commands start from: the configuration, the AWS account and the state.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,71 +17,71 @@ use crate::rescue::{Found, Rescue};
 use crate::screen::WARNING;
 use crate::{account, lock, lost, screen};
 
-/// The account of those commands that do not sign in.
+/// The account id used by commands that do not sign in.
 pub(crate) const ANY_ACCOUNT: &str = "000000000000";
 
-/// What was typed beside the command.
+/// The global options of the command line.
 #[derive(Debug)]
 pub(crate) struct Context {
     global: Global,
 }
 
-/// The configuration.
+/// A parsed configuration and the workspace that was selected.
 #[derive(Debug)]
 pub(crate) struct Project {
-    /// As it was parsed.
+    /// The parsed configuration.
     pub(crate) configuration: Configuration,
-    /// As it is written.
+    /// Its source text, for error messages.
     text: String,
     backend: Backend,
-    /// The configuration's file.
+    /// The path of the file.
     file: PathBuf,
-    /// Where it is.
+    /// The folder that holds the file.
     folder: PathBuf,
     chosen: Option<String>,
 }
 
-/// A workspace's state and lock.
+/// A workspace with its state and lock.
 pub(crate) struct Kept {
     /// The configuration.
     pub(crate) project: Project,
-    /// The workspace.
+    /// The name of the workspace.
     pub(crate) workspace: String,
-    /// The account; `None` if nobody had to sign in.
+    /// The account; `None` if the backend needs no sign-in.
     pub(crate) account: Option<String>,
-    /// State and lock.
+    /// The store of the state, and the lock.
     pub(crate) backing: Backing,
-    /// Whether it has been told where the state came from.
+    /// Whether the user has been told that the state comes from a rescue file.
     told: AtomicBool,
-    /// Whether it has been told that the state is older than the history.
+    /// Whether the user has been told that the state is older than the history.
     told_older: AtomicBool,
 }
 
-/// A workspace in an account that we are signed in to.
+/// A workspace, signed in to its account.
 pub(crate) struct Session {
     /// The workspace's state and lock.
     pub(crate) kept: Kept,
-    /// The account.
+    /// The account id.
     pub(crate) account: String,
-    /// The way into it.
+    /// Credentials and SDK configuration.
     pub(crate) access: Access,
-    /// AWS.
+    /// The AWS API.
     pub(crate) cloud: Arc<dyn Cloud>,
-    /// AWS, to be asked for all that is ours.
+    /// The AWS API for finding resources by their owner tags.
     pub(crate) census: Arc<dyn Census>,
 }
 
-/// A state, and the version under which it is stored.
+/// A loaded state and the version it was stored under.
 pub(crate) struct Loaded {
-    /// The state; a new one if there is none yet.
+    /// The state; empty if none is stored.
     pub(crate) state: State,
-    /// `None` if there is none yet.
+    /// The stored version; `None` if no state is stored.
     pub(crate) version: Option<String>,
-    /// Whether it was taken from where an earlier run had to leave it.
+    /// Whether the state comes from a rescue file of an earlier run.
     pub(crate) rescued: bool,
-    /// Whether a file is left from an earlier run whose contents are all in the stored state.
+    /// Whether a rescue file exists whose contents are already in the stored state.
     pub(crate) spent: bool,
-    /// Whether more may have been done than is recorded, as after an older state was restored.
+    /// Whether AWS may hold changes that the state does not record, as after an older state was restored.
     pub(crate) uncertain: bool,
 }
 
@@ -90,23 +90,23 @@ impl Context {
         Self { global }
     }
 
-    /// Whether everything is to be shown.
+    /// Whether all details are shown.
     pub(crate) fn verbose(&self) -> bool {
         self.global.verbose > 0
     }
 
-    /// The configuration's file, which need not exist.
+    /// The path of the configuration, which need not exist.
     pub(crate) fn configuration(&self) -> &Path {
         &self.global.config
     }
 
-    /// Reads and checks the configuration; calls nobody.
+    /// Reads and checks the configuration; makes no calls.
     pub(crate) fn project(&self) -> Result<Project, Failure> {
         let path = &self.global.config;
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
-            Error::invalid(format!("the configuration {name} cannot be read: {error}"))
-                .hint("run payinfra where payinfra.toml is, or name it with --config")
+            Error::invalid(format!("cannot read the configuration {name}: {error}"))
+                .hint("run payinfra in the folder of payinfra.toml, or select a file with --config")
         })?;
         let configuration =
             Configuration::parse(&text, &name).map_err(|error| Failure::in_configuration(*error, &text))?;
@@ -115,11 +115,11 @@ impl Context {
         Ok(Project { configuration, text, backend, file: path.clone(), folder, chosen: self.global.workspace.clone() })
     }
 
-    /// The configuration, an account, and the state of the workspace: everything that is checked before a plan.
+    /// Loads the configuration, signs in, and opens the state of the workspace: all checks before a plan.
     pub(crate) async fn session(&self) -> Result<Session, Failure> {
         let project = self.project()?;
         let workspace = project.workspace()?.name.clone();
-        // What can be known to be wrong without AWS is told before AWS is asked.
+        // Report what can be found without AWS before calling AWS.
         project.graph(&workspace, ANY_ACCOUNT)?;
         let access = project.sign_in().await?;
         let account = access.account().to_owned();
@@ -129,12 +129,12 @@ impl Context {
         let kept = Kept::new(project, workspace, Some(account.clone()), backing);
         let aws = Arc::new(Aws::new(access.clone()));
         let cloud: Arc<dyn Cloud> = aws.clone();
-        // A command that changes something takes the lock, and with it a guard that lets it.
-        cloud.guard(Arc::new(|| Err(Error::failed("nothing is changed in AWS without the lock"))));
+        // Commands that change resources take the lock, which replaces this guard with one that allows changes.
+        cloud.guard(Arc::new(|| Err(Error::failed("changes in AWS require the lock"))));
         Ok(Session { kept, account, access, cloud, census: aws })
     }
 
-    /// The state of the workspace only. Where it is in a folder nobody has to sign in.
+    /// Opens the state of the workspace. A state in a folder needs no sign-in.
     pub(crate) async fn kept(&self) -> Result<Kept, Failure> {
         let project = self.project()?;
         let workspace = project.workspace()?.name.clone();
@@ -152,7 +152,7 @@ impl Context {
 }
 
 impl Project {
-    /// The workspace that was named, or the only one.
+    /// The selected workspace, or the only one.
     pub(crate) fn workspace(&self) -> Result<&Workspace, Failure> {
         let declared = &self.configuration.workspaces;
         match (&self.chosen, declared.len()) {
@@ -162,31 +162,31 @@ impl Project {
             (None, 1) => declared.values().next().ok_or_else(|| Error::invalid("no workspace is declared").into()),
             (None, _) => {
                 let names: Vec<_> = declared.keys().map(String::as_str).collect();
-                Err(Error::invalid(format!("which workspace? Declared are {}", names.join(", ")))
-                    .hint("name one with --workspace, or with the variable PAYINFRA_WORKSPACE")
+                Err(Error::invalid(format!("no workspace selected; declared workspaces: {}", names.join(", ")))
+                    .hint("select one with --workspace or the environment variable PAYINFRA_WORKSPACE")
                     .into())
             }
         }
     }
 
-    /// The configuration's file.
+    /// The path of the configuration.
     pub(crate) fn file(&self) -> &Path {
         &self.file
     }
 
-    /// The workspace that was named, if one was.
+    /// The workspace that was selected by name, if any.
     pub(crate) fn chosen(&self) -> Option<&str> {
         self.chosen.as_deref()
     }
 
-    /// What `workspace` should be in `account`.
+    /// The desired state of `workspace` in `account`.
     pub(crate) fn graph(&self, workspace: &str, account: &str) -> Result<Graph> {
         let graph = payinfra_stacks::build(&self.configuration, workspace, account)?;
         graph.sorted()?;
         Ok(graph)
     }
 
-    /// Where state and lock are.
+    /// Where the state and the lock are stored.
     pub(crate) fn backend(&self) -> &Backend {
         &self.backend
     }
@@ -198,7 +198,7 @@ impl Project {
         }
     }
 
-    /// Signs in, and checks that it is an account that may be touched.
+    /// Signs in, and checks that the configuration allows the account.
     pub(crate) async fn sign_in(&self) -> Result<Access> {
         let aws = &self.configuration.aws;
         let identity = Identity { profile: aws.profile.clone(), role: aws.role.clone() };
@@ -208,11 +208,11 @@ impl Project {
             return Ok(access);
         }
         let message = format!(
-            "these credentials are of account {}, `[aws] account_ids` allows {}",
+            "the current credentials belong to account {}, but `[aws] account_ids` allows only {}",
             access.account(),
             allowed.join(", ")
         );
-        Err(Error::invalid(message).hint("use other credentials (AWS_PROFILE, `[aws] profile`), or allow the account"))
+        Err(Error::invalid(message).hint("use other credentials (AWS_PROFILE or `[aws] profile`), or add the account"))
     }
 }
 
@@ -221,10 +221,10 @@ impl Kept {
         Self { project, workspace, account, backing, told: AtomicBool::default(), told_older: AtomicBool::default() }
     }
 
-    /// The state, which must be this deployment's; a new one if there is none.
+    /// The state, which must belong to this deployment; an empty one if none is stored.
     pub(crate) async fn load(&self) -> Result<Loaded> {
         let stack = &self.project.configuration.stack;
-        // Listed before the state is read: a run that ends in between is not taken for one that was lost.
+        // List the history before reading the state, so that a run that ends in between does not look like a lost one.
         let history = lost::serials(&self.backing).await?;
         let stored = self.backing.store.load().await?;
         let version = stored.as_ref().map(|stored| stored.version.clone());
@@ -243,7 +243,7 @@ impl Kept {
         state.belongs(stack, &self.workspace, account.unwrap_or(&state.account))?;
         if rescued && !self.told.swap(true, Ordering::Relaxed) {
             screen::note(&format!(
-                "The state was taken from {}: an earlier run could not write it.",
+                "The state was recovered from {}, because an earlier run could not write it.",
                 rescue.path().display()
             ));
         }
@@ -259,7 +259,7 @@ impl Kept {
         Ok(Loaded { state, version, rescued, spent, uncertain })
     }
 
-    /// Changes the state under the lock, for `command`.
+    /// Changes the state while holding the lock, for `command`.
     pub(crate) async fn change<T>(
         &self,
         command: &str,
@@ -285,8 +285,9 @@ impl Kept {
         changed
     }
 
-    /// Writes another state in the place of what is stored, which `make` is given with the epoch of the lock. More may have
-    /// been done than the new state records: it keeps an epoch below that, so that the next apply looks first.
+    /// Replaces the stored state with the result of `make`, which gets the stored bytes and the lock's epoch. AWS may
+    /// hold changes that the new state does not record, so the state gets an epoch below the lock's; the next apply
+    /// then looks for existing resources before it creates any.
     pub(crate) async fn replace(
         &self,
         command: &str,
@@ -308,33 +309,33 @@ impl Kept {
         written.map(drop)
     }
 
-    /// Removes the rescue file, whose contents are in the stored state. A file that stays is ignored by later runs.
+    /// Deletes the rescue file, whose contents are in the stored state. If that fails, later runs ignore the file.
     pub(crate) fn drop_rescue(&self) {
         let rescue = self.rescue();
         screen::note(&match rescue.done() {
-            Ok(()) => format!("{} was removed: the state has what was in it.", rescue.path().display()),
-            Err(error) => format!("{error}; the state has what is in it, and later runs ignore it."),
+            Ok(()) => format!("Removed {}: its contents are now in the state.", rescue.path().display()),
+            Err(error) => format!("{error}; its contents are in the state, and later runs ignore it."),
         });
     }
 
-    /// Where the state goes when it cannot be written.
+    /// The rescue file: where the state is saved if it cannot be written to its store.
     pub(crate) fn rescue(&self) -> Rescue {
         Rescue::new(&self.project.folder, &self.project.configuration.stack, &self.workspace)
     }
 }
 
 impl Session {
-    /// Refuses to change an account that nobody allowed; see [`account::may_change`].
+    /// Refuses to change an account that the configuration does not allow; see [`account::may_change`].
     pub(crate) async fn may_change(&self, yes: bool) -> Result<()> {
         account::may_change(&self.kept.project, &self.access, yes).await
     }
 
-    /// What the workspace should be.
+    /// The desired state of the workspace.
     pub(crate) fn graph(&self) -> Result<Graph> {
         self.kept.project.graph(&self.kept.workspace, &self.account)
     }
 
-    /// Shows what every plan of the workspace warns of.
+    /// Shows the warnings that come with every plan of the workspace.
     pub(crate) fn warn(&self) {
         let workspace = self.kept.project.configuration.workspaces.get(&self.kept.workspace);
         if let Some(warning) = workspace.and_then(|workspace| workspace.service.warning()) {
@@ -343,34 +344,34 @@ impl Session {
     }
 }
 
-/// That the state is older than the history.
+/// The note that the state is older than the history.
 fn older(serial: u64, newest: u64, caught: Option<&CaughtUp>) -> String {
     let taken = match caught {
-        Some(CaughtUp { serial, records }) => format!("{records} records were taken from run {serial}"),
-        None => "No run in it has a newer state of this lineage".to_owned(),
+        Some(CaughtUp { serial, records }) => format!("{records} records were recovered from run {serial}"),
+        None => "The history has no newer state of this lineage".to_owned(),
     };
     format!(
-        "The state is older than the history: it has serial {serial}, and the newest run has {newest}. {taken}. Every \
-         create first looks for what exists already."
+        "The state is older than the history: it has serial {serial}, but the newest run has {newest}. {taken}. \
+         Before creating a resource, payinfra checks whether it already exists."
     )
 }
 
-/// A failure to sign in without an answer: there is nothing wrong with the credentials then.
+/// Turns a sign-in failure without a response into a connection error; the credentials are not the cause.
 fn unreachable(error: Error) -> Error {
     if !error.is(Class::Ambiguous) {
         return error;
     }
     let at = std::env::var("AWS_ENDPOINT_URL").map_or_else(|_| String::new(), |url| format!(" at {url}"));
     let call = error.get_call().unwrap_or_default().to_owned();
-    // The SDK nests its reasons; the innermost says it.
+    // The SDK nests its errors; the innermost has the reason.
     let why = error.message().rsplit(": ").next().unwrap_or_default().to_owned();
     Error::new(Class::Ambiguous, format!("AWS cannot be reached{at}: {why}"))
         .call(call)
-        .hint("check the network, and AWS_ENDPOINT_URL")
+        .hint("check the network and AWS_ENDPOINT_URL")
         .source(error)
 }
 
-/// Where state and lock are kept; a folder is found from where the configuration is.
+/// Where the state and the lock are stored; a relative folder is resolved from the configuration's folder.
 fn backend(configuration: &Configuration, path: &Path) -> Backend {
     let state = &configuration.state;
     match &state.path {

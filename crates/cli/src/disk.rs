@@ -1,4 +1,3 @@
-//! Files that are there as a whole or not at all, and those that are believed. A state in a folder is written by the
-//! same code.
+//! Files that are written atomically and checked before they are read. The crate `payinfra-state` shares the code.
 
 pub(crate) use payinfra_state::disk::*;

@@ -11,94 +11,94 @@ use serde_json::Value;
 
 use crate::{screen, value_view};
 
-/// The version of this form. It changes when a member goes or changes its meaning, not when one is added.
+/// The version of the event format. Removing a member or changing its meaning raises it; adding one does not.
 pub(crate) const VERSION: u32 = 1;
 
 /// One line.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Line {
-    /// The version of this form: 1.
+    /// The version of the event format: 1.
     v: u32,
-    /// When, RFC 3339.
+    /// The time of the event, RFC 3339.
     at: String,
     #[serde(flatten)]
     message: Message,
 }
 
-/// What is told.
+/// An event.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(crate) enum Message {
-    /// What will be done; the first event of plan, apply and destroy.
+    /// The planned changes; the first event of plan, apply and destroy.
     Plan(Planned),
-    /// What changed behind payinfra's back; the only event of drift.
+    /// Drift: changes made outside payinfra; the only event of drift.
     Drift {
-        /// Each resource that changed.
+        /// The resources that have drifted.
         resources: Vec<Drifted>,
     },
-    /// What is ours and in no state; the only event of sweep.
+    /// Orphaned resources: they have the workspace's owner tags but are not in its state; the only event of sweep.
     Sweep {
-        /// Each of them.
+        /// The orphaned resources.
         orphans: Vec<Swept>,
     },
-    /// Work on a resource has begun.
+    /// An operation on a resource has started.
     Started {
-        /// Which.
+        /// The address of the resource.
         address: String,
-        /// What is done with it.
-        action: Deed,
+        /// The operation.
+        action: StepAction,
         /// How long it usually takes, in seconds.
         expected: f64,
     },
     /// A resource exists and has an id; it may not be ready yet.
     Exists {
-        /// Which.
+        /// The address of the resource.
         address: String,
         /// Its id.
         id: String,
     },
-    /// A resource is being waited for.
+    /// An operation is waiting for a resource to reach a status.
     Waiting {
-        /// Which.
+        /// The address of the resource.
         address: String,
-        /// For what: `ready` or `gone`.
+        /// The status: `ready` or `gone`.
         until: String,
     },
-    /// Work on a resource is done.
+    /// An operation on a resource has finished.
     Done {
-        /// Which.
+        /// The address of the resource.
         address: String,
-        /// What was done with it.
-        action: Deed,
+        /// The operation.
+        action: StepAction,
         /// How long it took, in seconds.
         seconds: f64,
     },
-    /// Work on a resource failed; an `error` with all that is known follows at the end.
+    /// An operation on a resource failed; an `error` event with all details follows at the end.
     Failed {
-        /// Which.
+        /// The address of the resource.
         address: String,
-        /// What went wrong.
+        /// The error message.
         error: String,
     },
-    /// Work on a resource was not begun, because something that it depends on failed.
+    /// An operation on a resource was not started, because a dependency failed.
     Skipped {
-        /// Which.
+        /// The address of the resource.
         address: String,
-        /// What failed.
+        /// The address of the failed dependency.
         because: String,
     },
-    /// How an apply or a destroy ended.
+    /// The result of an apply or destroy.
     Summary(Ended),
-    /// The stack's outputs after a successful apply.
+    /// The outputs of the stack after a successful apply.
     Outputs {
         /// Value by name.
         outputs: BTreeMap<String, String>,
     },
-    /// A failure: of one resource, or of the command.
+    /// A failure of one resource or of the command.
     Error(Failed),
 }
 
-/// What will be done.
+/// A plan.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Planned {
     /// The stack.
@@ -107,21 +107,22 @@ pub(crate) struct Planned {
     workspace: String,
     /// The account.
     account: String,
-    /// How many steps of each sort there are.
+    /// The number of steps by action.
     summary: Counts,
-    /// The data that is lost by it.
+    /// The data that the plan destroys.
     losses: Vec<Loss>,
-    /// The steps that do something.
+    /// The steps that change something.
     steps: Vec<Step>,
-    /// What changed behind payinfra's back.
+    /// Drift: changes made outside payinfra.
     drift: Vec<Drifted>,
-    /// What `--target` left out.
+    /// The addresses that `--target` excluded.
     left_out: Vec<String>,
-    /// How long the longest chain of waits takes, in seconds, by how long AWS usually takes: no apply can be faster.
+    /// The estimated duration of the critical path, in seconds: a lower bound for the apply, from AWS's usual
+    /// durations.
     expected: f64,
 }
 
-/// How many steps of each sort there are.
+/// The number of steps by action.
 #[derive(Debug, Serialize, JsonSchema)]
 #[expect(clippy::struct_field_names, reason = "the names of the events' members")]
 struct Counts {
@@ -133,61 +134,61 @@ struct Counts {
     to_restore: usize,
 }
 
-/// What will be done with one resource.
+/// A planned change of one resource.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Step {
-    /// Which.
+    /// The address of the resource.
     address: String,
-    /// What.
-    action: Deed,
-    /// Which fields change; for a create, all that are set.
+    /// The action.
+    action: StepAction,
+    /// The fields that change; for a create, all fields that are set.
     changes: Vec<Changed>,
-    /// Why, where the changes do not say it.
+    /// The reason, if the changes do not show it.
     #[serde(skip_serializing_if = "Option::is_none")]
     because: Option<String>,
-    /// The data that is lost by it, part by part.
+    /// The data that the step destroys, part by part.
     loses: Vec<String>,
 }
 
-/// Data that is lost by a plan.
+/// Data that a plan destroys.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Loss {
-    /// Where.
+    /// The address of the resource.
     address: String,
-    /// What of it.
+    /// The parts that are lost.
     parts: Vec<String>,
 }
 
-/// What is done with a resource.
+/// The action on a resource.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Deed {
-    /// Nothing.
+pub(crate) enum StepAction {
+    /// No change.
     Keep,
-    /// It is made.
+    /// Create it.
     Create,
-    /// It is changed in place.
+    /// Update it in place.
     Update,
-    /// A new one is made after the old one is removed.
+    /// Delete the old resource, then create the new one.
     Replace,
-    /// A new one is made before the old one is removed.
+    /// Create the new resource, then delete the old one.
     ReplaceCreateFirst,
-    /// It is removed.
+    /// Delete it.
     Delete,
-    /// It is dropped from the state: it is gone already.
+    /// Remove it from the state, because it no longer exists.
     Forget,
-    /// It is restored: it was scheduled for deletion.
+    /// Cancel its scheduled deletion.
     Restore,
 }
 
-/// One field that changes.
+/// A changed field.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Changed {
-    /// The field, with a path into it.
+    /// The path of the field.
     path: String,
-    /// What it is; null if it is not there.
+    /// The current value; null if there is none.
     old: Value,
-    /// What it shall be; null if it is removed, absent if it is known only after apply.
+    /// The new value; null if the field is removed, absent if it is known only after apply.
     #[serde(skip_serializing_if = "Option::is_none")]
     new: Option<Value>,
     /// Whether the new value is known only after apply.
@@ -195,53 +196,53 @@ struct Changed {
     known_after_apply: bool,
 }
 
-/// Something that is ours and in no state.
+/// An orphaned resource.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Swept {
-    /// The address that its owner tags name.
+    /// The address in its owner tags.
     address: String,
-    /// The workspace that they name.
+    /// The workspace in its owner tags.
     workspace: String,
-    /// Where it is: not where its address says if it is a copy that was left by a resource of another region.
+    /// The region it is in. Differs from the address if it is a replica of a resource in another region.
     region: String,
     /// Its id.
     id: String,
 }
 
-/// A resource that is not as it was applied.
+/// A resource that has drifted.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Drifted {
-    /// Which.
+    /// The address of the resource.
     address: String,
-    /// Whether it is gone.
+    /// Whether it no longer exists.
     gone: bool,
-    /// The fields that differ, if it is there.
+    /// The fields that differ, if it exists.
     fields: Vec<DriftedField>,
 }
 
-/// A field that is not as it was applied.
+/// A field that has drifted.
 #[derive(Debug, Serialize, JsonSchema)]
 struct DriftedField {
-    /// The field, with a path into it.
+    /// The path of the field.
     path: String,
-    /// What was applied; null if nothing was there.
+    /// The value that was applied; null if there was none.
     recorded: Value,
-    /// What is there; null if nothing is.
+    /// The current value; null if there is none.
     live: Value,
 }
 
-/// How an apply or a destroy ended.
+/// The result of an apply or destroy.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Ended {
-    /// Whether everything was done.
+    /// Whether all steps succeeded.
     pub(crate) complete: bool,
-    /// Whether Ctrl-C stopped it.
+    /// Whether Ctrl-C interrupted it.
     pub(crate) cancelled: bool,
-    /// How many steps were done.
+    /// The number of steps that succeeded.
     pub(crate) done: usize,
-    /// How many failed.
+    /// The number of steps that failed.
     pub(crate) failed: usize,
-    /// What was not begun.
+    /// The addresses whose steps were not started.
     pub(crate) skipped: Vec<String>,
     /// How long it took, in seconds.
     pub(crate) seconds: f64,
@@ -250,23 +251,23 @@ pub(crate) struct Ended {
 /// A failure.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Failed {
-    /// The resource, if it is about one.
+    /// The address of the resource, if the failure concerns one.
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
-    /// What sort of failure it is: `denied`, `locked`, `stale`, `invalid` and so on.
+    /// The class of the failure: `denied`, `locked`, `stale`, `invalid` and so on.
     class: String,
-    /// What went wrong.
+    /// The error message.
     message: String,
     /// The API call.
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<String>,
-    /// AWS's code.
+    /// The error code from AWS.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
-    /// AWS's request id.
+    /// The request id from AWS.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
-    /// What to do.
+    /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<String>,
 }
@@ -276,7 +277,7 @@ pub(crate) struct Failed {
 pub(crate) struct Emitter;
 
 impl Emitter {
-    #[expect(clippy::unused_self, reason = "whoever prints events says so by having one")]
+    #[expect(clippy::unused_self, reason = "a value of this type shows that the caller prints events")]
     pub(crate) fn emit(self, message: Message) {
         let line = Line { v: VERSION, at: jiff::Timestamp::now().to_string(), message };
         if let Ok(text) = serde_json::to_string(&line) {
@@ -360,7 +361,7 @@ impl From<&Event> for Message {
     }
 }
 
-impl From<Action> for Deed {
+impl From<Action> for StepAction {
     fn from(action: Action) -> Self {
         match action {
             Action::Keep => Self::Keep,
@@ -375,7 +376,7 @@ impl From<Action> for Deed {
     }
 }
 
-/// What is ours and in no state.
+/// The orphaned resources of a `sweep` event.
 pub(crate) fn swept(orphans: &[payinfra_engine::sweep::Orphan]) -> Vec<Swept> {
     let swept = |orphan: &payinfra_engine::sweep::Orphan| Swept {
         address: orphan.owner.address.to_string(),
@@ -386,7 +387,7 @@ pub(crate) fn swept(orphans: &[payinfra_engine::sweep::Orphan]) -> Vec<Swept> {
     orphans.iter().map(swept).collect()
 }
 
-/// What changed behind payinfra's back.
+/// The drifted resources of a `drift` event.
 pub(crate) fn drifted(drift: &BTreeMap<Address, payinfra_engine::Drift>) -> Vec<Drifted> {
     drift
         .iter()

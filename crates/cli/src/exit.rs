@@ -1,23 +1,23 @@
-//! How a command ends.
+//! Exit codes.
 
 use crate::failure::Failure;
 
-/// What every command returns.
+/// The result of a command.
 pub(crate) type Outcome = Result<Exit, Failure>;
 
-/// An end that is no failure of the command itself.
+/// How a command ended, if it did not fail with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Everything is done, or as it should be.
+    /// Success.
     Done,
-    /// Something was tried and did not succeed; it has been shown.
+    /// Something failed, and the failure has been shown.
     Failed,
-    /// There are changes, or drift, and the caller asked.
+    /// There are changes, drift or orphans.
     Differs,
 }
 
 impl Exit {
-    /// The code for the shell.
+    /// The exit code.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Done => 0,

@@ -1,4 +1,4 @@
-//! Why a command could not do its work, and how that is shown.
+//! Errors of commands, and how they are displayed.
 
 use std::fmt::Write as _;
 
@@ -8,16 +8,16 @@ use payinfra_stacks::ConfigError;
 
 use crate::screen::{ADDRESS, DIM, ERROR, HELP};
 
-/// Why a command could not do its work.
+/// The error of a command.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The configuration is wrong, at a place that can be shown.
+    /// An error in the configuration, with a location that can be shown.
     Configuration(Box<Misconfigured>),
-    /// Anything else.
+    /// Any other error.
     Other(Error),
 }
 
-/// A mistake in the configuration, with the text that it is in.
+/// An error in the configuration, with the source text.
 #[derive(Debug)]
 pub(crate) struct Misconfigured {
     error: ConfigError,
@@ -25,18 +25,18 @@ pub(crate) struct Misconfigured {
 }
 
 impl Failure {
-    /// A mistake in the configuration whose text is `text`.
+    /// An error in the configuration with the source `text`.
     pub(crate) fn in_configuration(error: ConfigError, text: &str) -> Self {
         if error.span.is_none() {
             return Self::Other(error.into());
         }
         let text = NamedSource::new(&error.source_name, payinfra_stacks::config::without_secrets(text));
-        let hint = error.hint.or_else(|| Some("`payinfra schema` prints what the file may hold".to_owned()));
+        let hint = error.hint.or_else(|| Some("`payinfra schema` prints the schema of this file".to_owned()));
         let error = ConfigError { hint, ..error };
         Self::Configuration(Box::new(Misconfigured { error, text }))
     }
 
-    /// The same in the engine's words.
+    /// Converts it to an error of the engine.
     pub(crate) fn error(self) -> Error {
         match self {
             Self::Configuration(wrong) => wrong.error.into(),
@@ -44,7 +44,7 @@ impl Failure {
         }
     }
 
-    /// For a person.
+    /// The text to display.
     pub(crate) fn render(&self) -> String {
         match self {
             Self::Configuration(wrong) => {
@@ -70,7 +70,7 @@ impl From<Error> for Failure {
 }
 
 impl Misconfigured {
-    /// Each problem for itself, with the text that it is in.
+    /// Each problem as an error of its own, with the source text.
     fn each(&self) -> impl Iterator<Item = Self> {
         let first = ConfigError { others: Vec::new(), ..self.error.clone() };
         let all = std::iter::once(first).chain(self.error.others.iter().cloned());
@@ -101,18 +101,18 @@ impl Diagnostic for Misconfigured {
     }
 }
 
-/// What is underneath a failure, for those who want to know it all.
+/// The chain of causes below an error, for `-v`.
 pub(crate) fn causes(error: &Error) -> String {
     let mut text = String::new();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        line(&mut text, &format!("  {DIM}because{DIM:#}: {error}"));
+        line(&mut text, &format!("  {DIM}caused by{DIM:#}: {error}"));
         cause = error.source();
     }
     text
 }
 
-/// One failure as a block: address, call, AWS's code and message, request id, what to do.
+/// One error as a block: address, message, API call, AWS's error code and request id, hint.
 pub(crate) fn block(address: Option<&Address>, error: &Error) -> String {
     let mut text = String::new();
     let place = address.map_or_else(String::new, |address| format!("{ADDRESS}{address}{ADDRESS:#}: "));
@@ -137,21 +137,23 @@ fn line(text: &mut String, line: &str) {
     let _ = writeln!(text, "{line}");
 }
 
-/// What to do where the failure itself does not say.
+/// The hint for errors that bring none of their own.
 pub(crate) fn advice(class: Class) -> Option<&'static str> {
     Some(match class {
-        Class::NotFound => "it is gone, or not yet visible: run apply again",
-        Class::Conflict => "AWS does not accept it for now: run apply again when what the message names has ended",
-        Class::Eventual => "AWS does not know everywhere yet what was made a moment ago: run apply again",
-        Class::Throttled => "AWS limits the number of calls: run apply again in a minute",
-        Class::Ambiguous => "check the network; what was begun is found again by the next apply",
-        Class::Foreign => {
-            "nothing on it says that it belongs to this deployment: rename ours, or import or remove the other one"
+        Class::NotFound => "the resource was deleted or is not visible yet; run apply again",
+        Class::Conflict => {
+            "AWS rejects the request for now; run apply again when the condition in the message has cleared"
         }
-        Class::Quota => "ask AWS for a higher quota, or remove what is not needed",
-        Class::Denied => "check the credentials, and what they may do",
-        Class::Locked => "wait until the other one has ended, or see `payinfra unlock`",
-        Class::Stale => "the state has changed since it was read: run it again",
+        Class::Eventual => "a recent change is not visible everywhere in AWS yet; run apply again",
+        Class::Throttled => "AWS is throttling requests; run apply again in a minute",
+        Class::Ambiguous => "check the network; the next apply resumes operations that were started",
+        Class::Foreign => {
+            "the existing resource has no owner tags of this deployment; import it, delete it, or choose another name"
+        }
+        Class::Quota => "request a quota increase from AWS, or delete unused resources",
+        Class::Denied => "check the credentials and their permissions",
+        Class::Locked => "wait for the other run to finish, or see `payinfra unlock`",
+        Class::Stale => "the state has changed since it was read; run the command again",
         _ => return None,
     })
 }

@@ -1,4 +1,4 @@
-//! Taking the lock, and saying who we are.
+//! Acquires and releases the lock, and describes this process as its holder.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use payinfra_state::Backing;
 
 use crate::screen;
 
-/// How long to take the lock in silence.
+/// How long to wait for the lock before telling the user.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// Takes the lock for `command`. The epoch is greater than `epoch`, the state's, even if the lock is a new one.
+/// Acquires the lock for `command`. Its epoch is greater than `epoch`, the state's, even if the lock record is new.
 pub(crate) async fn acquire(backing: &Backing, command: &str, epoch: u64) -> Result<Box<dyn Lease>> {
     let holder = holder(command);
     let mut acquiring = backing.lock.acquire(&holder, epoch.saturating_add(1));
     let taken = if let Ok(taken) = tokio::time::timeout(SILENCE, &mut acquiring).await {
         taken
     } else {
-        screen::note("The lock is held. Watching whether its holder still lives …");
+        screen::note("The lock is held. Checking whether its holder is still alive …");
         acquiring.await
     };
     let lease = taken?;
@@ -27,7 +27,7 @@ pub(crate) async fn acquire(backing: &Backing, command: &str, epoch: u64) -> Res
     Ok(lease)
 }
 
-/// That the lock knew less than the state.
+/// The note that the lock's epoch was older than the state's.
 fn lifted(known: u64, state: u64, now: u64) -> String {
     format!(
         "The lock was recreated, or restored from a backup: its epoch was {known}, and the state's is {state}. It \
@@ -35,18 +35,18 @@ fn lifted(known: u64, state: u64, now: u64) -> String {
     )
 }
 
-/// Gives the lock back; that it could not be given back is told, and no reason to fail.
+/// Releases the lock; a failure is reported, but does not fail the command.
 pub(crate) async fn release(lease: Box<dyn Lease>) {
     match lease.release().await {
-        // Somebody else has it: the run has ended with that, there is nothing to give back.
+        // Another process has taken the lock. That error has been reported, and there is nothing left to release.
         Err(error) if !error.is(Class::Locked) => {
-            screen::note(&format!("The lock could not be released, and runs out by itself: {error}"));
+            screen::note(&format!("The lock could not be released; its lease expires on its own: {error}"));
         }
         _ => {}
     }
 }
 
-/// Who we are, for the one who waits.
+/// This process as the holder of the lock, for those who wait for it.
 fn holder(command: &str) -> Holder {
     Holder {
         who: who(),

@@ -1,4 +1,4 @@
-//! Which losses of data the user agrees to on the command line.
+//! Data loss: what a plan destroys, and how the user accepts it.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use crate::screen::{self, ADDRESS, DELETE};
 /// The option `--accept-loss`.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Losses {
-    /// Accept that the plan destroys data: at these addresses, or without a value everywhere.
+    /// Accept that the plan destroys data at these addresses, or anywhere if no address is given
     #[arg(long, value_name = "ADDRESS", num_args(0..), require_equals(true), value_delimiter(','))]
     accept_loss: Option<Vec<Address>>,
 }
 
 impl Losses {
-    /// What is agreed to.
+    /// The accepted losses.
     pub(crate) fn accepted(&self) -> Accepted {
         match self.accept_loss.as_deref() {
             None => Accepted::Nothing,
@@ -27,7 +27,7 @@ impl Losses {
     }
 }
 
-/// Those of `losses` that nobody has agreed to.
+/// The losses that have not been accepted.
 fn open<'a>(
     mut losses: BTreeMap<&'a Address, &'a [String]>,
     accepted: &Accepted,
@@ -36,20 +36,22 @@ fn open<'a>(
     losses
 }
 
-/// That `--yes` alone does not destroy data.
+/// Fails if there are losses that have not been accepted: `--yes` alone does not destroy data.
 pub(crate) fn agreed(losses: BTreeMap<&Address, &[String]>, accepted: &Accepted) -> Result<()> {
     let open = open(losses, accepted);
     if open.is_empty() {
         return Ok(());
     }
     let addresses: Vec<_> = open.keys().map(ToString::to_string).collect();
-    Err(Error::invalid(format!("nothing was done: this destroys data at {}", addresses.join(", "))).hint(format!(
-        "`--yes` does not agree to that; to lose the data, add `--accept-loss`, or `--accept-loss={}`",
-        addresses.join(",")
-    )))
+    Err(Error::invalid(format!("nothing was changed: this would destroy data at {}", addresses.join(", "))).hint(
+        format!(
+            "`--yes` does not cover data loss; to accept it, pass `--accept-loss` or `--accept-loss={}`",
+            addresses.join(",")
+        ),
+    ))
 }
 
-/// Asks `question`. Where data is lost that nobody has agreed to lose, only the workspace's name answers it.
+/// Asks `question`. If data would be lost that was not accepted, the answer must be the workspace's name.
 pub(crate) async fn confirmed(
     question: &str,
     losses: BTreeMap<&Address, &[String]>,
@@ -59,10 +61,10 @@ pub(crate) async fn confirmed(
     if open(losses, accepted).is_empty() {
         return screen::ask_for(question, "yes").await;
     }
-    screen::ask_for(&format!("{question} It destroys data: type the workspace's name."), workspace).await
+    screen::ask_for(&format!("{question} This destroys data; confirm with the name of the workspace."), workspace).await
 }
 
-/// The losses as a list with a heading; nothing if there are none.
+/// The losses as a list with a heading; an empty string if there are none.
 pub(crate) fn render(losses: &BTreeMap<&Address, &[String]>) -> String {
     if losses.is_empty() {
         return String::new();
@@ -95,7 +97,7 @@ mod tests {
         let (one, two): (Address, Address) = ("r/a.b/one".parse()?, "r/a.b/two".parse()?);
         assert_eq!(accepted(&[]), Accepted::Nothing);
         assert_eq!(accepted(&["--accept-loss"]), Accepted::Everything);
-        assert_eq!(accepted(&["--accept-loss", "saved.plan"]), Accepted::Everything, "the plan is no address");
+        assert_eq!(accepted(&["--accept-loss", "saved.plan"]), Accepted::Everything, "the plan is not an address");
         assert_eq!(accepted(&["--accept-loss=r/a.b/one,r/a.b/two"]), Accepted::These([one, two].into()));
         assert_eq!(accepted(&["--accept-loss=nonsense"]), Accepted::Nothing, "it is an error");
         Ok(())

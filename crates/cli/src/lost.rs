@@ -1,4 +1,4 @@
-//! A lost state is not a first apply: what says that there was a state, and the ways back to it.
+//! Detects a lost state: evidence that the workspace had a state, and ways to recover it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,18 +10,18 @@ use serde_json::Value;
 use crate::context::{Kept, Loaded, Session};
 use crate::screen;
 
-/// What is done where there is no state.
+/// What to do if there is no state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// It is made, unless there was one.
+    /// Create one, unless there was one before.
     Create,
-    /// It is made, whatever there was: another deployment.
+    /// Create one even if there was one before: a new deployment.
     CreateAnother,
-    /// It is an error.
+    /// Fail.
     Refuse,
 }
 
-/// The serials of the runs that the history has, the newest last.
+/// The serials of the runs in the history, newest last.
 pub(crate) async fn serials(backing: &Backing) -> Result<Vec<u64>> {
     let names = backing.store.kept().await?;
     let serial = |name: &String| name.rsplit('/').next()?.strip_suffix(".json")?.parse().ok();
@@ -34,22 +34,22 @@ pub(crate) async fn serials(backing: &Backing) -> Result<Vec<u64>> {
 pub(crate) async fn recalled(backing: &Backing, serial: u64) -> Result<Option<State>> {
     let Some(bytes) = backing.store.recall(&format!("{serial}.json")).await? else { return Ok(None) };
     let entry: Value = serde_json::from_slice(&bytes)
-        .map_err(|error| Error::invalid(format!("the entry {serial} of the history cannot be read: {error}")))?;
+        .map_err(|error| Error::invalid(format!("history entry {serial} cannot be read: {error}")))?;
     let Some(state) = entry.get("state") else { return Ok(None) };
     payinfra_state::migrate(state.to_string().as_bytes()).map(Some)
 }
 
-/// What a state took up from a newer run of its lineage.
+/// What a state recovered from a newer run of its lineage.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CaughtUp {
     /// The serial of that run.
     pub(crate) serial: u64,
-    /// How many records the state did not have, or had otherwise, or had too many.
+    /// The number of records that were missing, different or superfluous.
     pub(crate) records: usize,
 }
 
-/// Takes into `state` what the newest run of its lineage knew, if the history, whose `serials` these are, has a newer one.
-/// No entry of the history is written twice: the serial goes on from the newest of all.
+/// Updates `state` from the newest run of its lineage, if the history, with these `serials`, has a newer one. The
+/// serial continues from the newest of all runs, so that no history entry is overwritten.
 pub(crate) async fn catch_up(backing: &Backing, state: &mut State, serials: &[u64]) -> Result<Option<CaughtUp>> {
     let mut caught = None;
     for serial in serials.iter().rev().copied().take_while(|serial| *serial > state.serial) {
@@ -57,7 +57,7 @@ pub(crate) async fn catch_up(backing: &Backing, state: &mut State, serials: &[u6
             Ok(Some(newer)) => newer,
             Ok(None) => continue,
             Err(error) if error.is(Class::Invalid) => {
-                screen::note(&format!("The history of run {serial} is not used: {error}"));
+                screen::note(&format!("Ignoring history entry {serial}: {error}"));
                 continue;
             }
             Err(error) => return Err(error),
@@ -82,17 +82,17 @@ pub(crate) async fn catch_up(backing: &Backing, state: &mut State, serials: &[u6
 }
 
 impl Session {
-    /// The state for a command that needs to know whether there ever was one.
+    /// Loads the state for a command that must know whether the workspace ever had one.
     ///
     /// # Errors
-    /// If it is lost, with the ways back to it.
+    /// If the state is lost. The hint lists the ways to recover it.
     pub(crate) async fn load(&self, missing: Missing) -> Result<Loaded> {
         let mut loaded = self.kept.load().await?;
         if loaded.version.is_some() || loaded.rescued {
             return Ok(loaded);
         }
         let history = serials(&self.kept.backing).await?;
-        // No entry of the history is written twice.
+        // Never overwrite a history entry.
         loaded.state.serial = history.last().copied().unwrap_or_default();
         if missing == Missing::CreateAnother {
             return Ok(loaded);
@@ -102,18 +102,18 @@ impl Session {
         let workspace = &self.kept.workspace;
         if versions.is_empty() && history.is_empty() && lineages.is_empty() {
             if missing == Missing::Refuse {
-                return Err(Error::invalid(format!("workspace {workspace} has not been applied"))
-                    .hint("`payinfra apply` creates what it declares"));
+                return Err(Error::invalid(format!("workspace {workspace} has not been applied yet"))
+                    .hint("create its resources with `payinfra apply`"));
             }
             if self.kept.backing.lock.epoch().await? > 0 {
                 screen::note(&format!(
-                    "The lock of {workspace} was held before, but nothing of a state, a history or a resource is there: \
-                     this is the first apply."
+                    "The lock of {workspace} was held before, but there is no state, no history and no resource: \
+                     treating this as the first apply."
                 ));
             }
             return Ok(loaded);
         }
-        // A first apply that somebody else runs at this moment writes the state before it creates anything.
+        // Another first apply may be running. It writes the state before it creates anything, so look again.
         let again = self.kept.load().await?;
         if again.version.is_some() {
             return Ok(again);
@@ -121,7 +121,7 @@ impl Session {
         Err(lost(workspace, &versions, &history, &lineages))
     }
 
-    /// The regions in which something of this stack can be.
+    /// The regions that resources of this stack can be in.
     pub(crate) fn regions(&self, state: &State) -> BTreeSet<Region> {
         let mut regions = BTreeSet::from([Region::global()]);
         for workspace in self.kept.project.configuration.workspaces.values() {
@@ -131,7 +131,7 @@ impl Session {
         regions
     }
 
-    /// What carries the owner tags of this workspace, of whatever lineage.
+    /// Resources with the owner tags of this workspace, of any lineage.
     pub(crate) async fn count(&self, state: &State) -> Result<Vec<Orphan>> {
         let stack = &self.kept.project.configuration.stack;
         let mut found = census(&self.cloud, &*self.census, stack, &self.regions(state)).await?;
@@ -140,7 +140,7 @@ impl Session {
     }
 }
 
-/// How many resources carry each lineage.
+/// The number of resources by lineage.
 pub(crate) fn lineages(found: &[Orphan]) -> BTreeMap<String, usize> {
     let mut lineages = BTreeMap::new();
     for orphan in found {
@@ -149,7 +149,7 @@ pub(crate) fn lineages(found: &[Orphan]) -> BTreeMap<String, usize> {
     lineages
 }
 
-/// The versions of the state that can be restored. Who may not list them can still apply for the first time.
+/// The versions of the state that can be restored. Without permission to list them, a first apply is still possible.
 pub(crate) async fn versions(kept: &Kept) -> Result<Vec<Version>> {
     match kept.backing.store.versions().await {
         Ok(mut versions) => {
@@ -157,7 +157,7 @@ pub(crate) async fn versions(kept: &Kept) -> Result<Vec<Version>> {
             Ok(versions)
         }
         Err(error) if error.is(Class::Denied) => {
-            screen::note(&format!("Whether there are earlier versions of the state is not known: {error}"));
+            screen::note(&format!("Cannot check for earlier versions of the state: {error}"));
             Ok(Vec::new())
         }
         Err(error) => Err(error),
@@ -165,29 +165,30 @@ pub(crate) async fn versions(kept: &Kept) -> Result<Vec<Version>> {
 }
 
 fn lost(workspace: &str, versions: &[Version], history: &[u64], lineages: &BTreeMap<String, usize>) -> Error {
-    let mut lines = vec![format!("workspace {workspace} has no state, although it was applied before:")];
+    let mut lines = vec![format!("workspace {workspace} has no state, but it has been applied before:")];
     let mut ways = Vec::new();
     if let Some(newest) = versions.first() {
         let Version { id, modified, size, .. } = newest;
         let count = versions.len();
-        lines.push(format!("  {count} versions of the state, the newest {id} of {modified}, {size} bytes"));
+        lines.push(format!("  {count} versions of the state; newest: {id}, {modified}, {size} bytes"));
         ways.push(format!("`payinfra state restore --version {id}`"));
     }
     if let Some(newest) = history.last() {
-        lines.push(format!("  {} runs in the history, the newest with serial {newest}", history.len()));
+        lines.push(format!("  {} runs in the history; newest serial: {newest}", history.len()));
         ways.push(format!("`payinfra state restore --history {newest}`"));
     }
     for (lineage, count) in lineages {
         if lineage.is_empty() {
-            lines
-                .push(format!("  {count} resources in AWS without a lineage: `payinfra import` takes them one by one"));
+            lines.push(format!(
+                "  {count} resources in AWS without a lineage: import them one by one with `payinfra import`"
+            ));
         } else {
-            lines.push(format!("  {count} resources in AWS of lineage {lineage}"));
+            lines.push(format!("  {count} resources in AWS with lineage {lineage}"));
             ways.push(format!("`payinfra adopt --lineage {lineage}`"));
         }
     }
     let list = "`payinfra state history` lists all versions and runs";
-    let another = "to create another deployment beside it, run `payinfra apply --new-deployment`";
+    let another = "to create a separate deployment, run `payinfra apply --new-deployment`";
     let back = if ways.is_empty() { String::new() } else { format!("run {}; {list}; ", ways.join(" or ")) };
     Error::invalid(lines.join("\n")).hint(format!("{back}{another}"))
 }
@@ -214,7 +215,7 @@ mod tests {
         Ok(state)
     }
 
-    /// A place with a history of these states; one without a state is of the format before.
+    /// A folder with a history of these states; an entry without a state has the previous format.
     async fn history(entries: &[(u64, Option<&State>)]) -> Result<(tempfile::TempDir, Backing)> {
         let folder = tempfile::tempdir().map_err(|error| Error::failed(error.to_string()))?;
         let backend = Backend::File { path: folder.path().to_owned() };
@@ -254,16 +255,16 @@ mod tests {
         let error = lost("one", &[version("v2"), version("v1")], &[3, 4], &lineages);
         assert_eq!(
             error.message(),
-            "workspace one has no state, although it was applied before:\n  2 versions of the state, the newest v2 of \
-             yesterday, 7 bytes\n  2 runs in the history, the newest with serial 4\n  1 resources in AWS without a \
-             lineage: `payinfra import` takes them one by one\n  84 resources in AWS of lineage abc"
+            "workspace one has no state, but it has been applied before:\n  2 versions of the state; newest: v2, \
+             yesterday, 7 bytes\n  2 runs in the history; newest serial: 4\n  1 resources in AWS without a lineage: \
+             import them one by one with `payinfra import`\n  84 resources in AWS with lineage abc"
         );
         assert_eq!(
             error.get_hint(),
             Some(
                 "run `payinfra state restore --version v2` or `payinfra state restore --history 4` or `payinfra adopt \
-                 --lineage abc`; `payinfra state history` lists all versions and runs; to create another deployment \
-                 beside it, run `payinfra apply --new-deployment`"
+                 --lineage abc`; `payinfra state history` lists all versions and runs; to create a separate \
+                 deployment, run `payinfra apply --new-deployment`"
             )
         );
     }

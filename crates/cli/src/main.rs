@@ -1,4 +1,4 @@
-//! The binary `payinfra`.
+//! The `payinfra` binary.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! A plan as a person reads it: like a good diff.
+//! Displays a plan as a diff.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,22 +13,22 @@ use crate::losses;
 use crate::screen::{ADDRESS, CREATE, DELETE, DIM, HEADING, REPLACE, UPDATE};
 use crate::value_view::view;
 
-/// How wide the fields of what is created may get.
+/// The maximum width of a line with the fields of a new resource.
 const WIDTH: usize = 110;
 
-/// How plans are shown.
+/// Options for displaying plans.
 pub(crate) struct PlanView {
-    /// Whether everything is shown.
+    /// Whether to show all fields in full.
     pub(crate) whole: bool,
 }
 
 impl PlanView {
-    /// The drift, the steps, and one line that sums them up.
+    /// The drift, the steps and a summary line.
     pub(crate) fn render(&self, plan: &Plan) -> String {
         let mut text = String::new();
         text.push_str(&losses::render(&plan.losses()));
         if !plan.drift.is_empty() {
-            push(&mut text, &format!("{HEADING}Changed outside payinfra:{HEADING:#}"));
+            push(&mut text, &format!("{HEADING}Drift detected (last applied → current):{HEADING:#}"));
             text.push_str(&self.drift(&plan.drift));
             text.push('\n');
         }
@@ -39,19 +39,19 @@ impl PlanView {
             text.push('\n');
         }
         if !plan.left_out.is_empty() {
-            push(&mut text, &format!("{DIM}Left out by --target: {} resources.{DIM:#}", plan.left_out.len()));
+            push(&mut text, &format!("{DIM}Excluded by --target: {} resources.{DIM:#}", plan.left_out.len()));
         }
         push(&mut text, &summary(plan.summary()));
         text
     }
 
-    /// What changed behind payinfra's back: what was applied → what is there.
+    /// Changes made outside payinfra: last applied → current.
     pub(crate) fn drift(&self, drift: &BTreeMap<Address, Drift>) -> String {
         let mut text = String::new();
         for (address, drift) in drift {
             match drift {
                 Drift::Gone => {
-                    push(&mut text, &format!("  {DELETE}-{DELETE:#} {ADDRESS}{address}{ADDRESS:#} is gone"));
+                    push(&mut text, &format!("  {DELETE}-{DELETE:#} {ADDRESS}{address}{ADDRESS:#} no longer exists"));
                 }
                 Drift::Scheduled(until) => {
                     let line = format!("is scheduled for deletion: {until}");
@@ -97,7 +97,7 @@ impl PlanView {
         }
     }
 
-    /// The fields of what is created, as many on a line as fit.
+    /// The fields of a new resource, as many per line as fit.
     fn fields(&self, text: &mut String, changes: &[Change]) {
         let mut line = String::new();
         for change in changes {
@@ -130,7 +130,7 @@ impl PlanView {
         }
     }
 
-    /// One field, from `old` to `new`; of lists, the members that differ.
+    /// One field, from `old` to `new`; of lists, only the members that differ.
     fn field(&self, text: &mut String, path: &str, old: &Value, new: &Value, why: &str) {
         match (old, new) {
             (Value::Array(before), Value::Array(after)) => {
@@ -166,7 +166,7 @@ impl PlanView {
     }
 }
 
-/// The fields of `kind` that cannot change in place.
+/// The fields of `kind` that cannot be updated in place.
 fn fixed(kind: &str) -> &'static [&'static str] {
     let specs = KINDS.iter().copied().flatten().map(|kind| kind.spec());
     specs.into_iter().find(|spec| spec.kind == kind).map_or(&[], |spec| spec.replace)
@@ -174,7 +174,7 @@ fn fixed(kind: &str) -> &'static [&'static str] {
 
 const UNKNOWN: &str = "(known after apply)";
 
-/// How an action is drawn.
+/// The symbol and color of an action.
 pub(crate) fn symbol(action: Action) -> (&'static str, Style) {
     match action {
         Action::Keep => ("", DIM),
@@ -193,7 +193,7 @@ fn summary(summary: Summary) -> String {
     let restore = if restore == 0 { String::new() } else { format!(", {restore} to restore") };
     let forget = if forget == 0 { String::new() } else { format!(", {forget} to forget") };
     format!(
-        "{HEADING}Plan:{HEADING:#} {create} to create, {update} to change, {replace} to replace, {delete} to \
+        "{HEADING}Plan:{HEADING:#} {create} to create, {update} to update, {replace} to replace, {delete} to \
          delete{forget}{restore}."
     )
 }
@@ -265,7 +265,7 @@ mod tests {
     fn a_plan_reads_like_a_diff() -> serde_json::Result<()> {
         let text = PlanView { whole: false }.render(&plan()?);
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
-        assert!(text.contains('\u{1b}'), "it has colours before they are stripped");
+        assert!(text.contains('\u{1b}'), "it has colors before they are stripped");
         Ok(())
     }
 

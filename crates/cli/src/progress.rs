@@ -1,4 +1,4 @@
-//! What an apply does, while it does it: live on a terminal, plain lines elsewhere.
+//! Progress of an apply: live on a terminal, plain lines elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -10,10 +10,10 @@ use payinfra_engine::{Action, Address, Event, Observer, Plan};
 use crate::plan_view::symbol;
 use crate::screen::{self, DIM, ERROR};
 
-/// How many of the running resources are shown at once.
+/// The maximum number of running operations shown at once.
 const LINES: usize = 16;
 
-/// One line per resource that ends.
+/// Prints one line per finished operation.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     ids: Mutex<BTreeMap<Address, String>>,
@@ -27,7 +27,7 @@ impl Observer for Lines {
     }
 }
 
-/// The line for an event that ends something.
+/// The line for an event that ends an operation.
 fn ended(ids: &Mutex<BTreeMap<Address, String>>, event: &Event) -> Option<String> {
     match event {
         Event::Exists { address, id } => {
@@ -46,7 +46,7 @@ fn ended(ids: &Mutex<BTreeMap<Address, String>>, event: &Event) -> Option<String
     }
 }
 
-/// What runs, since when and for how long it usually does, what waits for what; and above it what has ended.
+/// Shows running operations with their elapsed and usual times, and what is waiting; finished ones scroll above.
 pub(crate) struct Live {
     screen: MultiProgress,
     total: ProgressBar,
@@ -56,9 +56,9 @@ pub(crate) struct Live {
 
 struct Shown {
     running: BTreeMap<Address, Running>,
-    /// What has not begun, and what that depends on.
+    /// Steps that have not started, with their dependencies.
     waiting: BTreeMap<Address, BTreeSet<Address>>,
-    /// What has ended; a replacement does so twice.
+    /// Addresses that have finished; a replacement finishes twice.
     ended: BTreeSet<Address>,
 }
 
@@ -70,7 +70,7 @@ struct Running {
 }
 
 impl Live {
-    /// For `plan`, of which nothing has begun.
+    /// Creates the display for `plan` before anything has started.
     pub(crate) fn new(plan: &Plan) -> Self {
         let screen = MultiProgress::new();
         let waiting: BTreeMap<_, _> = plan
@@ -86,10 +86,10 @@ impl Live {
         Self { screen, total, shown, ids: Mutex::default() }
     }
 
-    /// Takes the live part from the screen.
+    /// Clears the live part of the screen.
     pub(crate) fn clear(&self) {
         self.total.finish_and_clear();
-        // What is left on the screen is no reason to fail.
+        // A display that cannot be cleared is no reason to fail.
         let _ = self.screen.clear();
     }
 
@@ -121,7 +121,7 @@ impl Live {
         }
     }
 
-    /// What the line at the bottom says: how many run and wait, and what the first of them waits for.
+    /// Updates the bottom line: the number of running and waiting operations, and what the first of them waits for.
     fn sum_up(&self, shown: &Shown) {
         let open = |on: &&Address| shown.running.contains_key(*on) || shown.waiting.contains_key(*on);
         let first = shown.waiting.iter().find_map(|(address, depends)| Some((address, depends.iter().find(open)?)));
@@ -148,7 +148,7 @@ impl Observer for Live {
         }
         self.sum_up(&shown);
         if let Some(line) = ended(&self.ids, event) {
-            // Bars and lines share the screen; what cannot be drawn is no reason to stop an apply.
+            // Errors of the display must not stop the apply.
             let _ = self.screen.println(line);
         }
     }
@@ -158,7 +158,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-/// How long, for a person.
+/// A duration for display.
 pub(crate) fn seconds(seconds: f64) -> String {
     if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
 }

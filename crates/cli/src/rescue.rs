@@ -1,7 +1,8 @@
-//! What happened, where the state could no longer be written: kept beside the configuration, taken up by the next run.
+//! The rescue file: a copy of the state beside the configuration, for when the state cannot be written to its store.
+//! The next run recovers it.
 //!
-//! The state that takes it up names it by its digest, and that write is the point of no return: before it the file is
-//! taken up again, after it the file is only removed.
+//! A recovered state records the digest of the file. Writing that state is the commit point: before it, the next run
+//! recovers the file again; after it, the file only has to be deleted.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,47 +14,47 @@ use sha2::{Digest, Sha256};
 
 use crate::disk::{self, Readers};
 
-/// The largest file that is read, in bytes: many times the state of the largest stack.
+/// The largest file that is read, in bytes; far larger than any real state.
 const LARGEST: u64 = 64 << 20;
 
-/// The file for one workspace.
+/// The rescue file of one workspace.
 #[derive(Clone, Debug)]
 pub(crate) struct Rescue {
     path: PathBuf,
 }
 
-/// What the file is to the stored state.
+/// How the rescue file relates to the stored state.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Found {
-    /// There is none.
+    /// There is no file.
     Nothing,
-    /// The state goes on from it; it names the file already.
+    /// The file is newer. The state from it already records the file's digest.
     Newer(Box<State>),
-    /// The stored state has all that is in it: it can go.
+    /// The stored state has everything that is in the file, which can be deleted.
     Spent,
 }
 
 impl Rescue {
-    /// In the folder of the configuration.
+    /// The rescue file in the folder of the configuration.
     pub(crate) fn new(folder: &Path, stack: &str, workspace: &str) -> Self {
         Self { path: folder.join(format!(".payinfra-rescue-{stack}-{workspace}.json")) }
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Keeps `state`.
+    /// Saves `state`.
     pub(crate) fn keep(&self, state: &State) -> Result<()> {
         disk::write(&self.path, &state.bytes()?, Readers::Owner)
     }
 
-    /// The state that was kept, if it goes on where `stored` ends.
+    /// The saved state, if it continues from `stored`.
     ///
     /// # Errors
-    /// If the file is not one that this user wrote, is of another deployment, or names something that the stored state,
-    /// which went on without it, does not know.
+    /// If the file was not written by this user, belongs to another deployment, or records resources that are missing
+    /// from a stored state that has changed since.
     pub(crate) fn find(&self, stored: Option<&State>) -> Result<Found> {
         let Some(bytes) = disk::read_regular(&self.path, LARGEST)? else { return Ok(Found::Nothing) };
         let digest = Sha256::digest(&bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
@@ -63,8 +64,10 @@ impl Rescue {
                 return Ok(Found::Spent);
             }
             if (&stored.lineage, &stored.account) != (&kept.lineage, &kept.account) {
-                let message = format!("{} is of another deployment than the state", self.path.display());
-                return Err(Error::invalid(message).hint("check where the file came from, and move it away"));
+                let message = format!("{} and the state belong to different deployments", self.path.display());
+                return Err(
+                    Error::invalid(message).hint("check where the file came from, and move it out of this folder")
+                );
             }
             let same = (&stored.resources, &stored.outputs) == (&kept.resources, &kept.outputs);
             let newer = (kept.serial, kept.revision) > (stored.serial, stored.revision) && kept.epoch >= stored.epoch;
@@ -76,7 +79,7 @@ impl Rescue {
         Ok(Found::Newer(Box::new(kept)))
     }
 
-    /// That the stored state, which somebody else went on with, knows all that exists by the file.
+    /// Checks that the stored state, which another run has changed since, records all ids in the file.
     fn superseded(&self, stored: &State, kept: &State) -> Result<Found> {
         let known = ids(stored);
         let unknown: Vec<_> = ids(kept).difference(&known).map(|(address, id)| format!("{address} ({id})")).collect();
@@ -84,16 +87,16 @@ impl Rescue {
             return Ok(Found::Spent);
         }
         let message = format!(
-            "{} was kept when the state could not be written, the state has changed since, and does not know: {}",
+            "{} was saved when the state could not be written; the state has changed since and does not contain {}",
             self.path.display(),
             unknown.join(", ")
         );
         Err(Error::new(Class::Stale, message).hint(
-            "move the file away, run `payinfra apply`, and see with `payinfra sweep` whether anything in it was lost",
+            "move the file out of this folder, run `payinfra apply`, and check for orphaned resources with `payinfra sweep`",
         ))
     }
 
-    /// Removes it: the state has it now.
+    /// Deletes the file; its contents are in the state.
     pub(crate) fn done(&self) -> Result<()> {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -104,7 +107,7 @@ impl Rescue {
     }
 }
 
-/// The ids that a state knows, each with its address.
+/// All ids in a state, each with its address.
 fn ids(state: &State) -> BTreeSet<(String, String)> {
     let ids = state.resources.iter().flat_map(|(address, record)| {
         let deposed = record.deposed.iter().map(|deposed| &deposed.id);
@@ -150,7 +153,7 @@ mod tests {
             assert!(error.contains("r/a.b/c (new)"), "{error}");
         }
         for knows in [state(3, 30, 5, "new")?, state(4, 31, 6, "new")?] {
-            assert_eq!(rescue.find(Some(&knows))?, Found::Spent, "it blocks nobody");
+            assert_eq!(rescue.find(Some(&knows))?, Found::Spent, "the file is obsolete");
         }
         let foreign = State { lineage: "two".to_owned(), ..state(1, 1, 1, "old")? };
         assert!(rescue.find(Some(&foreign)).is_err_and(|error| error.is(Class::Invalid)));
@@ -159,7 +162,7 @@ mod tests {
         rescue.done()
     }
 
-    /// The run that takes the file up is killed after each of its steps; the next one knows what to do every time.
+    /// The run that recovers the file is killed after each of its steps; the next run always continues correctly.
     #[test]
     fn a_take_up_that_is_killed_at_any_moment_is_taken_up_again_or_over() -> Result<()> {
         let folder = folder()?;

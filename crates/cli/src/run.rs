@@ -1,4 +1,4 @@
-//! What apply and destroy share: look, ask, lock, look again, act, save, tell.
+//! The procedure of apply and destroy: plan, confirm, lock, plan again if the state changed, apply, save, report.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -25,46 +25,46 @@ use crate::rescue::Rescue;
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
 use crate::{lock, losses, value_view};
 
-/// What is to be done.
+/// A request to apply or destroy.
 pub(crate) struct Order<'a> {
-    /// The account, the state, and AWS.
+    /// The workspace, signed in.
     pub(crate) session: &'a Session,
-    /// The command, for the one who finds the lock held.
+    /// The name of the command, for the lock record and the history.
     pub(crate) command: &'static str,
-    /// What should be.
+    /// The desired state.
     pub(crate) wanted: Graph,
-    /// What the configuration declares: what is protected.
+    /// The declared graph, which says what is protected.
     pub(crate) declared: Graph,
-    /// Only these.
+    /// Targets and accepted losses.
     pub(crate) options: Options,
-    /// A plan that was made and seen before; what is applied is derived again.
+    /// A saved plan. It is planned again and compared before it is applied.
     pub(crate) saved: Option<Plan>,
-    /// What is done where there is no state.
+    /// What to do if there is no state.
     pub(crate) missing: Missing,
-    /// Whether it is done without asking.
+    /// Whether to skip the confirmation prompt.
     pub(crate) yes: bool,
-    /// Whether events are printed.
+    /// Whether to print events.
     pub(crate) json: bool,
-    /// Whether all fields of plans are shown.
+    /// Whether to show all fields of plans.
     pub(crate) verbose: bool,
-    /// How many resources may be under way at once.
+    /// The limit for operations started concurrently.
     pub(crate) width: NonZeroUsize,
-    /// Where the outputs are written to.
+    /// The file to write the outputs to.
     pub(crate) outputs_file: Option<&'a Path>,
 }
 
-/// Where the state came from that a run begins with.
+/// Where the state at the start of the run came from.
 struct Origin {
-    /// The version that is stored.
+    /// The stored version.
     version: Option<String>,
-    /// Whether there is a rescue file whose contents it has.
+    /// Whether a rescue file exists whose contents are in the state.
     from_file: bool,
-    /// Whether more may have been done than is recorded.
+    /// Whether AWS may hold changes that the state does not record.
     uncertain: bool,
 }
 
 impl Order<'_> {
-    /// Does it.
+    /// Runs it.
     pub(crate) async fn carry_out(mut self) -> Outcome {
         self.session.may_change(self.yes).await?;
         let mut loaded = self.session.load(self.missing).await?;
@@ -86,7 +86,7 @@ impl Order<'_> {
         }
         self.show(&planned, &loaded.state)?;
         planned.respects_protection(&loaded.state, &self.declared)?;
-        self.confirm(&planned, "Do this?").await?;
+        self.confirm(&planned, "Apply this plan?").await?;
         let (cancel, cancelled) = watch::channel(false);
         let signals = tokio::spawn(interrupts(cancel));
         let backing = &self.session.kept.backing;
@@ -94,28 +94,28 @@ impl Order<'_> {
         let begun = Instant::now();
         let outcome = async {
             let again = self.session.kept.load().await?;
-            // A state that was lost since is not the first one.
+            // If the state was deleted since it was loaded, this is not a first apply.
             let vanished = again.version.is_none() && loaded.version.is_some();
             if vanished && !again.rescued {
-                return Err(Error::new(Class::Stale, "the state was deleted in the meantime; nothing was done")
-                    .hint("run it again: it shows the ways back to the state"));
+                return Err(Error::new(Class::Stale, "the state was deleted in the meantime; nothing was changed")
+                    .hint("run the command again to see how to recover the state"));
             }
             if again.version != loaded.version {
                 loaded = again;
                 if is_saved {
-                    // It has not changed in a way that matters, or this is where the saved plan is refused.
+                    // Refuse the saved plan if the change of the state affects it.
                     planned.fits(&loaded.state)?;
                 }
                 planned = self.plan(&loaded.state).await?;
                 if is_idle(&planned, &loaded) {
                     return Ok(None);
                 }
-                screen::note("The state has changed in the meantime. This is the plan now:");
+                screen::note("The state has changed in the meantime. Updated plan:");
                 self.show(&planned, &loaded.state)?;
                 planned.respects_protection(&loaded.state, &self.declared)?;
                 let mut stopped = cancelled.clone();
                 tokio::select! {
-                    answer = self.confirm(&planned, "Do this instead?") => answer?,
+                    answer = self.confirm(&planned, "Apply the updated plan?") => answer?,
                     _ = stopped.wait_for(|stopped| *stopped) => return Err(stopped_error()),
                 }
             }
@@ -126,7 +126,7 @@ impl Order<'_> {
             let version = loaded.version.take();
             let stored = Origin { version, from_file: loaded.rescued || loaded.spent, uncertain: loaded.uncertain };
             let (report, state) = self.act(&planned, state, stored, &*lease, cancelled.clone()).await?;
-            // Without the lease the cloud lets nothing through any more.
+            // This needs the lease: without it, the guard rejects the request.
             if report.is_complete() {
                 self.publish(&planned).await;
             }
@@ -144,7 +144,7 @@ impl Order<'_> {
         }
     }
 
-    /// The plan that `saved` stands for, derived from the configuration, the state and what exists now.
+    /// Plans again for `saved`, from the configuration, the state and the current resources.
     async fn derived(&mut self, saved: &Plan, state: &State) -> Result<Plan> {
         if !saved.left_out.is_empty() {
             let targets = saved.steps.keys().filter(|address| !saved.left_out.contains(*address));
@@ -161,7 +161,7 @@ impl Order<'_> {
         plan(&self.session.cloud, self.wanted.clone(), state, &self.options).await
     }
 
-    /// Publishes the metrics of what is now all there. The apply is done, whether they arrive or not.
+    /// Publishes the metrics of the graph. A failure is reported, but does not fail the apply.
     async fn publish(&self, planned: &Plan) {
         if !planned.left_out.is_empty() {
             return;
@@ -172,7 +172,7 @@ impl Order<'_> {
         }
     }
 
-    /// Applies `planned` under the lock, and keeps what was done in the history.
+    /// Applies `planned` under the lock, and saves the run in the history.
     async fn act(
         &self,
         planned: &Plan,
@@ -200,7 +200,7 @@ impl Order<'_> {
             live.clear();
         }
         journal.close();
-        let written = writer.await.map_err(|error| Error::failed(format!("the state is not written: {error}")));
+        let written = writer.await.map_err(|error| Error::failed(format!("the state could not be written: {error}")));
         let state = journal.look(State::clone);
         let rescue = self.session.kept.rescue();
         if !matches!(&written, Ok(Ok(()))) {
@@ -218,7 +218,7 @@ impl Order<'_> {
             store.keep(&format!("{}.json", state.serial), &bytes).await
         };
         if let Err(error) = kept.await {
-            screen::note(&format!("The history of this run could not be kept: {error}"));
+            screen::note(&format!("This run could not be saved in the history: {error}"));
         }
         Ok((report, state))
     }
@@ -245,10 +245,10 @@ impl Order<'_> {
             return losses::agreed(planned.losses(), &self.options.accepted);
         }
         if self.json || !screen::can_ask() {
-            return Err(Error::invalid("nothing was done: nobody is here to confirm the plan").hint(
+            return Err(Error::invalid("nothing was changed: confirming the plan needs a terminal").hint(
                 self.outputs_file.map_or(
-                    "look at it, then say --yes",
-                    |_| "say --yes, or save the plan with `payinfra plan --out FILE` and apply that file",
+                    "review the plan, then pass --yes",
+                    |_| "pass --yes, or save the plan with `payinfra plan --out FILE` and apply that file",
                 ),
             ));
         }
@@ -256,17 +256,17 @@ impl Order<'_> {
         if losses::confirmed(question, planned.losses(), &self.options.accepted, workspace).await {
             return Ok(());
         }
-        Err(Error::new(Class::Cancelled, "nothing was done: the plan was not confirmed"))
+        Err(Error::new(Class::Cancelled, "nothing was changed: the plan was not confirmed"))
     }
 
-    /// The end where everything is as it should be: nothing is written, neither here nor there.
+    /// Reports that there are no changes. Nothing is written.
     fn nothing(&self, planned: &Plan, state: &State) -> Outcome {
         if self.json {
             Emitter.plan(planned, Duration::ZERO);
         } else if self.wanted.nodes().is_empty() {
             screen::line("Nothing to destroy.");
         } else {
-            screen::line(&format!("{CREATE}Nothing changed.{CREATE:#} Everything is as it should be."));
+            screen::line(&format!("{CREATE}No changes.{CREATE:#} Infrastructure matches the configuration."));
         }
         self.warn();
         self.outputs(state)?;
@@ -311,7 +311,7 @@ impl Order<'_> {
         };
         screen::line("");
         screen::line(&format!(
-            "{style}{word}{style:#} in {}: {} created, {} changed, {} replaced, {} deleted.",
+            "{style}{word}{style:#} in {}: {} created, {} updated, {} replaced, {} deleted.",
             seconds(took),
             count(&[Action::Create]),
             count(&[Action::Update]),
@@ -322,22 +322,24 @@ impl Order<'_> {
             screen::fail(&format!("\n{}", block(Some(address), error)));
         }
         if !report.skipped.is_empty() {
-            screen::note(&format!("\n{HEADING}Not begun:{HEADING:#}"));
+            screen::note(&format!("\n{HEADING}Not started:{HEADING:#}"));
         }
         for (address, because) in &report.skipped {
             let why = match because {
-                Some(because) => format!("because {because} failed"),
-                None => "because it was stopped".to_owned(),
+                Some(because) => format!("{because} failed"),
+                None => "interrupted".to_owned(),
             };
             screen::note(&format!("  {address} {DIM}{why}{DIM:#}"));
         }
         if !report.is_complete() {
             let command = self.command;
-            screen::note(&format!("\nWhat was done is kept. `payinfra {command}` goes on from here."));
+            screen::note(&format!(
+                "\nCompleted changes are recorded in the state. Run `payinfra {command}` again to continue."
+            ));
         }
     }
 
-    /// Prints the outputs, and writes them to the file that other teams read (X-09).
+    /// Prints the outputs, and writes them to the file for other programs (X-09).
     fn outputs(&self, state: &State) -> Result<()> {
         let Some(file) = self.outputs_file else { return Ok(()) };
         let flat = flat(state);
@@ -352,7 +354,7 @@ impl Order<'_> {
         }
         let bytes = serde_json::to_vec_pretty(&flat).map_err(|error| Error::failed(error.to_string()))?;
         if let Err(error) = disk::write(file, &[&bytes, &b"\n"[..]].concat(), Readers::All) {
-            screen::note(&format!("The outputs are in the state, but not in a file: {error}"));
+            screen::note(&format!("The outputs are in the state, but could not be written to the file: {error}"));
         }
         Ok(())
     }
@@ -364,7 +366,7 @@ pub(crate) fn flat(state: &State) -> std::collections::BTreeMap<String, String> 
     state.outputs.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
 }
 
-/// Whether there is nothing to do at all: also no output, and no protection, that is not recorded as it is declared now.
+/// Whether there is nothing to do: no steps, and all outputs and protection settings are recorded as declared.
 fn is_idle(plan: &Plan, loaded: &Loaded) -> bool {
     let state = &loaded.state;
     let protected = |(address, node): (&Address, &Declared)| {
@@ -374,7 +376,7 @@ fn is_idle(plan: &Plan, loaded: &Loaded) -> bool {
     plan.is_empty() && !loaded.rescued && !loaded.uncertain && (!plan.left_out.is_empty() || recorded())
 }
 
-/// A saved plan that still fits the state. Where there is no state yet, the plan's lineage becomes its.
+/// Checks that a saved plan still fits the state. If there is no state yet, it gets the plan's lineage.
 fn fitting(plan: &Plan, loaded: &mut Loaded) -> Result<()> {
     if loaded.version.is_none() && plan.revision == 0 {
         loaded.state.lineage.clone_from(&plan.lineage);
@@ -382,19 +384,20 @@ fn fitting(plan: &Plan, loaded: &mut Loaded) -> Result<()> {
     plan.fits(&loaded.state)
 }
 
-/// What is told where the state could not be written. Where nothing can be kept, what is known has to be shown.
+/// Saves the state to the rescue file, and returns the message about it; if that fails, the message has the whole
+/// state.
 fn kept(rescue: &Rescue, state: &State) -> String {
     match rescue.keep(state) {
         Ok(()) => format!(
-            "The state could not be written. What happened is kept in {}, and the next run here takes it up.",
+            "The state could not be written. It was saved to {}, and the next run in this folder recovers it.",
             rescue.path().display()
         ),
         Err(error) => {
             let state = state.bytes().unwrap_or_default();
             format!(
-                "The state could not be written, and could not be kept in this folder either: {error}\nSave the \
-                 following as {} in the folder of the configuration, readable for you only; the next run there takes it \
-                 up:\n{}",
+                "The state could not be written, and could not be saved in this folder either: {error}\nSave the \
+                 following as {} in the folder of the configuration, readable only by you; the next run there recovers \
+                 it:\n{}",
                 rescue.path().display(),
                 String::from_utf8_lossy(&state)
             )
@@ -403,10 +406,10 @@ fn kept(rescue: &Rescue, state: &State) -> String {
 }
 
 fn stopped_error() -> Error {
-    Error::new(Class::Cancelled, "stopped by Ctrl-C before anything was done")
+    Error::new(Class::Cancelled, "interrupted before anything was changed")
 }
 
-/// What is kept of a run: what was declared, what was planned, who did it, when, and how it ended.
+/// The history entry of a run: the plan, who ran it, when, the result, and the state at its end.
 fn history(plan: &Plan, state: &State, report: &Report, command: &str, begun: &str) -> Value {
     let failed = report.failed.iter().map(|(address, error)| json!({ "address": address, "error": error.to_string() }));
     let skipped = report.skipped.iter().map(|(address, _)| address.to_string());
@@ -426,15 +429,18 @@ fn history(plan: &Plan, state: &State, report: &Report, command: &str, begun: &s
         "failed": failed.collect::<Vec<_>>(),
         "skipped": skipped.collect::<Vec<_>>(),
         "plan": value_view::masked(&plan),
-        // Whole, so that it can be restored; what is secret in it is a hash.
+        // The whole state, so that it can be restored. Secrets in it are hashes.
         "state": state,
     })
 }
 
-/// The first Ctrl-C lets what is running end; the second leaves at once. Nothing is lost either way.
+/// The first Ctrl-C lets running operations finish; the second exits at once. Either way the next run resumes.
 async fn interrupts(cancel: watch::Sender<bool>) {
     interrupt().await;
-    screen::note("\nStopping: what is running ends, nothing new begins. Ctrl-C again leaves at once; nothing is lost.");
+    screen::note(
+        "\nStopping: running operations finish, no new ones start. Press Ctrl-C again to exit immediately; the next run \
+         resumes.",
+    );
     let _ = cancel.send(true);
     interrupt().await;
     std::process::exit(130);

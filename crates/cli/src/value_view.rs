@@ -1,15 +1,15 @@
-//! Values as people read them. Secrets are never shown.
+//! Displays values. Secrets are never shown.
 
 use payinfra_engine::secret::is_secret;
 use serde_json::Value;
 
-/// How much of a value is shown where space is short.
+/// The maximum length of a value where space is short.
 const SHORT: usize = 72;
 
-/// What stands for a secret.
+/// What is shown instead of a secret.
 pub(crate) const SECRET: &str = "(secret)";
 
-/// `value` without its secrets, whole or hashed.
+/// `value` without its secrets, whether in the clear or hashed.
 pub(crate) fn masked(value: &Value) -> Value {
     match value {
         Value::Array(values) => values.iter().map(masked).collect(),
@@ -19,7 +19,7 @@ pub(crate) fn masked(value: &Value) -> Value {
     }
 }
 
-/// `value` on one line, cut where it is long unless `whole`.
+/// `value` on one line, shortened unless `whole`.
 pub(crate) fn view(value: &Value, whole: bool) -> String {
     let text = text(value);
     if whole || text.chars().count() <= SHORT {
@@ -29,7 +29,7 @@ pub(crate) fn view(value: &Value, whole: bool) -> String {
     format!("{start}…")
 }
 
-/// A value as an output is written: strings as they are, everything else as JSON.
+/// The form in which outputs are written: strings as they are, all other values as JSON.
 pub(crate) fn flat(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -64,7 +64,7 @@ fn joined(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// Whether a string needs no quotes to be seen as one.
+/// Whether a string can be shown without quotes.
 fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | ',' | '[' | ']' | '{' | '}'))
 }

@@ -1,4 +1,4 @@
-//! Where a resource stands: `region/kind/name`.
+//! Addresses of resources: `region/kind/name`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,12 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 
-/// An AWS region such as `us-east-1`, or `global` for the kinds that AWS keeps once per account.
+/// An AWS region such as `us-east-1`, or `global` for kinds that exist once per account.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Region(Arc<str>);
 
 impl Region {
-    /// The region of kinds that AWS keeps once per account, such as IAM roles.
+    /// The region of kinds that exist once per account, such as IAM roles.
     pub const GLOBAL: &'static str = "global";
 
     /// A region by its name.
@@ -50,11 +50,11 @@ impl Address {
     /// An address from its three parts.
     ///
     /// # Errors
-    /// If a part is empty or holds a character that addresses give a meaning to (`/`, `#`, white space).
+    /// If a part is empty or contains a character with a meaning in addresses (`/`, `#`, white space).
     pub fn new(region: &Region, kind: &str, name: &str) -> Result<Self> {
         for (what, part) in [("region", region.as_str()), ("kind", kind), ("name", name)] {
             if part.is_empty() || part.contains(|c: char| c == '/' || c == '#' || c.is_whitespace()) {
-                return Err(Error::invalid(format!("`{part}` cannot be the {what} of an address"))
+                return Err(Error::invalid(format!("`{part}` is not a valid {what} in an address"))
                     .hint("use letters, digits, `.`, `-` and `_`"));
             }
         }
@@ -69,7 +69,7 @@ impl FromStr for Address {
         match text.split('/').collect::<Vec<_>>()[..] {
             [region, kind, name] => Self::new(&Region::new(region), kind, name),
             _ => Err(Error::invalid(format!("`{text}` is not an address"))
-                .hint("an address reads REGION/KIND/NAME, as `payinfra state list` shows them")),
+                .hint("an address has the form REGION/KIND/NAME; see `payinfra state list`")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Apply: the steps of a plan, all at once as far as they may, longest remaining path first.
+//! Apply: runs the steps of a plan concurrently, as far as dependencies allow, the longest remaining path first.
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::num::NonZeroUsize;
@@ -29,34 +29,36 @@ use crate::store::{Journal, Lease};
 pub struct Run<'a> {
     /// The cloud.
     pub cloud: Arc<dyn Cloud>,
-    /// The state under way; its writer runs beside.
+    /// The current state; its writer runs as a separate task.
     pub journal: &'a Journal,
-    /// The lock; nothing is changed once it is lost.
+    /// The lock; nothing is changed after it is lost.
     pub lease: &'a dyn Lease,
-    /// Who watches.
+    /// Gets the events.
     pub observer: &'a dyn Observer,
-    /// Becomes true at Ctrl-C: nothing more is begun.
+    /// Becomes true at Ctrl-C: no new task is started.
     pub cancel: watch::Receiver<bool>,
-    /// Whether the state may know less than what was done, as after an older one was restored: every create looks first.
+    /// Whether the state may record less than was done, as after an older one was restored. If so, every create first
+    /// looks for an existing resource.
     pub uncertain: bool,
-    /// How many resources may be between their start and their existence. Who only waits does not count.
+    /// The limit for resources between their start and their existence. Resources that are only waited for do not
+    /// count.
     pub width: NonZeroUsize,
 }
 
-/// The usual [`Run::width`]. Those on the longest path start first, and nobody else takes from them what AWS and this
-/// machine can do at a time.
+/// The default of [`Run::width`]. Resources on the longest path start first, and the limit keeps others from using up
+/// the request rate and CPU they need.
 pub const WIDTH: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 
-/// A half of a step: what makes, or what removes.
+/// A part of a step: creating and updating, or deleting.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Task {
     /// Creates or updates.
     Make(Address),
-    /// Deletes what is in the state.
+    /// Deletes the resource in the state.
     Remove(Address),
-    /// Deletes the generations that were replaced.
+    /// Deletes replaced generations.
     Depose(Address),
-    /// Drops from the state.
+    /// Removes the resource from the state.
     Forget(Address),
 }
 
@@ -68,18 +70,18 @@ impl Task {
     }
 }
 
-/// How far the one must be before the other begins.
+/// What a dependent task waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Until {
-    /// It exists, and its outputs can be read.
+    /// The resource exists, and its outputs can be read.
     Exists,
-    /// It is ready, or gone.
+    /// The resource is ready, or gone.
     Done,
 }
 
-/// Does what `plan` says.
+/// Applies `plan`.
 ///
-/// Failures of single steps are in the report; what does not depend on them goes on.
+/// Failures of single steps are in the report; steps that do not depend on them continue.
 ///
 /// # Errors
 /// If the plan does not fit the state, or the state can no longer be written.
@@ -89,7 +91,7 @@ pub async fn apply(plan: &Plan, run: &Run<'_>) -> Result<Report> {
     run.cloud.guard(run.lease.guard());
     let epoch = run.lease.epoch();
     run.journal.look(|state| fenced(state, epoch))?;
-    // Somebody held the lock since this state was written, and what they did may not be in it.
+    // The epochs in between had holders of the lock whose changes may be missing from this state.
     let uncertain = run.uncertain || run.journal.look(|state| epoch > state.epoch.saturating_add(1));
     let kept = kept(plan);
     run.journal
@@ -114,8 +116,8 @@ pub async fn apply(plan: &Plan, run: &Run<'_>) -> Result<Report> {
     Ok(report)
 }
 
-/// What the state has to know of those that are declared and kept: the order among them and their protection may have
-/// changed without anything else.
+/// The declared resources that the plan keeps. The state records their dependencies and protection, which can change
+/// without a change of the resource.
 fn kept(plan: &Plan) -> BTreeMap<Address, Declared> {
     let nodes = plan.graph.nodes().iter().filter(|(address, _)| {
         let step = plan.steps.get(*address);
@@ -126,13 +128,16 @@ fn kept(plan: &Plan) -> BTreeMap<Address, Declared> {
 
 fn fenced(state: &State, epoch: u64) -> Result<()> {
     if state.epoch > epoch {
-        let message = format!("a holder with epoch {} has written the state, this lock has {epoch}", state.epoch);
-        return Err(Error::new(Class::Locked, message).hint("run it again"));
+        let message = format!(
+            "a newer holder of the lock has written the state: its epoch is {}, and this lock's is {epoch}",
+            state.epoch
+        );
+        return Err(Error::new(Class::Locked, message).hint("run the command again"));
     }
     Ok(())
 }
 
-/// The tasks of `plan` with the order among them.
+/// The tasks of `plan` with their dependencies.
 pub(crate) fn tasks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Result<DiGraph<Task, Until>> {
     let mut graph = DiGraph::new();
     let mut make: BTreeMap<&Address, NodeIndex> = BTreeMap::new();
@@ -151,7 +156,7 @@ pub(crate) fn tasks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Resul
             _ => {}
         }
     }
-    // Only now is it known who else is made and removed.
+    // All create and delete tasks are known now, so that the dependents of deposed generations can be found.
     let mut depose: BTreeMap<&Address, NodeIndex> = BTreeMap::new();
     for (address, step) in &plan.steps {
         let deposed = state.resources.get(address).is_some_and(|record| !record.deposed.is_empty());
@@ -194,15 +199,15 @@ pub(crate) fn tasks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Resul
             } else if let (Some(making), false) =
                 (make.get(dependant), plan.graph.depends(dependant).contains(*address))
             {
-                // It lets go of what is removed; where it will hold the replacement it has to wait for that instead.
-                // Where it lets go by being replaced, its old one still holds it.
+                // An update detaches from a resource that is deleted, but has to wait for the replacement of that
+                // resource. If this resource is itself replaced, its old generation stays attached until it is deleted.
                 let frees = depose.get(dependant).unwrap_or(making);
                 graph.add_edge(*frees, *node, Until::Done);
             }
         }
     }
     if toposort(&graph, None).is_err() {
-        return Err(Error::failed("the steps of the plan wait for each other").hint("apply it in parts, with --target"));
+        return Err(Error::failed("the steps of the plan depend on each other").hint("apply it in parts with --target"));
     }
     Ok(graph)
 }
@@ -213,7 +218,7 @@ fn depends(plan: &Plan, state: &State, address: &Address) -> BTreeSet<Address> {
     depends
 }
 
-/// The referents of `address` that need only exist: those that only its early fields name.
+/// The dependencies of `address` that only have to exist: those that only early fields refer to.
 fn early(cloud: &Arc<dyn Cloud>, plan: &Plan, address: &Address) -> Result<BTreeSet<Address>> {
     let spec = spec(cloud, &address.kind)?;
     let Some(node) = plan.graph.nodes().get(address) else { return Ok(BTreeSet::new()) };
@@ -244,14 +249,14 @@ pub(crate) fn usual(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State, task: &T
     }
 }
 
-/// How long what hangs on each task takes at the least, itself included, by how long AWS usually takes.
+/// The critical path from each task on, including the task itself: a lower bound, from AWS's usual durations.
 fn paths(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State, tasks: &DiGraph<Task, Until>) -> Result<Vec<Duration>> {
     let mut path = vec![Duration::ZERO; tasks.node_count()];
-    let sorted = toposort(tasks, None).map_err(|_| Error::failed("the steps of the plan wait for each other"))?;
+    let sorted = toposort(tasks, None).map_err(|_| Error::failed("the steps of the plan depend on each other"))?;
     for node in sorted.into_iter().rev() {
         let own = usual(cloud, plan, state, &tasks[node]);
         let after = |edge: petgraph::graph::EdgeReference<'_, Until>| {
-            // Who only needs it to exist does not wait for all of its time.
+            // A dependent that only needs the resource to exist does not wait until it is ready.
             let own = if *edge.weight() == Until::Done { own } else { Duration::ZERO };
             own + path[edge.target().index()]
         };
@@ -261,8 +266,7 @@ fn paths(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State, tasks: &DiGraph<Tas
     Ok(path)
 }
 
-/// How long the longest chain of waits in `plan` takes, by how long AWS usually takes for each of its links: no apply
-/// can be faster.
+/// The critical path of `plan`: a lower bound for the duration of an apply, from AWS's usual durations.
 ///
 /// # Errors
 /// If the plan does not fit the state.
@@ -276,11 +280,11 @@ struct Scheduler<'a> {
     run: &'a Run<'a>,
     uncertain: bool,
     tasks: DiGraph<Task, Until>,
-    /// How long what hangs on a task takes at the least.
+    /// The critical path from each task on.
     path: Vec<Duration>,
-    /// How many tasks each still waits for.
+    /// The number of tasks that each task still waits for.
     waits: Vec<usize>,
-    /// By which failure a task is barred.
+    /// The failure that blocks each blocked task.
     barred: Vec<Option<Address>>,
     begun: Vec<bool>,
     exists: Vec<bool>,
@@ -385,7 +389,7 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Frees those that waited for `index` to be this far.
+    /// Releases the tasks that waited for `index` to get this far.
     fn reach(&mut self, index: usize, until: Until) {
         if until == Until::Exists && std::mem::replace(&mut self.exists[index], true) {
             return;
@@ -404,8 +408,8 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Bars all that hangs on `index`, which failed. Returns those that wait for one of these to complete them, and why
-    /// they wait in vain.
+    /// Blocks all dependents of `index`, which failed. Returns the resources that waited for one of them to complete
+    /// them, with the reason why they will not become ready.
     fn bar(&mut self, index: usize, because: &Address) -> Result<Vec<(usize, String)>> {
         let mut open = vec![NodeIndex::new(index)];
         let mut failed = open.clone();

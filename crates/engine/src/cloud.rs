@@ -1,4 +1,4 @@
-//! What the engine knows of the world: kinds by name, JSON in and out.
+//! The engine's view of a cloud: kinds by name, JSON in and out.
 
 use std::time::Duration;
 
@@ -12,58 +12,59 @@ use crate::metric::Metric;
 use crate::store::Guard;
 use crate::tags::Owner;
 
-/// How a resource is known to be ours.
+/// How a resource is identified as ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// By the owner tags that it carries.
+    /// By its owner tags.
     Tags,
-    /// By the token that it was created with, which AWS shows and which is derived from the lineage.
+    /// By the idempotency token of its create, which AWS shows and which is derived from the lineage.
     Token,
-    /// As a part of the resource that this field refers to: a route is its table's. What exists there before we create
-    /// it is somebody else's, unless an intent of ours to create it is on record.
+    /// As part of the resource that this field refers to: a route belongs to its table. One that exists before we
+    /// create it belongs to somebody else, unless an intent to create it is recorded.
     Part(&'static str),
-    /// Not at all, as a record of a zone that is not ours. What exists under its name before we create it is
-    /// somebody else's, unless an intent of ours to create it is on record.
+    /// Not at all, like a record in a zone that is not ours. One that exists under its name before we create it belongs
+    /// to somebody else, unless an intent to create it is recorded.
     Record,
 }
 
-/// What the engine must know of a kind; a copy of the constants of [`crate::Resource`].
+/// What the engine needs to know about a kind: the constants of [`crate::Resource`].
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a constant of the kind, and none depends on another")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent constant of the kind")]
 pub struct Spec {
-    /// As in addresses: `ec2.subnet`.
+    /// The name in addresses: `ec2.subnet`.
     pub kind: &'static str,
-    /// Fields that cannot change in place.
+    /// Fields that cannot be updated in place.
     pub replace: &'static [&'static str],
-    /// Fields whose referent need only exist.
+    /// Fields whose referenced resource only has to exist.
     pub early: &'static [&'static str],
-    /// Fields whose referent cannot go while this one refers to it.
+    /// Fields whose referenced resource cannot be deleted while this one refers to it.
     pub holds: &'static [&'static str],
-    /// Fields whose referents must be in the same network as this one: where they move to another, it is replaced.
+    /// Fields whose referenced resources must be in the same network as this one. If they move to another network, this
+    /// one is replaced.
     pub network: &'static [&'static str],
-    /// How one is known to be ours.
+    /// How a resource is identified as ours.
     pub identity: Identity,
-    /// Whether it keeps data that is lost with it.
+    /// Whether it keeps data that is lost when it is deleted.
     pub keeps_data: bool,
-    /// The field that is AWS's own protection against deletion.
+    /// The field for AWS's own deletion protection.
     pub shield: Option<&'static str>,
-    /// Whether a read shows at once what a create made.
+    /// Whether a read sees a created resource immediately.
     pub consistent: bool,
-    /// Whether it becomes ready only through those that need it only to exist.
+    /// Whether it becomes ready only through dependents that need it only to exist.
     pub completed_by_dependents: bool,
-    /// How many tags AWS accepts on one.
+    /// The maximum number of tags.
     pub most_tags: usize,
-    /// Whether the new one may exist before the old one goes.
+    /// Whether a replacement can be created before the old resource is deleted.
     pub create_first: bool,
-    /// How many ids one read takes.
+    /// The maximum number of ids per read.
     pub batch: usize,
-    /// How long to wait until ready, or gone.
+    /// How long to wait until it is ready or gone.
     pub timeout: Duration,
-    /// Whether it is only looked up, never made or removed.
+    /// Whether it is a lookup, which is never created or deleted.
     pub lookup: bool,
 }
 
-/// How long a resource usually takes, by AWS-FACTS §5.
+/// How long operations on a resource usually take, by AWS-FACTS §5.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// From the create call until it is ready.
@@ -79,92 +80,94 @@ impl Expected {
         Self { create: Duration::from_millis(create), delete: Duration::from_millis(delete) }
     }
 
-    /// As much longer as `more` takes.
+    /// The same, with the durations of `more` added.
     #[must_use]
     pub const fn and(self, more: Self) -> Self {
         Self { create: self.create.saturating_add(more.create), delete: self.delete.saturating_add(more.delete) }
     }
 }
 
-/// Where and as what a call acts.
+/// The context of a call: which resource, and for whom.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// The resource.
+    /// The address of the resource.
     pub address: Address,
-    /// The idempotency token of this generation of it: 32 digits and letters, which is what the strictest service takes (ACM; AWS-FACTS §1.10).
+    /// The idempotency token of this generation: 32 letters and digits, the form that the strictest service accepts
+    /// (ACM; AWS-FACTS §1.10).
     pub token: String,
-    /// Whose it is.
+    /// The owner.
     pub owner: Owner,
-    /// Ids that the state has already, of earlier generations and of others: `recover` must not find these.
+    /// Ids in the state, of earlier generations and other addresses, which `recover` must not return.
     pub known: Vec<String>,
-    /// Whether an earlier create of ours may have happened: an intent is on record, or the answer to a call was lost.
+    /// Whether an earlier create of ours may have succeeded: an intent is recorded, or a response was lost.
     pub begun: bool,
-    /// Whether a delete takes a final snapshot of what it keeps, where the kind can.
+    /// Whether a delete takes a final snapshot, if the kind supports it.
     pub final_snapshot: bool,
 }
 
-/// How far a resource is.
+/// The status of a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
-    /// On its way.
+    /// Being created or changed.
     Pending,
     /// Usable.
     Ready,
-    /// It will never be ready; why.
+    /// It will never be ready; the reason.
     Failed(String),
-    /// On its way out; the engine waits until it is gone.
+    /// Being deleted; the engine waits until it is gone.
     Deleting,
-    /// Scheduled for deletion, and can be restored until then: a key, a secret, an inactive cluster. When, as AWS says.
+    /// Scheduled for deletion, and can be restored until then, such as a key, a secret or an inactive cluster. The
+    /// time, as AWS gives it.
     Scheduled(String),
 }
 
-/// A resource as the cloud has it, without its type.
+/// A resource as the cloud has it, untyped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     /// The id.
     pub id: String,
-    /// How far it is.
+    /// Its status.
     pub status: Status,
-    /// What it is now, in the form of its args.
+    /// Its current arguments.
     pub args: Value,
-    /// What others can refer to.
+    /// Its outputs, which others can refer to.
     pub outputs: Value,
 }
 
-/// A cloud: AWS, or the one that the tests make up.
+/// A cloud: AWS, or the simulated one of the tests.
 ///
-/// Every call only starts things and may be repeated; waiting and judgement are the engine's.
+/// Calls only start operations and may be repeated; the engine waits and judges.
 pub trait Cloud: Send + Sync + 'static {
-    /// What there is to know of `kind`; `None` if there is no such kind.
+    /// The facts about `kind`; `None` if there is no such kind.
     fn spec(&self, kind: &str) -> Option<Spec>;
-    /// How long one of `kind` with these `args` usually takes, for scheduling; references stay.
+    /// How long operations on a resource of `kind` with these `args` usually take, for scheduling. Accepts references.
     fn expected(&self, kind: &str, args: &Value) -> Expected;
-    /// The parts of `live` whose data is lost when it is changed to `args`; references stay.
+    /// The parts of `live` whose data is lost when it is changed to `args`. Accepts references.
     fn losses(&self, kind: &str, args: &Value, live: &Value) -> Vec<String>;
-    /// `args` in the one form that `kind` writes, so that equal things compare equal; references stay.
+    /// `args` in the canonical form of `kind`, so that equal arguments compare equal. Keeps references.
     ///
     /// # Errors
-    /// If they are not arguments of `kind`.
+    /// If they are not valid arguments of `kind`.
     fn normal(&self, kind: &str, args: &Value) -> Result<Value>;
-    /// Starts a resource's life and returns its id.
+    /// Starts to create a resource, and returns its id.
     fn create<'a>(&'a self, site: &'a Site, args: &'a Value) -> BoxFuture<'a, Result<String>>;
-    /// Finds what an interrupted create left.
+    /// Finds the resource that an interrupted create left.
     fn recover<'a>(&'a self, site: &'a Site, args: &'a Value) -> BoxFuture<'a, Result<Option<String>>>;
     /// Reads those of `ids` that exist.
     fn read<'a>(&'a self, region: &'a Region, kind: &'a str, ids: &'a [String]) -> BoxFuture<'a, Result<Vec<Seen>>>;
-    /// Changes `live` to `args`.
+    /// Updates `live` to `args`.
     fn update<'a>(&'a self, site: &'a Site, args: &'a Value, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
-    /// Starts a resource's end.
+    /// Starts to delete a resource.
     fn delete<'a>(&'a self, site: &'a Site, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
-    /// Restores what is scheduled for deletion.
+    /// Cancels a scheduled deletion.
     fn restore<'a>(&'a self, site: &'a Site, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
-    /// Whether `id`, which a read did not show, really does not exist: asked in the most consistent form that the
-    /// service has.
+    /// Whether `id`, which a read did not return, really does not exist. Asks in the most consistent way that the
+    /// service offers.
     fn absent<'a>(&'a self, region: &'a Region, kind: &'a str, id: &'a str) -> BoxFuture<'a, Result<bool>>;
-    /// From now on, every request that changes something asks `guard` at the moment when it is sent: between a decision
-    /// and its request there may be a wait for a rate limit, or the sleep of a whole machine.
+    /// From now on, every mutating request asks `guard` right before it is sent. Between a decision and its request
+    /// there may be a wait for a rate limit, or the machine may have been suspended.
     fn guard(&self, guard: Guard);
-    /// Answers a lookup with its outputs.
+    /// Resolves a lookup to its outputs.
     fn find<'a>(&'a self, region: &'a Region, kind: &'a str, args: &'a Value) -> BoxFuture<'a, Result<Value>>;
     /// Publishes a metric.
     fn publish<'a>(&'a self, metric: &'a Metric) -> BoxFuture<'a, Result<()>>;

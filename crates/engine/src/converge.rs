@@ -1,4 +1,4 @@
-//! One resource at a time: from what is to what should be, journalled before and after each act.
+//! Converges one resource to its desired state, with journal entries before and after each change.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,13 +23,13 @@ use crate::retry::{Patience, Pause, patiently};
 use crate::secret::{marked, redact};
 use crate::state::{Deposed, Intent, Record, State};
 
-/// How long after its creation a resource may be invisible (AWS-FACTS §0.4), and how long where reads are consistent.
+/// How long after its create a resource may be invisible (AWS-FACTS §0.4), and how long if reads are consistent.
 const VISIBLE: Duration = Duration::from_mins(2);
 const CONSISTENT: Duration = Duration::from_secs(5);
-/// When to look for what an uncertain create may have made: tags are found a moment late.
+/// When to look for the result of an uncertain create: tags become visible with a delay.
 const LOOKS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
-/// When to look again at what has the place of ours before it is called somebody else's, where it may be what our
-/// create, whose answer was lost, has made: its tags may not be visible yet.
+/// When to look again at a resource with the same name before it is declared foreign: it may be the result of our own
+/// create, whose response was lost, with tags that are not visible yet.
 const TAGGED: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -37,24 +37,24 @@ const TAGGED: [Duration; 5] = [
     Duration::from_secs(8),
     Duration::from_secs(15),
 ];
-/// How often one that was created and is not there is created again.
+/// How often a resource is created again that disappeared after its create.
 const LOST: usize = 2;
-/// How long between two looks that prove that something is gone.
+/// The time between two reads that prove that a resource is gone.
 const SECOND: Duration = Duration::from_secs(1);
-/// How often it is asked whether the lease still holds while something is waited for.
+/// How often the lease is checked during a wait.
 const LEASE: Duration = Duration::from_secs(1);
-/// How many times a create may be begun anew after an uncertain end.
+/// How many times a create may be started again after an uncertain result.
 const CREATES: usize = 8;
-/// How long an update may take to become visible: RDS shows what it was told before it begins.
+/// How long an update may take to become visible: RDS shows the new values before it starts to change.
 const SIGHT: Duration = Duration::from_secs(30);
-/// When to ask again for the removal of what does not say that it goes; from then on after twice the time each.
+/// When to repeat a delete of a resource that is not shown as deleting; the interval doubles each time.
 const ASK: Duration = Duration::from_secs(1);
-/// Between two reads at the least and at the most.
+/// The minimum and maximum time between two reads.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-/// How many updates may change nothing before that is an error.
+/// How many updates without effect are an error.
 const UPDATES: u32 = 2;
 
-/// What `pointer` points at, as far as plan and state know.
+/// The value of `pointer`, as far as the plan and the state know it.
 pub(crate) fn known(plan: &Plan, state: &State, pointer: &Pointer) -> Option<Value> {
     if let Some(found) = plan.lookups.get(&pointer.address) {
         return output("", found, &pointer.output);
@@ -63,17 +63,17 @@ pub(crate) fn known(plan: &Plan, state: &State, pointer: &Pointer) -> Option<Val
     output(record.id.as_deref()?, &record.outputs, &pointer.output)
 }
 
-/// Performs the tasks of one apply.
+/// Runs the tasks of one apply.
 pub(crate) struct Converge<'a> {
     plan: &'a Plan,
     run: &'a Run<'a>,
     reader: Reader,
     epoch: Instant,
-    /// Whether creates of ours may have happened that are not on record.
+    /// Whether creates of ours may have succeeded that are not recorded.
     uncertain: bool,
-    /// Takes the index of each task whose resource exists now.
+    /// Receives the index of each task whose resource now exists.
     milestones: mpsc::UnboundedSender<usize>,
-    /// Tasks that cannot end well any more, and why.
+    /// Tasks that can no longer succeed, and why.
     doomed: watch::Sender<BTreeMap<usize, String>>,
 }
 
@@ -88,12 +88,12 @@ impl<'a> Converge<'a> {
         Self { plan, run, reader: Reader::new(&run.cloud), epoch: Instant::now(), uncertain, milestones, doomed }
     }
 
-    /// Lets the task that the scheduler calls `index` wait no longer: what its wait depends on has failed.
+    /// Ends the wait of task `index`, because the resource that would complete it has failed.
     pub(crate) fn doom(&self, index: usize, why: String) {
         self.doomed.send_modify(|doomed| drop(doomed.insert(index, why)));
     }
 
-    /// Performs one task; `index` is how the scheduler calls it.
+    /// Runs one task; `index` is its index in the scheduler.
     pub(crate) async fn perform(&self, index: usize, task: &Task) -> Result<()> {
         let address = task.address();
         let spec = spec(&self.run.cloud, &address.kind)?;
@@ -121,7 +121,7 @@ impl<'a> Converge<'a> {
     }
 }
 
-/// One resource under work.
+/// One resource that is being converged.
 struct Work<'a> {
     converge: &'a Converge<'a>,
     index: usize,
@@ -134,10 +134,10 @@ impl Work<'_> {
         self.converge.run
     }
 
-    /// That the world may still be changed by us.
+    /// Fails if we may no longer make changes.
     fn permit(&self) -> Result<()> {
         if *self.run().cancel.borrow() {
-            return Err(Error::new(Class::Cancelled, "stopped by Ctrl-C"));
+            return Err(Error::new(Class::Cancelled, "interrupted by Ctrl-C"));
         }
         self.run().journal.check()?;
         self.run().lease.check()
@@ -168,8 +168,8 @@ impl Work<'_> {
         }
     }
 
-    /// The ids of this kind that the state has, but for the one that is worked on: what `state mv` moved to another
-    /// address still has this one in its tags.
+    /// The ids of this kind in the state, except that of this address: a resource that `state mv` moved still has its
+    /// old address in its tags.
     fn others(&self, state: &State, record: &Record) -> Vec<String> {
         let same = |other: &Address| (&other.region, &other.kind) == (&self.address.region, &self.address.kind);
         let records = state.resources.iter().filter(|(other, _)| same(other)).map(|(_, record)| record);
@@ -181,18 +181,18 @@ impl Work<'_> {
         self.run().journal.look(|state| redact(value, &state.lineage))
     }
 
-    /// What it should be, all references resolved.
+    /// The desired arguments, with all references resolved.
     fn desired(&self) -> Result<Value> {
         let plan = self.converge.plan;
-        let node = plan.graph.nodes().get(self.address).ok_or_else(|| Error::failed("it is not declared"))?;
+        let node = plan.graph.nodes().get(self.address).ok_or_else(|| Error::failed("the resource is not declared"))?;
         let args = self.run().journal.look(|state| resolve(&node.args, &|pointer| known(plan, state, pointer)));
         if let Some(pointer) = pointers(&args).first() {
-            return Err(Error::failed(format!("`{pointer}` is not known: no such output")));
+            return Err(Error::failed(format!("cannot resolve `{pointer}`: no such output")));
         }
         self.run().cloud.normal(&self.address.kind, &args)
     }
 
-    /// Tells the scheduler that it exists; a scheduler that has ended does not mind.
+    /// Tells the scheduler that the resource exists. The scheduler may have ended, which does not matter.
     fn reached(&self) {
         let _ = self.converge.milestones.send(self.index);
     }
@@ -211,9 +211,10 @@ impl Work<'_> {
         let depends = self.converge.plan.graph.resources(self.address);
         let node = self.converge.plan.graph.nodes().get(self.address);
         let (protect, final_snapshot) = node.map_or((false, false), |node| (node.protect, node.final_snapshot));
-        // Outside of the journal's closure, which holds the journal.
+        // Computed outside the journal's closure, which locks the journal.
         let meant = self.redacted(&desired);
-        // AWS remembers tokens for longer than what they made: one that was removed and comes back needs another one.
+        // AWS remembers idempotency tokens beyond the life of a resource, so one that is created again needs a new
+        // token.
         let serial = self.run().journal.look(|state| u32::try_from(state.serial).unwrap_or(u32::MAX));
         self.permit()?;
         self.journal(|record| {
@@ -242,7 +243,7 @@ impl Work<'_> {
         .await?;
         let seen = match self.record().unwrap_or_default().id {
             Some(id) => match self.settle(&id, &desired, recorded.as_ref()).await {
-                // Its create was interrupted, and since then somebody removed it.
+                // The create was interrupted, and the resource was deleted since.
                 Err(error) if resume && error.is(Class::NotFound) => {
                     self.lost().await?;
                     self.begin(&desired, None, false).await?
@@ -260,16 +261,19 @@ impl Work<'_> {
         .await
     }
 
-    /// That what is about to be created has a free place. What was gone when the plan was made may be back, and where
-    /// neither tags nor a token would tell it from ours, what exists in its place is somebody else's.
+    /// Checks that the resource to be created does not exist yet. One that was gone during the plan may be back. Where
+    /// neither tags nor a token identify our own, an existing one belongs to somebody else.
     ///
-    /// Nothing that is part of what this apply creates can be there before.
+    /// A part of a resource that this apply creates cannot exist before it.
     async fn is_free(&self, before: Option<&Record>, desired: &Value) -> Result<()> {
         if let Some(id) = before.and_then(|record| record.id.as_ref())
             && self.read(id).await?.is_some_and(|seen| seen.status == Status::Ready)
         {
-            return Err(Error::new(Class::Stale, format!("{id} is there again, which the plan did not know"))
-                .hint("run it again: it plans anew"));
+            return Err(Error::new(
+                Class::Stale,
+                format!("{id} exists again; it was missing when the plan was created"),
+            )
+            .hint("run the command again to create a new plan"));
         }
         let plan = self.converge.plan;
         let is_new = |field: &str| {
@@ -294,7 +298,7 @@ impl Work<'_> {
         }
     }
 
-    /// Makes durable that what was created is gone: the next create is of another generation.
+    /// Records that the created resource is gone; the next create is a new generation.
     async fn lost(&self) -> Result<()> {
         self.journal(|record| {
             record.generation = record.generation.saturating_add(1);
@@ -303,8 +307,8 @@ impl Work<'_> {
         .await
     }
 
-    /// Creates it, makes its id durable, and waits until it is as desired. What is not there although its create
-    /// succeeded is created again.
+    /// Creates the resource, records its id, and waits until it matches. If it disappears after a successful create,
+    /// creates it again.
     async fn begin(&self, desired: &Value, recorded: Option<&Value>, mut uncertain: bool) -> Result<Seen> {
         for _ in 0..LOST {
             let record = self.record().unwrap_or_default();
@@ -313,18 +317,18 @@ impl Work<'_> {
             self.run().observer.notice(&Event::Exists { address: self.address.clone(), id: id.clone() });
             match self.settle(&id, desired, recorded).await {
                 Err(error) if error.is(Class::NotFound) => {
-                    tracing::warn!("{}: {error}; it is created again", self.address);
+                    tracing::warn!("{}: {error}; creating it again", self.address);
                     self.lost().await?;
                     uncertain = true;
                 }
                 settled => return settled,
             }
         }
-        let message = format!("it was created {LOST} times, and each time it was gone before it was ready");
-        Err(Error::failed(message).hint("look in CloudTrail for who deletes it"))
+        let message = format!("created {LOST} times, and deleted each time before it was ready");
+        Err(Error::failed(message).hint("check CloudTrail for who deletes it"))
     }
 
-    /// Creates it exactly once: an uncertain end is cleared up by looking before anything is tried again.
+    /// Creates the resource exactly once: after an uncertain result, looks for it before trying again.
     async fn create(&self, site: &Site, desired: &Value, mut uncertain: bool) -> Result<String> {
         let cloud = &self.run().cloud;
         let mut pause = Pause::default();
@@ -350,10 +354,10 @@ impl Work<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Err(last.unwrap_or_else(|| Error::failed("it could not be created")))
+        Err(last.unwrap_or_else(|| Error::failed("the resource could not be created")))
     }
 
-    /// The id of what has the place of ours, if it is ours.
+    /// The id of an existing resource with the same name, if it is ours.
     async fn taken(&self, site: &Site, desired: &Value, error: Error) -> Result<String> {
         if site.begun {
             return self.look(site, desired).await?.ok_or(error);
@@ -365,10 +369,10 @@ impl Work<'_> {
         }
     }
 
-    /// What an interrupted create left, if anything.
+    /// The resource that an interrupted create left, if any.
     ///
     /// # Errors
-    /// [`Class::Foreign`] if what has its place does not show within the service's consistency window that it is ours.
+    /// [`Class::Foreign`] if a resource with the same name is not identified as ours within the consistency window.
     async fn look(&self, site: &Site, desired: &Value) -> Result<Option<String>> {
         let site = &Site { begun: true, ..site.clone() };
         let mut foreign = None;
@@ -399,17 +403,19 @@ impl Work<'_> {
         Err(foreign)
     }
 
-    /// That `seen` is not somebody else's: asked before every change and every delete, because its tags may have changed
-    /// since the plan was made.
+    /// Checks that `seen` is ours. Called before every update and delete, because its tags may have changed since the
+    /// plan.
     fn ours(&self, seen: &Seen) -> Result<()> {
         match self.run().journal.look(|state| claimed(state, seen)) {
             None => Ok(()),
-            Some(whose) => Err(Error::invalid(format!("{} is not ours: {whose}", seen.id))
-                .hint(format!("drop it from the state with `payinfra state rm {}`; in AWS it stays", self.address))),
+            Some(whose) => Err(Error::invalid(format!("{} is not ours: {whose}", seen.id)).hint(format!(
+                "remove it from the state with `payinfra state rm {}`, which does not delete it in AWS",
+                self.address
+            ))),
         }
     }
 
-    /// Waits until it is ready and as desired, updating what is not.
+    /// Waits until the resource is ready and matches; updates it where it differs.
     async fn settle(&self, id: &str, desired: &Value, mut recorded: Option<&Value>) -> Result<Seen> {
         let begun = Instant::now();
         let mut waits = self.waits();
@@ -421,8 +427,8 @@ impl Work<'_> {
         loop {
             let Some(mut seen) = self.read(id).await? else {
                 if (shown.is_some() || begun.elapsed() > visible) && self.is_gone(id).await? {
-                    return Err(Error::new(Class::NotFound, format!("{id} vanished while it was waited for"))
-                        .hint("run it again; CloudTrail knows who deleted it"));
+                    return Err(Error::new(Class::NotFound, format!("{id} disappeared while waiting for it"))
+                        .hint("run the command again; check CloudTrail for who deleted it"));
                 }
                 self.pause(&mut waits, "visible").await?;
                 continue;
@@ -430,7 +436,7 @@ impl Work<'_> {
             if let Status::Scheduled(until) = &seen.status {
                 if self.planned() != Action::Restore {
                     return Err(Error::new(Class::Stale, format!("{id} is scheduled for deletion: {until}"))
-                        .hint("run it again: it plans to restore it"));
+                        .hint("run the command again to restore it"));
                 }
                 if begun.elapsed() > self.spec.timeout {
                     return Err(self.late(id, "restored"));
@@ -456,7 +462,7 @@ impl Work<'_> {
                 shown = Some(seen.outputs.clone());
                 let outputs = seen.outputs.clone();
                 self.journal(|record| record.outputs = outputs).await?;
-                // Those that need it only to exist may refer to any of its outputs.
+                // Dependents that only need it to exist may use any of its outputs.
                 if is_whole(&seen.outputs) {
                     self.reached();
                 }
@@ -465,7 +471,7 @@ impl Work<'_> {
                 Status::Failed(why) => return Err(Error::failed(format!("{id} failed: {why}"))),
                 Status::Deleting => {
                     return Err(Error::failed(format!("{id} is being deleted"))
-                        .hint("run it again when it is gone; CloudTrail knows who deletes it"));
+                        .hint("run the command again when it is gone; check CloudTrail for who deletes it"));
                 }
                 Status::Pending if begun.elapsed() > self.spec.timeout => return Err(self.late(id, "ready")),
                 Status::Pending => {
@@ -474,7 +480,7 @@ impl Work<'_> {
                 }
                 Status::Ready | Status::Scheduled(_) => {}
             }
-            // A field that was managed and no longer is shows AWS's default after its reset: that is no difference.
+            // A field that is no longer managed shows AWS's default after its reset, which is not a difference.
             if updates > 0 && changes == last && waits.begun.elapsed() < SIGHT {
                 self.pause(&mut waits, "changed").await?;
                 continue;
@@ -509,7 +515,7 @@ impl Work<'_> {
                 ids.push(id.clone());
             }
             (None, Some(Intent::Create)) => match self.look(&self.site(&record), &record.args).await {
-                // Somebody else's has its place, so that ours was never made.
+                // The existing resource is somebody else's, so ours was never created.
                 Err(error) if error.is(Class::Foreign) => {}
                 found => ids.extend(found?),
             },
@@ -521,7 +527,7 @@ impl Work<'_> {
             record.intent = Some(Intent::Delete);
         })
         .await?;
-        // Nobody waits for a removal to exist; this frees its place among those that start.
+        // No dependent waits for a delete to exist; this frees its slot among the operations being started.
         self.reached();
         for id in &ids {
             self.end(&record, id).await?;
@@ -538,7 +544,8 @@ impl Work<'_> {
         }
     }
 
-    /// Waits until `id`, whose create was interrupted, can be seen: what is not visible yet must not be taken for gone.
+    /// Waits until `id`, whose create was interrupted, is visible. A resource that is not visible yet must not count as
+    /// gone.
     async fn visible(&self, id: &str) -> Result<()> {
         let mut waits = self.waits();
         while waits.begun.elapsed() <= VISIBLE && self.read(id).await?.is_none() {
@@ -556,20 +563,23 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Drops it from the state, if it is gone as the plan says.
+    /// Removes the resource from the state, if it is gone as planned.
     async fn forget(&self) -> Result<()> {
         let id = self.record().and_then(|record| record.id);
         if let Some(id) = id
             && let Some(seen) = self.read(&id).await?
             && !matches!(seen.status, Status::Scheduled(_))
         {
-            return Err(Error::new(Class::Stale, format!("{id} is there again, which the plan did not know"))
-                .hint("run it again: it plans anew"));
+            return Err(Error::new(
+                Class::Stale,
+                format!("{id} exists again; it was missing when the plan was created"),
+            )
+            .hint("run the command again to create a new plan"));
         }
         self.run().journal.commit(|state| drop(state.resources.remove(self.address))).await
     }
 
-    /// Whether `id`, which a read did not show, is proven to be gone: by a second, independent look a moment later.
+    /// Whether `id`, which a read did not return, is proven to be gone: by a second, independent read a moment later.
     async fn is_gone(&self, id: &str) -> Result<bool> {
         let (region, kind) = (&self.address.region, &self.address.kind);
         let cloud = &self.run().cloud;
@@ -580,7 +590,7 @@ impl Work<'_> {
         .await
     }
 
-    /// Switches AWS's own protection off, which the plan has allowed.
+    /// Disables AWS's own deletion protection, as planned.
     async fn unshield(&self, site: &Site, seen: &Seen) -> Result<()> {
         let Some(field) = self.spec.shield else { return Ok(()) };
         let mut open = seen.args.clone();
@@ -592,7 +602,7 @@ impl Work<'_> {
         .await
     }
 
-    /// Deletes `id` and waits until it is gone: until its delete was answered and it is no longer shown, or two looks
+    /// Deletes `id` and waits until it is gone: until a delete has succeeded and it is no longer shown, or two reads
     /// agree that it does not exist.
     async fn end(&self, record: &Record, id: &str) -> Result<()> {
         let begun = Instant::now();
@@ -622,7 +632,8 @@ impl Work<'_> {
                 self.pause(&mut waits, "unprotected").await?;
                 continue;
             }
-            // A read may lag behind: ask again only when a while has passed, and not at all while it says it goes.
+            // Reads may lag behind, so repeat the delete only after a while, and not while the resource is shown as
+            // deleting.
             if seen.status != Status::Deleting && waits.begun.elapsed() >= ask {
                 self.permit()?;
                 let patience = Patience::removing(self.spec.timeout);
@@ -631,13 +642,13 @@ impl Work<'_> {
                     self.run().cloud.delete(&site, &seen).await
                 });
                 match answered.await {
-                    // Whatever a read may still show: there is nothing that anyone could delete.
+                    // Reads may still show it, but there is nothing left to delete.
                     Err(error) if error.is(Class::NotFound) => return Ok(()),
                     answered => answered?,
                 }
                 deleted = true;
                 if ask == Duration::ZERO {
-                    // It may have had to wait for others; its own time begins now.
+                    // The delete may have waited for other resources; its own timeout starts now.
                     waits = self.waits();
                     ask = ASK;
                     continue;
@@ -656,8 +667,8 @@ impl Work<'_> {
     }
 
     fn late(&self, id: &str, until: &str) -> Error {
-        Error::failed(format!("{id} is not {until} after {} s", self.spec.timeout.as_secs()))
-            .hint("look at it in the AWS console; run it again to go on waiting")
+        Error::failed(format!("timed out: {id} is not {until} after {} s", self.spec.timeout.as_secs()))
+            .hint("check it in the AWS console; run the command again to continue waiting")
     }
 
     async fn pause(&self, waits: &mut Waits, until: &'static str) -> Result<()> {
@@ -676,18 +687,18 @@ impl Work<'_> {
         self.unless_ended(patiently(&Patience::reading(), || cloud.recover(site, desired))).await
     }
 
-    /// What `look` finds, which may be given up at any time because it changes nothing: at Ctrl-C, and when nothing can
-    /// come of it any more.
+    /// Runs `look`. It changes nothing, so it can be cancelled at any time: at Ctrl-C, and when waiting has become
+    /// pointless.
     async fn unless_ended<T>(&self, look: impl Future<Output = Result<T>>) -> Result<T> {
         let mut cancel = self.run().cancel.clone();
         let mut doomed = self.converge.doomed.subscribe();
         tokio::select! {
             biased;
-            // One who cannot cancel any more does not cancel.
-            Ok(_) = cancel.wait_for(|cancelled| *cancelled) => Err(Error::new(Class::Cancelled, "stopped by Ctrl-C")),
+            // If the sender is gone, nobody can cancel any more.
+            Ok(_) = cancel.wait_for(|cancelled| *cancelled) => Err(Error::new(Class::Cancelled, "interrupted by Ctrl-C")),
             Ok(doomed) = doomed.wait_for(|doomed| doomed.contains_key(&self.index)) => {
                 let why = doomed.get(&self.index).cloned().unwrap_or_default();
-                Err(Error::failed(why).hint("mend what failed, and run it again"))
+                Err(Error::failed(why).hint("fix the failure, then run the command again"))
             }
             error = self.run().journal.failed() => Err(error),
             error = self.unleased() => Err(error),
@@ -695,7 +706,7 @@ impl Work<'_> {
         }
     }
 
-    /// Ends when the lease is lost.
+    /// Returns when the lease is lost.
     async fn unleased(&self) -> Error {
         loop {
             if let Err(error) = self.run().lease.check() {
@@ -710,8 +721,8 @@ impl Work<'_> {
     }
 }
 
-/// What may be managed while `meant` is being applied over `recorded`: a field counts as managed until it is known that
-/// it is not, so that an interrupted change of it is neither forgotten nor left half done.
+/// The arguments that may be managed while `meant` is applied over `recorded`. A field stays managed until it is known
+/// not to be, so that an interrupted change of it is completed.
 fn over(recorded: &Value, meant: Value) -> Value {
     match (recorded, meant) {
         (recorded, Value::Null) => recorded.clone(),
@@ -723,34 +734,33 @@ fn over(recorded: &Value, meant: Value) -> Value {
     }
 }
 
-/// That `id` has the place of ours, and nothing says that it is ours.
+/// The error for `id`, which has the same name and is not identified as ours.
 fn occupied(id: &str) -> Error {
-    Error::new(Class::Foreign, format!("{id} exists already, and payinfra did not create it")).taken(id)
+    Error::new(Class::Foreign, format!("{id} already exists and is not managed by this deployment")).taken(id)
 }
 
-/// The failure with the command that takes what has the place of `address` into the state.
+/// Adds the command that imports `id` at `address` to the error.
 fn importable(address: &Address, error: Error) -> Error {
     let Some(id) = error.get_taken() else { return error };
-    let hint = format!("import it with `{}`, or rename ours", import::command(address, id));
+    let hint = format!("import it with `{}`, or choose another name", import::command(address, id));
     error.hint(hint)
 }
 
-/// Whether every output is known: some are told a while after the resource begins to exist.
+/// Whether every output is known; some are filled in only after the resource exists.
 fn is_whole(outputs: &Value) -> bool {
     outputs.as_object().is_none_or(|outputs| !outputs.values().any(Value::is_null))
 }
 
 fn refused(changes: &[Change]) -> Error {
     let fields: Vec<_> = changes.iter().map(|change| change.path.as_str()).collect();
-    Error::failed(format!("AWS took two updates and did not change {}", fields.join(", ")))
-        .hint("the value may be one that AWS writes in another form; see what it shows in the console")
+    Error::failed(format!("two updates succeeded, but did not change {}", fields.join(", ")))
+        .hint("AWS may store the value in another form; compare it in the AWS console")
 }
 
-/// The pauses between reads: at most a twentieth of the time that has passed, so that however long it takes, no more
-/// than that is lost.
+/// The pauses between reads: at most a twentieth of the elapsed time, so that polling adds no more than 5 % to a wait.
 struct Waits {
     begun: Instant,
-    /// What all waits of an apply count from: pauses end at common moments, at which one call reads for many.
+    /// The common start of all waits of an apply: pauses end at common times, at which one call reads many resources.
     epoch: Instant,
     told: bool,
 }

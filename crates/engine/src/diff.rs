@@ -1,4 +1,4 @@
-//! What differs between what should be and what is.
+//! The differences between the desired and the current arguments.
 
 use std::collections::BTreeSet;
 
@@ -11,38 +11,38 @@ use crate::secret::is_secret;
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
-    /// The field, with a path into it: `tags.Environment`.
+    /// The path of the field: `tags.Environment`.
     pub path: String,
-    /// What it is; null if it is not there.
+    /// The current value; null if there is none.
     pub old: Value,
-    /// What it shall be.
+    /// The desired value.
     pub new: Wanted,
 }
 
-/// What a field shall be.
+/// The desired value of a field.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wanted {
-    /// This.
+    /// This value.
     Value(Value),
-    /// No longer there.
+    /// No value.
     Removed,
     /// Known only after apply.
     Unknown,
 }
 
 impl Change {
-    /// The field of the resource that it is in.
+    /// The top-level field that it is in.
     #[must_use]
     pub fn field(&self) -> &str {
         self.path.split('.').next().unwrap_or_default()
     }
 }
 
-/// The changes that lead from `live` to `desired`.
+/// The changes from `live` to `desired`.
 ///
-/// A `null` in `desired` is unmanaged, unless `recorded` has a value there: then it was managed, and is to be reset.
-/// A key of a map that `desired` lacks is to be removed.
+/// A `null` in `desired` is unmanaged, unless `recorded` has a value there: then it was managed, and is reset. A key of
+/// a map that `desired` lacks is removed.
 pub(crate) fn diff(desired: &Value, live: &Value, recorded: Option<&Value>) -> Vec<Change> {
     let mut changes = Vec::new();
     compare(&mut Vec::new(), desired, live, recorded.unwrap_or(&Value::Null), &mut changes);
@@ -83,13 +83,14 @@ fn compare<'a>(
     }
 }
 
-/// Whether it is compared member by member: a reference, a text with some, and a secret are wholes.
+/// Whether the value is compared member by member. References, texts with references, and secrets are compared as a
+/// whole.
 fn is_open(value: &Value) -> bool {
     let is_reference = value.as_object().is_some_and(|it| it.contains_key("$ref") || it.contains_key("$text"));
     !is_reference && !is_secret(value)
 }
 
-/// Whether `live` is as `desired` says, unmanaged parts left out.
+/// Whether `live` matches `desired`, ignoring unmanaged parts.
 fn matches(desired: &Value, live: &Value) -> bool {
     match (desired, live) {
         (Value::Null, _) => true,
@@ -104,7 +105,7 @@ fn matches(desired: &Value, live: &Value) -> bool {
     }
 }
 
-/// `live` with what is unmanaged blanked, so that a kind's `update` sees a difference only where there is one to mend.
+/// `live` without its unmanaged parts, so that a kind's `update` sees only differences that it has to fix.
 pub(crate) fn masked(live: &Value, desired: &Value, recorded: Option<&Value>) -> Value {
     match (desired, live) {
         (Value::Null, live) => match recorded {

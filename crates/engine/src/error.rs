@@ -1,44 +1,44 @@
-//! What can go wrong, and what the engine may do about it.
+//! Errors, and their classes, which decide about retries.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::secret::without;
 
-/// The result of everything in the engine.
+/// The result type of the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What kind of failure it is; the engine decides by this alone whether to try again.
+/// The class of a failure. The engine decides by it alone whether to retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Class {
-    /// The thing does not exist (or is not yet visible).
+    /// The resource does not exist, or is not visible yet.
     NotFound,
-    /// Something else is in the way for now: a dependant that still goes, a change in progress.
+    /// Something prevents the call for now: a dependent that is still being deleted, a change in progress.
     Conflict,
-    /// Something made a moment ago, such as a role, is not yet known everywhere.
+    /// A recent change, such as a new role, has not propagated yet.
     Eventual,
-    /// Too many calls; the same call works later.
+    /// Throttled; the same call succeeds later.
     Throttled,
-    /// Nobody knows whether the call took effect: a time-out, a reset, an HTTP 5xx.
+    /// It is unknown whether the call took effect: a timeout, a connection reset, an HTTP 5xx.
     Ambiguous,
-    /// The name is taken, and not by us.
+    /// A resource with this name exists, and it is not ours.
     Foreign,
-    /// A quota of the account is used up; trying again does not help.
+    /// A quota of the account is exhausted; a retry does not help.
     Quota,
-    /// The credentials may not do this, or are missing.
+    /// The credentials are missing or lack a permission.
     Denied,
-    /// The credentials have expired. The request had no effect; fresh ones may be provided at any moment.
+    /// The credentials have expired. The request had no effect; new credentials may become available at any time.
     Expired,
-    /// The caller's input is wrong.
+    /// The input is invalid.
     Invalid,
-    /// Somebody else holds the lock, or the lease was lost.
+    /// Another process holds the lock, or the lease was lost.
     Locked,
-    /// A plan or a state is older than what is stored.
+    /// A plan or state is older than what is stored.
     Stale,
-    /// Ctrl-C.
+    /// Cancelled by the user.
     Cancelled,
-    /// Anything else; final.
+    /// Any other failure; final.
     Failed,
 }
 
@@ -60,7 +60,7 @@ struct Inner {
 }
 
 impl Error {
-    /// A failure of `class`.
+    /// An error of `class`.
     #[must_use]
     pub fn new(class: Class, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
@@ -76,68 +76,68 @@ impl Error {
         }))
     }
 
-    /// Wrong input.
+    /// An error of class [`Class::Invalid`].
     #[must_use]
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(Class::Invalid, message)
     }
 
-    /// A final failure.
+    /// An error of class [`Class::Failed`].
     #[must_use]
     pub fn failed(message: impl Into<String>) -> Self {
         Self::new(Class::Failed, message)
     }
 
-    /// With the API call that failed, such as `ec2:CreateSubnet`.
+    /// Adds the API call that failed, such as `ec2:CreateSubnet`.
     #[must_use]
     pub fn call(mut self, call: impl Into<String>) -> Self {
         self.0.call = Some(call.into());
         self
     }
 
-    /// With AWS's error code.
+    /// Adds AWS's error code.
     #[must_use]
     pub fn code(mut self, code: impl Into<String>) -> Self {
         self.0.code = Some(code.into());
         self
     }
 
-    /// With AWS's request id.
+    /// Adds AWS's request id.
     #[must_use]
     pub fn request_id(mut self, id: impl Into<String>) -> Self {
         self.0.request_id = Some(id.into());
         self
     }
 
-    /// With the next step for the reader.
+    /// Adds a hint: what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
-    /// With the id of what has the place of ours, so that it can be imported.
+    /// Adds the id of the existing resource with the same name, so that it can be imported.
     #[must_use]
     pub fn taken(mut self, id: impl Into<String>) -> Self {
         self.0.taken = Some(id.into());
         self
     }
 
-    /// With the time after which AWS said to come again.
+    /// Adds the time after which AWS asks to retry.
     #[must_use]
     pub fn after(mut self, after: Duration) -> Self {
         self.0.after = Some(after);
         self
     }
 
-    /// With the failure underneath.
+    /// Adds the cause.
     #[must_use]
     pub fn source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// The same failure without `secrets` in anything that it says.
+    /// The same error with `secrets` removed from all of its texts.
     #[must_use]
     pub fn without(mut self, secrets: &[String]) -> Self {
         if secrets.is_empty() {
@@ -148,7 +148,7 @@ impl Error {
         for text in [&mut inner.call, &mut inner.code, &mut inner.hint, &mut inner.taken].into_iter().flatten() {
             *text = without(text, secrets);
         }
-        // What is underneath tells all that it knows, so that only its text is kept.
+        // The cause may contain secrets as well, so keep only its redacted text.
         let mut cause = inner.source.as_deref().map(|source| source as &dyn std::error::Error);
         let mut causes = Vec::new();
         while let Some(error) = cause {
@@ -159,20 +159,20 @@ impl Error {
         self
     }
 
-    /// The same failure in another class.
+    /// The same error with another class.
     #[must_use]
     pub fn into_class(mut self, class: Class) -> Self {
         self.0.class = class;
         self
     }
 
-    /// What kind of failure it is.
+    /// The class of the failure.
     #[must_use]
     pub fn class(&self) -> Class {
         self.0.class
     }
 
-    /// What happened, without the call and the hint.
+    /// The message, without the call and the hint.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
@@ -196,25 +196,25 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
-    /// What the reader can do about it.
+    /// What to do next.
     #[must_use]
     pub fn get_hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// The id of what has the place of ours.
+    /// The id of the existing resource with the same name.
     #[must_use]
     pub fn get_taken(&self) -> Option<&str> {
         self.0.taken.as_deref()
     }
 
-    /// When AWS said to come again.
+    /// The time after which AWS asks to retry.
     #[must_use]
     pub fn get_after(&self) -> Option<Duration> {
         self.0.after
     }
 
-    /// Whether it is of this class.
+    /// Whether the error has this class.
     #[must_use]
     pub fn is(&self, class: Class) -> bool {
         self.0.class == class

@@ -1,4 +1,4 @@
-//! What happens during an apply, for those who watch: the terminal, a log, a test.
+//! Events of an apply, for observers: the terminal, a log, a test.
 
 use serde::Serialize;
 
@@ -6,84 +6,84 @@ use crate::address::Address;
 use crate::error::Error;
 use crate::plan::Action;
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// Work on a resource has begun.
+    /// An operation on a resource has started.
     Started {
-        /// Which.
+        /// The address of the resource.
         address: Address,
-        /// What is done with it.
+        /// The operation.
         action: Action,
         /// How long it usually takes, in seconds.
         expected: f64,
     },
-    /// It exists, and has an id; it may not be ready yet.
+    /// The resource exists and has an id; it may not be ready yet.
     Exists {
-        /// Which.
+        /// The address of the resource.
         address: Address,
         /// Its id.
         id: String,
     },
-    /// It is being waited for.
+    /// An operation is waiting for the resource to reach a status.
     Waiting {
-        /// Which.
+        /// The address of the resource.
         address: Address,
-        /// For what: `ready`, `gone`.
+        /// The status: `ready` or `gone`.
         until: &'static str,
     },
-    /// Work on it is done.
+    /// An operation has finished.
     Done {
-        /// Which.
+        /// The address of the resource.
         address: Address,
-        /// What was done with it.
+        /// The operation.
         action: Action,
         /// How long it took, in seconds.
         seconds: f64,
     },
-    /// Work on it failed.
+    /// An operation failed.
     Failed {
-        /// Which.
+        /// The address of the resource.
         address: Address,
-        /// What went wrong.
+        /// The error.
         error: String,
     },
-    /// It was not begun, because something that it depends on failed.
+    /// An operation was not started, because a dependency failed.
     Skipped {
-        /// Which.
+        /// The address of the resource.
         address: Address,
-        /// What failed.
+        /// The address of the failed dependency.
         because: Address,
     },
 }
 
-/// Somebody who watches.
+/// Receives events.
 pub trait Observer: Send + Sync {
-    /// Takes note of `event`; must not block.
+    /// Receives `event`; must not block.
     fn notice(&self, event: &Event);
 }
 
-/// Nobody watches.
+/// Ignores all events.
 impl Observer for () {
     fn notice(&self, _: &Event) {}
 }
 
-/// What an apply did.
+/// The result of an apply.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// What was done, in the order in which it ended.
+    /// The steps that succeeded, in the order in which they finished.
     pub done: Vec<(Address, Action)>,
-    /// What failed.
+    /// The steps that failed.
     pub failed: Vec<(Address, Error)>,
-    /// What was not begun because of a failure (given here), or of Ctrl-C.
+    /// The steps that were not started, because of the failure of this dependency, or of Ctrl-C.
     pub skipped: Vec<(Address, Option<Address>)>,
-    /// Whether it was stopped by Ctrl-C.
+    /// Whether Ctrl-C interrupted it.
     pub cancelled: bool,
 }
 
 impl Report {
-    /// Whether everything that was planned was done.
+    /// Whether all planned steps succeeded.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.failed.is_empty() && self.skipped.is_empty() && !self.cancelled

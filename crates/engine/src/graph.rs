@@ -1,4 +1,4 @@
-//! What should be: a graph of declared resources and lookups. Edges come from the references in their arguments.
+//! The desired state: a graph of declared resources and lookups. Edges come from the references in their arguments.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use crate::resource::{Lookup, Resource};
 use crate::secret::is_secret;
 use crate::tags::{Owner, Tags};
 
-/// What one workspace of a stack should be.
+/// The desired state of one workspace of a stack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
     /// The stack.
@@ -27,7 +27,7 @@ pub struct Graph {
     pub workspace: String,
     /// The tags that every taggable resource carries.
     pub tags: Tags,
-    /// Further tags, which a resource carries if AWS accepts all of them beside the others.
+    /// Additional tags, which a resource gets if AWS accepts all of them in addition to the others.
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     extra_tags: Tags,
     nodes: BTreeMap<Address, Declared>,
@@ -39,44 +39,44 @@ pub struct Graph {
 /// One declared resource or lookup.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Declared {
-    /// What it should be, references and all.
+    /// The arguments, with references.
     pub args: Value,
-    /// Whether it is only looked up.
+    /// Whether it is a lookup.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lookup: bool,
-    /// Whether a plan that would remove it fails.
+    /// Whether a plan that would delete it fails.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protect: bool,
-    /// Whether what it keeps is saved in a final snapshot when it is deleted, where its kind can.
+    /// Whether its data is saved in a final snapshot when it is deleted, if the kind supports it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub final_snapshot: bool,
-    /// What must be ready first although nothing refers to it (AWS-FACTS §4.5).
+    /// Dependencies that no reference shows (AWS-FACTS §4.5).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub after: BTreeSet<Address>,
 }
 
-/// A declared resource, for others to refer to.
+/// A handle to a declared resource, for references to it.
 #[derive(Clone, Debug)]
 pub struct Node<R: Resource> {
     /// Its address.
     pub address: Address,
-    /// The id that it will have.
+    /// A reference to its id.
     pub id: Ref<Id<R>>,
-    /// The outputs that it will have.
+    /// References to its outputs.
     pub outputs: R::Outputs,
 }
 
-/// A declared lookup, for others to refer to.
+/// A handle to a declared lookup, for references to it.
 #[derive(Clone, Debug)]
 pub struct Found<L: Lookup> {
     /// Its address.
     pub address: Address,
-    /// What it will find.
+    /// References to its outputs.
     pub outputs: L::Outputs,
 }
 
 impl Graph {
-    /// An empty graph, whose taggable resources will all carry `tags`.
+    /// An empty graph whose taggable resources will all carry `tags`.
     #[must_use]
     pub fn new(stack: &str, workspace: &str, tags: Tags) -> Self {
         Self {
@@ -90,17 +90,18 @@ impl Graph {
         }
     }
 
-    /// The same graph, whose taggable resources carry `tags` as well, but for those of kinds that have no room for all
-    /// of them: Route 53 accepts ten.
+    /// The same graph whose taggable resources also carry `tags`, except kinds that do not accept that many: Route 53
+    /// accepts ten.
     #[must_use]
     pub fn with_extra_tags(self, tags: Tags) -> Self {
         Self { extra_tags: tags, ..self }
     }
 
-    /// Declares a resource. It gets the tags of the stack, its own before them, and the owner tags.
+    /// Declares a resource. It gets the tags of the stack, which its own override, and the owner tags.
     ///
     /// # Errors
-    /// If the name is unfit for an address or taken, or it would carry more tags than AWS accepts.
+    /// If the name is not valid in an address, is already declared, or the resource would get more tags than AWS
+    /// accepts.
     pub fn add<R: Resource>(&mut self, region: &Region, name: &str, mut args: R) -> Result<Node<R>> {
         let address = Address::new(region, R::KIND, name)?;
         if let Some(tags) = args.tags() {
@@ -115,8 +116,8 @@ impl Graph {
             }
             if tags.len() > most {
                 let message =
-                    format!("{address} would carry {} tags, and AWS accepts {}", tags.len() + 1, R::MOST_TAGS);
-                return Err(Error::invalid(message).hint("declare fewer"));
+                    format!("{address} would have {} tags, but AWS accepts at most {}", tags.len() + 1, R::MOST_TAGS);
+                return Err(Error::invalid(message).hint("declare fewer tags"));
             }
         }
         let outputs = outputs_of::<R::Outputs>(&address)?;
@@ -127,7 +128,7 @@ impl Graph {
     /// Declares a lookup.
     ///
     /// # Errors
-    /// If the name is unfit for an address or taken.
+    /// If the name is not valid in an address or is already declared.
     pub fn find<L: Lookup>(&mut self, region: &Region, name: &str, args: &L) -> Result<Found<L>> {
         let address = Address::new(region, L::KIND, name)?;
         self.insert(&address, args, true)?;
@@ -144,21 +145,21 @@ impl Graph {
         }
     }
 
-    /// Lets `later` wait for `first` although it does not refer to it.
+    /// Makes `later` depend on `first` without a reference.
     pub fn order(&mut self, first: &Address, later: &Address) {
         if let Some(node) = self.nodes.get_mut(later) {
             node.after.insert(first.clone());
         }
     }
 
-    /// Makes plans fail that would remove or replace `address`.
+    /// Protects `address`: plans that would delete or replace it fail.
     pub fn protect(&mut self, address: &Address) {
         if let Some(node) = self.nodes.get_mut(address) {
             node.protect = true;
         }
     }
 
-    /// Takes a final snapshot of `address` when it is deleted, where its kind can.
+    /// Takes a final snapshot of `address` when it is deleted, if the kind supports it.
     pub fn final_snapshot(&mut self, address: &Address) {
         if let Some(node) = self.nodes.get_mut(address) {
             node.final_snapshot = true;
@@ -170,7 +171,7 @@ impl Graph {
         self.outputs.insert(name.to_owned(), json!(value.into()));
     }
 
-    /// Makes what is at `path` in the arguments of `address` a secret. Only kinds that say so take one there.
+    /// Makes the value at `path` in the arguments of `address` a secret. Only some kinds accept one there.
     pub fn conceal(&mut self, address: &Address, path: &[String]) {
         if let Some(node) = self.nodes.get_mut(address)
             && let Some(value) = node.args.pointer_mut(&json_pointer(path.iter().map(String::as_str)))
@@ -195,7 +196,7 @@ impl Graph {
         &self.nodes
     }
 
-    /// The declared outputs by name, references and all.
+    /// The declared outputs by name, with references.
     #[must_use]
     pub fn outputs(&self) -> &BTreeMap<String, Value> {
         &self.outputs
@@ -207,7 +208,7 @@ impl Graph {
         &self.metrics
     }
 
-    /// The owner tags' content for `address`, but for the lineage, which a graph does not know.
+    /// The owner tags of `address`, except the lineage, which a graph does not know.
     #[must_use]
     pub fn owner(&self, address: &Address) -> Owner {
         Owner {
@@ -218,7 +219,7 @@ impl Graph {
         }
     }
 
-    /// The same graph as declared by the deployment of `lineage`: everything that carries owner tags carries it too.
+    /// The same graph for the deployment with `lineage`: adds the lineage to all owner tags.
     #[must_use]
     pub fn of_lineage(mut self, lineage: &str) -> Self {
         for node in self.nodes.values_mut().filter(|node| !node.lookup) {
@@ -231,7 +232,7 @@ impl Graph {
         self
     }
 
-    /// What `address` refers to or waits for.
+    /// The dependencies of `address`.
     #[must_use]
     pub fn depends(&self, address: &Address) -> BTreeSet<Address> {
         let Some(node) = self.nodes.get(address) else { return BTreeSet::new() };
@@ -240,17 +241,17 @@ impl Graph {
         depends
     }
 
-    /// The resources among what `address` depends on: what the state says of it. Lookups are not in the state.
+    /// The resources among the dependencies of `address`, which the state records. Lookups are not in the state.
     pub(crate) fn resources(&self, address: &Address) -> BTreeSet<Address> {
         let mut depends = self.depends(address);
         depends.retain(|on| self.nodes.get(on).is_none_or(|node| !node.lookup));
         depends
     }
 
-    /// The addresses, each after all that it depends on.
+    /// The addresses in topological order: each after its dependencies.
     ///
     /// # Errors
-    /// If something refers to what is not declared, lacks a required tag, or there is a cycle: the whole cycle is named.
+    /// If a reference has no target, a required tag is missing, or there is a cycle; the error names the whole cycle.
     pub fn sorted(&self) -> Result<Vec<Address>> {
         let mut edges = DiGraphMap::<&Address, ()>::new();
         let depends: BTreeMap<&Address, BTreeSet<Address>> =
@@ -270,8 +271,8 @@ impl Graph {
             let cycles = kosaraju_scc(&edges);
             let group = cycles.into_iter().find(|group| group.len() > 1 || edges.contains_edge(group[0], group[0]));
             let cycle: Vec<_> = walk_around(&depends, &group.unwrap_or_default());
-            Error::invalid(format!("these depend on each other: {}", cycle.join(" → ")))
-                .hint("break the cycle: one of the references has to be made of names instead")
+            Error::invalid(format!("dependency cycle: {}", cycle.join(" → ")))
+                .hint("break the cycle by replacing one of the references with a name")
         })
     }
 
@@ -279,9 +280,7 @@ impl Graph {
         for (name, value) in &self.outputs {
             for pointer in pointers(value) {
                 if !self.nodes.contains_key(&pointer.address) {
-                    return Err(Error::invalid(format!(
-                        "the output {name} refers to {pointer}, which is not declared"
-                    )));
+                    return Err(Error::invalid(format!("output {name} refers to {pointer}, which is not declared")));
                 }
             }
         }
@@ -305,7 +304,7 @@ fn seal(value: &mut Value) {
     }
 }
 
-/// A way from a member of `group`, each of which depends on another one of it, back to where it was before.
+/// A cycle within `group`, each member of which depends on another one.
 fn walk_around(depends: &BTreeMap<&Address, BTreeSet<Address>>, group: &[&Address]) -> Vec<String> {
     let mut way: Vec<&Address> = Vec::new();
     let mut next = group.iter().min().copied();
@@ -321,7 +320,7 @@ fn walk_around(depends: &BTreeMap<&Address, BTreeSet<Address>>, group: &[&Addres
     way.iter().map(ToString::to_string).collect()
 }
 
-/// Outputs that point into `address`: a struct whose every member is a reference, or `()`.
+/// The outputs of `address` as references: a struct whose members are all references, or `()`.
 fn outputs_of<T: DeserializeOwned>(address: &Address) -> Result<T> {
     T::deserialize(Outputs(address)).map_err(|error| Error::failed(format!("the outputs of {address}: {error}")))
 }

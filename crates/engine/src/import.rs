@@ -1,4 +1,4 @@
-//! Taking something that exists into the state, as if it had been made here.
+//! Importing existing resources into the state.
 
 use std::collections::BTreeMap;
 use std::slice::from_ref;
@@ -23,17 +23,17 @@ use crate::tags::Owner;
 #[must_use]
 pub fn command(address: &Address, id: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@+=,%".contains(letter);
-    // An id of Route 53 has characters that a shell reads as its own.
+    // Ids of Route 53 contain characters that are special in a shell.
     let id = if id.chars().all(plain) { id.to_owned() } else { format!("'{}'", id.replace('\'', r"'\''")) };
     format!("payinfra import {address} {id}")
 }
 
-/// Takes what exists as `id` into `state` at `address`, which `graph` declares. The next plan shows in what it differs
-/// from what is declared, the owner tags included; nothing is changed before that.
+/// Imports the existing resource `id` into `state` at `address`, which `graph` declares. AWS is not changed; the next
+/// plan shows the differences, including the owner tags.
 ///
 /// # Errors
-/// If nothing of that kind is declared at `address`, something else is recorded there, `id` does not exist, is on its
-/// way, or is somebody else's.
+/// If no resource is declared at `address`, another one is recorded there, or `id` does not exist, is not ready, or
+/// belongs to somebody else.
 pub async fn import(
     cloud: &Arc<dyn Cloud>,
     graph: &Graph,
@@ -42,30 +42,32 @@ pub async fn import(
     id: &str,
 ) -> Result<()> {
     let Some(node) = graph.nodes().get(address) else {
-        return Err(Error::invalid(format!("{address} is not declared: the next apply would remove what it imports"))
-            .hint("`payinfra graph` prints what is declared; declare it first"));
+        return Err(Error::invalid(format!(
+            "{address} is not declared: the next apply would delete the imported resource"
+        ))
+        .hint("declare it first; list the declared addresses with `payinfra graph`"));
     };
     if node.lookup {
-        return Err(Error::invalid(format!("{address} is looked up, never made: there is nothing to import")));
+        return Err(Error::invalid(format!("{address} is a lookup, which cannot be imported")));
     }
     let before = state.resources.get(address);
     if let Some(other) = before.and_then(|record| record.id.as_ref()) {
-        return Err(Error::invalid(format!("{address} is in the state already: {other}"))
-            .hint(format!("drop that with `payinfra state rm {address}`; in AWS it stays")));
+        return Err(Error::invalid(format!("{address} is already in the state: {other}"))
+            .hint(format!("remove it with `payinfra state rm {address}`, which does not delete it in AWS")));
     }
     let spec = spec(cloud, &address.kind)?;
     let ids = [id.to_owned()];
     let found = patiently(&Patience::reading(), || cloud.read(&address.region, &address.kind, &ids)).await?;
     let Some(seen) = found.into_iter().next() else {
-        return Err(Error::invalid(format!("there is no {} `{id}` in {}", spec.kind, address.region))
+        return Err(Error::invalid(format!("{} `{id}` not found in {}", spec.kind, address.region))
             .hint("check the id, the region in the address, and the credentials"));
     };
     if seen.status != Status::Ready {
-        return Err(Error::invalid(format!("`{id}` is not ready")).hint("import it when it is"));
+        return Err(Error::invalid(format!("`{id}` is not ready")).hint("import it when it is ready"));
     }
     if let Some(whose) = claimed(state, &seen).or_else(|| elsewhere(state, address, &seen)) {
-        return Err(Error::invalid(format!("`{id}` is not free: {whose}"))
-            .hint("drop it there with `payinfra state rm`, and take its owner tags off"));
+        return Err(Error::invalid(format!("`{id}` is already managed: {whose}"))
+            .hint("remove it from the other state with `payinfra state rm`, then remove its owner tags"));
     }
     let record = Record {
         generation: before.map_or(0, |record| record.generation).saturating_add(1),
@@ -82,23 +84,23 @@ pub async fn import(
     Ok(())
 }
 
-/// What [`adopt`] took into a state.
+/// The resources that [`adopt`] recorded in a state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Adopted {
-    /// What carries the lineage's owner tags.
+    /// Those that carry the lineage's owner tags.
     pub tagged: BTreeMap<Address, String>,
-    /// What is declared and carries no tags, found by its key.
+    /// Declared resources without tags, found by their natural keys.
     pub keyed: BTreeMap<Address, String>,
 }
 
-/// Takes into `state`, whose lineage it is, those of `found` that carry its lineage, and what else `graph` declares and
-/// can be found by its key. Nothing is changed in AWS; the next plan shows in what it differs from what is declared.
+/// Records in `state`, whose lineage is set, the resources in `found` with that lineage, and declared resources that
+/// can be found by their natural keys. AWS is not changed; the next plan shows the differences.
 ///
 /// # Errors
-/// If two resources carry the same address, or something cannot be read.
+/// If two resources have the same address in their tags, or one cannot be read.
 pub async fn adopt(cloud: &Arc<dyn Cloud>, graph: &Graph, found: &[Orphan], state: &mut State) -> Result<Adopted> {
     let mut adopted = Adopted::default();
-    // A copy comes back with the resource that is created from it.
+    // A replica is managed by the resource that it was created from.
     let ours = |orphan: &&Orphan| {
         let owner = &orphan.owner;
         !orphan.is_copy()
@@ -114,8 +116,11 @@ pub async fn adopt(cloud: &Arc<dyn Cloud>, graph: &Graph, found: &[Orphan], stat
     });
     let twice: Vec<_> = twice.collect();
     if !twice.is_empty() {
-        return Err(Error::invalid(format!("more than one resource has the same address:\n{}", twice.join("\n")))
-            .hint("delete the one that is not wanted, or remove its owner tags; then run it again"));
+        return Err(Error::invalid(format!(
+            "several resources have the same address in their tags:\n{}",
+            twice.join("\n")
+        ))
+        .hint("delete the one that is not wanted, or remove its owner tags, then run the command again"));
     }
     for (address, orphans) in by_address {
         for orphan in orphans {
@@ -140,7 +145,7 @@ pub async fn adopt(cloud: &Arc<dyn Cloud>, graph: &Graph, found: &[Orphan], stat
     Ok(adopted)
 }
 
-/// What has the place of the declared `address`, if all that its place is made of is known.
+/// The existing resource with the natural key of the declared `address`, if all parts of the key are known.
 async fn keyed(
     cloud: &Arc<dyn Cloud>,
     graph: &Graph,
@@ -171,7 +176,7 @@ async fn keyed(
     let id = match patiently(&Patience::reading(), || cloud.recover(&site, &args)).await {
         Ok(Some(id)) => id,
         Ok(None) => return Ok(None),
-        // Somebody else's: the next apply says so.
+        // It belongs to somebody else, which the next apply reports.
         Err(error) if error.is(Class::Foreign) => return Ok(None),
         Err(error) => return Err(error),
     };
@@ -179,8 +184,8 @@ async fn keyed(
     Ok(seen.into_iter().find(|seen| claimed(state, seen).is_none() && elsewhere(state, address, seen).is_none()))
 }
 
-/// The record of something that exists. What is not declared and keeps data is protected: a person has to say that it
-/// may go.
+/// The record of an existing resource. One that keeps data and is not declared is protected, so that deleting it takes
+/// an explicit decision.
 fn recorded(cloud: &Arc<dyn Cloud>, graph: &Graph, state: &State, address: &Address, seen: &Seen) -> Result<Record> {
     let spec = spec(cloud, &address.kind)?;
     let node = graph.nodes().get(address);

@@ -1,4 +1,4 @@
-//! The engine of payinfra: a graph of typed resources, compared with what exists and reconciled with it.
+//! The engine of payinfra: compares a graph of typed resources with what exists, and reconciles the difference.
 //!
 //! It knows no AWS, no terminal and no wall clock; `crates/README.md` has the map.
 

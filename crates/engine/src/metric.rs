@@ -1,4 +1,4 @@
-//! Numbers that a stack tells the world at the end of each successful apply.
+//! Metrics that a stack publishes after each successful apply.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,30 +12,30 @@ use crate::error::{Class, Error};
 use crate::graph::Graph;
 use crate::retry::{Patience, patiently};
 
-/// A number with a name, such as the phase that a migration is in.
+/// A metric, such as the phase of a migration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
-    /// Where it is published.
+    /// The region to publish it in.
     pub region: Region,
-    /// Whose it is.
+    /// The namespace.
     pub namespace: String,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What it is about.
+    /// The dimensions.
     pub dimensions: BTreeMap<String, String>,
-    /// The number.
+    /// The value.
     pub value: f64,
 }
 
-/// A metric is not worth more waiting: the apply that it tells of is done.
+/// The limit for one metric. The apply is complete, so a missing metric is not worth a longer wait.
 const ENOUGH: Duration = Duration::from_secs(30);
 
-/// Publishes the metrics that `graph` declares, and returns those that could not be, with the reasons.
+/// Publishes the metrics that `graph` declares, and returns those that failed, with the errors.
 pub async fn publish<'a>(cloud: &dyn Cloud, graph: &'a Graph) -> Vec<(&'a Metric, Error)> {
     let told = graph.metrics().iter().map(|metric| async move {
         let patience = Patience::reading();
         let told = tokio::time::timeout(ENOUGH, patiently(&patience, || cloud.publish(metric))).await;
-        let told = told.unwrap_or_else(|_| Err(Error::new(Class::Ambiguous, "AWS does not answer")));
+        let told = told.unwrap_or_else(|_| Err(Error::new(Class::Ambiguous, "AWS did not respond in time")));
         told.err().map(|error| (metric, error))
     });
     join_all(told).await.into_iter().flatten().collect()

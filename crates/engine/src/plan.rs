@@ -1,4 +1,4 @@
-//! A plan: what apply will do, decided before anything is done. A value that can be saved, shown and applied.
+//! A plan: what apply will do, decided in advance. It is a value that can be saved, shown and applied.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,47 +21,47 @@ use crate::secret::{discloses, is_secret, marked, redact};
 use crate::state::{Intent, Record, State};
 use crate::tags::Owner;
 
-/// The version of the form of saved plans.
+/// The version of the plan file format.
 pub const FORMAT: u32 = 2;
 
-/// What apply will do, and what it was decided on.
+/// What apply will do, and what that is based on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// The version of this form.
+    /// The version of the plan file format.
     pub format: u32,
-    /// The account it was made in.
+    /// The account.
     pub account: String,
-    /// The lineage of the state that it was made on.
+    /// The lineage of the state that it is based on.
     pub lineage: String,
     /// The serial of that state.
     pub serial: u64,
     /// The revision of that state.
     pub revision: u64,
-    /// What should be; empty for a destroy.
+    /// The desired state; empty for a destroy.
     pub graph: Graph,
-    /// What will be done, for every address in graph or state.
+    /// A step for every address in the graph or the state.
     pub steps: BTreeMap<Address, Step>,
-    /// What changed behind payinfra's back since the last apply.
+    /// Drift: changes made outside payinfra since the last apply.
     pub drift: BTreeMap<Address, Drift>,
-    /// What the lookups found.
+    /// The outputs of the lookups.
     pub lookups: BTreeMap<Address, Value>,
-    /// Addresses left out by `--target`.
+    /// The addresses excluded by `--target`.
     pub left_out: BTreeSet<Address>,
 }
 
-/// What will be done with one resource.
+/// The planned change of one resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// The action.
     pub action: Action,
-    /// The fields that change; for a create, all of them.
+    /// The fields that change; for a create, all fields.
     pub changes: Vec<Change>,
-    /// Why, where the changes do not say it.
+    /// The reason, if the changes do not show it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
-    /// The data that is lost by it, part by part.
+    /// The data that the step destroys, part by part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub loses: Vec<String>,
 }
@@ -76,55 +76,55 @@ impl Step {
     }
 }
 
-/// What can be done with a resource.
+/// The action on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// Nothing.
+    /// No change.
     Keep,
-    /// Make it.
+    /// Create it.
     Create,
-    /// Change it in place.
+    /// Update it in place.
     Update,
-    /// Make a new one; the old one goes first.
+    /// Delete the old resource, then create the new one.
     Replace,
-    /// Make a new one; the old one goes when nothing refers to it any more.
+    /// Create the new resource, then delete the old one when nothing refers to it any more.
     ReplaceCreateFirst,
-    /// Remove it.
+    /// Delete it.
     Delete,
-    /// Drop it from the state: it is gone already.
+    /// Remove it from the state, because it no longer exists.
     Forget,
-    /// Restore it: it is scheduled for deletion.
+    /// Cancel its scheduled deletion.
     Restore,
 }
 
 impl Action {
-    /// Whether it removes something that exists.
+    /// Whether it deletes an existing resource.
     #[must_use]
     pub fn removes(self) -> bool {
         matches!(self, Self::Replace | Self::ReplaceCreateFirst | Self::Delete)
     }
 
-    /// Whether something exists afterwards that was made or changed by it.
+    /// Whether it creates or updates a resource.
     #[must_use]
     pub fn makes(self) -> bool {
         matches!(self, Self::Create | Self::Update | Self::Replace | Self::ReplaceCreateFirst | Self::Restore)
     }
 }
 
-/// What changed behind payinfra's back.
+/// A change made outside payinfra.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Drift {
-    /// It is gone.
+    /// The resource no longer exists.
     Gone,
-    /// It is scheduled for deletion, and can be restored until then.
+    /// The resource is scheduled for deletion, and can be restored until then.
     Scheduled(String),
-    /// These fields are not what was applied last; `new` is what it was.
+    /// These fields differ from the last apply; `new` is the applied value.
     Changed(Vec<Change>),
 }
 
-/// How many steps of each sort a plan has.
+/// The number of steps by action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Creates.
@@ -135,15 +135,16 @@ pub struct Summary {
     pub replace: usize,
     /// Deletes.
     pub delete: usize,
-    /// What is dropped from the state.
+    /// Resources removed from the state.
     pub forget: usize,
-    /// What is restored.
+    /// Resources restored.
     #[serde(default)]
     pub restore: usize,
 }
 
 impl Plan {
-    /// The stack's outputs with `state`, as far as they are known, as the state keeps them: without secrets.
+    /// The outputs of the stack with `state`, as far as they are known, in the form that the state stores: without
+    /// secrets.
     #[must_use]
     pub fn outputs(&self, state: &State) -> BTreeMap<String, Value> {
         let known = |pointer: &Pointer| crate::converge::known(self, state, pointer);
@@ -152,13 +153,13 @@ impl Plan {
         known.map(|(name, value)| (name, redact(&value, &state.lineage))).collect()
     }
 
-    /// Whether there is nothing to do.
+    /// Whether there are no changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.values().all(|step| step.action == Action::Keep)
     }
 
-    /// How many steps of each sort there are.
+    /// The number of steps by action.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let mut summary = Summary::default();
@@ -176,59 +177,65 @@ impl Plan {
         summary
     }
 
-    /// The saved plan in `bytes`.
+    /// Parses a saved plan.
     ///
     /// # Errors
-    /// If they are truncated, or from another version.
+    /// If it is truncated, or has another format version.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let plan: Self = serde_json::from_slice(bytes).map_err(|error| {
-            Error::invalid(format!("this is not a whole plan: {error}"))
+            Error::invalid(format!("the plan file is incomplete or corrupt: {error}"))
                 .hint("create it again with `payinfra plan --out`")
         })?;
         if plan.format != FORMAT {
-            return Err(Error::invalid(format!("the plan has format {}, this payinfra knows {FORMAT}", plan.format))
-                .hint("create it again with `payinfra plan --out`"));
+            return Err(Error::invalid(format!(
+                "the plan has format {}, but this version of payinfra supports only format {FORMAT}",
+                plan.format
+            ))
+            .hint("create it again with `payinfra plan --out`"));
         }
         Ok(plan)
     }
 
-    /// That the plan was made for this account and on this state.
+    /// Checks that the plan was created for this account and this state.
     ///
     /// # Errors
-    /// [`Class::Stale`] if something was applied since, [`Class::Invalid`] if it is somebody else's.
+    /// [`Class::Stale`] if the state has changed since, [`Class::Invalid`] if it belongs to another deployment.
     pub fn fits(&self, state: &State) -> Result<()> {
         state.belongs(&self.graph.stack, &self.graph.workspace, &self.account)?;
         let again = "create it again with `payinfra plan --out`";
         if state.lineage != self.lineage && self.revision > 0 {
-            return Err(Error::new(Class::Stale, "the plan was made on another state").hint(again));
+            return Err(Error::new(Class::Stale, "the plan was created from a different state").hint(again));
         }
         if (state.serial, state.revision) != (self.serial, self.revision) {
-            let message = format!("the plan was made on serial {}, the state has {} by now", self.serial, state.serial);
+            let message = format!(
+                "the plan is stale: it was created from serial {}, but the state now has serial {}",
+                self.serial, state.serial
+            );
             return Err(Error::new(Class::Stale, message).hint(again));
         }
         Ok(())
     }
 
-    /// The plan as it is saved: every secret in it is replaced by a hash.
+    /// The plan in the form in which it is saved, with every secret replaced by a hash.
     ///
     /// # Errors
-    /// Never in practice; JSON can refuse a value that has no form in it.
+    /// Not in practice: only if a value cannot be written as JSON.
     pub fn sealed(&self) -> Result<Self> {
         let failed = |error: serde_json::Error| Error::failed(format!("the plan cannot be written as JSON: {error}"));
         serde_json::from_value(redact(&serde_json::to_value(self).map_err(failed)?, &self.lineage)).map_err(failed)
     }
 
-    /// That this saved plan is what `derived` is, which was made from the configuration, the state and what exists now.
-    /// Who can write the file cannot have anything else applied with it.
+    /// Checks that this saved plan equals `derived`, which was created from the configuration, the state and the
+    /// current resources. A manipulated plan file therefore cannot change what is applied.
     ///
     /// # Errors
-    /// [`Class::Stale`] with the first difference: where it is, what the file says, and what is derived.
+    /// [`Class::Stale`] with the first difference: its place, the saved value and the derived value.
     pub fn agrees(&self, derived: &Self) -> Result<()> {
         let (saved, derived) = (self.sealed()?, derived.sealed()?);
         let differs = |what: &str, says: &str, is: &str| {
-            let message = format!("{what} is not what the saved plan says: the file says {says}, derived now is {is}");
+            let message = format!("{what} differs from the saved plan: saved {says}, now {is}");
             Err(Error::new(Class::Stale, message)
-                .hint("review what changed, and create the plan again with `payinfra plan --out`"))
+                .hint("review the change, then create the plan again with `payinfra plan --out`"))
         };
         for (what, says, is) in [
             ("the account", &saved.account, &derived.account),
@@ -256,28 +263,29 @@ impl Plan {
             }
         }
         if let Some(address) = saved.left_out.symmetric_difference(&derived.left_out).next() {
-            let word = |plan: &Self| if plan.left_out.contains(address) { "left out" } else { "not left out" };
+            let word = |plan: &Self| if plan.left_out.contains(address) { "excluded" } else { "included" };
             return differs(&address.to_string(), word(&saved), word(&derived));
         }
         if saved.graph != derived.graph {
-            return Err(Error::new(Class::Stale, "the configuration has changed since the plan was made")
+            return Err(Error::new(Class::Stale, "the configuration has changed since the plan was created")
                 .hint("create it again with `payinfra plan --out`"));
         }
         Ok(())
     }
 
-    /// The data that is lost by it, by address and part.
+    /// The data that the plan destroys, by address and part.
     #[must_use]
     pub fn losses(&self) -> BTreeMap<&Address, &[String]> {
         let losing = self.steps.iter().filter(|(_, step)| !step.loses.is_empty());
         losing.map(|(address, step)| (address, &step.loses[..])).collect()
     }
 
-    /// That nothing protected is removed, and no part of it: by `declared` (for a destroy, the graph that would be applied instead), and
-    /// by the state for what is no longer declared.
+    /// Checks that neither a protected resource nor a protected part of one is deleted. Protection comes from
+    /// `declared` (for a destroy, the graph that would be applied instead) and, for resources that are no longer
+    /// declared, from the state.
     ///
     /// # Errors
-    /// If something is, with all of the addresses.
+    /// If there are any, with all of their addresses.
     pub fn respects_protection(&self, state: &State, declared: &Graph) -> Result<()> {
         let protected = |address: &Address| {
             let declared = declared.nodes().get(address).map(|node| node.protect);
@@ -292,26 +300,26 @@ impl Plan {
     }
 }
 
-/// Refuses to remove what is protected.
+/// Refuses to delete protected resources.
 ///
 /// # Errors
-/// If there is anything in `protected`, with all of the addresses.
+/// If `protected` is not empty, with all of the addresses.
 pub fn keep_protected(protected: BTreeSet<&Address>) -> Result<()> {
     if protected.is_empty() {
         return Ok(());
     }
     let protected: Vec<_> = protected.into_iter().map(ToString::to_string).collect();
-    Err(Error::invalid(format!("this would remove what is protected: {}", protected.join(", ")))
-        .hint("set `protect = false` for the workspace in payinfra.toml if you mean it"))
+    Err(Error::invalid(format!("this would delete protected resources: {}", protected.join(", ")))
+        .hint("to allow it, set `protect = false` for the workspace in payinfra.toml"))
 }
 
-/// As JSON, address by address.
+/// The values as JSON, by address.
 fn by_address<T: Serialize>(members: &BTreeMap<Address, T>) -> Result<BTreeMap<&Address, Value>> {
     let json = |(address, member)| Ok((address, serde_json::to_value(member)?));
     members.iter().map(json).collect::<Result<_, serde_json::Error>>().map_err(|error| Error::failed(error.to_string()))
 }
 
-/// The first place in which two values differ, as each of them has it: a field, not all that is around it.
+/// The first difference between two values, as narrow as possible, with both values.
 fn first(one: &Value, other: &Value, path: &str) -> (String, String) {
     match (one, other) {
         _ if is_secret(one) && is_secret(other) => (told(one, path), "another secret".to_owned()),
@@ -334,20 +342,20 @@ fn first(one: &Value, other: &Value, path: &str) -> (String, String) {
     }
 }
 
-/// How much of a value a difference shows, in characters.
+/// The maximum length of a value in a difference, in characters.
 const SHOWN: usize = 120;
 
-/// A value in one line. Of what is on one side only, the names of its fields are enough; what holds more is counted.
+/// A value on one line. For large values, only the names of the fields or the number of members.
 fn told(value: &Value, path: &str) -> String {
     let text = match value {
         Value::Null => "nothing".to_owned(),
         value if is_secret(value) => "(secret)".to_owned(),
         Value::Object(members) => {
             let names: Vec<_> = members.keys().map(String::as_str).collect();
-            format!("something with the fields {}", names.join(", "))
+            format!("an object with the fields {}", names.join(", "))
         }
         Value::Array(values) if values.iter().any(|value| value.is_array() || value.is_object()) => {
-            format!("a list of {}", values.len())
+            format!("a list of {} items", values.len())
         }
         value => value.to_string(),
     };
@@ -359,29 +367,29 @@ fn told(value: &Value, path: &str) -> String {
     if path.is_empty() { text } else { format!("{path} = {text}") }
 }
 
-/// What is planned, and for which part.
+/// Options of a plan.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Only these and what they depend on (for a removal: and what depends on them). Empty: everything.
+    /// Plan only these and their dependencies (for a delete, their dependents). Empty: everything.
     pub targets: BTreeSet<Address>,
-    /// What keeps data and may be replaced all the same, although only drift demands it.
+    /// Resources with data that may be replaced even if only drift requires it.
     pub accepted: Accepted,
 }
 
-/// Which losses of data somebody has agreed to.
+/// The accepted data losses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Accepted {
     /// None.
     #[default]
     Nothing,
-    /// Those at these addresses.
+    /// Losses at these addresses.
     These(BTreeSet<Address>),
-    /// All.
+    /// All losses.
     Everything,
 }
 
 impl Accepted {
-    /// Whether the loss of what is at `address` is agreed to.
+    /// Whether the loss at `address` is accepted.
     #[must_use]
     pub fn covers(&self, address: &Address) -> bool {
         match self {
@@ -392,12 +400,12 @@ impl Accepted {
     }
 }
 
-/// What there is, read once for everything in the state.
+/// The current resources, read once for everything in the state.
 #[derive(Clone, Debug, Default)]
 pub struct Refreshed {
-    /// What exists, by address.
+    /// The existing resources by address.
     pub live: BTreeMap<Address, Seen>,
-    /// Earlier generations that still exist.
+    /// Deposed generations that still exist.
     pub deposed: Vec<(Address, Seen)>,
 }
 
@@ -416,15 +424,15 @@ impl Refreshed {
     }
 }
 
-/// How long after the first look the second one comes.
+/// The time between the first read and the second.
 const SECOND: Duration = Duration::from_secs(1);
-/// How often something is looked at again of which AWS neither says that it exists nor that it does not.
+/// How often to read again if AWS neither shows a resource nor says that it does not exist.
 const LOOKS: usize = 10;
 
-/// Reads everything that `state` knows: one batch per kind and region, all at once.
+/// Reads all resources in `state`: one batch per kind and region, all concurrently.
 ///
 /// # Errors
-/// If something cannot be read, or is somebody else's.
+/// If a resource cannot be read, or is not ours.
 pub async fn refresh(cloud: &Arc<dyn Cloud>, state: &State) -> Result<Refreshed> {
     let mut groups = BTreeMap::<_, Vec<_>>::new();
     for (address, record) in &state.resources {
@@ -453,8 +461,8 @@ pub async fn refresh(cloud: &Arc<dyn Cloud>, state: &State) -> Result<Refreshed>
     Ok(refreshed)
 }
 
-/// What a second look finds. That a first one did not show something proves nothing: a filter may hide it, or a replica
-/// of the service may be behind. And what we began to remove may still be shown although it goes.
+/// The result of a second read. One read without a resource proves nothing: a filter may hide it, or a replica of the
+/// service may lag behind. A resource that we started to delete may also still be shown.
 async fn second(
     cloud: &Arc<dyn Cloud>,
     state: &State,
@@ -481,7 +489,7 @@ async fn second(
     Ok(found)
 }
 
-/// What is there under `id`, unless it is proven that nothing is.
+/// The resource `id`, unless it is proven that it does not exist.
 async fn looked_at_again(cloud: &Arc<dyn Cloud>, address: &Address, id: &String) -> Result<Option<Seen>> {
     let (region, kind) = (&address.region, &address.kind);
     for _ in 0..LOOKS {
@@ -492,11 +500,11 @@ async fn looked_at_again(cloud: &Arc<dyn Cloud>, address: &Address, id: &String)
         }
         sleep(SECOND).await;
     }
-    Err(Error::failed(format!("{address}: AWS does not show {id}, and does not say that it does not exist"))
-        .hint("run it again in a moment"))
+    Err(Error::failed(format!("{address}: AWS neither returns {id} nor confirms that it does not exist"))
+        .hint("run the command again in a moment"))
 }
 
-/// That nothing in the state is somebody else's: else their resource would be changed, or removed, as if it were ours.
+/// Checks that all resources in the state are ours. Otherwise somebody else's resource would be updated or deleted.
 fn ours(cloud: &Arc<dyn Cloud>, state: &State, refreshed: &Refreshed) -> Result<()> {
     let (mut told, mut addresses) = (Vec::new(), Vec::new());
     let mut tell = |address: &Address, seen: &Seen, whose| {
@@ -516,11 +524,14 @@ fn ours(cloud: &Arc<dyn Cloud>, state: &State, refreshed: &Refreshed) -> Result<
     if told.is_empty() {
         return Ok(());
     }
-    let mend = format!("drop it from the state with `payinfra state rm {}`; in AWS it stays", addresses.join(" "));
+    let mend = format!(
+        "remove it from the state with `payinfra state rm {}`, which does not delete it in AWS",
+        addresses.join(" ")
+    );
     Err(Error::invalid(told.join("\n")).hint(mend))
 }
 
-/// Whose `seen` is by its tags, if it is another stack's, workspace's or deployment's.
+/// The reason why the tags of `seen` name another stack, workspace or deployment, if they do.
 pub(crate) fn claimed(state: &State, seen: &Seen) -> Option<String> {
     let own = [(Owner::STACK, &state.stack), (Owner::WORKSPACE, &state.workspace), (Owner::LINEAGE, &state.lineage)];
     own.into_iter().find_map(|(key, own)| {
@@ -529,18 +540,18 @@ pub(crate) fn claimed(state: &State, seen: &Seen) -> Option<String> {
     })
 }
 
-/// Where `seen` is recorded as what is there now: at `address` it would be removed under the other one's feet.
+/// Where else `seen` is recorded as current. Deleting it at `address` would delete it there as well.
 pub(crate) fn elsewhere(state: &State, address: &Address, seen: &Seen) -> Option<String> {
     let here = |other: &Address| (&other.region, &other.kind) == (&address.region, &address.kind);
     let mut others =
         state.resources.iter().filter(|(other, record)| here(other) && record.id.as_ref() == Some(&seen.id));
-    others.next().map(|(other, _)| format!("it is recorded at {other} too"))
+    others.next().map(|(other, _)| format!("it is also recorded at {other}"))
 }
 
-/// Whose `seen` is, if it is not ours.
+/// The reason why `seen` is not ours, if it is not.
 ///
-/// Owner tags that were taken off by hand are drift, and another address of ours is what `state mv` leaves: both are
-/// mended, unless it also is not what was made at this address.
+/// Owner tags that were removed by hand are drift, and another address of ours is the result of `state mv`. Both are
+/// repaired, unless the resource also differs from what was created at this address.
 fn foreign(spec: &Spec, state: &State, address: &Address, seen: &Seen) -> Option<String> {
     let tags = seen.args.get("tags")?;
     let tag = |key: &str| tags.get(key).and_then(Value::as_str);
@@ -555,7 +566,7 @@ fn foreign(spec: &Spec, state: &State, address: &Address, seen: &Seen) -> Option
         named.is_some_and(|named| named.id == record.id)
     };
     if let Some(other) = other.filter(|other| twice(other)) {
-        return Some(format!("it is recorded at {other} too, and its tags say so"));
+        return Some(format!("it is also recorded at {other}, as its tags confirm"));
     }
     let bare = named.is_none() && tag(Owner::STACK).is_none() && tag(Owner::WORKSPACE).is_none();
     if record.intent == Some(Intent::Create) || seen.status != Status::Ready || !(bare || other.is_some()) {
@@ -564,17 +575,17 @@ fn foreign(spec: &Spec, state: &State, address: &Address, seen: &Seen) -> Option
     let changes = diff(&record.args, &seen_as(seen, &record.args, &state.lineage), None);
     let change = changes.iter().find(|change| spec.replace.contains(&change.field()))?;
     let whose = other.map_or_else(|| "it has no owner tags".to_owned(), |other| format!("its tags name {other}"));
-    Some(format!("{whose}, and its `{}` is not what was made", change.path))
+    Some(format!("{whose}, and its `{}` differs from the created resource", change.path))
 }
 
-/// The error with the addresses that it is about.
+/// The error, prefixed with the addresses that it concerns.
 fn at(members: &[(&Address, &String)], error: &Error) -> Error {
     let addresses: Vec<_> = members.iter().map(|(address, _)| address.to_string()).collect();
     let told = Error::new(error.class(), format!("{}: {}", addresses.join(", "), error.message()));
     error.get_hint().map(str::to_owned).into_iter().fold(told, Error::hint)
 }
 
-/// What changed behind payinfra's back: what is recorded against what is there.
+/// Drift: the differences between the recorded and the current resources.
 #[must_use]
 pub fn drift(state: &State, refreshed: &Refreshed) -> BTreeMap<Address, Drift> {
     let mut drifts = BTreeMap::new();
@@ -600,7 +611,7 @@ pub fn drift(state: &State, refreshed: &Refreshed) -> BTreeMap<Address, Drift> {
     drifts
 }
 
-/// What `seen` is, without what is secret in it or in `like`.
+/// The arguments of `seen`, without what is secret in them or in `like`.
 fn seen_as(seen: &Seen, like: &Value, lineage: &str) -> Value {
     redact(&marked(&seen.args, like), lineage)
 }
@@ -614,17 +625,17 @@ fn conceal(change: &mut Change, like: &Value, lineage: &str) {
     }
 }
 
-/// Decides what to do so that what `graph` declares exists, and nothing else that `state` knows.
+/// Plans the steps after which all resources that `graph` declares exist, and no other resources in `state` do.
 ///
 /// # Errors
-/// If the graph is not sound, something cannot be read, or a lookup finds nothing.
+/// If the graph is invalid, a resource cannot be read, or a lookup finds nothing.
 pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: &Options) -> Result<Plan> {
     let graph = graph.of_lineage(&state.lineage);
     let sorted = graph.sorted()?;
     for (address, node) in graph.nodes() {
         let spec = spec(cloud, &address.kind)?;
         if spec.lookup != node.lookup {
-            return Err(Error::failed(format!("{address} is declared as what it is not: lookup or resource")));
+            return Err(Error::failed(format!("{address} is declared as a lookup but is a resource, or the reverse")));
         }
         cloud.normal(&address.kind, &node.args).map_err(|error| Error::invalid(format!("{address}: {error}")))?;
     }
@@ -694,7 +705,7 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
     })
 }
 
-/// What becomes of what is recorded and no longer declared.
+/// The step for a resource that is recorded but no longer declared.
 fn undeclared(record: &Record, seen: Option<&Seen>) -> Step {
     match seen.map(|seen| &seen.status) {
         Some(Status::Scheduled(until)) if record.deposed.is_empty() => {
@@ -706,49 +717,50 @@ fn undeclared(record: &Record, seen: Option<&Seen>) -> Step {
     }
 }
 
-/// What is lost with a whole resource that keeps data.
+/// The loss when a whole resource with data is deleted.
 pub(crate) const ALL: &str = "all that it keeps";
 
-/// Says what is lost by a step that removes, and what has to be switched off for it.
+/// Sets what a deleting step destroys, and which protection has to be disabled for it.
 fn lost(spec: &Spec, step: &mut Step, seen: Option<&Seen>) {
     let Some(seen) = seen.filter(|_| step.action.removes()) else { return };
     if spec.keeps_data {
         step.loses.push(ALL.to_owned());
     }
     if is_shielded(spec, seen) {
-        let off = "AWS's deletion protection is switched off first";
+        let off = "AWS deletion protection is disabled first";
         step.because = Some(step.because.take().map_or_else(|| off.to_owned(), |because| format!("{because}; {off}")));
     }
 }
 
-/// Whether AWS's own protection keeps `seen` from being deleted.
+/// Whether AWS's own deletion protection is enabled for `seen`.
 pub(crate) fn is_shielded(spec: &Spec, seen: &Seen) -> bool {
     spec.shield.is_some_and(|field| seen.args.get(field) == Some(&Value::Bool(true)))
 }
 
-/// That drift alone destroys no data: which way out is right, only a person knows.
+/// Fails if drift alone would destroy data. The user has to choose how to resolve it.
 fn cascading(cascades: &[(Address, String)]) -> Result<()> {
     if cascades.is_empty() {
         return Ok(());
     }
     let told: Vec<_> = cascades.iter().map(|(address, why)| format!("{address} would be replaced: {why}")).collect();
     let accepted: Vec<_> = cascades.iter().map(|(address, _)| format!("--accept-loss={address}")).collect();
-    let message = format!("drift would destroy data that nobody gave up:\n{}", told.join("\n"));
+    let message = format!("drift would destroy data:\n{}", told.join("\n"));
     Err(Error::invalid(message).hint(format!(
-        "restore what is gone or changed, or take what has its place into the state with `payinfra import`; to replace \
-         it and lose its data, say {}",
+        "revert the change in AWS, or import the resource that took its place with `payinfra import`; to replace \
+         it and lose its data, pass {}",
         accepted.join(" ")
     )))
 }
 
 pub(crate) fn spec(cloud: &Arc<dyn Cloud>, kind: &str) -> Result<Spec> {
     cloud.spec(kind).ok_or_else(|| {
-        Error::invalid(format!("there is no kind `{kind}`"))
-            .hint("a newer payinfra wrote it: use that version, or drop it with `payinfra state rm`")
+        Error::invalid(format!("unknown kind `{kind}`")).hint(
+            "a newer version of payinfra may have written it: use that version, or remove it with `payinfra state rm`",
+        )
     })
 }
 
-/// Answers the lookups, each as soon as those that it refers to are answered.
+/// Resolves the lookups, each as soon as the lookups that it refers to are resolved.
 pub(crate) async fn lookups(cloud: &Arc<dyn Cloud>, graph: &Graph) -> Result<BTreeMap<Address, Value>> {
     let mut found: BTreeMap<Address, Value> = BTreeMap::new();
     let mut open: Vec<_> = graph.nodes().iter().filter(|(_, node)| node.lookup).collect();
@@ -760,8 +772,8 @@ pub(crate) async fn lookups(cloud: &Arc<dyn Cloud>, graph: &Graph) -> Result<BTr
             .partition(|(_, args, _)| pointers(args).is_empty());
         if now.is_empty() {
             let Some((address, ..)) = later.first() else { return Ok(found) };
-            return Err(Error::invalid(format!("the lookup {address} refers to something that is not a lookup"))
-                .hint("a lookup is answered before anything is made"));
+            return Err(Error::invalid(format!("lookup {address} refers to a resource"))
+                .hint("lookups are resolved before resources are created, so they can refer only to lookups"));
         }
         let answers = join_all(now.iter().map(|(address, args, _)| async move {
             patiently(&Patience::reading(), || cloud.find(&address.region, &address.kind, args)).await.map_err(
@@ -783,7 +795,7 @@ pub(crate) async fn lookups(cloud: &Arc<dyn Cloud>, graph: &Graph) -> Result<BTr
     }
 }
 
-/// The targets with what they depend on, and what is recorded to depend on them where they are to be removed.
+/// The targets with their dependencies and, for those to be deleted, their recorded dependents.
 fn selected(graph: &Graph, state: &State, targets: &BTreeSet<Address>) -> Result<Option<BTreeSet<Address>>> {
     if targets.is_empty() {
         return Ok(None);
@@ -793,8 +805,8 @@ fn selected(graph: &Graph, state: &State, targets: &BTreeSet<Address>) -> Result
     while let Some(address) = open.pop() {
         let declared = graph.nodes().contains_key(&address);
         if !declared && !state.resources.contains_key(&address) {
-            return Err(Error::invalid(format!("there is no {address}"))
-                .hint("`payinfra state list` and `payinfra graph` show the addresses"));
+            return Err(Error::invalid(format!("{address} is neither declared nor in the state"))
+                .hint("list the addresses with `payinfra graph` and `payinfra state list`"));
         }
         if !selected.insert(address.clone()) {
             continue;
@@ -815,15 +827,15 @@ struct Planner<'a> {
     state: &'a State,
     refreshed: &'a Refreshed,
     lookups: &'a BTreeMap<Address, Value>,
-    /// What will have a new id.
+    /// Resources that will have a new id.
     fresh: BTreeSet<Address>,
-    /// What goes before its new one is made.
+    /// Resources that are deleted before their replacement is created.
     going: BTreeSet<Address>,
-    /// What will be in another network.
+    /// Resources that will be in another network.
     moved: BTreeSet<Address>,
-    /// What will have a new id because of drift, and why.
+    /// Resources that will have a new id because of drift, and why.
     drifted: BTreeMap<Address, String>,
-    /// What keeps data and would be replaced because of drift, and why.
+    /// Resources with data that would be replaced because of drift, and why.
     cascades: Vec<(Address, String)>,
 }
 
@@ -852,23 +864,25 @@ impl Planner<'_> {
         let step = match (record, seen) {
             (Some(record), Some(seen)) => {
                 let mut step = existing(&spec, record, seen, &desired);
-                // What was a secret may still be one, although it is no longer declared as one.
+                // A value that was secret may still be sensitive, although it is no longer declared as secret.
                 step.changes.iter_mut().for_each(|change| conceal(change, &record.args, &self.state.lineage));
                 if step.action == Action::Update && moves {
                     step.action = if spec.create_first { Action::ReplaceCreateFirst } else { Action::Replace };
                     step.because = Some("it moves to another network".to_owned());
                 }
-                // What it hangs on can only go after the old one has gone, and the new one needs what comes then.
+                // A dependency is deleted before its replacement is created. This resource has to be deleted before
+                // that, and its replacement needs the new dependency.
                 if step.action == Action::ReplaceCreateFirst && record.depends.iter().any(|on| self.going.contains(on))
                 {
                     step.action = Action::Replace;
-                    step.because = Some("what it depends on is replaced and goes first".to_owned());
+                    step.because = Some("a dependency is deleted and created again".to_owned());
                 }
                 if step.action == Action::Update && self.holds_what_goes(&spec, args) {
                     step.action = Action::Replace;
-                    step.because = Some("what it is attached to is replaced and cannot go before it".to_owned());
+                    step.because =
+                        Some("it is attached to a resource that is replaced and has to be detached first".to_owned());
                 }
-                // What is only half created keeps nothing yet.
+                // A resource whose create has not finished has no data yet.
                 if step.action == Action::Update && record.intent != Some(Intent::Create) {
                     step.loses = self.cloud.losses(&address.kind, &desired, &seen.args);
                 }
@@ -876,14 +890,15 @@ impl Planner<'_> {
             }
             (Some(record), None) if Self::begun_otherwise(&spec, record, &desired) => Step {
                 changes: diff(&desired, &record.args, None),
-                ..Step::new(Action::Replace).because("an earlier create was interrupted: what it left is removed")
+                ..Step::new(Action::Replace)
+                    .because("an earlier create was interrupted and left an incomplete resource")
             },
             (record, _) => Step {
                 action: Action::Create,
                 changes: diff(&desired, &Value::Object(serde_json::Map::new()), None),
                 because: record.map(|record| match record.intent {
-                    Some(Intent::Create) => "an earlier create was interrupted: it is found or created".to_owned(),
-                    _ => "it is gone".to_owned(),
+                    Some(Intent::Create) => "an earlier create was interrupted".to_owned(),
+                    _ => "it no longer exists".to_owned(),
                 }),
                 loses: Vec::new(),
             },
@@ -906,7 +921,7 @@ impl Planner<'_> {
         Ok(step)
     }
 
-    /// Why a step that gives `record` a new id is a consequence of drift and of nothing that anybody wants.
+    /// Why a step that gives `record` a new id follows from drift, and not from a change of the configuration.
     fn drift_behind(
         &self,
         spec: &Spec,
@@ -917,12 +932,12 @@ impl Planner<'_> {
         step: &Step,
     ) -> Option<String> {
         let Some(seen) = seen else {
-            return record.intent.is_none().then(|| "it is gone".to_owned());
+            return record.intent.is_none().then(|| "it no longer exists".to_owned());
         };
         match &seen.status {
             Status::Failed(why) if record.intent != Some(Intent::Create) => return Some(format!("it failed: {why}")),
             Status::Deleting if record.intent != Some(Intent::Delete) => {
-                return Some("it is being deleted, and no delete of payinfra is on record".to_owned());
+                return Some("it is being deleted, but not by payinfra".to_owned());
             }
             _ => {}
         }
@@ -930,7 +945,7 @@ impl Planner<'_> {
             let value = args.get(field).unwrap_or(&Value::Null);
             let through = pointers(value).into_iter().find_map(|pointer| {
                 let why = self.drifted.get(&pointer.address)?;
-                Some(format!("its `{field}` is {}, and of that: {why}", pointer.address))
+                Some(format!("its `{field}` refers to {}: {why}", pointer.address))
             });
             let same = || desired.get(field) == record.args.get(field);
             through.or_else(|| same().then(|| format!("its `{field}` was changed in AWS")))
@@ -940,18 +955,18 @@ impl Planner<'_> {
         let mut forced: Vec<&str> = step.changes.iter().map(Change::field).collect();
         forced.retain(|field| spec.replace.contains(field));
         if forced.is_empty() {
-            // It is replaced with what it is attached to, or moves with its network.
+            // It is replaced together with the resource that it is attached to, or moves with its network.
             forced = spec.holds.iter().chain(spec.network).copied().collect();
             return forced.into_iter().find_map(|field| {
                 let pointers = pointers(args.get(field).unwrap_or(&Value::Null));
                 let mut addresses = pointers.into_iter().map(|pointer| pointer.address);
-                addresses.find_map(|address| Some(format!("of {address}: {}", self.drifted.get(&address)?)))
+                addresses.find_map(|address| Some(format!("{address}: {}", self.drifted.get(&address)?)))
             });
         }
         if forced.iter().any(|field| by_hand(field)) { None } else { forced.into_iter().find_map(behind) }
     }
 
-    /// Whether one of those that must be in the same network moves to another one, or is that other one.
+    /// Whether a resource that has to be in the same network moves to another network, or is a new network.
     fn moves(&self, here: &Spec, args: &Value) -> Result<bool> {
         for pointer in here.network.iter().filter_map(|field| args.get(field)).flat_map(pointers) {
             let to = &pointer.address;
@@ -963,13 +978,13 @@ impl Planner<'_> {
         Ok(false)
     }
 
-    /// Whether one of the fields that hold their referent refers to something that has to go before it is made anew.
+    /// Whether a field in `holds` refers to a resource that is deleted before its replacement is created.
     fn holds_what_goes(&self, spec: &Spec, args: &Value) -> bool {
         let held = spec.holds.iter().filter_map(|field| args.get(field)).flat_map(pointers);
         held.into_iter().any(|pointer| self.going.contains(&pointer.address))
     }
 
-    /// Whether an interrupted create may have left something that cannot become what is desired now.
+    /// Whether an interrupted create may have left a resource that cannot be updated to the desired arguments.
     fn begun_otherwise(spec: &Spec, record: &Record, desired: &Value) -> bool {
         let changes = diff(desired, &record.args, None);
         record.intent == Some(Intent::Create) && changes.iter().any(|change| spec.replace.contains(&change.field()))
@@ -986,14 +1001,14 @@ fn existing(spec: &Spec, record: &Record, seen: &Seen, desired: &Value) -> Step 
         (Status::Scheduled(until), _) => (Action::Restore, Some(format!("it is scheduled for deletion: {until}"))),
         _ if forced => (replace, None),
         _ if !changes.is_empty() => (Action::Update, None),
-        // An intent says what may have happened, never what is wanted.
-        (_, Some(Intent::Delete)) => (Action::Update, Some("its removal was begun and did not happen".to_owned())),
-        (_, Some(_)) => (Action::Update, Some("what was begun is finished".to_owned())),
+        // An intent says what may have happened, never what is desired.
+        (_, Some(Intent::Delete)) => (Action::Update, Some("an interrupted delete had no effect".to_owned())),
+        (_, Some(_)) => (Action::Update, Some("an interrupted operation is completed".to_owned())),
         (Status::Pending, None) => (Action::Update, Some("it is not ready yet".to_owned())),
         _ if discloses(&record.args, desired) => {
-            (Action::Update, Some("a value of it is secret now: the state keeps only a digest".to_owned()))
+            (Action::Update, Some("a value is now secret: the state keeps only its digest".to_owned()))
         }
-        _ if !record.deposed.is_empty() => (Action::Update, Some("what it replaced is removed".to_owned())),
+        _ if !record.deposed.is_empty() => (Action::Update, Some("the resource it replaced is deleted".to_owned())),
         _ => (Action::Keep, None),
     };
     Step { action, changes, because, loses: Vec::new() }
@@ -1015,7 +1030,7 @@ mod tests {
             (json!({ "a": 1, "b": { "c": "x" } }), json!({ "a": 1, "b": { "c": "y" } }), r#"b.c = "x" | b.c = "y""#),
             (json!({ "a": [1, { "b": 2 }] }), json!({ "a": [1, { "b": 3 }] }), "a[1].b = 2 | a[1].b = 3"),
             (json!({ "a": [1] }), json!({ "a": [1, 2] }), "a[1] = nothing | a[1] = 2"),
-            (json!(null), json!({ "a": 1, "b": 2 }), "nothing | something with the fields a, b"),
+            (json!(null), json!({ "a": 1, "b": 2 }), "nothing | an object with the fields a, b"),
             (json!({ "p": { "$hash": "one" } }), json!({ "p": { "$hash": "two" } }), "p = (secret) | another secret"),
             (json!({ "p": { "$hash": "one" } }), json!({ "p": "plain" }), r#"p = (secret) | p = "plain""#),
         ] {

@@ -1,4 +1,4 @@
-//! One poller per kind and region: all who wait for something read it in one call.
+//! One poller per kind and region, which reads all awaited resources in one call.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +25,7 @@ pub(crate) struct Reader {
 
 /// The pollers by region and kind.
 type Pollers = HashMap<(Region, Arc<str>), Queue>;
-/// Where a poller takes its requests from.
+/// The requests to a poller.
 type Queue = mpsc::UnboundedSender<Request>;
 
 struct Request {
@@ -33,7 +33,7 @@ struct Request {
     answer: oneshot::Sender<Result<Option<Seen>, Refusal>>,
 }
 
-/// An error that many get.
+/// An error that several requests share.
 #[derive(Clone)]
 struct Refusal {
     class: Class,
@@ -46,7 +46,7 @@ impl Reader {
         Self { cloud: Arc::clone(cloud), pollers: Arc::default() }
     }
 
-    /// What exists at `address` under `id`.
+    /// Reads the resource `id` at `address`.
     pub(crate) async fn read(&self, address: &Address, id: &str) -> Result<Option<Seen>> {
         let (answer, answered) = oneshot::channel();
         let request = Request { id: id.to_owned(), answer };
@@ -76,10 +76,10 @@ impl Reader {
 }
 
 fn gone() -> Error {
-    Error::failed("the poller is gone")
+    Error::failed("the poller has stopped")
 }
 
-/// Ends when the last [`Reader`] does.
+/// Ends when the last [`Reader`] is dropped.
 async fn poll(cloud: Arc<dyn Cloud>, region: Region, kind: Arc<str>, mut queue: mpsc::UnboundedReceiver<Request>) {
     let batch = spec(&cloud, &kind).map_or(1, |spec| spec.batch.max(1));
     while let Some(first) = queue.recv().await {
@@ -107,7 +107,7 @@ async fn poll(cloud: Arc<dyn Cloud>, region: Region, kind: Arc<str>, mut queue: 
                 (None, Some(refusal)) => Err(refusal.clone()),
                 (None, None) => Ok(None),
             };
-            // Who asked may have given up; that is their business.
+            // The caller may have been cancelled.
             drop(request.answer.send(answer));
         }
     }

@@ -1,4 +1,4 @@
-//! Values that are known only once something else exists, and values that nobody may see.
+//! References to outputs that are not known yet, and secrets.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,12 +14,12 @@ use crate::secret::digest;
 /// The output that every resource has.
 pub const ID: &str = "id";
 
-/// A place in another resource's outputs, written `address#output` or `address#output/0`.
+/// A pointer to an output of another resource, written `address#output` or `address#output/0`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pointer {
-    /// The resource referred to.
+    /// The address of the other resource.
     pub address: Address,
-    /// The output, `id` or a member of the kind's outputs, with a path into it.
+    /// The output: `id` or a member of the kind's outputs, with an optional path into it.
     pub output: String,
 }
 
@@ -52,17 +52,17 @@ impl<'de> Deserialize<'de> for Pointer {
     }
 }
 
-/// A value, or a pointer to the output of another resource that will have it.
+/// A value, or a reference to an output of another resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Ref<T> {
     /// `{"$ref": "address#output"}`: known once that resource exists.
     Pointer {
-        /// Where the value will be.
+        /// The output that will have the value.
         #[serde(rename = "$ref")]
         pointer: Pointer,
     },
-    /// Known now.
+    /// A known value.
     Known(T),
 }
 
@@ -76,36 +76,35 @@ impl<T> Ref<T> {
     /// The value.
     ///
     /// # Errors
-    /// If it is still a pointer; the engine resolves all of them before it calls a kind.
+    /// If it is a reference; the engine resolves all references before it calls a kind.
     pub fn known(&self) -> Result<&T> {
         match self {
             Self::Known(value) => Ok(value),
-            Self::Pointer { pointer } => Err(Error::failed(format!("`{pointer}` is not known yet"))),
+            Self::Pointer { pointer } => Err(Error::failed(format!("`{pointer}` has not been resolved yet"))),
         }
     }
 }
 
 impl<T> Ref<Vec<T>> {
-    /// The member at `index` of a list that is an output.
+    /// The item at `index` of an output that is a list.
     ///
     /// # Errors
-    /// If the list is known and has no such member.
+    /// If the list is known and has no such item.
     pub fn at(&self, index: usize) -> Result<Ref<T>>
     where
         T: Clone,
     {
         match self {
-            Self::Known(values) => values
-                .get(index)
-                .map(|value| Ref::Known(value.clone()))
-                .ok_or_else(|| Error::invalid(format!("a list of {} has no member {index}", values.len()))),
+            Self::Known(values) => values.get(index).map(|value| Ref::Known(value.clone())).ok_or_else(|| {
+                Error::invalid(format!("index {index} is out of range: the list has {} items", values.len()))
+            }),
             Self::Pointer { pointer } => Ok(Ref::to(&pointer.address, &format!("{}/{index}", pointer.output))),
         }
     }
 }
 
 impl<T: Clone> Ref<BTreeMap<String, T>> {
-    /// The member `name` of a map that is an output; names with a slash lead nowhere.
+    /// The member `name` of an output that is a map; names with a slash are not supported.
     ///
     /// # Errors
     /// If the map is known and has no such member.
@@ -114,7 +113,7 @@ impl<T: Clone> Ref<BTreeMap<String, T>> {
             Self::Known(values) => values
                 .get(name)
                 .map(|value| Ref::Known(value.clone()))
-                .ok_or_else(|| Error::invalid(format!("there is no member `{name}`"))),
+                .ok_or_else(|| Error::invalid(format!("member `{name}` not found"))),
             Self::Pointer { pointer } => Ok(Ref::to(&pointer.address, &format!("{}/{name}", pointer.output))),
         }
     }
@@ -132,7 +131,7 @@ impl From<&str> for Ref<String> {
     }
 }
 
-/// For the places where AWS takes the id of one of several kinds.
+/// For arguments that accept the id of one of several kinds.
 impl<R> From<Ref<Id<R>>> for Ref<String> {
     fn from(id: Ref<Id<R>>) -> Self {
         match id {
@@ -142,20 +141,20 @@ impl<R> From<Ref<Id<R>>> for Ref<String> {
     }
 }
 
-/// The id that AWS gave to an `R`; ids of different kinds are different types.
+/// The id that AWS gave to an `R`. Ids of different kinds have different types.
 pub struct Id<R> {
     id: String,
     kind: PhantomData<fn() -> R>,
 }
 
 impl<R> Id<R> {
-    /// An id as AWS writes it.
+    /// An id in AWS's form.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into(), kind: PhantomData }
     }
 
-    /// The id as AWS writes it.
+    /// The id in AWS's form.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.id
@@ -230,7 +229,7 @@ impl<'de, R> Deserialize<'de> for Id<R> {
     }
 }
 
-/// A string with references inside: a policy's resource, an ARN with a suffix, an environment variable.
+/// A string with references in it, such as a policy's resource, an ARN with a suffix, or an environment variable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Vec<Part>);
 
@@ -245,7 +244,7 @@ enum Part {
 }
 
 impl Text {
-    /// The text so far, and `text`.
+    /// Appends `text`.
     #[must_use]
     pub fn and(mut self, text: impl Into<Self>) -> Self {
         for part in text.into().0 {
@@ -260,12 +259,12 @@ impl Text {
     /// The string.
     ///
     /// # Errors
-    /// If it still holds a reference; the engine resolves all of them before it calls a kind.
+    /// If it still contains a reference; the engine resolves all references before it calls a kind.
     pub fn known(&self) -> Result<&str> {
         match &self.0[..] {
             [] => Ok(""),
             [Part::Literal(text)] => Ok(text),
-            _ => Err(Error::failed("a text with references is not known yet")),
+            _ => Err(Error::failed("a text contains references that have not been resolved yet")),
         }
     }
 }
@@ -324,8 +323,8 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// A value that is never shown and never stored: only its keyed digest is. One that was read from a state or a saved
-/// plan has nothing but that.
+/// A value that is never shown or stored; only its keyed digest is stored. A secret that was read from a state or a
+/// saved plan has only the digest.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Secret<T>(Kept<T>);
 
@@ -335,18 +334,18 @@ enum Kept<T> {
     Value(T),
     #[serde(rename = "$hash")]
     Digest(String),
-    /// What it will be made of.
+    /// The text or reference that it will be made from.
     #[serde(rename = "$pending")]
     Pending(Vec<Part>),
 }
 
 impl<T> Secret<T> {
-    /// Keeps `value` from sight.
+    /// A secret with this value.
     pub fn new(value: T) -> Self {
         Self(Kept::Value(value))
     }
 
-    /// The value, for the one call that needs it.
+    /// The value, for the call that needs it.
     ///
     /// # Errors
     /// If only its digest is known.
@@ -354,13 +353,13 @@ impl<T> Secret<T> {
         match &self.0 {
             Kept::Value(value) => Ok(value),
             Kept::Digest(_) | Kept::Pending(_) => {
-                Err(Error::failed("a secret is needed of which only the digest is recorded")
-                    .hint("declare it again in payinfra.toml, and apply"))
+                Err(Error::failed("the value of a secret is needed, but only its digest is recorded")
+                    .hint("declare it again in payinfra.toml, then run apply"))
             }
         }
     }
 
-    /// Whether it is `value`, as far as the deployment of `lineage` can tell.
+    /// Whether the secret equals `value` in the deployment of `lineage`.
     pub fn is(&self, value: &T, lineage: &str) -> bool
     where
         T: PartialEq + Serialize,
@@ -379,15 +378,15 @@ impl<T> fmt::Debug for Secret<T> {
     }
 }
 
-/// A value that is a secret where its source is one, such as a variable that the user marked sensitive.
+/// A value that is secret if its source is, such as a variable that the user marked sensitive.
 ///
-/// What AWS returns does not tell: it is treated as what is declared.
+/// A value returned by AWS does not show whether it is secret; it is treated like the declared one.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Sensitive<T> {
     /// A secret.
     Secret(Secret<T>),
-    /// A value that everybody may see.
+    /// A public value.
     Plain(T),
 }
 
@@ -404,7 +403,7 @@ impl<T> Sensitive<T> {
     }
 }
 
-/// By their values: a secret equals what AWS returns of it.
+/// Compares values: a secret equals the same value returned by AWS.
 impl<T: PartialEq> PartialEq for Sensitive<T> {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {

@@ -1,10 +1,10 @@
-//! References inside JSON: finding them, and putting in what is known.
+//! Finds and resolves references in JSON.
 
 use serde_json::{Map, Value};
 
 use crate::reference::{ID, Pointer};
 
-/// The JSON pointer (RFC 6901) to what lies behind `keys`.
+/// The JSON pointer (RFC 6901) to the value at `keys`.
 pub(crate) fn json_pointer<'a>(keys: impl Iterator<Item = &'a str>) -> String {
     keys.flat_map(|key| ["/".to_owned(), key.replace('~', "~0").replace('/', "~1")]).collect()
 }
@@ -27,7 +27,7 @@ fn walk(value: &Value, found: &mut Vec<Pointer>) {
     }
 }
 
-/// `value` with every reference that `known` answers replaced by its value.
+/// `value` with every reference that `known` resolves replaced by its value.
 pub(crate) fn resolve(value: &Value, known: &impl Fn(&Pointer) -> Option<Value>) -> Value {
     match value {
         Value::Array(values) => values.iter().map(|value| resolve(value, known)).collect(),
@@ -45,8 +45,8 @@ pub(crate) fn resolve(value: &Value, known: &impl Fn(&Pointer) -> Option<Value>)
     }
 }
 
-/// What `output` of a resource with this id and these outputs is; a path such as `zones/0` leads into lists. A lookup
-/// has no id of its own: there it is an output like others.
+/// The value of `output` for a resource with this id and these outputs. A path such as `zones/0` leads into lists.
+/// Lookups have no id of their own, so `id` is a regular output there.
 pub(crate) fn output(id: &str, outputs: &Value, output: &str) -> Option<Value> {
     if output == ID && !id.is_empty() {
         return Some(Value::String(id.to_owned()));

@@ -1,4 +1,4 @@
-//! A kind of resource: one struct, one trait; and its twin without a type, as the engine calls it.
+//! The traits of kinds, [`Resource`] and [`Lookup`], and their type-erased counterpart for the engine.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -19,53 +19,55 @@ use crate::tags::{Owner, Tags};
 /// Names of fields, written with [`crate::fields!`] so that the compiler checks them.
 pub type Fields = &'static [&'static str];
 
-/// A kind of resource; the implementing struct is what one of them should be.
+/// A kind of resource. The implementing struct holds the arguments of one resource.
 ///
-/// A field that is `None` is unmanaged: neither compared nor changed. When a value that was managed becomes
-/// `None`, `update` sees `Some` in `live` and sends the explicit reset value (AWS-FACTS §6.2); for fields that were
-/// never managed it sees `None` there as well, so `self.x != live.args.x` is always the right question.
+/// A field that is `None` is unmanaged: neither compared nor changed. When a managed value becomes `None`, `update`
+/// sees `Some` in `live` and sends the explicit reset value (AWS-FACTS §6.2). For fields that were never managed it
+/// sees `None` in `live` as well, so `self.x != live.args.x` is always the right comparison.
 pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
-    /// What the calls need: clients, region, token.
+    /// What calls need: clients, region, token.
     type Cx: Send + Sync;
-    /// As in addresses, state and plans: `ec2.subnet`.
+    /// The name in addresses, state and plans: `ec2.subnet`.
     const KIND: &'static str;
-    /// Fields that cannot change in place.
+    /// Fields that cannot be updated in place.
     const REPLACE: Fields;
-    /// Fields whose referent need only exist, not be ready (a route's NAT gateway may still be pending).
+    /// Fields whose referenced resource only has to exist, not be ready (a route's NAT gateway may still be pending).
     const EARLY: Fields = &[];
-    /// Fields that change in place, but whose old referent cannot go before: when that is replaced, so is this one.
+    /// Fields that are updated in place, but whose old referenced resource cannot be deleted before: if that resource
+    /// is replaced, so is this one.
     const HOLDS: Fields = &[];
-    /// Fields whose referents must be in the same network as this one, although each of them can be changed: where they
-    /// move to another network, this one is replaced (AWS refuses a subnet group in two VPCs).
+    /// Fields whose referenced resources must be in the same network as this one. Each field can be updated, but if the
+    /// resources move to another network, this one is replaced (AWS refuses a subnet group in two VPCs).
     const NETWORK: Fields = &[];
-    /// How one is known to be ours. A kind without tags must say.
+    /// How a resource is identified as ours. Kinds without tags must declare it.
     const IDENTITY: Identity = Identity::Tags;
-    /// Whether it keeps data that is lost with it: databases, buckets, keys, tables, secrets. These are protected, and
-    /// are never replaced as a consequence of drift.
+    /// Whether it keeps data that is lost when it is deleted: databases, buckets, keys, tables, secrets. Such resources
+    /// are protected, and are never replaced because of drift.
     const KEEPS_DATA: bool = false;
-    /// The field that is AWS's own protection against deletion, a `bool` or an `Option<bool>`: switched off just before
-    /// a delete that the plan allows.
+    /// The field for AWS's own deletion protection, a `bool` or an `Option<bool>`. It is disabled right before a delete
+    /// that the plan allows.
     const SHIELD: Option<&'static str> = None;
-    /// Whether a read shows at once what a create made. Where it does, what it does not show was lost, and is created
-    /// again without waiting for it to become visible.
+    /// Whether a read sees a created resource immediately. If so, a missing resource was lost, and is created again
+    /// without waiting for it to become visible.
     const CONSISTENT: bool = false;
-    /// Whether it becomes ready only through those that refer to it in their [`EARLY`](Self::EARLY) fields: a
-    /// certificate through its validation record. When one of those fails it is not waited for any longer.
+    /// Whether it becomes ready only through dependents that refer to it in their [`EARLY`](Self::EARLY) fields: a
+    /// certificate through its validation record. If one of those fails, the engine stops waiting for it.
     const COMPLETED_BY_DEPENDENTS: bool = false;
-    /// How many tags AWS accepts on one.
+    /// The maximum number of tags.
     const MOST_TAGS: usize = 50;
-    /// Whether a replacement may be made before the old one goes; not where a name or a CIDR block is taken.
+    /// Whether a replacement can be created before the old resource is deleted; not if a name or a CIDR block must be
+    /// unique.
     const CREATE_FIRST: bool = false;
-    /// How many ids one `read` takes.
+    /// The maximum number of ids per `read`.
     const BATCH: usize = 100;
-    /// How long to wait for `Status::Ready`, or to be gone.
+    /// How long to wait until it is ready or gone.
     const TIMEOUT: Duration = Duration::from_mins(5);
-    /// How long it usually takes (AWS-FACTS §5): the scheduler starts the longest path first.
+    /// How long operations usually take (AWS-FACTS §5): the scheduler starts the longest path first.
     const EXPECTED: Expected = Expected::millis(1_000, 1_000);
-    /// What others can refer to besides the id: a struct of [`crate::Ref`]s, or `()`.
+    /// The outputs besides the id: a struct of [`crate::Ref`]s, or `()`.
     type Outputs: Serialize + DeserializeOwned + Send + Sync + 'static;
 
-    /// How long this one usually takes, where that depends on what it is.
+    /// How long operations on this resource usually take, if that depends on its arguments.
     fn expected(&self) -> Expected {
         Self::EXPECTED
     }
@@ -74,42 +76,44 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
         let _ = live;
         Vec::new()
     }
-    /// Where the tags go; `None` if AWS cannot tag it.
+    /// The field for tags; `None` if AWS cannot tag the kind.
     fn tags(&mut self) -> Option<&mut Tags>;
-    /// Starts the resource's life and returns its id, without waiting.
+    /// Starts to create the resource, and returns its id without waiting.
     fn create(&self, cx: &Self::Cx) -> impl Future<Output = Result<Id<Self>>> + Send;
-    /// Finds what an interrupted `create` left: by token, natural key or owner tags. No default: each kind must say.
+    /// Finds the resource that an interrupted `create` left: by token, natural key or owner tags. There is no default,
+    /// so each kind must decide.
     fn recover(&self, cx: &Self::Cx, owner: &Owner) -> impl Future<Output = Result<Option<Id<Self>>>> + Send;
-    /// Reads those of `ids` that exist (corpses in `deleted` states do not).
+    /// Reads those of `ids` that exist. Resources in a `deleted` status do not exist.
     fn read(cx: &Self::Cx, ids: &[Id<Self>]) -> impl Future<Output = Result<Vec<Live<Self>>>> + Send;
-    /// Changes `live` to `self`. Also sets, after `create`, what `create` could not.
+    /// Updates `live` to `self`. Also sets, after `create`, what `create` cannot set.
     fn update(&self, cx: &Self::Cx, live: &Live<Self>) -> impl Future<Output = Result<()>> + Send;
-    /// Starts the resource's end, without waiting. That it is gone already is success; an error of the class
-    /// [`NotFound`](crate::Class::NotFound) says that it cannot be deleted and goes by itself, and is not waited for.
+    /// Starts to delete the resource, without waiting. Success if it is already gone. An error of class
+    /// [`NotFound`](crate::Class::NotFound) says that it cannot be deleted and will disappear on its own; the engine
+    /// does not wait for it.
     fn delete(cx: &Self::Cx, live: &Live<Self>) -> impl Future<Output = Result<()>> + Send;
-    /// Restores what a read shows as [`Status::Scheduled`]. Only for kinds whose reads do.
+    /// Cancels a scheduled deletion; only for kinds whose reads return [`Status::Scheduled`].
     fn restore(_: &Self::Cx, live: &Live<Self>) -> impl Future<Output = Result<()>> + Send {
         let error = Error::failed(format!("{} cannot be restored", live.id));
         async { Err(error) }
     }
-    /// Whether `id`, which a read did not show, really does not exist. By default another read says so; kinds whose
-    /// read filters or lags ask in the most consistent form that the service has, without a filter.
+    /// Whether `id`, which a read did not return, really does not exist. The default is a second read. Kinds whose
+    /// reads filter or lag ask in the most consistent way that the service offers, without a filter.
     fn absent(cx: &Self::Cx, id: &Id<Self>) -> impl Future<Output = Result<bool>> + Send {
         let ids = [id.clone()];
         async move { Ok(Self::read(cx, &ids).await?.is_empty()) }
     }
 }
 
-/// Something that exists already and is only looked up: never made, changed or removed.
+/// An existing resource that is only looked up: never created, updated or deleted.
 pub trait Lookup: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
-    /// What the calls need.
+    /// What calls need.
     type Cx: Send + Sync;
-    /// As in addresses: `ec2.zones`.
+    /// The name in addresses: `ec2.zones`.
     const KIND: &'static str;
-    /// What others can refer to: a struct of [`crate::Ref`]s.
+    /// The outputs: a struct of [`crate::Ref`]s.
     type Outputs: Serialize + DeserializeOwned + Send + Sync + 'static;
 
-    /// Looks it up.
+    /// Finds it.
     fn find(&self, cx: &Self::Cx) -> impl Future<Output = Result<Self::Outputs>> + Send;
 }
 
@@ -118,11 +122,11 @@ pub trait Lookup: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
 pub struct Live<R: Resource> {
     /// Its id.
     pub id: Id<R>,
-    /// How far it is.
+    /// Its status.
     pub status: Status,
-    /// What it is now.
+    /// Its current arguments.
     pub args: R,
-    /// What others can refer to.
+    /// Its outputs.
     pub outputs: R::Outputs,
 }
 
@@ -134,44 +138,44 @@ macro_rules! fields {
     };
 }
 
-/// The twin of [`Resource`] and [`Lookup`] without their types.
+/// The type-erased form of [`Resource`] and [`Lookup`].
 pub trait Kind<Cx>: Send + Sync {
-    /// The constants.
+    /// The constants of the kind.
     fn spec(&self) -> Spec;
-    /// As [`Resource::expected`]; of arguments that nobody understands, as of any of the kind.
+    /// See [`Resource::expected`]; for invalid arguments, the kind's default.
     fn expected(&self, args: &Value) -> Expected;
-    /// As [`Resource::losses`]; of arguments that nobody understands, none.
+    /// See [`Resource::losses`]; for invalid arguments, none.
     fn losses(&self, args: &Value, live: &Value) -> Vec<String>;
-    /// `args` in the one form that this kind writes: sets sorted, defaults filled in.
+    /// `args` in the canonical form of this kind: sets sorted, defaults filled in.
     ///
     /// # Errors
-    /// If they are not arguments of this kind.
+    /// If they are not valid arguments of this kind.
     fn normal(&self, args: &Value) -> Result<Value>;
-    /// As [`Resource::create`].
+    /// See [`Resource::create`].
     fn create<'a>(&'a self, cx: &'a Cx, args: &'a Value) -> BoxFuture<'a, Result<String>>;
-    /// As [`Resource::recover`].
+    /// See [`Resource::recover`].
     fn recover<'a>(&'a self, cx: &'a Cx, args: &'a Value, owner: &'a Owner) -> BoxFuture<'a, Result<Option<String>>>;
-    /// As [`Resource::read`].
+    /// See [`Resource::read`].
     fn read<'a>(&'a self, cx: &'a Cx, ids: &'a [String]) -> BoxFuture<'a, Result<Vec<Seen>>>;
-    /// As [`Resource::update`].
+    /// See [`Resource::update`].
     fn update<'a>(&'a self, cx: &'a Cx, args: &'a Value, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
-    /// As [`Resource::delete`].
+    /// See [`Resource::delete`].
     fn delete<'a>(&'a self, cx: &'a Cx, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
-    /// As [`Resource::restore`].
+    /// See [`Resource::restore`].
     fn restore<'a>(&'a self, cx: &'a Cx, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
-    /// As [`Resource::absent`].
+    /// See [`Resource::absent`].
     fn absent<'a>(&'a self, cx: &'a Cx, id: &'a str) -> BoxFuture<'a, Result<bool>>;
-    /// As [`Lookup::find`].
+    /// See [`Lookup::find`].
     fn find<'a>(&'a self, cx: &'a Cx, args: &'a Value) -> BoxFuture<'a, Result<Value>>;
 }
 
-/// `R` without its type.
+/// `R`, type-erased.
 #[must_use]
 pub const fn kind<R: Resource>() -> &'static dyn Kind<R::Cx> {
     &Erased::<R>(PhantomData)
 }
 
-/// `L` without its type.
+/// `L`, type-erased.
 #[must_use]
 pub const fn lookup<L: Lookup>() -> &'static dyn Kind<L::Cx> {
     &ErasedLookup::<L>(PhantomData)
@@ -264,7 +268,8 @@ impl<R: Resource> Kind<R::Cx> for Erased<R> {
 
 impl<L: Lookup> ErasedLookup<L> {
     fn refuse<T: Send + 'static>() -> BoxFuture<'static, Result<T>> {
-        async { Err(Error::failed(format!("`{}` is a lookup: it is never made, changed or removed", L::KIND))) }.boxed()
+        async { Err(Error::failed(format!("`{}` is a lookup, which cannot be created, updated or deleted", L::KIND))) }
+            .boxed()
     }
 }
 
@@ -338,8 +343,8 @@ impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
 
 fn parse<T: DeserializeOwned>(kind: &str, args: &Value) -> Result<T> {
     T::deserialize(args).map_err(|error| {
-        let error = Error::invalid(format!("these are not the arguments of `{kind}`: {error}"))
-            .hint("a newer payinfra may have written them; use that version");
+        let error = Error::invalid(format!("invalid arguments for `{kind}`: {error}"))
+            .hint("a newer version of payinfra may have written them; use that version");
         concealed(error, &[args])
     })
 }

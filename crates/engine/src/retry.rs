@@ -1,4 +1,4 @@
-//! Trying again: how long and how often depends on the class of the failure, and on nothing else.
+//! Retries: how long and how often depends only on the class of the failure.
 
 use std::future::Future;
 use std::time::Duration;
@@ -7,44 +7,44 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::{Class, Error, Result};
 
-/// How long each class of failure is borne with.
+/// The retry budget of each class of failures.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// Something else is in the way.
+    /// Conflicts: a dependent or a change in progress.
     conflict: Duration,
-    /// A parent made a moment ago is not visible yet.
+    /// A referenced resource that was just created is not visible yet.
     not_found: Duration,
-    /// Time-outs, resets, HTTP 5xx. Only for calls that may be repeated.
+    /// Timeouts, connection resets, HTTP 5xx. Only for calls that may be repeated.
     ambiguous: Duration,
 }
 
-/// IAM and KMS need seconds, at worst minutes, until a new role or key is known everywhere (AWS-FACTS §0.7).
+/// IAM and KMS need seconds, at worst minutes, to propagate a new role or key (AWS-FACTS §0.7).
 const EVENTUAL: Duration = Duration::from_mins(4);
-/// The SDK fetches credentials anew; where there are none, only a person can sign in again.
+/// The SDK refreshes credentials. If there are none to refresh, the user has to sign in again.
 const EXPIRED: Duration = Duration::from_secs(5);
-/// A throttled call works later; a quarter of an hour is longer than any bucket takes to refill.
+/// A throttled call succeeds later. A quarter of an hour is longer than any token bucket takes to refill.
 const THROTTLED: Duration = Duration::from_mins(15);
 
-/// However the failures take turns, this is enough of them.
+/// The maximum number of attempts, whatever the failures are.
 const ENOUGH: Duration = Duration::from_mins(30);
 
 impl Patience {
-    /// For a call that starts a life; what it refers to may be seconds old. Ambiguity is for the caller to clear up.
+    /// For a create. What it refers to may be seconds old. The caller resolves ambiguous failures.
     pub(crate) fn creating() -> Self {
         Self { conflict: Duration::from_mins(5), not_found: Duration::from_mins(2), ambiguous: Duration::ZERO }
     }
 
-    /// For a call that changes something, and that may be repeated.
+    /// For an update that may be repeated.
     pub(crate) fn changing(timeout: Duration) -> Self {
         Self { conflict: timeout, not_found: Duration::from_mins(2), ambiguous: Duration::from_mins(3) }
     }
 
-    /// For a call that ends a life: what hangs on it may still be going.
+    /// For a delete: dependents may still be in deletion.
     pub(crate) fn removing(timeout: Duration) -> Self {
         Self { conflict: timeout, not_found: Duration::ZERO, ambiguous: Duration::from_mins(3) }
     }
 
-    /// For a call that only looks.
+    /// For a read.
     pub(crate) fn reading() -> Self {
         Self { conflict: Duration::from_mins(1), not_found: Duration::ZERO, ambiguous: Duration::from_mins(3) }
     }
@@ -62,7 +62,7 @@ impl Patience {
     }
 }
 
-/// Repeats `call` while its failures can be borne with.
+/// Retries `call` within the budgets of its failures.
 pub(crate) async fn patiently<T, F, Fut>(patience: &Patience, mut call: F) -> Result<T>
 where
     F: FnMut() -> Fut,
@@ -70,7 +70,7 @@ where
 {
     let begun = Instant::now();
     let mut pause = Pause::default();
-    // A minute's hang must not use up what a conflict after it is given: another class starts the time anew.
+    // Each class of failure starts a new budget, so that a minute of timeouts does not use up the budget for conflicts.
     let mut met = None;
     loop {
         match call().await {
@@ -82,14 +82,14 @@ where
                 if since.elapsed() >= patience.of(class) || begun.elapsed() >= ENOUGH {
                     return Err(error);
                 }
-                tracing::debug!(%error, "trying again");
+                tracing::debug!(%error, "retrying");
                 sleep(pause.next(&error)).await;
             }
         }
     }
 }
 
-/// The pauses between attempts: short and flat for what settles by itself, doubling for what we cause.
+/// The delays between attempts: short and constant for conditions that clear on their own, exponential for throttling.
 #[derive(Debug, Default)]
 pub(crate) struct Pause {
     attempt: u32,

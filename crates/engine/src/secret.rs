@@ -1,11 +1,10 @@
-//! Secrets inside JSON: what is kept of them, and what is taken out of messages.
+//! Secrets in JSON: their stored form, and their removal from messages.
 //!
-//! A secret is written `{"$secret": value}` in memory. What leaves the process has `{"$hash": digest}` instead, by which
-//! a change is noticed. The digest is an HMAC whose key is the lineage of the state, so that no table made for one
-//! deployment serves for another, and equal secrets of two deployments do not look equal. It cannot keep a guess from
-//! being checked: whoever plans has the state and nothing beside it, so that whatever a plan can compute from a value, a
-//! reader of the state can compute from a guess. A value that can be guessed does not become a secret by this; it
-//! belongs into Secrets Manager, of which a state knows only the ARN.
+//! A secret is written `{"$secret": value}` in memory. What leaves the process has `{"$hash": digest}` instead, which
+//! is enough to detect a change. The digest is an HMAC with the lineage of the state as its key, so no precomputed
+//! table works for more than one deployment, and equal secrets of two deployments have different digests. It does not
+//! protect against guessing: the key is in the state, so anyone who can read the state can check guesses. A value that
+//! can be guessed belongs in Secrets Manager, so that the state has only its ARN.
 
 use std::fmt::Write as _;
 
@@ -19,16 +18,16 @@ use sha2::Sha256;
 use crate::error::Error;
 use crate::resolve::pointers;
 
-/// The forms of a secret: its value, its digest, and what it will be made of.
+/// The forms of a secret: its value, its digest, and what it will be made from.
 const SECRET: &str = "$secret";
 const FORMS: [&str; 3] = [SECRET, "$hash", "$pending"];
 
-/// What a percent-encoded text does not have as it is (RFC 3986, section 2.3).
+/// The characters that percent-encoding escapes (RFC 3986, section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What stands for a secret in messages.
+/// What replaces a secret in messages.
 const SHOWN: &str = "(secret)";
-/// Shorter values are left in messages, which would become unreadable without them.
+/// Shorter values are not removed from messages, which would become unreadable.
 const SHORT: usize = 4;
 
 /// Whether `value` is a secret in one of its forms.
@@ -38,7 +37,7 @@ pub fn is_secret(value: &Value) -> bool {
     value.as_object().is_some_and(|members| members.len() == 1 && form(members))
 }
 
-/// Whether there is a secret in `value`.
+/// Whether `value` contains a secret.
 #[must_use]
 pub fn has_secret(value: &Value) -> bool {
     is_secret(value)
@@ -49,9 +48,9 @@ pub fn has_secret(value: &Value) -> bool {
         }
 }
 
-/// What is kept of `value` in the deployment of `lineage`.
+/// The stored form of `value` in the deployment of `lineage`.
 pub(crate) fn digest(value: &Value, lineage: &str) -> String {
-    // An HMAC takes keys of any length.
+    // An HMAC accepts keys of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(lineage.as_bytes()) else { return String::new() };
     mac.update(value.to_string().as_bytes());
     mac.finalize().into_bytes().iter().fold(String::new(), |mut text, byte| {
@@ -60,7 +59,7 @@ pub(crate) fn digest(value: &Value, lineage: &str) -> String {
     })
 }
 
-/// `value` without its secrets: each leaves its digest, or what it refers to if it is not known yet.
+/// `value` with each secret replaced by its digest or, if it is not known yet, by what it refers to.
 pub(crate) fn redact(value: &Value, lineage: &str) -> Value {
     match value {
         Value::Array(values) => values.iter().map(|value| redact(value, lineage)).collect(),
@@ -78,7 +77,7 @@ pub(crate) fn redact(value: &Value, lineage: &str) -> Value {
     }
 }
 
-/// `value` with everything secret that is secret in `like`.
+/// `value` with everything marked secret that is secret in `like`.
 pub(crate) fn marked(value: &Value, like: &Value) -> Value {
     match (value, like) {
         (Value::Null, _) => Value::Null,
@@ -88,7 +87,7 @@ pub(crate) fn marked(value: &Value, like: &Value) -> Value {
             .iter()
             .map(|(name, value)| (name.clone(), likes.get(name).map_or_else(|| value.clone(), |it| marked(value, it))))
             .collect(),
-        // Sets have no places: what is there more is like the last one.
+        // Positions in sets have no meaning: additional items are treated like the last one.
         (Value::Array(values), Value::Array(likes)) => values
             .iter()
             .enumerate()
@@ -100,7 +99,7 @@ pub(crate) fn marked(value: &Value, like: &Value) -> Value {
     }
 }
 
-/// Whether `recorded` shows something that is secret in `declared`.
+/// Whether `recorded` has a value in the clear that is secret in `declared`.
 pub(crate) fn discloses(recorded: &Value, declared: &Value) -> bool {
     match (recorded, declared) {
         (Value::Null, _) => false,
@@ -115,8 +114,8 @@ pub(crate) fn discloses(recorded: &Value, declared: &Value) -> bool {
     }
 }
 
-/// `error` without the secrets of `values`, in whatever form AWS or the SDK repeat them. What is also there in the clear
-/// stays.
+/// `error` without the secrets in `values`, in any encoding that AWS or the SDK may repeat them in. Values that are
+/// also present in the clear stay.
 pub(crate) fn concealed(error: Error, values: &[&Value]) -> Error {
     let (mut secrets, mut clear) = (Vec::new(), Vec::new());
     for value in values {
@@ -144,13 +143,13 @@ fn sort(value: &Value, is_in_secret: bool, secrets: &mut Vec<String>, clear: &mu
     }
 }
 
-/// `text` without `secrets`: as they are, and escaped for JSON, for XML and by Rust, percent-encoded, in base64, with
-/// white space at their ends or without.
+/// `text` without `secrets`: as they are, escaped for JSON, XML or Rust, percent-encoded, in base64, and with or
+/// without surrounding white space.
 #[must_use]
 pub fn without(text: &str, secrets: &[String]) -> String {
     let mut forms: Vec<String> = secrets.iter().flat_map(|secret| forms(secret)).collect();
     forms.retain(|form| form.len() >= SHORT);
-    // What contains another one goes first.
+    // Replace the longest first, because one secret may contain another.
     forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
     forms.iter().fold(text.to_owned(), |text, form| text.replace(form.as_str(), SHOWN))
 }

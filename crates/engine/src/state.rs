@@ -1,4 +1,4 @@
-//! What payinfra remembers of a workspace: the ids it made, and what it meant to do when it was last seen.
+//! The state of a workspace: the ids of its resources, and operations that were in progress when it was written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,70 +10,71 @@ use sha2::{Digest, Sha256};
 use crate::address::Address;
 use crate::error::{Class, Error, Result};
 
-/// The version of the format that this code writes.
+/// The version of the state format that this code writes.
 pub const FORMAT: u32 = 2;
 
 /// The state of one workspace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// The version of this format.
+    /// The version of the state format.
     pub format: u32,
-    /// Made once for a workspace; a state of another lineage is another deployment.
+    /// A random id of this deployment, created with the state. A state with another lineage belongs to another
+    /// deployment.
     pub lineage: String,
     /// The stack.
     pub stack: String,
     /// The workspace.
     pub workspace: String,
-    /// The account that the resources are in.
+    /// The account of the resources.
     pub account: String,
-    /// How many runs have written it.
+    /// The number of runs that have written the state.
     pub serial: u64,
-    /// How many writes it has seen.
+    /// The number of writes.
     pub revision: u64,
-    /// The fencing epoch of the lock under which it was written last.
+    /// The fencing epoch of the lock at the last write.
     pub epoch: u64,
-    /// The digest of the rescue file that this state goes on from, if it took one up.
+    /// The digest of the rescue file that this state was recovered from, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rescue: Option<String>,
-    /// What exists, or was about to.
+    /// Resources that exist, or whose create has started.
     #[schemars(with = "BTreeMap<String, Record>")]
     pub resources: BTreeMap<Address, Record>,
-    /// The stack's outputs at the end of the last successful apply.
+    /// The outputs of the stack after the last successful apply.
     pub outputs: BTreeMap<String, Value>,
 }
 
-/// One resource as the state knows it.
+/// The record of one resource.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// How often this address has been created; a part of the idempotency token.
+    /// How often this address has been created; part of the idempotency token.
     pub generation: u32,
-    /// What was begun and not finished.
+    /// The operation in progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
-    /// The id that AWS gave it.
+    /// The id in AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// What it should be, references resolved, as last applied; during a create, as meant.
+    /// The arguments that were last applied, with references resolved; during a create, the desired arguments.
     pub args: Value,
-    /// Its outputs as last seen.
+    /// Its outputs at the last read.
     pub outputs: Value,
-    /// What must outlive it.
+    /// Its dependencies, which have to be deleted after it.
     #[schemars(with = "BTreeSet<String>")]
     pub depends: BTreeSet<Address>,
-    /// Whether a plan that would remove it fails.
+    /// Whether a plan that would delete it fails.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protect: bool,
-    /// Whether a final snapshot is taken when it is deleted, where its kind can.
+    /// Whether a final snapshot is taken when it is deleted, if the kind supports it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub final_snapshot: bool,
-    /// Earlier generations that were replaced and still have to go.
+    /// Replaced generations that still have to be deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deposed: Vec<Deposed>,
 }
 
-/// An earlier generation of a resource whose replacement exists already.
+/// A replaced generation of a resource whose replacement already exists.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Deposed {
@@ -83,20 +84,20 @@ pub struct Deposed {
     pub id: String,
 }
 
-/// A journalled will to act, durable before the act.
+/// A recorded intent, durable before the call that it announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Intent {
-    /// It is being created; without an id, nobody knows whether the call took effect.
+    /// It is being created. Without an id, it is unknown whether the call took effect.
     Create,
-    /// It is being changed.
+    /// It is being updated.
     Update,
-    /// It is being removed.
+    /// It is being deleted.
     Delete,
 }
 
 impl State {
-    /// The first state of a workspace.
+    /// An empty state for a workspace.
     #[must_use]
     pub fn new(stack: &str, workspace: &str, account: &str) -> Self {
         Self {
@@ -114,10 +115,10 @@ impl State {
         }
     }
 
-    /// The state that `bytes` hold.
+    /// Parses a state.
     ///
     /// # Errors
-    /// If they are not a state, or one of a format that this version does not know.
+    /// If the bytes are not a state, or have an unsupported format.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]
         struct Head {
@@ -131,17 +132,20 @@ impl State {
         if head.format != FORMAT {
             return Err(Error::new(
                 Class::Invalid,
-                format!("the state has format {}, this payinfra knows {FORMAT}", head.format),
+                format!(
+                    "the state has format {}, but this version of payinfra supports only format {FORMAT}",
+                    head.format
+                ),
             )
             .hint("use the version of payinfra that wrote it, or a newer one"));
         }
         serde_json::from_slice(bytes).map_err(broken)
     }
 
-    /// The state as bytes: JSON for people, with a last line break.
+    /// The state as pretty-printed JSON with a trailing newline.
     ///
     /// # Errors
-    /// Never in practice; JSON can refuse a value that has no form in it.
+    /// Not in practice: only if a value cannot be written as JSON.
     pub fn bytes(&self) -> Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec_pretty(self)
             .map_err(|error| Error::failed(format!("the state cannot be written as JSON: {error}")))?;
@@ -149,10 +153,10 @@ impl State {
         Ok(bytes)
     }
 
-    /// That it belongs to this deployment.
+    /// Checks that the state belongs to this deployment.
     ///
     /// # Errors
-    /// If it is another stack's, another workspace's or another account's.
+    /// If it belongs to another stack, workspace or account.
     pub fn belongs(&self, stack: &str, workspace: &str, account: &str) -> Result<()> {
         for (what, is, should) in [
             ("stack", &self.stack[..], stack),
@@ -167,14 +171,14 @@ impl State {
         Ok(())
     }
 
-    /// The idempotency token of `generation` of `address`: the same after a crash, another for the next generation.
+    /// The idempotency token of `generation` of `address`: the same after a crash, different for the next generation.
     #[must_use]
     pub fn token(&self, address: &Address, generation: u32) -> String {
         let digest = Sha256::digest(format!("{}\n{address}\n{generation}", self.lineage));
         digest.iter().take(16).fold(String::new(), |token, byte| format!("{token}{byte:02x}"))
     }
 
-    /// Whether something was begun and not finished.
+    /// Whether an operation is in progress.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         self.resources.values().any(|record| record.intent.is_some() || !record.deposed.is_empty())

@@ -1,4 +1,4 @@
-//! Where the state is kept, and the journal that makes every step durable before the next.
+//! The traits of state stores and locks, and the journal that makes every transition durable.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use crate::error::{Class, Error, Result};
 use crate::state::State;
 
-/// What is stored, and the version by which a later write proves that nothing came between.
+/// A stored state and its version, which a later write uses to detect other writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The state.
@@ -17,27 +17,28 @@ pub struct Stored {
     pub version: String,
 }
 
-/// A place for one workspace's state. Every write is conditional: it fails with [`Class::Stale`] when somebody else wrote.
+/// A store for the state of one workspace. Every write is conditional: it fails with [`Class::Stale`] after a write by
+/// somebody else.
 pub trait Store: Send + Sync + 'static {
     /// The state; `None` if there is none yet.
     fn load(&self) -> BoxFuture<'_, Result<Option<Stored>>>;
-    /// Writes `bytes` over the version `over` (`None`: only if nothing is there) and returns the new version.
+    /// Replaces version `over` with `bytes` (`None`: only if there is no state), and returns the new version.
     ///
-    /// An answer that was lost is settled by reading: if the stored bytes are ours, it is success.
+    /// If the response is lost, the write is verified by a read: it succeeded if the stored bytes are ours.
     fn save<'a>(&'a self, bytes: &'a [u8], over: Option<&'a str>) -> BoxFuture<'a, Result<String>>;
-    /// Keeps `bytes` under `history/NAME`, written once.
+    /// Stores `bytes` as `history/NAME`, which is written only once.
     fn keep<'a>(&'a self, name: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>>;
-    /// The names under `history/`, sorted.
+    /// The names of all history entries, sorted.
     fn kept(&self) -> BoxFuture<'_, Result<Vec<String>>>;
-    /// What was kept under `name`.
+    /// The history entry `name`.
     fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
-    /// The versions of the state that the place still has, newest first. Empty where the place keeps none.
+    /// The stored versions of the state, newest first. Empty if the store keeps no versions.
     fn versions(&self) -> BoxFuture<'_, Result<Vec<Version>>>;
-    /// The state as it was in the version `id`; `None` if there is no such version, or it is a deletion.
+    /// The state in version `id`; `None` if there is no such version, or it is a delete marker.
     fn load_version<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>>;
 }
 
-/// One version of the state that its place still has.
+/// One version of the state.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Version {
     /// Its id, for [`Store::load_version`].
@@ -46,91 +47,91 @@ pub struct Version {
     pub modified: String,
     /// Its size in bytes.
     pub size: u64,
-    /// Whether it says that the state was deleted.
+    /// Whether it is a delete marker.
     pub deleted: bool,
 }
 
-/// The largest revision, serial or epoch: the largest integer that every reader of JSON keeps exactly.
+/// The maximum revision, serial and epoch: the largest integer that all JSON readers preserve exactly.
 pub const COUNT_MAX: u64 = 1 << 53;
 
-/// Who holds a lock, for the one who waits for it.
+/// The holder of a lock, for those who wait for it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Holder {
     /// User and host.
     pub who: String,
-    /// The process.
+    /// The process id.
     pub pid: u32,
     /// The command.
     pub command: String,
-    /// Since when, RFC 3339.
+    /// When it acquired the lock, RFC 3339.
     pub since: String,
     /// Unique to this run.
     pub nonce: String,
 }
 
-/// What stands for each member of a holder's record that cannot be read.
+/// The placeholder for each member of a holder's record that cannot be read.
 const UNREADABLE: &str = "unreadable";
 
 impl Holder {
-    /// The holder whose record cannot be read, with the nonce by which the lock can be taken away from it.
+    /// A holder whose record cannot be read, with the nonce that is needed to release its lock.
     #[must_use]
     pub fn unreadable(nonce: impl Into<String>) -> Self {
         let unreadable = || UNREADABLE.to_owned();
         Self { who: unreadable(), pid: 0, command: unreadable(), since: unreadable(), nonce: nonce.into() }
     }
 
-    /// Whether the record said who it is.
+    /// Whether the record of the holder could be read.
     #[must_use]
     pub fn is_readable(&self) -> bool {
         !(self.pid == 0 && self.who == UNREADABLE)
     }
 }
 
-/// A lock for one workspace's state.
+/// A lock for the state of one workspace.
 pub trait Lock: Send + Sync + 'static {
-    /// Takes the lock with an epoch that is greater than the lock's last one, and at least `floor`.
+    /// Acquires the lock, with an epoch greater than the last one and at least `floor`.
     ///
-    /// Pass the epoch of the state plus one, or 0 if there is no state. A lock that was lost or restored from a backup
-    /// then continues from the epoch of the state.
+    /// Pass the epoch of the state plus one, or 0 if there is no state. If the lock was lost or restored from a backup,
+    /// it then continues from the epoch of the state.
     ///
     /// # Errors
-    /// [`Class::Locked`], naming the holder, if somebody else has it and their lease has not run out.
+    /// [`Class::Locked`], naming the holder, if somebody else has the lock and the lease has not expired.
     fn acquire<'a>(&'a self, holder: &'a Holder, floor: u64) -> BoxFuture<'a, Result<Box<dyn Lease>>>;
-    /// The last epoch that was given to a holder; 0 if nobody ever held it.
+    /// The epoch of the last holder; 0 if there was none.
     fn epoch(&self) -> BoxFuture<'_, Result<u64>>;
-    /// Who has it, if anybody has. A record that cannot be read is [`Holder::unreadable`].
+    /// The current holder, if any; [`Holder::unreadable`] if its record cannot be read.
     fn holder(&self) -> BoxFuture<'_, Result<Option<Holder>>>;
-    /// Takes it away from `holder` (and from nobody else).
+    /// Releases the lock held by `holder`, and by nobody else.
     fn force_release<'a>(&'a self, holder: &'a Holder) -> BoxFuture<'a, Result<()>>;
 }
 
-/// Says whether anything may still be changed; whoever is about to send a request asks it, wherever they are.
+/// Checks whether changes are still allowed; called right before every mutating request.
 pub type Guard = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
-/// A held lock, kept alive by a heartbeat of its own.
+/// A held lock, renewed by its own heartbeat.
 pub trait Lease: Send + Sync {
-    /// Fails with [`Class::Locked`] once the lease is lost or could not be renewed in time: nothing may be changed then.
+    /// The guard that fails with [`Class::Locked`] once the lease is lost or could not be renewed in time.
     fn guard(&self) -> Guard;
-    /// Asks the guard.
+    /// Calls the guard.
     ///
     /// # Errors
     /// If the lease is lost.
     fn check(&self) -> Result<()> {
         (self.guard())()
     }
-    /// Grows with every holder; stored in the state.
+    /// The epoch: it grows with every holder, and is stored in the state.
     fn epoch(&self) -> u64;
-    /// The last epoch that the lock knew, if it knew less than the state: it was recreated or restored from a backup.
+    /// The lock's last epoch if it was lower than the state's: the lock was recreated or restored from a backup.
     fn lifted_from(&self) -> Option<u64> {
         None
     }
-    /// Gives the lock back.
+    /// Releases the lock.
     fn release(self: Box<Self>) -> BoxFuture<'static, Result<()>>;
 }
 
-/// The state under way: changes are made in memory and are durable when [`Journal::commit`] returns.
+/// The current state. Changes are made in memory, and are durable when [`Journal::commit`] returns.
 ///
-/// One write carries all changes that are waiting, so that durability costs one write per round trip, not per resource.
+/// One write carries all pending changes, so that durability costs one write per round trip, not per resource.
 #[derive(Clone)]
 pub struct Journal {
     shared: Arc<Shared>,
@@ -174,10 +175,11 @@ impl Ended {
 }
 
 impl Journal {
-    /// A journal over `state`, which `store` has as `version`. The second value writes; run it beside the work, to its end.
-    /// It asks `guard` before every write: whoever has lost the lock must not get in the way of the next holder.
+    /// A journal for `state`, which `store` has as `version`, and its writer, which must run concurrently until it
+    /// ends. The writer calls `guard` before every write, so that a holder that lost the lock does not interfere with
+    /// the next one.
     ///
-    /// However the writer ends (an error, a panic, an abort), everybody who waits for it gets an error with the reason.
+    /// However the writer ends (error, panic, abort), everything that waits for it gets an error with the reason.
     pub fn open(
         state: State,
         store: Arc<dyn Store>,
@@ -190,7 +192,7 @@ impl Journal {
             wake: Notify::new(),
             durable,
         });
-        // Made here, not in the writer: it also has to be dropped with a writer that never ran.
+        // Created here, so that it is also dropped if the writer never runs.
         let end = End(Arc::clone(&shared));
         let writer = Box::pin(async move {
             let written = write(&end.0, store, version, guard).await;
@@ -202,16 +204,16 @@ impl Journal {
         (Self { shared }, writer)
     }
 
-    /// Looks at the state.
+    /// Reads the state.
     pub fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.shared.pending().state)
     }
 
-    /// Changes the state and waits until the change is durable.
+    /// Changes the state, and waits until the change is durable.
     ///
     /// # Errors
-    /// If the state could not be written; nothing more may be done then. The change is made in memory even so, for the
-    /// copy of the state that is kept elsewhere.
+    /// If the state could not be written; no further changes may be made then. The change is still made in memory, for
+    /// the rescue file.
     pub async fn commit(&self, change: impl FnOnce(&mut State)) -> Result<()> {
         let mut durable = self.shared.durable.subscribe();
         let mine = {
@@ -229,15 +231,15 @@ impl Journal {
         }
     }
 
-    /// That the state can still be written.
+    /// Checks that the state can still be written.
     ///
     /// # Errors
-    /// If the writer has ended; nothing more may be done then.
+    /// If the writer has ended; no further changes may be made then.
     pub fn check(&self) -> Result<()> {
         self.shared.durable.borrow().ended.as_ref().map_or(Ok(()), |ended| Err(ended.error()))
     }
 
-    /// Waits until the state can no longer be written, and says why.
+    /// Waits until the state can no longer be written, and returns the reason.
     pub fn failed(&self) -> impl Future<Output = Error> + Send + use<> {
         let mut durable = self.shared.durable.subscribe();
         async move {
@@ -246,7 +248,7 @@ impl Journal {
         }
     }
 
-    /// Lets the writer end once all changes are durable.
+    /// Tells the writer to end once all changes are durable.
     pub fn close(&self) {
         self.shared.pending().closed = true;
         self.shared.wake.notify_one();
@@ -258,7 +260,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes everybody who waits. The first reason counts.
+    /// Wakes all that wait. The first reason is kept.
     fn end(&self, ended: Ended) {
         self.durable.send_modify(|durable| {
             if durable.ended.is_none() {
@@ -268,7 +270,7 @@ impl Shared {
     }
 }
 
-/// Wakes everybody who waits when the writer is gone, however it ended.
+/// Wakes all that wait when the writer ends, however it ends.
 struct End(Arc<Shared>);
 
 impl Drop for End {
@@ -279,7 +281,7 @@ impl Drop for End {
     }
 }
 
-const GONE: &str = "the state is no longer written";
+const GONE: &str = "the state can no longer be written";
 
 fn gone() -> Error {
     Error::failed(GONE)
@@ -294,8 +296,10 @@ async fn write(shared: &Shared, store: Arc<dyn Store>, mut version: Option<Strin
                 let revision = pending.state.revision;
                 pending.state.revision =
                     revision.checked_add(1).filter(|next| *next <= COUNT_MAX).ok_or_else(|| {
-                        Error::invalid(format!("the state's revision is {revision}: the file is damaged or forged"))
-                            .hint("restore an earlier version of the state")
+                        Error::invalid(format!(
+                            "the state has the invalid revision {revision}: the file is damaged or was tampered with"
+                        ))
+                        .hint("restore an earlier version of the state")
                     })?;
                 Some((pending.state.bytes()?, pending.changes))
             } else if pending.closed {

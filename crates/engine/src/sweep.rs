@@ -1,4 +1,4 @@
-//! What carries our owner tags and is in no state: found by asking the cloud, not the state.
+//! Orphaned resources: they have our owner tags, but are in no state. They are found by asking the cloud.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,52 +15,53 @@ use crate::retry::{Patience, patiently};
 use crate::state::State;
 use crate::tags::{Owner, Tags};
 
-/// How often what is in the way of another is given time to go.
+/// The number of rounds in which blocked deletes are retried.
 const ROUNDS: usize = 60;
 
-/// Something in the cloud that says whose it is.
+/// A resource with owner tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owned {
-    /// What its owner tags say.
+    /// The owner, from its tags.
     pub owner: Owner,
-    /// Where it is: not where its address says if it is the copy of a resource of another region.
+    /// The region it is in. Differs from its address if it is a replica of a resource in another region.
     pub region: Region,
     /// Its id.
     pub id: String,
 }
 
-/// A cloud that can be asked for all that carries the owner tags of a stack.
+/// A cloud that can list all resources with the owner tags of a stack.
 pub trait Census: Send + Sync {
-    /// What carries the owner tags of `stack` in `region`, whatever its workspace. Of the copies of a resource of
-    /// another region only those that it no longer knows: it removes the others itself.
+    /// All resources in `region` with the owner tags of `stack`, in any workspace. Of replicas, only those that the
+    /// resource in the other region no longer knows, because it deletes the others itself.
     fn owned<'a>(&'a self, region: &'a Region, stack: &'a str) -> BoxFuture<'a, Result<Vec<Owned>>>;
 }
 
-/// Something that carries our owner tags and is in no state.
+/// A resource that has our owner tags and is in no state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Orphan {
-    /// What its owner tags say.
+    /// The owner, from its tags.
     pub owner: Owner,
-    /// Where it is: not where its address says if it is a copy that was left by a resource of another region.
+    /// The region it is in. Differs from its address if it is a replica of a resource in another region.
     pub region: Region,
-    /// What it is.
+    /// The resource.
     pub seen: Seen,
 }
 
 impl Orphan {
-    /// Whether it is in another region than its address says: a copy whose resource is gone, or knows it no longer.
+    /// Whether it is a replica: it is in another region than its address, and its resource is gone or no longer knows
+    /// it.
     #[must_use]
     pub fn is_copy(&self) -> bool {
         self.region != self.owner.address.region
     }
 }
 
-/// All that exists in `regions` with the owner tags of `stack`, but not what is on its way out.
+/// All resources in `regions` with the owner tags of `stack`, except those that are being deleted.
 ///
-/// Tags linger on what is gone (AWS-FACTS §2), so each is looked at by its own read as well.
+/// Tags of deleted resources linger (AWS-FACTS §2), so each resource is confirmed by a read of its kind.
 ///
 /// # Errors
-/// If the cloud cannot be asked.
+/// If a call fails.
 pub async fn census(
     cloud: &Arc<dyn Cloud>,
     census: &dyn Census,
@@ -88,11 +89,11 @@ pub async fn census(
     Ok(try_join_all(reads).await?.into_iter().flatten().collect())
 }
 
-/// Those of `found` that none of `states` knows: first those that carry the lineage of one of them, which are orphans,
-/// then those of other deployments, which are nobody's business here.
+/// Splits the resources in `found` that are in none of `states`: first the orphans, with the lineage of one of the
+/// states, then the resources of other deployments, which are left alone.
 #[must_use]
 pub fn orphans(found: Vec<Orphan>, states: &[State]) -> (Vec<Orphan>, Vec<Orphan>) {
-    // An id means something only in its region and for its kind; the account is that of the states.
+    // An id is unique only within its region and kind. All states are of one account.
     let known: BTreeSet<(&str, &str, &str)> = states
         .iter()
         .flat_map(|state| &state.resources)
@@ -101,8 +102,8 @@ pub fn orphans(found: Vec<Orphan>, states: &[State]) -> (Vec<Orphan>, Vec<Orphan
             record.id.iter().chain(deposed).map(|id| (address.region.as_str(), &*address.kind, id.as_str()))
         })
         .collect();
-    // A copy belongs to the resource that the state knows, which is created from it again. Where that exists without
-    // it, nobody knows the copy.
+    // A replica belongs to the resource in the state, which will create it again. If that resource exists without it,
+    // the replica is an orphan.
     let alone: BTreeSet<(Address, String)> = found
         .iter()
         .filter(|orphan| !orphan.is_copy())
@@ -120,7 +121,7 @@ pub fn orphans(found: Vec<Orphan>, states: &[State]) -> (Vec<Orphan>, Vec<Orphan
     found.into_iter().filter(unknown).partition(ours)
 }
 
-/// The data that is lost with `orphans`, by address and part.
+/// The data that deleting `orphans` destroys, by address and part.
 ///
 /// # Errors
 /// If one is of an unknown kind.
@@ -135,8 +136,8 @@ pub fn losses(cloud: &Arc<dyn Cloud>, orphans: &[Orphan]) -> Result<BTreeMap<Add
     Ok(losses)
 }
 
-/// Deletes `orphans`, as often around as what hangs on what demands; returns those that are left, each with the reason.
-/// It ends when time does not help: nothing went, and no failure is one that passes.
+/// Deletes `orphans`, in as many rounds as their dependencies require. Returns the ones that remain, each with the
+/// error. Ends when a round deletes nothing and no failure is temporary.
 pub async fn remove(cloud: &Arc<dyn Cloud>, mut orphans: Vec<Orphan>) -> Vec<(Orphan, Error)> {
     let mut left = Vec::new();
     for round in 0..ROUNDS {
@@ -159,7 +160,7 @@ pub async fn remove(cloud: &Arc<dyn Cloud>, mut orphans: Vec<Orphan>) -> Vec<(Or
     left
 }
 
-/// Fails while it still exists, and at once if its tags no longer say that it is ours.
+/// Fails while the resource still exists, or if its tags no longer identify it as ours.
 async fn removed(cloud: &Arc<dyn Cloud>, orphan: &Orphan) -> Result<()> {
     let address = Address { region: orphan.region.clone(), ..orphan.owner.address.clone() };
     let (region, kind) = (&address.region, &address.kind);
@@ -171,7 +172,7 @@ async fn removed(cloud: &Arc<dyn Cloud>, orphan: &Orphan) -> Result<()> {
     if let Some(tags) = seen.args.get("tags").filter(|_| orphan.seen.args.get("tags").is_some()) {
         let tags: Tags = serde_json::from_value(tags.clone()).unwrap_or_default();
         if Owner::of(&tags).as_ref() != Some(&orphan.owner) {
-            return Err(Error::invalid(format!("{} no longer carries our tags", orphan.seen.id)));
+            return Err(Error::invalid(format!("{} no longer has our owner tags", orphan.seen.id)));
         }
     }
     let spec = spec(cloud, kind)?;
@@ -181,14 +182,17 @@ async fn removed(cloud: &Arc<dyn Cloud>, orphan: &Orphan) -> Result<()> {
         owner: orphan.owner.clone(),
         known: Vec::new(),
         begun: false,
-        // A sweep that may delete it at all was told that its data may go.
+        // The data loss was accepted before the sweep.
         final_snapshot: false,
     };
     if is_shielded(&spec, &seen) && seen.status != Status::Deleting {
         let mut open = seen.args.clone();
         open[spec.shield.unwrap_or_default()] = false.into();
         cloud.update(&site, &open, &seen).await?;
-        return Err(Error::new(Class::Conflict, format!("the protection of {} is being switched off", orphan.seen.id)));
+        return Err(Error::new(
+            Class::Conflict,
+            format!("the deletion protection of {} is being disabled", orphan.seen.id),
+        ));
     }
     if seen.status != Status::Deleting {
         cloud.delete(&site, &seen).await?;
@@ -197,5 +201,5 @@ async fn removed(cloud: &Arc<dyn Cloud>, orphan: &Orphan) -> Result<()> {
     if left.iter().all(|seen| matches!(seen.status, Status::Scheduled(_))) {
         return Ok(());
     }
-    Err(Error::new(Class::Conflict, format!("{} still exists", orphan.seen.id)).hint("run it again later"))
+    Err(Error::new(Class::Conflict, format!("{} still exists", orphan.seen.id)).hint("run the command again later"))
 }

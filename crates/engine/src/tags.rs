@@ -1,4 +1,4 @@
-//! Tags, and the four of them by which payinfra knows what is its own.
+//! Tags, including the owner tags that identify payinfra's resources.
 
 use std::collections::BTreeMap;
 
@@ -36,26 +36,26 @@ impl Tags {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// How many there are.
+    /// The number of tags.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no tags.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds those of `more` whose keys are not here yet.
+    /// Adds the tags in `more` whose keys are not present.
     pub fn fill(&mut self, more: &Self) {
         for (key, value) in &more.0 {
             self.0.entry(key.clone()).or_insert_with(|| value.clone());
         }
     }
 
-    /// What makes these tags into `want`: the keys to remove, and the tags to set.
+    /// The difference to `want`: the keys to remove, and the tags to set.
     #[must_use]
     pub fn changes(&self, want: &Self) -> (Vec<String>, Self) {
         let gone = self.0.keys().filter(|key| !want.0.contains_key(*key)).cloned().collect();
@@ -70,37 +70,37 @@ impl Tags {
 }
 
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Tags {
-    /// Leaves out the tags that AWS sets itself: they cannot be written (AWS-FACTS §0.13).
+    /// Removes the tags that AWS sets itself: they cannot be written (AWS-FACTS §0.13).
     fn from_iter<I: IntoIterator<Item = (K, V)>>(tags: I) -> Self {
         let tags = tags.into_iter().map(|(key, value)| (key.into(), value.into()));
         Self(tags.filter(|(key, _): &(String, String)| !key.starts_with("aws:")).collect())
     }
 }
 
-/// Whose a resource is: written on it as the owner tags.
+/// The owner of a resource, written on it as the owner tags.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// The stack.
     pub stack: String,
     /// The workspace.
     pub workspace: String,
-    /// The resource's address.
+    /// The address of the resource.
     pub address: Address,
-    /// The lineage of the state that created it: two deployments of one configuration differ in nothing else. Empty
-    /// where it is not known, as in a graph before it is planned, and on resources from before there was this tag.
+    /// The lineage of the state that created it, which distinguishes two deployments of the same configuration. Empty
+    /// if unknown: in a graph before it is planned, and on resources older than this tag.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub lineage: String,
 }
 
 impl Owner {
-    /// The key of the tag that names the stack.
+    /// The key of the tag for the stack.
     pub const STACK: &'static str = "payinfra:stack";
-    /// The key of the tag that names the workspace.
+    /// The key of the tag for the workspace.
     pub const WORKSPACE: &'static str = "payinfra:workspace";
-    /// The key of the tag that names the address.
+    /// The key of the tag for the address.
     pub const ADDRESS: &'static str = "payinfra:address";
 
-    /// The key of the tag that names the lineage of the state.
+    /// The key of the tag for the lineage.
     pub const LINEAGE: &'static str = "payinfra:lineage";
     /// The keys of all owner tags, sorted.
     pub const KEYS: [&'static str; 4] = [Self::ADDRESS, Self::LINEAGE, Self::STACK, Self::WORKSPACE];
@@ -115,7 +115,7 @@ impl Owner {
         if self.lineage.is_empty() { tags } else { tags.with(Self::LINEAGE, &self.lineage) }
     }
 
-    /// What `tags` say, if they name stack, workspace and address.
+    /// The owner in `tags`, if they have stack, workspace and address.
     #[must_use]
     pub fn of(tags: &Tags) -> Option<Self> {
         Some(Self {
@@ -126,7 +126,7 @@ impl Owner {
         })
     }
 
-    /// Whether `tags` carry this owner. A resource of another lineage, or of none, is not this owner's.
+    /// Whether `tags` have this owner. A resource with another lineage, or none, has another owner.
     #[must_use]
     pub fn owns(&self, tags: &Tags) -> bool {
         self.tags().iter().all(|(key, value)| tags.get(key) == Some(value))

@@ -1,21 +1,21 @@
-//! Whose bucket it is that denies access. Names of buckets are shared by all of AWS, so a name that can be guessed can
-//! be taken by a stranger (AWS-FACTS, "S3: state buckets with guessable names are squatted").
+//! Explains a denied access to a bucket. Bucket names are shared by all AWS accounts, so a stranger can create a bucket
+//! with a name that can be guessed (AWS-FACTS, "S3: state buckets with guessable names are squatted").
 
 use aws_sdk_s3::Client;
 use payinfra_engine::{Class, Error};
 
 use crate::Explain;
 
-/// A bucket that was called with `ExpectedBucketOwner`, and denied access.
+/// A bucket that was called with `ExpectedBucketOwner` and denied access.
 #[derive(Clone, Copy, Debug)]
 pub struct DeniedBucket<'a> {
     /// Its name.
     pub name: &'a str,
-    /// The account that was expected to own it.
+    /// The expected owner.
     pub account: &'a str,
-    /// Whether the credentials are of that account.
+    /// Whether the credentials belong to that account.
     pub is_own_account: bool,
-    /// Where the name is set, for the hint: "`[state] bucket`".
+    /// The setting that names the bucket, for the hint: "`[state] bucket`".
     pub setting: &'a str,
 }
 
@@ -26,10 +26,10 @@ enum Owner {
 }
 
 impl DeniedBucket<'_> {
-    /// `error` with its reason, as far as S3 tells it: a wrong owner and a lack of permissions have the same code. Other
-    /// errors than `AccessDenied` are returned as they are. Only metadata is asked for.
+    /// `error` with the reason, as far as S3 tells it: a wrong owner and a missing permission have the same error code.
+    /// Errors other than `AccessDenied` are returned unchanged. Only metadata is requested.
     pub async fn explain(&self, s3: &Client, error: Error) -> Error {
-        // An answer to HEAD has no code.
+        // A HEAD response has no error code.
         if !error.is(Class::Denied) || !matches!(error.get_code(), None | Some("AccessDenied")) {
             return error;
         }
@@ -37,11 +37,10 @@ impl DeniedBucket<'_> {
         match self.owner(s3).await {
             Owner::Expected => error,
             Owner::Another => {
-                let message = format!(
-                    "the bucket `{name}` belongs to another account, not to {account}: nothing was read or written"
-                );
+                let message =
+                    format!("the bucket `{name}` does not belong to account {account}: nothing was read or written");
                 let hint = format!(
-                    "bucket names are shared by all AWS accounts, and another account created this one first: set \
+                    "bucket names are unique across all AWS accounts, and another account has this one: set \
                      {setting} to a bucket of your own"
                 );
                 like(&error, Class::Foreign, message).hint(hint).source(error)
@@ -68,11 +67,11 @@ impl DeniedBucket<'_> {
             Err(error) if !error.is(Class::Denied) => return Owner::Unknown,
             Err(_) => {}
         }
-        // Without the owner it is open to us: the owner alone was the reason.
+        // The call succeeds without the expected owner, so the owner was the reason.
         if head().send().await.is_ok() {
             return Owner::Another;
         }
-        // The list has no access points.
+        // The list does not contain access points.
         let is_name = !self.name.contains(':') && !self.name.ends_with("-s3alias");
         if !self.is_own_account || !is_name {
             return Owner::Unknown;
@@ -85,7 +84,7 @@ impl DeniedBucket<'_> {
     }
 }
 
-/// Another failure of the same call.
+/// Another error of the same call.
 fn like(error: &Error, class: Class, message: String) -> Error {
     let mut other = Error::new(class, message);
     if let Some(call) = error.get_call() {

@@ -1,10 +1,11 @@
-//! What each failure means: one table, by code *and* message.
+//! Classifies failures in one table, by error code *and* message.
 
 use payinfra_engine::Class;
 
-/// Code, part of the message, class: by AWS-FACTS §0.1. The first row that fits counts; an empty string fits all.
+/// Error code, part of the message, class: by AWS-FACTS §0.1. The first matching row applies; an empty string matches
+/// all.
 const CLASSES: &[(&str, &str, Class)] = &[
-    // Roles, keys and principals that are seconds old.
+    // Eventual: roles, keys and principals that are seconds old.
     ("InvalidParameterValueException", "cannot be assumed", Class::Eventual),
     ("InvalidParameterValueException", "ensure the role can perform", Class::Eventual),
     ("InvalidParameterException", "Unable to assume the service linked role", Class::Eventual),
@@ -26,17 +27,17 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("InvalidParameterValue", "ENHANCED_MONITORING", Class::Eventual),
     ("KMSKeyNotAccessibleFault", "", Class::Eventual),
     ("InvalidRequest", "Versioning must be 'Enabled' on the bucket", Class::Eventual),
-    // Two buckets that replicate into each other cannot wait for each other: the other one is on its way.
+    // Two buckets that replicate to each other cannot depend on each other; the other one is still being set up.
     ("InvalidRequest", "Destination bucket must", Class::Eventual),
     ("CertificateNotFound", "", Class::Eventual),
-    // The policy that lets a load balancer write into its bucket.
+    // The bucket policy that lets a load balancer write its logs.
     ("InvalidConfigurationRequest", "Access Denied for bucket", Class::Eventual),
-    // A new web ACL is not everywhere for seconds, at worst minutes.
+    // A new web ACL takes seconds, at worst minutes, to propagate.
     ("WAFUnavailableEntityException", "", Class::Eventual),
     ("WAFTagOperationException", "", Class::Eventual),
-    // A load balancer that is seconds old; the same code says more below.
+    // A load balancer that is seconds old. Other messages of the same code follow below.
     ("InvalidChangeBatch", "that target was not found", Class::Eventual),
-    // The policies of a bucket and a key that are seconds old: the trail's.
+    // The policies of a trail's bucket and key that are seconds old.
     ("InsufficientS3BucketPolicyException", "", Class::Eventual),
     ("InsufficientEncryptionPolicyException", "", Class::Eventual),
     ("S3BucketDoesNotExistException", "", Class::Eventual),
@@ -45,7 +46,7 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("ValidationException", "cannot be assumed by principal", Class::Eventual),
     ("KMSInvalidStateException", "is pending deletion", Class::NotFound),
     ("KMSInvalidStateException", "", Class::Eventual),
-    // In the way for now.
+    // Conflict: blocked for now.
     ("DependencyViolation", "", Class::Conflict),
     ("InvalidGroup.InUse", "", Class::Conflict),
     ("InvalidIPAddress.InUse", "", Class::Conflict),
@@ -59,12 +60,12 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("ConcurrentModification", "", Class::Conflict),
     ("ConcurrentModificationException", "", Class::Conflict),
     ("ConflictException", "", Class::Conflict),
-    // A table of that name; of one that goes it says "Table is being deleted".
+    // A table with this name exists. While one is being deleted, the message is "Table is being deleted".
     ("ResourceInUseException", "Table already exists", Class::Foreign),
     ("ResourceInUseException", "", Class::Conflict),
     ("ContinuousBackupsUnavailableException", "", Class::Conflict),
     ("ReplicaAlreadyExistsException", "", Class::Conflict),
-    // DynamoDB's limits on what changes at once, not quotas (AWS-FACTS §0.1).
+    // DynamoDB's limits on concurrent changes, which are not quotas (AWS-FACTS §0.1).
     ("LimitExceededException", "simultaneously", Class::Conflict),
     ("LimitExceededException", "Subscriber limit exceeded", Class::Conflict),
     ("ResourceInUse", "", Class::Conflict),
@@ -79,9 +80,9 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("UpdateInProgressException", "", Class::Conflict),
     ("ConcurrentUpdateException", "", Class::Conflict),
     ("RequestInProgressException", "", Class::Conflict),
-    // Somebody changed the record since it was read.
+    // The record was changed since it was read.
     ("InvalidChangeBatch", "do not match the current values", Class::Conflict),
-    // An alarm that a composite alarm names, and a rule that has targets.
+    // An alarm that a composite alarm refers to, and a rule that has targets.
     ("ResourceConflict", "", Class::Conflict),
     ("ValidationException", "has targets", Class::Conflict),
     ("InvalidDBClusterStateFault", "", Class::Conflict),
@@ -90,13 +91,13 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("InvalidDBSubnetGroupStateFault", "", Class::Conflict),
     ("InvalidGlobalClusterStateFault", "", Class::Conflict),
     ("InvalidParameterCombination", "previous storage change is being optimized", Class::Conflict),
-    // The name of a secret that was deleted a moment ago is free only seconds later.
+    // The name of a deleted secret becomes available only seconds later.
     ("InvalidRequestException", "scheduled for deletion", Class::Conflict),
     ("InvalidRequestException", "was deleted", Class::Conflict),
     ("TooManyUpdates", "", Class::Conflict),
     ("ReplicatedWriteConflictException", "", Class::Conflict),
     ("TransactionConflictException", "", Class::Conflict),
-    // Written by somebody else.
+    // Stale: written by somebody else.
     ("PreconditionFailed", "", Class::Stale),
     // Throttled.
     ("Throttling", "", Class::Throttled),
@@ -111,7 +112,7 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("SlowDown", "", Class::Throttled),
     ("Throttled", "", Class::Throttled),
     ("EC2ThrottledException", "", Class::Throttled),
-    // Nobody knows whether it took effect.
+    // Ambiguous: unknown whether the call took effect.
     ("InternalError", "", Class::Ambiguous),
     ("InternalFailure", "", Class::Ambiguous),
     ("InternalServerError", "", Class::Ambiguous),
@@ -128,7 +129,7 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("RequestExpired", "", Class::Ambiguous),
     ("WAFInternalErrorException", "", Class::Ambiguous),
     ("WAFTagOperationInternalErrorException", "", Class::Ambiguous),
-    // Taken.
+    // Foreign: the name exists.
     ("EntityAlreadyExists", "", Class::Foreign),
     ("BucketAlreadyExists", "", Class::Foreign),
     ("BucketAlreadyOwnedByYou", "", Class::Foreign),
@@ -154,13 +155,13 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("DuplicateTargetGroupName", "", Class::Foreign),
     ("PriorityInUse", "", Class::Foreign),
     ("WAFDuplicateItemException", "", Class::Foreign),
-    // A replica is wanted where there is a table of that name.
+    // A replica cannot be created because the region has a table with this name.
     ("ValidationException", "already existed as tables", Class::Foreign),
     ("InvalidParameterException", "was not idempotent", Class::Foreign),
     ("HostedZoneAlreadyExists", "", Class::Foreign),
     ("HealthCheckAlreadyExists", "", Class::Foreign),
     ("InvalidChangeBatch", "already exists", Class::Foreign),
-    // Not allowed.
+    // Denied.
     ("UnauthorizedOperation", "", Class::Denied),
     ("AuthFailure", "does not belong to you", Class::Conflict),
     ("AuthFailure", "", Class::Denied),
@@ -174,7 +175,7 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("SignatureDoesNotMatch", "", Class::Denied),
     ("RequestTimeTooSkewed", "", Class::Denied),
     ("OptInRequired", "", Class::Denied),
-    // Used up.
+    // Quota: exhausted.
     ("LimitExceeded", "", Class::Quota),
     ("LimitExceededException", "", Class::Quota),
     ("TooManyBuckets", "", Class::Quota),
@@ -190,7 +191,7 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("TooManyTagsException", "", Class::Quota),
     ("MaximumNumberOfTrailsExceededException", "", Class::Quota),
     ("InsufficientFreeAddressesInSubnet", "", Class::Quota),
-    // Gone, or not yet there.
+    // Not found: deleted, or not visible yet.
     ("NoSuchEntity", "", Class::NotFound),
     ("NotFoundException", "", Class::NotFound),
     ("ResourceNotFoundException", "", Class::NotFound),
@@ -209,7 +210,7 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("ClientException", "task definition does not exist", Class::NotFound),
 ];
 
-/// What `code` with `message` in the answer to `call` means.
+/// The class of `code` with `message` in the response to `call`.
 pub(crate) fn class_of(call: &str, code: &str, message: &str, status: Option<u16>) -> Class {
     let row = CLASSES.iter().find(|(row, part, _)| *row == code && message.contains(part));
     let ends = |ends: &[&str]| ends.iter().any(|end| code.ends_with(end));
@@ -222,7 +223,7 @@ pub(crate) fn class_of(call: &str, code: &str, message: &str, status: Option<u16
     }
 }
 
-/// What an answer without a code means.
+/// The class of a response without an error code.
 pub(crate) fn by_status(status: Option<u16>) -> Class {
     match status {
         Some(404) => Class::NotFound,

@@ -1,8 +1,8 @@
-//! Where calls go.
+//! The endpoint that calls are sent to.
 
 use std::net::IpAddr;
 
-/// Whether `endpoint` is a server on this machine: calls to it go to an emulated AWS.
+/// Whether `endpoint` is on this machine, so that calls go to an emulated AWS.
 #[must_use]
 pub fn is_local(endpoint: &str) -> bool {
     let Ok(endpoint) = endpoint.parse::<http::Uri>() else { return false };

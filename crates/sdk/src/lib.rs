@@ -1,4 +1,4 @@
-//! What the AWS SDK for Rust answers, in the engine's words: for whoever calls AWS, whether for resources or the state.
+//! Converts responses and errors of the AWS SDK for Rust to the engine's types, for resources and the state alike.
 
 mod bucket;
 mod class;
@@ -17,9 +17,9 @@ use class::{by_status, class_of};
 pub use bucket::DeniedBucket;
 pub use endpoint::is_local;
 
-/// The failures of the SDK in the engine's words.
+/// Converts errors of the SDK.
 pub trait Explain<T> {
-    /// The call, AWS's code and message, the request id, and the class by which the engine decides.
+    /// Adds the call, AWS's error code, message and request id, and the class by which the engine decides.
     ///
     /// # Errors
     /// If the call failed.
@@ -41,29 +41,29 @@ impl<T> Explain<T> for std::result::Result<T, BuildError> {
     }
 }
 
-/// What an answer must have.
+/// Required members of a response.
 pub trait Need<T> {
     /// The value.
     ///
     /// # Errors
-    /// If AWS's answer lacks `member`.
+    /// If the response lacks `member`.
     fn need(self, member: &str) -> Result<T>;
 }
 
 impl<T> Need<T> for Option<T> {
     fn need(self, member: &str) -> Result<T> {
-        self.ok_or_else(|| Error::failed(format!("AWS's answer has no {member}")))
+        self.ok_or_else(|| Error::failed(format!("the response from AWS has no {member}")))
     }
 }
 
-/// Failures that mean that the work is done already.
+/// Treats failures as success if they mean that the work is already done.
 pub trait Unless<T> {
-    /// `None` where the failure is of this class.
+    /// `None` if the failure has this class.
     ///
     /// # Errors
     /// Any other failure.
     fn unless(self, class: Class) -> Result<Option<T>>;
-    /// `None` where the failure has one of these codes.
+    /// `None` if the failure has one of these error codes.
     ///
     /// # Errors
     /// Any other failure.
@@ -118,25 +118,26 @@ where
         explained = explained.request_id(request);
     }
     if class == Class::Expired {
-        explained = explained.hint("sign in again (`aws sso login`, or fresh keys), and run it again: it goes on");
+        explained = explained
+            .hint("sign in again (`aws sso login`, or new access keys), then run the command again to continue");
     }
     explained
 }
 
-/// A failure that AWS reports inside of an answer that is a success otherwise (AWS-FACTS §0.10).
+/// An error inside an otherwise successful response (AWS-FACTS §0.10).
 #[must_use]
 pub fn partial(call: &str, code: Option<&str>, message: Option<&str>) -> Error {
-    let (code, message) = (code.unwrap_or_default(), message.unwrap_or("AWS does not say why"));
+    let (code, message) = (code.unwrap_or_default(), message.unwrap_or("AWS gave no reason"));
     let class = class_of(call, code, message, Some(400));
     Error::new(class, message).call(call).code(code)
 }
 
-/// Our own refusal to send the request: nothing has happened then.
+/// Whether our own guard refused to send the request, so that it had no effect.
 fn refusal<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
     std::iter::successors(Some(error), |error| error.source()).find_map(<dyn std::error::Error>::downcast_ref)
 }
 
-/// All causes of `error` in one line; the SDK's own text is only "dispatch failure".
+/// All causes of `error` on one line; the SDK's own text is only "dispatch failure".
 fn chain<E: std::error::Error>(error: &E) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -150,7 +151,7 @@ fn chain<E: std::error::Error>(error: &E) -> String {
     text
 }
 
-/// What IAM calls the services whose clients have another name.
+/// IAM's prefixes for services whose SDK clients have another name.
 const SERVICES: &[(&str, &str)] = &[
     ("applicationautoscaling", "application-autoscaling"),
     ("cloudwatchlogs", "logs"),

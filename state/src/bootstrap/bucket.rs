@@ -1,4 +1,4 @@
-//! The bucket of states and its settings. Every call names the account that has to own it.
+//! The bucket for states and its settings. Every call names the account that must own it.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
@@ -15,10 +15,10 @@ use super::{Existing, Found, Made, PATIENCE, TAG, read_back};
 use crate::retry::patiently;
 use crate::s3::{client, denied};
 
-/// By which our statement in the bucket's policy is known.
+/// The id of our statement in the bucket policy.
 const SID: &str = "PayinfraOnlyTls";
 
-/// Calls S3 until it answers, for a bucket that is ours. All of the calls here can be repeated.
+/// Retries a call to S3 on a bucket that is ours. All calls here are idempotent.
 macro_rules! call {
     ($bucket:ident, $call:ident $(. $set:ident($value:expr))*) => {{
         let call = $bucket.s3.$call().bucket($bucket.name).expected_bucket_owner($bucket.account)$(.$set($value))*;
@@ -33,7 +33,7 @@ pub(super) struct Bucket<'a> {
     name: &'a str,
 }
 
-/// What a bucket of states must have, in the order in which it is set.
+/// The settings of a bucket for states, in the order in which they are applied.
 #[derive(Clone, Copy)]
 enum Setting {
     Tags,
@@ -65,7 +65,7 @@ impl<'a> Bucket<'a> {
         Self { s3: client(config), region, account, name }
     }
 
-    /// Whether it exists, and bootstrap made it.
+    /// Whether it exists, and whether bootstrap created it.
     pub(super) async fn find(&self) -> Result<Found> {
         if !self.exists().await? {
             return Ok(Found::Missing);
@@ -74,13 +74,13 @@ impl<'a> Bucket<'a> {
         Ok(if tagged { Found::Ours } else { Found::Untagged })
     }
 
-    /// Whether it exists and is this account's.
+    /// Whether it exists and belongs to this account.
     async fn exists(&self) -> Result<bool> {
         let call = self.s3.head_bucket().bucket(self.name).expected_bucket_owner(self.account);
         let look = || async {
             match call.clone().send().await {
                 Ok(answer) => Ok(answer.bucket_region),
-                // Such an answer has no body: the header alone tells of a bucket in another region.
+                // The response has no body. Its header shows that the bucket is in another region.
                 Err(error) => match error.raw_response() {
                     Some(response) if matches!(response.status().as_u16(), 301 | 307 | 400) => {
                         let region = response.headers().get("x-amz-bucket-region");
@@ -99,16 +99,16 @@ impl<'a> Bucket<'a> {
     }
 
     fn elsewhere(&self, region: &str) -> Error {
-        Error::invalid(format!("the bucket `{}` is in {region}, not in {}", self.name, self.region))
+        Error::invalid(format!("bucket `{}` is in {region}, not in {}", self.name, self.region))
             .hint("correct `region` in `[state]` of payinfra.toml")
     }
 
-    /// Makes it if it is missing, and sets what differs.
+    /// Creates it if it is missing, and repairs its settings.
     pub(super) async fn ensure(&self, found: Found, key: &str) -> Result<Made> {
         if found == Found::Missing {
             self.create().await?;
         }
-        let what = format!("the bucket `{}`", self.name);
+        let what = format!("bucket `{}`", self.name);
         let mut repaired = Vec::new();
         for setting in Setting::ALL {
             if !self.has(setting, key).await? {
@@ -119,21 +119,21 @@ impl<'a> Bucket<'a> {
         Ok(Made::new(self.name, found, repaired))
     }
 
-    /// With our tag from the beginning, so that an interrupted bootstrap knows it again.
+    /// Creates it with our tag, so that bootstrap recognizes it after an interruption.
     async fn create(&self) -> Result<()> {
         let mut place = CreateBucketConfiguration::builder().tags(our_tag()?);
-        // AWS takes every region but the first as a constraint.
+        // `us-east-1` must not be given as a location constraint.
         if self.region != "us-east-1" {
             place = place.location_constraint(BucketLocationConstraint::from(self.region));
         }
         let call = self.s3.create_bucket().bucket(self.name).create_bucket_configuration(place.build());
         let Err(error) = patiently(|| async { call.clone().send().await.explain() }).await else { return Ok(()) };
         match error.get_code() {
-            // An attempt whose answer was lost, or another bootstrap at the same time.
+            // An earlier attempt whose response was lost, or another bootstrap at the same time.
             Some("BucketAlreadyOwnedByYou") => {
-                self.find().await?.may_be_changed(&format!("the bucket `{}`", self.name), Existing::Refuse)
+                self.find().await?.may_be_changed(&format!("bucket `{}`", self.name), Existing::Refuse)
             }
-            // Created by another account since we looked: the look says so.
+            // Created by another account in the meantime; `find` reports that.
             Some("BucketAlreadyExists") => self.exists().await.and(Err(error)),
             _ => Err(error),
         }
@@ -162,7 +162,7 @@ impl<'a> Bucket<'a> {
     async fn set(&self, setting: Setting, key: &str) -> Result<()> {
         match setting {
             Setting::Tags => {
-                // Tags of others stay.
+                // Keep tags of others.
                 let mut tags = self.tags().await?;
                 tags.retain(|tag| tag.key() != TAG.0);
                 tags.push(our_tag()?);
@@ -184,7 +184,7 @@ impl<'a> Bucket<'a> {
                 call!(self, put_bucket_encryption.server_side_encryption_configuration(rules)).map(drop)
             }
             Setting::Policy => {
-                // Statements of others stay.
+                // Keep statements of others.
                 let mut statements = self.statements().await?;
                 statements.retain(|statement| statement.get("Sid").and_then(Value::as_str) != Some(SID));
                 statements.push(self.only_tls());
@@ -211,12 +211,12 @@ impl<'a> Bucket<'a> {
         Ok(there.is_some_and(|there| matches!(there.rules(), [rule] if is_ours(rule))))
     }
 
-    /// The statements of the bucket's policy.
+    /// The statements of the bucket policy.
     async fn statements(&self) -> Result<Vec<Value>> {
         let there = call!(self, get_bucket_policy).unless(Class::NotFound)?;
         let Some(policy) = there.and_then(|there| there.policy) else { return Ok(Vec::new()) };
         let unreadable = |error| {
-            Error::failed(format!("the policy of the bucket `{}` cannot be read, and was not changed", self.name))
+            Error::failed(format!("the policy of bucket `{}` cannot be parsed, and was not changed", self.name))
                 .source(error)
         };
         let policy: Value = serde_json::from_str(&policy).map_err(unreadable)?;

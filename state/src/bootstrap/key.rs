@@ -1,4 +1,4 @@
-//! The key that encrypts states and locks.
+//! The key that encrypts the states and the locks.
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
@@ -24,14 +24,14 @@ impl Keys {
         Self { kms: Client::from_conf(config.build()) }
     }
 
-    /// The key that has the alias, and whether bootstrap made it.
+    /// The key with the alias, and whether bootstrap created it.
     pub(super) async fn find(&self) -> Result<(Option<KeyMetadata>, Found)> {
         let Some(key) = describe(&self.kms, ALIAS).await? else { return Ok((None, Found::Missing)) };
         let tagged = is_tagged(&self.kms, key.key_id()).await?;
         Ok((Some(key), if tagged { Found::Ours } else { Found::Untagged }))
     }
 
-    /// Makes the key if it is missing, tags it, and lets it rotate.
+    /// Creates the key if it is missing, tags it, and enables rotation.
     pub(super) async fn ensure(&self, key: Option<KeyMetadata>, found: Found) -> Result<Made> {
         let kms = &self.kms;
         let (key, found) = match key {
@@ -40,18 +40,18 @@ impl Keys {
                 (key, true) => (key, Found::Missing),
                 (key, false) => {
                     let found = if is_tagged(kms, key.key_id()).await? { Found::Ours } else { Found::Untagged };
-                    found.may_be_changed(&format!("the key `{ALIAS}`"), Existing::Refuse)?;
+                    found.may_be_changed(&format!("key `{ALIAS}`"), Existing::Refuse)?;
                     (key, found)
                 }
             },
         };
         if key.key_state() != Some(&KeyState::Enabled) {
             let state = key.key_state().map_or("unknown", KeyState::as_str);
-            return Err(Error::failed(format!("the key {ALIAS} cannot be used: its state is {state}"))
-                .hint("enable it, or cancel its deletion: what it encrypted cannot be read without it"));
+            return Err(Error::failed(format!("key `{ALIAS}` cannot be used: its key state is {state}"))
+                .hint("enable it, or cancel its deletion; data that it encrypted cannot be read without it"));
         }
         let arn = key.arn().need("Arn")?;
-        let what = format!("the key `{ALIAS}`");
+        let what = format!("key `{ALIAS}`");
         let mut repaired = Vec::new();
         let is_tagged = || is_tagged(kms, arn);
         if found == Found::Untagged {
@@ -70,7 +70,7 @@ impl Keys {
     }
 }
 
-/// Whether it has our tag. Keys whose tags we may not read are not ours.
+/// Whether it has our tag. A key whose tags we may not read is not ours.
 async fn is_tagged(kms: &Client, id: &str) -> Result<bool> {
     let ours = tag()?;
     let mut marker = None;
@@ -94,7 +94,7 @@ async fn describe(kms: &Client, id: &str) -> Result<Option<KeyMetadata>> {
     Ok(answer.unless(Class::NotFound)?.and_then(|answer| answer.key_metadata))
 }
 
-/// A key with our tag that an interrupted bootstrap left without its alias, or else a new one; and whether it is new.
+/// A key with our tag that an interrupted bootstrap left without the alias, or else a new key; and whether it is new.
 async fn make(kms: &Client) -> Result<(KeyMetadata, bool)> {
     let found = leftover(kms).await?;
     let created = found.is_none();
@@ -103,7 +103,7 @@ async fn make(kms: &Client) -> Result<(KeyMetadata, bool)> {
     } else {
         let call = kms.create_key().description("Encrypts the states of payinfra").tags(tag()?);
         let answer = call.send().await.explain().map_err(|error| match error.class() {
-            Class::Ambiguous => error.hint("run `payinfra bootstrap` again: it finds the key if it was made"),
+            Class::Ambiguous => error.hint("run `payinfra bootstrap` again; it finds the key if it was created"),
             _ => error,
         });
         answer?.key_metadata.need("KeyMetadata")?
@@ -113,7 +113,8 @@ async fn make(kms: &Client) -> Result<(KeyMetadata, bool)> {
     if named.unless(Class::Foreign)?.is_some() {
         return Ok((key, created));
     }
-    // The alias is there now: an answer was lost, or somebody else was faster. Then their key counts, and ours goes.
+    // The alias exists now. Either a response was lost, or another bootstrap was faster; then use its key and delete
+    // ours.
     let theirs = describe(kms, ALIAS).await?.need("KeyMetadata")?;
     if theirs.key_id() == key.key_id() {
         return Ok((key, created));

@@ -1,4 +1,4 @@
-//! The table of locks and its settings.
+//! The lock table and its settings.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use super::{Found, Made, PATIENCE, TAG, TIMEOUT, read_back};
 use crate::clock;
 use crate::retry::{patiently, timeouts};
 
-/// The one attribute of its key.
+/// The partition key, its only key attribute.
 const KEY: &str = "LockID";
-/// How long a table may take to be made or changed.
+/// How long the table may take to be created or updated.
 const SETTLES: Duration = Duration::from_mins(5);
 
-/// Calls `DynamoDB` until it answers. All of the calls here can be repeated.
+/// Retries a call to `DynamoDB`. All calls here are idempotent.
 macro_rules! call {
     ($call:expr) => {{
         let call = $call;
@@ -30,7 +30,7 @@ macro_rules! call {
     }};
 }
 
-/// What a table of locks must have, in the order in which it is set.
+/// The settings of a lock table, in the order in which they are applied.
 #[derive(Clone, Copy)]
 enum Setting {
     Tags,
@@ -65,13 +65,13 @@ impl<'a> Table<'a> {
         Self { client: Client::from_conf(config.build()), name }
     }
 
-    /// Whether it exists, and bootstrap made it.
+    /// Whether it exists, and whether bootstrap created it.
     pub(super) async fn find(&self) -> Result<Found> {
         let Some(table) = self.describe().await? else { return Ok(Found::Missing) };
         let fits = matches!(table.key_schema(), [key] if key.attribute_name() == KEY);
         if !fits {
-            let text = format!("the table `{}` is something else: its key is not `{KEY}` alone", self.name);
-            return Err(Error::new(Class::Foreign, text).hint("name another `table` in `[state]` of payinfra.toml"));
+            let text = format!("table `{}` is not a lock table: its key schema is not `{KEY}` alone", self.name);
+            return Err(Error::new(Class::Foreign, text).hint("set another `table` in `[state]` of payinfra.toml"));
         }
         let tagged = self.is_tagged(table.table_arn().need("TableArn")?).await?;
         Ok(if tagged { Found::Ours } else { Found::Untagged })
@@ -82,12 +82,12 @@ impl<'a> Table<'a> {
         Ok(answer.and_then(|answer| answer.table))
     }
 
-    /// Makes it if it is missing, and sets what differs.
+    /// Creates it if it is missing, and repairs its settings.
     pub(super) async fn ensure(&self, found: Found, key: &str) -> Result<Made> {
         if found == Found::Missing {
             self.create(key).await?;
         }
-        let what = format!("the table `{}`", self.name);
+        let what = format!("table `{}`", self.name);
         let mut repaired = Vec::new();
         for setting in Setting::ALL {
             if !self.has(setting, key).await? {
@@ -110,7 +110,7 @@ impl<'a> Table<'a> {
             .tags(tag()?);
         let create = || async {
             match call.clone().send().await.explain() {
-                // An attempt whose answer was lost, or another bootstrap at the same time.
+                // An earlier attempt whose response was lost, or another bootstrap at the same time.
                 Err(error) if error.get_code() == Some("ResourceInUseException") => Ok(()),
                 answer => answer.map(|_| ()),
             }
@@ -118,7 +118,7 @@ impl<'a> Table<'a> {
         patiently(create).await
     }
 
-    /// The table, once nothing is being done to it.
+    /// The table, once it is active.
     async fn settled(&self) -> Result<TableDescription> {
         let begun = clock::now();
         let mut pause = Duration::from_millis(100);
@@ -132,7 +132,7 @@ impl<'a> Table<'a> {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(3));
         }
-        Err(Error::failed(format!("the table `{}` is not active after {} s", self.name, SETTLES.as_secs())))
+        Err(Error::failed(format!("table `{}` is not active after {} s", self.name, SETTLES.as_secs())))
     }
 
     async fn has(&self, setting: Setting, key: &str) -> Result<bool> {
@@ -160,7 +160,7 @@ impl<'a> Table<'a> {
     async fn set(&self, setting: Setting, key: &str) -> Result<()> {
         let update = self.client.update_table().table_name(self.name);
         match setting {
-            // Tags of others stay.
+            // Keep tags of others.
             Setting::Tags => {
                 let table = self.settled().await?;
                 let arn = table.table_arn().need("TableArn")?;

@@ -18,56 +18,56 @@ use crate::run::Order;
 
 #[derive(Args)]
 pub(super) struct Apply {
-    /// A plan that `plan --out` saved; without it one is made and shown first.
+    /// Saved plan to apply, from `plan --out`; without it, a new plan is created and shown
     #[arg(value_name = "PLAN", conflicts_with = "target")]
     plan: Option<PathBuf>,
-    /// Do not ask.
+    /// Skip the confirmation prompt
     #[arg(long, short)]
     yes: bool,
-    /// Create another deployment, although resources or a state of an earlier one exist.
+    /// Create a separate deployment, even if resources or a state of an earlier one exist
     #[arg(long)]
     new_deployment: bool,
     #[command(flatten)]
     losses: Losses,
-    /// How many resources may be begun at once; those that only wait do not count.
+    /// Limit the number of operations started concurrently; resources that are only being waited for do not count
     #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM", default_value_t = WIDTH)]
     parallelism: NonZeroUsize,
-    /// Only this resource and what it depends on; may be given more than once.
+    /// Apply only this resource and its dependencies; can be repeated
     #[arg(long, value_name = "ADDRESS")]
     target: Vec<Address>,
-    /// Print events, one JSON object per line; see `schema --events`.
+    /// Print events as JSON, one object per line; see `schema --events`
     #[arg(long)]
     json: bool,
-    /// Where to write the outputs as one JSON object, name to string.
+    /// File to write the outputs to, as one JSON object of strings
     #[arg(long, value_name = "FILE", default_value = "cfn-outputs/flat-outputs.json")]
     outputs_file: PathBuf,
 }
 
 impl Execute for Apply {
     const NAME: &'static str = "apply";
-    const ABOUT: &'static str = "Create or update resources to match the configuration: shows the plan and asks";
+    const ABOUT: &'static str = "Create or update resources to match the configuration";
 
     fn emits(&self) -> bool {
         self.json
     }
 
     async fn execute(self, cx: &Context) -> Outcome {
-        // A broken file is told before AWS is asked.
+        // Report a broken plan file before calling AWS.
         let saved = self.plan.as_deref().map(read).transpose()?;
         let session = cx.session().await?;
         let declared = session.graph()?;
         if let Some(plan) = &saved {
             if plan.account != session.account {
                 let message = format!(
-                    "the plan was made in account {}, these are the credentials of {}",
+                    "the plan was created in account {}, but the current credentials belong to account {}",
                     plan.account, session.account
                 );
                 return Err(Error::invalid(message).hint("use the credentials of the plan's account").into());
             }
             if (&plan.graph.stack, &plan.graph.workspace) != (&declared.stack, &declared.workspace) {
                 let of = |graph: &payinfra_engine::Graph| format!("workspace {} of {}", graph.workspace, graph.stack);
-                let message = format!("the plan is of {}, not of {}", of(&plan.graph), of(&declared));
-                return Err(Error::invalid(message).hint("name the plan's workspace with --workspace").into());
+                let message = format!("the plan is for {}, not for {}", of(&plan.graph), of(&declared));
+                return Err(Error::invalid(message).hint("select the plan's workspace with --workspace").into());
             }
         }
         let order = Order {
@@ -88,13 +88,13 @@ impl Execute for Apply {
     }
 }
 
-/// The largest plan that is read, in bytes: many times that of the largest stack.
+/// The largest plan file that is read, in bytes; far larger than the plan of any real stack.
 const LARGEST: u64 = 64 << 20;
 
 fn read(path: &Path) -> Result<Plan> {
     let name = path.display();
     let bytes = disk::read_regular(path, LARGEST)?.ok_or_else(|| {
-        Error::invalid(format!("there is no plan {name}")).hint("`payinfra plan --out FILE` makes one")
+        Error::invalid(format!("plan file {name} not found")).hint("create one with `payinfra plan --out FILE`")
     })?;
     Plan::parse(&bytes).map_err(|error| {
         let told = Error::new(error.class(), format!("{name}: {}", error.message()));

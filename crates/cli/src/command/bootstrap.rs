@@ -1,4 +1,4 @@
-//! `payinfra bootstrap`: makes what the state lives in.
+//! `payinfra bootstrap`: creates the bucket, table and key of the S3 backend.
 
 use clap::Args;
 use payinfra_state::{Backend, Existing, Made, Place, bootstrap};
@@ -11,21 +11,21 @@ use crate::screen::{self, CREATE, DIM, UPDATE};
 
 #[derive(Args)]
 pub(super) struct Bootstrap {
-    /// Use a bucket, table or key that exists and was not created by bootstrap, and change its settings.
+    /// Use an existing bucket, table or key that bootstrap did not create, and change its settings
     #[arg(long)]
     adopt: bool,
 }
 
 impl Execute for Bootstrap {
     const NAME: &'static str = "bootstrap";
-    const ABOUT: &'static str = "Make the bucket and the table that state and lock live in, or set them right";
+    const ABOUT: &'static str = "Create or repair the S3 bucket, KMS key and DynamoDB table of the state backend";
 
     async fn execute(self, cx: &Context) -> Outcome {
         let project = cx.project()?;
         let (region, table) = match project.backend() {
             Backend::S3 { region, table, .. } => (region, table),
             Backend::File { path } => {
-                screen::line(&format!("The state is kept in {}: there is nothing to make.", path.display()));
+                screen::line(&format!("The state is stored in {}: nothing to create.", path.display()));
                 return Ok(Exit::Done);
             }
         };
@@ -51,6 +51,6 @@ fn done(made: &Made) -> String {
     } else if made.repaired.is_empty() {
         format!("{DIM}unchanged{DIM:#}")
     } else {
-        format!("{UPDATE}set right{UPDATE:#}: {}", made.repaired.join(", "))
+        format!("{UPDATE}repaired{UPDATE:#}: {}", made.repaired.join(", "))
     }
 }

@@ -1,4 +1,4 @@
-//! `payinfra completions`: for the shell.
+//! `payinfra completions`: prints a shell completion script.
 
 use clap::Args;
 use clap_complete::Shell;
@@ -10,14 +10,14 @@ use crate::screen;
 
 #[derive(Args)]
 pub(super) struct Completions {
-    /// Which.
+    /// Shell to print completions for
     #[arg(value_enum)]
     shell: Shell,
 }
 
 impl Execute for Completions {
     const NAME: &'static str = "completions";
-    const ABOUT: &'static str = "Print completions for a shell";
+    const ABOUT: &'static str = "Print a shell completion script";
 
     async fn execute(self, _: &Context) -> Outcome {
         let mut script = Vec::new();

@@ -1,4 +1,4 @@
-//! `payinfra destroy`: removes all that the workspace made.
+//! `payinfra destroy`: deletes all resources of the workspace.
 
 use std::num::NonZeroUsize;
 
@@ -17,22 +17,22 @@ use crate::screen;
 
 #[derive(Args)]
 pub(super) struct Destroy {
-    /// Do not ask.
+    /// Skip the confirmation prompt
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
     losses: Losses,
-    /// How many resources may be begun at once; those that only wait do not count.
+    /// Limit the number of operations started concurrently; resources that are only being waited for do not count
     #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM", default_value_t = WIDTH)]
     parallelism: NonZeroUsize,
-    /// Print events, one JSON object per line; see `schema --events`.
+    /// Print events as JSON, one object per line; see `schema --events`
     #[arg(long)]
     json: bool,
 }
 
 impl Execute for Destroy {
     const NAME: &'static str = "destroy";
-    const ABOUT: &'static str = "Remove all that the workspace made; refuses where something is protected";
+    const ABOUT: &'static str = "Delete all resources of the workspace; fails if any of them is protected";
 
     fn emits(&self) -> bool {
         self.json
@@ -59,7 +59,7 @@ impl Execute for Destroy {
         if exit != Exit::Done {
             return Ok(exit);
         }
-        // That the state is empty does not prove that the account is.
+        // An empty state does not prove that the account is empty.
         let left = sweep::find(&session).await?;
         if left.is_empty() {
             return Ok(exit);
@@ -68,7 +68,8 @@ impl Execute for Destroy {
             Emitter.emit(Message::Sweep { orphans: swept(&left) });
         } else {
             screen::note(
-                "\nThis carries the workspace's owner tags and is in no state; `payinfra sweep --delete` removes it:",
+                "\nOrphaned resources found: they have the workspace's owner tags but are not in the state. Delete them \
+                 with `payinfra sweep --delete`:",
             );
             sweep::list(&left);
         }

@@ -1,4 +1,4 @@
-//! `payinfra drift`: shows what changed behind payinfra's back.
+//! `payinfra drift`: shows changes that were made outside payinfra.
 
 use clap::Args;
 use payinfra_engine::plan::{drift, refresh};
@@ -14,14 +14,14 @@ use crate::screen::{self, CREATE, HEADING};
 
 #[derive(Args)]
 pub(super) struct Drift {
-    /// Print the drift as an event, a JSON object on one line; see `schema --events`.
+    /// Print the drift as a JSON event on one line; see `schema --events`
     #[arg(long)]
     json: bool,
 }
 
 impl Execute for Drift {
     const NAME: &'static str = "drift";
-    const ABOUT: &'static str = "Show what changed outside payinfra: exits with 2 if something did";
+    const ABOUT: &'static str = "Detect changes made outside payinfra; exits with 2 if there is drift";
 
     fn emits(&self) -> bool {
         self.json
@@ -39,26 +39,26 @@ impl Execute for Drift {
             Emitter.emit(Message::Drift { resources: drifted(&found) });
         } else if found.is_empty() {
             let count = loaded.state.resources.len();
-            screen::line(&format!("{CREATE}No drift{CREATE:#} in {count} resources."));
+            screen::line(&format!("{CREATE}No drift detected{CREATE:#} in {count} resources."));
         } else {
             let view = PlanView { whole: cx.verbose() };
-            screen::line(&format!("{HEADING}Changed outside payinfra (as applied → as it is):{HEADING:#}"));
+            screen::line(&format!("{HEADING}Drift detected (last applied → current):{HEADING:#}"));
             screen::print(&view.drift(&found));
-            screen::line(&format!("\n{} of {} resources drifted.", found.len(), loaded.state.resources.len()));
+            screen::line(&format!("\n{} of {} resources have drifted.", found.len(), loaded.state.resources.len()));
         }
         Ok(if found.is_empty() { Exit::Done } else { Exit::Differs })
     }
 }
 
-/// Why nothing can be compared with a state that has no resources.
+/// The error for a state without resources, which drift cannot be compared with.
 async fn empty(session: &Session, state: &State) -> Result<Error> {
     let workspace = &session.kept.workspace;
     let found = session.count(state).await?;
     let left = found.iter().filter(|orphan| orphan.owner.lineage == state.lineage).count();
     if left == 0 {
-        return Ok(Error::invalid(format!("workspace {workspace} is destroyed: there is nothing to compare"))
-            .hint("`payinfra apply` creates it again"));
+        return Ok(Error::invalid(format!("workspace {workspace} has been destroyed: there is nothing to compare"))
+            .hint("create it again with `payinfra apply`"));
     }
-    Ok(Error::invalid(format!("the state of {workspace} has no resources, and {left} in AWS carry its lineage"))
-        .hint("`payinfra state history` lists the states to go back to; `payinfra sweep` lists what is in AWS"))
+    Ok(Error::invalid(format!("the state of {workspace} is empty, but {left} resources in AWS carry its lineage"))
+        .hint("list earlier states with `payinfra state history`, and the resources in AWS with `payinfra sweep`"))
 }

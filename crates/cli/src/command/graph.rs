@@ -1,4 +1,4 @@
-//! `payinfra graph`: draws what depends on what.
+//! `payinfra graph`: prints the dependency graph.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -14,22 +14,22 @@ use crate::screen;
 
 #[derive(Args)]
 pub(super) struct Graph {
-    /// The language.
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Dot)]
     format: Format,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// Graphviz: `payinfra graph | dot -Tsvg`.
+    /// Graphviz; render it with `payinfra graph | dot -Tsvg`
     Dot,
-    /// Mermaid, which Markdown pages show.
+    /// Mermaid, for Markdown pages
     Mermaid,
 }
 
 impl Execute for Graph {
     const NAME: &'static str = "graph";
-    const ABOUT: &'static str = "Draw what depends on what; needs no credentials";
+    const ABOUT: &'static str = "Print the dependency graph; needs no credentials";
 
     async fn execute(self, cx: &Context) -> Outcome {
         let project = cx.project()?;

@@ -1,4 +1,4 @@
-//! `payinfra init`: a configuration that names the account that may be changed.
+//! `payinfra init`: creates a configuration and adds the current account to it.
 
 use std::path::Path;
 
@@ -12,19 +12,19 @@ use crate::disk::{self, Readers};
 use crate::exit::{Exit, Outcome};
 use crate::screen;
 
-/// What a new configuration starts from.
+/// The example that a new configuration is copied from.
 const EXAMPLE: &str = include_str!("../../../../payinfra.toml");
 
 #[derive(Args)]
 pub(super) struct Init {
-    /// Do not ask.
+    /// Skip the confirmation prompt
     #[arg(long, short)]
     yes: bool,
 }
 
 impl Execute for Init {
     const NAME: &'static str = "init";
-    const ABOUT: &'static str = "Write a configuration if there is none, and name the account that may be changed";
+    const ABOUT: &'static str = "Create a configuration if there is none, and allow changes in the current account";
 
     async fn execute(self, cx: &Context) -> Outcome {
         let file = cx.configuration();
@@ -36,23 +36,23 @@ impl Execute for Init {
         let account = access.account();
         let shown = account::shown(&access).await;
         if !project.configuration.aws.account_ids.is_empty() {
-            screen::line(&format!("{} allows {shown} already.", file.display()));
+            screen::line(&format!("{} already allows {shown}.", file.display()));
             return Ok(Exit::Done);
         }
-        screen::line(&format!("These credentials are of {shown}."));
+        screen::line(&format!("The current credentials belong to {shown}."));
         if !self.yes {
-            let question = format!("Add it to `[aws] account_ids` of {}?", file.display());
-            screen::confirm(&question, account, "nothing was changed", "say --yes").await?;
+            let question = format!("Add it to `[aws] account_ids` in {}?", file.display());
+            screen::confirm(&question, account, "nothing was changed", "pass --yes").await?;
         }
         account::allow(file, account)?;
-        screen::line(&format!("{} allows this account now, and no other.", file.display()));
+        screen::line(&format!("{} now allows this account and no other.", file.display()));
         Ok(Exit::Done)
     }
 }
 
-/// Writes the example.
+/// Creates the configuration from the example.
 fn create(file: &Path) -> Result<(), Error> {
     disk::write(file, EXAMPLE.as_bytes(), Readers::All)?;
-    screen::line(&format!("{} was created from the example: read it before the first apply.", file.display()));
+    screen::line(&format!("Created {} from the example. Review it before the first apply.", file.display()));
     Ok(())
 }

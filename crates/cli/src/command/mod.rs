@@ -27,30 +27,30 @@ use crate::events::Emitter;
 use crate::exit::Outcome;
 use crate::failure::Failure;
 
-/// A command; the implementing struct is its arguments.
+/// A command; the implementing struct holds its arguments.
 trait Execute: Args + 'static {
-    /// As it is typed.
+    /// Its name on the command line.
     const NAME: &'static str;
-    /// What it does, in a line.
+    /// One line about it, for the help.
     const ABOUT: &'static str;
 
-    /// Whether its output is a stream of events, so that a failure has to be one of them.
+    /// Whether it prints a stream of events. If so, a failure is printed as an event as well.
     fn emits(&self) -> bool {
         false
     }
 
-    /// Does it.
+    /// Runs the command.
     async fn execute(self, cx: &Context) -> Outcome;
 }
 
 type Running<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 
-/// A command without its type.
+/// A command with its type erased.
 #[derive(Clone, Copy)]
 pub struct Entry {
-    /// As it is typed.
+    /// Its name on the command line.
     pub name: &'static str,
-    /// What it does, in a line.
+    /// One line about it, for the help.
     pub about: &'static str,
     pub(crate) define: fn() -> clap::Command,
     pub(crate) run: for<'a> fn(&'a Context, &'a ArgMatches) -> Running<'a>,

@@ -1,4 +1,4 @@
-//! `payinfra output`: the outputs of the last apply.
+//! `payinfra output`: prints the outputs of the last apply.
 
 use clap::Args;
 use payinfra_engine::{Error, Result};
@@ -11,9 +11,9 @@ use crate::screen;
 
 #[derive(Args)]
 pub(super) struct Output {
-    /// Only this one, and only its value.
+    /// Print only the value of this output
     name: Option<String>,
-    /// As JSON: a string, or an object of strings.
+    /// Print as JSON: a string, or an object of strings
     #[arg(long)]
     json: bool,
 }
@@ -36,10 +36,10 @@ impl Execute for Output {
             (Some(name), as_json) => {
                 let value = outputs.get(name).ok_or_else(|| {
                     let known: Vec<_> = outputs.keys().map(String::as_str).collect();
-                    let error = Error::invalid(format!("there is no output `{name}`"));
+                    let error = Error::invalid(format!("output `{name}` not found"));
                     match &known[..] {
-                        [] => error.hint("there are none yet: `payinfra apply` makes them"),
-                        known => error.hint(format!("there are: {}", known.join(", "))),
+                        [] => error.hint("there are no outputs yet; create them with `payinfra apply`"),
+                        known => error.hint(format!("available outputs: {}", known.join(", "))),
                     }
                 })?;
                 screen::line(&if as_json { json(value)? } else { value.clone() });

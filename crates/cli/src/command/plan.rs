@@ -1,4 +1,4 @@
-//! `payinfra plan`: shows what apply would do.
+//! `payinfra plan`: shows the changes that apply would make.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -19,28 +19,28 @@ use crate::screen;
 
 #[derive(Args)]
 pub(super) struct Plan {
-    /// Save the plan, for `apply FILE`; only you can read the file.
+    /// Save the plan to this file, for `apply FILE`; the file is readable only by you
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Plan another deployment, although resources or a state of an earlier one exist.
+    /// Plan a separate deployment, even if resources or a state of an earlier one exist
     #[arg(long)]
     new_deployment: bool,
     #[command(flatten)]
     losses: Losses,
-    /// Print the plan as an event, a JSON object on one line; see `schema --events`.
+    /// Print the plan as a JSON event on one line; see `schema --events`
     #[arg(long)]
     json: bool,
-    /// Exit with 2 if there are changes.
+    /// Exit with 2 if there are changes
     #[arg(long)]
     exit_code: bool,
-    /// Only this resource and what it depends on; may be given more than once.
+    /// Plan only this resource and its dependencies; can be repeated
     #[arg(long, value_name = "ADDRESS")]
     target: Vec<Address>,
 }
 
 impl Execute for Plan {
     const NAME: &'static str = "plan";
-    const ABOUT: &'static str = "Show what apply would do";
+    const ABOUT: &'static str = "Show the changes that apply would make";
 
     fn emits(&self) -> bool {
         self.json
@@ -70,7 +70,7 @@ impl Execute for Plan {
             return Ok(Exit::Failed);
         }
         if let (Some(out), false) = (&self.out, self.json) {
-            screen::line(&format!("Saved; `payinfra apply {}` does it.", out.display()));
+            screen::line(&format!("Plan saved. Apply it with `payinfra apply {}`.", out.display()));
         }
         Ok(if self.exit_code && !planned.is_empty() { Exit::Differs } else { Exit::Done })
     }

@@ -1,4 +1,4 @@
-//! `payinfra schema`: JSON schemas of what payinfra reads and writes.
+//! `payinfra schema`: prints JSON schemas of the configuration, the state and events.
 
 use clap::Args;
 use payinfra_engine::Error;
@@ -12,17 +12,17 @@ use crate::screen;
 
 #[derive(Args)]
 pub(super) struct Schema {
-    /// Of the state.
+    /// Print the schema of the state
     #[arg(long, conflicts_with = "events")]
     state: bool,
-    /// Of the events that `--json` prints.
+    /// Print the schema of the events of `--json`
     #[arg(long)]
     events: bool,
 }
 
 impl Execute for Schema {
     const NAME: &'static str = "schema";
-    const ABOUT: &'static str = "Print the JSON schema of the configuration, of the state, or of events";
+    const ABOUT: &'static str = "Print the JSON schema of the configuration, the state, or events";
 
     async fn execute(self, _: &Context) -> Outcome {
         if self.state {

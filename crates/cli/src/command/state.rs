@@ -1,4 +1,4 @@
-//! `payinfra state`: looks at the state, and corrects it.
+//! `payinfra state`: inspects and edits the state.
 
 use clap::{Args, Subcommand};
 use payinfra_engine::{Address, Error, Record, Result, State as Kept, Version};
@@ -19,47 +19,47 @@ pub(super) struct State {
 
 #[derive(Subcommand)]
 enum Action {
-    /// List the addresses
+    /// List the addresses of all resources in the state
     List,
-    /// Show what is recorded of one resource, as JSON
+    /// Show the recorded state of one resource, as JSON
     Show {
-        /// Which
+        /// Address of the resource
         address: Address,
     },
     /// Print the whole state
     Pull,
-    /// Drop resources from the state; in AWS they stay
+    /// Remove resources from the state without deleting them in AWS
     Rm {
-        /// Which
+        /// Addresses of the resources
         #[arg(required = true)]
         addresses: Vec<Address>,
     },
-    /// List the versions of the state and the runs that `restore` can go back to, the newest first
+    /// List the versions of the state and the runs that `restore` accepts, newest first
     History,
-    /// Write an earlier state in the place of the one that is lost or wrong
+    /// Replace the current state with an earlier one
     Restore {
-        /// A version of the object; `state history` lists them
+        /// Version of the state object; see `state history`
         #[arg(long, value_name = "ID", required_unless_present = "history", conflicts_with = "history")]
         version: Option<String>,
-        /// The serial of a run in the history: the state at its end
+        /// Serial of a run in the history; restores the state at the end of that run
         #[arg(long, value_name = "SERIAL")]
         history: Option<u64>,
-        /// Do not ask.
+        /// Skip the confirmation prompt
         #[arg(long, short)]
         yes: bool,
     },
-    /// Give a resource another name; in AWS it stays the same
+    /// Move a resource to another address in the state; AWS is not changed
     Mv {
-        /// Its address
+        /// Current address
         from: Address,
-        /// Its new address: region and kind stay
+        /// New address, with the same region and kind
         to: Address,
     },
 }
 
 impl Execute for State {
     const NAME: &'static str = "state";
-    const ABOUT: &'static str = "Look at the state, and correct it";
+    const ABOUT: &'static str = "Inspect or edit the state";
 
     async fn execute(self, cx: &Context) -> Outcome {
         let place = cx.kept().await?;
@@ -78,7 +78,7 @@ impl Execute for State {
                 let loaded = place.load().await?;
                 if loaded.version.is_none() {
                     return Err(Error::invalid(format!("workspace {} has no state yet", place.workspace))
-                        .hint("`payinfra apply` creates it")
+                        .hint("create it with `payinfra apply`")
                         .into());
                 }
                 screen::print(&String::from_utf8_lossy(&loaded.state.bytes()?));
@@ -99,7 +99,7 @@ impl Execute for State {
     }
 }
 
-/// How many versions and how many runs are listed.
+/// The number of versions, and of runs, to list.
 const LISTED: usize = 20;
 
 async fn list_history(place: &Place) -> Result<()> {
@@ -124,14 +124,14 @@ async fn list_history(place: &Place) -> Result<()> {
         ));
     }
     if versions.is_empty() && serials.is_empty() {
-        screen::line("There is no earlier version of the state, and no run in the history.");
+        screen::line("No earlier versions of the state, and no runs in the history.");
     }
     Ok(())
 }
 
-/// Writes an earlier state as the new one, with what later runs knew.
+/// Writes an earlier state as the new one, after merging what later runs recorded.
 async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes: bool) -> Result<()> {
-    let missing = |what: String| Error::invalid(format!("there is no {what}"));
+    let missing = |what: String| Error::invalid(format!("{what} not found"));
     let mut state = match (version, history) {
         (Some(id), _) => {
             let bytes = place.backing.store.load_version(id).await?;
@@ -141,13 +141,13 @@ async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes
             let serial = serial.unwrap_or_default();
             lost::recalled(&place.backing, serial)
                 .await?
-                .ok_or_else(|| missing(format!("state in the history with serial {serial}")))?
+                .ok_or_else(|| missing(format!("state of run {serial} in the history")))?
         }
     };
     let account = place.account.clone().unwrap_or_else(|| state.account.clone());
     state.belongs(&place.project.configuration.stack, &place.workspace, &account)?;
     screen::line(&format!(
-        "The state of {}: serial {}, lineage {}, {} resources.",
+        "State of {}: serial {}, lineage {}, {} resources.",
         place.workspace,
         state.serial,
         state.lineage,
@@ -155,15 +155,15 @@ async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes
     ));
     let serials = lost::serials(&place.backing).await?;
     if let Some(CaughtUp { serial, records }) = lost::catch_up(&place.backing, &mut state, &serials).await? {
-        screen::line(&format!("{records} records are taken from run {serial}, which is newer."));
+        screen::line(&format!("{records} records come from run {serial}, which is newer."));
     }
     if !yes {
-        screen::confirm("Make this the state?", "yes", "nothing was restored", "add --yes").await?;
+        screen::confirm("Restore this state?", "yes", "nothing was restored", "pass --yes").await?;
     }
     let epoch = state.epoch;
     place
         .replace("state restore", epoch, async |stored, _| {
-            // What is there now may be broken: that is why another one is restored.
+            // The stored state may be corrupt, which is a reason to restore another one.
             let stored = stored.and_then(|bytes| payinfra_state::migrate(bytes).ok());
             let (serial, revision) = stored.map_or((0, 0), |stored| (stored.serial, stored.revision));
             state.serial = state.serial.max(serial).saturating_add(1);
@@ -171,13 +171,13 @@ async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes
             Ok(state)
         })
         .await?;
-    screen::line("Restored. `payinfra plan` shows what has changed since.");
+    screen::line("State restored. Run `payinfra plan` to see what has changed since.");
     Ok(())
 }
 
 fn record<'a>(state: &'a Kept, address: &Address) -> Result<&'a Record> {
     state.resources.get(address).ok_or_else(|| {
-        Error::invalid(format!("there is no {address} in the state")).hint("`payinfra state list` shows what there is")
+        Error::invalid(format!("{address} is not in the state")).hint("list the addresses with `payinfra state list`")
     })
 }
 
@@ -189,7 +189,7 @@ fn remove(state: &mut Kept, addresses: &[Address]) -> Result<Vec<String>> {
         state.resources.values_mut().for_each(|record| {
             record.depends.remove(address);
         });
-        let stays = id.map_or_else(String::new, |id| format!(" {DIM}({id} stays in AWS){DIM:#}"));
+        let stays = id.map_or_else(String::new, |id| format!(" {DIM}({id} was not deleted in AWS){DIM:#}"));
         lines.push(format!("{ADDRESS}{address}{ADDRESS:#} → dropped{stays}"));
     }
     Ok(lines)
@@ -197,16 +197,19 @@ fn remove(state: &mut Kept, addresses: &[Address]) -> Result<Vec<String>> {
 
 fn rename(state: &mut Kept, from: &Address, to: &Address) -> Result<()> {
     if (&from.region, &from.kind) != (&to.region, &to.kind) {
-        return Err(Error::invalid(format!("{from} cannot become {to}: region and kind stay"))
-            .hint("another region or kind is another resource: apply makes it"));
+        return Err(Error::invalid(format!("{from} cannot be moved to {to}: region and kind must stay the same"))
+            .hint(
+                "a resource in another region or of another kind is a new resource; create it with `payinfra apply`",
+            ));
     }
     if state.resources.contains_key(to) {
-        return Err(Error::invalid(format!("{to} is in the state already"))
-            .hint("drop it with `payinfra state rm`, or move it first"));
+        return Err(Error::invalid(format!("{to} is already in the state"))
+            .hint("remove it with `payinfra state rm`, or move it first"));
     }
     if record(state, from)?.intent.is_some() {
-        return Err(Error::invalid(format!("work on {from} was begun and has not ended"))
-            .hint("finish it with `payinfra apply`"));
+        return Err(
+            Error::invalid(format!("an operation on {from} has not finished")).hint("finish it with `payinfra apply`")
+        );
     }
     if let Some(record) = state.resources.remove(from) {
         state.resources.insert(to.clone(), record);

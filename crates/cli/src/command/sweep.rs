@@ -1,4 +1,4 @@
-//! `payinfra sweep`: finds what carries our owner tags and is in no state.
+//! `payinfra sweep`: finds orphaned resources, which have the workspace's owner tags and are not in its state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,15 +19,15 @@ use crate::{lock, losses};
 
 #[derive(Args)]
 pub(super) struct Sweep {
-    /// Remove what was found.
+    /// Delete the orphaned resources
     #[arg(long)]
     delete: bool,
-    /// Do not ask.
+    /// Skip the confirmation prompt
     #[arg(long, short, requires = "delete")]
     yes: bool,
     #[command(flatten)]
     losses: Losses,
-    /// Print what was found as an event, a JSON object on one line; see `schema --events`.
+    /// Print the orphaned resources as a JSON event on one line; see `schema --events`
     #[arg(long)]
     json: bool,
 }
@@ -35,7 +35,7 @@ pub(super) struct Sweep {
 impl Execute for Sweep {
     const NAME: &'static str = "sweep";
     const ABOUT: &'static str =
-        "Find what carries the workspace's owner tags and is in no state; remove it with --delete";
+        "Find resources with the workspace's owner tags that are not in its state; delete them with --delete";
 
     fn emits(&self) -> bool {
         self.json
@@ -58,8 +58,8 @@ impl Execute for Sweep {
         self.confirm(&session, &found).await?;
         let epoch = session.kept.load().await?.state.epoch;
         let lease = lock::acquire(&session.kept.backing, Self::NAME, epoch).await?;
-        // Under the lock, and looked at again: nothing that an apply is just making is an orphan now, and nothing is
-        // removed that was not shown.
+        // Search again under the lock: a resource that an apply was creating may be in the state by now. Delete only
+        // what was shown.
         let removed = async {
             session.cloud.guard(lease.guard());
             let shown: BTreeSet<_> = found.iter().map(key).collect();
@@ -77,17 +77,17 @@ impl Execute for Sweep {
             screen::fail(&format!("\n{}", block(Some(&orphan.owner.address), error)));
         }
         if !self.json {
-            screen::line(&format!("Removed {}, left {}.", count - left.len(), left.len()));
+            screen::line(&format!("Deleted {}, {} remaining.", count - left.len(), left.len()));
         }
         held?;
         Ok(if left.is_empty() { Exit::Done } else { Exit::Failed })
     }
 }
 
-/// One line each.
+/// Prints one line per orphan.
 pub(super) fn list(found: &[Orphan]) {
     for orphan in found {
-        let copy = if orphan.is_copy() { format!(", its copy in {}", orphan.region) } else { String::new() };
+        let copy = if orphan.is_copy() { format!(", replica in {}", orphan.region) } else { String::new() };
         screen::line(&format!(
             "{DELETE}?{DELETE:#} {ADDRESS}{}{ADDRESS:#} {} {DIM}(workspace {}{copy}){DIM:#}",
             orphan.owner.address, orphan.seen.id, orphan.owner.workspace
@@ -95,13 +95,13 @@ pub(super) fn list(found: &[Orphan]) {
     }
 }
 
-/// What tells an orphan from all others. The region in its address is another one if it is a copy.
+/// Identifies an orphan. A replica's own region differs from the region in its address.
 fn key(orphan: &Orphan) -> (Address, Region, String) {
     (orphan.owner.address.clone(), orphan.region.clone(), orphan.seen.id.clone())
 }
 
 impl Sweep {
-    /// As before a destroy: nothing that is protected, and no data that nobody agreed to lose.
+    /// Asks for confirmation, as destroy does: refuses protected resources, and data loss that was not accepted.
     async fn confirm(&self, session: &Session, found: &[Orphan]) -> Result<()> {
         protected(session, found)?;
         let losses = sweep::losses(&session.cloud, found)?;
@@ -114,18 +114,18 @@ impl Sweep {
             return losses::agreed(losses, &accepted);
         }
         if self.json || !screen::can_ask() {
-            return Err(Error::invalid("nothing was removed: nobody is here to confirm it").hint("say --yes"));
+            return Err(Error::invalid("nothing was deleted: confirmation needs a terminal").hint("pass --yes"));
         }
-        let question = format!("Remove {} for good?", found.len());
+        let question = format!("Permanently delete {} resources?", found.len());
         if losses::confirmed(&question, losses, &accepted, &session.kept.workspace).await {
             return Ok(());
         }
-        Err(Error::new(Class::Cancelled, "nothing was removed"))
+        Err(Error::new(Class::Cancelled, "nothing was deleted"))
     }
 }
 
-/// That none of `found` is protected: by what is declared at its address, or where nothing is, by the workspace if it
-/// keeps data.
+/// Fails if one of `found` is protected: by the declaration at its address or, if there is none, by the workspace,
+/// which protects what keeps data.
 fn protected(session: &Session, found: &[Orphan]) -> Result<()> {
     let declared = session.graph()?;
     let workspace = session.kept.project.configuration.workspaces.get(&session.kept.workspace);
@@ -137,18 +137,18 @@ fn protected(session: &Session, found: &[Orphan]) -> Result<()> {
     keep_protected(protected.collect())
 }
 
-/// What carries the owner tags of this workspace and is not in its state.
+/// Resources with the owner tags of this workspace that are not in its state.
 pub(super) async fn find(session: &Session) -> Result<Vec<Orphan>> {
     let state: State = session.kept.load().await?.state;
     let found = session.count(&state).await?;
     let (ours, others) = orphans(found, &[state]);
     for (lineage, count) in lineages(&others) {
         let way = if lineage.is_empty() {
-            "`payinfra import` takes single ones into the state".to_owned()
+            "import individual resources with `payinfra import`".to_owned()
         } else {
-            format!("if its state is lost, `payinfra adopt --lineage {lineage}` creates it again")
+            format!("if its state is lost, rebuild it with `payinfra adopt --lineage {lineage}`")
         };
-        screen::note(&format!("{count} resources belong to another deployment and are not touched: {way}."));
+        screen::note(&format!("{count} resources belong to another deployment and are left unchanged; {way}."));
     }
     Ok(ours)
 }

@@ -1,4 +1,4 @@
-//! `payinfra unlock`: shows who holds the lock, and takes it from them.
+//! `payinfra unlock`: shows who holds the lock, and releases it.
 
 use clap::Args;
 
@@ -9,20 +9,20 @@ use crate::screen::{self, DIM};
 
 #[derive(Args)]
 pub(super) struct Unlock {
-    /// Do not ask.
+    /// Skip the confirmation prompt
     #[arg(long, short)]
     yes: bool,
 }
 
 impl Execute for Unlock {
     const NAME: &'static str = "unlock";
-    const ABOUT: &'static str = "Show who holds the lock, since when and from where, and release it";
+    const ABOUT: &'static str = "Show who holds the lock, and release it";
 
     async fn execute(self, cx: &Context) -> Outcome {
         let kept = cx.kept().await?;
         let lock = &kept.backing.lock;
         let Some(holder) = lock.holder().await? else {
-            screen::line(&format!("Nobody holds the lock of {}.", kept.workspace));
+            screen::line(&format!("The lock of {} is not held.", kept.workspace));
             return Ok(Exit::Done);
         };
         screen::line(&format!("The lock of {} is held:", kept.workspace));
@@ -32,12 +32,12 @@ impl Execute for Unlock {
             screen::line(&format!("  {DIM}command{DIM:#}  {}", holder.command));
         } else {
             screen::line(
-                "  by a process whose record cannot be read. It can have been damaged, or written by something else.",
+                "  by an unknown process: the lock record cannot be read. It may be damaged, or written by another program.",
             );
         }
         if !self.yes {
-            let question = "Release it? Whatever still runs there can change nothing more.";
-            screen::confirm(question, "yes", "nothing was released", "say --yes if that process is dead").await?;
+            let question = "Release it? A process that still runs will not be able to make further changes.";
+            screen::confirm(question, "yes", "nothing was released", "pass --yes if that process is dead").await?;
         }
         lock.force_release(&holder).await?;
         screen::line("Released.");

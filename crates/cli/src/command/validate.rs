@@ -1,4 +1,4 @@
-//! `payinfra validate`: whether the configuration is right, as far as can be told without AWS.
+//! `payinfra validate`: checks the configuration as far as possible without AWS.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub(super) struct Validate {}
 
 impl Execute for Validate {
     const NAME: &'static str = "validate";
-    const ABOUT: &'static str = "Check the configuration and what it declares; needs no credentials";
+    const ABOUT: &'static str = "Check the configuration and the resources it declares; needs no credentials";
 
     async fn execute(self, cx: &Context) -> Outcome {
         let project = cx.project()?;
@@ -39,13 +39,13 @@ impl Execute for Validate {
     }
 }
 
-/// That every node is what its kind takes.
+/// Checks the arguments of every node against its kind.
 fn sound(graph: &Graph) -> Result<()> {
     let kinds: BTreeMap<_, _> = KINDS.iter().copied().flatten().map(|kind| (kind.spec().kind, kind)).collect();
     for (address, node) in graph.nodes() {
         let kind = kinds
             .get(&*address.kind)
-            .ok_or_else(|| Error::failed(format!("{address}: there is no kind `{}`", address.kind)))?;
+            .ok_or_else(|| Error::failed(format!("{address}: unknown kind `{}`", address.kind)))?;
         kind.normal(&node.args).map_err(|error| Error::failed(format!("{address}: {error}")))?;
     }
     Ok(())

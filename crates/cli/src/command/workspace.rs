@@ -1,4 +1,4 @@
-//! `payinfra workspace`: what the configuration declares.
+//! `payinfra workspace`: shows the declared workspaces.
 
 use clap::{Args, Subcommand};
 use payinfra_stacks as stacks;
@@ -18,15 +18,15 @@ pub(super) struct Workspace {
 
 #[derive(Subcommand)]
 enum Action {
-    /// List the workspaces: name, phase, regions
+    /// List the workspaces with phase and regions
     List,
-    /// Show the variables of the workspace, each with its value
+    /// Show all variables of the workspace
     Show,
 }
 
 impl Execute for Workspace {
     const NAME: &'static str = "workspace";
-    const ABOUT: &'static str = "Show the workspaces that the configuration declares";
+    const ABOUT: &'static str = "Show the workspaces declared in the configuration";
 
     async fn execute(self, cx: &Context) -> Outcome {
         let project = cx.project()?;
