@@ -43,7 +43,7 @@ async fn only_an_account_that_is_named_is_changed() {
     for command in commands {
         let refused = run(&bench, &[command, &workspace[..]].concat()).expect(1);
         for told in
-            ["does not name the accounts", ACCOUNT, "pay-dev", "account_ids = [\"123456789012\"]", "payinfra init"]
+            ["does not list the accounts", ACCOUNT, "pay-dev", "account_ids = [\"123456789012\"]", "payinfra init"]
         {
             assert!(refused.stderr.contains(told), "{command:?}: {told}: {}", refused.stderr);
         }
@@ -51,7 +51,7 @@ async fn only_an_account_that_is_named_is_changed() {
     assert!(bench.aws.calls().iter().all(|call| !call.mutating), "{:#?}", bench.mutations());
 
     let before = fs::read_to_string(bench.file("payinfra.toml")).unwrap();
-    assert!(run(&bench, &["init"]).expect(1).stderr.contains("say --yes"), "nobody is asked");
+    assert!(run(&bench, &["init"]).expect(1).stderr.contains("pass --yes"), "nobody is asked");
     assert_eq!(fs::read_to_string(bench.file("payinfra.toml")).unwrap(), before);
     let shown = run(&bench, &["init", "--yes"]).ok();
     assert!(shown.stdout.contains(ACCOUNT) && shown.stdout.contains("pay-dev"), "{}", shown.stdout);
@@ -71,7 +71,7 @@ async fn init_writes_a_configuration() {
     let bench = Bench::new().await;
     fs::remove_file(bench.file("payinfra.toml")).unwrap();
     let first = bench.run(&["init", "--yes"]).ok();
-    assert!(first.stdout.contains("was created from the example"), "{}", first.stdout);
+    assert!(first.stdout.contains("from the example"), "{}", first.stdout);
     bench.run(&["validate"]).ok();
     assert!(fs::read_to_string(bench.file("payinfra.toml")).unwrap().contains("\naccount_ids = [\"123456789012\"]\n"));
 }

@@ -52,7 +52,7 @@ async fn a_deleted_state_comes_back_by_version_by_history_and_by_lineage() {
     }
     bench.run(&DESTROY).ok();
     assert_eq!(bench.inventory().await, empty);
-    assert!(bench.run(&DRIFT).expect(1).stderr.contains("is destroyed"));
+    assert!(bench.run(&DRIFT).expect(1).stderr.contains("has been destroyed"));
 }
 
 /// A state from before a run knows what the history knows, and creates nothing twice.
