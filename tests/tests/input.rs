@@ -62,7 +62,7 @@ async fn a_saved_plan_is_refused_when_something_was_applied_since() {
     let bench = Bench::new().await;
     saved(&bench);
     bench.run(&APPLY).ok();
-    apply_saved(&bench, &["the plan was made on serial 0, the state has 1 by now", "payinfra plan --out"]);
+    apply_saved(&bench, &["it was created from serial 0, but the state now has serial 1", "payinfra plan --out"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +83,7 @@ async fn a_saved_plan_is_refused_when_it_is_not_whole_or_not_of_here() {
     let text = plan.to_string();
 
     std::fs::write(bench.file("saved.json"), &text[..text.len() / 2]).unwrap();
-    apply_saved(&bench, &["saved.json: this is not a whole plan", "payinfra plan --out"]);
+    apply_saved(&bench, &["saved.json: the plan file is incomplete or corrupt", "payinfra plan --out"]);
 
     let changed = |key: &str, value: Value| {
         let mut plan = plan.clone();
@@ -111,8 +111,11 @@ async fn a_state_is_refused_that_is_not_whole_not_known_or_not_ours() {
         state.to_string()
     };
     let cases = [
-        (text[..text.len() / 2].to_owned(), ["the state is cut off", "restore an earlier version of the object"]),
-        (String::new(), ["the state is cut off", "restore an earlier version of the object"]),
+        (
+            text[..text.len() / 2].to_owned(),
+            ["the state is truncated", "restore an earlier version of the state object"],
+        ),
+        (String::new(), ["the state is truncated", "restore an earlier version of the state object"]),
         (with("format", 99.into()), ["the state has format 99", "use the version of payinfra that wrote it"]),
         (with("stack", "trading".into()), ["belongs to stack `trading`, not to `migration`", "check `[state]`"]),
         (with("workspace", "other".into()), ["belongs to workspace `other`, not to `legacy`", "check `[state]`"]),

@@ -126,7 +126,7 @@ impl State {
         }
         let broken = |error: serde_json::Error| {
             Error::new(Class::Invalid, format!("the state cannot be read: {error}"))
-                .hint("restore an earlier version of the object: the bucket keeps all of them")
+                .hint("restore an earlier version of the state object; the bucket keeps all versions")
         };
         let head: Head = serde_json::from_slice(bytes).map_err(broken)?;
         if head.format != FORMAT {

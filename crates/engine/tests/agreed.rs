@@ -174,7 +174,7 @@ async fn a_removal_that_was_undone_removes_nothing() -> Result<()> {
     let plan = bench.plan(&graph).await?;
     for step in plan.steps.values() {
         assert_eq!(step.action, Action::Update);
-        assert_eq!(step.because.as_deref(), Some("its removal was begun and did not happen"));
+        assert_eq!(step.because.as_deref(), Some("an interrupted delete had no effect"));
     }
     assert!(plan.losses().is_empty());
     bench.converge(&graph).await?;
@@ -196,7 +196,7 @@ async fn a_removal_that_took_effect_late_is_seen() -> Result<()> {
         world.vanish(&id);
     });
     let step = step(&bench, &one(1)?, "east/fake.named/one").await?;
-    assert_eq!((step.action, step.because.as_deref()), (Action::Create, Some("it is gone")));
+    assert_eq!((step.action, step.because.as_deref()), (Action::Create, Some("it no longer exists")));
     Ok(())
 }
 
@@ -228,7 +228,7 @@ async fn what_is_neither_there_nor_gone_is_an_error() -> Result<()> {
     bench.converge(&one(1)?).await?;
     bench.world.hide(&id_of(&bench, "east/fake.named/one")?, 1_000);
     let error = bench.plan(&one(1)?).await.expect_err("undecided");
-    assert!(error.to_string().starts_with("east/fake.named/one: AWS does not show"), "{error}");
+    assert!(error.to_string().starts_with("east/fake.named/one: AWS neither returns"), "{error}");
     Ok(())
 }
 
@@ -264,7 +264,7 @@ async fn the_clouds_own_protection_is_switched_off_just_before_an_allowed_delete
     bench.converge(&vault("a", true)?).await?;
     let plan = bench.plan(&Bench::nothing()).await?;
     let step = &plan.steps[&address("east/fake.vault/vault")?];
-    assert_eq!(step.because.as_deref(), Some("AWS's deletion protection is switched off first"));
+    assert_eq!(step.because.as_deref(), Some("AWS deletion protection is disabled first"));
     assert_eq!(plan.losses()[&address("east/fake.vault/vault")?], ["all that it keeps"]);
     bench.converge(&Bench::nothing()).await?;
     assert!(bench.world.ids().is_empty() && bench.world.violations().is_empty());
@@ -280,7 +280,7 @@ async fn drift_alone_destroys_no_data() -> Result<()> {
     let key = id_of(&bench, "east/fake.token/key")?;
     bench.world.vanish(&key);
     let error = bench.plan(&graph).await.expect_err("a cascade");
-    let told = "east/fake.vault/vault would be replaced: its `key` is east/fake.token/key, and of that: it is gone";
+    let told = "east/fake.vault/vault would be replaced: its `key` refers to east/fake.token/key: it no longer exists";
     assert!(error.to_string().contains(told), "{error}");
     assert!(error.get_hint().expect("a hint").contains("--accept-loss=east/fake.vault/vault"));
     for accepted in [Accepted::Everything, Accepted::These(BTreeSet::from([address("east/fake.vault/vault")?]))] {
@@ -349,7 +349,10 @@ async fn what_is_there_already_and_carries_no_tags_is_never_taken() -> Result<()
         End::Done(_, report) => {
             let (at, error) = &report.failed[0];
             assert_eq!(at.to_string(), "east/fake.link/link");
-            assert!(error.is(Class::Foreign) && error.to_string().contains("payinfra did not create it"), "{error}");
+            assert!(
+                error.is(Class::Foreign) && error.to_string().contains("is not managed by this deployment"),
+                "{error}"
+            );
             assert!(error.get_hint().expect("a hint").contains("payinfra import east/fake.link/link"), "{error:?}");
         }
         end => panic!("{end:?}"),

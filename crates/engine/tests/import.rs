@@ -74,8 +74,8 @@ async fn what_cannot_be_imported_is_refused_and_nothing_is_recorded() -> Result<
     };
     for (address, id, tags, told) in [
         ("east/fake.named/three", None, json!({}), "is not declared"),
-        ("east/fake.zones/zones", None, json!({}), "is looked up"),
-        (ADDRESS, Some("nothing"), json!({}), "there is no fake.named `nothing` in east"),
+        ("east/fake.zones/zones", None, json!({}), "is a lookup"),
+        (ADDRESS, Some("nothing"), json!({}), "fake.named `nothing` not found in east"),
         (ADDRESS, None, owned("another"), "its tag `payinfra:workspace` is `another`"),
     ] {
         let bench = Bench::new();
@@ -94,7 +94,7 @@ async fn what_cannot_be_imported_is_refused_and_nothing_is_recorded() -> Result<
     import(&bench, &graph, &mut state, ADDRESS, &id).await?;
     let before = state.clone();
     for (address, told) in
-        [(ADDRESS, "is in the state already"), ("east/fake.named/two", "it is recorded at east/fake.named/one too")]
+        [(ADDRESS, "is already in the state"), ("east/fake.named/two", "it is also recorded at east/fake.named/one")]
     {
         let error = import(&bench, &graph, &mut state, address, &id).await.expect_err(told);
         assert!(error.to_string().contains(told), "{error}");

@@ -114,7 +114,7 @@ async fn a_writer_that_is_aborted_wakes_who_waits() {
     let (journal, writer) = open(state(0), Write::Hangs);
     let writer = tokio::spawn(writer);
     let other = journal.clone();
-    let waiting = tokio::spawn(async move { told(other, Class::Failed, "no longer written").await });
+    let waiting = tokio::spawn(async move { told(other, Class::Failed, "can no longer be written").await });
     tokio::task::yield_now().await;
     writer.abort();
     waiting.await.unwrap();
@@ -124,7 +124,7 @@ async fn a_writer_that_is_aborted_wakes_who_waits() {
 async fn a_writer_that_never_ran_wakes_who_waits() {
     let (journal, writer) = open(state(0), Write::Works);
     drop(writer);
-    told(journal, Class::Failed, "no longer written").await;
+    told(journal, Class::Failed, "can no longer be written").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,7 +135,7 @@ async fn nothing_is_committed_after_the_close() {
     journal.close();
     writer.await.unwrap().unwrap();
     let late = timeout(SOON, journal.commit(|_| ())).await.unwrap();
-    assert!(late.unwrap_err().message().contains("no longer written"));
+    assert!(late.unwrap_err().message().contains("can no longer be written"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -143,7 +143,12 @@ async fn a_revision_at_its_limit_is_an_error() {
     for revision in [COUNT_MAX, u64::MAX] {
         let (journal, writer) = open(state(revision), Write::Works);
         let writer = tokio::spawn(writer);
-        told(journal, Class::Invalid, &format!("revision is {revision}: the file is damaged or forged")).await;
+        told(
+            journal,
+            Class::Invalid,
+            &format!("invalid revision {revision}: the file is damaged or was tampered with"),
+        )
+        .await;
         let error = writer.await.unwrap().unwrap_err();
         assert!(error.get_hint().unwrap().contains("restore an earlier version"), "{error}");
     }

@@ -164,7 +164,7 @@ async fn what_is_protected_is_not_removed() -> Result<()> {
     graph.protect(&"east/fake.named/parent".parse()?);
     let state = bench.store.state()?.expect("a state");
     let refused = bench.plan(&graph).await?.respects_protection(&state, &graph).expect_err("protected");
-    assert_snapshot!(refused, @"this would remove what is protected: east/fake.named/parent");
+    assert_snapshot!(refused, @"this would delete protected resources: east/fake.named/parent");
     // Protection that comes with no other change is remembered when the resource is no longer declared.
     let mut graph = family("p", 1, None)?;
     graph.protect(&"east/fake.named/parent".parse()?);
@@ -205,7 +205,7 @@ async fn graphs_that_cannot_be_are_refused() -> Result<()> {
     graph.add(&east(), "b", hanging(&["a"])?)?;
     graph.add(&east(), "c", hanging(&["b"])?)?;
     let cycle = Bench::new().plan(&graph).await.expect_err("a cycle");
-    assert_snapshot!(cycle, @"these depend on each other: east/fake.named/a → east/fake.named/c → east/fake.named/b → east/fake.named/a");
+    assert_snapshot!(cycle, @"dependency cycle: east/fake.named/a → east/fake.named/c → east/fake.named/b → east/fake.named/a");
     let mut graph = Bench::nothing();
     graph.add(&east(), "a", hanging(&["nobody"])?)?;
     let missing = Bench::new().plan(&graph).await.expect_err("nobody");
@@ -252,7 +252,7 @@ async fn one_that_could_come_first_goes_first_where_what_it_hangs_on_does() -> R
       left: "first-0001" -> known after apply
     "#);
     assert_snapshot!(shown(&bench.plan(&graph("q", "a")?).await?), @r#"
-    Replace east/fake.first/first (what it depends on is replaced and goes first)
+    Replace east/fake.first/first (a dependency is deleted and created again)
       parents: ["east:p"] -> known after apply
     Replace east/fake.link/link
       left: "first-0001" -> known after apply
