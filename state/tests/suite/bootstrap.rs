@@ -166,7 +166,7 @@ async fn a_bucket_of_something_else_keeps_its_settings_until_it_is_adopted() {
     s3(&config).put_bucket_tagging().bucket(&bucket).tagging(tags).send().await.unwrap();
     let before = settings(&config, &bucket).await;
     let error = fails(run("test", region, &bucket, &table).await, Class::Foreign);
-    assert!(error.message().contains(&format!("the bucket `{bucket}` of account")), "{error}");
+    assert!(error.message().contains(&format!("bucket `{bucket}` of account")), "{error}");
     assert!(error.get_hint().unwrap().contains("payinfra bootstrap --adopt"), "{error}");
     assert_eq!(settings(&config, &bucket).await, before);
     assert!(aws_sdk_kms::Client::new(&config).list_keys().send().await.unwrap().keys().is_empty());
@@ -190,7 +190,7 @@ async fn a_table_and_a_key_of_something_else_are_not_changed_until_they_are_adop
     let call = dynamo.create_table().table_name(&table).key_schema(key).billing_mode(BillingMode::PayPerRequest);
     call.attribute_definitions(attribute.build().unwrap()).send().await.unwrap();
     let error = fails(run("test", region, &bucket, &table).await, Class::Foreign);
-    assert!(error.message().contains(&format!("the table `{table}`")), "{error}");
+    assert!(error.message().contains(&format!("table `{table}`")), "{error}");
 
     let key = kms.create_key().send().await.unwrap().key_metadata.unwrap();
     kms.create_alias().alias_name("alias/payinfra-state").target_key_id(key.key_id()).send().await.unwrap();

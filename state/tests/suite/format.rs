@@ -58,9 +58,9 @@ fn other_formats_and_torn_files_are_refused_with_what_to_do() {
     let torn = &GOLDEN[..GOLDEN.len() / 2];
     for (text, parts) in [
         (&with("3")[..], ["format 3", "up to 2", "newer"]),
-        (&with("0"), ["format 0", "never was", "restore"]),
-        (torn, ["cut off", "line", "restore"]),
-        ("", ["cut off", "line", "restore"]),
+        (&with("0"), ["format 0", "does not exist", "restore"]),
+        (torn, ["truncated", "line", "restore"]),
+        ("", ["truncated", "line", "restore"]),
         ("{}", ["cannot be read", "format", "restore"]),
         ("{\"format\": 1}", ["cannot be read", "lineage", "restore"]),
         ("nonsense", ["cannot be read", "line", "restore"]),
@@ -87,7 +87,10 @@ fn numbers_that_nobody_counted_to_are_refused() {
         assert!(with(&pointer, (COUNT_MAX - 1).into()).is_ok(), "{name}");
         for count in [COUNT_MAX, u64::MAX - 1, u64::MAX] {
             let error = fails(with(&pointer, count.into()), Class::Invalid);
-            assert_eq!(error.message(), format!("the state's {name} is {count}: the file is damaged or forged"));
+            assert_eq!(
+                error.message(),
+                format!("the state has the invalid {name} {count}: the file is damaged or was tampered with")
+            );
             assert!(error.get_hint().unwrap().contains("restore an earlier version"), "{error}");
         }
         // Below zero, beyond 64 bits, in between.

@@ -68,7 +68,7 @@ async fn epochs_are_never_below_the_floor(place: &Place) {
     }
     for floor in [COUNT_MAX + 1, u64::MAX] {
         let error = fails(lock.acquire(&holder("one"), floor).await, Class::Invalid);
-        assert!(error.message().contains("damaged or forged"), "{error}");
+        assert!(error.message().contains("damaged or was tampered with"), "{error}");
     }
     let lease = lock.acquire(&holder("last"), COUNT_MAX).await.unwrap();
     lease.release().await.unwrap();

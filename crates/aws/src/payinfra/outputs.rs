@@ -97,7 +97,9 @@ impl Remote {
         };
         let Head { format } = serde_json::from_slice(bytes).map_err(broken)?;
         if !(1..=FORMAT).contains(&format) {
-            let message = format!("{place}: the state has format {format}, this payinfra knows formats up to {FORMAT}");
+            let message = format!(
+                "{place}: the state has format {format}, but this version of payinfra supports formats up to {FORMAT}"
+            );
             return Err(Error::invalid(message).hint("use the version of payinfra that wrote it, or a newer one"));
         }
         serde_json::from_slice(bytes).map_err(broken)

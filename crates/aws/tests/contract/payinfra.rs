@@ -99,7 +99,10 @@ async fn m29_what_is_not_there_or_not_meant_is_told() -> Result<()> {
         (
             "/workspace",
             json!("newer"),
-            format!("{}: the state has format 99, this payinfra knows formats up to {FORMAT}", at("migration/newer")),
+            format!(
+                "{}: the state has format 99, but this version of payinfra supports formats up to {FORMAT}",
+                at("migration/newer")
+            ),
             "use the version of payinfra that wrote it, or a newer one",
         ),
         (
@@ -194,7 +197,7 @@ async fn m29_a_bucket_of_another_account_is_not_read() -> Result<()> {
     }
     let error = find(Some("210987654321")).await.err().ok_or_else(|| Error::failed("it was read"))?;
     assert_eq!(error.class(), Class::Foreign, "{error}");
-    let message = format!("the bucket `{BUCKET}` belongs to another account, not to 210987654321");
+    let message = format!("the bucket `{BUCKET}` does not belong to account 210987654321");
     assert!(error.message().starts_with(&message), "{error}");
     assert!(error.get_hint().is_some_and(|hint| hint.contains("`account` under `remote_outputs`")), "{error}");
     Ok(())
