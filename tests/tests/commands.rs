@@ -1,6 +1,6 @@
-//! Whatever changes AWS goes one way: under the lock, past the guard, respecting protection and ownership.
+//! Every command that changes AWS holds the lock, passes the guard, and respects protection and ownership.
 //!
-//! [`ROWS`] classifies every command of the command line. The tests show what it says; `docs/commands.md` is made of it.
+//! [`ROWS`] classifies every command. The tests verify it, and `docs/commands.md` is generated from it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -36,9 +36,9 @@ const fn looks(command: &'static str) -> Row {
     Row { command, changes: Changes::Nothing, lock: "–", guard: "–", protection: "–", ownership: "–" }
 }
 
-const HELD: &str = "held from before the first change to the end";
-const EVERY: &str = "asked before every mutating request";
-const SAVE: &str = "asked before the state is written; the write names the version it replaces";
+const HELD: &str = "acquired before the first change, held to the end";
+const EVERY: &str = "checked before every mutating request";
+const SAVE: &str = "checked before the state is written; the write is conditional on the version it replaces";
 const ONLY_STATE: &str = "changes nothing in AWS";
 
 /// Every command, sorted.
@@ -48,25 +48,26 @@ const ROWS: &[Row] = &[
         changes: Changes::State,
         lock: HELD,
         guard: SAVE,
-        protection: "what keeps data and is not declared is recorded as protected",
-        ownership: "only what carries the lineage that was named; asks first",
+        protection: "undeclared resources that keep data are recorded as protected",
+        ownership: "only resources with the given lineage; asks for confirmation",
     },
     Row {
         command: "apply",
         changes: Changes::Resources,
         lock: HELD,
         guard: EVERY,
-        protection: "refuses to remove what is protected; lists losses of data and asks for the workspace's name, or \
-                     needs `--accept-loss`",
-        ownership: "by lineage, before every update and every delete; what exists already is imported or left alone",
+        protection: "refuses to delete protected resources; lists data loss and asks for the workspace's name, or \
+                     requires `--accept-loss`",
+        ownership: "lineage checked before every update and delete; existing resources are never taken over without \
+                    an import",
     },
     Row {
         command: "bootstrap",
         changes: Changes::Home,
-        lock: "none: it creates the table that the lock is in; every step can be repeated",
+        lock: "none: it creates the lock table; every step is idempotent",
         guard: "none, for the same reason",
         protection: "deletes nothing",
-        ownership: "changes only what carries its own tag, or what `--adopt` names",
+        ownership: "changes only resources with its own tag; with `--adopt`, also existing ones",
     },
     looks("completions"),
     Row {
@@ -74,9 +75,9 @@ const ROWS: &[Row] = &[
         changes: Changes::Resources,
         lock: HELD,
         guard: EVERY,
-        protection: "refuses to remove what is protected; lists losses of data and asks for the workspace's name, or \
-                     needs `--accept-loss`",
-        ownership: "by lineage, before every delete",
+        protection: "refuses to delete protected resources; lists data loss and asks for the workspace's name, or \
+                     requires `--accept-loss`",
+        ownership: "lineage checked before every delete",
     },
     looks("drift"),
     looks("graph"),
@@ -86,7 +87,7 @@ const ROWS: &[Row] = &[
         lock: HELD,
         guard: SAVE,
         protection: ONLY_STATE,
-        ownership: "refuses what carries the tags of another deployment",
+        ownership: "refuses resources with the owner tags of another deployment",
     },
     looks("init"),
     looks("output"),
@@ -100,7 +101,7 @@ const ROWS: &[Row] = &[
         lock: HELD,
         guard: SAVE,
         protection: ONLY_STATE,
-        ownership: "only what the state records",
+        ownership: "only records of the state",
     },
     looks("state pull"),
     Row {
@@ -109,49 +110,49 @@ const ROWS: &[Row] = &[
         lock: HELD,
         guard: SAVE,
         protection: ONLY_STATE,
-        ownership: "only a state of this stack, workspace and account; asks first",
+        ownership: "only a state of this stack, workspace and account; asks for confirmation",
     },
     Row {
         command: "state rm",
         changes: Changes::State,
         lock: HELD,
         guard: SAVE,
-        protection: "changes nothing in AWS; `sweep --delete` refuses what is protected afterwards, too",
-        ownership: "only what the state records",
+        protection: "changes nothing in AWS; `sweep --delete` still refuses protected resources afterwards",
+        ownership: "only records of the state",
     },
     looks("state show"),
     Row {
         command: "sweep",
         changes: Changes::Resources,
-        lock: "with `--delete`, held from before the first change to the end",
+        lock: "with `--delete`, acquired before the first change, held to the end",
         guard: EVERY,
-        protection: "refuses to remove what is protected; lists losses of data and asks for the workspace's name, or \
-                     needs `--accept-loss`",
-        ownership: "only what carries the lineage of the state; asked again before every delete",
+        protection: "refuses to delete protected resources; lists data loss and asks for the workspace's name, or \
+                     requires `--accept-loss`",
+        ownership: "only resources with the lineage of the state; checked again before every delete",
     },
     Row {
         command: "unlock",
         changes: Changes::Lock,
-        lock: "takes it from its holder, who is shown first; asks",
-        guard: "a holder that is still alive is refused by its own guard from then on",
+        lock: "shows the holder, asks for confirmation, and releases its lock",
+        guard: "the guard of a holder that is still alive rejects its further changes",
         protection: ONLY_STATE,
-        ownership: "only from the holder that was shown, by its nonce",
+        ownership: "only the lock of the holder that was shown, by its nonce",
     },
     looks("validate"),
     looks("workspace list"),
     looks("workspace show"),
 ];
 
-const HEAD: &str = "# What commands change, and how
+const HEAD: &str = "# What each command changes, and its safeguards
 
-Every command of payinfra by what keeps it from changing the wrong thing: the lock of the workspace, the guard that asks
-whether the lock is still held, the protection of what keeps data, and the ownership of what is changed. `–` stands for a
-command that changes nothing: neither resources, nor the state, nor the lock.
+The safeguards of each command: the lock of the workspace, the guard that checks whether the lock is still held, the
+protection of resources that keep data, and the check of ownership before a change. `–` marks a command that changes
+neither resources, nor the state, nor the lock.
 
-Until a command holds the lock, the client refuses every request that changes a resource. The one exception is a data
-point of a metric (`PutMetricData`), which an apply publishes even if there is nothing to do.
+Until a command holds the lock, the client rejects every mutating request. The only exception is `PutMetricData`: an apply
+publishes metrics even if there are no changes.
 
-Written by `UPDATE_DOCS=1 cargo test --workspace --test commands`, which also tests it; do not edit.
+Generated and verified by `UPDATE_DOCS=1 cargo test --workspace --test commands`; do not edit.
 
 | command | lock | guard | protection | ownership |
 | --- | --- | --- | --- | --- |

@@ -153,7 +153,7 @@ async fn a_plan_of_targets_takes_what_they_depend_on_and_nothing_else() -> Resul
     Create east/fake.named/parent
     ");
     let wrong = bench.plan_with(&graph, &only("east/fake.named/nobody")?).await.expect_err("nobody");
-    assert_snapshot!(wrong, @"there is no east/fake.named/nobody");
+    assert_snapshot!(wrong, @"east/fake.named/nobody is neither declared nor in the state");
     Ok(())
 }
 
