@@ -33,7 +33,7 @@ async fn a_saved_plan_is_applied_only_as_it_is_derived_again() {
     assert_eq!(fs::metadata(bench.file("saved.json")).unwrap().permissions().mode() & 0o777, 0o600);
     forge(&bench, vpc, "action", json!("keep"));
     let refused = bench.run(&SAVED).expect(1);
-    for told in [vpc, "the file says action = \"keep\"", "action = \"create\""] {
+    for told in [vpc, "saved action = \"keep\"", "action = \"create\""] {
         assert!(refused.stderr.contains(told), "{told}: {}", refused.stderr);
     }
     fs::write(bench.file("saved.json"), &sound).unwrap();

@@ -72,7 +72,7 @@ async fn a_saved_plan_is_refused_when_the_configuration_has_changed_since() {
     bench.configure(&bench.configuration().replace("nat = \"per-zone\"", "nat = \"single\""));
     apply_saved(
         &bench,
-        &["the declaration of us-east-1/ec2.eip/nat-2 is not what the saved plan says", "payinfra plan --out"],
+        &["the declaration of us-east-1/ec2.eip/nat-2 differs from the saved plan", "payinfra plan --out"],
     );
 }
 
@@ -98,7 +98,7 @@ async fn a_saved_plan_is_refused_when_it_is_not_whole_or_not_of_here() {
 
     changed("account", plan["account"].clone());
     let args = ["apply", "--workspace", "migration", "--yes", "saved.json"];
-    refused(&bench, &args, &["workspace legacy of migration, not of workspace migration", "--workspace"]);
+    refused(&bench, &args, &["workspace legacy of migration, not for workspace migration", "--workspace"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +154,7 @@ async fn credentials_of_another_account_are_refused() {
     let wrong = "[aws]\naccount_ids = [\"210987654321\"]";
     bench.configure(&bench.configuration().replacen("[aws]", wrong, 1));
     for args in [&PLAN[..], &APPLY, &["destroy", "--workspace", "legacy", "--yes", "--accept-loss"], &["bootstrap"]] {
-        refused(&bench, args, &["account 123456789012", "allows 210987654321", "AWS_PROFILE"]);
+        refused(&bench, args, &["account 123456789012", "allows only 210987654321", "AWS_PROFILE"]);
     }
 }
 
@@ -182,7 +182,7 @@ async fn without_a_bucket_for_the_state_bootstrap_is_named() {
     let bench = Bench::new().await;
     bench.aws.reset().await.unwrap();
     for args in [&PLAN[..], &APPLY, &["drift", "-w", "legacy"], &["output", "-w", "legacy"]] {
-        refused(&bench, args, &[&format!("there is no bucket `{BUCKET}`"), "payinfra bootstrap"]);
+        refused(&bench, args, &[&format!("state bucket `{BUCKET}` not found"), "payinfra bootstrap"]);
     }
 }
 

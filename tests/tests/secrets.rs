@@ -532,7 +532,7 @@ fn mistakes(bench: &Bench, good: &str, visible: &mut Visible) {
         (good.replacen("protocol = \"email-json\"", "protocoll = \"email-json\"", 1), "protocoll"),
         // No TOML at all.
         (good.replacen("image = ", "image == ", 1), "payinfra.toml"),
-        (good.replacen("alarms.subscriptions.endpoint", "alarms.subscriptions.endpoints", 1), "there is no variable"),
+        (good.replacen("alarms.subscriptions.endpoint", "alarms.subscriptions.endpoints", 1), "unknown variable"),
         // What AWS shows cannot be kept from sight.
         (
             good.replacen(

@@ -65,7 +65,7 @@ async fn a_state_that_is_no_state_is_refused() {
         *state.pointer_mut(pointer).unwrap() = value;
         state
     };
-    let mend = "restore an earlier version of the object";
+    let mend = "restore an earlier version of the state object";
     for (state, told) in [
         (with("/resources", json!([])), "the state cannot be read"),
         (with("/resources", json!({ "nonsense": sound["resources"][VPC] })), "`nonsense` is not an address"),

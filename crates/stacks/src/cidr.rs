@@ -1,18 +1,18 @@
-//! CIDR blocks: what is accepted, and how a region's block becomes subnets (X-08).
+//! CIDR blocks: validation, and the split of a region's block into subnets (X-08).
 
 use ipnet::Ipv4Net;
 use payinfra_engine::{Error, Result};
 
-/// How many availability zones a region's network spans (M-07).
+/// The number of availability zones that a region's network spans (M-07).
 pub const ZONES: usize = 3;
 
-/// The shortest prefix of a VPC (AWS's limit), and the longest whose public subnets still hold a load balancer (/27).
+/// The shortest prefix of a VPC (AWS's limit), and the longest whose public subnets (/27) still fit a load balancer.
 const PREFIXES: std::ops::RangeInclusive<u8> = 16..=21;
 
 /// The private address space (RFC 1918).
 const PRIVATE: [&str; 3] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
 
-/// A private network: RFC 1918, no host bits.
+/// Parses a private network: RFC 1918, no host bits.
 ///
 /// # Errors
 /// If `text` is not one.
@@ -21,18 +21,19 @@ pub fn private(text: &str) -> Result<Ipv4Net> {
         Error::invalid(format!("`{text}` is not a CIDR block")).hint("write ADDRESS/LENGTH, such as 10.0.0.0/16")
     })?;
     if block.trunc() != block {
-        return Err(Error::invalid(format!("`{text}` has bits set after its prefix"))
-            .hint(format!("the block is {}", block.trunc())));
+        return Err(
+            Error::invalid(format!("`{text}` has bits set after its prefix")).hint(format!("use {}", block.trunc()))
+        );
     }
     let known = PRIVATE.iter().filter_map(|text| text.parse::<Ipv4Net>().ok());
     if !known.into_iter().any(|private| private.contains(&block)) {
-        return Err(Error::invalid(format!("`{text}` is not private"))
-            .hint(format!("take a block inside {} (RFC 1918)", PRIVATE.join(", "))));
+        return Err(Error::invalid(format!("`{text}` is not a private block"))
+            .hint(format!("use a block inside {} (RFC 1918)", PRIVATE.join(", "))));
     }
     Ok(block)
 }
 
-/// The network of a region: private, and of a size that holds the subnets of [`Subnets`].
+/// Parses the network of a region: private, and large enough for the subnets of [`Subnets`].
 ///
 /// # Errors
 /// If `text` is not one.
@@ -42,24 +43,24 @@ pub fn network(text: &str) -> Result<Ipv4Net> {
         return Ok(block);
     }
     let (largest, smallest) = (PREFIXES.start(), PREFIXES.end());
-    Err(Error::invalid(format!("`{text}` does not fit subnets in {ZONES} zones")).hint(format!(
-        "take a block between /{largest} (the largest that AWS takes) and /{smallest} (the smallest with room for \
+    Err(Error::invalid(format!("`{text}` has an unsupported size for subnets in {ZONES} zones")).hint(format!(
+        "use a block between /{largest} (the largest that AWS accepts) and /{smallest} (the smallest with room for \
          load balancers)"
     )))
 }
 
-/// Whether two blocks share an address: of two blocks that do, one holds the other.
+/// Whether two blocks overlap: one of them contains the other.
 #[must_use]
 pub fn overlap(one: &Ipv4Net, other: &Ipv4Net) -> bool {
     one.contains(other) || other.contains(one)
 }
 
-/// How a region's block is split: private subnets from its start, public ones from its middle, room after both.
+/// The split of a region's block: private subnets from its start, public ones from its middle, free space after both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subnets {
-    /// One private subnet per zone, a sixteenth of the block each.
+    /// One private subnet per zone, each a sixteenth of the block.
     pub private: Vec<Ipv4Net>,
-    /// One public subnet per zone, a sixty-fourth of the block each.
+    /// One public subnet per zone, each a sixty-fourth of the block.
     pub public: Vec<Ipv4Net>,
 }
 
@@ -67,12 +68,12 @@ impl Subnets {
     /// The subnets of `network`.
     ///
     /// # Errors
-    /// If the block is too small to be split so.
+    /// If the block is too small.
     pub fn of(network: &Ipv4Net) -> Result<Self> {
         let split = |longer: u8, skip: usize| {
             let subnets = network
                 .subnets(network.prefix_len() + longer)
-                .map_err(|_| Error::invalid(format!("{network} is too small to be split over {ZONES} zones")))?;
+                .map_err(|_| Error::invalid(format!("{network} is too small for subnets in {ZONES} zones")))?;
             Ok::<_, Error>(subnets.skip(skip).take(ZONES).collect())
         };
         Ok(Self { private: split(4, 0)?, public: split(6, 32)? })
@@ -106,11 +107,11 @@ mod tests {
             ("10.0.0.0", "`10.0.0.0` is not a CIDR block"),
             ("10.0.0.0/33", "`10.0.0.0/33` is not a CIDR block"),
             ("10.0.0.1/16", "`10.0.0.1/16` has bits set after its prefix"),
-            ("11.0.0.0/16", "`11.0.0.0/16` is not private"),
-            ("172.32.0.0/16", "`172.32.0.0/16` is not private"),
-            ("192.0.0.0/8", "`192.0.0.0/8` is not private"),
-            ("10.0.0.0/8", "`10.0.0.0/8` does not fit subnets in 3 zones"),
-            ("10.0.0.0/22", "`10.0.0.0/22` does not fit subnets in 3 zones"),
+            ("11.0.0.0/16", "`11.0.0.0/16` is not a private block"),
+            ("172.32.0.0/16", "`172.32.0.0/16` is not a private block"),
+            ("192.0.0.0/8", "`192.0.0.0/8` is not a private block"),
+            ("10.0.0.0/8", "`10.0.0.0/8` has an unsupported size for subnets in 3 zones"),
+            ("10.0.0.0/22", "`10.0.0.0/22` has an unsupported size for subnets in 3 zones"),
         ] {
             assert_eq!(network(text).unwrap_err().message(), message);
         }

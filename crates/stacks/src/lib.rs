@@ -1,6 +1,6 @@
-//! The systems that payinfra ships: pure functions from a configuration to the graph of what should be.
+//! The stacks that payinfra ships: pure functions from a configuration to the desired state.
 //!
-//! Nothing here does I/O: what a stack must know of the account is a lookup in its graph.
+//! Nothing here does I/O. What a stack needs to know about the account is a lookup in its graph.
 
 pub mod cidr;
 pub mod config;
@@ -15,14 +15,14 @@ use payinfra_engine::{Error, Graph, Result};
 pub use config::{ConfigError, Configuration, Phase, Workspace, schema};
 pub use names::AccountId;
 
-/// A system.
+/// A stack.
 #[derive(Clone, Copy, Debug)]
 pub struct Stack {
     /// Its name in configurations.
     pub name: &'static str,
-    /// What it is, in a line.
+    /// One line about it.
     pub about: &'static str,
-    /// What a workspace of it should be in an account.
+    /// Builds the desired state of a workspace in an account.
     pub build: fn(&Workspace, &AccountId) -> Result<Graph>,
 }
 
@@ -33,14 +33,14 @@ pub const STACKS: &[Stack] = &[Stack {
     build: migration::build,
 }];
 
-/// What `workspace` of the configured stack should be in `account`.
+/// The desired state of `workspace` of the configured stack in `account`.
 ///
 /// # Errors
-/// If the workspace is not declared, the account id is not one, the graph breaks a rule, or a variable is marked
-/// sensitive whose value AWS shows.
+/// If the workspace is not declared, the account id is invalid, the graph violates a rule, or AWS would show the value
+/// of a sensitive variable.
 pub fn build(configuration: &Configuration, workspace: &str, account: &str) -> Result<Graph> {
     let stack = STACKS.iter().find(|stack| stack.name == configuration.stack).ok_or_else(|| {
-        Error::invalid(format!("there is no stack `{}`", configuration.stack)).hint("see `stack` in the configuration")
+        Error::invalid(format!("unknown stack `{}`", configuration.stack)).hint("check `stack` in the configuration")
     })?;
     let account = AccountId::try_from(account.to_owned())?;
     let workspace = configuration.workspace(workspace).map_err(|error| *error)?;

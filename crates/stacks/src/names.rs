@@ -1,4 +1,4 @@
-//! Names, which none can build without the environment's suffix.
+//! Names of resources, all of which include the environment's suffix.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -8,24 +8,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The longest name of an S3 bucket.
+/// The maximum length of an S3 bucket name.
 const BUCKET: usize = 63;
-/// The longest name of a load balancer or a target group.
+/// The maximum length of a load balancer or target group name.
 const BALANCER: usize = 32;
-/// The longest name of an IAM role.
+/// The maximum length of an IAM role name.
 const ROLE: usize = 64;
-/// The longest name of a database cluster or instance.
+/// The maximum length of a database cluster or instance name.
 const DATABASE: usize = 63;
 
-/// What tells the environments of an organisation apart: lower-case letters, digits and inner hyphens.
+/// The suffix that distinguishes the environments of an organization: lower-case letters, digits and inner hyphens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suffix(String);
 
 impl Suffix {
-    /// A suffix by its text.
+    /// Parses a suffix.
     ///
     /// # Errors
-    /// If it is empty or has a character that some AWS name does not take.
+    /// If it is empty or has a character that is invalid in some AWS name.
     pub fn parse(text: &str) -> Result<Self> {
         label("suffix", text).map(Self)
     }
@@ -44,7 +44,7 @@ impl fmt::Display for Suffix {
 pub struct AccountId(String);
 
 impl AccountId {
-    /// An account of no one, for what only depends on the length of names.
+    /// A placeholder account, where only the length of names matters.
     pub(crate) fn any() -> Self {
         Self("000000000000".to_owned())
     }
@@ -63,8 +63,8 @@ impl TryFrom<String> for AccountId {
         if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Ok(Self(text));
         }
-        Err(Error::invalid(format!("`{text}` is not an account id: it has twelve digits, in quotes"))
-            .hint("write it as in \"123456789012\""))
+        Err(Error::invalid(format!("`{text}` is not an account id"))
+            .hint("write twelve digits in quotes, such as \"123456789012\""))
     }
 }
 
@@ -92,57 +92,57 @@ impl Names {
     /// The names of `workspace` in `account`.
     ///
     /// # Errors
-    /// If the workspace's name has a character that some AWS name does not take.
+    /// If the workspace's name has a character that is invalid in some AWS name.
     pub fn new(workspace: &str, suffix: &Suffix, account: &AccountId) -> Result<Self> {
         Ok(Self { workspace: label("workspace", workspace)?, suffix: suffix.clone(), account: account.clone() })
     }
 
-    /// The name of a resource that is regional: `payment-vpc-production-abc123`.
+    /// The name of a regional resource: `payment-vpc-production-abc123`.
     #[must_use]
     pub fn name(&self, resource_type: &str) -> String {
         format!("payment-{resource_type}-{}", self.ending())
     }
 
-    /// What every name ends in or holds: `production-abc123`.
+    /// The part that every name contains: `production-abc123`.
     #[must_use]
     pub fn ending(&self) -> String {
         format!("{}-{}", self.workspace, self.suffix)
     }
 
-    /// The name of a role; roles are global, so it carries the region that the role serves.
+    /// The name of a role. Roles are global, so it includes the region that the role is for.
     ///
     /// # Errors
-    /// If it is longer than IAM takes.
+    /// If it is too long for IAM.
     pub fn role(&self, resource_type: &str, region: &Region) -> Result<String> {
         short("role", ROLE, format!("{}-{region}", self.name(resource_type)))
     }
 
-    /// The name of a database cluster or instance; those of a global database differ between regions (AWS-FACTS §4.2).
+    /// The name of a database cluster or instance. Names within a global database differ by region (AWS-FACTS §4.2).
     ///
     /// # Errors
-    /// If RDS does not take it.
+    /// If it is invalid in RDS.
     pub fn database(&self, resource_type: &str, region: &Region) -> Result<String> {
         let name = format!("{}-{region}", self.name(resource_type));
         if name.contains("--") {
-            return Err(Error::invalid(format!("RDS does not take `{name}`: it has two hyphens in a row"))
-                .hint("take the second hyphen out of the suffix or the workspace's name"));
+            return Err(Error::invalid(format!("the name `{name}` is invalid in RDS: it has two hyphens in a row"))
+                .hint("remove the second hyphen from the suffix or the workspace's name"));
         }
         short("database", DATABASE, name)
     }
 
-    /// The name of a bucket; those are unique in the world, so it carries the region and a hash of the account.
+    /// The name of a bucket. Bucket names are globally unique, so it includes the region and a hash of the account id.
     ///
     /// # Errors
-    /// If it is longer than S3 takes.
+    /// If it is too long for S3.
     pub fn bucket(&self, resource_type: &str, region: &Region) -> Result<String> {
         short("bucket", BUCKET, format!("{}-{region}-{}", self.name(resource_type), hash(self.account.as_str())))
     }
 
-    /// The name of a load balancer or a target group; in one that would be too long, a hash stands for all but the type
-    /// and the suffix.
+    /// The name of a load balancer or a target group. If it would be too long, a hash replaces everything except the
+    /// type and the suffix.
     ///
     /// # Errors
-    /// If even that is longer than Elastic Load Balancing takes.
+    /// If even that is too long for Elastic Load Balancing.
     pub fn balancer(&self, resource_type: &str) -> Result<String> {
         let name = self.name(resource_type);
         if name.len() <= BALANCER {
@@ -151,20 +151,20 @@ impl Names {
         short("load balancer", BALANCER, format!("{resource_type}-{}-{}", hash(&name), self.suffix))
     }
 
-    /// What every name carries, however short it must be.
+    /// The suffix, which even the shortest name includes.
     #[must_use]
     pub fn suffix(&self) -> &Suffix {
         &self.suffix
     }
 
-    /// The account that the names are for.
+    /// The account of the names.
     #[must_use]
     pub fn account(&self) -> &AccountId {
         &self.account
     }
 }
 
-/// Eight digits that stand for `text`.
+/// An eight-digit hash of `text`.
 fn hash(text: &str) -> String {
     Sha256::digest(text)[..4].iter().fold(String::new(), |mut digits, byte| {
         // Writing to a string cannot fail.
@@ -178,15 +178,18 @@ fn short(what: &str, most: usize, name: String) -> Result<String> {
         return Ok(name);
     }
     let over = name.len() - most;
-    Err(Error::invalid(format!("the {what} name `{name}` has {} characters, and AWS takes {most}", name.len()))
-        .hint(format!("shorten the suffix or the workspace's name by {over}")))
+    Err(Error::invalid(format!(
+        "the {what} name `{name}` has {} characters, but AWS accepts at most {most}",
+        name.len()
+    ))
+    .hint(format!("shorten the suffix or the workspace's name by {over}")))
 }
 
-/// What fits into the name of a bucket, the strictest of all.
+/// Checks that the text is valid in a bucket name, the strictest of all names.
 fn label(what: &str, text: &str) -> Result<String> {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if text.is_empty() || !text.bytes().all(fits) || text.starts_with('-') || text.ends_with('-') {
-        return Err(Error::invalid(format!("`{text}` cannot be a {what}: it goes into the names of buckets"))
+        return Err(Error::invalid(format!("`{text}` is not a valid {what}: it is part of bucket names"))
             .hint("use lower-case letters, digits and inner hyphens"));
     }
     Ok(text.to_owned())
@@ -218,7 +221,7 @@ mod tests {
         assert_eq!(green, "green-b522f3bc-abc123-and-more");
         assert_ne!(green, names("abc123-and-more")?.balancer("blue")?);
         let error = names("abc123-and-more-and-more")?.balancer("green").unwrap_err();
-        assert!(error.message().contains("has 39 characters, and AWS takes 32"), "{error}");
+        assert!(error.message().contains("has 39 characters, but AWS accepts at most 32"), "{error}");
         Ok(())
     }
 
@@ -234,7 +237,7 @@ mod tests {
     #[test]
     fn x01_a_name_over_the_limit_is_refused() -> Result<()> {
         let error = names("a-very-long-suffix-indeed")?.bucket("transactions", &Region::new("us-east-1")).unwrap_err();
-        assert!(error.message().contains("has 76 characters, and AWS takes 63"), "{error}");
+        assert!(error.message().contains("has 76 characters, but AWS accepts at most 63"), "{error}");
         assert_eq!(error.get_hint(), Some("shorten the suffix or the workspace's name by 13"));
         Ok(())
     }

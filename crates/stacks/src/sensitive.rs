@@ -1,4 +1,5 @@
-//! What becomes of sensitive variables: each place that another value of the variable changes is made secret.
+//! Makes a value secret wherever a sensitive variable affects it: where another value of the variable changes the
+//! graph.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +11,10 @@ use serde_json::Value;
 use crate::Workspace;
 use crate::config::SensitiveVariable;
 
-/// Builds `workspace`, with everything secret that its sensitive variables become.
+/// Builds `workspace`, and makes all values secret that its sensitive variables affect.
 ///
 /// # Errors
-/// If it cannot be built, or a variable becomes something that AWS shows: a name, a tag, an id.
+/// If it cannot be built, or a variable affects something that AWS shows: a name, a tag, an id.
 pub(crate) fn conceal(
     workspace: &Workspace,
     source_name: &str,
@@ -27,10 +28,10 @@ pub(crate) fn conceal(
         let impossible = |why: &str| {
             let (path, name) = (&variable.path, &workspace.name);
             Error::invalid(format!("{source_name}: `{path}` of workspace `{name}` cannot be sensitive: {why}"))
-                .hint("remove it from `sensitive`; what must stay secret belongs into Secrets Manager")
+                .hint("remove it from `sensitive`; store secrets in Secrets Manager")
         };
         if others.is_empty() && !variable.varied.is_empty() {
-            return Err(impossible("it takes only few values"));
+            return Err(impossible("it has only a few possible values"));
         }
         for other in &others {
             for place in places(&open, other) {
@@ -41,26 +42,26 @@ pub(crate) fn conceal(
     Ok(graph)
 }
 
-/// Something that is another one where a variable is.
+/// A place in the graph that a variable affects.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     /// A value in the arguments.
     Argument(Address, Vec<String>),
     /// A value among the outputs.
     Output(String),
-    /// What AWS shows, or what decides about what exists.
+    /// Something that AWS shows, or that decides which resources exist.
     Shown(String),
 }
 
 impl Place {
-    /// Makes it secret, or says why it cannot be.
+    /// Makes the place secret, or returns why that is impossible.
     fn conceal(&self, graph: &mut Graph) -> Result<(), String> {
         match self {
             Self::Output(name) => graph.conceal_output(name),
             Self::Shown(what) => return Err(what.clone()),
             Self::Argument(address, path) => {
                 if path.first().is_some_and(|first| first == "tags") {
-                    return Err(format!("it becomes the tag `{}` of {address}", path[1..].join(".")));
+                    return Err(format!("it affects the tag `{}` of {address}", path[1..].join(".")));
                 }
                 graph.conceal(address, path);
                 if !takes_secrets(address, &graph.nodes()[address]) {
@@ -70,7 +71,7 @@ impl Place {
                     } else {
                         format!("`{what}` of {address}")
                     };
-                    return Err(format!("it becomes {of}, which AWS shows"));
+                    return Err(format!("it affects {of}, which AWS shows"));
                 }
             }
         }
@@ -78,7 +79,7 @@ impl Place {
     }
 }
 
-/// Whether the kind takes its arguments with the secrets that they have.
+/// Whether the kind accepts its arguments with their secrets.
 fn takes_secrets(address: &Address, node: &Declared) -> bool {
     let kind = KINDS.iter().copied().flatten().find(|kind| kind.spec().kind == &*address.kind);
     kind.is_some_and(|kind| kind.normal(&node.args).is_ok())
@@ -89,17 +90,17 @@ fn places(one: &Graph, other: &Graph) -> BTreeSet<Place> {
     let shown = |what: String| Place::Shown(what);
     for (key, value) in one.tags.iter() {
         if other.tags.get(key) != Some(value) {
-            found.insert(shown(format!("it becomes the tag `{key}` of every resource")));
+            found.insert(shown(format!("it affects the tag `{key}` of every resource")));
         }
     }
     for (address, node) in one.nodes() {
         let Some(varied) = other.nodes().get(address) else {
-            found.insert(shown(format!("it becomes the name of {address}, or decides whether that exists")));
+            found.insert(shown(format!("it affects the name or the existence of {address}")));
             continue;
         };
         let args = Declared { args: varied.args.clone(), ..node.clone() };
         if args != *varied {
-            found.insert(shown(format!("it decides how {address} is treated")));
+            found.insert(shown(format!("it affects the settings of {address} in payinfra")));
         }
         walk(&node.args, &varied.args, &mut Vec::new(), &mut |path| {
             found.insert(Place::Argument(address.clone(), path.to_vec()));
@@ -110,22 +111,22 @@ fn places(one: &Graph, other: &Graph) -> BTreeSet<Place> {
             .nodes()
             .keys()
             .filter(|address| !one.nodes().contains_key(*address))
-            .map(|address| shown(format!("it becomes the name of {address}, or decides whether that exists"))),
+            .map(|address| shown(format!("it affects the name or the existence of {address}"))),
     );
     for (name, value) in one.outputs() {
         match other.outputs().get(name) {
-            None => drop(found.insert(shown(format!("it decides whether there is an output `{name}`")))),
+            None => drop(found.insert(shown(format!("it affects whether the output `{name}` exists")))),
             Some(varied) if varied != value => drop(found.insert(Place::Output(name.clone()))),
             Some(_) => {}
         }
     }
     if one.metrics() != other.metrics() {
-        found.insert(shown("it becomes part of a metric".to_owned()));
+        found.insert(shown("it affects a metric".to_owned()));
     }
     found
 }
 
-/// Calls `found` with the path to each value in which two arguments differ and that is not a secret anyway.
+/// Calls `found` with the path of each value that differs between two arguments and is not secret anyway.
 fn walk(one: &Value, other: &Value, path: &mut Vec<String>, found: &mut dyn FnMut(&[String])) {
     let is_whole = |value: &Value| value.get("$ref").is_some() || value.get("$text").is_some();
     match (one, other) {

@@ -4,31 +4,32 @@ use payinfra_engine::{Owner, Tags};
 
 use crate::config::Workspace;
 
-/// The keys that a resource must not lack.
+/// The keys of required tags.
 pub const REQUIRED: [&str; 5] = ["CutoverTimestamp", "Environment", "ManagedBy", "MigrationPhase", "Project"];
-/// The key of the tag that each resource has a value of its own for.
+/// The key of the tag with a resource's own name.
 pub(crate) const NAME: &str = "Name";
 
-/// The most tags that a resource can carry.
+/// The maximum number of tags on a resource.
 pub(crate) const MOST: usize = 50;
-/// How many of them the user can set. Kinds with less room, as those of Route 53, go without. Beside ours and the name
-/// there is at most one in which a resource keeps what AWS does not tell, such as a key's deletion window.
+/// The number of tags that users can set. Kinds with a lower limit, such as those of Route 53, do not get them. Besides
+/// payinfra's tags and the name, a resource has at most one tag for data that AWS does not return, such as a key's
+/// deletion window.
 pub(crate) const FREE: usize = MOST - REQUIRED.len() - Owner::KEYS.len() - 2;
-/// The longest key.
+/// The maximum length of a key.
 pub(crate) const KEY: usize = 128;
-/// The longest value.
+/// The maximum length of a value.
 pub(crate) const VALUE: usize = 256;
 
-/// What is wrong with a key or value that can have `longest` characters, and what to do about it.
+/// What is wrong with a key or value with the limit `longest`, and a hint.
 ///
-/// The characters are those of IAM, RDS and others, `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, with the plain space as the only one
-/// of its class. S3 counts in UTF-16.
+/// The valid characters are those of IAM, RDS and others, `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, with the plain space as the
+/// only character of its class. S3 counts in UTF-16.
 #[must_use]
 pub(crate) fn wrong(text: &str, longest: usize) -> Option<(String, String)> {
     let fits = |character: &char| character.is_alphanumeric() || " _.:/=+-@".contains(*character);
     let length = text.encode_utf16().count();
     if length > longest {
-        let hint = format!("AWS accepts {longest}: shorten it by {}", length - longest);
+        let hint = format!("AWS accepts at most {longest}; shorten it by {}", length - longest);
         return Some((format!("has {length} characters"), hint));
     }
     if let Some(character) = text.chars().find(|character| !fits(character)) {
@@ -36,13 +37,13 @@ pub(crate) fn wrong(text: &str, longest: usize) -> Option<(String, String)> {
         return Some((format!("has the character {character:?}"), hint));
     }
     if text.trim() != text {
-        return Some(("begins or ends with a space".to_owned(), "remove the space: some services drop it".to_owned()));
+        return Some(("starts or ends with a space".to_owned(), "remove the space; some services drop it".to_owned()));
     }
     None
 }
 
-/// The tags of all resources of `workspace`, but for the user's own, of which some kinds have no room. The time is the
-/// configured one: the clock would change every plan.
+/// The tags of all resources of `workspace`, except the user's own, which some kinds have no room for. The time is the
+/// configured one, because the current time would change every plan.
 #[must_use]
 pub fn tags(workspace: &Workspace) -> Tags {
     Tags::new()

@@ -60,9 +60,9 @@ fn m01_a_workspace_has_its_own_variables_and_the_shared_ones() {
 #[test]
 fn m01_an_undeclared_workspace_is_refused() {
     let error = parse(GOOD).workspace("staging").unwrap_err();
-    assert_eq!(error.message, "there is no workspace `staging`; declared are legacy, migration");
+    assert_eq!(error.message, "workspace `staging` is not declared; declared workspaces: legacy, migration");
     let error = build(&parse(GOOD), "staging", "123456789012").unwrap_err();
-    assert!(error.message().contains("declared are legacy, migration"), "{error}");
+    assert!(error.message().contains("declared workspaces: legacy, migration"), "{error}");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn an_unknown_key_is_refused() {
 
 #[test]
 fn an_unknown_stack_is_refused() {
-    check("\"migration\"", "\"trading\"", "\"trading\"", "there is no stack `trading`", "the stacks are: migration");
+    check("\"migration\"", "\"trading\"", "\"trading\"", "unknown stack `trading`", "available stacks: migration");
 }
 
 #[test]
@@ -99,8 +99,8 @@ fn x08_an_overlapping_cidr_is_refused() {
         "10.1.0.0/16",
         "10.0.16.0/20",
         "\"10.0.16.0/20\"",
-        "the network 10.0.16.0/20 of us-east-2 overlaps 10.0.0.0/16, that of us-east-1",
-        "the networks are connected: take a free block",
+        "the network 10.0.16.0/20 of us-east-2 overlaps 10.0.0.0/16, the network of us-east-1",
+        "the networks are connected, so their blocks must not overlap; choose a free block",
     );
 }
 
@@ -110,8 +110,8 @@ fn x08_a_cidr_that_overlaps_the_legacy_network_is_refused() {
         "10.1.0.0/16",
         "192.168.0.0/17",
         "\"192.168.0.0/17\"",
-        "the network 192.168.0.0/17 of us-east-2 overlaps 192.168.0.0/16, the legacy network's",
-        "the networks are connected: take a free block",
+        "the network 192.168.0.0/17 of us-east-2 overlaps 192.168.0.0/16, a block of the legacy network",
+        "the networks are connected, so their blocks must not overlap; choose a free block",
     );
 }
 
@@ -121,8 +121,8 @@ fn x08_a_public_cidr_is_refused() {
         "10.1.0.0/16",
         "11.1.0.0/16",
         "\"11.1.0.0/16\"",
-        "`11.1.0.0/16` is not private",
-        "take a block inside 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 (RFC 1918)",
+        "`11.1.0.0/16` is not a private block",
+        "use a block inside 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 (RFC 1918)",
     );
 }
 
@@ -136,7 +136,7 @@ fn x08_an_unparseable_cidr_is_refused() {
 #[test]
 fn x08_a_cidr_too_small_for_three_zones_is_refused() {
     let error = Configuration::parse(&GOOD.replace("10.1.0.0/16", "10.1.0.0/24"), "payinfra.toml").unwrap_err();
-    assert_eq!(error.message, "`10.1.0.0/24` does not fit subnets in 3 zones");
+    assert_eq!(error.message, "`10.1.0.0/24` has an unsupported size for subnets in 3 zones");
 }
 
 #[test]
@@ -152,7 +152,13 @@ fn x10_a_region_twice_is_refused() {
 
 #[test]
 fn x10_what_is_no_region_is_refused() {
-    check("\"us-east-2\"", "\"us-east\"", "\"us-east\"", "`us-east` is not a region", "a region reads like us-east-1");
+    check(
+        "\"us-east-2\"",
+        "\"us-east\"",
+        "\"us-east\"",
+        "`us-east` is not a region",
+        "use a region name such as us-east-1",
+    );
 }
 
 #[test]
@@ -171,7 +177,7 @@ fn m02_a_second_region_must_be_there() {
         "    { name = \"us-east-2\", cidr = \"10.1.0.0/16\" },\n",
         "",
         "[",
-        "the phase migration needs a second region",
+        "the phase migration requires a second region",
         "add one to `regions`, or stay in the phase legacy",
     );
 }
@@ -201,7 +207,7 @@ fn m02_legacy_has_no_weight_for_the_second_region() {
         "environment = \"old\"",
         "environment = \"old\"\nweights = { us-east-1 = 90, us-east-2 = 10 }",
         "us-east-2",
-        "us-east-2 has a weight, but does not exist in the phase legacy",
+        "us-east-2 has a weight, but is not used in the phase legacy",
         "in the phase legacy all traffic goes to the primary region; remove `weights`",
     );
 }
@@ -212,15 +218,15 @@ fn m02_weights_are_per_cent_of_known_regions() {
         "environment = \"new\"",
         "environment = \"new\"\nweights = { us-east-1 = 90, us-east-2 = 20 }",
         "{",
-        "the weights are together 110",
-        "they are per cent: together 100",
+        "the weights add up to 110",
+        "weights are percentages and must add up to 100",
     );
     check(
         "environment = \"new\"",
         "environment = \"new\"\nweights = { us-east-1 = 90, us-west-2 = 10 }",
         "us-west-2",
-        "`us-west-2` has a weight but is not among the regions",
-        "weights are given by the names in `regions`",
+        "`us-west-2` has a weight, but is not listed in `regions`",
+        "use the names in `regions`",
     );
 }
 
@@ -230,7 +236,7 @@ fn x01_a_missing_suffix_is_refused() {
         "suffix = \"abc123\"\n",
         "",
         "legacy",
-        "workspace `legacy` has no `suffix`: every name carries it",
+        "workspace `legacy` has no `suffix`: it is part of every name",
         "set it under [workspaces.legacy] or [defaults]",
     );
 }
@@ -240,7 +246,7 @@ fn x01_a_bucket_name_over_63_characters_is_refused() {
     let error = Configuration::parse(&GOOD.replace("abc123", "abcdefghijklmnopqrstuvwxyz"), "payinfra.toml");
     let error = error.unwrap_err();
     assert!(error.message.starts_with("the bucket name `payment-"), "{error}");
-    assert!(error.message.ends_with("characters, and AWS takes 63"), "{error}");
+    assert!(error.message.ends_with("characters, but AWS accepts at most 63"), "{error}");
     assert_eq!(error.position.unwrap().0, 8);
 }
 
@@ -253,7 +259,7 @@ fn x01_a_load_balancer_name_over_32_characters_is_refused() {
     let error = Configuration::parse(&text, "payinfra.toml").unwrap_err();
     assert_eq!(
         error.message,
-        "the load balancer name `alb-81044221-abcdefghijklmnopqrst` has 33 characters, and AWS takes 32"
+        "the load balancer name `alb-81044221-abcdefghijklmnopqrst` has 33 characters, but AWS accepts at most 32"
     );
     assert_eq!(error.hint.as_deref(), Some("shorten the suffix or the workspace's name by 1"));
 }
@@ -264,7 +270,7 @@ fn x01_a_suffix_that_no_name_takes_is_refused() {
         "abc123",
         "ABC_1",
         "\"ABC_1\"",
-        "`ABC_1` cannot be a suffix: it goes into the names of buckets",
+        "`ABC_1` is not a valid suffix: it is part of bucket names",
         "use lower-case letters, digits and inner hyphens",
     );
 }
@@ -273,13 +279,16 @@ fn x01_a_suffix_that_no_name_takes_is_refused() {
 fn x02_a_missing_required_tag_is_refused() {
     let hint = "set it under [workspaces.legacy] or [defaults]";
     for (line, message) in [
-        ("project = \"payments\"\n", "workspace `legacy` has no `project`: it is the tag Project"),
-        ("cutover = \"2026-03-01T02:00:00Z\"\n", "workspace `legacy` has no `cutover`: it is the tag CutoverTimestamp"),
-        ("environment = \"old\"\n", "workspace `legacy` has no `environment`: it is the tag Environment"),
+        ("project = \"payments\"\n", "workspace `legacy` has no `project`: it is the value of the tag Project"),
+        (
+            "cutover = \"2026-03-01T02:00:00Z\"\n",
+            "workspace `legacy` has no `cutover`: it is the value of the tag CutoverTimestamp",
+        ),
+        ("environment = \"old\"\n", "workspace `legacy` has no `environment`: it is the value of the tag Environment"),
     ] {
         check(line, "", "legacy", message, hint);
     }
-    let hint = "write the value that the tag `project` shall have";
+    let hint = "write a value for the tag `project`";
     check("\"payments\"", "\"\"", "\"\"", "`project` is empty", hint);
 }
 
@@ -290,7 +299,7 @@ fn x02_a_required_tag_cannot_be_overridden() {
         "environment = \"old\"\ntags = { ManagedBy = \"me\" }",
         "ManagedBy",
         "the tag `ManagedBy` is set by payinfra",
-        "take another key",
+        "choose another key",
     );
 }
 
@@ -310,51 +319,56 @@ fn tag_errors(tags: &str) -> Vec<(String, Option<String>)> {
 fn m05_a_tag_that_some_service_refuses_is_refused() {
     let long = |count| "x".repeat(count);
     let characters = "some services accept only letters, digits, spaces and _ . : / = + - @";
-    let reserved = "take another key: payinfra or AWS sets those";
+    let reserved = "choose another key: payinfra or AWS sets tags with this prefix";
     for (key, value, message, hint) in [
         ("", "x", "a tag has no key".to_owned(), "write a key of 1 to 128 characters"),
-        (&*long(129), "x", format!("the tag `{}` has 129 characters", long(129)), "AWS accepts 128: shorten it by 1"),
+        (
+            &*long(129),
+            "x",
+            format!("the tag `{}` has 129 characters", long(129)),
+            "AWS accepts at most 128; shorten it by 1",
+        ),
         (
             "T",
             &*long(257),
             "the value of the tag `T` has 257 characters".to_owned(),
-            "AWS accepts 256: shorten it by 1",
+            "AWS accepts at most 256; shorten it by 1",
         ),
         // 129 of Unicode's characters, of two units each.
         (
             "T",
             &*"𝒜".repeat(129),
             "the value of the tag `T` has 258 characters".to_owned(),
-            "AWS accepts 256: shorten it by 2",
+            "AWS accepts at most 256; shorten it by 2",
         ),
         ("a,b", "x", "the tag `a,b` has the character ','".to_owned(), characters),
         ("T", "a & b", "the value of the tag `T` has the character '&'".to_owned(), characters),
         ("T", "a\\tb", "the value of the tag `T` has the character '\\t'".to_owned(), characters),
         ("T", "🙂", "the value of the tag `T` has the character '🙂'".to_owned(), characters),
-        ("T ", "x", "the tag `T ` begins or ends with a space".to_owned(), "remove the space: some services drop it"),
+        ("T ", "x", "the tag `T ` starts or ends with a space".to_owned(), "remove the space; some services drop it"),
         (
             "T",
             " x",
-            "the value of the tag `T` begins or ends with a space".to_owned(),
-            "remove the space: some services drop it",
+            "the value of the tag `T` starts or ends with a space".to_owned(),
+            "remove the space; some services drop it",
         ),
-        ("aws:T", "x", "the tag `aws:T` begins with the reserved prefix `aws:`".to_owned(), reserved),
-        ("AWS:T", "x", "the tag `AWS:T` begins with the reserved prefix `aws:`".to_owned(), reserved),
-        ("rds:T", "x", "the tag `rds:T` begins with the reserved prefix `rds:`".to_owned(), reserved),
-        ("PayInfra:T", "x", "the tag `PayInfra:T` begins with the reserved prefix `payinfra:`".to_owned(), reserved),
+        ("aws:T", "x", "the tag `aws:T` has the reserved prefix `aws:`".to_owned(), reserved),
+        ("AWS:T", "x", "the tag `AWS:T` has the reserved prefix `aws:`".to_owned(), reserved),
+        ("rds:T", "x", "the tag `rds:T` has the reserved prefix `rds:`".to_owned(), reserved),
+        ("PayInfra:T", "x", "the tag `PayInfra:T` has the reserved prefix `payinfra:`".to_owned(), reserved),
         (
             "T",
             "Aws:x",
-            "the value of the tag `T` begins with the reserved prefix `aws:`".to_owned(),
-            "take another value: some services refuse this one",
+            "the value of the tag `T` has the reserved prefix `aws:`".to_owned(),
+            "choose another value: some services reject this one",
         ),
         (
             "name",
             "x",
             "the tags `Name` and `name` differ only in case".to_owned(),
-            "IAM takes them for one tag: rename or remove one",
+            "IAM treats them as the same tag; rename or remove one",
         ),
-        ("Name", "x", "the tag `Name` is set by payinfra".to_owned(), "take another key"),
+        ("Name", "x", "the tag `Name` is set by payinfra".to_owned(), "choose another key"),
     ] {
         let said = tag_errors(&format!("tags = {{ \"{key}\" = \"{value}\" }}"));
         assert_eq!(said, [(message, Some(hint.to_owned()))], "{key} = {value}");
@@ -380,8 +394,8 @@ fn m05_too_many_tags_are_refused() {
         format!("tags = {{ {} }}", tags.join(", "))
     };
     assert!(tag_errors(&tags(39)).is_empty());
-    let hint = "AWS accepts 50 tags, and payinfra leaves 39".to_owned();
-    assert_eq!(tag_errors(&tags(40)), [("40 tags are too many".to_owned(), Some(hint))]);
+    let hint = "AWS accepts 50 tags, of which 39 are available here".to_owned();
+    assert_eq!(tag_errors(&tags(40)), [("too many tags: 40".to_owned(), Some(hint))]);
     let text = GOOD.replacen("environment = \"new\"\n", &format!("environment = \"new\"\n{}\n", tags(39)), 1);
     build(&parse(&text), "migration", "123456789012").unwrap();
 }
@@ -400,17 +414,17 @@ fn m05_all_wrong_tags_are_reported_at_once() {
          payinfra.toml:8:10: the tag `a,b` has the character ','\n\
          payinfra.toml:17:15: `environment` has the character ';'\n\
          payinfra.toml:20:15: `environment` has the character ';'\n\
-         payinfra.toml:21:10: the tag `aws:c` begins with the reserved prefix `aws:`\n\
+         payinfra.toml:21:10: the tag `aws:c` has the reserved prefix `aws:`\n\
          payinfra.toml:21:20: the value of the tag `aws:c` has the character '!'"
     );
 }
 
 #[test]
 fn m05_a_time_that_is_none_is_refused() {
-    let hint = "write date, time and zone (RFC 3339), such as 2026-03-01T02:00:00Z";
+    let hint = "write date, time and time zone (RFC 3339), such as 2026-03-01T02:00:00Z";
     let good = "\"2026-03-01T02:00:00Z\"";
-    check(good, "\"tomorrow\"", "\"tomorrow\"", "`tomorrow` is not a point in time", hint);
-    check(good, "2026-03-01", "2026-03-01", "`2026-03-01` is not a point in time", hint);
+    check(good, "\"tomorrow\"", "\"tomorrow\"", "`tomorrow` is not a timestamp", hint);
+    check(good, "2026-03-01", "2026-03-01", "`2026-03-01` is not a timestamp", hint);
 }
 
 #[test]
@@ -427,16 +441,16 @@ fn m09_a_lookup_of_everything_is_refused() {
         "{ name = \"web\" }",
         "{}",
         "web",
-        "this would find everything in the region",
-        "say what to find: an id, a name or a tag",
+        "this would match everything in the region",
+        "add an id, a name or a tag to match",
     );
 }
 
 #[test]
 fn a_period_that_aws_does_not_take_is_refused() {
     for (line, message) in [
-        ("flow_log_retention_days = 91", "CloudWatch Logs does not keep logs for 91 days"),
-        ("key_deletion_days = 6", "KMS does not wait 6 days"),
+        ("flow_log_retention_days = 91", "CloudWatch Logs does not support a retention of 91 days"),
+        ("key_deletion_days = 6", "KMS does not support a waiting period of 6 days"),
     ] {
         let text = GOOD.replace("environment = \"new\"", &format!("environment = \"new\"\n{line}"));
         assert_eq!(Configuration::parse(&text, "payinfra.toml").unwrap_err().message, message);
@@ -479,11 +493,11 @@ fn x04_who_may_use_the_service_is_always_said() {
         "service.auth = \"none\"\n",
         "",
         "legacy",
-        "workspace `legacy` has no `service.auth`: it says who may use the service, the ARN of a secret with API keys or \
-         \"none\"",
+        "workspace `legacy` has no `service.auth`: it must be the ARN of a secret with API keys, or \"none\" for \
+         unauthenticated access",
         "set it under [workspaces.legacy] or [defaults]",
     );
-    let hint = "write the ARN of a secret of Secrets Manager, which has a copy in each region, or \"none\"";
+    let hint = "write the ARN of a Secrets Manager secret that is replicated to each region, or \"none\"";
     for wrong in [
         "off",
         "",
@@ -518,20 +532,20 @@ fn x07_the_web_address_of_a_subscription_is_not_shown() {
     let good = "environment = \"new\"\n";
     let text = GOOD.replacen(good, &format!("{good}{}\n", subscription("https", "ftp://t0ken")), 1);
     let error = Configuration::parse(&text, "payinfra.toml").unwrap_err();
-    assert_eq!(error.message, "`(secret)` cannot be told by https");
+    assert_eq!(error.message, "`(secret)` is not a valid endpoint for https");
     let shown = serde_json::json!(with(&subscription("email", "a@example.com")).alarms).to_string();
     assert!(shown.contains("a@example.com"), "{shown}");
 }
 
 #[test]
 fn m11_a_database_that_aurora_global_does_not_offer_is_refused() {
-    let memory = "take a memory-optimised class, such as db.r6g.large";
+    let memory = "use a memory-optimized class, such as db.r6g.large";
     for (line, at, message, hint) in [
         (
             "engine_version = \"9.6\"",
             "\"9.6\"",
-            "Aurora Global Database does not offer Aurora PostgreSQL 9.6",
-            "take a version from 13 to 17, such as 16.6",
+            "Aurora Global Database does not support Aurora PostgreSQL 9.6",
+            "use a version from 13 to 17, such as 16.6",
         ),
         (
             "engine_version = \"16\"",
@@ -542,22 +556,27 @@ fn m11_a_database_that_aurora_global_does_not_offer_is_refused() {
         (
             "instance_class = \"db.t4g.medium\"",
             "\"db.t4g",
-            "Aurora Global Database does not run on db.t4g.medium",
+            "Aurora Global Database does not support db.t4g.medium",
             memory,
         ),
         (
             "instance_class = \"r6g.large\"",
             "\"r6g",
             "`r6g.large` is not an instance class",
-            "a class reads like db.r6g.large",
+            "use a class such as db.r6g.large",
         ),
         (
             "name = \"my-payments\"",
             "\"my-",
-            "`my-payments` cannot be the database's `name`",
-            "begin with a letter; use lower-case letters, digits and underscores, 63 at most",
+            "`my-payments` is not a valid value of the database's `name`",
+            "use up to 63 lower-case letters, digits and underscores, starting with a letter",
         ),
-        ("username = \"admin\"", "\"admin\"", "the user name `admin` is reserved", "take another, such as payments"),
+        (
+            "username = \"admin\"",
+            "\"admin\"",
+            "the user name `admin` is reserved",
+            "choose another name, such as payments",
+        ),
     ] {
         check_in("database", line, at, message, hint);
     }
@@ -566,26 +585,26 @@ fn m11_a_database_that_aurora_global_does_not_offer_is_refused() {
 #[test]
 fn m12_m14_backups_and_measurements_that_rds_does_not_make_are_refused() {
     for (line, at, message, hint) in [
-        ("backup_retention_days = 0", "0", "`backup_retention_days` cannot be 0", "take 1 to 35"),
+        ("backup_retention_days = 0", "0", "invalid value 0 of `backup_retention_days`", "use 1 to 35"),
         (
             "backup_window = \"03:00\"",
             "\"03:00\"",
             "`03:00` is not a daily window",
-            "write from and to in UTC, such as 03:00-04:00",
+            "write start and end in UTC, such as 03:00-04:00",
         ),
         (
             "backup_window = \"23:50-00:10\"",
             "\"23:50",
             "the window 23:50-00:10 is too short",
-            "RDS wants half an hour at least",
+            "RDS requires at least half an hour",
         ),
         (
             "performance_insights_days = 30",
             "30",
-            "Performance Insights does not look back 30 days",
-            "take 7, a multiple of 31 up to 713, or 731",
+            "Performance Insights does not support a retention of 30 days",
+            "use 7, a multiple of 31 up to 713, or 731",
         ),
-        ("monitoring_interval = 7", "7", "`monitoring_interval` cannot be 7", "take one of 1, 5, 10, 15, 30, 60"),
+        ("monitoring_interval = 7", "7", "invalid value 7 of `monitoring_interval`", "use one of 1, 5, 10, 15, 30, 60"),
     ] {
         check_in("database", line, at, message, hint);
     }
@@ -598,35 +617,35 @@ fn m15_m18_a_service_that_fargate_does_not_run_is_refused() {
         (
             "cpu = 300",
             "300",
-            "Fargate does not offer tasks with a CPU of 300",
-            "take one of 256, 512, 1024, 2048, 4096, 8192, 16384",
+            "Fargate does not support tasks with 300 CPU units",
+            "use one of 256, 512, 1024, 2048, 4096, 8192, 16384",
         ),
         (
             "memory = 512",
             "512",
-            "Fargate does not offer 512 MiB of memory with a CPU of 512",
-            "take 1024 to 4096 in steps of 1024",
+            "Fargate does not support 512 MiB of memory with 512 CPU units",
+            "use 1024 to 4096 in increments of 1024",
         ),
         (
             "cpu = 256\nmemory = 1536",
             "1536",
-            "Fargate does not offer 1536 MiB of memory with a CPU of 256",
-            "take 512, 1024 or 2048",
+            "Fargate does not support 1536 MiB of memory with 256 CPU units",
+            "use 512, 1024 or 2048",
         ),
-        ("port = 0", "0", "`port` cannot be 0", "take 1 to 65535"),
-        ("min_tasks = 0", "0", "`min_tasks` cannot be 0", "take 1 to 5000"),
+        ("port = 0", "0", "invalid value 0 of `port`", "use 1 to 65535"),
+        ("min_tasks = 0", "0", "invalid value 0 of `min_tasks`", "use 1 to 5000"),
         (
             "min_tasks = 4\nmax_tasks = 3",
             "3",
-            "`max_tasks` is 3, less than `min_tasks`, 4",
+            "`max_tasks` (3) is less than `min_tasks` (4)",
             "raise `max_tasks` or lower `min_tasks`",
         ),
-        ("cpu_target = 100", "100", "`cpu_target` cannot be 100", "take 10 to 95"),
+        ("cpu_target = 100", "100", "invalid value 100 of `cpu_target`", "use 10 to 95"),
         (
             "image = \"https://example.com/image\"",
             "\"https",
             "`https://example.com/image` is not a container image",
-            "write repository and tag, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/payments:1.0.0",
+            "write the repository and a tag, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/payments:1.0.0",
         ),
     ] {
         check_in("service", line, at, message, hint);
@@ -640,25 +659,25 @@ fn m16_m25_a_domain_or_certificate_that_cannot_be_is_refused() {
             "zone = \"Example.com.\"",
             "\"Example",
             "`Example.com.` is not a domain",
-            "write it in lower case and without a dot at its end, such as payments.example.com",
+            "write it in lower case and without a trailing dot, such as payments.example.com",
         ),
         (
             "certificates = { us-east-1 = \"arn:aws:acm:us-east-2:123456789012:certificate/a\" }",
             "\"arn",
-            "the certificate for us-east-1 is one of us-east-2",
-            "a load balancer takes certificates of its own region only",
+            "the certificate for us-east-1 is in us-east-2",
+            "a load balancer requires a certificate in its own region",
         ),
         (
             "certificates = { us-east-1 = \"a\" }",
             "\"a\"",
             "`a` is not the ARN of a certificate",
-            "it reads like arn:aws:acm:us-east-1:123456789012:certificate/ID",
+            "use an ARN such as arn:aws:acm:us-east-1:123456789012:certificate/ID",
         ),
         (
             "certificates = { us-west-2 = \"a\" }",
             "us-west-2",
-            "`us-west-2` has a certificate but is not among the regions",
-            "certificates are given by the names in `regions`",
+            "`us-west-2` has a certificate, but is not listed in `regions`",
+            "use the names in `regions`",
         ),
     ] {
         check_in("domain", line, at, message, hint);
@@ -667,23 +686,29 @@ fn m16_m25_a_domain_or_certificate_that_cannot_be_is_refused() {
 
 #[test]
 fn m24_m27_a_threshold_or_a_subscription_that_cannot_be_is_refused() {
-    check_in("waf", "requests_per_5_minutes = 1", "1", "`requests_per_5_minutes` cannot be 1", "take 10 to 2000000000");
+    check_in(
+        "waf",
+        "requests_per_5_minutes = 1",
+        "1",
+        "invalid value 1 of `requests_per_5_minutes`",
+        "use 10 to 2000000000",
+    );
     for (line, at, message, hint) in [
-        ("cpu_percent = 101", "101", "`cpu_percent` cannot be 101", "take 1 to 100"),
-        ("latency_ms = 0", "0", "`latency_ms` cannot be 0", "take 1 to 1000000"),
-        ("running_tasks = 5", "5", "`running_tasks` cannot be 5", "take 1 to 4"),
-        ("period_seconds = 90", "90", "CloudWatch has no period of 90 seconds", "take a multiple of 60"),
+        ("cpu_percent = 101", "101", "invalid value 101 of `cpu_percent`", "use 1 to 100"),
+        ("latency_ms = 0", "0", "invalid value 0 of `latency_ms`", "use 1 to 1000000"),
+        ("running_tasks = 5", "5", "invalid value 5 of `running_tasks`", "use 1 to 4"),
+        ("period_seconds = 90", "90", "CloudWatch does not support a period of 90 seconds", "use a multiple of 60"),
         (
             "subscriptions = [{ protocol = \"http\", endpoint = \"http://a\" }]",
             "{",
-            "alarms are not sent by `http`",
-            "take email, email-json, https, lambda, sms or sqs",
+            "unsupported protocol `http` for alarms",
+            "use email, email-json, https, lambda, sms or sqs",
         ),
         (
             "subscriptions = [{ protocol = \"email\", endpoint = \"somebody\" }]",
             "{",
-            "`somebody` cannot be told by email",
-            "the endpoint reads like a@example.com",
+            "`somebody` is not a valid endpoint for email",
+            "write an endpoint such as a@example.com",
         ),
     ] {
         check_in("alarms", line, at, message, hint);
@@ -704,26 +729,26 @@ fn m29_remote_outputs_say_whose_and_which() {
             "workspace = \"migration\"\noutputs = [\"vpc_id\"]",
             "\"migration\"",
             "a workspace cannot read its own outputs",
-            "name another workspace or stack",
+            "set another workspace or stack",
         ),
-        ("workspace = \"legacy\"\noutputs = []", "[]", "no output is named", "list the outputs to read"),
+        ("workspace = \"legacy\"\noutputs = []", "[]", "no outputs are listed", "list the outputs to read"),
         (
             "workspace = \"legacy\"\noutputs = [\"vpc/id\"]",
             "[",
-            "`vpc/id` is not the name of an output",
-            "names of outputs have letters, digits and underscores",
+            "`vpc/id` is not a valid output name",
+            "output names consist of letters, digits and underscores",
         ),
         (
             "workspace = \"legacy\"\noutputs = [\"vpc_id\"]\nregion = \"here\"",
             "\"here\"",
             "`here` is not a region",
-            "a region reads like us-east-1",
+            "use a region name such as us-east-1",
         ),
         (
             "workspace = \"legacy\"\noutputs = [\"vpc_id\"]\naccount = \"1234\"",
             "\"1234\"",
-            "`1234` is not an account id: it has twelve digits, in quotes",
-            "write it as in \"123456789012\"",
+            "`1234` is not an account id",
+            "write twelve digits in quotes, such as \"123456789012\"",
         ),
     ] {
         check_in("remote_outputs.old", line, at, message, hint);
@@ -736,7 +761,7 @@ fn m29_remote_outputs_are_not_read_from_a_folder() {
     let text = GOOD.replace("environment = \"new\"\n", &format!("environment = \"new\"\n{remote}\n"));
     let text = text.replace("bucket = \"states\"", "path = \".payinfra\"");
     let error = Configuration::parse(&text, "payinfra.toml").unwrap_err();
-    assert_eq!(error.message, "outputs of others are read from a bucket, and the state is in a folder");
+    assert_eq!(error.message, "remote outputs are read from a bucket, but the state is in a folder");
     let text = text.replace("{ workspace", "{ bucket = \"states\", workspace");
     assert!(Configuration::parse(&text, "payinfra.toml").is_ok());
 }
@@ -747,7 +772,7 @@ fn m29_a_variable_that_stands_for_an_output_that_is_not_listed_is_refused() {
         "environment = \"new\"\n",
         "environment = \"new\"\nlegacy_network = { cidrs = [\"192.168.0.0/16\"], subnets = { vpc = \"remote.old.vpc_id\" } }",
         "{",
-        "`remote.old.vpc_id` is not among the remote outputs",
+        "`remote.old.vpc_id` is not listed in the remote outputs",
         "write remote.NAME.OUTPUT, and list OUTPUT under `remote_outputs`",
     );
 }
@@ -755,14 +780,14 @@ fn m29_a_variable_that_stands_for_an_output_that_is_not_listed_is_refused() {
 #[test]
 fn what_is_no_account_is_refused() {
     let error = Configuration::parse(&GOOD.replace("123456789012", "1234"), "payinfra.toml").unwrap_err();
-    assert_eq!(error.message, "`1234` is not an account id: it has twelve digits, in quotes");
+    assert_eq!(error.message, "`1234` is not an account id");
     assert!(build(&parse(GOOD), "legacy", "1234").is_err());
 }
 
 #[test]
 fn the_state_is_in_one_place() {
     let error = Configuration::parse(&GOOD.replace("[state]", "[state]\npath = \".\""), "payinfra.toml").unwrap_err();
-    assert_eq!(error.message, "the state is kept either in a folder or in a bucket, not in both");
+    assert_eq!(error.message, "the state is stored either in a folder or in a bucket, not in both");
 }
 
 #[test]

@@ -64,11 +64,29 @@ fn x08_a_network_that_overlaps_another() {
 
 #[test]
 fn x03_a_log_group_a_bucket_or_a_key_that_is_not_safe() {
-    check("encrypted", "us-east-1/logs.log-group/flow-logs", "/kms_key", Value::Null, "is not encrypted with a key");
-    check("encrypted", "us-east-2/s3.bucket/audit-trail", "/encryption", Value::Null, "is not encrypted with a key");
-    check("encrypted", "us-east-1/cloudtrail.trail/main", "/kms_key", Value::Null, "is not encrypted with a key");
+    check(
+        "encrypted",
+        "us-east-1/logs.log-group/flow-logs",
+        "/kms_key",
+        Value::Null,
+        "is not encrypted with a customer managed key",
+    );
+    check(
+        "encrypted",
+        "us-east-2/s3.bucket/audit-trail",
+        "/encryption",
+        Value::Null,
+        "is not encrypted with a customer managed key",
+    );
+    check(
+        "encrypted",
+        "us-east-1/cloudtrail.trail/main",
+        "/kms_key",
+        Value::Null,
+        "is not encrypted with a customer managed key",
+    );
     check("encrypted", "us-east-1/kms.key/database", "/rotation", json!(false), "does not rotate");
-    check("encrypted", "us-east-1/s3.bucket/transactions", "/policy", Value::Null, "may be called without TLS");
+    check("encrypted", "us-east-1/s3.bucket/transactions", "/policy", Value::Null, "can be accessed without TLS");
 }
 
 #[test]
@@ -79,19 +97,19 @@ fn x03_a_listener_that_speaks_to_the_internet_in_the_clear() {
         https,
         "/ssl_policy",
         json!("ELBSecurityPolicy-TLS13-1-1-2021-06"),
-        "takes TLS before 1.2: its policy is ELBSecurityPolicy-TLS13-1-1-2021-06",
+        "allows TLS before 1.2: its policy is ELBSecurityPolicy-TLS13-1-1-2021-06",
     );
-    check(rule, https, "/ssl_policy", Value::Null, "takes TLS before 1.2: its policy is AWS's default");
+    check(rule, https, "/ssl_policy", Value::Null, "allows TLS before 1.2: its policy is AWS's default");
     check(rule, https, "/certificate", Value::Null, "has no certificate");
-    check(rule, https, "/protocol", json!("http"), "answers without TLS");
+    check(rule, https, "/protocol", json!("http"), "responds without TLS");
     let fixed = json!({ "fixed_response": { "status": "200", "content_type": null, "body": null } });
-    check(rule, "us-east-2/elbv2.listener/http", "/default_action", fixed, "answers without TLS");
+    check(rule, "us-east-2/elbv2.listener/http", "/default_action", fixed, "responds without TLS");
     check(
         rule,
         "us-east-2/elbv2.listener/http",
         "/default_action/redirect/protocol",
         Value::Null,
-        "answers without TLS",
+        "responds without TLS",
     );
 }
 
@@ -103,21 +121,21 @@ fn x04_a_policy_that_grants_too_much() {
         role,
         "/inline/flow-logs/0/actions",
         json!(["logs:*"]),
-        "grants too much: the policy flow-logs, statement Find, the action `logs:*`",
+        "is too permissive: the policy flow-logs, statement Find, allows the action `logs:*`",
     );
     check(
         "least-privilege",
         role,
         "/inline/flow-logs/0/resources",
         json!(["*"]),
-        "grants too much: the policy flow-logs, statement Find, on the resource `*`",
+        "is too permissive: the policy flow-logs, statement Find, allows access to the resource `*`",
     );
     check(
         "least-privilege",
         role,
         "/trust/0/principals",
         json!({ "AWS": ["*"] }),
-        "grants too much: the trust policy, statement Assume, to everyone",
+        "is too permissive: the trust policy, statement Assume, allows access by everyone",
     );
 }
 
@@ -172,14 +190,14 @@ fn x05_a_security_group_that_lets_the_world_in() {
         "us-east-1/ec2.security-group/load-balancer",
         "/ingress",
         anyone(22),
-        "lets the world in on another port than 80 and 443",
+        "accepts traffic from the internet on a port other than 80 and 443",
     );
     check(
         "private-groups",
         "us-east-1/ec2.security-group/endpoints",
         "/ingress",
         anyone(443),
-        "lets the world in to us-east-1/ec2.vpc-endpoint/ecr.api",
+        "lets traffic from the internet reach us-east-1/ec2.vpc-endpoint/ecr.api",
     );
 }
 
@@ -208,17 +226,17 @@ fn x02_a_tag_that_some_service_refuses() {
     for number in 0..50 {
         tags[format!("t{number}")] = json!("x");
     }
-    check("tagged", "us-east-1/ec2.vpc/main", "/tags", tags, "has 60 tags, and AWS accepts 50");
+    check("tagged", "us-east-1/ec2.vpc/main", "/tags", tags, "has 60 tags, but AWS accepts at most 50");
 }
 
 #[test]
 fn x05_a_task_that_could_be_reached_entered_or_changed() {
     let service = "us-east-1/ecs.service/service";
-    check("private-tasks", service, "/public_ip", json!(true), "gives its tasks public addresses");
-    check("private-tasks", service, "/execute_command", json!(true), "lets one open a shell in its tasks");
+    check("private-tasks", service, "/public_ip", json!(true), "assigns public IP addresses to its tasks");
+    check("private-tasks", service, "/execute_command", json!(true), "allows shell access to its tasks (ECS Exec)");
     let (definition, container) = ("us-east-2/ecs.task-definition/service", "/containers/service");
     let (writes, user) = (format!("{container}/read_only"), format!("{container}/user"));
-    let says = "lets the container service write to its root file system";
+    let says = "runs the container service with a writable root file system";
     check("private-tasks", definition, &writes, json!(false), says);
     check("private-tasks", definition, &user, json!("0:0"), "runs the container service as root");
 }
@@ -235,6 +253,6 @@ fn x04_only_what_has_no_resource_goes_for_all() {
     *graph["nodes"][role]["args"].pointer_mut(policy).unwrap() = statement(&["ecr:GetAuthorizationToken"]);
     rules::check(&serde_json::from_value(graph).unwrap(), &names()).unwrap();
     let both = statement(&["ecr:BatchGetImage", "ecr:GetAuthorizationToken"]);
-    let says = "grants too much: the policy ecs-execution, statement SignIn, on the resource `*`";
+    let says = "is too permissive: the policy ecs-execution, statement SignIn, allows access to the resource `*`";
     check("least-privilege", role, policy, both, says);
 }

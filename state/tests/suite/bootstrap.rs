@@ -135,7 +135,7 @@ async fn a_squatted_bucket_is_refused_even_if_it_lets_us_in() {
         }
         for existing in [Existing::Refuse, Existing::Adopt] {
             let error = fails(run_with("test", region, &bucket, &name(), existing).await, Class::Foreign);
-            assert!(error.message().contains("belongs to another account"), "{error}");
+            assert!(error.message().contains("does not belong to account"), "{error}");
         }
     }
     assert!(aws_sdk_kms::Client::new(&config).list_keys().send().await.unwrap().keys().is_empty());

@@ -98,7 +98,7 @@ async fn a_bucket_of_another_account_is_neither_read_nor_written() {
         }
         let store = S3Store::new(&config, ACCOUNT_ID, &bucket, "stack", "one");
         for error in failures(&store, Class::Foreign).await {
-            assert!(error.message().contains(&format!("`{bucket}` belongs to another account")), "{error}");
+            assert!(error.message().contains(&format!("`{bucket}` does not belong to account")), "{error}");
             assert!(error.message().contains("nothing was read or written"), "{error}");
             assert!(error.get_call().is_some_and(|call| call.starts_with("s3:")), "{error}");
             let hint = error.get_hint().unwrap();

@@ -162,10 +162,10 @@ async fn m15_the_image_is_a_variable_and_what_fargate_has_not_is_refused_before_
     let bench = Bench::new().await;
     let shipped = bench.configuration();
     for (bad, says) in [
-        ("cpu = 512\nmemory = 512", "Fargate does not offer 512 MiB of memory with a CPU of 512"),
-        ("cpu = 300", "Fargate does not offer tasks with a CPU of 300"),
-        ("min_tasks = 5\nmax_tasks = 4", "`max_tasks` is 4, less than `min_tasks`, 5"),
-        ("port = 0", "`port` cannot be 0"),
+        ("cpu = 512\nmemory = 512", "Fargate does not support 512 MiB of memory with 512 CPU units"),
+        ("cpu = 300", "Fargate does not support tasks with 300 CPU units"),
+        ("min_tasks = 5\nmax_tasks = 4", "`max_tasks` (4) is less than `min_tasks` (5)"),
+        ("port = 0", "invalid value 0 of `port`"),
         ("image = \"\"", "`` is not a container image"),
     ] {
         bench.configure(&shipped.replace("[defaults.service]", &format!("[defaults.service]\n{bad}")));

@@ -234,7 +234,7 @@ async fn m16_a_certificate_that_does_not_fit_is_refused() {
         refused(&bench, "legacy", told);
     }
     configure(&bench, &format!("certificates = {{ us-west-2 = \"{other}\" }}"));
-    refused(&bench, "legacy", &["us-west-2", "not among the regions"]);
+    refused(&bench, "legacy", &["us-west-2", "not listed in `regions`"]);
 }
 
 /// M-25: a zone that is not there, or there twice, or cannot be one, is told before anything is made.
@@ -259,9 +259,9 @@ async fn m25_weights_that_mean_nothing_are_refused() {
     let whole = bench.configuration();
     let weights = "weights = { us-east-1 = 90, us-east-2 = 10 }";
     for (given, told) in [
-        ("{ us-east-1 = 0, us-east-2 = 0 }", "the weights are together 0"),
-        ("{ us-east-1 = 90, us-east-2 = 20 }", "the weights are together 110"),
-        ("{ us-east-1 = 90, us-west-2 = 10 }", "`us-west-2` has a weight but is not among the regions"),
+        ("{ us-east-1 = 0, us-east-2 = 0 }", "the weights add up to 0"),
+        ("{ us-east-1 = 90, us-east-2 = 20 }", "the weights add up to 110"),
+        ("{ us-east-1 = 90, us-west-2 = 10 }", "`us-west-2` has a weight, but is not listed in `regions`"),
         ("{ us-east-1 = 300, us-east-2 = 10 }", "300"),
         ("{ us-east-1 = -1, us-east-2 = 101 }", "-1"),
     ] {

@@ -1,4 +1,4 @@
-//! The variables of monitoring: who is told, and from when on (M-27).
+//! Variables of monitoring: alarm thresholds and subscriptions (M-27).
 
 use std::fmt;
 
@@ -10,63 +10,63 @@ use toml::Spanned;
 use super::check::{number, or_shared};
 use super::error::Problem;
 
-/// As they are written.
+/// The variables as they are written.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AlarmVariables {
-    /// Who is told; by default nobody.
+    /// The subscriptions to alarms; by default none.
     #[schemars(with = "Option<Vec<Subscription>>")]
     subscriptions: Option<Vec<Spanned<Subscription>>>,
-    /// How many seconds a measurement covers: a multiple of 60; by default 60.
+    /// The period of a measurement in seconds: a multiple of 60; by default 60.
     #[schemars(with = "Option<i32>", range(min = 60, max = 3600))]
     period_seconds: Option<Spanned<i32>>,
-    /// After how many bad measurements in a row an alarm goes off; by default 3.
+    /// The number of consecutive periods beyond the threshold after which an alarm fires; by default 3.
     #[schemars(with = "Option<i32>", range(min = 1, max = 24))]
     periods: Option<Spanned<i32>>,
-    /// How many milliseconds a region's readers may be behind its writer; by default 100.
+    /// The maximum lag of a region's readers behind its writer, in milliseconds; by default 100.
     #[schemars(with = "Option<i32>", range(min = 1))]
     replica_lag_ms: Option<Spanned<i32>>,
-    /// How many milliseconds another region's database may be behind the primary; by default 100.
+    /// The maximum lag of another region's database behind the primary, in milliseconds; by default 100.
     #[schemars(with = "Option<i32>", range(min = 1))]
     global_lag_ms: Option<Spanned<i32>>,
-    /// How many tasks must run in a region; by default the service's `min_tasks`.
+    /// The minimum number of running tasks in a region; by default the service's `min_tasks`.
     #[schemars(with = "Option<i32>", range(min = 1))]
     running_tasks: Option<Spanned<i32>>,
-    /// How much CPU the service may use, in per cent; by default 80.
+    /// The maximum CPU utilization of the service, in percent; by default 80.
     #[schemars(with = "Option<i32>", range(min = 1, max = 100))]
     cpu_percent: Option<Spanned<i32>>,
-    /// How much memory the service may use, in per cent; by default 80.
+    /// The maximum memory utilization of the service, in percent; by default 80.
     #[schemars(with = "Option<i32>", range(min = 1, max = 100))]
     memory_percent: Option<Spanned<i32>>,
-    /// How many answers with 5xx a load balancer or its targets may give in a period; by default 5.
+    /// The maximum number of 5xx responses from a load balancer or its targets in a period; by default 5.
     #[schemars(with = "Option<i32>", range(min = 0))]
     errors_5xx: Option<Spanned<i32>>,
-    /// How many milliseconds the slowest hundredth of the answers may take (p99); by default 200.
+    /// The maximum p99 latency of responses, in milliseconds; by default 200.
     #[schemars(with = "Option<i32>", range(min = 1))]
     latency_ms: Option<Spanned<i32>>,
-    /// How many targets may be unhealthy; by default 0.
+    /// The maximum number of unhealthy targets; by default 0.
     #[schemars(with = "Option<i32>", range(min = 0))]
     unhealthy_hosts: Option<Spanned<i32>>,
-    /// How many seconds copies of objects may be behind; by default 900.
+    /// The maximum replication latency of objects, in seconds; by default 900.
     #[schemars(with = "Option<i32>", range(min = 1))]
     replication_latency_seconds: Option<Spanned<i32>>,
-    /// How many copies of objects may fail in a period; by default 0.
+    /// The maximum number of failed object replications in a period; by default 0.
     #[schemars(with = "Option<i32>", range(min = 0))]
     replication_failures: Option<Spanned<i32>>,
 }
 
-/// Someone who is told.
+/// A subscription to alarms.
 #[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subscription {
-    /// How: `email`, `email-json`, `https`, `lambda`, `sms` or `sqs`.
+    /// The protocol: `email`, `email-json`, `https`, `lambda`, `sms` or `sqs`.
     pub protocol: String,
-    /// Where: an address, a URL, an ARN or a telephone number.
+    /// The endpoint: an email address, a URL, an ARN or a phone number.
     pub endpoint: String,
 }
 
 impl Subscription {
-    /// The endpoint for people to see: web addresses are secret, because anyone who knows one can post there.
+    /// The endpoint for display. URLs are secret, because anyone who knows one can post to it.
     fn shown(&self) -> &str {
         if matches!(self.protocol.as_str(), "http" | "https") { "(secret)" } else { &self.endpoint }
     }
@@ -87,34 +87,34 @@ impl Serialize for Subscription {
     }
 }
 
-/// Who is told in a workspace, and from when on. An alarm goes off beyond the threshold that bears its name.
+/// The alarm thresholds and subscriptions of a workspace. An alarm fires beyond the threshold of the same name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AlarmConfig {
-    /// Who is told.
+    /// The subscriptions.
     pub subscriptions: Vec<Subscription>,
-    /// How many seconds a measurement covers.
+    /// The period of a measurement in seconds.
     pub period_seconds: i32,
-    /// After how many bad measurements in a row an alarm goes off.
+    /// The number of consecutive periods beyond the threshold after which an alarm fires.
     pub periods: i32,
-    /// How many milliseconds a region's readers may be behind its writer.
+    /// The maximum lag of a region's readers behind its writer, in milliseconds.
     pub replica_lag_ms: i32,
-    /// How many milliseconds another region's database may be behind the primary.
+    /// The maximum lag of another region's database behind the primary, in milliseconds.
     pub global_lag_ms: i32,
-    /// How many tasks must run in a region.
+    /// The minimum number of running tasks in a region.
     pub running_tasks: i32,
-    /// How much CPU the service may use, in per cent.
+    /// The maximum CPU utilization of the service, in percent.
     pub cpu_percent: i32,
-    /// How much memory the service may use, in per cent.
+    /// The maximum memory utilization of the service, in percent.
     pub memory_percent: i32,
-    /// How many answers with 5xx a load balancer or its targets may give in a period.
+    /// The maximum number of 5xx responses from a load balancer or its targets in a period.
     pub errors_5xx: i32,
-    /// How many milliseconds the slowest hundredth of the answers may take.
+    /// The maximum p99 latency of responses, in milliseconds.
     pub latency_ms: i32,
-    /// How many targets may be unhealthy.
+    /// The maximum number of unhealthy targets.
     pub unhealthy_hosts: i32,
-    /// How many seconds copies of objects may be behind.
+    /// The maximum replication latency of objects, in seconds.
     pub replication_latency_seconds: i32,
-    /// How many copies of objects may fail in a period.
+    /// The maximum number of failed object replications in a period.
     pub replication_failures: i32,
 }
 
@@ -127,12 +127,15 @@ impl AlarmVariables {
             replication_failures)
     }
 
-    /// With the tasks that the service has, between `min_tasks` and `max_tasks`.
+    /// Fills in defaults and checks. `running_tasks` must be between the service's `min_tasks` and `max_tasks`.
     pub(super) fn check(self, min_tasks: i32, max_tasks: i32) -> Result<AlarmConfig, Problem> {
         let period_seconds = number("period_seconds", self.period_seconds.as_ref(), 60, 60..=3_600)?;
         if let Some(place) = self.period_seconds.as_ref().filter(|_| period_seconds % 60 != 0) {
-            return Err(Problem::new(format!("CloudWatch has no period of {period_seconds} seconds"), place.span())
-                .hint("take a multiple of 60"));
+            return Err(Problem::new(
+                format!("CloudWatch does not support a period of {period_seconds} seconds"),
+                place.span(),
+            )
+            .hint("use a multiple of 60"));
         }
         let subscriptions = self.subscriptions.unwrap_or_default().into_iter().map(subscription);
         Ok(AlarmConfig {
@@ -169,13 +172,16 @@ fn subscription(given: Spanned<Subscription>) -> Result<Subscription, Problem> {
         "sms" => (is_number(endpoint), "+15550100"),
         "sqs" => (endpoint.starts_with("arn:aws:sqs:"), "arn:aws:sqs:us-east-1:123456789012:alarms"),
         _ => {
-            return Err(Problem::new(format!("alarms are not sent by `{protocol}`"), given.span())
-                .hint("take email, email-json, https, lambda, sms or sqs"));
+            return Err(Problem::new(format!("unsupported protocol `{protocol}` for alarms"), given.span())
+                .hint("use email, email-json, https, lambda, sms or sqs"));
         }
     };
     if !good {
-        return Err(Problem::new(format!("`{}` cannot be told by {protocol}", given.get_ref().shown()), given.span())
-            .hint(format!("the endpoint reads like {example}")));
+        return Err(Problem::new(
+            format!("`{}` is not a valid endpoint for {protocol}", given.get_ref().shown()),
+            given.span(),
+        )
+        .hint(format!("write an endpoint such as {example}")));
     }
     Ok(given.into_inner())
 }

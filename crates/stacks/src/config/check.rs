@@ -1,4 +1,4 @@
-//! From what is written to what is meant, or to what is wrong and where.
+//! Validates the configuration as written, fills in defaults, and reports problems with their places.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -17,12 +17,12 @@ use super::{
 use crate::names::{AccountId, Names, Suffix};
 use crate::{STACKS, cidr, migration};
 
-/// What a variable's place is if it was left out: that of its workspace's name.
+/// The place of a variable that is not set: the name of its workspace.
 type Place = Range<usize>;
 
-/// The primary and the secondary region (SYSTEMS §1).
+/// The default primary and secondary region (SYSTEMS §1).
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
-/// The periods that `CloudWatch` Logs takes, in days.
+/// The retention periods that `CloudWatch` Logs supports, in days.
 const RETENTION: [i32; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
@@ -30,8 +30,8 @@ pub(super) fn configuration(text: &str, source_name: &str) -> Result<Configurati
     let file: File = toml::from_str(text)?;
     if !STACKS.iter().any(|stack| stack.name == file.stack.get_ref()) {
         let known: Vec<_> = STACKS.iter().map(|stack| stack.name).collect();
-        return Err(Problem::new(format!("there is no stack `{}`", file.stack.get_ref()), file.stack.span())
-            .hint(format!("the stacks are: {}", known.join(", "))));
+        return Err(Problem::new(format!("unknown stack `{}`", file.stack.get_ref()), file.stack.span())
+            .hint(format!("available stacks: {}", known.join(", "))));
     }
     let (mut workspaces, no_state) = (BTreeMap::new(), StateConfig::default());
     let merged = file.workspaces.into_iter().map(|(name, variables)| (name, or(variables, &file.defaults)));
@@ -64,13 +64,13 @@ fn state(state: Spanned<StateConfig>) -> Result<StateConfig, Problem> {
     let span = state.span();
     let state = state.into_inner();
     if state.path.is_some() && (state.bucket.is_some() || state.region.is_some() || state.table.is_some()) {
-        return Err(Problem::new("the state is kept either in a folder or in a bucket, not in both", span)
+        return Err(Problem::new("the state is stored either in a folder or in a bucket, not in both", span)
             .hint("remove `path`, or `bucket`, `region` and `table`"));
     }
     Ok(state)
 }
 
-/// The variables of a workspace over those that all share.
+/// The variables of a workspace, with the shared ones as defaults.
 fn or(own: Variables, shared: &Variables) -> Variables {
     let mut tags = shared.tags.clone();
     for (key, value) in own.tags {
@@ -125,12 +125,13 @@ fn workspace(
         Problem::new(format!("workspace `{name}` has no `{variable}`: {why}"), place.clone())
             .hint(format!("set it under [workspaces.{name}] or [defaults]"))
     };
-    let suffix = variables.suffix.ok_or_else(|| lacks("suffix", "every name carries it"))?;
+    let suffix = variables.suffix.ok_or_else(|| lacks("suffix", "it is part of every name"))?;
     let suffix_place = suffix.span();
     let suffix = Suffix::parse(suffix.get_ref()).at(suffix_place.clone())?;
-    let environment = variables.environment.ok_or_else(|| lacks("environment", "it is the tag Environment"))?;
-    let project = variables.project.ok_or_else(|| lacks("project", "it is the tag Project"))?;
-    let cutover = variables.cutover.ok_or_else(|| lacks("cutover", "it is the tag CutoverTimestamp"))?;
+    let environment =
+        variables.environment.ok_or_else(|| lacks("environment", "it is the value of the tag Environment"))?;
+    let project = variables.project.ok_or_else(|| lacks("project", "it is the value of the tag Project"))?;
+    let cutover = variables.cutover.ok_or_else(|| lacks("cutover", "it is the value of the tag CutoverTimestamp"))?;
     let legacy_network = variables.legacy_network.map(|given| legacy_network(given, &remote_outputs)).transpose()?;
 
     let regions_place = variables.regions.as_ref().map_or_else(|| place.clone(), Spanned::span);
@@ -138,13 +139,13 @@ fn workspace(
     apart(&all_regions, legacy_network.as_ref())?;
     let mut all_regions: Vec<_> = all_regions.into_iter().map(|(region, _)| region).collect();
     if phase != Phase::Legacy && all_regions.len() < 2 {
-        return Err(Problem::new(format!("the phase {phase} needs a second region"), regions_place)
+        return Err(Problem::new(format!("the phase {phase} requires a second region"), regions_place)
             .hint("add one to `regions`, or stay in the phase legacy"));
     }
     weights(phase, &mut all_regions, variables.weights)?;
     names(name, &suffix, &all_regions, &place, &suffix_place)?;
     if variables.service.auth.is_none() {
-        let why = "it says who may use the service, the ARN of a secret with API keys or \"none\"";
+        let why = "it must be the ARN of a secret with API keys, or \"none\" for unauthenticated access";
         return Err(lacks("service.auth", why));
     }
     let service = variables.service.check(phase)?;
@@ -180,8 +181,8 @@ fn moment(moment: &Spanned<Moment>) -> Result<Timestamp, Problem> {
         Moment::Text(text) => text.clone(),
     };
     text.parse().map_err(|_| {
-        Problem::new(format!("`{text}` is not a point in time"), moment.span())
-            .hint("write date, time and zone (RFC 3339), such as 2026-03-01T02:00:00Z")
+        Problem::new(format!("`{text}` is not a timestamp"), moment.span())
+            .hint("write date, time and time zone (RFC 3339), such as 2026-03-01T02:00:00Z")
     })
 }
 
@@ -195,7 +196,9 @@ fn regions(given: Option<Spanned<Vec<RegionVariables>>>, place: &Place) -> Resul
         (place.clone(), REGIONS.iter().map(named).collect())
     };
     if given.is_empty() {
-        return Err(Problem::new("a workspace needs a region", place).hint("name the primary region first"));
+        return Err(
+            Problem::new("a workspace requires at least one region", place).hint("list the primary region first")
+        );
     }
     let mut regions: Vec<Placed> = Vec::new();
     for (index, region) in (0_u32..).zip(given) {
@@ -217,7 +220,8 @@ fn regions(given: Option<Spanned<Vec<RegionVariables>>>, place: &Place) -> Resul
 }
 
 pub(super) fn not_a_region(name: &Spanned<String>) -> Problem {
-    Problem::new(format!("`{}` is not a region", name.get_ref()), name.span()).hint("a region reads like us-east-1")
+    Problem::new(format!("`{}` is not a region", name.get_ref()), name.span())
+        .hint("use a region name such as us-east-1")
 }
 
 pub(super) fn is_region(name: &str) -> bool {
@@ -229,18 +233,19 @@ pub(super) fn is_region(name: &str) -> bool {
 
 fn apart(regions: &[Placed], legacy: Option<&LegacyNetwork>) -> Result<(), Problem> {
     for (index, (region, place)) in regions.iter().enumerate() {
-        let before = regions[..index].iter().map(|(other, _)| (other.cidr, format!("that of {}", other.region)));
+        let before = regions[..index].iter().map(|(other, _)| (other.cidr, format!("the network of {}", other.region)));
         let legacy = legacy.iter().flat_map(|legacy| &legacy.cidrs);
-        let legacy = legacy.map(|cidr| (*cidr, "the legacy network's".to_owned()));
+        let legacy = legacy.map(|cidr| (*cidr, "a block of the legacy network".to_owned()));
         if let Some((other, whose)) = before.chain(legacy).find(|(other, _)| cidr::overlap(other, &region.cidr)) {
             let message = format!("the network {} of {} overlaps {other}, {whose}", region.cidr, region.region);
-            return Err(Problem::new(message, place.clone()).hint("the networks are connected: take a free block"));
+            return Err(Problem::new(message, place.clone())
+                .hint("the networks are connected, so their blocks must not overlap; choose a free block"));
         }
     }
     Ok(())
 }
 
-/// Sets the regions' shares of the traffic: those given, or the phase's own (M-02).
+/// Sets the traffic weights of the regions: the configured ones, or the defaults of the phase (M-02).
 fn weights(
     phase: Phase,
     regions: &mut [RegionConfig],
@@ -259,14 +264,14 @@ fn weights(
     for (name, weight) in given {
         let Some(region) = regions.iter_mut().find(|region| region.region.as_str() == name.get_ref()) else {
             return Err(Problem::new(
-                format!("`{}` has a weight but is not among the regions", name.get_ref()),
+                format!("`{}` has a weight, but is not listed in `regions`", name.get_ref()),
                 name.span(),
             )
-            .hint("weights are given by the names in `regions`"));
+            .hint("use the names in `regions`"));
         };
         if weight > 0 && region.index as usize >= exist {
             return Err(Problem::new(
-                format!("{} has a weight, but does not exist in the phase {phase}", region.region),
+                format!("{} has a weight, but is not used in the phase {phase}", region.region),
                 name.span(),
             )
             .hint("in the phase legacy all traffic goes to the primary region; remove `weights`"));
@@ -274,14 +279,13 @@ fn weights(
         region.weight = weight;
     }
     if sum != 100 {
-        return Err(
-            Problem::new(format!("the weights are together {sum}"), place).hint("they are per cent: together 100")
-        );
+        return Err(Problem::new(format!("the weights add up to {sum}"), place)
+            .hint("weights are percentages and must add up to 100"));
     }
     Ok(())
 }
 
-/// The phase's own shares of `count` regions: all, 90/10, or even; what does not divide goes to the first.
+/// The default weights of a phase for `count` regions: all, 90/10, or even; the first region gets the remainder.
 fn shares(phase: Phase, count: usize) -> Vec<u8> {
     let even = |sum: usize, count: usize| {
         let first = sum - sum / count * (count - 1);
@@ -296,7 +300,7 @@ fn shares(phase: Phase, count: usize) -> Vec<u8> {
     shares.into_iter().filter_map(|share| u8::try_from(share).ok()).collect()
 }
 
-/// Builds the longest names, so that none fails later. The account's hash has the same length for all accounts.
+/// Builds the longest names, so that none fails later. The hash of the account id has a fixed length.
 fn names(
     name: &str,
     suffix: &Suffix,
@@ -327,7 +331,7 @@ fn legacy_network(given: LegacyVariables, remote: &BTreeMap<String, RemoteOutput
     let cidrs = given.cidrs.iter().map(|cidr| cidr::private(cidr.get_ref()).at(cidr.span()));
     let cidrs = cidrs.collect::<Result<Vec<_>, _>>()?;
     let nothing = |place| {
-        Problem::new("this would find everything in the region", place).hint("say what to find: an id, a name or a tag")
+        Problem::new("this would match everything in the region", place).hint("add an id, a name or a tag to match")
     };
     if let Some(subnets) = &given.subnets
         && *subnets.get_ref() == SubnetFinder::default()
@@ -343,7 +347,7 @@ fn legacy_network(given: LegacyVariables, remote: &BTreeMap<String, RemoteOutput
             return Err(nothing(name.span()));
         }
         Suffix::parse(name.get_ref()).map_err(|_| {
-            Problem::new(format!("`{}` cannot be part of an address", name.get_ref()), name.span())
+            Problem::new(format!("`{}` is not valid in an address", name.get_ref()), name.span())
                 .hint("use lower-case letters, digits and inner hyphens")
         })?;
         remote_outputs::named(finder.id.iter().chain(&finder.vpc), remote, name.span())?;
@@ -352,17 +356,17 @@ fn legacy_network(given: LegacyVariables, remote: &BTreeMap<String, RemoteOutput
     Ok(LegacyNetwork { cidrs, subnets: given.subnets.map(Spanned::into_inner), security_groups })
 }
 
-/// A period that `CloudWatch` Logs takes.
+/// A retention period that `CloudWatch` Logs supports.
 pub(super) fn retention(days: &Spanned<i32>) -> Result<i32, Problem> {
     if RETENTION.contains(days.get_ref()) {
         return Ok(*days.get_ref());
     }
     let known: Vec<_> = RETENTION.iter().map(ToString::to_string).collect();
-    Err(Problem::new(format!("CloudWatch Logs does not keep logs for {} days", days.get_ref()), days.span())
-        .hint(format!("take one of {}", known.join(", "))))
+    Err(Problem::new(format!("CloudWatch Logs does not support a retention of {} days", days.get_ref()), days.span())
+        .hint(format!("use one of {}", known.join(", "))))
 }
 
-/// Each of a section's variables, or else the shared one.
+/// Each variable of a section, with the shared value as default.
 macro_rules! or_shared {
     ($own:ident, $shared:ident: $($variable:ident),* $(,)?) => {
         Self { $($variable: $own.$variable.or_else(|| $shared.$variable.clone())),* }
@@ -370,7 +374,7 @@ macro_rules! or_shared {
 }
 pub(super) use or_shared;
 
-/// The number that a variable has, if it is one of those that are `taken`, or the default.
+/// The value of a numeric variable in a range, or the default.
 pub(super) fn number<N: Copy + Display + PartialOrd>(
     variable: &str,
     given: Option<&Spanned<N>>,
@@ -381,14 +385,14 @@ pub(super) fn number<N: Copy + Display + PartialOrd>(
     if taken.contains(given.get_ref()) {
         return Ok(*given.get_ref());
     }
-    Err(Problem::new(format!("`{variable}` cannot be {}", given.get_ref()), given.span()).hint(format!(
-        "take {} to {}",
+    Err(Problem::new(format!("invalid value {} of `{variable}`", given.get_ref()), given.span()).hint(format!(
+        "use {} to {}",
         taken.start(),
         taken.end()
     )))
 }
 
-/// The number that a variable has, if it is one of those `listed`, or the default.
+/// The value of a numeric variable from a list, or the default.
 pub(super) fn one_of(
     variable: &str,
     given: Option<&Spanned<i32>>,
@@ -400,13 +404,14 @@ pub(super) fn one_of(
         return Ok(*given.get_ref());
     }
     let listed: Vec<_> = listed.iter().map(ToString::to_string).collect();
-    Err(Problem::new(format!("`{variable}` cannot be {}", given.get_ref()), given.span())
-        .hint(format!("take one of {}", listed.join(", "))))
+    Err(Problem::new(format!("invalid value {} of `{variable}`", given.get_ref()), given.span())
+        .hint(format!("use one of {}", listed.join(", "))))
 }
 
 fn key_deletion(days: &Spanned<i32>) -> Result<i32, Problem> {
     if (7..=30).contains(days.get_ref()) {
         return Ok(*days.get_ref());
     }
-    Err(Problem::new(format!("KMS does not wait {} days", days.get_ref()), days.span()).hint("take 7 to 30"))
+    Err(Problem::new(format!("KMS does not support a waiting period of {} days", days.get_ref()), days.span())
+        .hint("use 7 to 30"))
 }

@@ -1,4 +1,4 @@
-//! The variables of the databases (M-11 to M-14).
+//! Variables of the databases (M-11 to M-14).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,32 +8,32 @@ use super::Phase;
 use super::check::{number, one_of, or_shared};
 use super::error::Problem;
 
-/// As they are written.
+/// The variables as they are written.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DatabaseVariables {
-    /// The version of Aurora `PostgreSQL`, such as 16.6; Aurora Global Database has to offer it.
+    /// The version of Aurora `PostgreSQL`, such as 16.6, which Aurora Global Database must support.
     #[schemars(with = "Option<String>", extend("pattern" = "^[0-9]{2}\\.[0-9]{1,2}$"))]
     engine_version: Option<Spanned<String>>,
-    /// The database in the cluster; by default `payments`.
+    /// The name of the database in the cluster; by default `payments`.
     #[schemars(with = "Option<String>", extend("pattern" = "^[a-z][a-z0-9_]{0,62}$"))]
     name: Option<Spanned<String>>,
-    /// The master user, whose password Secrets Manager makes and keeps; by default `payments`.
+    /// The master user, whose password Secrets Manager generates and stores; by default `payments`.
     #[schemars(with = "Option<String>", extend("pattern" = "^[a-z][a-z0-9_]{0,62}$"))]
     username: Option<Spanned<String>>,
-    /// The size of the instances, such as db.r6g.large; Aurora Global Database takes no burstable ones.
+    /// The instance class, such as db.r6g.large; Aurora Global Database does not support burstable classes.
     #[schemars(with = "Option<String>", extend("pattern" = "^db\\.[a-z0-9]+\\.[a-z0-9]+$"))]
     instance_class: Option<Spanned<String>>,
-    /// How many days backups are kept, from 1 to 35; by default 7, and 35 in the phase `production`.
+    /// The retention of backups in days, from 1 to 35; by default 7, and 35 in the phase `production`.
     #[schemars(with = "Option<i32>", range(min = 1, max = 35))]
     backup_retention_days: Option<Spanned<i32>>,
-    /// When backups are taken, in UTC and for at least half an hour; by default 03:00-04:00.
+    /// The daily backup window in UTC, at least half an hour; by default 03:00-04:00.
     #[schemars(with = "Option<String>", extend("pattern" = "^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$"))]
     backup_window: Option<Spanned<String>>,
-    /// How many days Performance Insights looks back: 7, a multiple of 31, or 731; by default 7.
+    /// The retention of Performance Insights in days: 7, a multiple of 31, or 731; by default 7.
     #[schemars(with = "Option<i32>")]
     performance_insights_days: Option<Spanned<i32>>,
-    /// The seconds between two measurements of enhanced monitoring: 1, 5, 10, 15, 30 or 60; by default 60.
+    /// The interval of enhanced monitoring in seconds: 1, 5, 10, 15, 30 or 60; by default 60.
     #[schemars(with = "Option<i32>")]
     monitoring_interval: Option<Spanned<i32>>,
 }
@@ -43,26 +43,26 @@ pub(super) struct DatabaseVariables {
 pub struct DatabaseConfig {
     /// The version of Aurora `PostgreSQL`.
     pub engine_version: String,
-    /// The database in the cluster.
+    /// The name of the database in the cluster.
     pub name: String,
     /// The master user.
     pub username: String,
-    /// The size of the instances.
+    /// The instance class.
     pub instance_class: String,
-    /// How many days backups are kept.
+    /// The retention of backups in days.
     pub backup_retention_days: i32,
-    /// When backups are taken, in UTC.
+    /// The daily backup window in UTC.
     pub backup_window: String,
-    /// How many days Performance Insights looks back.
+    /// The retention of Performance Insights in days.
     pub performance_insights_days: i32,
-    /// The seconds between two measurements of enhanced monitoring.
+    /// The interval of enhanced monitoring in seconds.
     pub monitoring_interval: i32,
 }
 
-/// The oldest and the newest major version that Aurora Global Database offers.
+/// The oldest and the newest major version that Aurora Global Database supports.
 const MAJOR: std::ops::RangeInclusive<u32> = 13..=17;
 const MONITORING: [i32; 6] = [1, 5, 10, 15, 30, 60];
-/// Names of users that RDS or `PostgreSQL` keep for themselves.
+/// User names that RDS or `PostgreSQL` reserve.
 const RESERVED: [&str; 6] = ["admin", "postgres", "rds_superuser", "rdsadmin", "root", "user"];
 const MINUTES_OF_A_DAY: u32 = 24 * 60;
 
@@ -97,10 +97,10 @@ fn version(given: Spanned<String>) -> Result<String, Problem> {
     };
     if !major.parse().is_ok_and(|major| MAJOR.contains(&major)) {
         return Err(Problem::new(
-            format!("Aurora Global Database does not offer Aurora PostgreSQL {text}"),
+            format!("Aurora Global Database does not support Aurora PostgreSQL {text}"),
             given.span(),
         )
-        .hint(format!("take a version from {} to {}, such as 16.6", MAJOR.start(), MAJOR.end())));
+        .hint(format!("use a version from {} to {}, such as 16.6", MAJOR.start(), MAJOR.end())));
     }
     Ok(given.into_inner())
 }
@@ -109,8 +109,11 @@ fn identifier(variable: &str, given: Spanned<String>) -> Result<String, Problem>
     let text = given.get_ref();
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if text.len() > 63 || !text.starts_with(|first: char| first.is_ascii_lowercase()) || !text.bytes().all(fits) {
-        return Err(Problem::new(format!("`{text}` cannot be the database's `{variable}`"), given.span())
-            .hint("begin with a letter; use lower-case letters, digits and underscores, 63 at most"));
+        return Err(Problem::new(
+            format!("`{text}` is not a valid value of the database's `{variable}`"),
+            given.span(),
+        )
+        .hint("use up to 63 lower-case letters, digits and underscores, starting with a letter"));
     }
     Ok(given.into_inner())
 }
@@ -118,7 +121,7 @@ fn identifier(variable: &str, given: Spanned<String>) -> Result<String, Problem>
 fn username(given: Spanned<String>) -> Result<String, Problem> {
     if RESERVED.contains(&given.get_ref().as_str()) {
         return Err(Problem::new(format!("the user name `{}` is reserved", given.get_ref()), given.span())
-            .hint("take another, such as payments"));
+            .hint("choose another name, such as payments"));
     }
     identifier("username", given)
 }
@@ -128,15 +131,15 @@ fn class(given: Spanned<String>) -> Result<String, Problem> {
     let fits = |part: &&str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit());
     match text.split('.').collect::<Vec<_>>()[..] {
         ["db", family, size] if [family, size].iter().all(fits) => {
-            // Memory-optimised ones only: AWS's "Requirements of an Aurora global database".
+            // Memory-optimized classes only: AWS's "Requirements of an Aurora global database".
             if !(family.starts_with('r') || family.starts_with('x')) {
-                return Err(Problem::new(format!("Aurora Global Database does not run on {text}"), given.span())
-                    .hint("take a memory-optimised class, such as db.r6g.large"));
+                return Err(Problem::new(format!("Aurora Global Database does not support {text}"), given.span())
+                    .hint("use a memory-optimized class, such as db.r6g.large"));
             }
         }
         _ => {
             return Err(Problem::new(format!("`{text}` is not an instance class"), given.span())
-                .hint("a class reads like db.r6g.large"));
+                .hint("use a class such as db.r6g.large"));
         }
     }
     Ok(given.into_inner())
@@ -152,11 +155,11 @@ fn window(given: Spanned<String>) -> Result<String, Problem> {
     let times = text.split_once('-').and_then(|(from, to)| Some((minute(from)?, minute(to)?)));
     let Some((from, to)) = times else {
         return Err(Problem::new(format!("`{text}` is not a daily window"), given.span())
-            .hint("write from and to in UTC, such as 03:00-04:00"));
+            .hint("write start and end in UTC, such as 03:00-04:00"));
     };
     if (to + MINUTES_OF_A_DAY - from) % MINUTES_OF_A_DAY < 30 {
         return Err(Problem::new(format!("the window {text} is too short"), given.span())
-            .hint("RDS wants half an hour at least"));
+            .hint("RDS requires at least half an hour"));
     }
     Ok(given.into_inner())
 }
@@ -166,6 +169,6 @@ fn insights(given: &Spanned<i32>) -> Result<i32, Problem> {
     if days == 7 || days == 731 || (days % 31 == 0 && (1..=23).contains(&(days / 31))) {
         return Ok(days);
     }
-    Err(Problem::new(format!("Performance Insights does not look back {days} days"), given.span())
-        .hint("take 7, a multiple of 31 up to 713, or 731"))
+    Err(Problem::new(format!("Performance Insights does not support a retention of {days} days"), given.span())
+        .hint("use 7, a multiple of 31 up to 713, or 731"))
 }

@@ -1,4 +1,4 @@
-//! The variables of names and certificates (M-16, M-25).
+//! Variables of domain names and certificates (M-16, M-25).
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use super::RegionConfig;
 use super::check::or_shared;
 use super::error::Problem;
 
-/// As they are written.
+/// The variables as they are written.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DomainVariables {
-    /// The domain of the hosted zone that the service's name is in; by default payments.example.com.
+    /// The domain of the hosted zone for the service's name; by default payments.example.com.
     #[schemars(with = "Option<String>")]
     zone: Option<Spanned<String>>,
-    /// Whether the zone is made here (the default), or is there and only looked up.
+    /// Whether to create the zone (the default) or to look up an existing one.
     create_zone: Option<bool>,
-    /// The ARNs of certificates for the service's name, by region; a region without one requests its own.
+    /// The ARNs of existing certificates for the service's name, by region; other regions request their own.
     #[schemars(with = "Option<BTreeMap<String, String>>")]
     certificates: Option<BTreeMap<Spanned<String>, Spanned<String>>>,
 }
@@ -28,11 +28,11 @@ pub(super) struct DomainVariables {
 /// The domain of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DomainConfig {
-    /// The domain of the hosted zone, without a dot at its end.
+    /// The domain of the hosted zone, without a trailing dot.
     pub zone: String,
-    /// Whether the zone is made here; otherwise it is looked up.
+    /// Whether to create the zone; otherwise it is looked up.
     pub create_zone: bool,
-    /// The ARNs of certificates that exist.
+    /// The ARNs of existing certificates, by region.
     pub certificates: BTreeMap<Region, String>,
 }
 
@@ -47,10 +47,10 @@ impl DomainVariables {
             let name = region.get_ref();
             let Some(known) = regions.iter().find(|known| known.region.as_str() == name) else {
                 return Err(Problem::new(
-                    format!("`{name}` has a certificate but is not among the regions"),
+                    format!("`{name}` has a certificate, but is not listed in `regions`"),
                     region.span(),
                 )
-                .hint("certificates are given by the names in `regions`"));
+                .hint("use the names in `regions`"));
             };
             certificates.insert(known.region.clone(), certificate(&known.region, arn)?);
         }
@@ -70,7 +70,7 @@ fn zone(given: Spanned<String>) -> Result<String, Problem> {
     };
     if text.len() > 190 || !text.contains('.') || !text.split('.').all(label) {
         return Err(Problem::new(format!("`{text}` is not a domain"), given.span())
-            .hint("write it in lower case and without a dot at its end, such as payments.example.com"));
+            .hint("write it in lower case and without a trailing dot, such as payments.example.com"));
     }
     Ok(given.into_inner())
 }
@@ -81,13 +81,13 @@ fn certificate(region: &Region, given: Spanned<String>) -> Result<String, Proble
     match text.splitn(6, ':').collect::<Vec<_>>()[..] {
         ["arn", "aws", "acm", of, owner, id] if account(owner) && id.starts_with("certificate/") => {
             if of != region.as_str() {
-                return Err(Problem::new(format!("the certificate for {region} is one of {of}"), given.span())
-                    .hint("a load balancer takes certificates of its own region only"));
+                return Err(Problem::new(format!("the certificate for {region} is in {of}"), given.span())
+                    .hint("a load balancer requires a certificate in its own region"));
             }
         }
         _ => {
             return Err(Problem::new(format!("`{text}` is not the ARN of a certificate"), given.span())
-                .hint(format!("it reads like arn:aws:acm:{region}:123456789012:certificate/ID")));
+                .hint(format!("use an ARN such as arn:aws:acm:{region}:123456789012:certificate/ID")));
         }
     }
     Ok(given.into_inner())

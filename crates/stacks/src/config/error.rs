@@ -1,29 +1,29 @@
-//! What is wrong in a configuration, and where.
+//! Errors in a configuration, with their places.
 
 use std::fmt;
 use std::ops::Range;
 
 use payinfra_engine::{Error, secret};
 
-/// What is wrong in a configuration: with the place, for the command line to show the line.
+/// An error in a configuration, with the place that the command line shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The file, as it was named to [`Configuration::parse`](super::Configuration::parse).
+    /// The file, as it was passed to [`Configuration::parse`](super::Configuration::parse).
     pub source_name: String,
-    /// What is wrong.
+    /// The error message.
     pub message: String,
-    /// The bytes of the text that it is about, if any.
+    /// The byte range in the text, if the error has a place.
     pub span: Option<Range<usize>>,
-    /// Line and column of the span's start, from 1.
+    /// Line and column of the start of the range, from 1.
     pub position: Option<(usize, usize)>,
-    /// What the reader can do about it.
+    /// What to do next.
     pub hint: Option<String>,
-    /// What else is wrong, where one pass finds several problems; these have no others themselves.
+    /// Further errors, if one pass finds several; these have no others themselves.
     pub others: Vec<ConfigError>,
 }
 
 impl ConfigError {
-    /// The same without `secrets` in what it says.
+    /// The same error without `secrets` in its texts.
     pub(super) fn without(self, secrets: &[String]) -> Self {
         Self {
             message: secret::without(&self.message, secrets),
@@ -57,7 +57,7 @@ impl From<ConfigError> for Error {
     }
 }
 
-/// What is wrong, before the file's name and text are at hand.
+/// An error before the name and the text of the file are attached.
 #[derive(Debug)]
 pub(super) struct Problem {
     error: Error,
@@ -70,7 +70,7 @@ impl Problem {
         Self { error: Error::invalid(message), span: Some(span), others: Vec::new() }
     }
 
-    /// All of `problems` as one, in the order of their places, each of them once.
+    /// All of `problems` as one error, in the order of their places, without duplicates.
     pub(super) fn all(mut problems: Vec<Self>) -> Result<(), Self> {
         problems.sort_by(|one, other| one.key().cmp(&other.key()));
         problems.dedup_by(|one, other| one.key() == other.key());
@@ -109,7 +109,7 @@ impl From<toml::de::Error> for Problem {
     }
 }
 
-/// Says where a value stands that was found wrong.
+/// Adds a place to an error.
 pub(super) trait At<T> {
     fn at(self, span: Range<usize>) -> Result<T, Problem>;
 }

@@ -1,4 +1,4 @@
-//! `payinfra.toml` as it is written: every value optional where a default or the shared `[defaults]` may give it.
+//! `payinfra.toml` as it is written: every value that may come from a default or from `[defaults]` is optional.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,122 +16,122 @@ use super::waf::WafVariables;
 use super::{Nat, Phase};
 use crate::names::AccountId;
 
-/// The configuration of payinfra: one stack, its workspaces and their variables.
+/// The configuration of payinfra: a stack, its workspaces and their variables.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "payinfra.toml")]
 pub(crate) struct File {
-    /// The stack that the workspaces deploy, such as `migration`.
+    /// The stack to deploy, such as `migration`.
     #[schemars(with = "String")]
     pub(super) stack: Spanned<String>,
-    /// How AWS is called.
+    /// AWS credentials and accounts.
     #[serde(default)]
     pub(super) aws: AwsConfig,
-    /// Where the state is kept.
+    /// Where the state is stored.
     #[serde(default)]
     #[schemars(with = "Option<StateConfig>")]
     pub(super) state: Option<Spanned<StateConfig>>,
-    /// Variables of all workspaces; a workspace's own come first.
+    /// Variables shared by all workspaces; a workspace's own variables take precedence.
     #[serde(default)]
     pub(super) defaults: Variables,
-    /// The workspaces by name: each has its own state, lock and variables.
+    /// The workspaces by name. Each has its own state, lock and variables.
     #[schemars(with = "BTreeMap<String, Variables>")]
     pub(super) workspaces: BTreeMap<Spanned<String>, Variables>,
 }
 
-/// How AWS is called.
+/// AWS credentials and accounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AwsConfig {
-    /// The profile of the shared AWS configuration files; without it the SDK's usual chain decides.
+    /// The profile in the shared AWS configuration files; by default, the SDK's credential provider chain applies.
     pub profile: Option<String>,
     /// The ARN of a role to assume.
     pub role: Option<String>,
-    /// The accounts that may be used, checked before anything else. If empty, any may be read, and the first command that
-    /// would change one asks.
+    /// The accounts that may be used; checked before anything else. If empty, all accounts can be read, and the first
+    /// command that would change one asks for confirmation.
     #[serde(default)]
     pub account_ids: Vec<AccountId>,
 }
 
-/// Where the state is kept: in S3 with a lock in `DynamoDB`, or in a folder.
+/// Where the state is stored: in S3 with a lock in `DynamoDB`, or in a local folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StateConfig {
-    /// The bucket; by default `payinfra-state-ACCOUNT`.
+    /// The S3 bucket; by default `payinfra-state-ACCOUNT`.
     pub bucket: Option<String>,
-    /// The region of bucket and table; by default us-east-1.
+    /// The region of the bucket and the table; by default us-east-1.
     pub region: Option<String>,
-    /// The `DynamoDB` table of the locks; by default `payinfra-locks`.
+    /// The `DynamoDB` lock table; by default `payinfra-locks`.
     pub table: Option<String>,
-    /// A folder, instead of all the above.
+    /// A local folder, instead of all of the above.
     pub path: Option<PathBuf>,
 }
 
-/// The variables of a workspace, or those that `[defaults]` gives to all.
+/// The variables of a workspace, or the shared ones in `[defaults]`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Variables {
-    /// Which part of the stack exists; by default the phase that has the workspace's name.
+    /// The phase, which determines what exists; by default the phase with the workspace's name.
     #[schemars(with = "Option<Phase>")]
     pub(super) phase: Option<Spanned<Phase>>,
-    /// The tag `Environment`.
+    /// The value of the tag `Environment`.
     #[schemars(with = "Option<String>")]
     pub(super) environment: Option<Spanned<String>>,
-    /// The tag `Project`.
+    /// The value of the tag `Project`.
     #[schemars(with = "Option<String>")]
     pub(super) project: Option<Spanned<String>>,
-    /// What tells environments apart in every name: lower-case letters, digits, inner hyphens.
+    /// A suffix of every name that distinguishes environments: lower-case letters, digits, inner hyphens.
     #[schemars(with = "Option<String>", extend("pattern" = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
     pub(super) suffix: Option<Spanned<String>>,
-    /// When traffic is cut over, with its zone (RFC 3339): the tag `CutoverTimestamp`.
+    /// The time of the cutover with time zone (RFC 3339): the value of the tag `CutoverTimestamp`.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub(super) cutover: Option<Spanned<Moment>>,
     /// The regions, the primary first; by default us-east-1 and us-east-2.
     #[schemars(with = "Option<Vec<RegionVariables>>")]
     pub(super) regions: Option<Spanned<Vec<RegionVariables>>>,
-    /// The share of the traffic by region, together 100; by default the phase decides.
+    /// The traffic weights by region, which add up to 100; by default determined by the phase.
     #[schemars(with = "Option<BTreeMap<String, u8>>")]
     pub(super) weights: Option<Spanned<BTreeMap<Spanned<String>, u8>>>,
-    /// How private subnets reach the Internet; by default through one NAT gateway per zone.
+    /// How private subnets reach the internet; by default through one NAT gateway per zone.
     pub(super) nat: Option<Nat>,
-    /// Whether plans fail that would delete or replace what keeps data (databases, buckets, keys, tables, secrets, hosted
-    /// zones), and AWS's own deletion protection is on; by default true.
+    /// Whether to reject plans that would delete or replace resources with data (databases, buckets, keys, tables,
+    /// secrets, hosted zones), and to enable AWS deletion protection; by default true.
     pub(super) protect: Option<bool>,
-    /// Whether a final snapshot is taken before a database is deleted; by default true.
+    /// Whether to take a final snapshot before a database is deleted; by default true.
     pub(super) final_snapshot: Option<bool>,
-    /// How many days flow logs are kept; by default 90.
+    /// The retention of flow logs in days; by default 90.
     #[schemars(with = "Option<i32>")]
     pub(super) flow_log_retention_days: Option<Spanned<i32>>,
-    /// How many days a key that was destroyed can still be restored, from 7 to 30; by default 30.
+    /// The waiting period before a deleted key is destroyed, from 7 to 30 days; by default 30.
     #[schemars(with = "Option<i32>", range(min = 7, max = 30))]
     pub(super) key_deletion_days: Option<Spanned<i32>>,
-    /// What exists already in the primary region and is only looked up.
+    /// Existing resources in the primary region, which are only looked up.
     pub(super) legacy_network: Option<LegacyVariables>,
     /// The databases.
     #[serde(default)]
     pub(super) database: DatabaseVariables,
-    /// The service that takes payments.
+    /// The payment service.
     #[serde(default)]
     pub(super) service: ServiceVariables,
-    /// Names and certificates.
+    /// Domain names and certificates.
     #[serde(default)]
     pub(super) domain: DomainVariables,
-    /// Monitoring: who is told, and from when on.
+    /// Alarm thresholds and subscriptions.
     #[serde(default)]
     pub(super) alarms: AlarmVariables,
-    /// The firewall before the load balancers.
+    /// The firewall in front of the load balancers.
     #[serde(default)]
     pub(super) waf: WafVariables,
-    /// Outputs of other workspaces or stacks that are read here, each source under a name.
+    /// Outputs to read from other workspaces or stacks, by a name for each source.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, RemoteVariables>")]
     pub(super) remote_outputs: BTreeMap<Spanned<String>, RemoteVariables>,
-    /// Variables whose values are never shown, nor stored in the clear, as paths such as `alarms.subscriptions.endpoint`.
-    /// What becomes a name, a tag or an id in AWS cannot be sensitive.
+    /// Variables whose values are never shown or stored in the clear, as paths such as `alarms.subscriptions.endpoint`.
+    /// Values that become part of a name, a tag or an id in AWS cannot be sensitive.
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) sensitive: Option<Vec<Spanned<String>>>,
-    /// More tags, which the services of all resources must accept: keys of up to 128 and values of up to 256 letters,
-    /// digits, spaces and `_.:/=+-@`; keys must differ in more than case.
+    /// Additional tags on all resources: keys of up to 128 and values of up to 256 letters, digits, spaces and
+    /// `_.:/=+-@`. Keys must not differ only in case.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub(super) tags: BTreeMap<Spanned<String>, Spanned<String>>,
@@ -141,61 +141,61 @@ pub(crate) struct Variables {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RegionVariables {
-    /// The region's name, such as `us-east-1`.
+    /// The name of the region, such as `us-east-1`.
     #[schemars(with = "String")]
     pub(super) name: Spanned<String>,
-    /// The block of the region's network, /16 to /21; by default 10.0.0.0/16, 10.1.0.0/16 and so on.
+    /// The CIDR block of the region's network, /16 to /21; by default 10.0.0.0/16, 10.1.0.0/16 and so on.
     #[schemars(with = "Option<String>")]
     pub(super) cidr: Option<Spanned<String>>,
 }
 
-/// An existing network: its subnets and security groups are looked up, never created, changed or destroyed.
+/// An existing network: its subnets and security groups are looked up, never created, updated or deleted.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LegacyVariables {
-    /// Its blocks, which the new networks must not overlap and which may call the new network's endpoints.
+    /// Its CIDR blocks. The new networks must not overlap them, and they may access the endpoints of the new network.
     #[schemars(with = "Vec<String>")]
     pub(super) cidrs: Vec<Spanned<String>>,
-    /// Which subnets to look up.
+    /// The subnets to look up.
     #[schemars(with = "Option<SubnetFinder>")]
     pub(super) subnets: Option<Spanned<SubnetFinder>>,
-    /// Which security groups to look up, each under a name for addresses and outputs.
+    /// The security groups to look up, each under a name for addresses and outputs.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, SecurityGroupFinder>")]
     pub(super) security_groups: BTreeMap<Spanned<String>, SecurityGroupFinder>,
 }
 
-/// How existing subnets are found: by all that is given.
+/// The criteria for existing subnets; all must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubnetFinder {
     /// Their ids.
     pub ids: Option<BTreeSet<String>>,
-    /// The VPC that they are in: its id, or `remote.NAME.OUTPUT`.
+    /// Their VPC: its id, or `remote.NAME.OUTPUT`.
     pub vpc: Option<String>,
     /// Their tag `Name`.
     pub name: Option<String>,
-    /// Tags that they carry.
+    /// Their tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
 }
 
-/// How an existing security group is found: by all that is given.
+/// The criteria for an existing security group; all must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecurityGroupFinder {
     /// Its id, or `remote.NAME.OUTPUT`.
     pub id: Option<String>,
-    /// The VPC that it is in: its id, or `remote.NAME.OUTPUT`.
+    /// Its VPC: the id, or `remote.NAME.OUTPUT`.
     pub vpc: Option<String>,
     /// Its name.
     pub name: Option<String>,
-    /// Tags that it carries.
+    /// Its tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
 }
 
-/// A time, written as TOML's own or as a string.
+/// A time, as a TOML datetime or as a string.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Moment {

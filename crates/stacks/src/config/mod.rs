@@ -1,4 +1,4 @@
-//! The configuration, `payinfra.toml`: read and checked as a whole before anything is planned.
+//! The configuration, `payinfra.toml`: parsed and fully checked before anything is planned.
 
 mod alarms;
 mod check;
@@ -34,63 +34,63 @@ pub use waf::WafConfig;
 
 use crate::names::Suffix;
 
-/// A configuration in which nothing is wrong that can be told without calling AWS.
+/// A valid configuration, as far as this can be checked without calling AWS.
 #[derive(Clone, Debug)]
 pub struct Configuration {
-    /// The file it was read from, as it was named.
+    /// The file it was read from.
     pub source_name: String,
     /// The name of the stack.
     pub stack: String,
-    /// How AWS is called.
+    /// AWS credentials and accounts.
     pub aws: AwsConfig,
-    /// Where the state is kept.
+    /// Where the state is stored.
     pub state: StateConfig,
     /// The workspaces by name.
     pub workspaces: BTreeMap<String, Workspace>,
 }
 
-/// One workspace: its variables, each with a value.
+/// One workspace with all of its variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workspace {
     /// Its name.
     pub name: String,
-    /// Which part of the stack exists.
+    /// The phase, which determines what exists.
     pub phase: Phase,
-    /// The tag `Environment`.
+    /// The value of the tag `Environment`.
     pub environment: String,
-    /// The tag `Project`.
+    /// The value of the tag `Project`.
     pub project: String,
-    /// What tells environments apart in every name.
+    /// The suffix of every name.
     pub suffix: Suffix,
-    /// When traffic is cut over.
+    /// The time of the cutover.
     pub cutover: Timestamp,
-    /// All regions, the primary first; [`Workspace::regions`] has those that exist in the phase.
+    /// All regions, the primary first; [`Workspace::regions`] returns those used in the phase.
     pub all_regions: Vec<RegionConfig>,
-    /// How private subnets reach the Internet.
+    /// How private subnets reach the internet.
     pub nat: Nat,
-    /// Whether what keeps data is protected: databases, buckets, keys, tables, secrets and hosted zones (M-28).
+    /// Whether resources with data are protected: databases, buckets, keys, tables, secrets and hosted zones (M-28).
     pub protect: bool,
     /// Whether a final snapshot is taken before a database is deleted.
     pub final_snapshot: bool,
-    /// How many days flow logs are kept.
+    /// The retention of flow logs in days.
     pub flow_log_retention_days: i32,
-    /// How many days a destroyed key can still be restored.
+    /// The waiting period before a deleted key is destroyed, in days.
     pub key_deletion_days: i32,
-    /// What exists already in the primary region.
+    /// Existing resources in the primary region.
     pub legacy_network: Option<LegacyNetwork>,
     /// The databases.
     pub database: DatabaseConfig,
-    /// The service that takes payments.
+    /// The payment service.
     pub service: ServiceConfig,
-    /// Names and certificates.
+    /// Domain names and certificates.
     pub domain: DomainConfig,
-    /// Monitoring: who is told, and from when on.
+    /// Alarm thresholds and subscriptions.
     pub alarms: AlarmConfig,
-    /// The firewall before the load balancers.
+    /// The firewall in front of the load balancers.
     pub waf: WafConfig,
-    /// Outputs of other workspaces or stacks, by the name that the source has here.
+    /// Outputs to read from other workspaces or stacks, by the name of the source.
     pub remote_outputs: BTreeMap<String, RemoteOutputs>,
-    /// More tags.
+    /// Additional tags.
     pub tags: Tags,
     /// The variables whose values are never shown.
     pub sensitive: Vec<SensitiveVariable>,
@@ -101,26 +101,26 @@ pub struct Workspace {
 pub struct RegionConfig {
     /// The region.
     pub region: Region,
-    /// Its place in the list, from 0: the primary's.
+    /// Its position in the list, from 0 for the primary region.
     pub index: u32,
-    /// The block of its network.
+    /// The CIDR block of its network.
     pub cidr: Ipv4Net,
-    /// Its share of the traffic in per cent.
+    /// Its traffic weight in percent.
     pub weight: u8,
 }
 
 /// An existing network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegacyNetwork {
-    /// Its blocks.
+    /// Its CIDR blocks.
     pub cidrs: Vec<Ipv4Net>,
-    /// Which subnets to look up.
+    /// The subnets to look up.
     pub subnets: Option<SubnetFinder>,
-    /// Which security groups to look up, by the name that they get here.
+    /// The security groups to look up, by name.
     pub security_groups: BTreeMap<String, SecurityGroupFinder>,
 }
 
-/// How far the migration is (M-02).
+/// The phase of the migration (M-02).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -136,7 +136,7 @@ impl Phase {
     /// All phases, in the order of a migration.
     pub const ALL: [Self; 3] = [Self::Legacy, Self::Migration, Self::Production];
 
-    /// As it is written in configurations and tags.
+    /// Its name in configurations and tags.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -146,7 +146,7 @@ impl Phase {
         }
     }
 
-    /// How many of `regions` exist in this phase.
+    /// The number of `regions` used in this phase.
     #[must_use]
     pub fn spans(self, regions: usize) -> usize {
         match self {
@@ -162,22 +162,22 @@ impl fmt::Display for Phase {
     }
 }
 
-/// How private subnets reach the Internet.
+/// How private subnets reach the internet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Nat {
-    /// A NAT gateway in each zone: the loss of a zone takes no other with it.
+    /// A NAT gateway in each zone, so that losing a zone does not affect the others.
     #[default]
     PerZone,
-    /// One NAT gateway for the region: cheaper.
+    /// One NAT gateway per region: cheaper.
     Single,
 }
 
 impl Configuration {
-    /// Reads and checks the text of a configuration; `source_name` is how messages call it.
+    /// Parses and checks the text of a configuration; messages refer to it as `source_name`.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its place. Wrong tags are reported all at once.
+    /// The first error, with its place. Errors in tags are reported together.
     pub fn parse(text: &str, source_name: &str) -> Result<Self, Box<ConfigError>> {
         check::configuration(text, source_name)
             .map_err(|problem| Box::new(problem.into_error(source_name, text).without(&sensitive::secrets(text))))
@@ -186,24 +186,24 @@ impl Configuration {
     /// The workspace `name`.
     ///
     /// # Errors
-    /// If it is not declared; the message lists those that are.
+    /// If it is not declared; the message lists the declared workspaces.
     pub fn workspace(&self, name: &str) -> Result<&Workspace, Box<ConfigError>> {
         self.workspaces.get(name).ok_or_else(|| {
             let declared = self.workspaces.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             Box::new(ConfigError {
                 source_name: self.source_name.clone(),
-                message: format!("there is no workspace `{name}`; declared are {declared}"),
+                message: format!("workspace `{name}` is not declared; declared workspaces: {declared}"),
                 span: None,
                 position: None,
                 others: Vec::new(),
-                hint: Some(format!("name one of them, or declare it under [workspaces.{name}]")),
+                hint: Some(format!("select one of them, or declare it under [workspaces.{name}]")),
             })
         })
     }
 }
 
 impl Workspace {
-    /// The regions that exist in this phase, the primary first.
+    /// The regions used in this phase, the primary first.
     #[must_use]
     pub fn regions(&self) -> &[RegionConfig] {
         &self.all_regions[..self.phase.spans(self.all_regions.len())]

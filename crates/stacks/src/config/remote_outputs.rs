@@ -1,4 +1,4 @@
-//! Which outputs of other workspaces and stacks are read (M-29).
+//! Outputs read from other workspaces and stacks (M-29).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -13,7 +13,7 @@ use super::check::{is_region, not_a_region};
 use super::error::{At, Problem};
 use crate::names::{AccountId, Suffix};
 
-/// As it is written.
+/// The variables as they are written.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RemoteVariables {
@@ -23,23 +23,23 @@ pub(super) struct RemoteVariables {
     /// The workspace.
     #[schemars(with = "String")]
     workspace: Spanned<String>,
-    /// The names of the outputs to read; they become outputs here: `remote_NAME_OUTPUT`.
+    /// The names of the outputs to read; they become outputs of this workspace: `remote_NAME_OUTPUT`.
     #[schemars(with = "BTreeSet<String>")]
     outputs: Spanned<BTreeSet<String>>,
-    /// The lineage that the state must have, as its `payinfra state pull` shows it; by default any.
+    /// The lineage that the state must have, as shown by `payinfra state pull`; by default any.
     lineage: Option<String>,
-    /// The bucket of the state; by default that of this configuration.
+    /// The bucket of the state; by default the bucket in this configuration.
     #[schemars(with = "Option<String>")]
     bucket: Option<Spanned<String>>,
-    /// The account that owns the bucket; by default the one that is signed in to.
+    /// The account that owns the bucket; by default the current account.
     #[schemars(with = "Option<String>")]
     account: Option<Spanned<String>>,
-    /// The region of the bucket; by default that of this configuration.
+    /// The region of the bucket; by default the region in this configuration.
     #[schemars(with = "Option<String>")]
     region: Option<Spanned<String>>,
 }
 
-/// Outputs of another workspace or stack that are read here.
+/// Outputs to read from another workspace or stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RemoteOutputs {
     /// The stack.
@@ -48,20 +48,20 @@ pub struct RemoteOutputs {
     pub workspace: String,
     /// The names of the outputs.
     pub outputs: BTreeSet<String>,
-    /// The lineage that the state must have.
+    /// The required lineage of the state, if any.
     pub lineage: Option<String>,
-    /// The bucket of the state; without it the account's own.
+    /// The bucket of the state; by default the current account's own.
     pub bucket: Option<String>,
-    /// The account that owns the bucket; without it the one that is signed in to.
+    /// The account that owns the bucket; by default the current account.
     pub account: Option<String>,
     /// The region of the bucket.
     pub region: Region,
 }
 
-/// How a variable begins that stands for an output of others: `remote.NAME.OUTPUT`.
+/// The prefix of a variable that refers to an output of another workspace or stack: `remote.NAME.OUTPUT`.
 pub(crate) const REMOTE: &str = "remote.";
 
-/// That those of `variables` that stand for outputs of others stand for ones that are listed.
+/// Checks that the `variables` refer only to outputs that are listed.
 pub(super) fn named<'a>(
     variables: impl IntoIterator<Item = &'a String>,
     remote: &BTreeMap<String, RemoteOutputs>,
@@ -72,7 +72,7 @@ pub(super) fn named<'a>(
         source != Some(true)
     };
     match variables.into_iter().filter_map(|variable| variable.strip_prefix(REMOTE)).find(unknown) {
-        Some(path) => Err(Problem::new(format!("`{REMOTE}{path}` is not among the remote outputs"), place)
+        Some(path) => Err(Problem::new(format!("`{REMOTE}{path}` is not listed in the remote outputs"), place)
             .hint("write remote.NAME.OUTPUT, and list OUTPUT under `remote_outputs`")),
         None => Ok(()),
     }
@@ -88,20 +88,20 @@ pub(super) fn check(
     let mut checked = BTreeMap::new();
     for (name, remote) in given {
         Suffix::parse(name.get_ref()).map_err(|_| {
-            Problem::new(format!("`{}` cannot be part of an address", name.get_ref()), name.span())
+            Problem::new(format!("`{}` is not valid in an address", name.get_ref()), name.span())
                 .hint("use lower-case letters, digits and inner hyphens")
         })?;
         if state.path.is_some() && remote.bucket.is_none() {
             return Err(Problem::new(
-                "outputs of others are read from a bucket, and the state is in a folder",
+                "remote outputs are read from a bucket, but the state is in a folder",
                 name.span(),
             )
-            .hint("give the `bucket` of that state, or keep the state in a bucket"));
+            .hint("set the `bucket` of that state, or store the state in a bucket"));
         }
         let of = remote.stack.as_ref().map_or(stack, |it| it.get_ref());
         if of == stack && remote.workspace.get_ref() == own && remote.bucket.is_none() {
             return Err(Problem::new("a workspace cannot read its own outputs", remote.workspace.span())
-                .hint("name another workspace or stack"));
+                .hint("set another workspace or stack"));
         }
         for part in remote.stack.iter().chain([&remote.workspace]) {
             Suffix::parse(part.get_ref()).at(part.span())?;
@@ -109,11 +109,11 @@ pub(super) fn check(
         let place = remote.outputs.span();
         let wrong = |it: &&String| it.is_empty() || !it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
         if let Some(wrong) = remote.outputs.get_ref().iter().find(wrong) {
-            return Err(Problem::new(format!("`{wrong}` is not the name of an output"), place)
-                .hint("names of outputs have letters, digits and underscores"));
+            return Err(Problem::new(format!("`{wrong}` is not a valid output name"), place)
+                .hint("output names consist of letters, digits and underscores"));
         }
         if remote.outputs.get_ref().is_empty() {
-            return Err(Problem::new("no output is named", place).hint("list the outputs to read"));
+            return Err(Problem::new("no outputs are listed", place).hint("list the outputs to read"));
         }
         if let Some(region) = remote.region.as_ref().filter(|region| !is_region(region.get_ref())) {
             return Err(not_a_region(region));

@@ -1,5 +1,5 @@
-//! Which variables are sensitive. What becomes of one is found out by building the stack with another value of it, so that
-//! a stack need not tell.
+//! Sensitive variables. To find where the value of one ends up, the stack is built with another value of it, so that
+//! stacks need no code for this.
 
 use std::collections::BTreeSet;
 
@@ -15,35 +15,35 @@ use super::{Workspace, check as read};
 /// A variable whose value is never shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SensitiveVariable {
-    /// Where it stands in a workspace, such as `alarms.subscriptions.endpoint`.
+    /// Its path in a workspace, such as `alarms.subscriptions.endpoint`.
     pub path: String,
     /// Its values.
     pub(crate) values: Secret<Vec<String>>,
-    /// The same workspace with other values of the variable.
+    /// The same workspace with another value of the variable.
     pub(crate) varied: Vec<Workspace>,
 }
 
-/// A step from a value to one in it.
+/// A step of a path into a value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     Key(String),
     Index(usize),
 }
 
-/// How far apart the names are that are taken for misspelt.
+/// The edit distance up to which a name counts as misspelled.
 const CLOSE: usize = 3;
-/// What a list of sensitive variables is called.
+/// The name of the list of sensitive variables.
 const LIST: &str = "sensitive";
-/// What is shorter is not looked for in texts: it would be found everywhere.
+/// Shorter values are not searched for in texts: they would match everywhere.
 const SHORT: usize = 4;
 
 impl SensitiveVariable {
-    /// Its values, for messages to be searched for them.
+    /// Its values, to be removed from messages.
     pub(crate) fn clear(&self) -> impl Iterator<Item = &String> {
         self.values.expose().into_iter().flatten()
     }
 
-    /// Whether the variable at `path` is this one, a part of it, or has it as a part.
+    /// Whether the variable at `path` is this one, contains it, or is part of it.
     #[must_use]
     pub fn touches(&self, path: &str) -> bool {
         let within = |one: &str, other: &str| one == other || one.starts_with(&format!("{other}."));
@@ -70,7 +70,7 @@ pub(super) fn check(
     Ok(checked)
 }
 
-/// The values of the variable at `path`, and the workspace `name` with other ones; none where it has none.
+/// The values of the variable at `path`, and variants of the workspace `name` with other values; none if it is not set.
 fn varied(
     text: &str,
     source_name: &str,
@@ -100,22 +100,22 @@ fn varied(
                 }
             }
             let Ok(text) = toml::to_string(&file) else { continue };
-            // A value that is refused is none that could have been given.
+            // An invalid value is not a possible alternative.
             let read = read::configuration(&text, source_name).ok();
             varied.extend(read.and_then(|mut read| read.workspaces.remove(name)));
         }
     }
     if varied.is_empty() && !leaves.is_empty() {
         return Err(Problem::new(
-            format!("`{}` cannot be sensitive: it takes only few values", path.get_ref()),
+            format!("`{}` cannot be sensitive: it has only a few possible values", path.get_ref()),
             path.span(),
         )
-        .hint("what anybody can guess is no secret: remove it from `sensitive`"));
+        .hint("a value that can be guessed is not a secret; remove it from `sensitive`"));
     }
     Ok((values, varied))
 }
 
-/// The sections with the variables of the workspace `name`, or of all.
+/// The sections with the variables of the workspace `name` and the shared ones.
 fn sections<'a>(file: &'a mut Table, name: Option<&str>) -> Vec<&'a mut Table> {
     let mut sections = Vec::new();
     for (key, value) in file {
@@ -131,7 +131,7 @@ fn sections<'a>(file: &'a mut Table, name: Option<&str>) -> Vec<&'a mut Table> {
     sections
 }
 
-/// The values behind `path`. A list has no names: its members are meant each, or one by its number.
+/// The values at `path`. For a list, the path applies to every item, or to one by its index.
 fn find(value: &Value, path: &[&str], way: &mut Vec<Step>, found: &mut BTreeSet<Vec<Step>>) {
     match (value, path) {
         (Value::Table(members), _) => {
@@ -167,9 +167,9 @@ fn at<'a>(variables: &'a mut Table, way: &[Step]) -> Option<&'a mut Value> {
     })
 }
 
-/// Ways to another value of the same form. Some fit no variable, and each fits some.
+/// Ways to derive another value of the same form. Each variable accepts at least one of them.
 const WAYS: [fn(&mut Value); 4] = [
-    // Other letters and digits behind what says what sort of address it is.
+    // Change letters and digits, but keep the part that determines the type of the value.
     |value| {
         if let Value::String(text) = value {
             let begin = text.rfind("://").map_or(0, |at| at + 3);
@@ -197,7 +197,7 @@ const WAYS: [fn(&mut Value); 4] = [
     },
 ];
 
-/// The next letter or digit of the same sort.
+/// The next letter or digit of the same class.
 fn other(letter: char) -> char {
     match letter {
         'z' => 'a',
@@ -208,7 +208,7 @@ fn other(letter: char) -> char {
     }
 }
 
-/// That there is such a variable, whether it has a value or not.
+/// Checks that the variable exists, whether or not it is set.
 fn is_known(path: &Spanned<String>) -> Result<(), Problem> {
     let schema = schema_for!(Variables).to_value();
     let mut here = vec![&schema];
@@ -225,7 +225,7 @@ fn is_known(path: &Spanned<String>) -> Result<(), Problem> {
             let known: BTreeSet<_> =
                 open.iter().filter_map(|here| here.get("properties")?.as_object()).flat_map(|it| it.keys()).collect();
             let known: BTreeSet<_> = known.into_iter().filter(|key| *key != LIST).collect();
-            return Err(Problem::new(format!("there is no variable `{}`", path.get_ref()), path.span())
+            return Err(Problem::new(format!("unknown variable `{}`", path.get_ref()), path.span())
                 .hint(close(step, &before, &known)));
         }
         before = format!("{before}{step}.");
@@ -234,7 +234,7 @@ fn is_known(path: &Spanned<String>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What `here` may be, behind references, alternatives and lists.
+/// The schemas that `here` may have, through references, alternatives and lists.
 fn unfolded<'a>(schema: &'a Json, here: &'a Json) -> Vec<&'a Json> {
     if let Some(name) = here.get("$ref").and_then(Json::as_str) {
         return schema.pointer(name.trim_start_matches('#')).map_or_else(Vec::new, |here| unfolded(schema, here));
@@ -254,12 +254,12 @@ fn close(step: &str, before: &str, known: &BTreeSet<&String>) -> String {
     let where_to = before.trim_end_matches('.');
     match (near.is_empty(), known.is_empty()) {
         (false, _) => format!("did you mean {}?", named(near.into_iter().map(|(_, key)| key).take(3).collect())),
-        (true, false) => format!("there are {}", named(known.iter().copied().collect())),
-        (true, true) => format!("`{where_to}` has no parts"),
+        (true, false) => format!("available: {}", named(known.iter().copied().collect())),
+        (true, true) => format!("`{where_to}` has no members"),
     }
 }
 
-/// What is secret in the configuration `text`: web addresses that are told of alarms, and what is marked sensitive.
+/// The secrets in the configuration `text`: URLs of alarm subscriptions, and the values of sensitive variables.
 pub(super) fn secrets(text: &str) -> Vec<String> {
     let Ok(mut file) = toml::from_str::<Table>(text) else { return Vec::new() };
     let mut paths: Vec<String> = vec!["alarms.subscriptions.endpoint".to_owned()];
@@ -280,8 +280,8 @@ pub(super) fn secrets(text: &str) -> Vec<String> {
     secrets.into_iter().filter(|secret| secret.len() >= SHORT).collect()
 }
 
-/// `text`, a configuration, with stars in place of its secrets; every byte of the rest stays where it is. Where it cannot
-/// be read, nobody knows which of its strings are secret, and all are covered.
+/// The configuration `text` with its secrets replaced by asterisks, byte for byte. If it cannot be parsed, all strings
+/// are replaced, because any of them may be secret.
 #[must_use]
 pub fn without_secrets(text: &str) -> String {
     if toml::from_str::<Table>(text).is_err() {
@@ -299,7 +299,7 @@ pub fn without_secrets(text: &str) -> String {
     text
 }
 
-/// Every string behind an `=` or in a list covered, as far as lines tell.
+/// Replaces every string after an `=` or in a list, judging line by line.
 fn covered(text: &str) -> String {
     let mut quote = None;
     let cover = |letter: char| match (quote, letter) {

@@ -1,4 +1,4 @@
-//! The variables of the service that takes payments (M-15, M-17, M-18).
+//! Variables of the payment service (M-15, M-17, M-18).
 
 use payinfra_engine::Region;
 use schemars::JsonSchema;
@@ -9,7 +9,7 @@ use super::Phase;
 use super::check::{number, or_shared, retention};
 use super::error::Problem;
 
-/// As they are written.
+/// The variables as they are written.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServiceVariables {
@@ -19,30 +19,32 @@ pub(super) struct ServiceVariables {
     /// The port that the container listens on; by default 8080.
     #[schemars(with = "Option<u16>", range(min = 1))]
     port: Option<Spanned<u16>>,
-    /// Who may use the service: the ARN of the secret with the hashes of the API keys, or `none`.
+    /// Who may use the service: the ARN of the secret with the hashes of the API keys, or `none` for unauthenticated
+    /// access.
     #[schemars(with = "Option<String>")]
     pub(super) auth: Option<Spanned<String>>,
-    /// The processors that the image is for; by default `x86_64`.
+    /// The CPU architecture of the image; by default `x86_64`.
     architecture: Option<Architecture>,
-    /// The CPU of a task in 1/1024 of a processor; by default 512, and 1024 in the phase `production`.
+    /// The CPU units of a task (1/1024 vCPU); by default 512, and 1024 in the phase `production`.
     #[schemars(with = "Option<i32>")]
     cpu: Option<Spanned<i32>>,
-    /// The memory of a task in MiB, one that Fargate offers with the CPU; by default twice the CPU's number.
+    /// The memory of a task in MiB, in a combination with the CPU that Fargate supports; by default twice the CPU
+    /// units.
     #[schemars(with = "Option<i32>")]
     memory: Option<Spanned<i32>>,
-    /// The fewest tasks in a region; by default 2, and 3 in the phase `production`.
+    /// The minimum number of tasks in a region; by default 2, and 3 in the phase `production`.
     #[schemars(with = "Option<i32>", range(min = 1, max = 5000))]
     min_tasks: Option<Spanned<i32>>,
-    /// The most tasks in a region; by default 4, and 12 in the phase `production`.
+    /// The maximum number of tasks in a region; by default 4, and 12 in the phase `production`.
     #[schemars(with = "Option<i32>", range(min = 1, max = 5000))]
     max_tasks: Option<Spanned<i32>>,
-    /// The average use of CPU in per cent that scaling aims at; by default 60.
+    /// The target for average CPU utilization in percent; by default 60.
     #[schemars(with = "Option<i32>", range(min = 10, max = 95))]
     cpu_target: Option<Spanned<i32>>,
-    /// The requests per target and minute that scaling aims at; by default 1000.
+    /// The target for requests per task and minute; by default 1000.
     #[schemars(with = "Option<i32>", range(min = 1))]
     requests_per_target: Option<Spanned<i32>>,
-    /// How many days the service's logs are kept; by default 90.
+    /// The retention of the service's logs in days; by default 90.
     #[schemars(with = "Option<i32>")]
     log_retention_days: Option<Spanned<i32>>,
 }
@@ -54,27 +56,27 @@ pub struct ServiceConfig {
     pub image: String,
     /// The port that the container listens on.
     pub port: u16,
-    /// The ARN of the secret with the hashes of the API keys; without one, whoever reaches the service may use it.
+    /// The ARN of the secret with the hashes of the API keys; without one, access is unauthenticated.
     pub auth: Option<String>,
-    /// The processors that the image is for.
+    /// The CPU architecture of the image.
     pub architecture: Architecture,
-    /// The CPU of a task in 1/1024 of a processor.
+    /// The CPU units of a task (1/1024 vCPU).
     pub cpu: i32,
     /// The memory of a task in MiB.
     pub memory: i32,
-    /// The fewest tasks in a region.
+    /// The minimum number of tasks in a region.
     pub min_tasks: i32,
-    /// The most tasks in a region.
+    /// The maximum number of tasks in a region.
     pub max_tasks: i32,
-    /// The average use of CPU in per cent that scaling aims at.
+    /// The target for average CPU utilization in percent.
     pub cpu_target: i32,
-    /// The requests per target and minute that scaling aims at.
+    /// The target for requests per task and minute.
     pub requests_per_target: i32,
-    /// How many days the service's logs are kept.
+    /// The retention of the service's logs in days.
     pub log_retention_days: i32,
 }
 
-/// What Fargate calculates with.
+/// A CPU architecture of Fargate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Architecture {
@@ -82,11 +84,11 @@ pub enum Architecture {
     #[default]
     #[serde(rename = "x86_64")]
     X86_64,
-    /// Graviton: cheaper, for images that were built for it.
+    /// Graviton: cheaper, for images built for it.
     Arm64,
 }
 
-/// What Fargate offers: CPU, then the least, the most and the step of its memory in MiB.
+/// The sizes that Fargate supports: CPU, then minimum, maximum and increment of memory in MiB.
 const FARGATE: [(i32, i32, i32, i32); 7] = [
     (256, 512, 2_048, 512),
     (512, 1_024, 4_096, 1_024),
@@ -96,7 +98,7 @@ const FARGATE: [(i32, i32, i32, i32); 7] = [
     (8_192, 16_384, 61_440, 4_096),
     (16_384, 32_768, 122_880, 8_192),
 ];
-/// The most tasks that a service may ask for (ECS's quota).
+/// The maximum number of tasks of a service (ECS's quota).
 const TASKS: i32 = 5_000;
 
 impl ServiceVariables {
@@ -113,7 +115,7 @@ impl ServiceVariables {
         let max = number("max_tasks", self.max_tasks.as_ref(), most.max(min), 1..=TASKS)?;
         let min = if self.min_tasks.is_none() { min.min(max) } else { min };
         if let Some(place) = self.max_tasks.as_ref().filter(|_| max < min) {
-            return Err(Problem::new(format!("`max_tasks` is {max}, less than `min_tasks`, {min}"), place.span())
+            return Err(Problem::new(format!("`max_tasks` ({max}) is less than `min_tasks` ({min})"), place.span())
                 .hint("raise `max_tasks` or lower `min_tasks`"));
         }
         Ok(ServiceConfig {
@@ -133,14 +135,14 @@ impl ServiceVariables {
 }
 
 impl ServiceConfig {
-    /// The warning that every plan has if the service is open.
+    /// The warning on every plan if the service is unauthenticated.
     #[must_use]
     pub fn warning(&self) -> Option<&'static str> {
-        let open = "`service.auth` is \"none\": anyone who reaches the service can make and read payments";
+        let open = "`service.auth` is \"none\": anyone who can reach the service can create and read payments";
         self.auth.is_none().then_some(open)
     }
 
-    /// The ARN of the secret with the API keys in `region`: a copy of a secret has the ARN of the original but for its
+    /// The ARN of the secret with the API keys in `region`. The replica of a secret has the same ARN except for the
     /// region.
     #[must_use]
     pub fn keys_in(&self, region: &Region) -> Option<String> {
@@ -160,20 +162,21 @@ fn auth(given: Spanned<String>) -> Result<Option<String>, Problem> {
     let secret = matches!(parts[..], ["arn", "aws", "secretsmanager", region, account, "secret", name]
         if !region.is_empty() && account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty());
     if !secret {
-        let hint = "write the ARN of a secret of Secrets Manager, which has a copy in each region, or \"none\"";
+        let hint = "write the ARN of a Secrets Manager secret that is replicated to each region, or \"none\"";
         return Err(Problem::new(format!("`{text}` is not the ARN of a secret"), given.span()).hint(hint));
     }
     Ok(Some(given.into_inner()))
 }
 
-/// A repository, perhaps with a registry before it and a tag or digest behind it.
+/// Checks a repository with optional registry, tag and digest.
 fn image(given: Spanned<String>) -> Result<String, Problem> {
     let text = given.get_ref();
     let name = text.split('@').next().unwrap_or_default();
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"./:@_-".contains(&byte);
     if name.is_empty() || !text.bytes().all(fits) || text.contains("//") || text.ends_with([':', '@', '/']) {
-        return Err(Problem::new(format!("`{text}` is not a container image"), given.span())
-            .hint("write repository and tag, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/payments:1.0.0"));
+        return Err(Problem::new(format!("`{text}` is not a container image"), given.span()).hint(
+            "write the repository and a tag, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/payments:1.0.0",
+        ));
     }
     Ok(given.into_inner())
 }
@@ -184,24 +187,24 @@ fn size(cpu: Option<&Spanned<i32>>, memory: Option<&Spanned<i32>>, default: i32)
     let Some((_, least, most, step)) = offer else {
         let offered: Vec<_> = FARGATE.iter().map(|(offered, ..)| offered.to_string()).collect();
         let place = cpu.map_or(0..0, Spanned::span);
-        return Err(Problem::new(format!("Fargate does not offer tasks with a CPU of {wanted}"), place)
-            .hint(format!("take one of {}", offered.join(", "))));
+        return Err(Problem::new(format!("Fargate does not support tasks with {wanted} CPU units"), place)
+            .hint(format!("use one of {}", offered.join(", "))));
     };
     let Some(memory) = memory else { return Ok((wanted, *least)) };
     let given = *memory.get_ref();
-    // The smallest size comes with 512, 1024 and 2048 only.
+    // The smallest size supports only 512, 1024 and 2048.
     let offered = (*least..=*most).contains(&given) && (given - least) % step == 0 && (wanted != 256 || given != 1_536);
     if !offered {
         let choice = if wanted == 256 {
             "512, 1024 or 2048".to_owned()
         } else {
-            format!("{least} to {most} in steps of {step}")
+            format!("{least} to {most} in increments of {step}")
         };
         return Err(Problem::new(
-            format!("Fargate does not offer {given} MiB of memory with a CPU of {wanted}"),
+            format!("Fargate does not support {given} MiB of memory with {wanted} CPU units"),
             memory.span(),
         )
-        .hint(format!("take {choice}")));
+        .hint(format!("use {choice}")));
     }
     Ok((wanted, given))
 }

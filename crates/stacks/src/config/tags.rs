@@ -1,6 +1,6 @@
-//! The tags that a configuration sets, checked against the strictest service that will carry them.
+//! The tags in a configuration, checked against the strictest service.
 //!
-//! Every resource carries all of them, so one that a single service refuses would stop an apply half-way.
+//! Every resource gets all of them, so a tag that a single service rejects would stop an apply half-way.
 
 use std::ops::Range;
 
@@ -10,10 +10,10 @@ use super::error::Problem;
 use super::file::Variables;
 use crate::tags::{self, FREE, NAME, REQUIRED};
 
-/// Prefixes that payinfra or AWS keeps for itself.
+/// Prefixes reserved by payinfra or AWS.
 const RESERVED: [&str; 3] = ["aws:", "payinfra:", "rds:"];
 
-/// Checks the tags of all workspaces, whose variables are merged with the shared ones.
+/// Checks the tags of all workspaces, merged with the shared ones.
 pub(super) fn check(workspaces: &[(Spanned<String>, Variables)]) -> Result<(), Problem> {
     let mut problems = Vec::new();
     for (_, variables) in workspaces {
@@ -21,7 +21,7 @@ pub(super) fn check(workspaces: &[(Spanned<String>, Variables)]) -> Result<(), P
             let Some(value) = value else { continue };
             if value.get_ref().is_empty() {
                 let empty = Problem::new(format!("`{variable}` is empty"), value.span());
-                problems.push(empty.hint(format!("write the value that the tag `{variable}` shall have")));
+                problems.push(empty.hint(format!("write a value for the tag `{variable}`")));
             }
             problems.extend(wrong_value(&format!("`{variable}`"), value));
         }
@@ -38,11 +38,13 @@ fn more(variables: &Variables, problems: &mut Vec<Problem>) {
         taken.push(key.get_ref());
     }
     if variables.tags.len() > FREE {
-        // The one that stands last in the file is one too many.
+        // Report the tag that comes last in the file.
         let places = variables.tags.keys().map(Spanned::span);
         let place = places.max_by_key(|place| place.start).unwrap_or_default();
-        let message = format!("{} tags are too many", variables.tags.len());
-        problems.push(Problem::new(message, place).hint(format!("AWS accepts 50 tags, and payinfra leaves {FREE}")));
+        let message = format!("too many tags: {}", variables.tags.len());
+        problems.push(
+            Problem::new(message, place).hint(format!("AWS accepts 50 tags, of which {FREE} are available here")),
+        );
     }
 }
 
@@ -52,15 +54,17 @@ fn wrong_key(key: &Spanned<String>, taken: &[&str]) -> Option<Problem> {
         return Some(Problem::new("a tag has no key", place).hint("write a key of 1 to 128 characters"));
     }
     if let Some(prefix) = reserved(text) {
-        let reserved = Problem::new(format!("the tag `{text}` begins with the reserved prefix `{prefix}`"), place);
-        return Some(reserved.hint("take another key: payinfra or AWS sets those"));
+        let reserved = Problem::new(format!("the tag `{text}` has the reserved prefix `{prefix}`"), place);
+        return Some(reserved.hint("choose another key: payinfra or AWS sets tags with this prefix"));
     }
     if let Some(other) = taken.iter().find(|other| other.to_lowercase() == text.to_lowercase()) {
         if *other == text {
-            return Some(Problem::new(format!("the tag `{text}` is set by payinfra"), place).hint("take another key"));
+            return Some(
+                Problem::new(format!("the tag `{text}` is set by payinfra"), place).hint("choose another key"),
+            );
         }
         let same = Problem::new(format!("the tags `{other}` and `{text}` differ only in case"), place);
-        return Some(same.hint("IAM takes them for one tag: rename or remove one"));
+        return Some(same.hint("IAM treats them as the same tag; rename or remove one"));
     }
     wrong_text(&format!("the tag `{text}`"), text, tags::KEY, place)
 }
@@ -68,8 +72,8 @@ fn wrong_key(key: &Spanned<String>, taken: &[&str]) -> Option<Problem> {
 fn wrong_value(what: &str, value: &Spanned<String>) -> Option<Problem> {
     let (text, place) = (value.get_ref(), value.span());
     if let Some(prefix) = reserved(text).filter(|prefix| *prefix != "payinfra:") {
-        let reserved = Problem::new(format!("{what} begins with the reserved prefix `{prefix}`"), place);
-        return Some(reserved.hint("take another value: some services refuse this one"));
+        let reserved = Problem::new(format!("{what} has the reserved prefix `{prefix}`"), place);
+        return Some(reserved.hint("choose another value: some services reject this one"));
     }
     wrong_text(what, text, tags::VALUE, place)
 }

@@ -1,4 +1,4 @@
-//! The variables of the firewall before the load balancers (M-24).
+//! Variables of the firewall in front of the load balancers (M-24).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,11 +7,11 @@ use toml::Spanned;
 use super::check::{number, or_shared};
 use super::error::Problem;
 
-/// As they are written.
+/// The variables as they are written.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WafVariables {
-    /// How many requests one address may send in five minutes before it is blocked; by default 2000.
+    /// The number of requests from one address in five minutes above which it is blocked; by default 2000.
     #[schemars(with = "Option<i64>", range(min = 10, max = 2_000_000_000))]
     requests_per_5_minutes: Option<Spanned<i64>>,
 }
@@ -19,7 +19,7 @@ pub(super) struct WafVariables {
 /// The firewall of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WafConfig {
-    /// How many requests one address may send in five minutes before it is blocked.
+    /// The number of requests from one address in five minutes above which it is blocked.
     pub requests_per_5_minutes: i64,
 }
 

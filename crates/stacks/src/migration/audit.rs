@@ -1,4 +1,4 @@
-//! Who did what: one trail for all regions, kept in the primary region's audit bucket (M-23).
+//! The audit trail: one trail for all regions, stored in the primary region's audit bucket (M-23).
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,14 @@ use payinfra_engine::{Graph, Node, Result, Text};
 use super::roles::arn;
 use super::{Part, Site};
 
-/// What the keys of the trail's files start with.
+/// The key prefix of the trail's files.
 const PREFIX: &str = "cloudtrail";
 const PRINCIPAL: &str = "cloudtrail.amazonaws.com";
 
-/// Declares the trail, in the primary region; it writes into `bucket`, whose policy lets it.
+/// Declares the trail in the primary region. It writes to `bucket`, whose policy allows it.
 pub(super) fn trail(graph: &mut Graph, primary: &Part<'_>, parts: &[Part<'_>], bucket: &Node<Bucket>) -> Result<()> {
     let site = &primary.site;
-    // Not those of the audit buckets: the trail writes there and would record itself without end.
+    // Exclude the audit buckets: the trail would record its own writes endlessly.
     let transactions = parts.iter().map(|part| Text::from(arn(part.buckets.transactions()) + "/"));
     let trail = Trail {
         name: name(site),
@@ -40,12 +40,12 @@ fn name(site: &Site<'_>) -> String {
     site.names.name("trail")
 }
 
-/// The trail's ARN, known before it exists: its bucket and its key name it, and it refers to them.
+/// The trail's ARN, known before it exists: the policies of its bucket and key contain it, and it refers to both.
 fn trail_arn(site: &Site<'_>) -> String {
     site.arn("cloudtrail", &format!("trail/{}", name(site)))
 }
 
-/// What the trail needs of the bucket `name`.
+/// The statements that the trail needs in the policy of the bucket `name`.
 pub(super) fn bucket_statements(site: &Site<'_>, name: &str) -> [Statement; 2] {
     let ours = |statement: Statement| {
         statement.principal("Service", PRINCIPAL).when("StringEquals", "aws:SourceArn", trail_arn(site))
@@ -58,7 +58,7 @@ pub(super) fn bucket_statements(site: &Site<'_>, name: &str) -> [Statement; 2] {
     ]
 }
 
-/// What the trail needs of the key that encrypts its files.
+/// The statements that the trail needs in the policy of its key.
 pub(super) fn key_statements(site: &Site<'_>) -> [Statement; 2] {
     let ours = |statement: Statement| {
         let statement = statement.principal("Service", PRINCIPAL).on("*");

@@ -1,5 +1,5 @@
-//! A region's compute: the cluster, and the service in it that takes payments, behind the load balancer and scaled by
-//! its load (M-15, M-18).
+//! The compute of a region: a cluster with the payment service behind the load balancer, scaled by its load (M-15,
+//! M-18).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,16 +18,16 @@ use super::payments::{self, Payments};
 use super::{Part, Site, roles};
 use crate::config;
 
-/// What the service and its one container are called.
+/// The name of the service and of its container.
 pub(super) const SERVICE: &str = "service";
 
-/// Nobody: a user without a name, a home or a right.
+/// The user `nobody`, without a name, a home directory or permissions.
 const NOBODY: &str = "65532:65532";
 
-/// Where `PostgreSQL` listens.
+/// The port of `PostgreSQL`.
 const POSTGRES: u16 = 5432;
 
-/// Longer than the container takes to start and the load balancer to see it twice.
+/// Longer than the container takes to start and to pass two health checks.
 const GRACE: i32 = 60;
 
 /// The compute of a region.
@@ -68,7 +68,7 @@ pub(super) fn compute(
             port: site.workspace.service.port,
         }]),
         health_check_grace: GRACE,
-        // At no instant fewer tasks than should be.
+        // Never run fewer tasks than desired.
         minimum_healthy: 100,
         maximum: 200,
         circuit_breaker: true,
@@ -77,7 +77,7 @@ pub(super) fn compute(
         tags: site.named(SERVICE),
     };
     let service = graph.add(site.region(), SERVICE, service)?;
-    // AWS refuses a target group that no listener has (AWS-FACTS §4.5).
+    // AWS rejects a target group that no listener uses (AWS-FACTS §4.5).
     graph.order(&edge.https.address, &service.address);
     scaling(graph, site, &service, edge)?;
     site.output(graph, "ecs_cluster_name", &cluster.outputs.name);
@@ -99,7 +99,7 @@ fn log_group(graph: &mut Graph, part: &Part<'_>) -> Result<Node<LogGroup>> {
     graph.add(site.region(), SERVICE, group)
 }
 
-/// What a task is: one container that can write nowhere but to its services.
+/// The task definition: one container with a read-only file system.
 fn definition(
     graph: &mut Graph,
     part: &Part<'_>,
@@ -111,7 +111,7 @@ fn definition(
     let config = &site.workspace.service;
     let execution = roles::execution(graph, site, log_group)?;
     let task = roles::task(graph, part, parts, payments)?;
-    // A payment is written in the region that its id belongs to, so all tasks must know the same regions.
+    // A payment is written in the region that its id belongs to, so all tasks need the same list of regions.
     let regions = parts.iter().map(|part| format!("{}={}", part.site.region(), part.buckets.audit_trail()));
     let auth = match config.keys_in(site.region()) {
         Some(secret) => ("API_KEYS_SECRET", Text::from(secret)),
@@ -134,7 +134,7 @@ fn definition(
         environment: environment.into_iter().map(|(name, value)| (name.to_owned(), Secret::new(value))).collect(),
         secrets: BTreeMap::new(),
         log: Some(Log { group: log_group.id.clone().into(), prefix: SERVICE.to_owned() }),
-        // The load balancer asks `/health`; there is no program in the image that could ask as well.
+        // The load balancer checks `/health`; the image contains no program for a container health check.
         health_check: None,
         read_only: true,
         user: NOBODY.to_owned(),
@@ -158,7 +158,8 @@ fn definition(
     graph.add(site.region(), SERVICE, definition)
 }
 
-/// Lets in the load balancer, and out to AWS's services and to the databases of all regions: they have one writer.
+/// Allows ingress from the load balancer, and egress to AWS services and the databases of all regions: there is one
+/// writer.
 fn group(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>], edge: &Edge) -> Result<Node<SecurityGroup>> {
     let site = &part.site;
     let balancer = Peer::Group(edge.group.id.clone());
@@ -178,7 +179,7 @@ fn group(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>], edge: &Edge) ->
     graph.add(site.region(), SERVICE, group)
 }
 
-/// Grows with processors that are busy or with requests that are many, whichever asks for more tasks.
+/// Scales by CPU utilization or requests, whichever requires more tasks.
 fn scaling(graph: &mut Graph, site: &Site<'_>, service: &Node<Service>, edge: &Edge) -> Result<()> {
     let config = &site.workspace.service;
     let target = Target {
@@ -200,7 +201,7 @@ fn scaling(graph: &mut Graph, site: &Site<'_>, service: &Node<Service>, edge: &E
             target: target.id.clone(),
             metric,
             target_value: value.into(),
-            // Quick to grow and slow to shrink: payments come in waves.
+            // Scale out quickly and in slowly: payments come in waves.
             scale_out_cooldown: 60,
             scale_in_cooldown: 300,
             disable_scale_in: false,

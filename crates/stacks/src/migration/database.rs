@@ -16,10 +16,10 @@ use crate::config::{DatabaseConfig, Phase};
 
 const ENGINE: &str = "aurora-postgresql";
 const PORT: u16 = 5432;
-/// The log that is exported (M-14).
+/// The exported log (M-14).
 const LOG: &str = "postgresql";
 
-/// The types of the databases' parts, for their names.
+/// The resource types in the names of the database's parts.
 pub(crate) const DATABASES: [&str; 3] = [CLUSTER, "db-instance-1", "db-instance-2"];
 
 const CLUSTER: &str = "db-cluster";
@@ -27,21 +27,22 @@ const CLUSTER: &str = "db-cluster";
 /// The database of a region.
 pub(super) struct Database {
     pub(super) cluster: Node<Cluster>,
-    /// In the primary region the first one is the writer, unless a failover made it another.
+    /// In the primary region the first one is the writer, unless a failover changed that.
     pub(super) instances: Vec<Node<ClusterInstance>>,
 }
 
 /// Declares the database of each region.
 ///
-/// The global cluster is there from the first phase on, although it has one member only: a cluster that stands alone
-/// cannot join one later, so without it the first step of the migration would replace the database.
+/// The global cluster exists from the first phase on, although it has only one member: a standalone cluster cannot join
+/// one later, so otherwise the first step of the migration would replace the database.
 pub(super) fn databases(graph: &mut Graph, parts: &[Part<'_>]) -> Result<Vec<Database>> {
     let Some(primary) = parts.first() else { return Ok(Vec::new()) };
     let global = global(graph, &primary.site)?;
     let mut databases: Vec<Database> = Vec::new();
     for part in parts {
         let database = database(graph, part, parts, &global.id)?;
-        // AWS refuses a secondary before the primary has its writer (AWS-FACTS §4.2), and it has to be gone before it.
+        // AWS rejects a secondary before the primary has its writer (AWS-FACTS §4.2), and it has to be deleted before
+        // the writer.
         if let Some(writer) = databases.first().and_then(|primary| primary.instances.first()) {
             graph.order(&writer.address, &database.cluster.address);
         }
@@ -77,7 +78,7 @@ fn database(
     let config = &site.workspace.database;
     let name = site.names.database(CLUSTER, site.region())?;
     let group = group(graph, part, parts)?;
-    // Before its writer, which would make it for ever and unencrypted.
+    // Declare it before the writer, which would create it with unlimited retention and without encryption.
     let log = LogGroup {
         name: format!("/aws/rds/cluster/{name}/{LOG}"),
         retention_days: Some(site.workspace.service.log_retention_days),
@@ -85,7 +86,7 @@ fn database(
         tags: site.named("db-log"),
     };
     let log = graph.add(site.region(), "database", log)?;
-    // Secondaries take user, password and database from the primary, and AWS refuses them otherwise.
+    // Secondaries inherit user, password and database from the primary; AWS rejects explicit values.
     let secret = if site.config.is_primary() { Some(password(graph, part)?) } else { None };
     let cluster = Cluster {
         name,
@@ -125,10 +126,9 @@ fn outputs(graph: &mut Graph, site: &Site<'_>, cluster: &Node<Cluster>, secret: 
     }
 }
 
-/// The master user's password. Where RDS can, it makes and keeps the password itself; for the members of a global
-/// database it cannot ("DB clusters that are part of an Aurora global database": Amazon Aurora user guide, Password
-/// management with AWS Secrets Manager, Limitations). So Secrets Manager makes it, under our key, and it goes from
-/// there to RDS and nowhere else (X-07).
+/// The master user's password. RDS can generate and manage the password, but not for members of a global database ("DB
+/// clusters that are part of an Aurora global database": Amazon Aurora user guide, Password management with AWS Secrets
+/// Manager, Limitations). So Secrets Manager generates it, encrypted with our key, and it is passed only to RDS (X-07).
 fn password(graph: &mut Graph, part: &Part<'_>) -> Result<Node<Password>> {
     let site = &part.site;
     let password = Password {
@@ -152,8 +152,8 @@ fn subnet_group(graph: &mut Graph, part: &Part<'_>) -> Result<Node<SubnetGroup>>
     graph.add(site.region(), "database", group)
 }
 
-/// How the engine is set up. Another major version has a group of its own: the old one has to stay until the cluster
-/// has changed over.
+/// The parameters of the engine. Each major version has a group of its own, because the old group is in use until the
+/// cluster has been upgraded.
 fn parameter_group(graph: &mut Graph, site: &Site<'_>) -> Result<Node<ClusterParameterGroup>> {
     let major = major(&site.workspace.database);
     let resource_type = format!("db-parameters-{major}");
@@ -171,8 +171,8 @@ fn major(config: &DatabaseConfig) -> &str {
     config.engine_version.split('.').next().unwrap_or_default()
 }
 
-/// Lets in the private subnets of all regions, where the service runs: those of other regions reach the writer over the
-/// transit gateways, and groups cannot be named across regions. Nothing goes out.
+/// Allows ingress from the private subnets of all regions, where the service runs. Other regions reach the writer over
+/// the transit gateways, and security groups cannot be referenced across regions. No egress.
 fn group(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) -> Result<Node<SecurityGroup>> {
     let site = &part.site;
     let mut ingress = BTreeSet::new();
@@ -193,7 +193,7 @@ fn group(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) -> Result<Node<
     graph.add(site.region(), "database", group)
 }
 
-/// One instance, and at full size one more to take over.
+/// One instance, and at full size a second one for failover.
 fn instances(graph: &mut Graph, part: &Part<'_>, cluster: &Node<Cluster>) -> Result<Vec<Node<ClusterInstance>>> {
     let site = &part.site;
     let config = &site.workspace.database;
@@ -207,7 +207,7 @@ fn instances(graph: &mut Graph, part: &Part<'_>, cluster: &Node<Cluster>) -> Res
             engine: ENGINE.to_owned(),
             class: config.instance_class.clone(),
             promotion_tier: 1,
-            // A version comes by the configuration, to all regions in their order.
+            // Upgrades come from the configuration, for all regions in order.
             auto_minor_version_upgrade: false,
             insights: Some(Insights {
                 days: config.performance_insights_days,
@@ -217,7 +217,7 @@ fn instances(graph: &mut Graph, part: &Part<'_>, cluster: &Node<Cluster>) -> Res
             tags: site.named(resource_type),
         };
         let instance = graph.add(site.region(), &format!("database-{number}"), instance)?;
-        // The writer is the one that is there first.
+        // The first instance becomes the writer.
         if let Some(writer) = instances.first() {
             graph.order(&writer.address, &instance.address);
         }

@@ -1,4 +1,4 @@
-//! The service's name: its zone, its certificates, and which region answers for it (M-16, M-25).
+//! The service's domain name: its zone, its certificates, and the routing to regions (M-16, M-25).
 
 use payinfra_aws::acm::{Certificate, ExistingCertificate};
 use payinfra_aws::elbv2::LoadBalancer;
@@ -9,26 +9,26 @@ use super::Site;
 use crate::config::Workspace;
 use crate::names::Names;
 
-/// How often each of Route 53's checkers asks, in seconds, and how many answers in a row decide: half a minute until a
-/// region that is down gets no more traffic.
+/// The interval of Route 53 health checks in seconds, and the number of consecutive results that decide: traffic moves
+/// away from a failed region after half a minute.
 const INTERVAL: i32 = 10;
 const THRESHOLD: i32 = 3;
-/// How long others may keep a validation record, in seconds; it never changes.
+/// The TTL of a validation record in seconds; it never changes.
 const TTL: i64 = 300;
-/// How many name servers AWS gives to a zone.
+/// The number of name servers of a zone.
 const NAME_SERVERS: usize = 4;
-/// A certificate's own name can have as many characters (RFC 5280).
+/// The maximum length of a certificate's common name (RFC 5280).
 const COMMON_NAME: usize = 64;
 
-/// The zone, and the service's name in it.
+/// The zone, and the name of the service in it.
 pub(super) struct Domain {
     zone: Ref<Id<HostedZone>>,
     service: DnsName,
-    /// What validates the certificates, once it is declared: all regions' want to see the same record.
+    /// The validation record, once it is declared: the certificates of all regions use the same one.
     validation: Option<Address>,
 }
 
-/// Declares the zone, or looks it up: one for all regions.
+/// Declares the zone, or looks it up. There is one for all regions.
 pub(super) fn domain(graph: &mut Graph, workspace: &Workspace, names: &Names) -> Result<Domain> {
     let name = DnsName::new(&workspace.domain.zone);
     let service = DnsName::new(&format!("{}.{name}", names.name("api")));
@@ -52,8 +52,7 @@ pub(super) fn domain(graph: &mut Graph, workspace: &Workspace, names: &Names) ->
     Ok(Domain { zone, service, validation: None })
 }
 
-/// Declares the certificate of a region, or looks it up, and returns its ARN. What refers to it waits until it is
-/// issued.
+/// Declares the certificate of a region, or looks it up, and returns its ARN. References to it wait until it is issued.
 pub(super) fn certificate(graph: &mut Graph, site: &Site<'_>, domain: &mut Domain) -> Result<Ref<String>> {
     let name = domain.service.clone();
     let arn = if let Some(arn) = site.workspace.domain.certificates.get(site.region()) {
@@ -79,7 +78,7 @@ fn requested(graph: &mut Graph, site: &Site<'_>, domain: &mut Domain) -> Result<
     let certificate = Certificate { domain_name: name, subject_alternative_names: [].into(), tags };
     let certificate = graph.add(site.region(), "api", certificate)?;
     if let Some(validation) = &domain.validation {
-        // Without the record it would only wait in vain.
+        // Without the record, its validation would never finish.
         graph.order(validation, &certificate.address);
     } else {
         let record = RecordSet {
@@ -96,8 +95,8 @@ fn requested(graph: &mut Graph, site: &Site<'_>, domain: &mut Domain) -> Result<
     Ok(certificate.outputs.arn)
 }
 
-/// Declares how a region answers for the service: by its share of the weights, while it is healthy. `ready` is what
-/// must be there before it gets any traffic.
+/// Declares the record that routes traffic to a region by its weight, while it is healthy. `ready` lists what must be
+/// ready before the region gets traffic.
 pub(super) fn record(
     graph: &mut Graph,
     site: &Site<'_>,
@@ -108,7 +107,8 @@ pub(super) fn record(
     let region = site.region().as_str();
     let host = DnsName::of(balancer.outputs.dns_name.clone());
     let check = HealthCheck {
-        // The balancer's own name, because the service's leads to any region. Checkers do not validate certificates.
+        // Check the load balancer's own name, because the service's name resolves to any region. Health checks do not
+        // validate certificates.
         fully_qualified_domain_name: host.clone(),
         port: 443,
         resource_path: Secret::new("/health".to_owned()),
@@ -129,14 +129,14 @@ pub(super) fn record(
         health_check: Some(check.id.clone()),
     };
     let record = graph.add(&Region::global(), &format!("api-{region}"), record)?;
-    // A record needs its balancer only to exist; one that gets traffic has to answer.
+    // For the record, the load balancer only has to exist; to get traffic, it has to respond.
     for first in ready.iter().copied().chain([&balancer.address]) {
         graph.order(first, &record.address);
     }
     Ok(check)
 }
 
-/// Health checks are global: the name says for which region one is.
+/// Health checks are global, so the name includes the region.
 fn tags(site: &Site<'_>) -> Tags {
     site.named(&format!("{}-health", site.region()))
 }

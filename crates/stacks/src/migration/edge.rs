@@ -1,4 +1,4 @@
-//! A region's edge: the load balancer, the only thing that the Internet reaches, and what stands before it (M-16, M-24).
+//! The edge of a region: the load balancer, the only public resource, and the web ACL in front of it (M-16, M-24).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use super::Site;
 use super::network::{ANYWHERE, Network};
 use super::storage::BALANCER_LOGS;
 
-/// The types of what has a short name, for their names.
+/// The resource types in names with a short limit.
 pub(crate) const BALANCERS: [&str; 3] = [BALANCER, BLUE, GREEN];
 
 const BALANCER: &str = "alb";
@@ -27,16 +27,16 @@ const TLS: &str = "ELBSecurityPolicy-TLS13-1-2-2021-06";
 /// The edge of a region.
 pub(super) struct Edge {
     pub(super) balancer: Node<LoadBalancer>,
-    /// The load balancer's security group: who may talk to the service.
+    /// The load balancer's security group, which may access the service.
     pub(super) group: Node<SecurityGroup>,
-    /// The listener that clients use. A target group takes targets once a listener has it (AWS-FACTS §4.5).
+    /// The listener for clients. A target group accepts targets only after a listener uses it (AWS-FACTS §4.5).
     pub(super) https: Node<Listener>,
     pub(super) blue: Node<TargetGroup>,
     pub(super) green: Node<TargetGroup>,
 }
 
-/// Declares the edge of a region; `certificate` is the ARN of one that has been issued, `logs` the bucket whose policy
-/// lets load balancers write.
+/// Declares the edge of a region. `certificate` is the ARN of an issued certificate; `logs` is the bucket whose policy
+/// allows load balancers to write.
 pub(super) fn edge(
     graph: &mut Graph,
     site: &Site<'_>,
@@ -48,7 +48,7 @@ pub(super) fn edge(
     let balancer = balancer(graph, site, network, &group, logs)?;
     let blue = target_group(graph, site, network, BLUE)?;
     let green = target_group(graph, site, network, GREEN)?;
-    // Whoever deploys moves the shares; until then blue, the first by name, gets everything (M-17).
+    // Deployments shift the weights. Until then blue, the first by name, gets all traffic (M-17).
     let colours = [&blue, &green].map(|colour| Target { group: colour.id.clone(), weight: None });
     let https = Listener {
         load_balancer: balancer.id.clone(),
@@ -78,7 +78,7 @@ pub(super) fn edge(
     Ok(Edge { balancer, group, https, blue, green })
 }
 
-/// Lets in HTTP and HTTPS from everywhere, and out to the service only.
+/// Allows HTTP and HTTPS from everywhere, and egress only to the service.
 fn group(graph: &mut Graph, site: &Site<'_>, network: &Network) -> Result<Node<SecurityGroup>> {
     let anywhere = || Peer::Cidr(ANYWHERE);
     let service = site.workspace.service.port;
@@ -115,7 +115,7 @@ fn balancer(
         tags: site.named("load-balancer"),
     };
     let balancer = graph.add(site.region(), "main", balancer)?;
-    // Nothing refers to it, but AWS makes none in a network without it (AWS-FACTS §4.5).
+    // Nothing refers to it, but AWS creates no public load balancer in a network without it (AWS-FACTS §4.5).
     graph.order(&network.gateway, &balancer.address);
     Ok(balancer)
 }
@@ -124,7 +124,7 @@ fn target_group(graph: &mut Graph, site: &Site<'_>, network: &Network, colour: &
     let group = TargetGroup {
         name: site.names.balancer(colour)?,
         vpc: network.vpc.id.clone(),
-        // The service makes its certificate at the start; a load balancer does not check it.
+        // The service generates its certificate at startup; a load balancer does not validate it.
         protocol: Protocol::Https,
         port: site.workspace.service.port,
         health_check: HealthCheck {
@@ -137,7 +137,7 @@ fn target_group(graph: &mut Graph, site: &Site<'_>, network: &Network, colour: &
             healthy: 2,
             unhealthy: 3,
         },
-        // A payment takes far less than a second, and a deployment waits for this.
+        // A payment takes far less than a second, and deployments wait for this delay.
         deregistration_delay: Some(30),
         slow_start: Some(0),
         tags: site.named(&format!("{colour}-target-group")),
@@ -145,10 +145,10 @@ fn target_group(graph: &mut Graph, site: &Site<'_>, network: &Network, colour: &
     graph.add(site.region(), colour, group)
 }
 
-/// What bad requests look like is AWS's business; how many are too many is ours.
+/// AWS manages the rules for malicious requests; the rate limit is ours.
 fn firewall(graph: &mut Graph, site: &Site<'_>, balancer: &Node<LoadBalancer>) -> Result<()> {
     let limit = RateLimit { requests: site.workspace.waf.requests_per_5_minutes, window: 300 };
-    // The cheapest first: who is known to be bad, and who asks too often, costs no look into the request.
+    // Cheapest rules first: IP reputation and rate limits do not inspect the request.
     let rules = [
         ("ip-reputation", Statement::aws("AWSManagedRulesAmazonIpReputationList")),
         ("rate-limit", Statement::RateLimit(limit)),

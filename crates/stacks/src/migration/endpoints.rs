@@ -1,4 +1,4 @@
-//! The AWS services that a region's network reaches without the Internet (M-07).
+//! VPC endpoints for the AWS services that a region's network uses (M-07).
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,9 @@ use payinfra_engine::{Graph, Node, Result};
 use super::Site;
 use super::network::Network;
 
-/// By a route.
+/// Gateway endpoints.
 const GATEWAYS: [&str; 2] = ["dynamodb", "s3"];
-/// By network interfaces: what tasks need to start, to log, and to read secrets.
+/// Interface endpoints: what tasks need to start, to write logs, and to read secrets.
 const INTERFACES: [&str; 5] = ["ecr.api", "ecr.dkr", "kms", "logs", "secretsmanager"];
 
 /// Declares the endpoints of a region.
@@ -43,7 +43,7 @@ pub(super) fn endpoints(graph: &mut Graph, site: &Site<'_>, network: &Network) -
     Ok(())
 }
 
-/// Lets in HTTPS from the network itself and from the legacy one.
+/// Allows HTTPS from the network itself and from the legacy network.
 fn group(graph: &mut Graph, site: &Site<'_>, network: &Network) -> Result<Node<SecurityGroup>> {
     let own = Rule::tcp(443, Peer::Cidr(site.config.cidr), "HTTPS from this network");
     let legacy = site.workspace.legacy_network.iter().flat_map(|legacy| &legacy.cidrs);

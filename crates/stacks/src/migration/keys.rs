@@ -1,4 +1,4 @@
-//! A region's keys: one for each purpose, so that who may read logs may not read the database (M-22).
+//! KMS keys of a region: one per purpose, so that access to logs does not include access to the database (M-22).
 
 use payinfra_aws::kms::{Alias, Key};
 use payinfra_aws::{Policy, Statement};
@@ -14,14 +14,14 @@ pub(super) struct Keys {
     pub(super) storage: Node<Key>,
 }
 
-/// What a key is for.
+/// The purpose of a key.
 struct Purpose {
     name: &'static str,
     /// The services that use it on behalf of the account.
     services: &'static [&'static str],
-    /// What else they must do: those that keep data open, such as databases, work with grants.
+    /// Additional actions: services that keep data open, such as databases, use grants.
     grants: &'static [&'static str],
-    /// What services may do in their own names.
+    /// Statements for services that act in their own name.
     more: fn(&Site<'_>) -> Vec<Statement>,
 }
 
@@ -36,7 +36,7 @@ const DATABASE: Purpose =
 const LOGS: Purpose = Purpose { name: "logs", services: &[], grants: &[], more: |site| vec![logs(site)] };
 const STORAGE: Purpose = Purpose { name: "storage", services: &["s3"], grants: &[], more: trail };
 
-/// What it takes to encrypt and decrypt.
+/// The actions to encrypt and decrypt.
 const USE: [&str; 7] = [
     "kms:Decrypt",
     "kms:DescribeKey",
@@ -47,7 +47,7 @@ const USE: [&str; 7] = [
     "kms:ReEncryptTo",
 ];
 
-/// What it takes to look after a key, without what it takes to read what it encrypts.
+/// The actions to administer a key, without those to decrypt.
 const ADMINISTER: [&str; 20] = [
     "kms:CancelKeyDeletion",
     "kms:CreateAlias",
@@ -101,7 +101,7 @@ fn key(graph: &mut Graph, site: &Site<'_>, purpose: &Purpose) -> Result<Node<Key
 }
 
 fn policy(site: &Site<'_>, purpose: &Purpose) -> Policy {
-    // In a key's policy the resource `*` is the key itself, and the account's root stands for its IAM policies.
+    // In a key policy, the resource `*` is the key itself, and the account's root principal enables IAM policies.
     let root = format!("arn:aws:iam::{}:root", site.account());
     let administer = Statement::allow("Administer", ADMINISTER).principal("AWS", root.as_str()).on("*");
     let through = |statement: Statement| {
@@ -124,15 +124,15 @@ fn policy(site: &Site<'_>, purpose: &Purpose) -> Policy {
     Policy::new(statements)
 }
 
-/// The trail writes into a bucket of the primary region.
+/// The trail writes to a bucket of the primary region.
 fn trail(site: &Site<'_>) -> Vec<Statement> {
     if site.config.is_primary() { audit::key_statements(site).into() } else { Vec::new() }
 }
 
-/// `CloudWatch` Logs may use the key, for the log groups of this workspace only.
+/// `CloudWatch` Logs may use the key, but only for the log groups of this workspace.
 fn logs(site: &Site<'_>) -> Statement {
     let groups = site.arn("logs", &format!("log-group:{}", site.names.name("*")));
-    // RDS gives the groups of databases their names.
+    // RDS chooses the names of the databases' log groups.
     let databases = site.arn("logs", &format!("log-group:/aws/rds/cluster/{}-*", site.names.name("*")));
     Statement::allow("UseByLogs", USE)
         .principal("Service", format!("logs.{}.amazonaws.com", site.region()))

@@ -1,4 +1,4 @@
-//! What exists already in the primary region: only looked up, never created, changed or destroyed (M-09).
+//! Existing resources in the primary region: only looked up, never created, updated or deleted (M-09).
 
 use payinfra_aws::ec2::{ExistingSecurityGroup, Subnets};
 use payinfra_engine::{Graph, Result};

@@ -1,9 +1,8 @@
 //! The migration of a payment platform from one region to two without downtime (SYSTEMS §1).
 //!
-//! The story: the service gets a name; each region gets its keys, its network with flow logs, a hub that others can
-//! reach it by, and a certificate; then the hubs are joined to a mesh, and the regions' buckets replicate to each other.
-//! Every step is a loop over the regions that exist in the phase (M-02), so that another region is another line of the
-//! configuration.
+//! The service gets a domain name. Each region gets its keys, its network with flow logs, a transit gateway, and a
+//! certificate. Then the transit gateways are peered, and the regions' buckets replicate to each other. Every step is a
+//! loop over the regions of the phase (M-02), so that adding a region takes one line in the configuration.
 
 mod audit;
 mod compute;
@@ -43,10 +42,10 @@ pub(crate) use self::edge::BALANCERS;
 pub(crate) use self::roles::ROLES;
 pub(crate) use self::storage::BUCKETS;
 
-/// What `workspace` should be in `account`.
+/// The desired state of `workspace` in `account`.
 ///
 /// # Errors
-/// If a name gets too long, or what comes out breaks one of the [`rules`].
+/// If a name is too long, or the graph violates one of the [`rules`].
 pub fn build(workspace: &Workspace, account: &AccountId) -> Result<Graph> {
     let names = Names::new(&workspace.name, &workspace.suffix, account)?;
     let mut graph = Graph::new(NAME, &workspace.name, tags(workspace)).with_extra_tags(workspace.tags.clone());
@@ -99,7 +98,7 @@ pub fn build(workspace: &Workspace, account: &AccountId) -> Result<Graph> {
     Ok(graph)
 }
 
-/// Where something is built: a region of a workspace, and how things are called there.
+/// The context of what is built: a region of a workspace, and its names.
 #[derive(Clone, Copy)]
 struct Site<'a> {
     workspace: &'a Workspace,
@@ -107,14 +106,14 @@ struct Site<'a> {
     config: &'a RegionConfig,
 }
 
-/// A region and what stands in it.
+/// A region and its resources.
 struct Part<'a> {
     site: Site<'a>,
     keys: Keys,
     network: Network,
     hub: Hub,
     buckets: Buckets,
-    /// The ARN of the certificate for the service's name; issued, once it is known.
+    /// The ARN of the certificate for the service's name; resolved only after it is issued.
     certificate: Ref<String>,
 }
 
@@ -127,7 +126,7 @@ impl Site<'_> {
         self.names.account().as_str()
     }
 
-    /// The tags of one resource: its name. The graph adds those that all carry.
+    /// The tags of one resource: its name. The graph adds the common tags.
     fn named(&self, resource_type: &str) -> Tags {
         Tags::new().with("Name", self.names.name(resource_type))
     }
@@ -137,7 +136,7 @@ impl Site<'_> {
         graph.output(&format!("{name}_{}", self.region().as_str().replace('-', "_")), value);
     }
 
-    /// The ARN of something in this region and account.
+    /// The ARN of a resource in this region and account.
     fn arn(&self, service: &str, rest: &str) -> String {
         format!("arn:aws:{service}:{}:{}:{rest}", self.region(), self.account())
     }

@@ -1,5 +1,4 @@
-//! What tells that something is wrong, and whom it tells (M-27): in each region a topic, alarms, an alarm over the
-//! alarms, events, and a dashboard that shows all regions.
+//! Monitoring (M-27). Each region gets a topic, alarms, a composite alarm, event rules, and a dashboard of all regions.
 
 mod alarms;
 mod dashboard;
@@ -18,24 +17,24 @@ use super::keys::Keys;
 use super::storage::Buckets;
 use crate::config::Phase;
 
-/// The metric that tells the phase; see [`Metric`].
+/// The metric of the phase; see [`Metric`].
 const PHASE: &str = "MigrationPhase";
 const NAMESPACE: &str = "payinfra";
 
-/// A region, and what of it is watched.
+/// A region, and its monitored resources.
 pub(super) struct Watched<'a> {
     pub(super) site: Site<'a>,
     pub(super) keys: &'a Keys,
     pub(super) buckets: &'a Buckets,
     pub(super) edge: Edge,
-    /// The name of the database's cluster.
+    /// The name of the database cluster.
     pub(super) database: Text,
     pub(super) service: Service,
     /// The id of the region's health check.
     pub(super) health_check: Text,
 }
 
-/// The service, by what metrics and events call it.
+/// The name of the service in metrics and events.
 pub(super) struct Service {
     pub(super) cluster: Text,
     pub(super) name: Text,
@@ -68,7 +67,7 @@ pub(super) fn monitoring(graph: &mut Graph, parts: &[Watched<'_>]) -> Result<()>
     Ok(())
 }
 
-/// The number of the phase, for dashboards, and for whoever wants to know what an alarm's hour was.
+/// The number of the phase, for dashboards and for analyzing past alarms.
 fn phase(graph: &mut Graph, part: &Watched<'_>) {
     let workspace = part.site.workspace;
     let dimensions = [("Stack", super::NAME), ("Workspace", &*workspace.name), ("Phase", workspace.phase.as_str())];

@@ -1,4 +1,4 @@
-//! A region's network: private and public subnets in three zones, and the ways out (M-06, M-07).
+//! The network of a region: private and public subnets in three zones, and NAT (M-06, M-07).
 
 use ipnet::Ipv4Net;
 use payinfra_aws::ec2::{
@@ -10,17 +10,17 @@ use super::Site;
 use crate::cidr::{Subnets, ZONES};
 use crate::config::Nat;
 
-/// Everywhere.
+/// All addresses.
 pub(super) const ANYWHERE: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 0);
 
 /// The network of a region.
 pub(super) struct Network {
     pub(super) vpc: Node<Vpc>,
-    /// One per zone.
+    /// The private subnets, one per zone.
     pub(super) private: Vec<Node<Subnet>>,
-    /// One per zone, for what the Internet reaches.
+    /// The public subnets, one per zone.
     pub(super) public: Vec<Node<Subnet>>,
-    /// The Internet gateway: public addresses come after it and go before it (AWS-FACTS §4.5).
+    /// The internet gateway. Public addresses are created after it and deleted before it (AWS-FACTS §4.5).
     pub(super) gateway: Address,
     /// The route tables of the private subnets, one per zone.
     pub(super) tables: Vec<Node<RouteTable>>,
@@ -37,7 +37,7 @@ pub(super) fn network(graph: &mut Graph, site: &Site<'_>) -> Result<Network> {
     let mut subnets = |kind: &str, blocks: Vec<Ipv4Net>| {
         let subnets = blocks.into_iter().enumerate().map(|(index, cidr)| {
             let tags = site.named(&format!("{kind}-subnet-{}", index + 1));
-            // Load balancers and NAT gateways bring their own public addresses; nothing else should get one.
+            // Load balancers and NAT gateways have their own public addresses; nothing else should get one.
             let subnet = Subnet { vpc: vpc.id.clone(), cidr, zone: zones.at(index)?, public: false, tags };
             graph.add(region, &format!("{kind}-{}", index + 1), subnet)
         });
@@ -50,7 +50,7 @@ pub(super) fn network(graph: &mut Graph, site: &Site<'_>) -> Result<Network> {
     let gateway = graph.add(region, "main", gateway)?;
     let table = table(graph, site, &vpc, "public")?;
     let out = route(graph, site, &table, "public-internet", RouteTarget::InternetGateway(gateway.id.clone()))?;
-    // For a route it is enough that its target exists, but this one must be attached (AWS-FACTS §4.5).
+    // Usually the target of a route only has to exist, but this one must be attached (AWS-FACTS §4.5).
     graph.order(&gateway.address, &out.address);
     for (index, subnet) in public.iter().enumerate() {
         associate(graph, site, &format!("public-{}", index + 1), &table, subnet)?;
@@ -77,7 +77,7 @@ pub(super) fn network(graph: &mut Graph, site: &Site<'_>) -> Result<Network> {
     Ok(Network { vpc, private, public, gateway: gateway.address, tables })
 }
 
-/// The ids with commas between: an output is one string.
+/// The ids, separated by commas, because an output is a string.
 fn list(subnets: &[Node<Subnet>]) -> Text {
     subnets
         .iter()
@@ -85,7 +85,7 @@ fn list(subnets: &[Node<Subnet>]) -> Text {
         .fold(Text::default(), |list, (index, subnet)| list.and(if index == 0 { "" } else { "," }).and(&subnet.id))
 }
 
-/// A NAT gateway with its address. Neither can do without the attached Internet gateway, nor outlive it, although they
+/// A NAT gateway with its address. Both need the attached internet gateway and must be deleted before it, although they
 /// do not refer to it (AWS-FACTS §4.5).
 fn nat(
     graph: &mut Graph,

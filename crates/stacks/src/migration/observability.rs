@@ -1,4 +1,4 @@
-//! What a region's network tells about itself: flow logs in an encrypted log group (M-10).
+//! Flow logs of a region's network, in an encrypted log group (M-10).
 
 use payinfra_aws::ec2::FlowLog;
 use payinfra_aws::logs::LogGroup;

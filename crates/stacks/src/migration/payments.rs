@@ -1,4 +1,4 @@
-//! Where payments are kept: one table, with a replica in every other region (M-30).
+//! The payments table, with a replica in every other region (M-30).
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use payinfra_engine::{Error, Graph, Node, Result, Tags};
 
 use super::{Part, Site};
 
-/// The type of the table, for its name.
+/// The resource type in the table's name.
 const PAYMENTS: &str = "payments";
-/// The index that has only the payments whose audit record is not written: the attribute goes when it is.
+/// The index of payments without an audit record; a payment leaves it when its attribute is removed.
 pub(super) const PENDING: &str = "audit-pending";
 
-/// The table of payments, which has the same name in every region.
+/// The payments table, which has the same name in every region.
 pub(super) struct Payments {
     pub(super) table: Node<Table>,
     /// Its name.
@@ -20,16 +20,16 @@ pub(super) struct Payments {
 }
 
 impl Payments {
-    /// The ARN of the copy in the region of `site`.
+    /// The ARN of the replica in the region of `site`.
     pub(super) fn arn(&self, site: &Site<'_>) -> String {
         site.arn("dynamodb", &format!("table/{}", self.name))
     }
 }
 
-/// Declares the table in the first region; the others get copies, so that moving on to the next phase only adds.
+/// Declares the table in the first region, with replicas in the others, so that the next phase only adds replicas.
 ///
-/// The stream is there from the beginning: without it no copy can be added. A payment is found by its id alone, so that
-/// a condition on one item is enough to store it once.
+/// The stream is enabled from the start, because replicas require it. The id is the only key, so that a condition on
+/// one item is enough to store a payment once.
 pub(super) fn payments(graph: &mut Graph, parts: &[Part<'_>]) -> Result<Payments> {
     let (primary, others) = parts.split_first().ok_or_else(|| Error::invalid("a workspace has no region"))?;
     let site = &primary.site;

@@ -1,4 +1,4 @@
-//! What keeps data is protected, and saved before it is deleted (M-28).
+//! Protection of resources that keep data, and their final snapshots (M-28).
 
 use payinfra_aws::KINDS;
 use payinfra_aws::rds::{Cluster, GlobalCluster};
@@ -7,12 +7,12 @@ use payinfra_engine::{Address, Graph, Resource};
 use super::database::Database;
 use crate::config::Workspace;
 
-/// Protects everything in `graph` that keeps data, and requests final snapshots of the database clusters, as the
-/// workspace asks for.
+/// Protects all resources in `graph` that keep data, and requests final snapshots of database clusters, as configured
+/// in the workspace.
 ///
-/// The kinds say themselves whether they keep data. Two more are protected although they keep none: the global cluster,
-/// because deleting it ends the replication between the regions, and each region's first instance, because without an
-/// instance nobody can read or write the region's cluster.
+/// The kinds declare whether they keep data. Two more are protected although they keep none: the global cluster,
+/// because deleting it ends replication between the regions, and the first instance of each region, because the
+/// region's cluster cannot be accessed without an instance.
 pub(super) fn protection(graph: &mut Graph, workspace: &Workspace, databases: &[Database]) {
     if workspace.protect {
         for address in resources(graph, |kind| keeps_data(kind) || kind == GlobalCluster::KIND) {

@@ -1,4 +1,4 @@
-//! What other workspaces and stacks give away, read from their states (M-29).
+//! Outputs of other workspaces and stacks, read from their states (M-29).
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use payinfra_engine::{Error, Graph, Ref, Result};
 use crate::config::{REMOTE, Workspace};
 use crate::names::AccountId;
 
-/// The outputs of others by source and name.
+/// The remote outputs by source and name.
 pub(super) struct Remote(BTreeMap<(String, String), Ref<String>>);
 
-/// Declares the lookups of what others give away; each output becomes one of ours: `remote_SOURCE_OUTPUT`.
+/// Declares lookups of the remote outputs; each one becomes an output of this workspace: `remote_SOURCE_OUTPUT`.
 pub(super) fn remote(graph: &mut Graph, workspace: &Workspace, account: &AccountId) -> Result<Remote> {
     let mut values = BTreeMap::new();
     for (source, remote) in &workspace.remote_outputs {
@@ -34,17 +34,17 @@ pub(super) fn remote(graph: &mut Graph, workspace: &Workspace, account: &Account
 }
 
 impl Remote {
-    /// What a variable says: `remote.SOURCE.OUTPUT` is that output, anything else is itself.
+    /// The value of a variable: `remote.SOURCE.OUTPUT` refers to that output, anything else is the value itself.
     pub(super) fn value(&self, variable: &str) -> Result<Ref<String>> {
         let Some(path) = variable.strip_prefix(REMOTE) else { return Ok(variable.into()) };
         let found = path.split_once('.').and_then(|(source, name)| self.0.get(&(source.to_owned(), name.to_owned())));
         found.cloned().ok_or_else(|| {
-            Error::invalid(format!("`{variable}` is not among the remote outputs"))
+            Error::invalid(format!("`{variable}` is not listed in the remote outputs"))
                 .hint("write remote.NAME.OUTPUT, and list OUTPUT under `remote_outputs`")
         })
     }
 
-    /// As [`Remote::value`], where there is a variable.
+    /// Like [`Remote::value`], for an optional variable.
     pub(super) fn given(&self, variable: Option<&String>) -> Result<Option<Ref<String>>> {
         variable.map(|variable| self.value(variable)).transpose()
     }

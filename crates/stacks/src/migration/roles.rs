@@ -1,4 +1,4 @@
-//! Who may do what: one role for each task, each with what the task needs and no more (M-21, X-04).
+//! IAM roles: one per task, with only the permissions it needs (M-21, X-04).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use payinfra_engine::{Graph, Node, Region, Result, Text};
 use super::payments::{PENDING, Payments};
 use super::{Part, Site};
 
-/// The types of the roles, for their names.
+/// The resource types in the roles' names.
 pub(crate) const ROLES: [&str; 5] = [DATABASE_MONITORING, EXECUTION, FLOW_LOGS, REPLICATION, TASK];
 
 const DATABASE_MONITORING: &str = "db-monitoring";
@@ -19,8 +19,8 @@ const FLOW_LOGS: &str = "flow-logs";
 const REPLICATION: &str = "replication";
 const TASK: &str = "ecs-task";
 
-/// The role by which RDS writes down what the machines of a region's databases do. AWS's own policy names just the one
-/// log group, `RDSOSMetrics`, that all databases of the account share.
+/// The role for enhanced monitoring by RDS. AWS's managed policy names only the log group `RDSOSMetrics`, which all
+/// databases of the account share.
 pub(super) fn database_monitoring(graph: &mut Graph, site: &Site<'_>) -> Result<Node<Role>> {
     let trust = trust("monitoring.rds.amazonaws.com").when("StringEquals", "aws:SourceAccount", site.account());
     let databases = site.arn("rds", &format!("db:{}-{}", site.names.name("*"), site.region()));
@@ -39,7 +39,7 @@ pub(super) fn database_monitoring(graph: &mut Graph, site: &Site<'_>) -> Result<
     graph.add(&Region::global(), &format!("{DATABASE_MONITORING}-{}", site.region()), role)
 }
 
-/// The role that writes a region's flow logs into their group.
+/// The role that writes a region's flow logs to their log group.
 pub(super) fn flow_logs(graph: &mut Graph, site: &Site<'_>, group: &Node<LogGroup>) -> Result<Node<Role>> {
     let trust = trust("vpc-flow-logs.amazonaws.com").when("StringEquals", "aws:SourceAccount", site.account()).when(
         "ArnLike",
@@ -49,15 +49,15 @@ pub(super) fn flow_logs(graph: &mut Graph, site: &Site<'_>, group: &Node<LogGrou
     let write = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"];
     let write =
         Statement::allow("Write", write).on(&group.outputs.arn).on(Text::from(&group.outputs.arn).and(":log-stream:*"));
-    // AWS takes no narrower resource for this one than the groups of the region.
+    // AWS supports no narrower resource for this action than all log groups of the region.
     let find = Statement::allow("Find", ["logs:DescribeLogGroups"]).on(site.arn("logs", "log-group:*"));
     role(graph, site, FLOW_LOGS, "Writes VPC flow logs", trust, Policy::new([write, find]))
 }
 
-/// The role by which ECS starts the tasks of the service: it fetches the image and writes their logs.
+/// The execution role: ECS uses it to pull the image and to write logs.
 ///
-/// What is kept in a public registry anyone may fetch; a repository of an account's own takes three permissions, and
-/// one to sign in for which AWS knows no narrower resource than all.
+/// Public images need no permissions. A private ECR repository takes three permissions, and one to sign in, for which
+/// AWS supports no resource other than `*`.
 pub(super) fn execution(graph: &mut Graph, site: &Site<'_>, group: &Node<LogGroup>) -> Result<Node<Role>> {
     let log = Statement::allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"])
         .on(Text::from(&group.outputs.arn).and(":log-stream:*"));
@@ -71,8 +71,8 @@ pub(super) fn execution(graph: &mut Graph, site: &Site<'_>, group: &Node<LogGrou
     role(graph, site, EXECUTION, description, tasks(site), Policy::new(statements))
 }
 
-/// The role that the tasks of the service have: they store payments and write audit records, each under its key and in
-/// the region that the payment's id belongs to, and look in their own region for payments without an audit record.
+/// The task role: stores payments and writes audit records, each in the region that the payment's id belongs to, and
+/// finds payments without an audit record in its own region.
 pub(super) fn task(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>], payments: &Payments) -> Result<Node<Role>> {
     let site = &part.site;
     let mut statements = home(part, payments, &str::to_owned);
@@ -87,7 +87,7 @@ pub(super) fn task(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>], payme
     role(graph, site, TASK, "Takes payments", tasks(site), Policy::new(statements))
 }
 
-/// What it takes to store payments and write audit records in a region.
+/// The statements to store payments and write audit records in a region.
 fn home(part: &Part<'_>, payments: &Payments, name: &dyn Fn(&str) -> String) -> Vec<Statement> {
     let (site, audit) = (&part.site, arn(part.buckets.audit_trail()));
     let store = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
@@ -104,13 +104,13 @@ fn home(part: &Part<'_>, payments: &Payments, name: &dyn Fn(&str) -> String) -> 
     vec![store, open, write, encrypt]
 }
 
-/// Lets the tasks of this account and region take a role on.
+/// Allows tasks of this account and region to assume a role.
 fn tasks(site: &Site<'_>) -> Statement {
     let trust = trust("ecs-tasks.amazonaws.com").when("StringEquals", "aws:SourceAccount", site.account());
     trust.when("ArnLike", "aws:SourceArn", site.arn("ecs", "*"))
 }
 
-/// The ARN of the repository of an image, if it is one of ECR: `ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG`.
+/// The ARN of the repository of an ECR image: `ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG`.
 fn repository(image: &str) -> Option<String> {
     let (registry, name) = image.split_once('/')?;
     let (account, host) = registry.split_once(".dkr.ecr.")?;
@@ -119,9 +119,9 @@ fn repository(image: &str) -> Option<String> {
     Some(format!("arn:aws:ecr:{region}:{account}:repository/{name}"))
 }
 
-/// The role that copies what is written to a region's buckets into those of the other regions (AWS-FACTS §4.3).
+/// The role that replicates objects in a region's buckets to the other regions (AWS-FACTS §4.3).
 ///
-/// The buckets are told by their names: they refer to the role, so it cannot refer to them.
+/// It refers to buckets by name, because the buckets refer to the role.
 pub(super) fn replication(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) -> Result<Node<Role>> {
     let site = &part.site;
     let sources = part.buckets.replicated();
@@ -149,7 +149,7 @@ pub(super) fn replication(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]
         statements.push(encrypt);
     }
     statements.push(write);
-    // S3's documentation has no condition here, and a condition that S3 does not meet would only show in the objects.
+    // S3's documentation has no condition here, and an unmet condition would only show as failed replication.
     let trust = trust("s3.amazonaws.com");
     role(graph, site, REPLICATION, "Copies objects to the other regions", trust, Policy::new(statements))
 }
@@ -159,7 +159,7 @@ pub(super) fn arn(name: &str) -> String {
     format!("arn:aws:s3:::{name}")
 }
 
-/// A statement's name with a region in it; names take letters and digits only.
+/// A statement id with a region in it; only letters and digits are valid.
 fn sid(name: &str, region: &Region) -> String {
     let mut sid = name.to_owned();
     for part in region.as_str().split('-') {
@@ -174,7 +174,7 @@ fn through_s3(statement: Statement, region: &Region) -> Statement {
     statement.when("StringEquals", "kms:ViaService", format!("s3.{region}.amazonaws.com"))
 }
 
-/// Lets a service take a role on.
+/// Allows a service to assume a role.
 fn trust(service: &str) -> Statement {
     Statement::allow("Assume", ["sts:AssumeRole"]).principal("Service", service)
 }

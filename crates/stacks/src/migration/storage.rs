@@ -1,4 +1,4 @@
-//! A region's buckets, and their replication to the other regions (M-19, M-20).
+//! Buckets of a region, and their replication to the other regions (M-19, M-20).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,23 +9,23 @@ use payinfra_engine::{Graph, Node, Ref, Result, Text};
 use super::roles::arn;
 use super::{Part, Site, audit, roles};
 
-/// The types of the buckets, for their names.
+/// The resource types in the buckets' names.
 pub(crate) const BUCKETS: [&str; 3] = [ACCESS_LOGS, AUDIT_TRAIL, TRANSACTIONS];
 
-/// The types of those that are copied to the other regions, as [`Buckets::replicated`] has them.
+/// The resource types of replicated buckets, in the order of [`Buckets::replicated`].
 pub(super) const DATA: [&str; 2] = [AUDIT_TRAIL, TRANSACTIONS];
 
 const ACCESS_LOGS: &str = "access-logs";
 const AUDIT_TRAIL: &str = "audit-trail";
 const TRANSACTIONS: &str = "transactions";
 
-/// What the keys of the load balancer's access logs begin with.
+/// The key prefix of the load balancer's access logs.
 pub(super) const BALANCER_LOGS: &str = "load-balancer";
 
 /// Seven years, two of them leap years.
 const SEVEN_YEARS: i32 = 7 * 365 + 2;
 
-/// The names of a region's buckets: known before any of them is declared, because they point at each other.
+/// The names of a region's buckets, known before any bucket is declared, because they refer to each other.
 pub(super) struct Buckets {
     access_logs: String,
     audit_trail: String,
@@ -33,23 +33,23 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    /// Those that are copied to the other regions.
+    /// The replicated buckets.
     pub(super) fn replicated(&self) -> [&str; 2] {
         [&self.audit_trail, &self.transactions]
     }
 
-    /// The one of the audit trail.
+    /// The bucket of the audit trail.
     pub(super) fn audit_trail(&self) -> &str {
         &self.audit_trail
     }
 
-    /// The one of the transaction logs.
+    /// The bucket of the transaction logs.
     pub(super) fn transactions(&self) -> &str {
         &self.transactions
     }
 }
 
-/// The buckets that others of the stack write into.
+/// The buckets that other parts of the stack write to.
 pub(super) struct Stored {
     pub(super) access_logs: Node<Bucket>,
     pub(super) audit_trail: Node<Bucket>,
@@ -61,7 +61,7 @@ pub(super) fn names(site: &Site<'_>) -> Result<Buckets> {
     Ok(Buckets { access_logs: name(ACCESS_LOGS)?, audit_trail: name(AUDIT_TRAIL)?, transactions: name(TRANSACTIONS)? })
 }
 
-/// Declares the buckets of a region, which replicate to those of the others.
+/// Declares the buckets of a region, which replicate to those of the other regions.
 pub(super) fn buckets(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) -> Result<Stored> {
     let logs = access_logs(graph, part)?;
     let role = match part.others(parts).next() {
@@ -84,7 +84,7 @@ pub(super) fn buckets(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) ->
         };
         (resource_type.to_owned(), bucket)
     };
-    // The audit trail goes after seven years; transactions stay.
+    // The audit trail expires after seven years; transactions do not.
     let trail = audit::bucket_statements(&part.site, &part.buckets.audit_trail);
     let trail = if part.site.config.is_primary() { &trail[..] } else { &[] };
     let audit_trail = data(AUDIT_TRAIL, |buckets| &buckets.audit_trail, SEVEN_YEARS, trail);
@@ -100,7 +100,7 @@ pub(super) fn buckets(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) ->
     Ok(Stored { audit_trail: declare(audit_trail)?, access_logs: logs })
 }
 
-/// The bucket that S3 writes the requests to the others into, and the load balancer those to the service.
+/// The bucket for access logs of the other buckets and of the load balancer.
 fn access_logs(graph: &mut Graph, part: &Part<'_>) -> Result<Node<Bucket>> {
     let name = &part.buckets.access_logs;
     let mut write = Statement::allow("WriteLogs", ["s3:PutObject"])
@@ -110,8 +110,8 @@ fn access_logs(graph: &mut Graph, part: &Part<'_>) -> Result<Node<Bucket>> {
     for source in part.buckets.replicated() {
         write = write.when("ArnLike", "aws:SourceArn", arn(source));
     }
-    // The region's own account of load balancers is what older policies name; AWS recommends its service in all regions
-    // (UG: Enable access logs). That has no condition, so the account stands in the key.
+    // Older policies name the region's Elastic Load Balancing account; AWS recommends the service principal in all
+    // regions (UG: Enable access logs). It has no condition key, so the account id is part of the object key.
     let balancer = Statement::allow("WriteBalancerLogs", ["s3:PutObject"])
         .principal("Service", "logdelivery.elasticloadbalancing.amazonaws.com")
         .on(format!("{}/{BALANCER_LOGS}/AWSLogs/{}/*", arn(name), part.site.account()));
@@ -120,7 +120,7 @@ fn access_logs(graph: &mut Graph, part: &Part<'_>) -> Result<Node<Bucket>> {
     add(graph, part, ACCESS_LOGS, bucket)
 }
 
-/// What all buckets have in common: nothing is public, and nothing goes over the wire unencrypted.
+/// What all buckets have in common: no public access, and TLS only.
 fn bucket(site: &Site<'_>, resource_type: &str, name: &str, more: impl IntoIterator<Item = Statement>) -> Bucket {
     let plain = Statement::deny("DenyWithoutTls", ["s3:*"])
         .principal("*", "*")
@@ -145,8 +145,8 @@ fn add(graph: &mut Graph, part: &Part<'_>, resource_type: &str, bucket: Bucket) 
     graph.add(part.site.region(), resource_type, bucket)
 }
 
-/// Cheaper storage at 30 and 90 days, for old versions too. They are kept as long as current ones: what somebody
-/// overwrote or deleted must still be there for the audit.
+/// Moves objects to cheaper storage after 30 and 90 days, including noncurrent versions. Those are kept as long as
+/// current ones, because the audit needs overwritten and deleted objects.
 fn lifecycle(expiration_days: i32) -> BTreeMap<String, LifecycleRule> {
     let transition = |days, class: &str| Transition { days, class: class.to_owned() };
     let transitions = BTreeSet::from([transition(30, "STANDARD_IA"), transition(90, "GLACIER")]);
@@ -162,7 +162,8 @@ fn lifecycle(expiration_days: i32) -> BTreeMap<String, LifecycleRule> {
     BTreeMap::from([("archive".to_owned(), rule)])
 }
 
-/// Copies to every other region, delete markers included. The destinations are named, not referred to: they copy back.
+/// Replicates to every other region, including delete markers. Destinations are named, not referenced, because they
+/// replicate back.
 fn replication(
     role: &Ref<String>,
     part: &Part<'_>,

@@ -1,4 +1,4 @@
-//! How the regions reach each other: a transit gateway in each, and a peering between each two (M-08).
+//! Connections between regions: a transit gateway in each, with peerings between each pair (M-08).
 
 use payinfra_aws::ec2::{
     Route, RouteTarget, TransitGateway, TransitGatewayPeering, TransitGatewayPeeringAccepter, TransitGatewayRoute,
@@ -9,16 +9,16 @@ use payinfra_engine::{Graph, Node, Ref, Result};
 use super::network::Network;
 use super::{Part, Site};
 
-/// The first number of an autonomous system that anyone may use; each region has its own, as peerings need it.
+/// The first private autonomous system number; each region has its own, as peerings require.
 const ASN: i64 = 64512;
 
-/// Where a region's network meets the others.
+/// The transit gateway of a region.
 pub(super) struct Hub {
     gateway: Node<TransitGateway>,
     attachment: Node<TransitGatewayVpcAttachment>,
 }
 
-/// Declares the hub of a region and attaches the region's network to it.
+/// Declares the transit gateway of a region, and attaches the region's network.
 pub(super) fn hub(graph: &mut Graph, site: &Site<'_>, network: &Network) -> Result<Hub> {
     let gateway = TransitGateway {
         asn: ASN + i64::from(site.config.index),
@@ -37,7 +37,7 @@ pub(super) fn hub(graph: &mut Graph, site: &Site<'_>, network: &Network) -> Resu
     Ok(Hub { gateway, attachment })
 }
 
-/// Joins the hubs: a peering for each pair of regions, and routes in both directions.
+/// Peers each pair of transit gateways, with routes in both directions.
 pub(super) fn mesh(graph: &mut Graph, parts: &[Part<'_>]) -> Result<()> {
     for (index, near) in parts.iter().enumerate() {
         for far in &parts[index + 1..] {
@@ -49,7 +49,7 @@ pub(super) fn mesh(graph: &mut Graph, parts: &[Part<'_>]) -> Result<()> {
     Ok(())
 }
 
-/// A peering that the near side asks for and the far side accepts.
+/// A peering that one side requests and the other accepts.
 fn peer(graph: &mut Graph, near: &Part<'_>, far: &Part<'_>) -> Result<Node<TransitGatewayPeeringAccepter>> {
     let (near, near_hub, far, far_hub) = (&near.site, &near.hub, &far.site, &far.hub);
     let peering = TransitGatewayPeering {
@@ -66,7 +66,8 @@ fn peer(graph: &mut Graph, near: &Part<'_>, far: &Part<'_>) -> Result<Node<Trans
     graph.add(far.region(), near.region().as_str(), accepter)
 }
 
-/// Lets the networks of `from` reach `to`: from each private subnet to the hub, and from there over the peering.
+/// Routes traffic from the networks of `from` to `to`: from each private subnet to the transit gateway, and over the
+/// peering.
 fn route(
     graph: &mut Graph,
     from: &Part<'_>,
@@ -85,7 +86,7 @@ fn route(
         let target = RouteTarget::TransitGateway(from.hub.gateway.id.clone());
         let route = Route { table: table.id.clone(), destination, target };
         let route = graph.add(region, &format!("private-{number}-{name}"), route)?;
-        // AWS knows the gateway in a network only once it is attached there (AWS-FACTS §4.5).
+        // A route to the transit gateway requires its attachment to the network (AWS-FACTS §4.5).
         graph.order(&from.hub.attachment.address, &route.address);
     }
     Ok(())

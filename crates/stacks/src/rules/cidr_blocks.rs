@@ -1,4 +1,4 @@
-//! Networks are private and apart, subnets lie in their network and apart.
+//! Networks are private and do not overlap; subnets are within their network and do not overlap.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::cidr::{overlap, private};
 use crate::names::Names;
 
 pub(super) const RULE: Rule =
-    Rule { name: "cidr-blocks", about: "networks are private and apart, and so are their subnets", check };
+    Rule { name: "cidr-blocks", about: "networks and subnets are private and do not overlap", check };
 
 fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
     let mut broken = Vec::new();

@@ -1,4 +1,4 @@
-//! Whoever comes over the Internet is answered over TLS 1.2 or later, and sent there otherwise.
+//! Public listeners use TLS 1.2 or later, or redirect to a listener that does.
 
 use payinfra_aws::elbv2::{Action, Listener, ListenerRule, Protocol};
 use payinfra_engine::{Address, Graph, ID, Ref, Result};
@@ -7,9 +7,9 @@ use super::{Rule, Violation, all, violation};
 use crate::names::Names;
 
 pub(super) const RULE: Rule =
-    Rule { name: "encrypted-listeners", about: "listeners speak TLS 1.2 or later, and redirect all else", check };
+    Rule { name: "encrypted-listeners", about: "public listeners use TLS 1.2 or later, or redirect", check };
 
-/// What the names of AWS's policies begin with that take neither TLS 1.0 nor 1.1.
+/// The prefixes of AWS's security policies that allow neither TLS 1.0 nor 1.1.
 const TLS: [&str; 4] = [
     "ELBSecurityPolicy-FS-1-2-",
     "ELBSecurityPolicy-TLS-1-2-",
@@ -24,14 +24,14 @@ fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
         if listener.protocol == Protocol::Https {
             let policy = listener.ssl_policy.as_deref().unwrap_or("AWS's default");
             if !TLS.iter().any(|start| policy.starts_with(start)) {
-                broken.push(violation(&address, format!("takes TLS before 1.2: its policy is {policy}")));
+                broken.push(violation(&address, format!("allows TLS before 1.2: its policy is {policy}")));
             }
             if listener.certificate.is_none() {
                 broken.push(violation(&address, "has no certificate"));
             }
         } else {
             if !leads_to_https(&listener.default_action) {
-                broken.push(violation(&address, "answers without TLS"));
+                broken.push(violation(&address, "responds without TLS"));
             }
             plain.push(address);
         }
@@ -39,7 +39,7 @@ fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
     for (address, rule) in all::<ListenerRule>(graph)? {
         let is_plain = plain.iter().any(|listener| rule.listener == Ref::to(listener, ID));
         if is_plain && !leads_to_https(&rule.action) {
-            broken.push(violation(&address, "answers without TLS"));
+            broken.push(violation(&address, "responds without TLS"));
         }
     }
     Ok(broken)

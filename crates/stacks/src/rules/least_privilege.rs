@@ -1,4 +1,4 @@
-//! No policy grants all actions, or some action on everything, or anything to everyone.
+//! No policy allows all actions, an action on all resources, or access by everyone.
 
 use payinfra_aws::ec2::VpcEndpoint;
 use payinfra_aws::iam::Role;
@@ -12,12 +12,12 @@ use super::{Rule, Violation, all, violation};
 use crate::names::Names;
 
 pub(super) const RULE: Rule =
-    Rule { name: "least-privilege", about: "no policy grants everything, or on everything, or to everyone", check };
+    Rule { name: "least-privilege", about: "no policy allows all actions, all resources, or everyone", check };
 
-/// Kinds whose policies may name the resource `*`, and why.
+/// Kinds whose policies may have the resource `*`, and why.
 const ON_EVERYTHING: [(&str, &str); 1] = [(Key::KIND, "in a key's policy `*` is the key itself")];
 
-/// Actions that are granted on the resource `*`, and why.
+/// Actions that may be allowed on the resource `*`, and why.
 const WITHOUT_RESOURCE: [(&str, &str); 1] =
     [("ecr:GetAuthorizationToken", "it signs in to the registry of the account, for which AWS has no resource")];
 
@@ -42,7 +42,10 @@ fn too_much(address: &Address, what: &str, policy: &Policy) -> Vec<Violation> {
     let excepted = ON_EVERYTHING.iter().any(|(kind, _)| *kind == &*address.kind);
     for statement in policy.statements().filter(|statement| statement.effect == Effect::Allow) {
         let mut say = |wrong: String| {
-            broken.push(violation(address, format!("grants too much: {what}, statement {}, {wrong}", statement.sid)));
+            broken.push(violation(
+                address,
+                format!("is too permissive: {what}, statement {}, allows {wrong}", statement.sid),
+            ));
         };
         for action in statement.actions.iter().filter(|action| *action == "*" || action.ends_with(":*")) {
             say(format!("the action `{action}`"));
@@ -50,10 +53,10 @@ fn too_much(address: &Address, what: &str, policy: &Policy) -> Vec<Violation> {
         let narrow = |action: &String| WITHOUT_RESOURCE.iter().any(|(excepted, _)| excepted == action);
         let excepted = excepted || statement.actions.iter().all(narrow);
         if !excepted && statement.resources.iter().any(any) {
-            say("on the resource `*`".to_owned());
+            say("access to the resource `*`".to_owned());
         }
         if statement.principals.contains_key("*") || statement.principals.values().flatten().any(any) {
-            say("to everyone".to_owned());
+            say("access by everyone".to_owned());
         }
     }
     broken

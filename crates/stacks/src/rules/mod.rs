@@ -1,4 +1,4 @@
-//! What must hold for every stack's graph, whatever the stack: each rule a file, all of them in [`RULES`].
+//! Rules for the graph of every stack: one file per rule, all of them in [`RULES`].
 
 mod cidr_blocks;
 mod encrypted;
@@ -19,18 +19,18 @@ use crate::names::Names;
 pub struct Rule {
     /// Its name.
     pub name: &'static str,
-    /// What it asks for.
+    /// What it requires.
     pub about: &'static str,
-    /// What breaks it.
+    /// Finds violations.
     pub check: fn(&Graph, &Names) -> Result<Vec<Violation>>,
 }
 
-/// A resource that breaks a rule.
+/// A violation of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The resource.
     pub address: Address,
-    /// What is wrong with it.
+    /// The message.
     pub message: String,
 }
 
@@ -50,7 +50,7 @@ pub const RULES: &[Rule] = &[
 /// Checks all rules.
 ///
 /// # Errors
-/// If one is broken: all violations are listed, each with its address.
+/// If a rule is violated; the error lists all violations with their addresses.
 pub fn check(graph: &Graph, names: &Names) -> Result<()> {
     let mut broken = Vec::new();
     for rule in RULES {
@@ -60,7 +60,8 @@ pub fn check(graph: &Graph, names: &Names) -> Result<()> {
     if broken.is_empty() {
         return Ok(());
     }
-    Err(Error::invalid(broken.join("\n")).hint("the stack itself is wrong here, not the configuration: mend the stack"))
+    Err(Error::invalid(broken.join("\n"))
+        .hint("this is an error in the stack, not in the configuration; fix the stack"))
 }
 
 /// The resources of kind `R`.

@@ -1,4 +1,4 @@
-//! Every name carries the workspace and the suffix.
+//! Every name includes the workspace and the suffix.
 
 use payinfra_aws::ecs::TaskDefinition;
 use payinfra_aws::elbv2::{LoadBalancer, TargetGroup};
@@ -10,23 +10,23 @@ use serde_json::Value;
 use super::{Rule, Violation, violation};
 use crate::names::Names;
 
-pub(super) const RULE: Rule = Rule { name: "named", about: "every name carries the workspace and the suffix", check };
+pub(super) const RULE: Rule = Rule { name: "named", about: "every name includes the workspace and the suffix", check };
 
-/// Where a kind has its name.
+/// The field with the name of a kind.
 fn field(kind: &str) -> &'static str {
     if kind == TaskDefinition::KIND { "family" } else { "name" }
 }
 
-/// Kinds whose names are others' to choose, and why.
+/// Kinds whose names are determined elsewhere, and why.
 const GIVEN: [(&str, &str); 3] = [
     (HostedZone::KIND, "it is the organisation's domain"),
     (RecordSet::KIND, "those that validate certificates are AWS's"),
     (Target::KIND, "it is a name within its rule"),
 ];
-/// Kinds whose names are too short for the workspace at times.
+/// Kinds whose names may be too short for the workspace.
 const SHORT: [&str; 2] = [LoadBalancer::KIND, TargetGroup::KIND];
 
-#[expect(clippy::unnecessary_wraps, reason = "the form of a rule, and others read the graph's kinds")]
+#[expect(clippy::unnecessary_wraps, reason = "the signature of all rules")]
 fn check(graph: &Graph, names: &Names) -> Result<Vec<Violation>> {
     let ending = format!("-{}", names.ending());
     let suffix = format!("-{}", names.suffix());

@@ -1,4 +1,4 @@
-//! No bucket can be made public, and nobody but the account owns what is in it.
+//! No bucket can be made public, and the account owns all objects in it.
 
 use payinfra_aws::s3::Bucket;
 use payinfra_engine::{Graph, Result};
@@ -7,7 +7,7 @@ use super::{Rule, Violation, all, violation};
 use crate::names::Names;
 
 pub(super) const RULE: Rule =
-    Rule { name: "private-buckets", about: "no bucket is open to the public, or to others' objects", check };
+    Rule { name: "private-buckets", about: "no bucket is public or accepts objects owned by other accounts", check };
 
 fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
     let mut broken = Vec::new();
@@ -16,7 +16,7 @@ fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
             broken.push(violation(&address, "does not block public access"));
         }
         if !bucket.ownership_enforced {
-            broken.push(violation(&address, "lets others own objects"));
+            broken.push(violation(&address, "allows objects owned by other accounts"));
         }
     }
     Ok(broken)

@@ -1,4 +1,4 @@
-//! Only load balancers let the world in, on the ports of the web.
+//! Only load balancers accept traffic from the internet, on ports 80 and 443.
 
 use payinfra_aws::ec2::{Peer, Protocol, SecurityGroup};
 use payinfra_aws::elbv2::LoadBalancer;
@@ -7,8 +7,11 @@ use payinfra_engine::{Graph, Resource, Result};
 use super::{Rule, Violation, all, violation};
 use crate::names::Names;
 
-pub(super) const RULE: Rule =
-    Rule { name: "private-groups", about: "only load balancers let the world in, on ports 80 and 443", check };
+pub(super) const RULE: Rule = Rule {
+    name: "private-groups",
+    about: "only load balancers accept traffic from the internet, on ports 80 and 443",
+    check,
+};
 
 fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
     let mut broken = Vec::new();
@@ -18,19 +21,19 @@ fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
             continue;
         }
         if open.iter().any(|rule| !matches!(rule.protocol, Protocol::Tcp(80, 80) | Protocol::Tcp(443, 443))) {
-            broken.push(violation(&address, "lets the world in on another port than 80 and 443"));
+            broken.push(violation(&address, "accepts traffic from the internet on a port other than 80 and 443"));
         }
-        // What only names it as the other end of a rule does not stand in it.
+        // A resource that refers to the group only as the peer of a rule is not a member of it.
         let users = graph.nodes().keys().filter(|user| *user.kind != *SecurityGroup::KIND);
         let mut users = users.filter(|user| graph.depends(user).contains(&address));
         if let Some(user) = users.find(|user| *user.kind != *LoadBalancer::KIND) {
-            broken.push(violation(&address, format!("lets the world in to {user}")));
+            broken.push(violation(&address, format!("lets traffic from the internet reach {user}")));
         }
     }
     Ok(broken)
 }
 
-/// A block so large that it is not one network's.
+/// A block so large that it is not a single network.
 fn is_everyone(peer: &Peer) -> bool {
     match peer {
         Peer::Cidr(net) => net.prefix_len() < 8,

@@ -1,4 +1,4 @@
-//! No task can be reached from outside, entered, or changed from inside.
+//! Tasks have no public address, no shell access and no writable root file system, and do not run as root.
 
 use payinfra_aws::ecs::{Service, TaskDefinition};
 use payinfra_engine::{Graph, Result};
@@ -6,23 +6,26 @@ use payinfra_engine::{Graph, Result};
 use super::{Rule, Violation, all, violation};
 use crate::names::Names;
 
-pub(super) const RULE: Rule =
-    Rule { name: "private-tasks", about: "no task is reached from outside, entered, or changed from inside", check };
+pub(super) const RULE: Rule = Rule {
+    name: "private-tasks",
+    about: "tasks have no public address, shell access, writable root or root user",
+    check,
+};
 
 fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
     let mut broken = Vec::new();
     for (address, service) in all::<Service>(graph)? {
         if service.public_ip {
-            broken.push(violation(&address, "gives its tasks public addresses"));
+            broken.push(violation(&address, "assigns public IP addresses to its tasks"));
         }
         if service.execute_command {
-            broken.push(violation(&address, "lets one open a shell in its tasks"));
+            broken.push(violation(&address, "allows shell access to its tasks (ECS Exec)"));
         }
     }
     for (address, definition) in all::<TaskDefinition>(graph)? {
         for (name, container) in definition.containers {
             if !container.read_only {
-                broken.push(violation(&address, format!("lets the container {name} write to its root file system")));
+                broken.push(violation(&address, format!("runs the container {name} with a writable root file system")));
             }
             if ["", "0", "root"].contains(&container.user.split(':').next().unwrap_or_default()) {
                 broken.push(violation(&address, format!("runs the container {name} as root")));

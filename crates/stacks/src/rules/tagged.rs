@@ -1,4 +1,5 @@
-//! Every taggable resource carries the required tags and its owner's (X-02, M-05), and only tags that all services take.
+//! Every taggable resource has the required tags and the owner tags (X-02, M-05), and only tags that all services
+//! accept.
 
 use payinfra_aws::KINDS;
 use payinfra_engine::{Error, Graph, Owner, Result, Tags};
@@ -7,7 +8,7 @@ use super::{Rule, Violation, violation};
 use crate::names::Names;
 use crate::tags::{self, REQUIRED};
 
-pub(super) const RULE: Rule = Rule { name: "tagged", about: "every resource carries the required tags", check };
+pub(super) const RULE: Rule = Rule { name: "tagged", about: "every resource has the required tags", check };
 
 const OWNER: [&str; 3] = [Owner::ADDRESS, Owner::STACK, Owner::WORKSPACE];
 
@@ -31,7 +32,7 @@ fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
         let spec = KINDS.iter().copied().flatten().map(|kind| kind.spec()).find(|spec| *spec.kind == *address.kind);
         let most = spec.map_or(tags::MOST, |spec| spec.most_tags);
         if count > most {
-            broken.push(violation(address, format!("has {count} tags, and AWS accepts {most}")));
+            broken.push(violation(address, format!("has {count} tags, but AWS accepts at most {most}")));
         }
     }
     Ok(broken)

@@ -1,4 +1,4 @@
-//! A region's alarms, and the one over them that says whether the region is fit for traffic.
+//! Alarms of a region, and the composite alarm for whether the region can serve traffic.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,13 @@ use super::Watched;
 use super::metrics::{Metrics, home_of_health};
 use crate::migration::Site;
 
-/// Makes alarms that tell `topic`.
+/// Creates alarms that notify `topic`.
 pub(super) struct Alarms<'a> {
     pub(super) site: Site<'a>,
     pub(super) topic: Option<&'a Node<Topic>>,
 }
 
-/// When an alarm goes off.
+/// The condition of an alarm.
 struct Bad {
     comparison: &'static str,
     threshold: f64,
@@ -32,19 +32,19 @@ impl Bad {
         Self { comparison: "LessThanThreshold", ..Self::above(threshold) }
     }
 
-    /// No data is as bad: what should tell it is not there.
+    /// Missing data counts as bad, because the source may be down.
     fn or_silent(self) -> Self {
         Self { missing: Missing::Breaching, ..self }
     }
 
-    /// No data says nothing; S3 publishes only while it copies.
+    /// Missing data is ignored; S3 publishes only while it replicates.
     fn or_idle(self) -> Self {
         Self { missing: Missing::Ignore, ..self }
     }
 }
 
 impl Alarms<'_> {
-    /// Declares all alarms of a region; returns their ARNs, that of the region's fitness first.
+    /// Declares all alarms of a region, and returns their ARNs, the composite alarm first.
     pub(super) fn region(
         &self,
         graph: &mut Graph,
@@ -114,7 +114,7 @@ impl Alarms<'_> {
         Ok(std::iter::once(fit.outputs.arn).chain(all).collect())
     }
 
-    /// The copies of objects: how late they arrive here, and how many of those from here fail.
+    /// Object replication: the latency to this region, and the failures from this region.
     fn copies(&self, graph: &mut Graph, part: &Watched<'_>, parts: &[Watched<'_>]) -> Result<Vec<Node<Alarm>>> {
         let limits = &self.site.workspace.alarms;
         let mut made = Vec::new();
@@ -134,7 +134,7 @@ impl Alarms<'_> {
         Ok(made)
     }
 
-    /// The alarm by which traffic is moved: it goes off when one of `serious` does.
+    /// The alarm for shifting traffic: it fires when one of `serious` does.
     fn fit(&self, graph: &mut Graph, serious: &[Node<Alarm>]) -> Result<Node<CompositeAlarm>> {
         let mut rule = Text::default();
         for (index, alarm) in serious.iter().enumerate() {
@@ -196,8 +196,8 @@ impl Alarms<'_> {
     }
 }
 
-/// Declares the alarms of the health checks, which are told of in one region only, so that they are there; an alarm can
-/// only tell a topic of its own region.
+/// Declares the alarms of the health checks in the one region that has their metrics; an alarm can only notify a topic
+/// in its own region.
 pub(super) fn health(
     graph: &mut Graph,
     parts: &[Watched<'_>],

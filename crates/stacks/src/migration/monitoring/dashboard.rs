@@ -1,5 +1,4 @@
-//! A region's dashboard. It shows all regions side by side, so that either one's shows what the other does when that is
-//! out of reach.
+//! The dashboard of a region. It shows all regions, so that each one's dashboard is enough if the other region is down.
 
 use payinfra_aws::cloudwatch::{Dashboard, MetricStat};
 use payinfra_engine::{Graph, Ref, Region, Result};
@@ -10,7 +9,7 @@ use super::metrics::{Metrics, home_of_health};
 use super::{NAMESPACE, PHASE};
 use crate::migration::NAME;
 
-/// How wide a dashboard is, and how high its widgets.
+/// The width of a dashboard, and the height of its widgets.
 const WIDTH: usize = 24;
 const HEIGHT: usize = 6;
 const COLUMNS: usize = 3;
@@ -39,7 +38,7 @@ pub(super) fn dashboard(
     graph.add(site.region(), "main", dashboard).map(drop)
 }
 
-/// A widget: its type, and its properties.
+/// A widget: its type and its properties.
 type Widget = (&'static str, Value);
 
 fn heading(part: &Watched<'_>, parts: &[Watched<'_>]) -> Widget {
@@ -63,7 +62,7 @@ fn state<'a>(title: &str, alarms: impl Iterator<Item = &'a Ref<String>>) -> Widg
     ("alarm", json!({ "title": title, "alarms": alarms.collect::<Vec<_>>() }))
 }
 
-/// The phase, as each region was last told it.
+/// The phase, as last published in each region.
 fn phase(part: &Watched<'_>, parts: &[Watched<'_>]) -> Widget {
     let workspace = part.site.workspace;
     let rows = parts.iter().map(|part| {
@@ -124,7 +123,7 @@ fn graphs(part: &Watched<'_>, parts: &[Watched<'_>]) -> Vec<Widget> {
     widgets
 }
 
-/// One line of a graph.
+/// A row of a graph's metrics.
 fn row(region: &Region, label: &str, metric: &MetricStat) -> Value {
     let mut row = vec![json!(metric.namespace), json!(metric.name)];
     for (name, value) in &metric.dimensions {

@@ -1,4 +1,4 @@
-//! The events of a region that somebody should know of: deployments that fail, and databases that fail over.
+//! Event rules of a region: failed deployments and database failovers.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Watched;
 
-/// Declares the rules of a region, which send to `topic`.
+/// Declares the rules of a region, which send events to `topic`.
 pub(super) fn rules(graph: &mut Graph, part: &Watched<'_>, topic: &Node<Topic>) -> Result<()> {
     let deployments = json!({
         "source": ["aws.ecs"],

@@ -1,4 +1,4 @@
-//! The metrics of a region, each written once for its alarm and for the dashboards.
+//! Metrics of a region, each defined once for its alarm and the dashboards.
 
 use payinfra_aws::cloudwatch::MetricStat;
 use payinfra_engine::{Region, Text};
@@ -6,7 +6,7 @@ use payinfra_engine::{Region, Text};
 use super::Watched;
 use crate::migration::storage::DATA;
 
-/// The metrics of what stands in a region.
+/// The metrics of a region's resources.
 #[derive(Clone, Copy)]
 pub(super) struct Metrics<'a>(pub(super) &'a Watched<'a>);
 
@@ -30,12 +30,12 @@ impl Metrics<'_> {
         self.metric(("AWS/RDS", name), "Maximum", [("DBClusterIdentifier", self.0.database.clone())])
     }
 
-    /// How many milliseconds the slowest reader of the region is behind its writer.
+    /// The lag of the region's slowest reader behind its writer, in milliseconds.
     pub(super) fn replica_lag(self) -> MetricStat {
         self.database("AuroraReplicaLagMaximum")
     }
 
-    /// How many milliseconds the region is behind the primary one; it has this metric only elsewhere.
+    /// The lag of the region behind the primary region, in milliseconds; the primary region has no such metric.
     pub(super) fn global_lag(self) -> MetricStat {
         self.database("AuroraGlobalDBReplicationLag")
     }
@@ -46,17 +46,17 @@ impl Metrics<'_> {
         self.metric(metric, statistic, names)
     }
 
-    /// How many tasks run: from Container Insights.
+    /// The number of running tasks, from Container Insights.
     pub(super) fn running_tasks(self) -> MetricStat {
         self.service(("ECS/ContainerInsights", "RunningTaskCount"), "Minimum")
     }
 
-    /// In per cent.
+    /// In percent.
     pub(super) fn cpu(self) -> MetricStat {
         self.service(("AWS/ECS", "CPUUtilization"), "Average")
     }
 
-    /// In per cent.
+    /// In percent.
     pub(super) fn memory(self) -> MetricStat {
         self.service(("AWS/ECS", "MemoryUtilization"), "Average")
     }
@@ -66,27 +66,27 @@ impl Metrics<'_> {
         self.metric(("AWS/ApplicationELB", name), statistic, [("LoadBalancer", balancer)])
     }
 
-    /// How many requests there are.
+    /// The number of requests.
     pub(super) fn requests(self) -> MetricStat {
         self.balancer("RequestCount", "Sum")
     }
 
-    /// How many answers of the service are 5xx.
+    /// The number of 5xx responses of the service.
     pub(super) fn target_errors(self) -> MetricStat {
         self.balancer("HTTPCode_Target_5XX_Count", "Sum")
     }
 
-    /// How many answers of the load balancer itself are 5xx.
+    /// The number of 5xx responses of the load balancer itself.
     pub(super) fn balancer_errors(self) -> MetricStat {
         self.balancer("HTTPCode_ELB_5XX_Count", "Sum")
     }
 
-    /// How many seconds all but the slowest hundredth of the answers take.
+    /// The p99 latency of responses in seconds.
     pub(super) fn latency(self) -> MetricStat {
         self.balancer("TargetResponseTime", "p99")
     }
 
-    /// How many targets are unhealthy, for each colour.
+    /// The number of unhealthy targets per color.
     pub(super) fn unhealthy_hosts(self) -> [(&'static str, MetricStat); 2] {
         let edge = &self.0.edge;
         [("blue", &edge.blue), ("green", &edge.green)].map(|(colour, group)| {
@@ -106,24 +106,24 @@ impl Metrics<'_> {
         pairs.map(metric).collect()
     }
 
-    /// How many seconds the copies in `to` are behind, by bucket: S3 publishes it there.
+    /// The replication latency to `to` in seconds, by bucket; S3 publishes it there.
     pub(super) fn copy_latency(self, to: &Watched<'_>) -> Vec<(&'static str, MetricStat)> {
         self.copies("ReplicationLatency", "Maximum", to)
     }
 
-    /// How many copies to `to` failed, by bucket: S3 publishes it here.
+    /// The number of failed replications to `to`, by bucket; S3 publishes it here.
     pub(super) fn copy_failures(self, to: &Watched<'_>) -> Vec<(&'static str, MetricStat)> {
         self.copies("OperationsFailedReplication", "Sum", to)
     }
 
-    /// Whether the region's health check is well: 1 or 0. All of them are published in one region.
+    /// The status of the region's health check: 1 or 0. One region has those of all regions.
     pub(super) fn health(self) -> MetricStat {
         let check = self.0.health_check.clone();
         self.metric(("AWS/Route53", "HealthCheckStatus"), "Minimum", [("HealthCheckId", check)])
     }
 }
 
-/// Where Route 53 publishes all its metrics.
+/// The region in which Route 53 publishes its metrics.
 pub(super) fn home_of_health() -> Region {
     Region::new("us-east-1")
 }

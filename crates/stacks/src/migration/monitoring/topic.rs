@@ -1,4 +1,4 @@
-//! A region's topic for all that is wrong there, and who gets it.
+//! The topic for all alerts of a region, and its subscriptions.
 
 use payinfra_aws::sns::{Endpoint, Subscription, Topic};
 use payinfra_aws::{Policy, Statement};
@@ -18,7 +18,7 @@ pub(super) fn topic(graph: &mut Graph, site: &Site<'_>, keys: &Keys) -> Result<N
         "aws:SourceArn",
         site.arn("cloudwatch", "alarm:*"),
     );
-    // EventBridge meets no condition in the policy of a topic (its user guide, "Amazon SNS permissions").
+    // EventBridge does not set condition keys for topic policies (its user guide, "Amazon SNS permissions").
     let events = publish("PublishEvents", EVENTS);
     let topic = Topic {
         name: name(site),
@@ -43,12 +43,12 @@ fn name(site: &Site<'_>) -> String {
     site.names.name("alarms")
 }
 
-/// Known before the topic is: its policy and its key name it, and it refers to the key.
+/// The topic's ARN, known before it exists: the policies of the topic and its key contain it, and it refers to the key.
 fn arn(site: &Site<'_>) -> String {
     site.arn("sns", &name(site))
 }
 
-/// What those who publish need of the key that encrypts the messages.
+/// The key policy statements for publishers.
 pub(in crate::migration) fn key_statement(site: &Site<'_>) -> Statement {
     Statement::allow("PublishToAlarms", ["kms:Decrypt", "kms:GenerateDataKey"])
         .principal("Service", ALARMS)
