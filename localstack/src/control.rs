@@ -1,4 +1,4 @@
-//! The gateway's own interface, which `cargo local` speaks: `/_payinfra/…`.
+//! The gateway's control API for `cargo local`: `/_payinfra/…`.
 
 use std::sync::Arc;
 
@@ -9,32 +9,32 @@ use serde_json::json;
 
 use crate::{answer::Answer, emulator::ACCOUNT_ID, fault::Faults, gateway::Gateway, profile::Profile};
 
-/// What the paths of the interface begin with. No bucket can have such a name.
+/// The path prefix of the control API, which is not a valid bucket name.
 pub(crate) const PREFIX: &str = "/_payinfra/";
 
-/// A running emulated AWS.
+/// The status of a running instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// The process that it runs in.
+    /// Its process id.
     pub pid: u32,
-    /// Where it answers.
+    /// Its endpoint.
     pub endpoint: String,
     /// Its emulators.
     pub profile: Profile,
-    /// Its account.
+    /// Its account id.
     pub account: String,
-    /// How many calls it has recorded.
+    /// The number of recorded calls.
     pub calls: usize,
-    /// How many rules break its calls.
+    /// The number of active fault rules.
     pub rules: usize,
-    /// The web pages whose requests it answers.
+    /// The web pages that may send requests.
     #[serde(default)]
     pub origins: Vec<String>,
-    /// The emulators behind it, as `moto 127.0.0.1:40123`.
+    /// The emulators with their addresses, such as `moto 127.0.0.1:40123`.
     pub backends: Vec<String>,
 }
 
-/// Answers one request of the interface.
+/// Handles a request to the control API.
 pub(crate) async fn answer(gateway: &Arc<Gateway>, method: &Method, path: &str, body: &Bytes) -> Answer {
     let done = || Answer::json(StatusCode::OK, &json!({}));
     match (method.as_str(), path) {
@@ -60,7 +60,7 @@ pub(crate) async fn answer(gateway: &Arc<Gateway>, method: &Method, path: &str, 
             gateway.stop.notify_one();
             done()
         }
-        _ => failed(StatusCode::NOT_FOUND, &format!("there is no {method} {PREFIX}{path}")),
+        _ => failed(StatusCode::NOT_FOUND, &format!("unknown operation {method} {PREFIX}{path}")),
     }
 }
 

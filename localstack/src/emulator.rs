@@ -1,4 +1,4 @@
-//! An emulated AWS in this process: what tests start.
+//! An emulated AWS in this process, for tests.
 
 use std::{
     ffi::OsString,
@@ -25,17 +25,17 @@ use crate::{
     record::Call,
 };
 
-/// The account of every emulated AWS.
+/// The account id of every emulated AWS.
 pub const ACCOUNT_ID: &str = "123456789012";
 
-/// An emulated AWS of one's own, on a free port of this machine. It ends when this is dropped, or this process does.
+/// A private emulated AWS on a free port. It stops when this is dropped, or when the process ends.
 #[derive(Debug)]
 pub struct Emulator {
     gateway: Arc<Gateway>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// How an [`Emulator`] is to be.
+/// The configuration of an [`Emulator`].
 #[derive(Debug, Clone, Default)]
 pub struct Builder {
     profile: Profile,
@@ -44,32 +44,32 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// With these emulators.
+    /// Uses these emulators.
     #[must_use]
     pub fn profile(self, profile: Profile) -> Self {
         Self { profile, ..self }
     }
 
-    /// On this port; 0, the default, is any that is free.
+    /// Uses this port; 0, the default, is any free port.
     #[must_use]
     pub fn port(self, port: u16) -> Self {
         Self { port, ..self }
     }
 
-    /// Answering requests of this web page, such as `http://localhost:3000`, too. Without, those of none.
+    /// Accepts requests from this web page, such as `http://localhost:3000`. By default, all web pages are rejected.
     #[must_use]
     pub fn allow_origin(mut self, origin: &str) -> Self {
         self.origins.push(origin.to_owned());
         self
     }
 
-    /// Starts it and waits until it answers.
+    /// Starts the emulated AWS, and waits until it responds.
     ///
     /// # Errors
-    /// When Python or the emulators cannot be found, installed or started, or the port is taken.
+    /// If Python or the emulators cannot be found, installed or started, or the port is in use.
     pub async fn start(self) -> Result<Emulator> {
-        // The gateway has a thread and a clock of its own: it works whatever the test does with its runtime, and
-        // goes on while a test's time is paused.
+        // The gateway has its own thread and runtime, so that it works whatever the test does with its runtime, even
+        // while the test's time is paused.
         let (ready, started) = oneshot::channel();
         let thread = thread::Builder::new().name("emulated-aws".to_owned()).spawn(move || self.run(ready));
         let thread = thread.map_err(|source| Error::Listen { port: 0, source })?;
@@ -87,7 +87,7 @@ impl Builder {
         runtime.block_on(async {
             match self.open().await {
                 Ok((gateway, listener)) => {
-                    // If whoever started it has gone by now, nobody will stop it.
+                    // If the caller is gone by now, nobody will stop it.
                     if ready.send(Ok(Arc::clone(&gateway))).is_ok() {
                         gateway::serve(gateway, listener).await;
                     }
@@ -116,7 +116,7 @@ impl Builder {
     }
 }
 
-/// Starts emulators side by side.
+/// Starts emulators concurrently.
 fn start_servers(backends: &[Backend], gateway: u16, secret: &str) -> Result<Vec<Server>> {
     thread::scope(|scope| {
         let starting: Vec<_> = backends
@@ -137,7 +137,7 @@ async fn wait_until_healthy(gateway: &Gateway, backend: Backend) -> Result<()> {
             return Ok(());
         };
         if begun.elapsed() > patience {
-            let reason = format!("it does not answer after {} s: {error}", patience.as_secs());
+            let reason = format!("no response after {} s: {error}", patience.as_secs());
             return Err(Error::Backend { emulator: backend.name(), reason });
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -155,24 +155,24 @@ impl Emulator {
     /// Starts one with the default emulators.
     ///
     /// # Errors
-    /// As [`Builder::start`].
+    /// See [`Builder::start`].
     pub async fn start() -> Result<Self> {
         Self::builder().start().await
     }
 
-    /// For one that is to differ from the default.
+    /// Configures one.
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Where it answers: `http://127.0.0.1:PORT`.
+    /// The endpoint: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.gateway.port)
     }
 
-    /// The environment of a child process that is to use it: see [`environment`].
+    /// The environment for a child process that uses it; see [`environment`].
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
         environment(&self.endpoint())
@@ -184,17 +184,17 @@ impl Emulator {
         self.gateway.recorder.calls()
     }
 
-    /// Forgets the calls; the next has number 1.
+    /// Clears the recorded calls; numbering restarts at 1.
     pub fn clear_calls(&self) {
         self.gateway.recorder.clear();
     }
 
-    /// From now on, each call notes which of `words` its request contains, in [`Call::mentions`].
+    /// From now on, each call records which of `words` its request contains, in [`Call::mentions`].
     pub fn watch(&self, words: impl IntoIterator<Item = String>) {
         self.gateway.recorder.watch(words.into_iter().collect());
     }
 
-    /// Sets the rules in the place of those before. Windows of time that are open close.
+    /// Replaces the rules, and ends their effects on earlier calls.
     pub fn faults(&self, rules: impl IntoIterator<Item = Rule>) {
         let Faults { throttling, latency, .. } = self.gateway.faults();
         self.gateway.set_faults(Faults { rules: rules.into_iter().collect(), throttling, latency });
@@ -205,24 +205,24 @@ impl Emulator {
         self.gateway.set_faults(Faults::default());
     }
 
-    /// Answers take AWS's time times this, and so does getting ready; `None` is as fast as can be.
+    /// Sets latency to AWS's times times this factor, for responses and for changes; `None` disables latency.
     pub fn set_latency_scale(&self, scale: Option<f64>) {
         self.gateway.set_scales(|scales| scales.1 = scale);
     }
 
-    /// The changes since the scale of latency was set that AWS takes its time for, in order.
+    /// The changes with latency since the factor was set, in order.
     #[must_use]
     pub fn waits(&self) -> Vec<Wait> {
         self.gateway.latency.waits()
     }
 
-    /// Throttles like AWS, with limits times this; `None` does not throttle.
+    /// Throttles with AWS's limits times this factor; `None` disables throttling.
     pub fn set_throttling(&self, scale: Option<f64>) {
         self.gateway.set_scales(|scales| scales.0 = scale);
     }
 
-    /// Stops each call that matches, before it is passed on or after it took effect, until the test lets it go.
-    /// Dropping the [`Hold`] ends the rule.
+    /// Holds each matching call, before it is forwarded or after it took effect, until the test releases it. Dropping
+    /// the [`Hold`] removes the rule.
     #[must_use]
     pub fn hold(&self, matches: Match, when: When) -> Hold {
         let (sender, hold) = Hold::new();
@@ -230,23 +230,23 @@ impl Emulator {
         hold
     }
 
-    /// Empties the account and the record, in milliseconds. Faults stay.
+    /// Deletes all resources and recorded calls, in milliseconds. Faults are kept.
     ///
     /// # Errors
-    /// When an emulator does not start again.
+    /// If an emulator does not restart.
     pub async fn reset(&self) -> Result<()> {
         self.control().reset().await
     }
 
-    /// What is running.
+    /// The status.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// If it does not respond.
     pub async fn status(&self) -> Result<Status> {
         self.control().status().await
     }
 
-    /// The token of its own interface, which nobody else may know.
+    /// The token of the control API, which must be kept secret.
     #[must_use]
     pub fn token(&self) -> &str {
         &self.gateway.secrets.owner
@@ -256,12 +256,12 @@ impl Emulator {
         Control::new(&self.endpoint(), self.token())
     }
 
-    /// Waits until somebody stops it through its interface.
+    /// Waits until it is stopped through the control API.
     pub async fn stopped(mut self) {
         if let Some(thread) = self.thread.take() {
             let joined = tokio::task::spawn_blocking(|| thread.join()).await;
             if !matches!(joined, Ok(Ok(()))) {
-                tracing::error!("the gateway ended badly");
+                tracing::error!("the gateway failed");
             }
         }
     }
@@ -271,14 +271,14 @@ impl Drop for Emulator {
     fn drop(&mut self) {
         self.gateway.stop.notify_one();
         if let Some(thread) = self.thread.take() {
-            // A gateway that panicked has stopped, too.
+            // A gateway that panicked has stopped as well.
             let _panicked = thread.join();
         }
         self.gateway.end_servers();
     }
 }
 
-/// Makes a command use the emulated AWS at an endpoint, and nothing else, whatever the user's own environment says.
+/// Makes a command use only the emulated AWS at an endpoint, whatever the user's environment is.
 pub fn isolate<'a>(command: &'a mut Command, endpoint: &str) -> &'a mut Command {
     for name in misleading() {
         command.env_remove(name);
@@ -286,8 +286,8 @@ pub fn isolate<'a>(command: &'a mut Command, endpoint: &str) -> &'a mut Command 
     command.envs(environment(endpoint))
 }
 
-/// The variables of this process's own environment that would lead an SDK somewhere else: all of AWS's, among them the
-/// endpoints of single services, and proxies.
+/// The variables in this process's environment that would direct an SDK elsewhere: all of AWS's, including endpoints of
+/// single services, and proxies.
 #[must_use]
 pub fn misleading() -> Vec<OsString> {
     const PROXIES: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
@@ -298,8 +298,8 @@ pub fn misleading() -> Vec<OsString> {
     std::env::vars_os().map(|(name, _)| name).filter(leads).collect()
 }
 
-/// The variables that [`isolate`] sets: dummy credentials, and none of the user's files, so that no mistake can reach a
-/// real account.
+/// The variables that [`isolate`] sets: dummy credentials and no user files, so that a real account cannot be reached
+/// by mistake.
 #[must_use]
 pub fn environment(endpoint: &str) -> Vec<(String, String)> {
     [

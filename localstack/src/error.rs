@@ -1,69 +1,69 @@
-//! What can go wrong while the emulated AWS is started or asked.
+//! Errors of starting and controlling the emulated AWS.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// A result of this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why the emulated AWS could not be started or asked.
+/// An error of starting or controlling the emulated AWS.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No usable Python interpreter was found.
+    /// No suitable Python interpreter was found.
     #[error(
         "no Python 3.11 or newer with the venv module was found (tried {tried}); \
-         install one, or name it in PAYINFRA_PYTHON"
+         install one, or set PAYINFRA_PYTHON"
     )]
     Python {
-        /// The interpreters that were tried, with what was wrong with each.
+        /// The interpreters that were tried, with the reasons against each.
         tried: String,
     },
-    /// There is no place to install the emulators into.
+    /// There is no folder to install the emulators in.
     #[error("no cache directory: set XDG_CACHE_HOME or HOME")]
     NoCache,
     /// The emulators could not be installed.
     #[error("installing the emulators failed ({step}):\n{output}")]
     Install {
-        /// What was being done.
+        /// The step that failed.
         step: &'static str,
-        /// What the installer said last.
+        /// The last output of the installer.
         output: String,
     },
     /// An emulator did not start.
-    #[error("{emulator} did not start: {reason}; PAYINFRA_LOCAL_LOG=FILE keeps what it says")]
+    #[error("{emulator} did not start: {reason}; set PAYINFRA_LOCAL_LOG=FILE to write its log to a file")]
     Backend {
         /// The emulator.
         emulator: &'static str,
-        /// What happened instead.
+        /// The reason.
         reason: String,
     },
-    /// The profile `external` needs to know where.
-    #[error("the profile `external` needs AWS_ENDPOINT_URL, such as http://127.0.0.1:4566, not {0:?}")]
+    /// The profile `external` requires an endpoint.
+    #[error("the profile `external` requires AWS_ENDPOINT_URL, such as http://127.0.0.1:4566, not {0:?}")]
     External(Option<String>),
-    /// The gateway's port is taken.
+    /// The gateway's port is in use.
     #[error("cannot listen on 127.0.0.1:{port}: {source}")]
     Listen {
         /// The port; 0 for any.
         port: u16,
-        /// The system's reason.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The gateway does not answer, or not as a gateway does.
-    #[error("the emulated AWS at {endpoint} does not answer: {reason}")]
+    /// The gateway does not respond, or responds unexpectedly.
+    #[error("the emulated AWS at {endpoint} does not respond: {reason}")]
     Control {
-        /// Where it was asked.
+        /// The endpoint.
         endpoint: String,
-        /// What went wrong.
+        /// The reason.
         reason: String,
     },
-    /// A file could not be used.
+    /// A file operation failed.
     #[error("{}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! Rules that break calls as networks, AWS and operating systems do.
+//! Rules that inject failures of networks, AWS and operating systems.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,21 +9,21 @@ use crate::{
     record::Call,
 };
 
-/// On which side of its effect a call is hit.
+/// When a fault hits a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum When {
-    /// The request is not passed on: nothing happens in AWS.
+    /// Before the request is forwarded: it has no effect.
     Before,
-    /// The request took effect, but its answer is not given.
+    /// After the request took effect, instead of the response.
     After,
 }
 
-/// What happens to a call.
+/// A fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
-    /// AWS fails with this HTTP status (500 or 503), or denies the call (403), and does nothing.
+    /// AWS fails with this HTTP status (500 or 503), or denies the call (403); it has no effect.
     Error {
         /// The HTTP status.
         status: u16,
@@ -32,50 +32,50 @@ pub enum Fault {
     Throttle,
     /// The connection is reset.
     Reset {
-        /// Before or after the call took effect.
+        /// Before or after the call takes effect.
         when: When,
     },
-    /// The call takes effect at once, but the answer comes later.
+    /// The call takes effect immediately, but the response is delayed.
     Delay {
-        /// By so many seconds.
+        /// The delay in seconds.
         seconds: f64,
     },
-    /// The answer breaks off in its middle.
+    /// The response is truncated.
     Truncate,
-    /// After this write, reads of the service answer as before it.
+    /// After this write, reads of the service return earlier responses.
     Stale {
-        /// For so many seconds.
+        /// The duration in seconds.
         seconds: f64,
     },
-    /// What this call creates is not found.
+    /// The resource that this call creates is not found.
     NotFound {
-        /// For so many seconds.
+        /// The duration in seconds.
         seconds: f64,
-        /// By calls that change something, too.
+        /// Whether this applies to mutating calls as well.
         #[serde(default)]
         writes: bool,
     },
     /// The role that this call creates cannot be used by other services.
     RoleNotAssumable {
-        /// For so many seconds.
+        /// The duration in seconds.
         seconds: f64,
     },
-    /// What this call creates shows no tags, and no filter on tags finds it.
+    /// The resource that this call creates shows no tags, and filters on tags do not find it.
     HiddenTags {
-        /// For so many seconds.
+        /// The duration in seconds.
         seconds: f64,
     },
     /// The client is killed (SIGKILL).
     Kill {
         /// Its process id.
         pid: u32,
-        /// Before or after the call took effect.
+        /// Before or after the call takes effect.
         when: When,
     },
 }
 
 impl Fault {
-    /// As it appears in the record.
+    /// The name in the record of calls.
     pub(crate) fn label(&self) -> &'static str {
         match self {
             Self::Error { .. } => "error",
@@ -94,7 +94,7 @@ impl Fault {
     }
 }
 
-/// Which calls a rule is about. What is not set matches everything; `*` stands for any text.
+/// The calls that a rule applies to. Fields that are not set match everything; `*` stands for any text.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Match {
@@ -110,28 +110,28 @@ pub struct Match {
     /// The client's access key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_key: Option<String>,
-    /// Only calls that change something, or only those that do not.
+    /// Only mutating calls, or only read-only calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mutating: Option<bool>,
-    /// Only the n-th of the matching calls, from 1.
+    /// Only the n-th matching call, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nth: Option<u64>,
-    /// Only every n-th of the matching calls.
+    /// Only every n-th matching call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
-    /// At most so often.
+    /// The maximum number of hits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
 }
 
 impl Match {
-    /// Every call.
+    /// All calls.
     #[must_use]
     pub fn any() -> Self {
         Self::default()
     }
 
-    /// Calls of an operation; either may be a glob.
+    /// Calls of an operation; service and operation may contain `*`.
     #[must_use]
     pub fn action(service: &str, action: &str) -> Self {
         Self { service: Some(service.to_owned()), action: Some(action.to_owned()), ..Self::default() }
@@ -143,19 +143,19 @@ impl Match {
         Self { region: Some(region.to_owned()), ..self }
     }
 
-    /// Only the n-th of the matching calls, from 1.
+    /// Only the n-th matching call, from 1.
     #[must_use]
     pub fn nth(self, nth: u64) -> Self {
         Self { nth: Some(nth), ..self }
     }
 
-    /// Only every n-th of the matching calls.
+    /// Only every n-th matching call.
     #[must_use]
     pub fn every(self, every: u64) -> Self {
         Self { every: Some(every), ..self }
     }
 
-    /// At most so often.
+    /// The maximum number of hits.
     #[must_use]
     pub fn times(self, times: u64) -> Self {
         Self { times: Some(times), ..self }
@@ -178,25 +178,25 @@ pub struct Rule {
     /// The calls.
     #[serde(rename = "match", default)]
     pub matches: Match,
-    /// What happens to them.
+    /// The fault.
     pub fault: Fault,
 }
 
-/// Everything that makes the emulated AWS behave worse than it could. The format of `cargo local faults set`.
+/// All failures, throttling and latency of the emulated AWS. The format of `cargo local faults set`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
     /// The rules, in order; all that match a call apply.
     pub rules: Vec<Rule>,
-    /// Throttles like AWS, with limits times this: 1 is AWS, 0.1 a tenth of it.
+    /// Throttling with AWS's limits times this factor: 1 is AWS, 0.1 a tenth of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub throttling: Option<f64>,
-    /// Takes as long as AWS does, times this: 1 is AWS, 0.016 about a second for a minute.
+    /// Latency with AWS's times times this factor: 1 is AWS, 0.016 about a second for a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<f64>,
 }
 
-/// Whether a text fits a pattern in which `*` stands for any text.
+/// Whether a text matches a pattern in which `*` stands for any text.
 pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
@@ -206,7 +206,7 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// The rules that are set, with how often each has matched.
+/// The active rules, with the number of matches of each.
 #[derive(Debug, Default)]
 pub(crate) struct Engine {
     state: Mutex<State>,
@@ -225,7 +225,7 @@ struct Count {
 }
 
 impl Count {
-    /// Counts a call and tells whether it is one of those that the rule is after.
+    /// Counts a call, and returns whether the rule hits it.
     fn take(&mut self, matches: &Match, call: &Call) -> bool {
         if !matches.accepts(call) {
             return false;
@@ -248,7 +248,7 @@ impl Engine {
         self.lock().rules.iter().map(|(rule, _)| rule.clone()).collect()
     }
 
-    /// Whether earlier answers have to be kept, to be given again.
+    /// Whether earlier responses have to be kept for stale reads.
     pub(crate) fn has_stale(&self) -> bool {
         self.lock().rules.iter().any(|(rule, _)| matches!(rule.fault, Fault::Stale { .. }))
     }
@@ -257,7 +257,7 @@ impl Engine {
         self.lock().holds.push((matches, when, sender, Count::default()));
     }
 
-    /// The faults that hit a call, and who wants to hold it.
+    /// The faults that hit a call, and the holds on it.
     pub(crate) fn take(&self, call: &Call) -> (Vec<Fault>, Vec<(When, HoldSender)>) {
         let mut state = self.lock();
         state.holds.retain(|(_, _, sender, _)| !sender.is_closed());

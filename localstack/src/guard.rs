@@ -1,8 +1,8 @@
-//! Whom the gateway answers: programs on this machine, and no web page that a browser on it shows.
+//! Accepts requests only from programs on this machine, and not from web pages in its browsers.
 //!
-//! Anything that a browser can be made to send arrives at 127.0.0.1 as well. A page with a name of its own that is
-//! resolved to 127.0.0.1 (DNS rebinding) sends its name in `Host`; other pages send theirs in `Origin`, or where they
-//! are not allowed to read the answer, such as for images, `Sec-Fetch-Site`.
+//! Requests from a browser arrive at 127.0.0.1 as well. A page whose own domain resolves to 127.0.0.1 (DNS rebinding)
+//! sends that domain in `Host`. Other pages send their origin in `Origin` or, where they cannot read the response, as
+//! for images, in `Sec-Fetch-Site`.
 
 use std::{fs::File, hint::black_box, io::Read, net::IpAddr};
 
@@ -13,18 +13,18 @@ use hyper::{
 
 use crate::error::{Error, Result};
 
-/// The header that carries the token of the gateway's own interface.
+/// The header with the token of the control API.
 pub(crate) const TOKEN: &str = "x-payinfra-token";
 
 /// The header that shows an emulator that a request comes from the gateway.
 pub(crate) const GATEWAY: &str = "x-payinfra-gateway";
 
-/// What only some may know.
+/// Secrets of this process.
 #[derive(Debug)]
 pub(crate) struct Secrets {
-    /// For whoever controls the gateway.
+    /// The token of the control API.
     pub(crate) owner: String,
-    /// For the emulators, which answer the gateway only. `LocalStack` answers everybody.
+    /// The secret for the emulators, which accept requests only from the gateway. `LocalStack` accepts all requests.
     pub(crate) servers: String,
 }
 
@@ -34,7 +34,7 @@ impl Secrets {
     }
 }
 
-/// A secret of this process: 32 bytes from the system's generator, in hexadecimal.
+/// A new secret: 32 random bytes from the operating system, in hexadecimal.
 fn secret() -> Result<String> {
     const SOURCE: &str = "/dev/urandom";
     let mut bytes = [0_u8; 32];
@@ -43,36 +43,36 @@ fn secret() -> Result<String> {
     Ok(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
 }
 
-/// Whether a request carries the token, in a time that does not depend on how much of it is right.
+/// Whether a request has the token; compares in constant time.
 pub(crate) fn has_token(headers: &HeaderMap, token: &str) -> bool {
     let given = headers.get(TOKEN).map(HeaderValue::as_bytes).unwrap_or_default();
     let differences = given.iter().zip(token.as_bytes()).fold(0, |bits, (one, other)| black_box(bits | (one ^ other)));
     given.len() == token.len() && differences == 0
 }
 
-/// Why a request is refused, if it is.
+/// The reason to reject a request, if any.
 pub(crate) fn refusal(uri: &Uri, headers: &HeaderMap, origins: &[String]) -> Option<String> {
     let text = |name: HeaderName| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
     let mut hosts = text(HOST).chain(uri.authority().map(hyper::http::uri::Authority::as_str)).peekable();
     if hosts.peek().is_none() {
-        return Some("A request without Host is not answered".to_owned());
+        return Some("Requests without Host are rejected".to_owned());
     }
     if let Some(host) = hosts.find(|host| !is_loopback(host)) {
-        return Some(format!("{host:?} is not a name of this machine's own: use 127.0.0.1 or localhost"));
+        return Some(format!("{host:?} is not a loopback name of this machine; use 127.0.0.1 or localhost"));
     }
     let mut from = text(ORIGIN).peekable();
     if from.peek().is_none() {
         let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
         return site
             .filter(|site| !["none", "same-origin"].contains(site))
-            .map(|_| "Requests of web pages are not answered".to_owned());
+            .map(|_| "Requests from web pages are rejected".to_owned());
     }
     from.find(|origin| !origins.iter().any(|allowed| allowed == origin)).map(|origin| {
-        format!("Requests of the web page {origin:?} are not answered: `cargo local up --allow-origin` allows them")
+        format!("Requests from the web page {origin:?} are rejected; allow them with `cargo local up --allow-origin`")
     })
 }
 
-/// Whether a host, with or without a port, is this machine's loopback by its form.
+/// Whether a host, with or without a port, is a loopback name or address.
 fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split_once(']').map_or("", |(name, _)| name),
@@ -84,10 +84,10 @@ fn is_loopback(host: &str) -> bool {
         || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Takes from an answer that any page may read it, unless the page that asked may.
+/// Removes headers from a response that allow any page to read it, unless the requesting page is allowed.
 pub(crate) fn restrict(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
     if let Some(origin) = origin {
-        // Only allowed ones come so far. What the emulator allows everybody, it allows this one.
+        // Only allowed pages get here. If the emulator allows all pages, allow this one.
         if headers.get(ACCESS_CONTROL_ALLOW_ORIGIN).is_some_and(|allowed| allowed == "*") {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         }

@@ -1,7 +1,7 @@
-//! One emulated AWS behind one endpoint, for tests and for trying things out.
+//! An emulated AWS behind one endpoint, for tests and for trying things out.
 //!
-//! [`Emulator::start`] gives a test an isolated instance. In front of the emulators stands a gateway that records every
-//! call, mends what the emulators get wrong (`GAPS.md`), and breaks what real networks and AWS break ([`Rule`]).
+//! [`Emulator::start`] gives a test an isolated instance. A gateway in front of the emulators records every call, fixes
+//! differences between the emulators and AWS (`GAPS.md`), and injects failures of networks and AWS ([`Rule`]).
 
 mod action;
 mod answer;

@@ -1,4 +1,4 @@
-//! Which emulator answers for which service.
+//! The emulator for each service.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,15 +8,15 @@ use crate::backend::Backend;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// moto and `MiniStack`, each for the services that it was measured to be right for.
-    #[value(help = "moto and MiniStack, each for the services that it is right for")]
+    /// moto and `MiniStack`, each for the services that it emulates correctly.
+    #[value(help = "moto and MiniStack, each for the services it emulates correctly")]
     #[default]
     Default,
-    /// `LocalStack`'s community edition for what it has, and the default for the rest.
-    #[value(help = "LocalStack (community) for what it has, as default for the rest")]
+    /// `LocalStack`'s community edition for the services it supports, and the default emulators for the rest.
+    #[value(help = "LocalStack (community) for the services it supports, the default emulators for the rest")]
     Localstack,
-    /// Any endpoint that `AWS_ENDPOINT_URL` names.
-    #[value(help = "the endpoint that AWS_ENDPOINT_URL names")]
+    /// The endpoint in `AWS_ENDPOINT_URL`.
+    #[value(help = "the endpoint in AWS_ENDPOINT_URL")]
     External,
 }
 
@@ -30,7 +30,7 @@ impl std::fmt::Display for Profile {
     }
 }
 
-/// By signing name: the services that moto answers for. All others are `MiniStack`'s.
+/// The signing names of services that moto emulates; `MiniStack` emulates all others.
 const MOTO: &[&str] = &[
     "acm",
     "application-autoscaling",
@@ -45,9 +45,9 @@ const MOTO: &[&str] = &[
     "wafv2",
 ];
 
-/// By signing name: the services that `LocalStack` answers for in its profile. Its EC2 is moto as well, but a version that
-/// lacks `ModifySecurityGroupRules` and half of transit gateways, so EC2 stays with the newer one; Route 53 stays where
-/// ACM is, which looks for its validation records there.
+/// The signing names of services that `LocalStack` emulates in its profile. Its EC2 is an older moto without
+/// `ModifySecurityGroupRules` and with incomplete transit gateways, so EC2 stays with the newer one. Route 53 stays
+/// with ACM, which looks for its validation records there.
 const LOCALSTACK: &[&str] = &["iam", "kms", "logs", "s3", "sns", "ssm", "sts"];
 
 impl Profile {
@@ -60,7 +60,7 @@ impl Profile {
         }
     }
 
-    /// The emulator that answers for a service, or `None` if it is not one of ours.
+    /// The emulator for a service, or `None` for the external endpoint.
     pub(crate) fn backend(self, service: &str) -> Option<Backend> {
         match self {
             Self::External => None,

@@ -57,7 +57,7 @@ async fn a_name_of_another_host_is_refused() {
         assert_eq!(create_vpc(&emulator, &[("host", host)]).await, (StatusCode::FORBIDDEN, 0), "{host}");
         let control = send(&emulator.endpoint(), "GET", "/_payinfra/calls", &[("host", host)], "").await;
         assert_eq!(control.status(), StatusCode::FORBIDDEN);
-        assert!(text(control).await.contains("is not a name of this machine"));
+        assert!(text(control).await.contains("is not a loopback name"));
     }
     for (made, host) in
         [format!("localhost:{port}"), format!("api.localhost:{port}"), format!("[::1]:{port}")].iter().enumerate()

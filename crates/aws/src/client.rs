@@ -150,7 +150,7 @@ fn defined(profile: &str) -> Result<()> {
     let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
     let names = if names.is_empty() { "none".to_owned() } else { names.into_iter().collect::<Vec<_>>().join(", ") };
     let message = format!("the AWS profile `{profile}` is not defined in {}", files.join(" or "));
-    Err(Error::new(Class::Denied, message).hint(format!("correct `[aws] profile`; these are defined: {names}")))
+    Err(Error::new(Class::Denied, message).hint(format!("correct `[aws] profile`; defined profiles: {names}")))
 }
 
 /// The profiles that a shared configuration file defines: `[profile a]`, in the credentials file `[a]`.
@@ -165,7 +165,7 @@ async fn caller(config: &SdkConfig) -> Result<String> {
     let asked = aws_sdk_sts::Client::from_conf(conf).get_caller_identity().send();
     let asked = tokio::time::timeout(PATIENCE, asked)
         .await
-        .map_err(|_| Error::new(Class::Denied, "AWS does not answer").call("sts:GetCallerIdentity"))?;
+        .map_err(|_| Error::new(Class::Denied, "AWS did not respond in time").call("sts:GetCallerIdentity"))?;
     match asked.explain() {
         Ok(answer) => answer.account.need("Account"),
         Err(error) if error.message().contains("credentials") => Err(no_credentials().source(error)),
@@ -285,7 +285,10 @@ impl Cx {
     /// # Errors
     /// Outside of `create` and `recover`.
     pub fn token(&self) -> Result<&str> {
-        self.site.as_ref().map(|site| site.token.as_str()).ok_or_else(|| Error::failed("a token outside of a create"))
+        self.site
+            .as_ref()
+            .map(|site| site.token.as_str())
+            .ok_or_else(|| Error::failed("an idempotency token is available only during a create"))
     }
 
     /// Whether `id` is an earlier generation of the resource, which `recover` must not find.

@@ -54,7 +54,8 @@ impl Aws {
 
     fn kind(&self, name: &str) -> Result<&'static dyn Kind<Cx>> {
         self.kinds.get(name).copied().ok_or_else(|| {
-            Error::invalid(format!("there is no kind `{name}`")).hint("a newer payinfra may have it; use that version")
+            Error::invalid(format!("unknown kind `{name}`"))
+                .hint("a newer version of payinfra may support it; use that version")
         })
     }
 }

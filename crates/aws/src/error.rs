@@ -6,7 +6,8 @@ pub(crate) use payinfra_sdk::{Unless, partial};
 
 /// That `id`, the `what` of the name that ours should have, exists and is not ours.
 pub(crate) fn foreign(what: &str, name: &str, id: &str) -> Error {
-    Error::new(Class::Foreign, format!("the {what} `{name}` exists and is not ours")).taken(id)
+    Error::new(Class::Foreign, format!("the {what} `{name}` already exists and is not managed by this deployment"))
+        .taken(id)
 }
 
 /// That nothing has the place of ours: `found` is what a look at it showed.
@@ -26,7 +27,7 @@ pub(crate) fn same_owner(ours: &Tags, theirs: &Tags) -> bool {
 /// what shows no tags yet is not a stranger's.
 pub(crate) fn shown(what: &str, name: &str, tags: Result<Tags>) -> Result<Tags> {
     tags.unless(Class::NotFound)?
-        .ok_or_else(|| Error::new(Class::Conflict, format!("the {what} `{name}` does not show its tags yet")))
+        .ok_or_else(|| Error::new(Class::Conflict, format!("the tags of the {what} `{name}` are not visible yet")))
 }
 
 /// `id`, the `what` of the name that ours should have, if its `tags` say that it is ours.

@@ -180,7 +180,8 @@ impl Paced<SharedHttpConnector> {
                 None => Instant::now(),
             };
             if signed.elapsed() > SIGNED {
-                let late = Error::new(Class::Throttled, "its turn came after its signature had run out");
+                let late =
+                    Error::new(Class::Throttled, "the request waited for the rate limit until its signature expired");
                 return Err(ConnectorError::user(late.into()));
             }
             self.gate.pass(request.method(), &operation)?;
@@ -188,7 +189,7 @@ impl Paced<SharedHttpConnector> {
             // Its own time-out, because the SDK's would count the wait for the token as well.
             let answered = async { look(self.inner.call(request).await?).await };
             let (answer, throttled) = tokio::time::timeout(self.patience, answered).await.map_err(|_| {
-                ConnectorError::timeout(format!("no answer within {} seconds", self.patience.as_secs()).into())
+                ConnectorError::timeout(format!("no response within {} seconds", self.patience.as_secs()).into())
             })??;
             if !throttled {
                 if let Some(bucket) = &bucket {

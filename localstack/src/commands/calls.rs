@@ -11,13 +11,13 @@ use super::{Outcome, running};
 
 #[derive(Debug, Args)]
 pub(super) struct Calls {
-    /// Print one JSON document per call and line
+    /// Print each call as a JSON object on one line
     #[arg(long)]
     json: bool,
-    /// Only the calls that changed something
+    /// Print only mutating calls
     #[arg(long)]
     mutating: bool,
-    /// Forget the calls after printing them
+    /// Clear the recorded calls after printing them
     #[arg(long)]
     clear: bool,
 }

@@ -14,7 +14,7 @@ pub(super) async fn run() -> Outcome {
         return Ok(ExitCode::SUCCESS);
     };
     control.stop().await?;
-    // Its port is free again when this returns.
+    // When this returns, the port is free again.
     for _ in 0..500 {
         if control.status().await.is_err() {
             running::remove_note(status.pid)?;
@@ -23,5 +23,5 @@ pub(super) async fn run() -> Outcome {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Err(format!("it does not stop; its process is {}", status.pid).into())
+    Err(format!("the emulated AWS did not stop; its process id is {}", status.pid).into())
 }

@@ -13,13 +13,13 @@ use super::{Outcome, running};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Faults {
-    /// Set the faults of a TOML or JSON file, or of a JSON text, in the place of those before
+    /// Replace the faults with those in a TOML or JSON file, or in JSON text
     Set {
-        /// A file, `-` for standard input, or a text such as
+        /// A file, `-` for standard input, or JSON text such as
         /// '{"rules": [{"match": {"service": "ec2"}, "fault": {"kind": "throttle"}}]}'
         faults: String,
     },
-    /// Print the faults that are set, as TOML
+    /// Print the active faults, as TOML
     List {
         /// Print them as JSON
         #[arg(long)]
@@ -45,7 +45,7 @@ impl Faults {
     }
 }
 
-/// A text that begins like JSON is one; anything else names a file.
+/// Text that starts like JSON is JSON; anything else is a file name.
 fn read(source: &str) -> Result<payinfra_localstack::Faults, Box<dyn Error>> {
     let text = match source.trim_start() {
         text if text.starts_with('{') => text.to_owned(),

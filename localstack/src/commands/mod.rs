@@ -13,10 +13,10 @@ use std::{error::Error, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-/// How a command ends.
+/// The result of a command.
 type Outcome = Result<ExitCode, Box<dyn Error>>;
 
-/// One emulated AWS on this machine: no Docker, no account, no token.
+/// An emulated AWS on this machine: no Docker, no account, no token
 #[derive(Debug, Parser)]
 #[command(name = "cargo local", bin_name = "cargo local", version, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -26,20 +26,20 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start it, if it is not running, and print how to use it
+    /// Start the emulated AWS if it is not running, and print the environment variables to use it
     Up(up::Up),
-    /// Stop it, and forget everything in it
+    /// Stop the emulated AWS and delete all of its data
     Down,
-    /// Show whether it is running, and what with
+    /// Show whether the emulated AWS is running, and its configuration
     Status(status::Status),
-    /// Show the calls that were made to it
+    /// Show the recorded API calls
     Calls(calls::Calls),
-    /// Make it fail like networks and AWS do
+    /// Inject failures, throttling and latency
     #[command(subcommand)]
     Faults(faults::Faults),
-    /// Empty the account and the record of calls
+    /// Delete all resources and recorded calls
     Reset,
-    /// Build payinfra and run it against the emulated AWS, which is started if need be
+    /// Build payinfra and run it against the emulated AWS, which is started if necessary
     Payinfra(payinfra::Payinfra),
 }
 

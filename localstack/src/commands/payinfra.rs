@@ -13,20 +13,20 @@ use payinfra_localstack::{Profile, isolate};
 
 use super::{Outcome, running};
 
-/// Commands that need no state, and therefore no place for it.
+/// Commands that need no state, and therefore no backend.
 const STATELESS: &[&str] =
     &["-V", "--help", "--version", "-h", "bootstrap", "completions", "graph", "help", "schema", "validate"];
 
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub(super) struct Payinfra {
-    /// What to give to payinfra
+    /// Arguments for payinfra
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
 }
 
 impl Payinfra {
-    /// Becomes payinfra, so that its exit code, signals and terminal are its own.
+    /// Replaces this process with payinfra, so that the exit code, signals and terminal are payinfra's.
     pub(super) async fn run(self) -> Outcome {
         let profile = std::env::var("PAYINFRA_LOCAL_PROFILE").ok();
         let profile = profile.map(|name| <Profile as clap::ValueEnum>::from_str(&name, true)).transpose()?;
@@ -41,11 +41,11 @@ impl Payinfra {
     }
 }
 
-/// Builds payinfra in the profile that this was built in. The whole workspace, because a part of it would have other
-/// features in what is shared, and that would compile the AWS SDK once more.
+/// Builds payinfra with the profile of this program. Builds the whole workspace, because building only a part would
+/// select other features of shared dependencies and compile the AWS SDK again.
 fn build() -> Result<PathBuf, Box<dyn Error>> {
     let own = running::executable()?;
-    let folder = own.parent().ok_or("this program is in no folder")?;
+    let folder = own.parent().ok_or("cannot determine the folder of this program")?;
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--workspace", "--manifest-path"]);
@@ -54,12 +54,12 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
         cargo.arg("--release");
     }
     if !cargo.status()?.success() {
-        return Err("payinfra could not be built".into());
+        return Err("building payinfra failed".into());
     }
     Ok(folder.join("payinfra"))
 }
 
-/// Makes the place for the state, if it is not there yet.
+/// Bootstraps the state backend if necessary.
 fn bootstrap(binary: &Path, endpoint: &str, arguments: &[OsString]) -> Result<(), Box<dyn Error>> {
     let mut command = Command::new(binary);
     isolate(&mut command, endpoint).arg("bootstrap");

@@ -1,4 +1,4 @@
-//! The one emulated AWS that commands share: which it is, and starting it.
+//! The shared emulated AWS of the commands: finds it, and starts it.
 
 use std::{
     error::Error,
@@ -14,38 +14,38 @@ use serde::{Deserialize, Serialize};
 
 use payinfra_localstack::{Control, Profile, Status, cache_folder};
 
-/// The port of every emulator of AWS.
+/// The usual port of AWS emulators.
 const USUAL_PORT: u16 = 4566;
 
-/// How long the first start may take, with the installation of the emulators.
+/// How long the first start may take, including the installation of the emulators.
 const PATIENCE: Duration = Duration::from_mins(15);
 
-/// Where the running one notes itself.
+/// The file that describes the running instance.
 fn note() -> Result<PathBuf, Box<dyn Error>> {
     Ok(cache_folder()?.join("local.json"))
 }
 
-/// Where the running one writes what it has to say.
+/// The log file of the running instance.
 fn log() -> Result<PathBuf, Box<dyn Error>> {
     Ok(cache_folder()?.join("local.log"))
 }
 
-/// What is noted of the running one, for its owner only.
+/// The description of the running instance, readable only by its owner.
 #[derive(Serialize, Deserialize)]
 struct Note {
-    /// Whoever has it controls the running one.
+    /// The token that controls the instance.
     token: String,
     #[serde(flatten)]
     status: Status,
 }
 
-/// Notes this process as the running one.
+/// Records this process as the running instance.
 pub(super) fn write_note(status: &Status, token: &str) -> Result<(), Box<dyn Error>> {
     let note = note()?;
-    // In one step, so that nobody reads half of it.
+    // Write atomically, so that nobody reads half of it.
     let fresh = note.with_extension(format!("{}.tmp", status.pid));
     fs::create_dir_all(cache_folder()?)?;
-    // One of an earlier process of the same number could be readable by others.
+    // A file left by an earlier process with the same id could be readable by others.
     match fs::remove_file(&fresh) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
@@ -56,7 +56,7 @@ pub(super) fn write_note(status: &Status, token: &str) -> Result<(), Box<dyn Err
     Ok(fs::rename(fresh, note)?)
 }
 
-/// Removes the note, if it is still about the process that ends.
+/// Deletes the description, if it still describes this process.
 pub(super) fn remove_note(pid: u32) -> Result<(), Box<dyn Error>> {
     if noted()?.is_some_and(|noted| noted.status.pid == pid) {
         fs::remove_file(note()?)?;
@@ -65,33 +65,33 @@ pub(super) fn remove_note(pid: u32) -> Result<(), Box<dyn Error>> {
 }
 
 fn noted() -> Result<Option<Note>, Box<dyn Error>> {
-    // One that cannot be read is as good as none: the next start writes it again.
+    // Ignore a description that cannot be read: the next start replaces it.
     Ok(fs::read(note()?).ok().and_then(|text| serde_json::from_slice(&text).ok()))
 }
 
-/// The running one, if there is one.
+/// The running instance, if any.
 pub(super) async fn find() -> Result<Option<(Control, Status)>, Box<dyn Error>> {
     let Some(noted) = noted()? else {
         return Ok(None);
     };
     let control = Control::new(&noted.status.endpoint, &noted.token);
-    // Whatever else has come to listen there does not have this process id.
+    // Another program that listens on the port does not report this process id.
     let status = control.status().await.ok().filter(|status| status.pid == noted.status.pid);
     Ok(status.map(|status| (control, status)))
 }
 
-/// The running one, or an error that says how to start it.
+/// The running instance, or an error with the command that starts it.
 pub(super) async fn need() -> Result<(Control, Status), Box<dyn Error>> {
-    find().await?.ok_or_else(|| "the emulated AWS is not running: `cargo local up` starts it".into())
+    find().await?.ok_or_else(|| "the emulated AWS is not running; start it with `cargo local up`".into())
 }
 
-/// The running one, which is started if there is none.
+/// The running instance, which is started if there is none.
 pub(super) async fn start(
     profile: Option<Profile>,
     port: Option<u16>,
     origins: &[String],
 ) -> Result<Status, Box<dyn Error>> {
-    // Two that start at once get the same one.
+    // Two concurrent starts get the same instance.
     let cache = cache_folder()?;
     fs::create_dir_all(&cache)?;
     let lock = File::create(cache.join("local.lock"))?;
@@ -99,19 +99,21 @@ pub(super) async fn start(
     if let Some((_, status)) = find().await? {
         if let Some(profile) = profile.filter(|profile| *profile != status.profile) {
             return Err(format!(
-                "it is running with the profile {}, not {profile}: `cargo local down` first",
+                "the emulated AWS is running with the profile {}, not {profile}; stop it with `cargo local down` first",
                 status.profile
             )
             .into());
         }
         if let Some(port) = port.filter(|port| !status.endpoint.ends_with(&format!(":{port}"))) {
-            return Err(
-                format!("it is running at {}, not on port {port}: `cargo local down` first", status.endpoint).into()
-            );
+            return Err(format!(
+                "the emulated AWS is running at {}, not on port {port}; stop it with `cargo local down` first",
+                status.endpoint
+            )
+            .into());
         }
         if let Some(origin) = origins.iter().find(|origin| !status.origins.contains(origin)) {
             return Err(
-                format!("it is running and does not allow the origin {origin}: `cargo local down` first").into()
+                format!("the emulated AWS is running and does not allow the origin {origin}; stop it with `cargo local down` first").into()
             );
         }
         return Ok(status);
@@ -123,26 +125,28 @@ pub(super) async fn start(
             return Ok(status);
         }
         if let Some(ended) = child.try_wait()? {
-            return Err(format!("it did not start ({ended}):\n{}", last_words()?).into());
+            return Err(format!("the emulated AWS did not start ({ended}):\n{}", last_words()?).into());
         }
         if begun.elapsed() > PATIENCE {
             child.kill()?;
-            return Err(format!("it did not start within {} s:\n{}", PATIENCE.as_secs(), last_words()?).into());
+            return Err(
+                format!("the emulated AWS did not start within {} s:\n{}", PATIENCE.as_secs(), last_words()?).into()
+            );
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// The usual port if it is free, else any.
+/// The usual port if it is free, or else any port.
 fn usual_port() -> u16 {
     std::net::TcpListener::bind(("127.0.0.1", USUAL_PORT)).map_or(0, |_| USUAL_PORT)
 }
 
-/// Starts it as a process that goes on when this one ends.
+/// Starts the instance as a process that outlives this one.
 fn spawn(profile: Profile, port: u16, origins: &[String]) -> Result<Child, Box<dyn Error>> {
     let log = log()?;
     let file = File::create(&log)?;
-    // The installation is done here, where its progress can be seen.
+    // Install here, so that the user sees the progress.
     payinfra_localstack::install(profile)?;
     let child = Command::new(executable()?)
         .args(["up", "--foreground", "--profile", &profile.to_string(), "--port", &port.to_string()])
@@ -156,14 +160,14 @@ fn spawn(profile: Profile, port: u16, origins: &[String]) -> Result<Child, Box<d
     Ok(child)
 }
 
-/// This program's file. Building payinfra replaces it while it runs, which Linux notes after the path.
+/// The path of this program. If a build replaces the file while it runs, Linux appends a note to the path.
 pub(super) fn executable() -> std::io::Result<PathBuf> {
     let path = std::env::current_exe()?;
     let replaced = path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
     Ok(replaced.unwrap_or(path))
 }
 
-/// The end of what it wrote.
+/// The last lines of the log.
 fn last_words() -> Result<String, Box<dyn Error>> {
     let text = String::from_utf8_lossy(&fs::read(log()?)?).into_owned();
     let lines: Vec<&str> = text.lines().collect();

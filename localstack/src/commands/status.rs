@@ -11,13 +11,13 @@ use super::{Outcome, running};
 
 #[derive(Debug, Args)]
 pub(super) struct Status {
-    /// Print one JSON document, or null if it is not running
+    /// Print as JSON, or null if it is not running
     #[arg(long)]
     json: bool,
 }
 
 impl Status {
-    /// Exits 0 if it is running, else 1.
+    /// Exits with 0 if it is running, else with 1.
     pub(super) async fn run(self) -> Outcome {
         let found = running::find().await?.map(|(_, status)| status);
         let code = if found.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE };

@@ -13,16 +13,16 @@ use super::{Outcome, running};
 
 #[derive(Debug, Args)]
 pub(super) struct Up {
-    /// The emulators to use [default: default]
+    /// Emulators to use [default: default]
     #[arg(long, value_enum)]
     profile: Option<Profile>,
-    /// The port to listen on [default: 4566, or any if that is taken]
+    /// Port to listen on [default: 4566, or any port if it is in use]
     #[arg(long)]
     port: Option<u16>,
-    /// A web page whose requests are answered, such as http://localhost:3000; may be repeated
+    /// Accept requests from this web page, such as http://localhost:3000; can be repeated
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
-    /// Stay, and stop on Ctrl-C
+    /// Run in the foreground until Ctrl-C
     #[arg(long)]
     foreground: bool,
 }
@@ -54,7 +54,7 @@ impl Up {
     }
 }
 
-/// Says where it is, in words that a shell understands.
+/// Prints the environment variables as shell commands.
 fn print(status: &Status) -> io::Result<()> {
     writeln!(stdout(), "# emulated AWS, account {}: {}", status.account, status.backends.join(", "))?;
     for (name, value) in environment(&status.endpoint) {
@@ -63,7 +63,7 @@ fn print(status: &Status) -> io::Result<()> {
     let exported = environment(&status.endpoint);
     let mut unset: BTreeSet<_> = misleading().into_iter().filter_map(|name| name.into_string().ok()).collect();
     unset.extend(["AWS_PROFILE", "AWS_SESSION_TOKEN"].map(str::to_owned));
-    // Nothing that a shell would take for anything but a name.
+    // Skip names that are not valid in a shell.
     unset.retain(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
     unset.retain(|name| exported.iter().all(|(exported, _)| exported != name));
     writeln!(stdout(), "unset {}", unset.into_iter().collect::<Vec<_>>().join(" "))?;

@@ -90,7 +90,10 @@ async fn handle(gateway: Arc<Gateway>, request: hyper::Request<Incoming>) -> Out
     }
     if let Some(path) = head.uri.path().strip_prefix(control::PREFIX) {
         if !guard::has_token(&head.headers, &gateway.secrets.owner) {
-            return Outcome::Answer(refused("AccessDeniedException", "Only who started the emulated AWS controls it"));
+            return Outcome::Answer(refused(
+                "AccessDeniedException",
+                "The control API requires the token of the user who started the emulated AWS",
+            ));
         }
         return Outcome::Answer(control::answer(&gateway, &head.method, path, &body).await);
     }

@@ -272,8 +272,8 @@ impl Gateway {
             self.upstream.send(backend, &request.method, &request.uri, &request.headers, request.body.clone()).await;
         sent.unwrap_or_else(|error| {
             let name = backend.map_or("the external endpoint", Backend::name);
-            tracing::warn!("{name} did not answer {}: {error}", request.action);
-            answer::error(request, 502, "BadGateway", &format!("{name} did not answer: {error}"))
+            tracing::warn!("{name} did not respond to {}: {error}", request.action);
+            answer::error(request, 502, "BadGateway", &format!("{name} did not respond: {error}"))
         })
     }
 

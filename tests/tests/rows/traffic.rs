@@ -224,9 +224,9 @@ async fn m16_a_certificate_that_does_not_fit_is_refused() {
     let elsewhere = requested(&bench, "us-east-2", &format!("*.{ZONE}")).await;
     let gone = format!("{}/{}", pending.split_once('/').unwrap().0, "00000000-0000-0000-0000-000000000000");
     for (arn, told) in [
-        (&*other, &["is not for payment-api-legacy-demo1.payments.example.com, but for *.example.org"][..]),
+        (&*other, &["is not valid for payment-api-legacy-demo1.payments.example.com, only for *.example.org"][..]),
         (&pending, &["is not issued: its status is PENDING_VALIDATION"]),
-        (&elsewhere, &["us-east-1", "us-east-2", "of its own region only"]),
+        (&elsewhere, &["us-east-1", "us-east-2", "requires a certificate in its own region"]),
         (&gone, &["not found in us-east-1", "nothing is created"]),
         ("arn:aws:iam::123456789012:server-certificate/a", &["is not the ARN of a certificate"]),
     ] {
@@ -245,7 +245,7 @@ async fn m25_a_zone_that_does_not_exist_is_refused() {
     refused(&bench, "legacy", &["there is no public hosted zone `payments.example.com`", "create_zone = true"]);
     zone(&bench, ZONE, "one").await;
     zone(&bench, ZONE, "two").await;
-    refused(&bench, "legacy", &["which zone is meant?"]);
+    refused(&bench, "legacy", &["ambiguous zone"]);
     for name in ["localhost", "pay ments.example.com", "-a.example.com", "a..example.com"] {
         configure(&bench, &format!("zone = \"{name}\""));
         refused(&bench, "legacy", &["is not a domain", name]);

@@ -150,7 +150,7 @@ fn status(certificate: &CertificateDetail) -> Status {
         Some(CertificateStatus::Issued) => Status::Ready,
         Some(CertificateStatus::PendingValidation) | None => Status::Pending,
         Some(CertificateStatus::ValidationTimedOut) => {
-            Status::Failed("its records were not seen within 72 hours".to_owned())
+            Status::Failed("its validation records were not found within 72 hours".to_owned())
         }
         Some(other) => {
             let why = certificate.failure_reason().map(|why| format!(": {why}")).unwrap_or_default();

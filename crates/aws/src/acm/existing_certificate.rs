@@ -46,30 +46,31 @@ impl ExistingCertificate {
         match region_of(arn) {
             Some(of) if of == region.as_str() => {}
             Some(of) => {
-                return Err(Error::invalid(format!("the certificate {arn} is of {of}, but is needed in {region}"))
-                    .hint("a load balancer takes certificates of its own region only: name one of this region"));
+                return Err(Error::invalid(format!("the certificate {arn} is in {of}, but is needed in {region}"))
+                    .hint("a load balancer requires a certificate in its own region; set one in this region"));
             }
             None => {
                 return Err(Error::invalid(format!("`{arn}` is not the ARN of a certificate"))
-                    .hint(format!("it reads like arn:aws:acm:{region}:123456789012:certificate/ID")));
+                    .hint(format!("use an ARN such as arn:aws:acm:{region}:123456789012:certificate/ID")));
             }
         }
         let found = cx.acm().describe_certificate().certificate_arn(arn).send().await.explain();
         let Some(found) = found.unless(Class::NotFound)? else {
-            return Err(Error::invalid(format!("not found in {region}: the certificate {arn}"))
-                .hint("nothing is created; mend `domain.certificates` in payinfra.toml, or remove it to request one"));
+            return Err(Error::invalid(format!("certificate {arn} not found in {region}")).hint(
+                "nothing is created; correct `domain.certificates` in payinfra.toml, or remove it to request one",
+            ));
         };
         let certificate = found.certificate.need("Certificate")?;
         if certificate.status() != Some(&CertificateStatus::Issued) {
             let status = certificate.status().map_or("unknown", CertificateStatus::as_str);
             return Err(Error::invalid(format!("the certificate {arn} is not issued: its status is {status}"))
-                .hint("wait until it is issued, or name another one"));
+                .hint("wait until it is issued, or set another one"));
         }
         if !covers(&certificate, &self.domain_name) {
             let names: Vec<_> = issued_for(&certificate).iter().map(ToString::to_string).collect();
             let message =
-                format!("the certificate {arn} is not for {}, but for {}", self.domain_name, names.join(", "));
-            return Err(Error::invalid(message).hint("name a certificate for it; `*` stands for one part of a name"));
+                format!("the certificate {arn} is not valid for {}, only for {}", self.domain_name, names.join(", "));
+            return Err(Error::invalid(message).hint("set a certificate for this name; `*` matches one label"));
         }
         Ok(arn.to_owned())
     }
@@ -89,11 +90,11 @@ impl ExistingCertificate {
             [arn] => Ok(arn.clone()),
             [] => {
                 let message = format!("{} has no issued certificate for {}", cx.region(), self.domain_name);
-                Err(Error::invalid(message).hint("request one, or name it by its ARN"))
+                Err(Error::invalid(message).hint("request one, or set the ARN of an existing one"))
             }
             _ => {
-                let message = format!("which certificate for {} is meant in {}?", self.domain_name, cx.region());
-                Err(Error::invalid(format!("{message} {fit:?} all fit")).hint("name it by its ARN"))
+                let message = format!("ambiguous certificate for {} in {}:", self.domain_name, cx.region());
+                Err(Error::invalid(format!("{message} {fit:?} all match")).hint("set its ARN"))
             }
         }
     }

@@ -99,9 +99,9 @@ fn label(load_balancer: &str, target_group: &str) -> Result<String> {
     let group = target_group.split_once(GROUP).map(|(_, group)| group);
     let (Some(balancer), Some(group)) = (balancer, group) else {
         return Err(Error::invalid(format!(
-            "`{load_balancer}` and `{target_group}` are not what requests are counted of"
+            "`{load_balancer}` and `{target_group}` do not support the metric for requests per target"
         ))
-        .hint("give the ARNs of an application load balancer and of one of its target groups"));
+        .hint("use the ARNs of an application load balancer and of one of its target groups"));
     };
     Ok(format!("{balancer}/{GROUP}{group}"))
 }
@@ -118,7 +118,7 @@ fn unlabel(cx: &Cx, label: &str) -> (Ref<String>, Ref<String>) {
 
 /// Name and target of a policy.
 fn of(id: &Id<Policy>) -> Result<(&str, &str)> {
-    id.as_str().split_once('/').ok_or_else(|| Error::failed(format!("`{id}` is no policy")))
+    id.as_str().split_once('/').ok_or_else(|| Error::failed(format!("`{id}` is not a policy id")))
 }
 
 impl Policy {

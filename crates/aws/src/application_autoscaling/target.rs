@@ -40,7 +40,8 @@ pub(super) fn id(dimension: &ScalableDimension, resource: &str) -> String {
 
 /// Service, dimension and resource of a target.
 pub(super) fn parts(id: &str) -> Result<(ServiceNamespace, ScalableDimension, &str)> {
-    let (dimension, resource) = id.split_once('/').ok_or_else(|| Error::failed(format!("`{id}` is no target")))?;
+    let (dimension, resource) =
+        id.split_once('/').ok_or_else(|| Error::failed(format!("`{id}` is not a scalable target id")))?;
     let namespace = dimension.split(':').next().unwrap_or_default();
     Ok((ServiceNamespace::from(namespace), ScalableDimension::from(dimension), resource))
 }

@@ -78,7 +78,7 @@ async fn put(cx: &Cx, dashboard: &Dashboard) -> Result<()> {
             dashboard = dashboard.name,
             at = message.data_path().unwrap_or_default(),
             "{}",
-            message.message().unwrap_or("AWS does not say what is wrong with it")
+            message.message().unwrap_or("AWS gave no reason")
         );
     }
     Ok(())

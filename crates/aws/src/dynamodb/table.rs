@@ -191,7 +191,7 @@ impl Resource for Table {
         }
         // AWS would refuse only after its copies are gone.
         if table.deletion_protection_enabled == Some(true) {
-            return Err(Error::failed(format!("the table `{name}` is protected against deletion")));
+            return Err(Error::failed(format!("deletion protection is enabled for the table `{name}`")));
         }
         for replica in replicas(&table) {
             let gone = replica.replica_status == Some(ReplicaStatus::Deleting);
@@ -201,7 +201,7 @@ impl Resource for Table {
             }
             let left = describe(cx, name).await?;
             if left.is_some_and(|table| replicas(&table).any(|it| it.region_name == replica.region_name)) {
-                return Err(Error::new(Class::Conflict, format!("the replicas of `{name}` go first")));
+                return Err(Error::new(Class::Conflict, format!("the replicas of `{name}` have to be deleted first")));
             }
         }
         let call = cx.dynamodb().delete_table().table_name(name);
@@ -341,7 +341,7 @@ fn difference(copy: &Tags, table: &Tags) -> Tags {
 
 /// A table is ready when its indexes, its encryption and its replicas are.
 fn status(table: &sdk::TableDescription) -> Status {
-    let failed = |what: &str| Status::Failed(format!("{what}; see the table in the AWS console"));
+    let failed = |what: &str| Status::Failed(format!("{what}; check the table in the AWS console"));
     match &table.table_status {
         Some(TableStatus::Active) => {}
         Some(TableStatus::Deleting) => return Status::Deleting,
@@ -384,7 +384,7 @@ mod tests {
         assert_eq!(with(TableStatus::Active, ReplicaStatus::Creating), Status::Pending);
         assert_eq!(with(TableStatus::Updating, ReplicaStatus::Active), Status::Pending);
         assert_eq!(with(TableStatus::Deleting, ReplicaStatus::Active), Status::Deleting);
-        let failed = "the replica in us-east-2: Key is disabled; see the table in the AWS console".to_owned();
+        let failed = "the replica in us-east-2: Key is disabled; check the table in the AWS console".to_owned();
         assert_eq!(with(TableStatus::Active, ReplicaStatus::CreationFailed), Status::Failed(failed));
     }
 

@@ -35,8 +35,8 @@ impl Lookup for Image {
 
     async fn find(&self, cx: &Cx) -> Result<ImageOutputs> {
         if self.owners.is_empty() {
-            return Err(Error::invalid(format!("nothing says whose image `{}` is meant", self.name))
-                .hint("name an owner: `amazon`, `self` or an account id"));
+            return Err(Error::invalid(format!("no owner is set for the image `{}`", self.name))
+                .hint("set an owner: `amazon`, `self` or an account id"));
         }
         let call = cx.ec2().describe_images().set_owners(Some(self.owners.iter().cloned().collect()));
         let call = call.filters(filter("name", &self.name)).filters(filter("state", "available"));
@@ -48,8 +48,9 @@ impl Lookup for Image {
             .max_by(|one, other| (one.creation_date(), one.image_id()).cmp(&(other.creation_date(), other.image_id())));
         let Some(newest) = newest else {
             let owners: Vec<_> = self.owners.iter().map(String::as_str).collect();
-            let message = format!("not found in {}: an image `{}` of {}", cx.region(), self.name, owners.join(", "));
-            return Err(Error::invalid(message).hint("nothing is created; fix what names the image"));
+            let message =
+                format!("not found in {}: an image `{}` owned by {}", cx.region(), self.name, owners.join(", "));
+            return Err(Error::invalid(message).hint("nothing is created; correct the criteria for the image"));
         };
         Ok(ImageOutputs {
             id: Ref::Known(newest.image_id.need("ImageId")?),

@@ -95,7 +95,7 @@ fn status(gateway: &sdk::NatGateway) -> Status {
         Some(NatGatewayState::Deleting) => Status::Deleting,
         Some(NatGatewayState::Failed) => {
             let code = gateway.failure_code().unwrap_or("failed");
-            Status::Failed(format!("{code}: {}", gateway.failure_message().unwrap_or("AWS does not say why")))
+            Status::Failed(format!("{code}: {}", gateway.failure_message().unwrap_or("AWS gave no reason")))
         }
         _ => Status::Pending,
     }

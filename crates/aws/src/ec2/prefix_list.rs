@@ -36,11 +36,11 @@ impl Lookup for PrefixList {
             [id] => *id,
             [] => {
                 let message = format!("not found in {}: the prefix list {}", cx.region(), self.name);
-                return Err(Error::invalid(message).hint("nothing is created; fix the name"));
+                return Err(Error::invalid(message).hint("nothing is created; correct the name"));
             }
             many => {
-                let message = format!("which one is meant in {}? {many:?} are all named {}", cx.region(), self.name);
-                return Err(Error::invalid(message).hint("names of prefix lists can be taken twice: rename one"));
+                let message = format!("ambiguous prefix list in {}: {many:?} are all named {}", cx.region(), self.name);
+                return Err(Error::invalid(message).hint("names of prefix lists are not unique; rename one"));
             }
         };
         let call = cx.ec2().get_managed_prefix_list_entries().prefix_list_id(id);

@@ -113,7 +113,7 @@ impl RouteTarget {
             Self::InternetGateway(id) => [Some(id.known()?.into()), None, None],
             Self::NatGateway(id) => [None, Some(id.known()?.into()), None],
             Self::TransitGateway(id) => [None, None, Some(id.known()?.into())],
-            Self::Other(id) => return Err(Error::invalid(format!("a route to `{id}` is only ever read"))),
+            Self::Other(id) => return Err(Error::invalid(format!("a route to `{id}` can be read, but not created"))),
         })
     }
 }
@@ -125,7 +125,7 @@ fn id(table: &Id<RouteTable>, destination: Ipv4Net) -> Id<Route> {
 fn parts(id: &Id<Route>) -> Result<(Id<RouteTable>, Ipv4Net)> {
     let parts = id.as_str().split_once('_');
     let parts = parts.and_then(|(table, destination)| Some((Id::new(table), destination.parse().ok()?)));
-    parts.ok_or_else(|| Error::invalid(format!("`{id}` is not the id of a route")).hint("write rtb-1_10.0.0.0/8"))
+    parts.ok_or_else(|| Error::invalid(format!("`{id}` is not a route id")).hint("write rtb-1_10.0.0.0/8"))
 }
 
 /// A gateway made a moment ago may not be attached yet, or not be known everywhere (AWS-FACTS §0.1).

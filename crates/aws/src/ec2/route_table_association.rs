@@ -114,7 +114,7 @@ fn live(association: sdk::RouteTableAssociation) -> Result<Live<RouteTableAssoci
         Some(RouteTableAssociationStateCode::Disassociating) => Status::Deleting,
         Some(RouteTableAssociationStateCode::Failed) => {
             let message = association.association_state().and_then(|state| state.status_message());
-            Status::Failed(message.unwrap_or("AWS does not say why").to_owned())
+            Status::Failed(message.unwrap_or("AWS gave no reason").to_owned())
         }
         _ => Status::Ready,
     };

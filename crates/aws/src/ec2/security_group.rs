@@ -65,7 +65,7 @@ impl Resource for SecurityGroup {
             if !owner.owns(&tags::from(group.tags)) {
                 let name = &self.name;
                 return Err(
-                    Error::new(Class::Foreign, format!("{vpc} has a security group `{name}` already: {id}")).taken(id)
+                    Error::new(Class::Foreign, format!("{vpc} already has a security group `{name}`: {id}")).taken(id)
                 );
             }
             return Ok(Some(Id::new(id)));

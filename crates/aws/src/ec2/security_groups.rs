@@ -43,8 +43,8 @@ impl Lookup for ExistingSecurityGroup {
         let tags = self.tags.iter().map(|(key, value)| filter(&format!("tag:{key}"), value));
         let filters: Vec<Filter> = given.chain(tags).collect();
         if filters.is_empty() {
-            return Err(Error::invalid("nothing says which security group is meant")
-                .hint("give its id, name, VPC or tags in payinfra.toml"));
+            return Err(Error::invalid("no criteria are set for the security group")
+                .hint("set its id, name, VPC or tags in payinfra.toml"));
         }
         let call = cx.ec2().describe_security_groups().set_filters(Some(filters));
         let found = call.into_paginator().items().send().try_collect().await.explain()?;
@@ -56,12 +56,12 @@ impl Lookup for ExistingSecurityGroup {
             [] => {
                 let what = id.or(self.name.as_ref()).map_or("with these tags", String::as_str);
                 Err(Error::invalid(format!("not found in {}: the security group {what}", cx.region()))
-                    .hint("nothing is created; fix what names the group in payinfra.toml"))
+                    .hint("nothing is created; correct the criteria for the group in payinfra.toml"))
             }
             many => {
                 let ids: Vec<_> = many.iter().filter_map(|group| group.group_id()).collect();
-                Err(Error::invalid(format!("which one is meant in {}? {ids:?} all fit", cx.region()))
-                    .hint("give the id in payinfra.toml"))
+                Err(Error::invalid(format!("ambiguous security group in {}: {ids:?} all match", cx.region()))
+                    .hint("set the id in payinfra.toml"))
             }
         }
     }

@@ -42,7 +42,7 @@ impl Lookup for Subnets {
     async fn find(&self, cx: &Cx) -> Result<SubnetsOutputs> {
         let filters = self.filters()?;
         if filters.is_empty() {
-            return Err(Error::invalid("nothing says which subnets are meant").hint("give ids, a VPC, a name or tags"));
+            return Err(Error::invalid("no criteria are set for the subnets").hint("set ids, a VPC, a name or tags"));
         }
         let call = cx.ec2().describe_subnets().set_filters(Some(filters));
         let mut found = call.into_paginator().items().send().try_collect().await.explain()?;
@@ -52,12 +52,12 @@ impl Lookup for Subnets {
         if found.is_empty() || !missing.is_empty() {
             let what = if missing.is_empty() { "such subnets".to_owned() } else { format!("{missing:?}") };
             return Err(Error::invalid(format!("not found in {}: {what}", cx.region()))
-                .hint("nothing is created; fix what names the subnets in payinfra.toml"));
+                .hint("nothing is created; correct the criteria for the subnets in payinfra.toml"));
         }
         let vpcs: BTreeSet<_> = found.iter().filter_map(|subnet| subnet.vpc_id()).collect();
         if vpcs.len() > 1 {
-            return Err(Error::invalid(format!("the subnets {ids:?} are not of one VPC, but of {vpcs:?}"))
-                .hint("narrow it down by `vpc` in payinfra.toml"));
+            return Err(Error::invalid(format!("the subnets {ids:?} are in several VPCs: {vpcs:?}"))
+                .hint("set `vpc` in payinfra.toml to select one"));
         }
         let cidrs = found.iter().map(|subnet| {
             let cidr = subnet.cidr_block().need("CidrBlock")?;

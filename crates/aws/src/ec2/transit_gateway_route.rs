@@ -109,8 +109,7 @@ fn parts(id: &Id<TransitGatewayRoute>) -> Result<(String, Ipv4Net)> {
     let parts = id.as_str().split_once('_');
     let parts = parts.and_then(|(table, destination)| Some((table.to_owned(), destination.parse().ok()?)));
     parts.ok_or_else(|| {
-        Error::invalid(format!("`{id}` is not the id of a route of a transit gateway"))
-            .hint("write tgw-rtb-1_10.1.0.0/16")
+        Error::invalid(format!("`{id}` is not a transit gateway route id")).hint("write tgw-rtb-1_10.1.0.0/16")
     })
 }
 

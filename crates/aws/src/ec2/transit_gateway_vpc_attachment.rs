@@ -61,7 +61,7 @@ impl Resource for TransitGatewayVpcAttachment {
                 continue;
             }
             if !owner.owns(&tags::from(attachment.tags)) {
-                return Err(Error::new(Class::Foreign, format!("{id} attaches {vpc} to {gateway} already")).taken(id));
+                return Err(Error::new(Class::Foreign, format!("{id} already attaches {vpc} to {gateway}")).taken(id));
             }
             return Ok(Some(Id::new(id)));
         }
@@ -110,7 +110,7 @@ pub(super) fn status(state: Option<&State>) -> Option<Status> {
         Some(State::Deleting) => Status::Deleting,
         Some(State::Deleted) => return None,
         Some(state @ (State::Failed | State::Failing | State::Rejected | State::Rejecting | State::RollingBack)) => {
-            Status::Failed(format!("AWS gave up on it: {state}"))
+            Status::Failed(format!("the attachment failed: its state is {state}"))
         }
         _ => Status::Pending,
     })

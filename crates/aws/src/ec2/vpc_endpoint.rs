@@ -67,8 +67,8 @@ impl Resource for VpcEndpoint {
 
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if self.kind == EndpointType::Interface && self.groups.is_empty() {
-            return Err(Error::invalid("an interface endpoint without a security group")
-                .hint("AWS would put it into the network's default group: name one"));
+            return Err(Error::invalid("an interface endpoint requires a security group")
+                .hint("AWS would use the default group of the VPC; set one"));
         }
         let policy = self.policy.as_ref().map(Policy::document).transpose()?;
         let call = cx.ec2().create_vpc_endpoint().client_token(cx.token()?);
@@ -143,7 +143,9 @@ impl EndpointType {
         match self {
             Self::Gateway => Ok(VpcEndpointType::Gateway),
             Self::Interface => Ok(VpcEndpointType::Interface),
-            Self::Other(name) => Err(Error::invalid(format!("an endpoint of the type `{name}` is only ever read"))),
+            Self::Other(name) => {
+                Err(Error::invalid(format!("an endpoint of type `{name}` can be read, but not created")))
+            }
         }
     }
 }
@@ -194,7 +196,7 @@ fn status(endpoint: &sdk::VpcEndpoint) -> Option<Status> {
         "deleted" => return None,
         "failed" | "rejected" | "expired" => {
             let said = endpoint.last_error().and_then(|error| error.message());
-            let said = said.or(endpoint.failure_reason()).unwrap_or("AWS does not say why");
+            let said = said.or(endpoint.failure_reason()).unwrap_or("AWS gave no reason");
             Status::Failed(format!("{state}: {said}"))
         }
         _ => Status::Pending,
@@ -235,7 +237,7 @@ mod tests {
             ("pendingAcceptance", Some(Status::Pending)),
             ("Deleting", Some(Status::Deleting)),
             ("Deleted", None),
-            ("Expired", Some(Status::Failed("expired: AWS does not say why".into()))),
+            ("Expired", Some(Status::Failed("expired: AWS gave no reason".into()))),
         ] {
             let endpoint = sdk::VpcEndpoint::builder().state(State::from(state)).build();
             assert_eq!(status(&endpoint), status_of_it, "{state}");

@@ -36,7 +36,7 @@ impl Lookup for Zones {
         if names.len() < self.count {
             let (region, count, got) = (cx.region(), self.count, names.len());
             return Err(Error::invalid(format!("{region} has {got} availability zones, but {count} are needed"))
-                .hint("ask for fewer zones in payinfra.toml, or use another region"));
+                .hint("use fewer zones, or another region"));
         }
         Ok(ZonesOutputs { names: Ref::Known(names.into_iter().take(self.count).map(str::to_owned).collect()) })
     }

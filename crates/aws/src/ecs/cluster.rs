@@ -149,8 +149,8 @@ fn live(cluster: sdk::Cluster) -> Result<Live<Cluster>> {
             Some("ACTIVE") => Status::Ready,
             Some("DEPROVISIONING") => Status::Deleting,
             // AWS keeps them for days, and makes the same one of the next cluster of that name.
-            Some("INACTIVE") => Status::Scheduled("it is inactive, and AWS forgets it some time".to_owned()),
-            Some("FAILED") => Status::Failed("ECS could not make what the cluster needs".to_owned()),
+            Some("INACTIVE") => Status::Scheduled("it is inactive, and AWS removes it at some point".to_owned()),
+            Some("FAILED") => Status::Failed("ECS could not create the resources of the cluster".to_owned()),
             _ => Status::Pending,
         },
         args: Cluster {

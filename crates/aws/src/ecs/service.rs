@@ -315,7 +315,7 @@ fn status(service: &sdk::Service) -> Status {
     match primary.and_then(Deployment::rollout_state) {
         Some(DeploymentRolloutState::Failed) if service.running_count == 0 => {
             let why = primary.and_then(Deployment::rollout_state_reason);
-            Status::Failed(why.unwrap_or("AWS does not say why").to_owned())
+            Status::Failed(why.unwrap_or("AWS gave no reason").to_owned())
         }
         Some(DeploymentRolloutState::Completed) if runs(service) => Status::Ready,
         _ => Status::Pending,

@@ -112,7 +112,9 @@ impl Action {
                 let config = config.set_message_body(response.body.clone()).build();
                 action.r#type(ActionTypeEnum::FixedResponse).fixed_response_config(config)
             }
-            Self::Other(what) => return Err(Error::invalid(format!("an action such as `{what}` is only ever read"))),
+            Self::Other(what) => {
+                return Err(Error::invalid(format!("an action of type `{what}` can be read, but not created")));
+            }
         };
         Ok(vec![action.build()])
     }

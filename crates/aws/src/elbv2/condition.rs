@@ -54,7 +54,7 @@ impl Condition {
                 condition.field("source-ip").source_ip_config(config.build())
             }
             Self::Other(field) => {
-                return Err(Error::invalid(format!("a condition such as `{field}` is only ever read")));
+                return Err(Error::invalid(format!("a condition on `{field}` can be read, but not created")));
             }
         }
         .build())

@@ -247,7 +247,7 @@ fn status(balancer: &sdk::LoadBalancer) -> Status {
         // Impaired is one that routes traffic but cannot grow.
         Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired) => Status::Ready,
         Some(LoadBalancerStateEnum::Failed) => {
-            let why = state.and_then(|state| state.reason()).unwrap_or("AWS does not say why");
+            let why = state.and_then(|state| state.reason()).unwrap_or("AWS gave no reason");
             Status::Failed(why.to_owned())
         }
         _ => Status::Pending,

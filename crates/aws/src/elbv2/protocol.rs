@@ -22,7 +22,7 @@ impl Protocol {
         match self {
             Self::Http => Ok(ProtocolEnum::Http),
             Self::Https => Ok(ProtocolEnum::Https),
-            Self::Other(name) => Err(Error::invalid(format!("the protocol `{name}` is only ever read"))),
+            Self::Other(name) => Err(Error::invalid(format!("the protocol `{name}` can be read, but not set"))),
         }
     }
 

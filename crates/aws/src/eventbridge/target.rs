@@ -127,7 +127,7 @@ fn id(rule: &str, name: &str) -> Id<Target> {
 fn parts(id: &Id<Target>) -> Result<(&str, &str)> {
     id.as_str()
         .split_once('/')
-        .ok_or_else(|| Error::invalid(format!("`{id}` is not the id of a target of a rule")).hint("write RULE/NAME"))
+        .ok_or_else(|| Error::invalid(format!("`{id}` is not a rule target id")).hint("write RULE/NAME"))
 }
 
 /// The targets of `rule`; none where there is no such rule.

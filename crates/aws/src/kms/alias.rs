@@ -47,7 +47,10 @@ impl Resource for Alias {
             (&key.stack, &key.workspace, &key.lineage) == (&owner.stack, &owner.workspace, &owner.lineage)
         });
         if !ours {
-            let message = format!("`{}` exists and is not ours: it means the key {key}", self.name);
+            let message = format!(
+                "`{}` already exists and is not managed by this deployment: it refers to the key {key}",
+                self.name
+            );
             return Err(Error::new(Class::Foreign, message).taken(&self.name));
         }
         Ok(Some(Id::new(&self.name)))

@@ -169,7 +169,7 @@ fn is_dying(state: Option<&KeyState>) -> bool {
 fn until(key: &KeyMetadata) -> String {
     match key.deletion_date.and_then(|date| date.fmt(Format::DateTime).ok()) {
         Some(date) => format!("until {date}"),
-        None => "as soon as its last replica is deleted, and its own window has passed".to_owned(),
+        None => "after its last replica is deleted and its waiting period has passed".to_owned(),
     }
 }
 

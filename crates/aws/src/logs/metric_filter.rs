@@ -103,7 +103,7 @@ fn id(group: &str, name: &str) -> Id<MetricFilter> {
 fn parts(id: &Id<MetricFilter>) -> Result<(&str, &str)> {
     id.as_str()
         .split_once(':')
-        .ok_or_else(|| Error::invalid(format!("`{id}` is not the id of a metric filter")).hint("write GROUP:NAME"))
+        .ok_or_else(|| Error::invalid(format!("`{id}` is not a metric filter id")).hint("write GROUP:NAME"))
 }
 
 fn live(filter: sdk::MetricFilter) -> Result<Live<MetricFilter>> {

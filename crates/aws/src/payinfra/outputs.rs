@@ -67,7 +67,7 @@ impl Lookup for RemoteOutputs {
             let value = state.outputs.get(name).ok_or_else(|| self.lacks(name, &state))?;
             if is_secret(value) {
                 return Err(Error::invalid(format!("the output `{name}` of {} is a secret", self.whose()))
-                    .hint("a state has only its digest: keep it in Secrets Manager, and give away its ARN"));
+                    .hint("a state has only its digest; store it in Secrets Manager, and output its ARN"));
             }
             Ok((name.clone(), flat(value)))
         });
@@ -93,7 +93,7 @@ impl Remote {
         }
         let broken = |error: serde_json::Error| {
             Error::invalid(format!("{place}: the state cannot be read: {error}"))
-                .hint("restore an earlier version of the object: the bucket keeps all of them")
+                .hint("restore an earlier version of the state object; the bucket keeps all versions")
         };
         let Head { format } = serde_json::from_slice(bytes).map_err(broken)?;
         if !(1..=FORMAT).contains(&format) {
@@ -113,7 +113,7 @@ fn is_of_the_key(error: &Error) -> bool {
 
 /// What is read, whole.
 async fn body(answer: GetObjectOutput) -> Result<Vec<u8>> {
-    let cut = |error| Error::new(Class::Ambiguous, "the answer broke off").call("s3:GetObject").source(error);
+    let cut = |error| Error::new(Class::Ambiguous, "the response ended early").call("s3:GetObject").source(error);
     Ok(answer.body.collect().await.map_err(cut)?.to_vec())
 }
 
@@ -128,7 +128,12 @@ impl RemoteOutputs {
         let code = error.get_code().unwrap_or_default().to_owned();
         let (message, hint) = match (error.class(), code.as_str()) {
             (_, "NoSuchBucket") => (
-                format!("there is no bucket `{}` in {} with the state of {}", self.bucket, region, self.whose()),
+                format!(
+                    "bucket `{}` not found in {}, which should have the state of {}",
+                    self.bucket,
+                    region,
+                    self.whose()
+                ),
                 "correct `bucket` and `region` under `remote_outputs` in payinfra.toml",
             ),
             (_, "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => (
@@ -136,16 +141,16 @@ impl RemoteOutputs {
                 "correct `region` under `remote_outputs` in payinfra.toml",
             ),
             (Class::NotFound, _) => (
-                format!("{} has no state: there is no {place}", self.whose()),
+                format!("{} has no state: {place} does not exist", self.whose()),
                 "apply that workspace first, or correct `remote_outputs` in payinfra.toml",
             ),
             (Class::Denied, _) if is_of_the_key(&error) => (
-                format!("the key of {place} refuses: {}", error.message()),
-                "whoever reads a state must be allowed `kms:Decrypt` with its key",
+                format!("the key of {place} denies access: {}", error.message()),
+                "reading a state requires `kms:Decrypt` with its key",
             ),
             (Class::Denied, _) => (
                 format!("{place} cannot be read: {}", error.message()),
-                "whoever reads a state must be allowed `s3:GetObject` on it and `kms:Decrypt` with its key",
+                "reading a state requires `s3:GetObject` on it and `kms:Decrypt` with its key",
             ),
             _ => return error,
         };
@@ -167,7 +172,7 @@ impl RemoteOutputs {
         ] {
             if is != should {
                 return Err(Error::invalid(format!("{place} is the state of {what} `{is}`, not of `{should}`"))
-                    .hint("it is not the deployment that `remote_outputs` in payinfra.toml means"));
+                    .hint("correct `remote_outputs` in payinfra.toml"));
             }
         }
         Ok(())
@@ -176,9 +181,9 @@ impl RemoteOutputs {
     fn lacks(&self, name: &str, state: &Remote) -> Error {
         let there: Vec<_> = state.outputs.keys().map(String::as_str).collect();
         let hint = if there.is_empty() {
-            "no apply of it has ended yet; apply it first".to_owned()
+            "it has no completed apply yet; apply it first".to_owned()
         } else {
-            format!("it has {}", there.join(", "))
+            format!("available outputs: {}", there.join(", "))
         };
         Error::invalid(format!("{} has no output `{name}`", self.whose())).hint(hint)
     }
@@ -209,15 +214,15 @@ mod tests {
                 "AccessDenied",
                 "not authorized to perform: kms:Decrypt",
                 Class::Denied,
-                "the key of s3://it refuses: not authorized to perform: kms:Decrypt",
-                "whoever reads a state must be allowed `kms:Decrypt` with its key",
+                "the key of s3://it denies access: not authorized to perform: kms:Decrypt",
+                "reading a state requires `kms:Decrypt` with its key",
             ),
             (
                 "AccessDenied",
                 "Access Denied",
                 Class::Denied,
                 "s3://it cannot be read: Access Denied",
-                "whoever reads a state must be allowed `s3:GetObject` on it and `kms:Decrypt` with its key",
+                "reading a state requires `s3:GetObject` on it and `kms:Decrypt` with its key",
             ),
             (
                 "PermanentRedirect",

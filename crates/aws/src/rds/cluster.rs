@@ -234,7 +234,7 @@ impl Resource for Cluster {
         if self.global.is_some() && live.args.global.is_none() {
             let arn = live.outputs.arn.known()?;
             if !members(cx).await?.contains_key(arn) {
-                return Err(Error::new(Class::Conflict, format!("the global cluster does not show {arn} yet")));
+                return Err(Error::new(Class::Conflict, format!("{arn} is not visible in the global cluster yet")));
             }
         }
         let master = self.master.is_some() && self.master != live.args.master;
@@ -259,13 +259,13 @@ impl Resource for Cluster {
         }
         // AWS would refuse only after it has left its global cluster.
         if now.args.deletion_protection == Some(true) {
-            return Err(Error::failed(format!("{} is protected against deletion", live.id)));
+            return Err(Error::failed(format!("deletion protection is enabled for {}", live.id)));
         }
         if let Some(global) = &now.args.global {
             let call = cx.rds().remove_from_global_cluster().global_cluster_identifier(global.known()?);
             let call = call.db_cluster_identifier(now.outputs.arn.known()?);
             call.send().await.explain().unless(Class::NotFound).map_err(|error| {
-                error.hint("if it became the primary by a failover, switch the global cluster back first")
+                error.hint("if a failover made it the primary, switch the global cluster back first")
             })?;
         }
         if cx.final_snapshot() {
@@ -301,8 +301,8 @@ async fn delete_with_snapshot(cx: &Cx, live: &Live<Cluster>) -> Result<()> {
             return Ok(());
         }
     }
-    let message = format!("{} has {SNAPSHOTS} final snapshots, and none of its deletes succeeded", live.id);
-    Err(Error::failed(message).hint("delete those that are not needed, and run it again"))
+    let message = format!("{} has {SNAPSHOTS} final snapshots, but no delete of it has succeeded", live.id);
+    Err(Error::failed(message).hint("delete the snapshots that are not needed, then run the command again"))
 }
 
 /// The name of a final snapshot. The resource id, which no other cluster has ever had, tells those of a name's several

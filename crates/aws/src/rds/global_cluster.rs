@@ -137,7 +137,7 @@ async fn upgrade(cx: &Cx, id: &Id<GlobalCluster>, version: &str) -> Result<()> {
     if behind.is_empty() {
         return Ok(());
     }
-    Err(Error::new(Class::Conflict, format!("{version} is on its way to {}", behind.join(", "))))
+    Err(Error::new(Class::Conflict, format!("the upgrade to {version} is in progress in {}", behind.join(", "))))
 }
 
 fn live(cluster: sdk::GlobalCluster) -> Result<Live<GlobalCluster>> {

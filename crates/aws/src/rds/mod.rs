@@ -55,5 +55,5 @@ pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
 /// AWS answers a change with success and shows it, or that it has begun, only seconds later (AWS-FACTS §1.5): asked
 /// before that, it would seem to have refused.
 fn unseen(id: &str) -> Error {
-    Error::new(Class::Conflict, format!("RDS does not show the change of {id} yet"))
+    Error::new(Class::Conflict, format!("the change of {id} is not visible in RDS yet"))
 }

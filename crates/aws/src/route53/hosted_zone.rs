@@ -114,7 +114,7 @@ async fn not_empty(cx: &Cx, live: &Live<HostedZone>, error: Error) -> Result<Err
         .call("route53:DeleteHostedZone")
         .code("HostedZoneNotEmpty")
         .source(error)
-        .hint("remove them, or drop the zone from the state with `payinfra state rm` to keep it"))
+        .hint("delete them or, to keep the zone, remove it from the state with `payinfra state rm`"))
 }
 
 fn live(found: GetHostedZoneOutput, tags: &HashMap<String, Tags>) -> Result<Live<HostedZone>> {

@@ -145,7 +145,7 @@ impl Resource for RecordSet {
             return Ok(Some(id));
         }
         let (name, kind) = (self.name.known()?, self.record_type.sdk());
-        Err(Error::new(Class::Foreign, format!("the record {name} {kind} exists, and answers something else"))
+        Err(Error::new(Class::Foreign, format!("the record {name} {kind} already exists with other values"))
             .taken(id.as_str()))
     }
 
@@ -192,7 +192,7 @@ impl RecordSet {
             Routing::Failover(FailoverRole::Primary) => record.failover(ResourceRecordSetFailover::Primary),
             Routing::Failover(FailoverRole::Secondary) => record.failover(ResourceRecordSetFailover::Secondary),
             Routing::Latency(region) => record.region(ResourceRecordSetRegion::from(region.as_str())),
-            Routing::Other => return Err(Error::invalid("this way of routing is only ever read")),
+            Routing::Other => return Err(Error::invalid("this routing policy can be read, but not created")),
         };
         let record =
             record.set_set_identifier(Some(key.identifier.clone()).filter(|identifier| !identifier.is_empty()));
@@ -285,7 +285,7 @@ impl Key {
     fn parse(id: &Id<RecordSet>) -> Result<Self> {
         let mut parts = id.as_str().splitn(4, ' ');
         let (Some(zone), Some(name), Some(kind)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(Error::invalid(format!("`{id}` is not the id of a record set"))
+            return Err(Error::invalid(format!("`{id}` is not a record set id"))
                 .hint("write ZONE NAME TYPE, and the set identifier if it has one"));
         };
         let identifier = parts.next().unwrap_or_default().to_owned();

@@ -61,9 +61,10 @@ impl Password {
     async fn restored(&self, cx: &Cx, found: Live<Self>) -> Result<Id<Self>> {
         let (name, id) = (&self.name, found.id.as_str());
         if !same_owner(&self.tags, &found.args.tags) {
-            let message = format!("the secret `{name}` is scheduled for deletion and is not ours");
+            let message =
+                format!("the secret `{name}` is scheduled for deletion and is not managed by this deployment");
             return Err(Error::new(Class::Foreign, message).hint(format!(
-                "choose another name, or free this one for good with `aws secretsmanager restore-secret --secret-id {id}` \
+                "choose another name, or release this one with `aws secretsmanager restore-secret --secret-id {id}` \
                  and `aws secretsmanager delete-secret --secret-id {id} --force-delete-without-recovery`"
             )));
         }
@@ -151,7 +152,7 @@ async fn live(cx: &Cx, id: &str) -> Result<Option<Live<Password>>> {
     Ok(Some(Live {
         id: Id::new(&arn),
         status: deleted.map_or(Status::Ready, |date| {
-            Status::Scheduled(format!("AWS names the date {date}, and deletes it some time after its recovery window"))
+            Status::Scheduled(format!("deletion date {date}; AWS deletes it some time after its recovery window"))
         }),
         args: Password {
             name: found.name.unwrap_or_default(),

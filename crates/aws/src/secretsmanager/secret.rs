@@ -29,8 +29,8 @@ impl Lookup for Secret {
         let call = cx.secretsmanager().describe_secret().secret_id(&self.name);
         let found = call.send().await.explain().unless(Class::NotFound)?;
         let alive = found.filter(|secret| secret.deleted_date.is_none()).ok_or_else(|| {
-            Error::invalid(format!("there is no secret `{}` in {}", self.name, cx.region()))
-                .hint("make it first, or name another one")
+            Error::invalid(format!("secret `{}` not found in {}", self.name, cx.region()))
+                .hint("create it first, or set another one")
         })?;
         Ok(SecretOutputs { arn: Ref::Known(alive.arn.need("ARN")?) })
     }

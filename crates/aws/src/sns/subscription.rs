@@ -76,12 +76,12 @@ impl Resource for Subscription {
     /// AWS returns the subscription that exists: so this looks first. One that nobody has confirmed is nobody's loss.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if is_web(&self.protocol) && matches!(self.endpoint, Endpoint::Other(_)) {
-            return Err(Error::failed("the endpoint of a subscription by the web is declared in the clear"));
+            return Err(Error::failed("the endpoint of an HTTP or HTTPS subscription must be declared as a secret"));
         }
         match self.found(cx, "").await?.filter(|arn| arn != PENDING) {
             None => self.subscribe(cx).await,
             // Without the endpoint, which may be secret.
-            Some(arn) => Err(Error::new(Class::Foreign, format!("{arn} exists already")).taken(arn)),
+            Some(arn) => Err(Error::new(Class::Foreign, format!("{arn} already exists")).taken(arn)),
         }
     }
 
@@ -112,7 +112,7 @@ impl Resource for Subscription {
         let Some(attributes) = attributes(cx, &live.id).await? else { return Ok(()) };
         if attributes.get(PENDING).is_some_and(|pending| pending == "true") {
             // As far as anyone can do anything about it, it is gone.
-            return Err(Error::new(Class::NotFound, "nobody has confirmed it, so that AWS removes it by itself"));
+            return Err(Error::new(Class::NotFound, "it is not confirmed, so AWS deletes it on its own"));
         }
         cx.sns().unsubscribe().subscription_arn(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
     }

@@ -147,7 +147,7 @@ impl Statement {
                 let rate = rate.aggregate_key_type(RateBasedStatementAggregateKeyType::Ip);
                 statement.rate_based_statement(rate.build().explain()?).build()
             }
-            Self::Other(_) => return Err(Error::invalid("a statement that payinfra does not know is only ever read")),
+            Self::Other(_) => return Err(Error::invalid("an unknown statement can be read, but not created")),
         })
     }
 

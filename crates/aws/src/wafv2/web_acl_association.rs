@@ -82,7 +82,8 @@ impl WebAclAssociation {
             None => Ok(None),
             Some(web_acl) if web_acl == self.web_acl.known()?.as_str() => Ok(Some(Id::new(resource))),
             Some(other) => {
-                Err(Error::new(Class::Foreign, format!("{resource} is guarded by {other} already")).taken(resource))
+                Err(Error::new(Class::Foreign, format!("{resource} is already associated with {other}"))
+                    .taken(resource))
             }
         }
     }

@@ -65,10 +65,14 @@ async fn a_certificate_must_be_issued_for_the_name_and_of_the_region() -> Result
     let told = |what: &str, arn: &str, how: &str| Err(format!("{what} {arn} {how}"));
     let the = "the certificate";
     for (arn, name, expected) in [
-        (&issued, "a.b.issued.example", told(the, &issued, "is not for a.b.issued.example, but for *.issued.example")),
-        (&issued, "issued.example", told(the, &issued, "is not for issued.example, but for *.issued.example")),
+        (
+            &issued,
+            "a.b.issued.example",
+            told(the, &issued, "is not valid for a.b.issued.example, only for *.issued.example"),
+        ),
+        (&issued, "issued.example", told(the, &issued, "is not valid for issued.example, only for *.issued.example")),
         (&pending, "pending.example", told(the, &pending, "is not issued: its status is PENDING_VALIDATION")),
-        (&elsewhere, "a.issued.example", told(the, &elsewhere, "is of us-west-2, but is needed in us-east-1")),
+        (&elsewhere, "a.issued.example", told(the, &elsewhere, "is in us-west-2, but is needed in us-east-1")),
     ] {
         assert_eq!(find(&access, Some(arn), name).await, expected);
     }
@@ -80,7 +84,7 @@ async fn a_certificate_must_be_issued_for_the_name_and_of_the_region() -> Result
         access.cx(&region).acm().delete_certificate().certificate_arn(arn).send().await.explain()?;
     }
     access.cx(&Region::global()).route53().delete_hosted_zone().id(zone.id).send().await.explain()?;
-    let gone = Err(format!("not found in us-east-1: the certificate {issued}"));
+    let gone = Err(format!("certificate {issued} not found in us-east-1"));
     assert_eq!(find(&access, Some(&issued), "a.issued.example").await, gone);
     Ok(())
 }

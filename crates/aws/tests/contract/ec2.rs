@@ -203,12 +203,12 @@ async fn lookups_say_what_is_not_there() -> Result<()> {
         (
             Image::KIND,
             json!({ "owners": ["amazon"], "name": "no-such-*", "architecture": null }),
-            "not found in us-east-1: an image `no-such-*` of amazon",
+            "not found in us-east-1: an image `no-such-*` owned by amazon",
         ),
         (
             Image::KIND,
             json!({ "owners": [], "name": "al2023-*", "architecture": null }),
-            "nothing says whose image `al2023-*` is meant",
+            "no owner is set for the image `al2023-*`",
         ),
         (
             PrefixList::KIND,
@@ -216,7 +216,7 @@ async fn lookups_say_what_is_not_there() -> Result<()> {
             "not found in us-east-1: the prefix list com.amazonaws.us-east-1.no-such",
         ),
         (Zones::KIND, json!({ "count": 9 }), "us-east-1 has 6 availability zones, but 9 are needed"),
-        (Subnets::KIND, nothing, "nothing says which subnets are meant"),
+        (Subnets::KIND, nothing, "no criteria are set for the subnets"),
         (
             Subnets::KIND,
             json!({ "ids": ["subnet-0123456789abcdef0"], "vpc": null, "name": null, "tags": {} }),
@@ -227,7 +227,7 @@ async fn lookups_say_what_is_not_there() -> Result<()> {
             json!({ "ids": null, "vpc": null, "name": "no such name", "tags": {} }),
             "not found in us-east-1: such subnets",
         ),
-        (ExistingSecurityGroup::KIND, group(None, None), "nothing says which security group is meant"),
+        (ExistingSecurityGroup::KIND, group(None, None), "no criteria are set for the security group"),
         (
             ExistingSecurityGroup::KIND,
             group(Some("sg-0123456789abcdef0"), None),
@@ -240,6 +240,6 @@ async fn lookups_say_what_is_not_there() -> Result<()> {
     // The default VPC has such a group, and so has every other.
     let aws_own = aws.find(&region(), ExistingSecurityGroup::KIND, &group(None, Some("default"))).await;
     let several = aws_own.err().map(|error| error.to_string()).unwrap_or_default();
-    assert!(several.starts_with("which one is meant in us-east-1?"), "{several}");
+    assert!(several.starts_with("ambiguous security group in us-east-1"), "{several}");
     Ok(())
 }

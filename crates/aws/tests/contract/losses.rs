@@ -62,9 +62,14 @@ fn what_is_lost_with_a_part_is_told() -> Result<()> {
             vec!["its replica in us-east-2"],
         ),
         ("dynamodb.table", copies(&["us-east-2"]), copies(&["us-east-2", "us-west-2"]), vec![]),
-        ("s3.bucket", rules(json!({})), rules(expires("", 0, 30)), vec!["old versions after 30 days"]),
-        ("s3.bucket", rules(json!({})), rules(expires("logs/", 7, 0)), vec!["what is older than 7 days under `logs/`"]),
-        ("s3.bucket", rules(expires("", 0, 30)), rules(expires("", 0, 7)), vec!["old versions after 7 days"]),
+        ("s3.bucket", rules(json!({})), rules(expires("", 0, 30)), vec!["noncurrent versions older than 30 days"]),
+        ("s3.bucket", rules(json!({})), rules(expires("logs/", 7, 0)), vec!["objects older than 7 days under `logs/`"]),
+        (
+            "s3.bucket",
+            rules(expires("", 0, 30)),
+            rules(expires("", 0, 7)),
+            vec!["noncurrent versions older than 7 days"],
+        ),
         ("s3.bucket", rules(expires("", 0, 30)), rules(expires("", 0, 90)), vec![]),
         ("s3.bucket", rules(expires("", 0, 30)), rules(json!({})), vec![]),
         // Versions that are there stay when versioning is suspended.

@@ -85,7 +85,7 @@ async fn m29_what_is_not_there_or_not_meant_is_told() -> Result<()> {
         (
             "/bucket",
             json!("contract-no-such-bucket"),
-            "there is no bucket `contract-no-such-bucket` in us-east-1 with the state of workspace `legacy` of stack \
+            "bucket `contract-no-such-bucket` not found in us-east-1, which should have the state of workspace `legacy` of stack \
              `migration`"
                 .to_owned(),
             "correct `bucket` and `region` under `remote_outputs` in payinfra.toml",
@@ -93,7 +93,7 @@ async fn m29_what_is_not_there_or_not_meant_is_told() -> Result<()> {
         (
             "/workspace",
             json!("staging"),
-            format!("workspace `staging` of stack `migration` has no state: there is no {}", at("migration/staging")),
+            format!("workspace `staging` of stack `migration` has no state: {} does not exist", at("migration/staging")),
             "apply that workspace first, or correct `remote_outputs` in payinfra.toml",
         ),
         (
@@ -109,19 +109,19 @@ async fn m29_what_is_not_there_or_not_meant_is_told() -> Result<()> {
             "/workspace",
             json!("torn"),
             String::new(),
-            "restore an earlier version of the object: the bucket keeps all of them",
+            "restore an earlier version of the state object; the bucket keeps all versions",
         ),
         (
             "/workspace",
             json!("moved"),
             format!("{} is the state of workspace `legacy`, not of `moved`", at("migration/moved")),
-            "it is not the deployment that `remote_outputs` in payinfra.toml means",
+            "correct `remote_outputs` in payinfra.toml",
         ),
         (
             "/lineage",
             json!("another"),
             format!("{} is the state of lineage `b6c7`, not of `another`", at("migration/legacy")),
-            "it is not the deployment that `remote_outputs` in payinfra.toml means",
+            "correct `remote_outputs` in payinfra.toml",
         ),
         (
             "/outputs",
@@ -133,7 +133,7 @@ async fn m29_what_is_not_there_or_not_meant_is_told() -> Result<()> {
             "/workspace",
             json!("young"),
             "workspace `young` of stack `migration` has no output `vpc_id`".to_owned(),
-            "no apply of it has ended yet; apply it first",
+            "it has no completed apply yet; apply it first",
         ),
     ];
     for (pointer, value, message, hint) in cases {

@@ -48,10 +48,10 @@ pub(super) fn losses(want: &BTreeMap<String, LifecycleRule>, was: &BTreeMap<Stri
         let sooner = |days: i32, before: i32| days != 0 && (before == 0 || days < before);
         let under = if rule.prefix.is_empty() { String::new() } else { format!(" under `{}`", rule.prefix) };
         if sooner(rule.expiration_days, before.map_or(0, |before| before.expiration_days)) {
-            losses.push(format!("what is older than {} days{under}", rule.expiration_days));
+            losses.push(format!("objects older than {} days{under}", rule.expiration_days));
         }
         if sooner(rule.noncurrent_expiration_days, before.map_or(0, |before| before.noncurrent_expiration_days)) {
-            losses.push(format!("old versions after {} days{under}", rule.noncurrent_expiration_days));
+            losses.push(format!("noncurrent versions older than {} days{under}", rule.noncurrent_expiration_days));
         }
     }
     losses
