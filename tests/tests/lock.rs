@@ -59,7 +59,11 @@ async fn a_lease_that_is_no_number_of_milliseconds_is_refused() {
     for wrong in ["soon", "-1", "99"] {
         let refused = bench.command(&APPLY).env("PAYINFRA_LEASE_MILLIS", wrong).output().unwrap();
         let refused = Outcome::from(refused).expect(1);
-        assert!(refused.stderr.contains(&format!("PAYINFRA_LEASE_MILLIS is `{wrong}`")), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains(&format!("invalid value `{wrong}` of PAYINFRA_LEASE_MILLIS")),
+            "{}",
+            refused.stderr
+        );
     }
     assert!(bench.mutations().is_empty(), "{:#?}", bench.mutations());
 }

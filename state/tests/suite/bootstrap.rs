@@ -195,7 +195,7 @@ async fn a_table_and_a_key_of_something_else_are_not_changed_until_they_are_adop
     let key = kms.create_key().send().await.unwrap().key_metadata.unwrap();
     kms.create_alias().alias_name("alias/payinfra-state").target_key_id(key.key_id()).send().await.unwrap();
     let error = fails(run("test", region, &bucket, &name()).await, Class::Foreign);
-    assert!(error.message().contains("the key `alias/payinfra-state`"), "{error}");
+    assert!(error.message().contains("key `alias/payinfra-state`"), "{error}");
     let rotation = kms.get_key_rotation_status().key_id(key.key_id()).send().await.unwrap();
     assert!(!rotation.key_rotation_enabled);
     assert!(s3(&config).head_bucket().bucket(&bucket).send().await.is_err());

@@ -135,7 +135,7 @@ async fn an_epoch_at_its_limit_is_told() {
     put(&workspace, &[("Epoch", number("18446744073709551615"))]).await;
     let error = fails(lock(&workspace).await.acquire(&holder("one"), 0).await, Class::Invalid);
     assert!(error.message().contains(&format!("item `stack/{workspace}`")), "{error}");
-    assert!(error.get_hint().unwrap().contains("remove it"), "{error}");
+    assert!(error.get_hint().unwrap().contains("delete it"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

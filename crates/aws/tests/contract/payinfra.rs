@@ -127,7 +127,7 @@ async fn m29_what_is_not_there_or_not_meant_is_told() -> Result<()> {
             "/outputs",
             json!(["vpc"]),
             "workspace `legacy` of stack `migration` has no output `vpc`".to_owned(),
-            "it has phase, vpc_id, weight",
+            "available outputs: phase, vpc_id, weight",
         ),
         (
             "/workspace",
