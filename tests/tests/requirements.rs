@@ -28,6 +28,8 @@ The long ones are left out of CI; each prints what it found:
 | the README's first command, 20 times from nothing with every core busy; writes `tests/results/first-command.md` | `cargo build --workspace --bins --test first_command && cargo test --workspace --test first_command -- --ignored --nocapture` |
 | 100 seeds of mixed faults on the emulated AWS, an account throttled to a tenth | `cargo test --workspace --test random -- --ignored --nocapture` |
 | 5,000 payments with clients that hang up, an AWS that fails and a service that is killed ten times; writes `tests/results/payments.md` | `cargo build --workspace && cargo test --workspace --test whole -- --ignored five_thousand` |
+| the payment service's own time for a payment and for its start; writes `tests/results/overhead.md` | `cargo --config lambda/image.toml test --release -p payment-service --test overhead -- --ignored` |
+| the payment service's image, built and started | `cargo test -p payment-image --test start -- --ignored --nocapture` |
 | a million broken requests for a payment | `PROPTEST_CASES=1000000 cargo test --release -p payment-core --test requests nothing_that_comes` |
 | how often other numbers are taken for card numbers | `cargo run --release -p payment-core --example false_alarms` |
 | apply and destroy with AWS's latencies, against the longest chain of waits | `cargo build --release --workspace && cargo test --release --workspace --test makespan -- --ignored --nocapture` |
