@@ -28,13 +28,13 @@ pub const REGIONS: [&str; 3] = ["us-east-1", "us-east-2", "us-west-2"];
 /// How much of a long output a failure shows.
 const LINES: usize = 60;
 
-/// How long a command may take to come to the call that stops it.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// How long a command may take to reach the call at which it is stopped.
+const PATIENCE: Duration = Duration::from_mins(2);
 
-/// The next call that `hold` stops.
+/// Waits for the next call that `hold` stops.
 ///
 /// # Panics
-/// If none comes: the command has failed before it.
+/// If there is none in time, as when the command failed before it.
 pub async fn caught(hold: &mut Hold) -> Held {
     let next = tokio::time::timeout(PATIENCE, hold.next()).await;
     next.unwrap_or_else(|_| panic!("no call was stopped within {PATIENCE:?}")).unwrap()

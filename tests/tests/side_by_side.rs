@@ -107,14 +107,13 @@ impl Neighbour {
         self.bench.aws.clear_calls();
     }
 
-    /// Applies, sweeps and destroys what the configuration of now describes, as a deployment of its own: an apply that
-    /// does not say so is refused, and told how to take up the resources that are there.
+    /// Applies, sweeps and destroys the current configuration as a deployment of its own. Without `--new-deployment`
+    /// the apply is refused, and the error names the command that adopts the existing resources.
     async fn another_lives(&self, name: &str) -> Vec<Option<i32>> {
         self.bench.aws.clear_calls();
-        let refused = self.bench.run(&["apply", "--workspace", WORKSPACE, "--yes"]);
-        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-        let way_back = format!("`payinfra adopt --lineage {}`", self.state.lineage);
-        assert!(refused.stderr.contains(&way_back), "{}", refused.stderr);
+        let refused = self.bench.run(&["apply", "--workspace", WORKSPACE, "--yes"]).expect(1);
+        let adopt = format!("`payinfra adopt --lineage {}`", self.state.lineage);
+        assert!(refused.stderr.contains(&adopt), "{}", refused.stderr);
         self.is_unharmed(&format!("{name}, refused")).await;
         let mut codes = Vec::new();
         for args in [&["apply", "--new-deployment"][..], &["sweep", "--delete"], &["destroy"]] {
