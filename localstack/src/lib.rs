@@ -34,4 +34,4 @@ pub use hold::{Held, Hold};
 pub use latency::Wait;
 pub use profile::Profile;
 pub use record::Call;
-pub use venv::{cache_folder, install};
+pub use venv::{browser, cache_folder, install};

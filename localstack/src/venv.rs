@@ -47,12 +47,21 @@ pub fn install(profile: Profile) -> Result<()> {
     profile.backends().iter().try_for_each(|backend| interpreter(backend.requirements()).map(drop))
 }
 
+/// The interpreter that has a browser: Chromium in a library, with which a test can show what a web page can do. The
+/// first use downloads 260 MB and takes 700 MB of the cache.
+///
+/// # Errors
+/// When there is no Python, or the installation fails.
+pub fn browser() -> Result<PathBuf> {
+    interpreter("requirements-browser.txt")
+}
+
 /// The interpreter that has the packages of a requirements file, which are installed if they are not.
 ///
 /// Safe to call from several processes at once: one installs, the others wait. An installation that was interrupted is
 /// done again, because only a complete one carries its mark.
 pub(crate) fn interpreter(requirements: &str) -> Result<PathBuf> {
-    let requirements = file(requirements);
+    let (name, requirements) = (requirements, file(requirements));
     let pins = fs::read(&requirements).map_err(Error::file(&requirements))?;
     let (python, version) = find_python()?;
     let digest = Sha256::new().chain_update(&pins).chain_update(&version).finalize();
@@ -77,13 +86,13 @@ pub(crate) fn interpreter(requirements: &str) -> Result<PathBuf> {
         tracing::info!("an earlier installation was interrupted: starting again");
         fs::remove_dir_all(&folder).map_err(Error::file(&folder))?;
     }
-    tracing::info!("installing the emulators into {} (once; under a minute)", folder.display());
+    tracing::info!("installing the packages of {name} into {} (once; under a minute)", folder.display());
     run("python -m venv", Command::new(&python).args(["-m", "venv"]).arg(&folder))?;
     let mut pip = Command::new(&installed);
     pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--require-hashes"]);
     run("pip install", pip.arg("--requirement").arg(&requirements))?;
     fs::write(&mark, &version).map_err(Error::file(&mark))?;
-    tracing::info!("the emulators are installed");
+    tracing::info!("the packages of {name} are installed");
     Ok(installed)
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::content::{Comparison, Snapshot};
-use crate::{Bench, Outcome};
+use crate::{Bench, Outcome, caught};
 
 /// How long one command may take before it counts as stuck.
 const PATIENCE: Duration = Duration::from_mins(4);
@@ -365,7 +365,7 @@ impl Harness {
         self.configure(step);
         let mut hold = self.bench.aws.hold(Match::action("ec2", "CreateVpc"), When::Before);
         let first = self.bench.start(&self.bench.consenting(&step.line()));
-        let stopped = hold.next().await.unwrap();
+        let stopped = caught(&mut hold).await;
         self.bench
             .aws
             .faults([Rule { matches: Match::action("s3", "PutObject"), fault: Fault::Error { status: 503 } }]);

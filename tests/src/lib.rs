@@ -17,7 +17,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use payinfra_localstack::{Call, Emulator, Profile, isolate};
+use payinfra_localstack::{Call, Emulator, Held, Hold, Profile, isolate};
 use serde_json::Value;
 
 pub use inventory::Inventory;
@@ -27,6 +27,18 @@ pub const REGIONS: [&str; 3] = ["us-east-1", "us-east-2", "us-west-2"];
 
 /// How much of a long output a failure shows.
 const LINES: usize = 60;
+
+/// How long a command may take to reach the call at which it is stopped.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Waits for the next call that `hold` stops.
+///
+/// # Panics
+/// If there is none in time, as when the command failed before it.
+pub async fn caught(hold: &mut Hold) -> Held {
+    let next = tokio::time::timeout(PATIENCE, hold.next()).await;
+    next.unwrap_or_else(|_| panic!("no call was stopped within {PATIENCE:?}")).unwrap()
+}
 
 /// An emulated AWS of one's own, with the state backend made, and a folder with a configuration.
 pub struct Bench {

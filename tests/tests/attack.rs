@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use payinfra_localstack::{Call, Match, When};
-use payinfra_tests::{Bench, Outcome};
+use payinfra_tests::{Bench, Outcome, caught};
 
 const APPLY: [&str; 4] = ["apply", "--workspace", "legacy", "--yes"];
 const PLAN: [&str; 4] = ["plan", "--workspace", "legacy", "--exit-code"];
@@ -80,7 +80,7 @@ async fn a_holder_that_slept_past_its_lease_changes_nothing_more() {
     let rule = Match { access_key: Some("SLEEPER".to_owned()), ..Match::action("ec2", "CreateSubnet") };
     let mut hold = bench.aws.hold(rule, When::Before);
     let sleeper = start(&bench, "SLEEPER");
-    let stopped = hold.next().await.unwrap();
+    let stopped = caught(&mut hold).await;
     // What is on its way when a process stops still arrives when it wakes; here nothing but the held calls is.
     is_quiet(&bench).await;
     signal(&sleeper, "STOP");
@@ -133,7 +133,7 @@ async fn ctrl_c_once_ends_soon_and_frees_the_lock() {
     let before = bench.inventory().await;
     let mut hold = bench.aws.hold(one("ec2", "CreateSubnet"), When::Before);
     let first = start(&bench, "FIRST");
-    let stopped = hold.next().await.unwrap();
+    let stopped = caught(&mut hold).await;
     signal(&first, "INT");
     thread::sleep(Duration::from_millis(500));
     stopped.release();
@@ -157,7 +157,7 @@ async fn ctrl_c_twice_leaves_at_once_and_the_next_run_finds_everything() {
     let before = bench.inventory().await;
     let mut hold = bench.aws.hold(one("ec2", "CreateSubnet"), When::After);
     let first = start(&bench, "FIRST");
-    let stopped = hold.next().await.unwrap();
+    let stopped = caught(&mut hold).await;
     signal(&first, "INT");
     thread::sleep(Duration::from_secs(1));
     let asked = Instant::now();

@@ -11,7 +11,7 @@ use std::{env, fs};
 
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use payinfra_localstack::{Call, Match, When};
-use payinfra_tests::{Bench, Outcome};
+use payinfra_tests::{Bench, Outcome, caught};
 
 /// What a command changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -310,7 +310,7 @@ async fn after_the_lock_is_lost_nothing_is_changed() {
         let mut hold = bench.aws.hold(matches, When::Before);
         let running = bench.start(&line);
         let waiting = loop {
-            let next = tokio::time::timeout(Duration::from_mins(2), hold.next()).await.unwrap().unwrap();
+            let next = caught(&mut hold).await;
             if mutating(&bench).iter().any(|call| is_lock(call) && call.status == Some(200)) {
                 break next;
             }

@@ -231,3 +231,20 @@ async fn x08_a_block_that_overlaps_the_legacy_network_is_refused_before_any_call
     refused(&bench, &APPLY, &["payinfra.toml:", "10.0.128.0/20", "10.0.0.0/16"]);
     assert!(bench.aws.calls().is_empty());
 }
+
+/// every plan of a service that anyone may use says so, also one that is not confirmed.
+#[tokio::test(flavor = "multi_thread")]
+async fn x04_every_plan_warns_of_an_open_service() {
+    const WARNING: &str = "`service.auth` is \"none\": anyone who reaches the service can make and read payments";
+    const OPEN: &str = "auth = \"none\"";
+    let bench = Bench::new().await;
+    assert!(bench.configuration().contains(OPEN));
+    for args in [&PLAN[..], &["plan", "--workspace", "legacy", "--json"], &["apply", "--workspace", "legacy"]] {
+        let outcome = Outcome::from(bench.command(args).output().unwrap());
+        assert_eq!(outcome.stderr.matches(WARNING).count(), 1, "{args:?}: {}", outcome.stderr);
+    }
+    let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:api-keys-AbCdEf";
+    bench.configure(&bench.configuration().replace(OPEN, &format!("auth = \"{secret}\"")));
+    let outcome = bench.run(&PLAN).ok();
+    assert!(!outcome.stderr.contains("warning"), "{}", outcome.stderr);
+}

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use payinfra_localstack::{Match, When};
-use payinfra_tests::{Bench, Outcome};
+use payinfra_tests::{Bench, Outcome, caught};
 
 const APPLY: [&str; 4] = ["apply", "--workspace", "legacy", "--yes"];
 
@@ -16,7 +16,7 @@ async fn of_two_applies_one_works_and_the_other_names_it() {
     let bench = Bench::new().await;
     let mut hold = bench.aws.hold(Match::action("ec2", "CreateVpc"), When::Before);
     let first = bench.start(&APPLY);
-    let stopped = hold.next().await.unwrap();
+    let stopped = caught(&mut hold).await;
     let second = bench.run(&APPLY).expect(1);
     assert!(second.stderr.contains(&format!("{}", first.id())), "names the holder's process: {}", second.stderr);
     assert!(second.stderr.contains("since"), "says since when: {}", second.stderr);
@@ -33,7 +33,7 @@ async fn a_killed_holder_is_replaced_when_its_lease_ends() {
     let before = bench.inventory().await;
     let mut hold = bench.aws.hold(Match::action("ec2", "CreateSubnet"), When::After);
     let mut first = bench.start(&APPLY);
-    let stopped = hold.next().await.unwrap();
+    let stopped = caught(&mut hold).await;
     first.kill().unwrap();
     first.wait().unwrap();
     drop(stopped);
@@ -74,7 +74,7 @@ async fn unlock_shows_who_held_the_lock_and_frees_it() {
     let bench = Bench::new().await;
     let mut hold = bench.aws.hold(Match::action("ec2", "CreateVpc"), When::Before);
     let mut first = bench.start(&APPLY);
-    let stopped = hold.next().await.unwrap();
+    let stopped = caught(&mut hold).await;
     first.kill().unwrap();
     let pid = first.id().to_string();
     first.wait().unwrap();
@@ -106,7 +106,7 @@ async fn clocks_do_not_matter(holder: i32, other: i32) {
     let bench = Bench::new().await;
     let mut hold = bench.aws.hold(Match::action("ec2", "CreateSubnet"), When::Before);
     let mut first = skewed(&bench, &clock, holder).spawn().unwrap();
-    let stopped = hold.next().await.unwrap();
+    let stopped = caught(&mut hold).await;
     let second = Outcome::from(skewed(&bench, &clock, other).output().unwrap()).expect(1);
     let since = second.stderr.split("since ").nth(1).and_then(|since| since.get(..20)).unwrap();
     let wrong = jiff::Timestamp::now().duration_since(since.parse().unwrap());

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use payinfra_localstack::{Match, When};
-use payinfra_tests::{Bench, Inventory, Outcome};
+use payinfra_tests::{Bench, Inventory, Outcome, caught};
 
 const BUCKET: &str = "payinfra-state-123456789012";
 const KEY: &str = "migration/legacy/state.json";
@@ -126,7 +126,7 @@ async fn a_new_deployment_beside_a_lost_one_leaves_it_alone() {
 async fn deleted_meanwhile(bench: &Bench) -> Outcome {
     let mut hold = bench.aws.hold(Match::action("ec2", "CreateSubnet"), When::Before);
     let run = bench.start(&APPLY);
-    let stopped = hold.next().await.unwrap();
+    let stopped = caught(&mut hold).await;
     delete_state(bench).await;
     stopped.release();
     drop(hold);

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use payinfra_localstack::{Fault, Match, Rule, When};
-use payinfra_tests::{Bench, Outcome};
+use payinfra_tests::{Bench, Outcome, caught};
 
 const APPLY: [&str; 4] = ["apply", "--workspace", "legacy", "--yes"];
 
@@ -14,7 +14,7 @@ async fn what_happened_is_kept_beside_the_configuration_and_taken_up() {
     let before = bench.inventory().await;
     let mut hold = bench.aws.hold(Match::action("ec2", "CreateVpc"), When::Before);
     let first = bench.start(&APPLY);
-    let stopped = hold.next().await.unwrap();
+    let stopped = caught(&mut hold).await;
     bench.aws.faults([Rule { matches: Match::action("s3", "PutObject"), fault: Fault::Error { status: 503 } }]);
     stopped.release();
     drop(hold);

@@ -26,7 +26,7 @@ use payinfra_engine::{
 };
 use payinfra_localstack::{Emulator, Fault, Match, Rule as FaultRule, When};
 use payinfra_state::{FileLock, FileStore};
-use payinfra_tests::{Bench, Outcome};
+use payinfra_tests::{Bench, Outcome, caught};
 use serde_json::json;
 
 /// How every planted secret begins; what follows tells them apart. No escaping changes it.
@@ -478,7 +478,7 @@ async fn no_command_shows_what_the_user_marks() {
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     // Both pipes are read while it is held, so that it is never blocked by what it tells.
     let running = tokio::task::spawn_blocking(move || Outcome::from(command.output().unwrap()));
-    let stopped = hold.next().await.unwrap();
+    let stopped = caught(&mut hold).await;
     bench.aws.faults([FaultRule { matches: Match::action("s3", "PutObject"), fault: Fault::Error { status: 503 } }]);
     stopped.release();
     drop(hold);

@@ -14,8 +14,6 @@ use payinfra_tests::Bench;
 use payinfra_tests::content::{is_chosen_by_aws, of_state, pulled};
 
 const WORKSPACE: &str = "legacy";
-/// What makes the second deployment.
-const APPLY: &[&str] = &["apply"];
 /// How long a run may take to come to its point, or to its end.
 const PATIENCE: Duration = Duration::from_mins(4);
 /// At which of its changes a command is killed, the first time, the second, and so on; then it is run to its end.
@@ -109,11 +107,16 @@ impl Neighbour {
         self.bench.aws.clear_calls();
     }
 
-    /// Applies, sweeps and destroys what the configuration of now describes.
+    /// Applies, sweeps and destroys the current configuration as a deployment of its own. Without `--new-deployment`
+    /// the apply is refused, and the error names the command that adopts the existing resources.
     async fn another_lives(&self, name: &str) -> Vec<Option<i32>> {
         self.bench.aws.clear_calls();
+        let refused = self.bench.run(&["apply", "--workspace", WORKSPACE, "--yes"]).expect(1);
+        let adopt = format!("`payinfra adopt --lineage {}`", self.state.lineage);
+        assert!(refused.stderr.contains(&adopt), "{}", refused.stderr);
+        self.is_unharmed(&format!("{name}, refused")).await;
         let mut codes = Vec::new();
-        for args in [APPLY, &["sweep", "--delete"], &["destroy"]] {
+        for args in [&["apply", "--new-deployment"][..], &["sweep", "--delete"], &["destroy"]] {
             codes.push(self.killed(&[args, &["--workspace", WORKSPACE]].concat()).await);
             self.is_unharmed(&format!("{name}, {}", args[0])).await;
         }

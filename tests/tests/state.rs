@@ -4,7 +4,7 @@
 
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use payinfra_localstack::{Match, When};
-use payinfra_tests::Bench;
+use payinfra_tests::{Bench, caught};
 use serde_json::{Value, json};
 
 const BUCKET: &str = "payinfra-state-123456789012";
@@ -119,7 +119,7 @@ async fn an_intent_whose_address_is_in_the_code_no_more_leaves_nothing() {
     let mut first = bench.start(&APPLY);
     let mut stopped = Vec::new();
     for _ in 0..2 {
-        stopped.push(hold.next().await.unwrap());
+        stopped.push(caught(&mut hold).await);
     }
     first.kill().unwrap();
     first.wait().unwrap();

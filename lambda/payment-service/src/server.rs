@@ -56,6 +56,10 @@ pub async fn serve<S, A, C>(
         while connections.try_join_next().is_some() {}
         match stream {
             Ok((stream, address)) => {
+                // The first answer would wait 40 ms for the client to acknowledge the session tickets of TLS.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "a connection may be slow");
+                }
                 // Without a place there is nothing to say that would not take one.
                 let Some((guest, crowd)) = guests.enter(address.ip()) else { continue };
                 let visit = Visit { app: Arc::clone(&app), guest: Arc::new(guest), crowd, stopped: stopped.clone() };

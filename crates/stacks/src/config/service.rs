@@ -2,7 +2,7 @@
 
 use payinfra_engine::Region;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 
 use super::Phase;
@@ -57,6 +57,7 @@ pub struct ServiceConfig {
     /// The port that the container listens on.
     pub port: u16,
     /// The ARN of the secret with the hashes of the API keys; without one, access is unauthenticated.
+    #[serde(serialize_with = "or_none")]
     pub auth: Option<String>,
     /// The CPU architecture of the image.
     pub architecture: Architecture,
@@ -150,6 +151,12 @@ impl ServiceConfig {
         *parts.get_mut(3)? = region.as_str();
         Some(parts.join(":"))
     }
+}
+
+/// Shows who may use the service as the configuration says it.
+#[expect(clippy::ref_option, reason = "what serde calls")]
+fn or_none<S: Serializer>(auth: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(auth.as_deref().unwrap_or("none"))
 }
 
 /// The ARN of a secret, or `none`.

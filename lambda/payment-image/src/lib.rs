@@ -1,0 +1,198 @@
+//! The container image of the payments service: the binary and the certificates that it trusts, on an empty base.
+//!
+//! The image is an [OCI image layout](https://github.com/opencontainers/image-spec/blob/main/image-layout.md) in one
+//! tar archive, which also has the `manifest.json` that older versions of `docker load` read. Nothing in it depends on
+//! the time, the machine or the order of a folder: the same binary becomes the same bytes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+use std::str::FromStr;
+
+use elf::ElfBytes;
+use elf::abi::{EM_AARCH64, EM_X86_64, PT_INTERP};
+use elf::endian::AnyEndian;
+use flate2::{Compression, GzBuilder};
+use oci_spec::OciSpecError;
+use oci_spec::image::{
+    Arch, ConfigBuilder, Descriptor, DescriptorBuilder, ImageConfigurationBuilder, ImageIndexBuilder,
+    ImageManifestBuilder, MediaType, OciLayoutBuilder, Os, RootFsBuilder, SCHEMA_VERSION, Sha256Digest,
+};
+use pem::{EncodeConfig, LineEnding, Pem};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tar::{Builder, EntryType, Header};
+use thiserror::Error;
+
+/// The name of the image, with which it is loaded.
+pub const NAME: &str = concat!("payment-service:", env!("CARGO_PKG_VERSION"));
+/// The program in it.
+pub const PROGRAM: &str = "/payment-service";
+/// Who runs it: nobody, as the task definition says too.
+pub const USER: &str = "65532:65532";
+
+/// The programs' users, for programs that ask for their own name.
+const PASSWD: &str = "root:x:0:0:root:/:/sbin/nologin\nnobody:x:65532:65532:nobody:/:/sbin/nologin\n";
+const GROUP: &str = "root:x:0:\nnobody:x:65532:\n";
+/// Names in `/etc/hosts` come before those of a name server.
+const NSSWITCH: &str = "hosts: files dns\n";
+
+/// Why there is no image.
+#[derive(Debug, Error)]
+pub enum ImageError {
+    /// It is no program.
+    #[error("the binary is no ELF file: {0}")]
+    Elf(#[from] elf::ParseError),
+    /// There is nothing else in the image that it could be linked with.
+    #[error("the binary is linked dynamically, but the image has no libraries: link it statically")]
+    Dynamic,
+    /// The task definition knows two architectures.
+    #[error("the binary is for machine {0} of ELF, which is neither x86-64 nor AArch64")]
+    Machine(u16),
+    /// A part of the image cannot be described.
+    #[error(transparent)]
+    Spec(#[from] OciSpecError),
+    /// A part of the image cannot be written.
+    #[error(transparent)]
+    Write(#[from] io::Error),
+}
+
+/// An image in one archive.
+#[derive(Debug)]
+pub struct Image {
+    /// The tar archive.
+    pub archive: Vec<u8>,
+    /// The digest of its manifest, which is the image's name in a registry: `sha256:` and 64 digits.
+    pub digest: String,
+}
+
+/// The image of a program that is linked statically.
+///
+/// # Errors
+/// The program cannot run on an empty base.
+pub fn image(program: &[u8]) -> Result<Image, ImageError> {
+    let architecture = architecture(program)?;
+    let layer = layer(program)?;
+    // No name and no time.
+    let mut packed = GzBuilder::new().write(Vec::new(), Compression::best());
+    packed.write_all(&layer)?;
+    let packed = packed.finish()?;
+
+    let rootfs = RootFsBuilder::default().typ("layers").diff_ids([format!("sha256:{}", hex(&layer))]).build()?;
+    let config = ConfigBuilder::default()
+        .entrypoint([PROGRAM.to_owned()])
+        .exposed_ports(["8080/tcp".to_owned()])
+        .stop_signal("SIGTERM")
+        .user(USER)
+        .working_dir("/")
+        .build()?;
+    let config = ImageConfigurationBuilder::default()
+        .architecture(architecture)
+        .os(Os::Linux)
+        .config(config)
+        .rootfs(rootfs)
+        .build()?
+        .to_string()?;
+    let manifest = ImageManifestBuilder::default()
+        .schema_version(SCHEMA_VERSION)
+        .media_type(MediaType::ImageManifest)
+        .config(descriptor(MediaType::ImageConfig, config.as_bytes())?)
+        .layers([descriptor(MediaType::ImageLayerGzip, &packed)?])
+        .build()?
+        .to_string()?;
+    let mut named = descriptor(MediaType::ImageManifest, manifest.as_bytes())?;
+    let digest = named.digest().to_string();
+    let name = ("io.containerd.image.name".to_owned(), format!("docker.io/library/{NAME}"));
+    named.set_annotations(Some(HashMap::from([name])));
+    let index = ImageIndexBuilder::default()
+        .schema_version(SCHEMA_VERSION)
+        .media_type(MediaType::ImageIndex)
+        .manifests([named])
+        .build()?
+        .to_string()?;
+    let layout = OciLayoutBuilder::default().image_layout_version("1.0.0").build()?.to_string()?;
+    let blob = |bytes: &[u8]| format!("blobs/sha256/{}", hex(bytes));
+    let docker =
+        json!([{ "Config": blob(config.as_bytes()), "Layers": [blob(&packed)], "RepoTags": [NAME] }]).to_string();
+
+    let mut archive = Archive::default();
+    for bytes in [config.as_bytes(), manifest.as_bytes(), &packed] {
+        archive.file(&blob(bytes), 0o444, bytes);
+    }
+    archive.file("index.json", 0o444, index.as_bytes());
+    archive.file("manifest.json", 0o444, docker.as_bytes());
+    archive.file("oci-layout", 0o444, layout.as_bytes());
+    Ok(Image { archive: archive.pack()?, digest })
+}
+
+/// The architecture of a program that needs no other files.
+fn architecture(program: &[u8]) -> Result<Arch, ImageError> {
+    let file = ElfBytes::<AnyEndian>::minimal_parse(program)?;
+    let mut segments = file.segments().into_iter().flat_map(|segments| segments.iter());
+    if segments.any(|segment| segment.p_type == PT_INTERP) {
+        return Err(ImageError::Dynamic);
+    }
+    match file.ehdr.e_machine {
+        EM_X86_64 => Ok(Arch::Amd64),
+        EM_AARCH64 => Ok(Arch::ARM64),
+        machine => Err(ImageError::Machine(machine)),
+    }
+}
+
+/// The root file system. Nobody may write to any of it.
+fn layer(program: &[u8]) -> io::Result<Vec<u8>> {
+    let certificates: Vec<_> = webpki_root_certs::TLS_SERVER_ROOT_CERTS
+        .iter()
+        .map(|certificate| Pem::new("CERTIFICATE", certificate.as_ref()))
+        .collect();
+    let certificates = pem::encode_many_config(&certificates, EncodeConfig::new().set_line_ending(LineEnding::LF));
+    let mut root = Archive::default();
+    root.file(&PROGRAM[1..], 0o555, program);
+    root.file("etc/group", 0o444, GROUP.as_bytes());
+    root.file("etc/nsswitch.conf", 0o444, NSSWITCH.as_bytes());
+    root.file("etc/passwd", 0o444, PASSWD.as_bytes());
+    root.file("etc/ssl/certs/ca-certificates.crt", 0o444, certificates.as_bytes());
+    root.pack()
+}
+
+fn descriptor(kind: MediaType, bytes: &[u8]) -> Result<Descriptor, OciSpecError> {
+    let digest = Sha256Digest::from_str(&hex(bytes))?;
+    DescriptorBuilder::default().media_type(kind).size(bytes.len() as u64).digest(digest).build()
+}
+
+/// The SHA-256 in hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// A tar archive whose bytes follow from its content.
+#[derive(Default)]
+struct Archive<'a> {
+    files: BTreeMap<String, (u32, &'a [u8])>,
+}
+
+impl<'a> Archive<'a> {
+    fn file(&mut self, path: &str, mode: u32, bytes: &'a [u8]) {
+        self.files.insert(path.to_owned(), (mode, bytes));
+    }
+
+    fn pack(&self) -> io::Result<Vec<u8>> {
+        let mut entries = BTreeMap::new();
+        for (path, (mode, bytes)) in &self.files {
+            let parents = path.match_indices('/').map(|(end, _)| &path[..=end]);
+            entries.extend(parents.map(|parent| (parent, (EntryType::Directory, 0o555, &[][..]))));
+            entries.insert(path, (EntryType::Regular, *mode, *bytes));
+        }
+        let mut archive = Builder::new(Vec::new());
+        for (path, (kind, mode, bytes)) in entries {
+            let mut header = Header::new_ustar();
+            header.set_entry_type(kind);
+            header.set_mode(mode);
+            header.set_mtime(0);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_size(bytes.len() as u64);
+            archive.append_data(&mut header, path, bytes)?;
+        }
+        archive.into_inner()
+    }
+}

@@ -1,0 +1,154 @@
+//! The image of any program: what is in the archive, and that it depends on nothing but the program.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test")]
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use oci_spec::image::{Arch, ImageConfiguration, ImageIndex, ImageManifest, MediaType, OciLayout, Os};
+use payment_image::{ImageError, NAME, PROGRAM, USER, image};
+use sha2::{Digest, Sha256};
+use tar::{Archive, EntryType};
+
+/// The head of a program for a machine, with one segment of a kind.
+fn program(machine: u16, segment: u32) -> Vec<u8> {
+    let mut program =
+        [&b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0"[..], &2_u16.to_le_bytes(), &machine.to_le_bytes()].concat();
+    program.extend([&1_u32.to_le_bytes()[..], &0_u64.to_le_bytes(), &64_u64.to_le_bytes(), &[0; 12]].concat());
+    program.extend([64_u16, 56, 1, 64, 0, 0].into_iter().flat_map(u16::to_le_bytes));
+    program.extend(segment.to_le_bytes());
+    program.extend([0; 52]);
+    program
+}
+
+const X86_64: u16 = 62;
+const AARCH64: u16 = 183;
+/// A segment with code.
+const LOAD: u32 = 1;
+/// The segment with the path of the dynamic loader.
+const INTERPRETER: u32 = 3;
+
+/// What an archive says of a file, and the file.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    kind: EntryType,
+    mode: u32,
+    /// Its user, its group and its time.
+    rest: (u64, u64, u64),
+    bytes: Vec<u8>,
+}
+
+/// The entries in their order.
+fn unpack(archive: &[u8]) -> Vec<(String, Entry)> {
+    let mut archive = Archive::new(archive);
+    let entries = archive.entries().unwrap().map(|entry| {
+        let mut entry = entry.unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        let header = entry.header();
+        let rest = (header.uid().unwrap(), header.gid().unwrap(), header.mtime().unwrap());
+        let (kind, mode) = (header.entry_type(), header.mode().unwrap());
+        (entry.path().unwrap().to_str().unwrap().to_owned(), Entry { kind, mode, rest, bytes })
+    });
+    entries.collect()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// M-15: the archive is an OCI image layout in which every digest and size is right, and its program is run by nobody.
+#[test]
+fn m15_the_archive_is_an_image_that_nobody_runs() {
+    let program = program(X86_64, LOAD);
+    let image = image(&program).unwrap();
+    let entries: BTreeMap<_, _> = unpack(&image.archive).into_iter().collect();
+    let file = |path: &str| entries[path].bytes.as_slice();
+    assert_eq!(OciLayout::from_reader(file("oci-layout")).unwrap().image_layout_version(), "1.0.0");
+    for (path, entry) in &entries {
+        if let Some(name) = path.strip_prefix("blobs/sha256/").filter(|name| !name.is_empty()) {
+            assert_eq!(sha256(&entry.bytes), *name);
+        }
+    }
+
+    let blob = |descriptor: &oci_spec::image::Descriptor| {
+        let bytes = file(&format!("blobs/sha256/{}", descriptor.digest().digest()));
+        assert_eq!(descriptor.size(), bytes.len() as u64);
+        bytes
+    };
+    let index = ImageIndex::from_reader(file("index.json")).unwrap();
+    let [manifest] = index.manifests().as_slice() else { panic!("{index:?}") };
+    assert_eq!((manifest.media_type(), manifest.digest().to_string()), (&MediaType::ImageManifest, image.digest));
+    let manifest = ImageManifest::from_reader(blob(manifest)).unwrap();
+    let config = ImageConfiguration::from_reader(blob(manifest.config())).unwrap();
+    assert_eq!((config.architecture(), config.os(), config.created()), (&Arch::Amd64, &Os::Linux, &None));
+    let runs = config.config().as_ref().unwrap();
+    assert_eq!((runs.user().as_deref(), USER), (Some(USER), "65532:65532"));
+    assert_eq!((runs.entrypoint().as_deref(), runs.cmd()), (Some(&[PROGRAM.to_owned()][..]), &None));
+    assert_eq!(runs.stop_signal().as_deref(), Some("SIGTERM"));
+
+    let [layer] = manifest.layers().as_slice() else { panic!("{manifest:?}") };
+    let packed = blob(layer);
+    let mut layer = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut layer).unwrap();
+    assert_eq!(config.rootfs().diff_ids(), &[format!("sha256:{}", sha256(&layer))]);
+
+    // Docker before 25 reads this instead.
+    let docker: serde_json::Value = serde_json::from_slice(file("manifest.json")).unwrap();
+    let path = |bytes: &[u8]| format!("blobs/sha256/{}", sha256(bytes));
+    let expected = serde_json::json!([{
+        "Config": path(blob(manifest.config())), "Layers": [path(packed)], "RepoTags": [NAME],
+    }]);
+    assert_eq!(docker, expected);
+}
+
+/// M-15: on the empty base there is nothing that the user of the program may write.
+#[test]
+fn m15_the_root_has_the_program_and_certificates_and_is_for_nobody_to_write() {
+    let program = program(AARCH64, LOAD);
+    let image = image(&program).unwrap();
+    let outer = unpack(&image.archive);
+    let layer = outer.iter().find(|(_, entry)| entry.bytes.starts_with(b"\x1f\x8b")).unwrap();
+    let mut bytes = Vec::new();
+    GzDecoder::new(layer.1.bytes.as_slice()).read_to_end(&mut bytes).unwrap();
+    let root = unpack(&bytes);
+    let paths: Vec<_> = root.iter().map(|(path, entry)| (path.as_str(), entry.mode)).collect();
+    let expected = [
+        ("etc/", 0o555),
+        ("etc/group", 0o444),
+        ("etc/nsswitch.conf", 0o444),
+        ("etc/passwd", 0o444),
+        ("etc/ssl/", 0o555),
+        ("etc/ssl/certs/", 0o555),
+        ("etc/ssl/certs/ca-certificates.crt", 0o444),
+        ("payment-service", 0o555),
+    ];
+    assert_eq!(paths, expected);
+    assert!(root.iter().chain(&outer).all(|(_, entry)| entry.rest == (0, 0, 0) && entry.mode & 0o222 == 0));
+    let root: BTreeMap<_, _> = root.into_iter().collect();
+    assert_eq!(root["payment-service"].bytes, program);
+    let certificates = pem::parse_many(&root["etc/ssl/certs/ca-certificates.crt"].bytes).unwrap();
+    assert!(certificates.len() > 100, "{}", certificates.len());
+    assert!(certificates.iter().all(|certificate| certificate.tag() == "CERTIFICATE"));
+}
+
+/// M-15: the same program makes the same image, another one another.
+#[test]
+fn m15_an_image_depends_on_its_program_only() {
+    let [first, second] = [(); 2].map(|()| image(&program(X86_64, LOAD)).unwrap());
+    assert_eq!(first.digest, second.digest);
+    assert_eq!(first.archive, second.archive);
+    let other = image(&[program(X86_64, LOAD), vec![0]].concat()).unwrap();
+    assert_ne!(first.digest, other.digest);
+}
+
+#[test]
+fn a_program_that_would_not_run_there_is_refused() {
+    assert!(matches!(image(b"#!/bin/sh\n"), Err(ImageError::Elf(_))));
+    assert!(matches!(image(&program(X86_64, INTERPRETER)), Err(ImageError::Dynamic)));
+    // This one here is linked with the libraries of the machine.
+    let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    assert!(matches!(image(&own), Err(ImageError::Dynamic)));
+    assert!(matches!(image(&program(3, LOAD)), Err(ImageError::Machine(3))));
+}
