@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{ArgAction, Args, FromArgMatches};
+use payinfra_stack::{Stacks, distinct};
 use tracing::Level;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
@@ -14,7 +16,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 use crate::command::{COMMANDS, Entry};
 use crate::context::Context;
 use crate::exit::Outcome;
-use crate::failure::causes;
+use crate::failure::{Failure, causes};
 use crate::screen;
 
 /// Options that all commands share.
@@ -67,8 +69,18 @@ pub fn commands() -> Vec<String> {
     found
 }
 
-/// Runs the command line `arguments` (the first is the program name) and returns the exit code.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+/// Runs the command line of this process for `stacks`: all of a program's `main`.
+#[must_use]
+pub fn main(stacks: Stacks) -> ExitCode {
+    ExitCode::from(run(stacks, std::env::args_os()))
+}
+
+/// Runs the command line `arguments` (the first is the program name) for `stacks`, and returns the exit code.
+pub fn run(stacks: Stacks, arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    if let Err(error) = distinct(stacks) {
+        screen::fail(&Failure::from(error).render());
+        return 1;
+    }
     let matches = match definition().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
@@ -92,7 +104,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let verbose = global.verbose > 0;
     let Some((name, matches)) = matches.subcommand() else { return 1 };
     let Some(entry) = COMMANDS.iter().find(|entry| entry.name == name) else { return 1 };
-    match block_on(entry, &Context::new(global), matches) {
+    match block_on(entry, &Context::new(global, stacks), matches) {
         Ok(exit) => exit.code(),
         Err(failure) => {
             screen::fail(&failure.render());

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use payinfra_aws::{Access, Aws, Identity};
 use payinfra_engine::sweep::Census;
 use payinfra_engine::{Class, Cloud, Error, Graph, Result, State};
-use payinfra_stacks::{Configuration, Workspace};
+use payinfra_stack::{AccountId, Configuration, Stacks, Workspace};
 use payinfra_state::{Backend, Backing};
 
 use crate::arguments::Global;
@@ -24,6 +24,7 @@ pub(crate) const ANY_ACCOUNT: &str = "000000000000";
 #[derive(Debug)]
 pub(crate) struct Context {
     global: Global,
+    stacks: Stacks,
 }
 
 /// A parsed configuration and the workspace that was selected.
@@ -33,6 +34,7 @@ pub(crate) struct Project {
     pub(crate) configuration: Configuration,
     /// Its source text, for error messages.
     text: String,
+    stacks: Stacks,
     backend: Backend,
     /// The path of the file.
     file: PathBuf,
@@ -86,8 +88,13 @@ pub(crate) struct Loaded {
 }
 
 impl Context {
-    pub(crate) fn new(global: Global) -> Self {
-        Self { global }
+    pub(crate) fn new(global: Global, stacks: Stacks) -> Self {
+        Self { global, stacks }
+    }
+
+    /// The stacks of this program.
+    pub(crate) fn stacks(&self) -> Stacks {
+        self.stacks
     }
 
     /// Whether all details are shown.
@@ -108,11 +115,19 @@ impl Context {
             Error::invalid(format!("cannot read the configuration {name}: {error}"))
                 .hint("run payinfra in the folder of payinfra.toml, or select a file with --config")
         })?;
-        let configuration =
-            Configuration::parse(&text, &name).map_err(|error| Failure::in_configuration(*error, &text))?;
+        let configuration = Configuration::parse(&text, &name, self.stacks)
+            .map_err(|error| Failure::in_configuration(*error, &text, self.stacks))?;
         let backend = backend(&configuration, path);
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        Ok(Project { configuration, text, backend, file: path.clone(), folder, chosen: self.global.workspace.clone() })
+        Ok(Project {
+            configuration,
+            text,
+            stacks: self.stacks,
+            backend,
+            file: path.clone(),
+            folder,
+            chosen: self.global.workspace.clone(),
+        })
     }
 
     /// Loads the configuration, signs in, and opens the state of the workspace: all checks before a plan.
@@ -125,7 +140,7 @@ impl Context {
         let account = access.account().to_owned();
         let config = access.config(project.region());
         let backing =
-            payinfra_state::open(&project.backend, &config, &account, &project.configuration.stack, &workspace)?;
+            payinfra_state::open(&project.backend, &config, &account, project.configuration.stack.name(), &workspace)?;
         let kept = Kept::new(project, workspace, Some(account.clone()), backing);
         let aws = Arc::new(Aws::new(access.clone()));
         let cloud: Arc<dyn Cloud> = aws.clone();
@@ -146,7 +161,8 @@ impl Context {
             Backend::File { .. } => (aws_config::SdkConfig::builder().build(), None),
         };
         let named = account.as_deref().unwrap_or(ANY_ACCOUNT);
-        let backing = payinfra_state::open(&project.backend, &config, named, &project.configuration.stack, &workspace)?;
+        let backing =
+            payinfra_state::open(&project.backend, &config, named, project.configuration.stack.name(), &workspace)?;
         Ok(Kept::new(project, workspace, account, backing))
     }
 }
@@ -156,9 +172,10 @@ impl Project {
     pub(crate) fn workspace(&self) -> Result<&Workspace, Failure> {
         let declared = &self.configuration.workspaces;
         match (&self.chosen, declared.len()) {
-            (Some(name), _) => {
-                self.configuration.workspace(name).map_err(|error| Failure::in_configuration(*error, &self.text))
-            }
+            (Some(name), _) => self
+                .configuration
+                .workspace(name)
+                .map_err(|error| Failure::in_configuration(*error, &self.text, self.stacks)),
             (None, 1) => declared.values().next().ok_or_else(|| Error::invalid("no workspace is declared").into()),
             (None, _) => {
                 let names: Vec<_> = declared.keys().map(String::as_str).collect();
@@ -181,7 +198,7 @@ impl Project {
 
     /// The desired state of `workspace` in `account`.
     pub(crate) fn graph(&self, workspace: &str, account: &str) -> Result<Graph> {
-        let graph = payinfra_stacks::build(&self.configuration, workspace, account)?;
+        let graph = payinfra_components::graph(&self.configuration, workspace, account)?;
         graph.sorted()?;
         Ok(graph)
     }
@@ -203,7 +220,7 @@ impl Project {
         let aws = &self.configuration.aws;
         let identity = Identity { profile: aws.profile.clone(), role: aws.role.clone() };
         let access = Access::open(&identity).await.map_err(unreachable)?;
-        let allowed: Vec<_> = aws.account_ids.iter().map(payinfra_stacks::AccountId::as_str).collect();
+        let allowed: Vec<_> = aws.account_ids.iter().map(AccountId::as_str).collect();
         if allowed.is_empty() || allowed.contains(&access.account()) {
             return Ok(access);
         }
@@ -223,7 +240,7 @@ impl Kept {
 
     /// The state, which must belong to this deployment; an empty one if none is stored.
     pub(crate) async fn load(&self) -> Result<Loaded> {
-        let stack = &self.project.configuration.stack;
+        let stack = self.project.configuration.stack.name();
         // List the history before reading the state, so that a run that ends in between does not look like a lost one.
         let history = lost::serials(&self.backing).await?;
         let stored = self.backing.store.load().await?;
@@ -320,7 +337,7 @@ impl Kept {
 
     /// The rescue file: where the state is saved if it cannot be written to its store.
     pub(crate) fn rescue(&self) -> Rescue {
-        Rescue::new(&self.project.folder, &self.project.configuration.stack, &self.workspace)
+        Rescue::new(&self.project.folder, self.project.configuration.stack.name(), &self.workspace)
     }
 }
 
@@ -338,7 +355,8 @@ impl Session {
     /// Shows the warnings that come with every plan of the workspace.
     pub(crate) fn warn(&self) {
         let workspace = self.kept.project.configuration.workspaces.get(&self.kept.workspace);
-        if let Some(warning) = workspace.and_then(|workspace| workspace.service.warning()) {
+        let stack = self.kept.project.configuration.stack;
+        for warning in workspace.into_iter().flat_map(|workspace| stack.warnings(workspace)) {
             screen::note(&format!("{WARNING}warning{WARNING:#}: {warning}"));
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use payinfra_engine::{Address, Class, Error};
-use payinfra_stacks::ConfigError;
+use payinfra_stack::{ConfigError, Stacks};
 
 use crate::screen::{ADDRESS, DIM, ERROR, HELP};
 
@@ -26,11 +26,11 @@ pub(crate) struct Misconfigured {
 
 impl Failure {
     /// An error in the configuration with the source `text`.
-    pub(crate) fn in_configuration(error: ConfigError, text: &str) -> Self {
+    pub(crate) fn in_configuration(error: ConfigError, text: &str, stacks: Stacks) -> Self {
         if error.span.is_none() {
             return Self::Other(error.into());
         }
-        let text = NamedSource::new(&error.source_name, payinfra_stacks::config::without_secrets(text));
+        let text = NamedSource::new(&error.source_name, payinfra_stack::without_secrets(text, stacks));
         let hint = error.hint.or_else(|| Some("`payinfra schema` prints the schema of this file".to_owned()));
         let error = ConfigError { hint, ..error };
         Self::Configuration(Box::new(Misconfigured { error, text }))

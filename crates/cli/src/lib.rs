@@ -18,5 +18,5 @@ mod run;
 mod screen;
 mod value_view;
 
-pub use arguments::{commands, run};
+pub use arguments::{commands, main, run};
 pub use command::{COMMANDS, Entry};

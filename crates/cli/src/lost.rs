@@ -125,7 +125,7 @@ impl Session {
     pub(crate) fn regions(&self, state: &State) -> BTreeSet<Region> {
         let mut regions = BTreeSet::from([Region::global()]);
         for workspace in self.kept.project.configuration.workspaces.values() {
-            regions.extend(workspace.all_regions.iter().map(|region| region.region.clone()));
+            regions.extend(workspace.regions.iter().map(|region| region.region.clone()));
         }
         regions.extend(state.resources.keys().map(|address| address.region.clone()));
         regions
@@ -133,7 +133,7 @@ impl Session {
 
     /// Resources with the owner tags of this workspace, of any lineage.
     pub(crate) async fn count(&self, state: &State) -> Result<Vec<Orphan>> {
-        let stack = &self.kept.project.configuration.stack;
+        let stack = self.kept.project.configuration.stack.name();
         let mut found = census(&self.cloud, &*self.census, stack, &self.regions(state)).await?;
         found.retain(|orphan| orphan.owner.workspace == self.kept.workspace);
         Ok(found)

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use payinfra_stacks::{Configuration, build};
+use payinfra_components::graph as build;
+use payinfra_stack::Configuration;
+use payinfra_stacks::STACKS;
 use proptest::prelude::*;
 
 const REGIONS: [&str; 6] = ["us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1", "ap-south-1"];
@@ -68,7 +70,7 @@ proptest! {
              environment = \"e\"\nproject = \"p\"\ncutover = 2026-03-01T02:00:00Z\nregions = [{}]\n{legacy}\n{sections}\n",
             regions.join(", ")
         );
-        let graph = build(&Configuration::parse(&text, "payinfra.toml").unwrap(), "w", &account).unwrap();
+        let graph = build(&Configuration::parse(&text, "payinfra.toml", STACKS).unwrap(), "w", &account).unwrap();
         prop_assert_eq!(graph.sorted().unwrap().len(), graph.nodes().len());
         let weights = graph.outputs().iter().filter(|(name, _)| name.starts_with("weight_"));
         let sum: u32 = weights.map(|(_, weight)| weight.as_str().unwrap().parse::<u32>().unwrap()).sum();

@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use payinfra_components::graph as build;
 use payinfra_engine::Region;
-use payinfra_stacks::{Configuration, Phase, Workspace, build};
+use payinfra_stack::{Configuration, Workspace};
+use payinfra_stacks::migration::{MigrationVariables, Settings};
+use payinfra_stacks::{Phase, STACKS};
 
 /// A good configuration in which one line can be replaced.
 const GOOD: &str = r#"stack = "migration"
@@ -28,7 +31,17 @@ environment = "new"
 "#;
 
 fn parse(text: &str) -> Configuration {
-    Configuration::parse(text, "payinfra.toml").unwrap()
+    Configuration::parse(text, "payinfra.toml", STACKS).unwrap()
+}
+
+/// The typed workspace `name`.
+fn typed(configuration: &Configuration, name: &str) -> Workspace<MigrationVariables> {
+    configuration.workspace(name).unwrap().typed().cloned().unwrap()
+}
+
+/// The settings of the workspace `name`.
+fn settings(configuration: &Configuration, name: &str) -> Settings {
+    Settings::of(&typed(configuration, name)).unwrap()
 }
 
 /// Checks what is said when `good` is replaced by `bad`, and that the place is where `at` stands.
@@ -36,7 +49,7 @@ fn parse(text: &str) -> Configuration {
 fn check(good: &str, bad: &str, at: &str, message: &str, hint: &str) {
     let text = GOOD.replacen(good, bad, 1);
     assert_ne!(text, GOOD, "nothing was replaced");
-    let error = Configuration::parse(&text, "payinfra.toml").unwrap_err();
+    let error = Configuration::parse(&text, "payinfra.toml", STACKS).unwrap_err();
     assert_eq!((error.message.as_str(), error.hint.as_deref().unwrap_or_default()), (message, hint));
     let span = error.span.clone().unwrap();
     assert!(text[span.clone()].starts_with(at), "the place is `{}`", &text[span.clone()]);
@@ -49,12 +62,12 @@ fn m01_a_workspace_has_its_own_variables_and_the_shared_ones() {
     let configuration = parse(GOOD);
     let legacy = configuration.workspace("legacy").unwrap();
     assert_eq!(
-        (legacy.phase, legacy.environment.as_str(), legacy.project.as_str()),
+        (settings(&configuration, "legacy").phase, legacy.environment.as_str(), legacy.project.as_str()),
         (Phase::Legacy, "old", "payments")
     );
-    assert_eq!(legacy.regions().len(), 1);
-    let migration = configuration.workspace("migration").unwrap();
-    assert_eq!(migration.regions().iter().map(|region| region.weight).collect::<Vec<_>>(), [90, 10]);
+    assert_eq!(settings(&configuration, "legacy").regions.len(), 1);
+    let migration = settings(&configuration, "migration");
+    assert_eq!(migration.weights.into_values().collect::<Vec<_>>(), [90, 10]);
 }
 
 #[test]
@@ -67,9 +80,9 @@ fn m01_an_undeclared_workspace_is_refused() {
 
 #[test]
 fn malformed_toml_is_refused() {
-    let error = Configuration::parse("stack = \"migration\"\n[aws\n", "payinfra.toml").unwrap_err();
+    let error = Configuration::parse("stack = \"migration\"\n[aws\n", "payinfra.toml", STACKS).unwrap_err();
     assert!(error.to_string().starts_with("payinfra.toml:2:5: "), "{error}");
-    let error = Configuration::parse("", "payinfra.toml").unwrap_err();
+    let error = Configuration::parse("", "payinfra.toml", STACKS).unwrap_err();
     assert!(error.message.contains("missing field `stack`"), "{error}");
 }
 
@@ -82,7 +95,7 @@ fn an_unknown_key_is_refused() {
         ("cidr = \"10.1.0.0/16\"", "block = \"10.1.0.0/16\""),
         ("[defaults]", "[default]\n[defaults]"),
     ] {
-        let error = Configuration::parse(&GOOD.replacen(good, bad, 1), "payinfra.toml").unwrap_err();
+        let error = Configuration::parse(&GOOD.replacen(good, bad, 1), "payinfra.toml", STACKS).unwrap_err();
         assert!(error.message.starts_with("unknown field `"), "{error}");
         assert!(error.span.is_some(), "{error}");
     }
@@ -135,7 +148,7 @@ fn x08_an_unparseable_cidr_is_refused() {
 
 #[test]
 fn x08_a_cidr_too_small_for_three_zones_is_refused() {
-    let error = Configuration::parse(&GOOD.replace("10.1.0.0/16", "10.1.0.0/24"), "payinfra.toml").unwrap_err();
+    let error = Configuration::parse(&GOOD.replace("10.1.0.0/16", "10.1.0.0/24"), "payinfra.toml", STACKS).unwrap_err();
     assert_eq!(error.message, "`10.1.0.0/24` has an unsupported size for subnets in 3 zones");
 }
 
@@ -166,7 +179,7 @@ fn x10_the_regions_have_defaults() {
     let text = GOOD.replace("regions = [\n", "").replace("    { name = \"us-east-1\", cidr = \"10.0.0.0/16\" },\n", "");
     let text = text.replace("    { name = \"us-east-2\", cidr = \"10.1.0.0/16\" },\n]\n", "");
     let configuration = parse(&text);
-    let regions = configuration.workspace("migration").unwrap().regions();
+    let regions = settings(&configuration, "migration").regions;
     let regions: Vec<_> = regions.iter().map(|region| format!("{} {}", region.region, region.cidr)).collect();
     assert_eq!(regions, ["us-east-1 10.0.0.0/16", "us-east-2 10.1.0.0/16"]);
 }
@@ -185,7 +198,7 @@ fn m02_a_second_region_must_be_there() {
 #[test]
 fn m02_an_unknown_phase_is_refused() {
     let text = GOOD.replace("environment = \"new\"", "environment = \"new\"\nphase = \"later\"");
-    let error = Configuration::parse(&text, "payinfra.toml").unwrap_err();
+    let error = Configuration::parse(&text, "payinfra.toml", STACKS).unwrap_err();
     assert_eq!(error.message, "unknown variant `later`, expected one of `legacy`, `migration`, `production`");
     assert_eq!(error.position.unwrap().0, 20);
 }
@@ -243,7 +256,7 @@ fn x01_a_missing_suffix_is_refused() {
 
 #[test]
 fn x01_a_bucket_name_over_63_characters_is_refused() {
-    let error = Configuration::parse(&GOOD.replace("abc123", "abcdefghijklmnopqrstuvwxyz"), "payinfra.toml");
+    let error = Configuration::parse(&GOOD.replace("abc123", "abcdefghijklmnopqrstuvwxyz"), "payinfra.toml", STACKS);
     let error = error.unwrap_err();
     assert!(error.message.starts_with("the bucket name `payment-"), "{error}");
     assert!(error.message.ends_with("characters, but AWS accepts at most 63"), "{error}");
@@ -256,7 +269,7 @@ fn x01_a_load_balancer_name_over_32_characters_is_refused() {
     let text = GOOD
         .replace("abc123", "abcdefghijklmnopqrst")
         .replace("[workspaces.legacy]", "[workspaces.l]\nphase = \"legacy\"");
-    let error = Configuration::parse(&text, "payinfra.toml").unwrap_err();
+    let error = Configuration::parse(&text, "payinfra.toml", STACKS).unwrap_err();
     assert_eq!(
         error.message,
         "the load balancer name `alb-81044221-abcdefghijklmnopqrst` has 33 characters, but AWS accepts at most 32"
@@ -306,7 +319,7 @@ fn x02_a_required_tag_cannot_be_overridden() {
 /// What is said about `tags` of the workspace migration.
 fn tag_errors(tags: &str) -> Vec<(String, Option<String>)> {
     let text = GOOD.replacen("environment = \"new\"\n", &format!("environment = \"new\"\n{tags}\n"), 1);
-    match Configuration::parse(&text, "payinfra.toml") {
+    match Configuration::parse(&text, "payinfra.toml", STACKS) {
         Ok(_) => Vec::new(),
         Err(error) => {
             std::iter::once(&*error).chain(&error.others).map(|it| (it.message.clone(), it.hint.clone())).collect()
@@ -379,9 +392,9 @@ fn m05_a_tag_that_some_service_refuses_is_refused() {
 
 #[test]
 fn m05_tags_that_differ_only_in_case_are_refused_wherever_they_stand() {
-    let said = |text: &str| Configuration::parse(text, "payinfra.toml").unwrap_err().to_string();
+    let said = |text: &str| Configuration::parse(text, "payinfra.toml", STACKS).unwrap_err().to_string();
     let text = GOOD.replacen("suffix =", "tags = { Team = \"a\" }\nsuffix =", 1);
-    assert!(Configuration::parse(&text, "payinfra.toml").is_ok());
+    assert!(Configuration::parse(&text, "payinfra.toml", STACKS).is_ok());
     let text = text.replacen("environment = \"new\"\n", "environment = \"new\"\ntags = { team = \"b\" }\n", 1);
     assert_eq!(said(&text), "payinfra.toml:21:10: the tags `Team` and `team` differ only in case");
 }
@@ -407,7 +420,7 @@ fn m05_all_wrong_tags_are_reported_at_once() {
         .replacen("project = \"payments\"", "project = \"pay,ments\"\ntags = { \"a,b\" = \"x\" }", 1)
         .replacen("environment = \"old\"", "environment = \"o;d\"", 1)
         .replacen("environment = \"new\"", "environment = \"n;w\"\ntags = { \"aws:c\" = \"y!\" }", 1);
-    let error = Configuration::parse(&text, "payinfra.toml").unwrap_err();
+    let error = Configuration::parse(&text, "payinfra.toml", STACKS).unwrap_err();
     assert_eq!(
         error.to_string(),
         "payinfra.toml:7:11: `project` has the character ','\n\
@@ -431,7 +444,7 @@ fn m05_a_time_that_is_none_is_refused() {
 fn m05_a_time_is_written_as_tomls_own_or_as_a_string() {
     for written in ["2026-03-01T02:00:00Z", "2026-03-01T03:00:00+01:00", "\"2026-03-01T03:00:00+01:00\""] {
         let configuration = parse(&GOOD.replace("\"2026-03-01T02:00:00Z\"", written));
-        assert_eq!(configuration.workspaces["legacy"].cutover.to_string(), "2026-03-01T02:00:00Z");
+        assert_eq!(settings(&configuration, "legacy").cutover.to_string(), "2026-03-01T02:00:00Z");
     }
 }
 
@@ -453,7 +466,7 @@ fn a_period_that_aws_does_not_take_is_refused() {
         ("key_deletion_days = 6", "KMS does not support a waiting period of 6 days"),
     ] {
         let text = GOOD.replace("environment = \"new\"", &format!("environment = \"new\"\n{line}"));
-        assert_eq!(Configuration::parse(&text, "payinfra.toml").unwrap_err().message, message);
+        assert_eq!(Configuration::parse(&text, "payinfra.toml", STACKS).unwrap_err().message, message);
     }
 }
 
@@ -465,9 +478,9 @@ fn check_in(section: &str, line: &str, at: &str, message: &str, hint: &str) {
 }
 
 /// The workspace migration with these lines in it.
-fn with(lines: &str) -> Workspace {
+fn with(lines: &str) -> Settings {
     let text = GOOD.replace("environment = \"new\"\n", &format!("environment = \"new\"\n{lines}\n"));
-    parse(&text).workspace("migration").unwrap().clone()
+    settings(&parse(&text), "migration")
 }
 
 #[test]
@@ -479,7 +492,7 @@ fn sections_have_defaults_by_phase_and_a_workspace_goes_before_what_is_shared() 
     assert_eq!((migration.alarms.running_tasks, production.alarms.running_tasks), (2, 3));
     let shared = GOOD.replace("service.auth = \"none\"", "service = { auth = \"none\", min_tasks = 5, port = 9000 }");
     let both = parse(&format!("{shared}[workspaces.migration.service]\nport = 9001\n"));
-    let service = &both.workspace("migration").unwrap().service;
+    let service = settings(&both, "migration").service;
     assert_eq!((service.min_tasks, service.max_tasks, service.port), (5, 5, 9_001));
     let alarms =
         with("[defaults.alarms]\nsubscriptions = [{ protocol = \"email\", endpoint = \"a@example.com\" }]").alarms;
@@ -531,7 +544,7 @@ fn x07_the_web_address_of_a_subscription_is_not_shown() {
     assert!(shown.contains("(secret)") && !shown.contains("t0ken"), "{shown}");
     let good = "environment = \"new\"\n";
     let text = GOOD.replacen(good, &format!("{good}{}\n", subscription("https", "ftp://t0ken")), 1);
-    let error = Configuration::parse(&text, "payinfra.toml").unwrap_err();
+    let error = Configuration::parse(&text, "payinfra.toml", STACKS).unwrap_err();
     assert_eq!(error.message, "`(secret)` is not a valid endpoint for https");
     let shown = serde_json::json!(with(&subscription("email", "a@example.com")).alarms).to_string();
     assert!(shown.contains("a@example.com"), "{shown}");
@@ -717,7 +730,9 @@ fn m24_m27_a_threshold_or_a_subscription_that_cannot_be_is_refused() {
 
 #[test]
 fn m29_remote_outputs_say_whose_and_which() {
-    let remote = with("remote_outputs = { old = { workspace = \"legacy\", outputs = [\"vpc_id\"] } }").remote_outputs;
+    let lines = "remote_outputs = { old = { workspace = \"legacy\", outputs = [\"vpc_id\"] } }";
+    let text = GOOD.replace("environment = \"new\"\n", &format!("environment = \"new\"\n{lines}\n"));
+    let remote = typed(&parse(&text), "migration").remote_outputs;
     let old = &remote["old"];
     assert_eq!(old.account, None);
     assert_eq!(
@@ -760,10 +775,10 @@ fn m29_remote_outputs_are_not_read_from_a_folder() {
     let remote = "remote_outputs = { old = { workspace = \"legacy\", outputs = [\"vpc_id\"] } }";
     let text = GOOD.replace("environment = \"new\"\n", &format!("environment = \"new\"\n{remote}\n"));
     let text = text.replace("bucket = \"states\"", "path = \".payinfra\"");
-    let error = Configuration::parse(&text, "payinfra.toml").unwrap_err();
+    let error = Configuration::parse(&text, "payinfra.toml", STACKS).unwrap_err();
     assert_eq!(error.message, "remote outputs are read from a bucket, but the state is in a folder");
     let text = text.replace("{ workspace", "{ bucket = \"states\", workspace");
-    assert!(Configuration::parse(&text, "payinfra.toml").is_ok());
+    assert!(Configuration::parse(&text, "payinfra.toml", STACKS).is_ok());
 }
 
 #[test]
@@ -779,18 +794,19 @@ fn m29_a_variable_that_stands_for_an_output_that_is_not_listed_is_refused() {
 
 #[test]
 fn what_is_no_account_is_refused() {
-    let error = Configuration::parse(&GOOD.replace("123456789012", "1234"), "payinfra.toml").unwrap_err();
+    let error = Configuration::parse(&GOOD.replace("123456789012", "1234"), "payinfra.toml", STACKS).unwrap_err();
     assert_eq!(error.message, "`1234` is not an account id");
     assert!(build(&parse(GOOD), "legacy", "1234").is_err());
 }
 
 #[test]
 fn the_state_is_in_one_place() {
-    let error = Configuration::parse(&GOOD.replace("[state]", "[state]\npath = \".\""), "payinfra.toml").unwrap_err();
+    let error =
+        Configuration::parse(&GOOD.replace("[state]", "[state]\npath = \".\""), "payinfra.toml", STACKS).unwrap_err();
     assert_eq!(error.message, "the state is stored either in a folder or in a bucket, not in both");
 }
 
 #[test]
 fn the_schema_is_what_editors_get() {
-    insta::assert_json_snapshot!("schema", payinfra_stacks::schema());
+    insta::assert_json_snapshot!("schema", payinfra_stack::schema(STACKS[0]));
 }

@@ -4,14 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use payinfra_components::graph as build;
 use payinfra_engine::{Address, Graph};
-use payinfra_stacks::{Configuration, build};
+use payinfra_stack::Configuration;
+use payinfra_stacks::STACKS;
 use serde_json::{Value, json};
 
 const ACCOUNT: &str = "123456789012";
 
 fn example() -> Configuration {
-    Configuration::parse(include_str!("../../../payinfra.toml"), "payinfra.toml").unwrap()
+    Configuration::parse(include_str!("../../../payinfra.toml"), "payinfra.toml", STACKS).unwrap()
 }
 
 fn graph(workspace: &str) -> Graph {
@@ -159,7 +161,7 @@ fn with(workspace: &str, lines: &str) -> Graph {
         include_str!("../../../payinfra.toml").replace("\nprotect = false", "").replace("\nfinal_snapshot = false", "");
     let header = format!("[workspaces.{workspace}]\n");
     let text = text.replacen(&header, &format!("{header}{lines}\n"), 1);
-    build(&Configuration::parse(&text, "payinfra.toml").unwrap(), workspace, ACCOUNT).unwrap()
+    build(&Configuration::parse(&text, "payinfra.toml", STACKS).unwrap(), workspace, ACCOUNT).unwrap()
 }
 
 fn protected(graph: &Graph) -> BTreeSet<String> {
@@ -219,7 +221,8 @@ fn m28_databases_are_saved_unless_the_workspace_says_not_to() {
     assert_eq!(saved("protect = false"), clusters);
     assert_eq!(saved("final_snapshot = false"), Vec::<String>::new());
     let defaults = include_str!("../../../payinfra.toml").replace("# final_snapshot = true", "final_snapshot = false");
-    let graph = build(&Configuration::parse(&defaults, "payinfra.toml").unwrap(), "production", ACCOUNT).unwrap();
+    let graph =
+        build(&Configuration::parse(&defaults, "payinfra.toml", STACKS).unwrap(), "production", ACCOUNT).unwrap();
     assert!(graph.nodes().values().all(|node| !node.final_snapshot));
 }
 
@@ -230,7 +233,7 @@ fn x10_a_third_region_is_a_line() {
     let text = include_str!("../../../payinfra.toml");
     let text = text.replace(line, &format!("{line}\n    {{ name = \"us-west-2\" }},"));
     let text = text.replace("weights = {", "# weights = {");
-    let graph = build(&Configuration::parse(&text, "payinfra.toml").unwrap(), "migration", ACCOUNT).unwrap();
+    let graph = build(&Configuration::parse(&text, "payinfra.toml", STACKS).unwrap(), "migration", ACCOUNT).unwrap();
     graph.sorted().unwrap();
     let of = |kind: &str, region: &str| {
         let nodes = graph.nodes().keys().filter(|address| *address.kind == *kind && address.region.as_str() == region);
@@ -256,7 +259,7 @@ fn x10_a_third_region_is_a_line() {
 fn m24_the_rate_rule_is_a_variable() {
     let text = include_str!("../../../payinfra.toml");
     let text = text.replace("# requests_per_5_minutes = 2000", "requests_per_5_minutes = 50");
-    let graph = build(&Configuration::parse(&text, "payinfra.toml").unwrap(), "migration", ACCOUNT).unwrap();
+    let graph = build(&Configuration::parse(&text, "payinfra.toml", STACKS).unwrap(), "migration", ACCOUNT).unwrap();
     let acl = &graph.nodes()[&"us-east-2/wafv2.web-acl/main".parse::<Address>().unwrap()].args;
     assert_eq!(acl["rules"]["rate-limit"]["statement"], json!({ "rate_limit": { "requests": 50, "window": 300 } }));
 }
@@ -264,7 +267,7 @@ fn m24_the_rate_rule_is_a_variable() {
 #[test]
 fn m07_one_nat_gateway_serves_all_zones() {
     let text = include_str!("../../../payinfra.toml").replace("nat = \"per-zone\"", "nat = \"single\"");
-    let graph = build(&Configuration::parse(&text, "payinfra.toml").unwrap(), "legacy", ACCOUNT).unwrap();
+    let graph = build(&Configuration::parse(&text, "payinfra.toml", STACKS).unwrap(), "legacy", ACCOUNT).unwrap();
     graph.sorted().unwrap();
     assert_eq!(addresses(&graph).iter().filter(|address| address.contains("nat-gateway")).count(), 1);
     let route = "us-east-1/ec2.route/private-3-internet".parse::<Address>().unwrap();
@@ -282,7 +285,7 @@ fn m09_the_legacy_network_is_looked_up_only() {
         "[workspaces.legacy.legacy_network]\ncidrs = [\"192.168.0.0/16\"]\nsubnets = { tags = { Tier = \
          \"application\" } }\nsecurity_groups = { ",
     );
-    let graph = build(&Configuration::parse(&text, "payinfra.toml").unwrap(), "legacy", ACCOUNT).unwrap();
+    let graph = build(&Configuration::parse(&text, "payinfra.toml", STACKS).unwrap(), "legacy", ACCOUNT).unwrap();
     graph.sorted().unwrap();
     let lookups = graph.nodes().iter().filter(|(_, node)| node.lookup);
     let lookups: BTreeMap<_, _> = lookups.map(|(address, node)| (address.to_string(), &node.args)).collect();
@@ -297,7 +300,7 @@ fn m29_remote_outputs_are_looked_up_and_used() {
            [workspaces.production.legacy_network]\ncidrs = [\"192.168.0.0/16\"]\n\
            subnets = { vpc = \"remote.old.vpc_id_us_east_1\" }\n\
            security_groups = { web = { name = \"web\", vpc = \"remote.old.vpc_id_us_east_1\" } }\n";
-    let graph = build(&Configuration::parse(&text, "payinfra.toml").unwrap(), "production", ACCOUNT).unwrap();
+    let graph = build(&Configuration::parse(&text, "payinfra.toml", STACKS).unwrap(), "production", ACCOUNT).unwrap();
     graph.sorted().unwrap();
     let args = |address: &str| &graph.nodes()[&address.parse::<Address>().unwrap()].args;
     assert_eq!(

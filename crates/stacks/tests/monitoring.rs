@@ -4,8 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use payinfra_components::graph as build;
 use payinfra_engine::Graph;
-use payinfra_stacks::{Configuration, build};
+use payinfra_stack::Configuration;
+use payinfra_stacks::STACKS;
 use serde_json::{Value, json};
 
 const ALARMS: &str = r#"
@@ -27,7 +29,7 @@ replication_failures = 17
 
 fn graph(more: &str, workspace: &str) -> Graph {
     let text = format!("{}\n{more}", include_str!("../../../payinfra.toml"));
-    build(&Configuration::parse(&text, "payinfra.toml").unwrap(), workspace, "123456789012").unwrap()
+    build(&Configuration::parse(&text, "payinfra.toml", STACKS).unwrap(), workspace, "123456789012").unwrap()
 }
 
 /// The arguments of all of a kind in a region, by their names.

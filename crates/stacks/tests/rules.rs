@@ -2,23 +2,24 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use payinfra_components::graph as build;
+use payinfra_components::rules::{self, RULES};
 use payinfra_engine::Graph;
-use payinfra_stacks::names::{Names, Suffix};
-use payinfra_stacks::rules::{self, RULES};
-use payinfra_stacks::{AccountId, Configuration, build};
+use payinfra_stack::{AccountId, Configuration, Names, Suffix};
+use payinfra_stacks::STACKS;
 use serde_json::{Value, json};
 
 const ACCOUNT: &str = "123456789012";
 
 fn good() -> Value {
     let text = include_str!("../../../payinfra.toml");
-    let graph = build(&Configuration::parse(text, "payinfra.toml").unwrap(), "migration", ACCOUNT).unwrap();
+    let graph = build(&Configuration::parse(text, "payinfra.toml", STACKS).unwrap(), "migration", ACCOUNT).unwrap();
     json!(graph)
 }
 
 fn names() -> Names {
     let account = AccountId::try_from(ACCOUNT.to_owned()).unwrap();
-    Names::new("migration", &Suffix::parse("demo1").unwrap(), &account).unwrap()
+    Names::new("payment", "migration", &Suffix::parse("demo1").unwrap(), &account).unwrap()
 }
 
 /// Changes one argument of one resource and checks what is said about it, and by which rule.
@@ -27,13 +28,13 @@ fn check(rule: &str, address: &str, pointer: &str, value: Value, message: &str) 
     let mut graph = good();
     *graph["nodes"][address]["args"].pointer_mut(pointer).unwrap() = value;
     let graph: Graph = serde_json::from_value(graph).unwrap();
-    let error = rules::check(&graph, &names()).unwrap_err();
+    let error = rules::check(&graph, &names(), &[]).unwrap_err();
     assert_eq!(error.message(), format!("{address} {message} ({rule})"));
 }
 
 #[test]
 fn the_good_graph_is_good() {
-    rules::check(&serde_json::from_value(good()).unwrap(), &names()).unwrap();
+    rules::check(&serde_json::from_value(good()).unwrap(), &names(), &[]).unwrap();
 }
 
 #[test]
@@ -251,7 +252,7 @@ fn x04_only_what_has_no_resource_goes_for_all() {
     };
     let mut graph = good();
     *graph["nodes"][role]["args"].pointer_mut(policy).unwrap() = statement(&["ecr:GetAuthorizationToken"]);
-    rules::check(&serde_json::from_value(graph).unwrap(), &names()).unwrap();
+    rules::check(&serde_json::from_value(graph).unwrap(), &names(), &[]).unwrap();
     let both = statement(&["ecr:BatchGetImage", "ecr:GetAuthorizationToken"]);
     let says = "is too permissive: the policy ecs-execution, statement SignIn, allows access to the resource `*`";
     check("least-privilege", role, policy, both, says);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use payinfra_engine::Error;
+use payinfra_stack::Stacks;
 
 use super::Execute;
 use crate::account;
@@ -11,9 +12,6 @@ use crate::context::Context;
 use crate::disk::{self, Readers};
 use crate::exit::{Exit, Outcome};
 use crate::screen;
-
-/// The example that a new configuration is copied from.
-const EXAMPLE: &str = include_str!("../../../../payinfra.toml");
 
 #[derive(Args)]
 pub(super) struct Init {
@@ -29,7 +27,7 @@ impl Execute for Init {
     async fn execute(self, cx: &Context) -> Outcome {
         let file = cx.configuration();
         if !file.exists() {
-            create(file)?;
+            create(file, cx.stacks())?;
         }
         let project = cx.project()?;
         let access = project.sign_in().await?;
@@ -51,8 +49,14 @@ impl Execute for Init {
 }
 
 /// Creates the configuration from the example.
-fn create(file: &Path) -> Result<(), Error> {
-    disk::write(file, EXAMPLE.as_bytes(), Readers::All)?;
+fn create(file: &Path, stacks: Stacks) -> Result<(), Error> {
+    let example = stacks.iter().find_map(|stack| stack.example());
+    let example = example.ok_or_else(|| {
+        let names: Vec<_> = stacks.iter().map(|stack| stack.name()).collect();
+        Error::invalid(format!("{} does not exist, and the stacks of this program have no example", file.display()))
+            .hint(format!("write one with `stack`, `[defaults]` and `[workspaces.NAME]`; stacks: {}", names.join(", ")))
+    })?;
+    disk::write(file, example.as_bytes(), Readers::All)?;
     screen::line(&format!("Created {} from the example. Review it before the first apply.", file.display()));
     Ok(())
 }

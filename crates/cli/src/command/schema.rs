@@ -1,7 +1,8 @@
 //! `payinfra schema`: prints JSON schemas of the configuration, the state and events.
 
 use clap::Args;
-use payinfra_engine::Error;
+use payinfra_engine::{Error, Result};
+use payinfra_stack::AnyStack;
 use schemars::schema_for;
 
 use super::Execute;
@@ -15,6 +16,9 @@ pub(super) struct Schema {
     /// Print the schema of the state
     #[arg(long, conflicts_with = "events")]
     state: bool,
+    /// Stack whose configuration is meant; by default the one that the configuration names, or the first
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["state", "events"])]
+    stack: Option<String>,
     /// Print the schema of the events of `--json`
     #[arg(long)]
     events: bool,
@@ -24,14 +28,33 @@ impl Execute for Schema {
     const NAME: &'static str = "schema";
     const ABOUT: &'static str = "Print the JSON schema of the configuration, the state, or events";
 
-    async fn execute(self, _: &Context) -> Outcome {
+    async fn execute(self, cx: &Context) -> Outcome {
         if self.state {
             screen::print(&payinfra_state::schema()?);
             return Ok(Exit::Done);
         }
-        let schema = if self.events { schema_for!(Line) } else { payinfra_stacks::schema() };
+        let schema = if self.events { schema_for!(Line) } else { payinfra_stack::schema(self.stack(cx)?) };
         let text = serde_json::to_string_pretty(&schema).map_err(|error| Error::failed(error.to_string()))?;
         screen::line(&text);
         Ok(Exit::Done)
+    }
+}
+
+impl Schema {
+    /// The stack whose configuration is meant. An invalid configuration names one as well.
+    fn stack(&self, cx: &Context) -> Result<&'static dyn AnyStack> {
+        let named = || {
+            let text = std::fs::read_to_string(cx.configuration()).ok()?;
+            let document: toml_edit::DocumentMut = text.parse().ok()?;
+            Some(document.get("stack")?.as_str()?.to_owned())
+        };
+        let stacks = cx.stacks();
+        let Some(name) = self.stack.clone().or_else(named) else {
+            return stacks.first().copied().ok_or_else(|| Error::invalid("this program has no stacks"));
+        };
+        stacks.iter().copied().find(|stack| stack.name() == name).ok_or_else(|| {
+            let known: Vec<_> = stacks.iter().map(|stack| stack.name()).collect();
+            Error::invalid(format!("unknown stack `{name}`")).hint(format!("available stacks: {}", known.join(", ")))
+        })
     }
 }

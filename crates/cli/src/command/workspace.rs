@@ -1,8 +1,8 @@
 //! `payinfra workspace`: shows the declared workspaces.
 
 use clap::{Args, Subcommand};
-use payinfra_stacks as stacks;
-use serde_json::json;
+use payinfra_stack::{Configuration, Workspace as Declared};
+use serde_json::{Value, json};
 
 use super::Execute;
 use crate::context::Context;
@@ -36,61 +36,55 @@ impl Execute for Workspace {
                 let width = all.keys().map(String::len).max().unwrap_or_default();
                 for (name, workspace) in all {
                     let mark = if project.chosen() == Some(name) { '*' } else { ' ' };
-                    let phase = workspace.phase.as_str();
-                    screen::line(&format!("{mark} {name:width$}  {phase:10}  {}", regions(workspace)));
+                    let stack = project.configuration.stack;
+                    let regions = stack.regions(workspace).iter().map(|region| region.region.as_str());
+                    let (headline, regions) = (stack.headline(workspace), regions.collect::<Vec<_>>().join(", "));
+                    screen::line(&format!("{mark} {name:width$}  {headline:10}  {regions}"));
                 }
             }
-            Action::Show => show(&project.configuration.stack, project.workspace()?),
+            Action::Show => show(&project.configuration, project.workspace()?),
         }
         Ok(Exit::Done)
     }
 }
 
-fn regions(workspace: &stacks::Workspace) -> String {
-    let names: Vec<_> = workspace.regions().iter().map(|region| region.region.as_str()).collect();
-    names.join(", ")
-}
-
-fn show(stack: &str, workspace: &stacks::Workspace) {
+fn show(configuration: &Configuration, workspace: &Declared) {
+    let (stack, sensitive) = (configuration.stack, configuration.sensitive(&workspace.name));
     screen::line(&format!("{ADDRESS}{}{ADDRESS:#}", workspace.name));
-    let field = |name: &str, value: &str| screen::line(&format!("  {name:34} {value}"));
-    field("stack", stack);
-    field("phase", workspace.phase.as_str());
+    let field = |path: &str, value: &str| {
+        let is_secret = sensitive.iter().any(|variable| variable.touches(path));
+        screen::line(&format!("  {path:34} {}", if is_secret { value_view::SECRET } else { value }));
+    };
+    field("stack", stack.name());
     field("environment", &workspace.environment);
     field("project", &workspace.project);
     field("suffix", &workspace.suffix.to_string());
-    field("cutover", &workspace.cutover.to_string());
-    for region in &workspace.all_regions {
-        let exists = workspace.regions().iter().any(|other| other.region == region.region);
-        let not_yet = if exists { "" } else { ", not in this phase" };
-        let value = format!("{}, {} % of the traffic{not_yet}", region.cidr, region.weight);
-        field(region.region.as_str(), &value);
+    for region in &workspace.regions {
+        let exists = stack.regions(workspace).contains(region);
+        let unused = if exists { "" } else { ", not used" };
+        field(region.region.as_str(), &format!("{}{unused}", region.cidr));
     }
-    field("nat", if workspace.nat == stacks::config::Nat::Single { "single" } else { "per-zone" });
     let yes = |on: bool| if on { "yes" } else { "no" };
     field("protect", yes(workspace.protect));
     field("final_snapshot", yes(workspace.final_snapshot));
-    field("flow_log_retention_days", &workspace.flow_log_retention_days.to_string());
     field("key_deletion_days", &workspace.key_deletion_days.to_string());
-    for (section, variables) in [
-        ("database", json!(workspace.database)),
-        ("service", json!(workspace.service)),
-        ("domain", json!(workspace.domain)),
-        ("alarms", json!(workspace.alarms)),
-        ("waf", json!(workspace.waf)),
-        ("remote_outputs", json!(workspace.remote_outputs)),
-    ] {
-        for (name, value) in variables.as_object().into_iter().flatten() {
-            let path = format!("{section}.{name}");
-            let is_secret = workspace.sensitive.iter().any(|variable| variable.touches(&path));
-            field(&path, &if is_secret { value_view::SECRET.to_owned() } else { value_view::flat(value) });
-        }
+    let own = stack.describe(workspace);
+    for (name, value) in own.as_object().into_iter().flatten() {
+        members(name, value, &field);
     }
-    if let Some(legacy) = &workspace.legacy_network {
-        let cidrs: Vec<_> = legacy.cidrs.iter().map(ToString::to_string).collect();
-        field("legacy_network", &cidrs.join(", "));
-    }
+    members("remote_outputs", &json!(workspace.remote_outputs), &field);
     for (key, value) in workspace.tags.iter() {
         field(&format!("tags.{key}"), value);
+    }
+}
+
+/// Shows a variable, or each member of a section.
+fn members(path: &str, value: &Value, field: &dyn Fn(&str, &str)) {
+    match value {
+        Value::Null => {}
+        Value::Object(section) => {
+            section.iter().for_each(|(name, value)| field(&format!("{path}.{name}"), &value_view::flat(value)));
+        }
+        value => field(path, &value_view::flat(value)),
     }
 }

@@ -15,8 +15,8 @@ use payinfra_engine::{Graph, Node, Result, Secret, Text};
 use super::edge::Edge;
 use super::network::ANYWHERE;
 use super::payments::{self, Payments};
+use super::settings;
 use super::{Part, Site, roles};
-use crate::config;
 
 /// The name of the service and of its container.
 pub(super) const SERVICE: &str = "service";
@@ -58,14 +58,14 @@ pub(super) fn compute(
         cluster: cluster.id.clone(),
         name: site.names.name(SERVICE),
         task_definition: definition.id.clone(),
-        count: Count::Initial(site.workspace.service.min_tasks),
+        count: Count::Initial(site.settings.service.min_tasks),
         subnets: part.network.private.iter().map(|subnet| subnet.id.clone()).collect(),
         groups: BTreeSet::from([group.id.clone()]),
         public_ip: false,
         load_balancers: BTreeSet::from([LoadBalancer {
             target_group: edge.blue.outputs.arn.clone(),
             container: SERVICE.to_owned(),
-            port: site.workspace.service.port,
+            port: site.settings.service.port,
         }]),
         health_check_grace: GRACE,
         // Never run fewer tasks than desired.
@@ -92,7 +92,7 @@ fn log_group(graph: &mut Graph, part: &Part<'_>) -> Result<Node<LogGroup>> {
     let site = &part.site;
     let group = LogGroup {
         name: site.names.name(SERVICE),
-        retention_days: Some(site.workspace.service.log_retention_days),
+        retention_days: Some(site.settings.service.log_retention_days),
         kms_key: Some(part.keys.logs.outputs.arn.clone()),
         tags: site.named("service-logs"),
     };
@@ -108,7 +108,7 @@ fn definition(
     payments: &Payments,
 ) -> Result<Node<TaskDefinition>> {
     let site = &part.site;
-    let config = &site.workspace.service;
+    let config = &site.settings.service;
     let execution = roles::execution(graph, site, log_group)?;
     let task = roles::task(graph, part, parts, payments)?;
     // A payment is written in the region that its id belongs to, so all tasks need the same list of regions.
@@ -123,7 +123,7 @@ fn definition(
         ("AWS_REGION", Text::from(site.region().as_str())),
         ("PAYMENTS_TABLE", Text::from(&payments.table.id)),
         ("PENDING_INDEX", Text::from(payments::PENDING)),
-        ("PHASE", Text::from(site.workspace.phase.as_str())),
+        ("PHASE", Text::from(site.settings.phase.as_str())),
         ("PORT", Text::from(config.port.to_string())),
         ("REGIONS", Text::from(regions.collect::<Vec<_>>().join(","))),
         ("TRANSACTIONS_BUCKET", Text::from(part.buckets.transactions())),
@@ -145,8 +145,8 @@ fn definition(
         cpu: config.cpu,
         memory: config.memory,
         architecture: match config.architecture {
-            config::Architecture::Arm64 => Architecture::Arm64,
-            config::Architecture::X86_64 => Architecture::X86_64,
+            settings::Architecture::Arm64 => Architecture::Arm64,
+            settings::Architecture::X86_64 => Architecture::X86_64,
         },
         execution_role: execution.outputs.arn.clone(),
         task_role: task.outputs.arn.clone(),
@@ -172,7 +172,7 @@ fn group(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>], edge: &Edge) ->
         vpc: part.network.vpc.id.clone(),
         name: site.names.name(SERVICE),
         description: "Tasks of the payment service".to_owned(),
-        ingress: BTreeSet::from([Rule::tcp(site.workspace.service.port, balancer, "From the load balancer")]),
+        ingress: BTreeSet::from([Rule::tcp(site.settings.service.port, balancer, "From the load balancer")]),
         egress: databases.chain([https]).collect(),
         tags: site.named("service-group"),
     };
@@ -181,7 +181,7 @@ fn group(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>], edge: &Edge) ->
 
 /// Scales by CPU utilization or requests, whichever requires more tasks.
 fn scaling(graph: &mut Graph, site: &Site<'_>, service: &Node<Service>, edge: &Edge) -> Result<()> {
-    let config = &site.workspace.service;
+    let config = &site.settings.service;
     let target = Target {
         resource: service.outputs.scalable.clone(),
         dimension: "ecs:service:DesiredCount".to_owned(),

@@ -10,9 +10,10 @@ use payinfra_aws::rds::{
 use payinfra_aws::secretsmanager::Password;
 use payinfra_engine::{Graph, Id, Node, Ref, Result};
 
+use super::phase::Phase;
+use super::settings::DatabaseConfig;
 use super::{Part, Site, roles};
-use crate::cidr::Subnets;
-use crate::config::{DatabaseConfig, Phase};
+use payinfra_stack::cidr::Subnets;
 
 const ENGINE: &str = "aurora-postgresql";
 const PORT: u16 = 5432;
@@ -20,7 +21,7 @@ const PORT: u16 = 5432;
 const LOG: &str = "postgresql";
 
 /// The resource types in the names of the database's parts.
-pub(crate) const DATABASES: [&str; 3] = [CLUSTER, "db-instance-1", "db-instance-2"];
+pub(super) const DATABASES: [&str; 3] = [CLUSTER, "db-instance-1", "db-instance-2"];
 
 const CLUSTER: &str = "db-cluster";
 
@@ -52,7 +53,7 @@ pub(super) fn databases(graph: &mut Graph, parts: &[Part<'_>]) -> Result<Vec<Dat
 }
 
 fn global(graph: &mut Graph, site: &Site<'_>) -> Result<Node<GlobalCluster>> {
-    let config = &site.workspace.database;
+    let config = &site.settings.database;
     let global = GlobalCluster {
         name: site.names.name("global-database"),
         engine: ENGINE.to_owned(),
@@ -75,13 +76,13 @@ fn database(
     global: &Ref<Id<GlobalCluster>>,
 ) -> Result<Database> {
     let site = &part.site;
-    let config = &site.workspace.database;
+    let config = &site.settings.database;
     let name = site.names.database(CLUSTER, site.region())?;
     let group = group(graph, part, parts)?;
     // Declare it before the writer, which would create it with unlimited retention and without encryption.
     let log = LogGroup {
         name: format!("/aws/rds/cluster/{name}/{LOG}"),
-        retention_days: Some(site.workspace.service.log_retention_days),
+        retention_days: Some(site.settings.service.log_retention_days),
         kms_key: Some(part.keys.logs.outputs.arn.clone()),
         tags: site.named("db-log"),
     };
@@ -134,7 +135,7 @@ fn password(graph: &mut Graph, part: &Part<'_>) -> Result<Node<Password>> {
     let password = Password {
         name: site.names.name("db-master"),
         description: format!("The master user of {}", site.names.name("global-database")),
-        username: site.workspace.database.username.clone(),
+        username: site.settings.database.username.clone(),
         kms_key: part.keys.application.outputs.arn.clone(),
         tags: site.named("db-master"),
     };
@@ -155,7 +156,7 @@ fn subnet_group(graph: &mut Graph, part: &Part<'_>) -> Result<Node<SubnetGroup>>
 /// The parameters of the engine. Each major version has a group of its own, because the old group is in use until the
 /// cluster has been upgraded.
 fn parameter_group(graph: &mut Graph, site: &Site<'_>) -> Result<Node<ClusterParameterGroup>> {
-    let major = major(&site.workspace.database);
+    let major = major(&site.settings.database);
     let resource_type = format!("db-parameters-{major}");
     let group = ClusterParameterGroup {
         name: site.names.name(&resource_type),
@@ -196,9 +197,9 @@ fn group(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) -> Result<Node<
 /// One instance, and at full size a second one for failover.
 fn instances(graph: &mut Graph, part: &Part<'_>, cluster: &Node<Cluster>) -> Result<Vec<Node<ClusterInstance>>> {
     let site = &part.site;
-    let config = &site.workspace.database;
+    let config = &site.settings.database;
     let role = roles::database_monitoring(graph, site)?;
-    let count = if site.workspace.phase == Phase::Production { 2 } else { 1 };
+    let count = if site.settings.phase == Phase::Production { 2 } else { 1 };
     let mut instances: Vec<Node<ClusterInstance>> = Vec::new();
     for (resource_type, number) in DATABASES[1..].iter().zip(1..=count) {
         let instance = ClusterInstance {

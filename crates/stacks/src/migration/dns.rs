@@ -6,8 +6,8 @@ use payinfra_aws::route53::{Answer, DnsName, HealthCheck, HostedZone, RecordSet,
 use payinfra_engine::{Address, Error, Graph, Id, Node, Ref, Region, Result, Secret, Tags, Text};
 
 use super::Site;
-use crate::config::Workspace;
-use crate::names::Names;
+use super::settings::Settings;
+use payinfra_stack::Names;
 
 /// The interval of Route 53 health checks in seconds, and the number of consecutive results that decide: traffic moves
 /// away from a failed region after half a minute.
@@ -29,11 +29,11 @@ pub(super) struct Domain {
 }
 
 /// Declares the zone, or looks it up. There is one for all regions.
-pub(super) fn domain(graph: &mut Graph, workspace: &Workspace, names: &Names) -> Result<Domain> {
-    let name = DnsName::new(&workspace.domain.zone);
+pub(super) fn domain(graph: &mut Graph, settings: &Settings, names: &Names) -> Result<Domain> {
+    let name = DnsName::new(&settings.domain.zone);
     let service = DnsName::new(&format!("{}.{name}", names.name("api")));
     graph.output("service_domain", service.as_str());
-    let zone = if workspace.domain.create_zone {
+    let zone = if settings.domain.create_zone {
         let comment = format!("Names of {}", names.name("platform"));
         let tags = Tags::new().with("Name", names.name("zone"));
         let zone = graph.add(&Region::global(), "main", HostedZone { name, comment, tags })?;
@@ -55,7 +55,7 @@ pub(super) fn domain(graph: &mut Graph, workspace: &Workspace, names: &Names) ->
 /// Declares the certificate of a region, or looks it up, and returns its ARN. References to it wait until it is issued.
 pub(super) fn certificate(graph: &mut Graph, site: &Site<'_>, domain: &mut Domain) -> Result<Ref<String>> {
     let name = domain.service.clone();
-    let arn = if let Some(arn) = site.workspace.domain.certificates.get(site.region()) {
+    let arn = if let Some(arn) = site.settings.domain.certificates.get(site.region()) {
         let existing = ExistingCertificate { arn: Some(arn.clone()), domain_name: name };
         graph.find(site.region(), "api", &existing)?.outputs.arn
     } else {
@@ -124,7 +124,7 @@ pub(super) fn record(
         name: Ref::Known(domain.service.clone()),
         record_type: RecordType::A,
         set_identifier: region.to_owned(),
-        routing: Routing::Weighted(site.config.weight),
+        routing: Routing::Weighted(site.weight()),
         answer: Answer::Alias { name: host, zone: balancer.outputs.zone_id.clone(), evaluate_target_health: true },
         health_check: Some(check.id.clone()),
     };

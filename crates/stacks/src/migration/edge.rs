@@ -15,7 +15,7 @@ use super::network::{ANYWHERE, Network};
 use super::storage::BALANCER_LOGS;
 
 /// The resource types in names with a short limit.
-pub(crate) const BALANCERS: [&str; 3] = [BALANCER, BLUE, GREEN];
+pub(super) const BALANCERS: [&str; 3] = [BALANCER, BLUE, GREEN];
 
 const BALANCER: &str = "alb";
 const BLUE: &str = "blue";
@@ -81,7 +81,7 @@ pub(super) fn edge(
 /// Allows HTTP and HTTPS from everywhere, and egress only to the service.
 fn group(graph: &mut Graph, site: &Site<'_>, network: &Network) -> Result<Node<SecurityGroup>> {
     let anywhere = || Peer::Cidr(ANYWHERE);
-    let service = site.workspace.service.port;
+    let service = site.settings.service.port;
     let group = SecurityGroup {
         vpc: network.vpc.id.clone(),
         name: site.names.name("load-balancer"),
@@ -126,7 +126,7 @@ fn target_group(graph: &mut Graph, site: &Site<'_>, network: &Network, colour: &
         vpc: network.vpc.id.clone(),
         // The service generates its certificate at startup; a load balancer does not validate it.
         protocol: Protocol::Https,
-        port: site.workspace.service.port,
+        port: site.settings.service.port,
         health_check: HealthCheck {
             protocol: Protocol::Https,
             port: "traffic-port".to_owned(),
@@ -147,7 +147,7 @@ fn target_group(graph: &mut Graph, site: &Site<'_>, network: &Network, colour: &
 
 /// AWS manages the rules for malicious requests; the rate limit is ours.
 fn firewall(graph: &mut Graph, site: &Site<'_>, balancer: &Node<LoadBalancer>) -> Result<()> {
-    let limit = RateLimit { requests: site.workspace.waf.requests_per_5_minutes, window: 300 };
+    let limit = RateLimit { requests: site.settings.waf.requests_per_5_minutes, window: 300 };
     // Cheapest rules first: IP reputation and rate limits do not inspect the request.
     let rules = [
         ("ip-reputation", Statement::aws("AWSManagedRulesAmazonIpReputationList")),

@@ -46,7 +46,7 @@ pub(super) fn endpoints(graph: &mut Graph, site: &Site<'_>, network: &Network) -
 /// Allows HTTPS from the network itself and from the legacy network.
 fn group(graph: &mut Graph, site: &Site<'_>, network: &Network) -> Result<Node<SecurityGroup>> {
     let own = Rule::tcp(443, Peer::Cidr(site.config.cidr), "HTTPS from this network");
-    let legacy = site.workspace.legacy_network.iter().flat_map(|legacy| &legacy.cidrs);
+    let legacy = site.settings.legacy_network.iter().flat_map(|legacy| &legacy.cidrs);
     let legacy = legacy.map(|cidr| Rule::tcp(443, Peer::Cidr(*cidr), "HTTPS from the legacy network"));
     let group = SecurityGroup {
         vpc: network.vpc.id.clone(),

@@ -4,11 +4,11 @@ use payinfra_aws::ec2::{ExistingSecurityGroup, Subnets};
 use payinfra_engine::{Graph, Result};
 
 use super::remote::Remote;
-use crate::config::Workspace;
+use super::settings::Settings;
 
 /// Declares the lookups of the legacy network.
-pub(super) fn lookups(graph: &mut Graph, workspace: &Workspace, remote: &Remote) -> Result<()> {
-    let (Some(legacy), Some(primary)) = (&workspace.legacy_network, workspace.regions().first()) else {
+pub(super) fn lookups(graph: &mut Graph, settings: &Settings, remote: &Remote) -> Result<()> {
+    let (Some(legacy), Some(primary)) = (&settings.legacy_network, settings.regions.first()) else {
         return Ok(());
     };
     if let Some(finder) = legacy.subnets.clone() {

@@ -16,45 +16,107 @@ mod monitoring;
 mod network;
 mod observability;
 mod payments;
+mod phase;
 mod protection;
 mod remote;
 mod roles;
+mod settings;
 mod storage;
 mod transit;
 
 use payinfra_engine::{Graph, Ref, Region, Result, Tags, Text};
+use payinfra_stack::{AccountId, Names, Problems, RegionConfig, Stack, Workspace};
+use serde_json::{Value, json};
 
+pub use self::phase::Phase;
+pub use self::settings::{
+    AlarmConfig, Architecture, DatabaseConfig, DomainConfig, LegacyNetwork, MigrationVariables, Nat,
+    SecurityGroupFinder, ServiceConfig, Settings, SubnetFinder, Subscription, WafConfig,
+};
+
+use self::database::DATABASES;
+use self::edge::BALANCERS;
 use self::keys::Keys;
 use self::monitoring::Watched;
 use self::network::Network;
-use self::storage::Buckets;
+use self::roles::ROLES;
+use self::storage::{BUCKETS, Buckets};
 use self::transit::Hub;
-use crate::config::{RegionConfig, Workspace};
-use crate::names::{AccountId, Names};
-use crate::rules;
-use crate::tags::tags;
 
 /// The stack's name.
 pub const NAME: &str = "migration";
 
-pub(crate) use self::database::DATABASES;
-pub(crate) use self::edge::BALANCERS;
-pub(crate) use self::roles::ROLES;
-pub(crate) use self::storage::BUCKETS;
+/// The migration of a payment platform from one region to two.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration;
 
-/// The desired state of `workspace` in `account`.
-///
-/// # Errors
-/// If a name is too long, or the graph violates one of the [`rules`].
-pub fn build(workspace: &Workspace, account: &AccountId) -> Result<Graph> {
-    let names = Names::new(&workspace.name, &workspace.suffix, account)?;
-    let mut graph = Graph::new(NAME, &workspace.name, tags(workspace)).with_extra_tags(workspace.tags.clone());
+impl Stack for Migration {
+    const NAME: &'static str = NAME;
+    const ABOUT: &'static str = "a payment platform that moves from one region to two without downtime";
+    const PREFIX: &'static str = "payment";
+    const REGIONS: &'static [&'static str] = &["us-east-1", "us-east-2"];
+    const TAGS: &'static [&'static str] = &["CutoverTimestamp", "MigrationPhase"];
+    const REPLACED: &'static [&'static str] = &["domain.certificates", "legacy_network", "weights"];
+    const SECRET: &'static [&'static str] = &["alarms.subscriptions.endpoint"];
+    const EXAMPLE: Option<&'static str> = Some(include_str!("../../../../payinfra.toml"));
 
-    let mut domain = dns::domain(&mut graph, workspace, &names)?;
+    type Variables = MigrationVariables;
+
+    fn check(&self, workspace: &Workspace<MigrationVariables>, problems: &mut Problems) {
+        let _ = Settings::check(workspace, problems);
+    }
+
+    fn build(&self, workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Result<Graph> {
+        build(workspace, account)
+    }
+
+    fn regions<'a>(&self, workspace: &'a Workspace<MigrationVariables>) -> &'a [RegionConfig] {
+        let count = Settings::of(workspace).map_or(0, |settings| settings.regions.len());
+        &workspace.regions[..count]
+    }
+
+    fn headline(&self, workspace: &Workspace<MigrationVariables>) -> String {
+        Settings::of(workspace).map_or_else(|_| String::new(), |settings| settings.phase.to_string())
+    }
+
+    fn describe(&self, workspace: &Workspace<MigrationVariables>) -> Value {
+        let Ok(settings) = Settings::of(workspace) else { return Value::Null };
+        let legacy = settings.legacy_network.as_ref().map(|legacy| json!({ "cidrs": legacy.cidrs }));
+        json!({
+            "phase": settings.phase,
+            "cutover": settings.cutover,
+            "weights": settings.weights,
+            "nat": settings.nat,
+            "flow_log_retention_days": settings.flow_log_retention_days,
+            "legacy_network": legacy,
+            "database": settings.database,
+            "service": settings.service,
+            "domain": settings.domain,
+            "alarms": settings.alarms,
+            "waf": settings.waf,
+        })
+    }
+
+    fn warnings(&self, workspace: &Workspace<MigrationVariables>) -> Vec<String> {
+        let warning = Settings::of(workspace).ok().and_then(|settings| settings.service.warning());
+        warning.into_iter().map(str::to_owned).collect()
+    }
+}
+
+fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Result<Graph> {
+    let settings = &Settings::of(workspace)?;
+    let names = workspace.names(account)?;
+    // The time is the configured one, because the current time would change every plan.
+    let tags = Tags::new()
+        .with("CutoverTimestamp", settings.cutover.to_string())
+        .with("MigrationPhase", settings.phase.as_str());
+    let mut graph = workspace.graph(&tags);
+
+    let mut domain = dns::domain(&mut graph, settings, &names)?;
     let mut parts = Vec::new();
-    for config in workspace.regions() {
-        let site = Site { workspace, names: &names, config };
-        site.output(&mut graph, "weight", config.weight.to_string());
+    for config in &settings.regions {
+        let site = Site { workspace, settings, names: &names, config };
+        site.output(&mut graph, "weight", site.weight().to_string());
         let keys = keys::keys(&mut graph, &site)?;
         let network = network::network(&mut graph, &site)?;
         endpoints::endpoints(&mut graph, &site, &network)?;
@@ -90,18 +152,17 @@ pub fn build(workspace: &Workspace, account: &AccountId) -> Result<Graph> {
     monitoring::monitoring(&mut graph, &watched)?;
     protection::protection(&mut graph, workspace, &databases);
     let remote = remote::remote(&mut graph, workspace, account)?;
-    legacy::lookups(&mut graph, workspace, &remote)?;
-    graph.output("phase", workspace.phase.as_str());
-    graph.output("regions", workspace.regions().iter().map(|it| it.region.as_str()).collect::<Vec<_>>().join(","));
-
-    rules::check(&graph, &names)?;
+    legacy::lookups(&mut graph, settings, &remote)?;
+    graph.output("phase", settings.phase.as_str());
+    graph.output("regions", settings.regions.iter().map(|it| it.region.as_str()).collect::<Vec<_>>().join(","));
     Ok(graph)
 }
 
 /// The context of what is built: a region of a workspace, and its names.
 #[derive(Clone, Copy)]
 struct Site<'a> {
-    workspace: &'a Workspace,
+    workspace: &'a Workspace<MigrationVariables>,
+    settings: &'a Settings,
     names: &'a Names,
     config: &'a RegionConfig,
 }
@@ -120,6 +181,10 @@ struct Part<'a> {
 impl Site<'_> {
     fn region(&self) -> &Region {
         &self.config.region
+    }
+
+    fn weight(&self) -> u8 {
+        self.settings.weight(self.region())
     }
 
     fn account(&self) -> &str {

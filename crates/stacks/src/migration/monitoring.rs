@@ -14,8 +14,8 @@ use self::alarms::Alarms;
 use super::Site;
 use super::edge::Edge;
 use super::keys::Keys;
+use super::phase::Phase;
 use super::storage::Buckets;
-use crate::config::Phase;
 
 /// The metric of the phase; see [`Metric`].
 const PHASE: &str = "MigrationPhase";
@@ -69,14 +69,14 @@ pub(super) fn monitoring(graph: &mut Graph, parts: &[Watched<'_>]) -> Result<()>
 
 /// The number of the phase, for dashboards and for analyzing past alarms.
 fn phase(graph: &mut Graph, part: &Watched<'_>) {
-    let workspace = part.site.workspace;
-    let dimensions = [("Stack", super::NAME), ("Workspace", &*workspace.name), ("Phase", workspace.phase.as_str())];
+    let (workspace, phase) = (part.site.workspace, part.site.settings.phase);
+    let dimensions = [("Stack", super::NAME), ("Workspace", &*workspace.name), ("Phase", phase.as_str())];
     graph.metric(Metric {
         region: part.site.region().clone(),
         namespace: NAMESPACE.to_owned(),
         name: PHASE.to_owned(),
         dimensions: dimensions.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        value: number(workspace.phase),
+        value: number(phase),
     });
 }
 

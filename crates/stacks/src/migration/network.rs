@@ -7,8 +7,8 @@ use payinfra_aws::ec2::{
 use payinfra_engine::{Address, Graph, Node, Result, Text};
 
 use super::Site;
-use crate::cidr::{Subnets, ZONES};
-use crate::config::Nat;
+use super::settings::Nat;
+use payinfra_stack::cidr::{Subnets, ZONES};
 
 /// All addresses.
 pub(super) const ANYWHERE: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 0);
@@ -56,7 +56,7 @@ pub(super) fn network(graph: &mut Graph, site: &Site<'_>) -> Result<Network> {
         associate(graph, site, &format!("public-{}", index + 1), &table, subnet)?;
     }
 
-    let nats = match site.workspace.nat {
+    let nats = match site.settings.nat {
         Nat::PerZone => &public[..],
         Nat::Single => &public[..1],
     };

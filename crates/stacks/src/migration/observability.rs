@@ -13,7 +13,7 @@ pub(super) fn flow_log(graph: &mut Graph, site: &Site<'_>, network: &Network, ke
     let name = site.names.name("flow-logs");
     let group = LogGroup {
         name: name.clone(),
-        retention_days: Some(site.workspace.flow_log_retention_days),
+        retention_days: Some(site.settings.flow_log_retention_days),
         kms_key: Some(keys.logs.outputs.arn.clone()),
         tags: site.named("flow-logs"),
     };

@@ -3,9 +3,10 @@
 use payinfra_aws::KINDS;
 use payinfra_aws::rds::{Cluster, GlobalCluster};
 use payinfra_engine::{Address, Graph, Resource};
+use payinfra_stack::Workspace;
 
 use super::database::Database;
-use crate::config::Workspace;
+use super::settings::MigrationVariables;
 
 /// Protects all resources in `graph` that keep data, and requests final snapshots of database clusters, as configured
 /// in the workspace.
@@ -13,7 +14,7 @@ use crate::config::Workspace;
 /// The kinds declare whether they keep data. Two more are protected although they keep none: the global cluster,
 /// because deleting it ends replication between the regions, and the first instance of each region, because the
 /// region's cluster cannot be accessed without an instance.
-pub(super) fn protection(graph: &mut Graph, workspace: &Workspace, databases: &[Database]) {
+pub(super) fn protection(graph: &mut Graph, workspace: &Workspace<MigrationVariables>, databases: &[Database]) {
     if workspace.protect {
         for address in resources(graph, |kind| keeps_data(kind) || kind == GlobalCluster::KIND) {
             graph.protect(&address);

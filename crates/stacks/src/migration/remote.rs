@@ -5,14 +5,19 @@ use std::collections::BTreeMap;
 use payinfra_aws::payinfra::RemoteOutputs;
 use payinfra_engine::{Error, Graph, Ref, Result};
 
-use crate::config::{REMOTE, Workspace};
-use crate::names::AccountId;
+use payinfra_stack::{AccountId, REMOTE, Workspace};
+
+use super::settings::MigrationVariables;
 
 /// The remote outputs by source and name.
 pub(super) struct Remote(BTreeMap<(String, String), Ref<String>>);
 
 /// Declares lookups of the remote outputs; each one becomes an output of this workspace: `remote_SOURCE_OUTPUT`.
-pub(super) fn remote(graph: &mut Graph, workspace: &Workspace, account: &AccountId) -> Result<Remote> {
+pub(super) fn remote(
+    graph: &mut Graph,
+    workspace: &Workspace<MigrationVariables>,
+    account: &AccountId,
+) -> Result<Remote> {
     let mut values = BTreeMap::new();
     for (source, remote) in &workspace.remote_outputs {
         let args = RemoteOutputs {

@@ -11,7 +11,7 @@ use super::payments::{PENDING, Payments};
 use super::{Part, Site};
 
 /// The resource types in the roles' names.
-pub(crate) const ROLES: [&str; 5] = [DATABASE_MONITORING, EXECUTION, FLOW_LOGS, REPLICATION, TASK];
+pub(super) const ROLES: [&str; 5] = [DATABASE_MONITORING, EXECUTION, FLOW_LOGS, REPLICATION, TASK];
 
 const DATABASE_MONITORING: &str = "db-monitoring";
 const EXECUTION: &str = "ecs-execution";
@@ -62,7 +62,7 @@ pub(super) fn execution(graph: &mut Graph, site: &Site<'_>, group: &Node<LogGrou
     let log = Statement::allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"])
         .on(Text::from(&group.outputs.arn).and(":log-stream:*"));
     let mut statements = vec![log];
-    if let Some(repository) = repository(&site.workspace.service.image) {
+    if let Some(repository) = repository(&site.settings.service.image) {
         let pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
         statements.push(Statement::allow("Pull", pull).on(repository));
         statements.push(Statement::allow("SignIn", ["ecr:GetAuthorizationToken"]).on("*"));
@@ -81,7 +81,7 @@ pub(super) fn task(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>], payme
     for other in part.others(parts) {
         statements.extend(home(other, payments, &|name| sid(name, other.site.region())));
     }
-    if let Some(secret) = site.workspace.service.keys_in(site.region()) {
+    if let Some(secret) = site.settings.service.keys_in(site.region()) {
         statements.push(Statement::allow("ApiKeys", ["secretsmanager:GetSecretValue"]).on(secret));
     }
     role(graph, site, TASK, "Takes payments", tasks(site), Policy::new(statements))

@@ -10,7 +10,7 @@ use super::roles::arn;
 use super::{Part, Site, audit, roles};
 
 /// The resource types in the buckets' names.
-pub(crate) const BUCKETS: [&str; 3] = [ACCESS_LOGS, AUDIT_TRAIL, TRANSACTIONS];
+pub(super) const BUCKETS: [&str; 3] = [ACCESS_LOGS, AUDIT_TRAIL, TRANSACTIONS];
 
 /// The resource types of replicated buckets, in the order of [`Buckets::replicated`].
 pub(super) const DATA: [&str; 2] = [AUDIT_TRAIL, TRANSACTIONS];

@@ -51,7 +51,7 @@ impl Alarms<'_> {
         part: &Watched<'_>,
         parts: &[Watched<'_>],
     ) -> Result<Vec<Ref<String>>> {
-        let (limits, metrics) = (&self.site.workspace.alarms, Metrics(part));
+        let (limits, metrics) = (&self.site.settings.alarms, Metrics(part));
         let seconds = f64::from(limits.latency_ms) / 1_000.0;
         let mut serious = vec![
             (
@@ -116,7 +116,7 @@ impl Alarms<'_> {
 
     /// Object replication: the latency to this region, and the failures from this region.
     fn copies(&self, graph: &mut Graph, part: &Watched<'_>, parts: &[Watched<'_>]) -> Result<Vec<Node<Alarm>>> {
-        let limits = &self.site.workspace.alarms;
+        let limits = &self.site.settings.alarms;
         let mut made = Vec::new();
         for other in part.others(parts) {
             let region = other.site.region();
@@ -178,7 +178,7 @@ impl Alarms<'_> {
         metric: MetricStat,
         bad: &Bad,
     ) -> Result<Node<Alarm>> {
-        let periods = self.site.workspace.alarms.periods;
+        let periods = self.site.settings.alarms.periods;
         let alarm = Alarm {
             name: self.site.names.name(&format!("alarm-{name}")),
             description: description.to_owned(),

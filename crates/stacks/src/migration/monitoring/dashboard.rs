@@ -42,16 +42,16 @@ pub(super) fn dashboard(
 type Widget = (&'static str, Value);
 
 fn heading(part: &Watched<'_>, parts: &[Watched<'_>]) -> Widget {
-    let workspace = part.site.workspace;
+    let (workspace, settings) = (part.site.workspace, part.site.settings);
     let regions = parts.iter().map(|part| {
-        let (region, weight) = (part.site.region(), part.site.config.weight);
+        let (region, weight) = (part.site.region(), part.site.weight());
         format!("\n- {region}: {weight} % of the traffic")
     });
     let text = format!(
         "# {NAME} / {}\nPhase **{}**, cut-over {}\n{}",
         workspace.name,
-        workspace.phase,
-        workspace.cutover,
+        settings.phase,
+        settings.cutover,
         regions.collect::<String>()
     );
     ("text", json!({ "markdown": text }))
@@ -64,12 +64,12 @@ fn state<'a>(title: &str, alarms: impl Iterator<Item = &'a Ref<String>>) -> Widg
 
 /// The phase, as last published in each region.
 fn phase(part: &Watched<'_>, parts: &[Watched<'_>]) -> Widget {
-    let workspace = part.site.workspace;
+    let (workspace, phase) = (part.site.workspace, part.site.settings.phase);
     let rows = parts.iter().map(|part| {
         let shown = json!({ "region": part.site.region(), "label": part.site.region(), "stat": "Maximum" });
-        json!([NAMESPACE, PHASE, "Stack", NAME, "Workspace", workspace.name, "Phase", workspace.phase.as_str(), shown])
+        json!([NAMESPACE, PHASE, "Stack", NAME, "Workspace", workspace.name, "Phase", phase.as_str(), shown])
     });
-    let title = format!("Phase: {}", workspace.phase);
+    let title = format!("Phase: {phase}");
     let mut properties = graph(part.site.region(), &title, &rows.collect::<Vec<_>>());
     properties["view"] = json!("singleValue");
     ("metric", properties)

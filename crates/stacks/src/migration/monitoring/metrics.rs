@@ -22,7 +22,7 @@ impl Metrics<'_> {
             name: name.to_owned(),
             dimensions: dimensions.map(|(name, value)| (name.to_owned(), value)).into(),
             statistic: statistic.to_owned(),
-            period: self.0.site.workspace.alarms.period_seconds,
+            period: self.0.site.settings.alarms.period_seconds,
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) fn topic(graph: &mut Graph, site: &Site<'_>, keys: &Keys) -> Result<N
         tags: site.named("alarms"),
     };
     let topic = graph.add(site.region(), "alarms", topic)?;
-    for (number, given) in (1..).zip(&site.workspace.alarms.subscriptions) {
+    for (number, given) in (1..).zip(&site.settings.alarms.subscriptions) {
         let subscription = Subscription {
             topic: topic.id.clone(),
             protocol: given.protocol.clone(),

@@ -1,7 +1,0 @@
-//! The `payinfra` binary.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    ExitCode::from(payinfra::run(std::env::args_os()))
-}

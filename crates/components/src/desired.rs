@@ -1,0 +1,27 @@
+//! The desired state of a workspace of any stack.
+
+use payinfra_aws::KINDS;
+use payinfra_engine::{Address, Graph, Result};
+use payinfra_stack::{AccountId, Configuration};
+use serde_json::Value;
+
+use crate::rules;
+
+/// The desired state of `workspace` of the configured stack in `account`.
+///
+/// # Errors
+/// If the workspace is not declared, the account id is invalid, the stack cannot be built, its graph violates a rule, or
+/// AWS would show the value of a sensitive variable.
+pub fn graph(configuration: &Configuration, workspace: &str, account: &str) -> Result<Graph> {
+    let account = AccountId::try_from(account.to_owned())?;
+    let graph = payinfra_stack::build(configuration, workspace, &account, &accepts)?;
+    let workspace = configuration.workspace(workspace).map_err(|error| *error)?;
+    rules::check(&graph, &workspace.names(&account)?, configuration.stack.rules())?;
+    Ok(graph)
+}
+
+/// Whether the kind of the address accepts the arguments with their secrets.
+fn accepts(address: &Address, args: &Value) -> bool {
+    let kind = KINDS.iter().copied().flatten().find(|kind| kind.spec().kind == &*address.kind);
+    kind.is_some_and(|kind| kind.normal(args).is_ok())
+}

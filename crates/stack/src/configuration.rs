@@ -1,0 +1,190 @@
+//! The configuration, `payinfra.toml`: parsed and fully checked before anything is planned.
+//!
+//! Serde's `flatten` would be the short way to read the shared variables and a stack's own from one table, but it
+//! buffers the table: errors lose their places, and unknown keys are no longer errors. So each workspace is merged with
+//! `[defaults]` as a table of the TOML parser, which keeps the place of every key and value, is checked for unknown keys
+//! against the schema, is split into shared keys and others, and only then becomes two typed values.
+
+mod file;
+mod remote_outputs;
+mod schema;
+mod sensitive;
+mod shared;
+mod table;
+mod tags;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+use toml::Spanned;
+use toml::de::DeTable;
+
+pub use file::{AwsConfig, StateConfig};
+pub(crate) use schema::ambiguous;
+pub use schema::schema;
+pub use sensitive::{SensitiveVariable, without_secrets};
+
+use self::file::{File, SharedVariables};
+use crate::problem::{ConfigError, Problem, Problems};
+use crate::stack::{AnyStack, Own, Stacks};
+use crate::workspace::{Places, Workspace};
+
+/// A valid configuration, as far as this can be checked without calling AWS.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// The file it was read from.
+    pub source_name: String,
+    /// The stack.
+    pub stack: &'static dyn AnyStack,
+    /// AWS credentials and accounts.
+    pub aws: AwsConfig,
+    /// Where the state is stored.
+    pub state: StateConfig,
+    /// The workspaces by name.
+    pub workspaces: BTreeMap<String, Workspace>,
+    /// The variables whose values are never shown, by workspace.
+    sensitive: BTreeMap<String, Vec<SensitiveVariable>>,
+}
+
+impl Configuration {
+    /// Parses and checks the text of a configuration of one of `stacks`; messages refer to it as `source_name`.
+    ///
+    /// # Errors
+    /// All problems that are found, with their places.
+    pub fn parse(text: &str, source_name: &str, stacks: Stacks) -> Result<Self, Box<ConfigError>> {
+        let mut problems = Problems::default();
+        let read = read(text, source_name, stacks, &mut problems);
+        if let Some(error) = problems.into_error(source_name, text) {
+            return Err(Box::new(error.without(&sensitive::secrets(text, stacks))));
+        }
+        read.ok_or_else(|| {
+            let message = "the configuration cannot be read".to_owned();
+            let (span, position, hint) = (None, None, None);
+            let source_name = source_name.to_owned();
+            Box::new(ConfigError { source_name, message, span, position, hint, others: Vec::new() })
+        })
+    }
+
+    /// The workspace `name`.
+    ///
+    /// # Errors
+    /// If it is not declared; the message lists the declared workspaces.
+    pub fn workspace(&self, name: &str) -> Result<&Workspace, Box<ConfigError>> {
+        self.workspaces.get(name).ok_or_else(|| {
+            let declared = self.workspaces.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Box::new(ConfigError {
+                source_name: self.source_name.clone(),
+                message: format!("workspace `{name}` is not declared; declared workspaces: {declared}"),
+                span: None,
+                position: None,
+                others: Vec::new(),
+                hint: Some(format!("select one of them, or declare it under [workspaces.{name}]")),
+            })
+        })
+    }
+
+    /// The variables of the workspace `name` whose values are never shown.
+    #[must_use]
+    pub fn sensitive(&self, name: &str) -> &[SensitiveVariable] {
+        self.sensitive.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Reads and checks everything; `None` if there are problems.
+fn read(text: &str, source_name: &str, stacks: Stacks, problems: &mut Problems) -> Option<Configuration> {
+    let (configuration, listed) = variables(text, source_name, stacks, problems)?;
+    let mut sensitive = BTreeMap::new();
+    for (name, paths) in listed {
+        let vary = |text: &str| {
+            let (mut read, _) = variables(text, source_name, stacks, &mut Problems::default())?;
+            read.workspaces.remove(name.get_ref())
+        };
+        let variables = sensitive::check(text, name.get_ref(), paths, &vary, problems);
+        sensitive.insert(name.get_ref().clone(), variables);
+    }
+    problems.is_empty().then_some(Configuration { sensitive, ..configuration })
+}
+
+/// The sensitive variables of each workspace, as they are listed.
+type Listed = Vec<(Spanned<String>, Vec<Spanned<String>>)>;
+
+/// Reads and checks everything except the sensitive variables; `None` if there are problems.
+fn variables(
+    text: &str,
+    source_name: &str,
+    stacks: Stacks,
+    problems: &mut Problems,
+) -> Option<(Configuration, Listed)> {
+    let root = problems.take(DeTable::parse(text).map_err(Problem::from))?;
+    let file = File::deserialize(toml::Deserializer::from(root.clone()));
+    let file = problems.take(file.map_err(Problem::from))?;
+    let Some(stack) = stacks.iter().copied().find(|stack| stack.name() == file.stack.get_ref()) else {
+        let known: Vec<_> = stacks.iter().map(|stack| stack.name()).collect();
+        let unknown = Problem::new(format!("unknown stack `{}`", file.stack.get_ref()), file.stack.span());
+        problems.add(unknown.hint(format!("available stacks: {}", known.join(", "))));
+        return None;
+    };
+    if file.workspaces.is_empty() {
+        let none = Problem::new("no workspace is declared", file.stack.span());
+        problems.add(none.hint("declare one under [workspaces.NAME]"));
+    }
+    let state = file.state.map(|given| shared::state(given, problems)).unwrap_or_default();
+    let reader = Reader { stack, schema: schema(stack).to_value() };
+    let none = DeTable::new();
+    let defaults = table::at(root.get_ref(), &["defaults"]).unwrap_or(&none);
+    let (mut workspaces, mut listed) = (BTreeMap::new(), Vec::new());
+    for name in file.workspaces.into_keys() {
+        let own = table::at(root.get_ref(), &["workspaces", name.get_ref()]).unwrap_or(&none);
+        // The other way round, values in `[defaults]` that this workspace overrides are checked as well.
+        reader.read(&name, table::merged(defaults, own, stack.replaced()), problems);
+        let merged = table::merged(own, defaults, stack.replaced());
+        let places = Places(table::places(&merged, &name.span()));
+        let Some((mut shared, own)) = reader.read(&name, merged, problems) else { continue };
+        let paths = shared.sensitive.take().unwrap_or_default();
+        for path in &paths {
+            problems.take(sensitive::is_known(&reader.schema, path));
+        }
+        tags::check(&shared, stack.tags(), problems);
+        let context = shared::Context { stack, name: &name, places, state: &state };
+        let Some(workspace) = context.workspace(shared, problems).and_then(|shared| stack.join(shared, own)) else {
+            continue;
+        };
+        stack.check(&workspace, problems);
+        workspaces.insert(workspace.name.clone(), workspace);
+        listed.push((name, paths));
+    }
+    let (source_name, sensitive) = (source_name.to_owned(), BTreeMap::new());
+    let configuration = Configuration { source_name, stack, aws: file.aws, state, workspaces, sensitive };
+    problems.is_empty().then_some((configuration, listed))
+}
+
+/// Turns the table of a workspace into typed variables.
+struct Reader {
+    stack: &'static dyn AnyStack,
+    /// The schema of the whole configuration.
+    schema: Json,
+}
+
+impl Reader {
+    /// The shared variables and the stack's own; `None` if one of them cannot be read.
+    fn read(
+        &self,
+        name: &Spanned<String>,
+        mut merged: DeTable<'_>,
+        problems: &mut Problems,
+    ) -> Option<(SharedVariables, Own)> {
+        let place = name.span();
+        schema::unknown(&self.schema, &mut merged, problems);
+        let (mut shared, mut own) = (DeTable::new(), DeTable::new());
+        for (key, value) in merged {
+            let part = if schema::is_shared(key.get_ref()) { &mut shared } else { &mut own };
+            part.insert(key, value);
+        }
+        let shared = SharedVariables::deserialize(toml::Deserializer::from(Spanned::new(place.clone(), shared)));
+        let shared = problems.take(shared.map_err(Problem::from));
+        let own = self.stack.read(Spanned::new(place.clone(), own));
+        let own = problems.take(own.map_err(|problem| problem.or_place(place)));
+        Some((shared?, own?))
+    }
+}

@@ -1,0 +1,31 @@
+//! What a stack is: a value with a name, its own typed variables, and a pure function to a graph.
+//!
+//! Configurations are parsed and checked here, for all stacks. Nothing here knows AWS or does I/O.
+
+mod check;
+pub mod cidr;
+mod conceal;
+pub mod configuration;
+pub mod names;
+mod problem;
+mod program;
+mod region;
+mod remote;
+mod rule;
+mod site;
+mod stack;
+pub mod tags;
+mod workspace;
+
+pub use check::{number, one_of};
+pub use conceal::build;
+pub use configuration::{Configuration, schema, without_secrets};
+pub use names::{AccountId, Names, Suffix};
+pub use problem::{At, ConfigError, Problem, Problems};
+pub use program::distinct;
+pub use remote::{REMOTE, RemoteOutputs};
+pub use rule::{Rule, Violation};
+pub use site::Site;
+pub use stack::{AnyStack, NoVariables, Own, Stack, Stacks};
+pub use toml::Spanned;
+pub use workspace::{Erased, RegionConfig, Workspace};

@@ -1,0 +1,34 @@
+//! The stacks of a program.
+
+use payinfra_engine::{Error, Result};
+
+use crate::configuration::ambiguous;
+use crate::names::Suffix;
+use crate::stack::Stacks;
+
+/// Checks the stacks of a program: at least one, with valid names, no name twice, no variable that is also a shared one.
+///
+/// # Errors
+/// If this is not so.
+pub fn distinct(stacks: Stacks) -> Result<()> {
+    if stacks.is_empty() {
+        return Err(Error::invalid("this program has no stacks").hint("pass at least one to `payinfra::main`"));
+    }
+    for (index, stack) in stacks.iter().enumerate() {
+        for text in [stack.name(), stack.prefix()] {
+            Suffix::parse(text).map_err(|_| {
+                Error::invalid(format!("`{text}` is not a valid name of a stack"))
+                    .hint("use lower-case letters, digits and inner hyphens")
+            })?;
+        }
+        if stacks[..index].iter().any(|other| other.name() == stack.name()) {
+            return Err(Error::invalid(format!("two stacks of this program have the name `{}`", stack.name()))
+                .hint("rename one of them: the name is part of states and tags"));
+        }
+        if let Some(variable) = ambiguous(*stack).first() {
+            let message = format!("the stack `{}` has a variable `{variable}`, which all stacks share", stack.name());
+            return Err(Error::invalid(message).hint("rename it"));
+        }
+    }
+    Ok(())
+}

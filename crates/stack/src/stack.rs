@@ -1,0 +1,225 @@
+//! The trait that a stack implements.
+
+use std::any::Any;
+use std::fmt;
+
+use payinfra_engine::{Error, Graph, Result};
+use schemars::generate::SchemaGenerator;
+use schemars::{JsonSchema, Schema};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use toml::Spanned;
+use toml::de::DeTable;
+
+use crate::names::AccountId;
+use crate::problem::{Problem, Problems};
+use crate::rule::Rule;
+use crate::workspace::{RegionConfig, Workspace};
+
+/// A stack: a system that payinfra can deploy.
+///
+/// It is a pure function from a workspace and an account to a graph. What it must know of the account is a lookup in
+/// the graph. See `docs/stacks.md`.
+pub trait Stack: Sync {
+    /// Its name in configurations, states and tags: lower-case letters, digits and inner hyphens.
+    const NAME: &'static str;
+    /// One line about it.
+    const ABOUT: &'static str;
+    /// The first part of every name of its resources.
+    const PREFIX: &'static str = Self::NAME;
+    /// The regions of a workspace that lists none, the primary first.
+    const REGIONS: &'static [&'static str] = &["us-east-1"];
+    /// The keys of tags that the stack itself sets on all resources, which a user cannot set.
+    const TAGS: &'static [&'static str] = &[];
+    /// The tables that a workspace replaces as a whole, by path, because their keys belong together. All others are
+    /// merged key by key with those in `[defaults]`.
+    const REPLACED: &'static [&'static str] = &[];
+    /// The variables whose web addresses are secret although the user does not list them as sensitive, by path.
+    const SECRET: &'static [&'static str] = &[];
+    /// A configuration to start from, for `init`.
+    const EXAMPLE: Option<&'static str> = None;
+
+    /// Its own variables, next to those that all stacks share: the keys of `[defaults]` and `[workspaces.NAME]`. Doc
+    /// comments and defaults become part of the schema. Unknown keys are errors in any case.
+    type Variables: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
+
+    /// Checks what types cannot express. Adds all problems, each with its place: [`Workspace::place`] or a
+    /// [`Spanned`] variable.
+    fn check(&self, _workspace: &Workspace<Self::Variables>, _problems: &mut Problems) {}
+
+    /// The desired state of `workspace` in `account`.
+    ///
+    /// # Errors
+    /// If a resource cannot be declared, for example because a name is too long.
+    fn build(&self, workspace: &Workspace<Self::Variables>, account: &AccountId) -> Result<Graph>;
+
+    /// Rules for its graphs in addition to those that apply to all stacks.
+    fn rules(&self) -> &'static [Rule] {
+        &[]
+    }
+
+    /// The regions in which `workspace` has resources.
+    fn regions<'a>(&self, workspace: &'a Workspace<Self::Variables>) -> &'a [RegionConfig] {
+        &workspace.regions
+    }
+
+    /// A word about `workspace` for `workspace list`, such as its phase.
+    fn headline(&self, _workspace: &Workspace<Self::Variables>) -> String {
+        String::new()
+    }
+
+    /// Its own variables with their defaults, for `workspace show`.
+    fn describe(&self, workspace: &Workspace<Self::Variables>) -> Value {
+        serde_json::to_value(&workspace.variables).unwrap_or_default()
+    }
+
+    /// Warnings to show with every plan of `workspace`.
+    fn warnings(&self, _workspace: &Workspace<Self::Variables>) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// The variables of a stack that has none of its own.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoVariables {}
+
+/// The own variables of a stack whose type is not known here.
+pub struct Own(Box<dyn Any + Send + Sync>);
+
+/// The stacks of a program.
+pub type Stacks = &'static [&'static dyn AnyStack];
+
+/// A stack with its type erased. Implement [`Stack`]; every one is also an `AnyStack`.
+pub trait AnyStack: Sync {
+    /// See [`Stack::NAME`].
+    fn name(&self) -> &'static str;
+    /// See [`Stack::ABOUT`].
+    fn about(&self) -> &'static str;
+    /// See [`Stack::PREFIX`].
+    fn prefix(&self) -> &'static str;
+    /// See [`Stack::REGIONS`].
+    fn default_regions(&self) -> &'static [&'static str];
+    /// See [`Stack::TAGS`].
+    fn tags(&self) -> &'static [&'static str];
+    /// See [`Stack::REPLACED`].
+    fn replaced(&self) -> &'static [&'static str];
+    /// See [`Stack::SECRET`].
+    fn secret(&self) -> &'static [&'static str];
+    /// See [`Stack::EXAMPLE`].
+    fn example(&self) -> Option<&'static str>;
+    /// The schema of its own variables.
+    fn variables(&self, generator: &mut SchemaGenerator) -> Schema;
+    /// Reads its own variables.
+    ///
+    /// # Errors
+    /// If one has a wrong type or is missing.
+    fn read(&self, own: Spanned<DeTable<'_>>) -> Result<Own, Problem>;
+    /// A workspace with its own variables; `None` if they are those of another stack.
+    fn join(&self, shared: Workspace<()>, own: Own) -> Option<Workspace>;
+    /// See [`Stack::check`].
+    fn check(&self, workspace: &Workspace, problems: &mut Problems);
+    /// See [`Stack::build`].
+    ///
+    /// # Errors
+    /// As [`Stack::build`], or if the workspace belongs to another stack.
+    fn build(&self, workspace: &Workspace, account: &AccountId) -> Result<Graph>;
+    /// See [`Stack::rules`].
+    fn rules(&self) -> &'static [Rule];
+    /// See [`Stack::regions`].
+    fn regions<'a>(&self, workspace: &'a Workspace) -> &'a [RegionConfig];
+    /// See [`Stack::headline`].
+    fn headline(&self, workspace: &Workspace) -> String;
+    /// See [`Stack::describe`].
+    fn describe(&self, workspace: &Workspace) -> Value;
+    /// See [`Stack::warnings`].
+    fn warnings(&self, workspace: &Workspace) -> Vec<String>;
+}
+
+impl<S: Stack> AnyStack for S {
+    fn name(&self) -> &'static str {
+        S::NAME
+    }
+
+    fn about(&self) -> &'static str {
+        S::ABOUT
+    }
+
+    fn prefix(&self) -> &'static str {
+        S::PREFIX
+    }
+
+    fn default_regions(&self) -> &'static [&'static str] {
+        S::REGIONS
+    }
+
+    fn tags(&self) -> &'static [&'static str] {
+        S::TAGS
+    }
+
+    fn replaced(&self) -> &'static [&'static str] {
+        S::REPLACED
+    }
+
+    fn secret(&self) -> &'static [&'static str] {
+        S::SECRET
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        S::EXAMPLE
+    }
+
+    fn variables(&self, generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<S::Variables>()
+    }
+
+    fn read(&self, own: Spanned<DeTable<'_>>) -> Result<Own, Problem> {
+        let variables = S::Variables::deserialize(toml::Deserializer::from(own))?;
+        Ok(Own(Box::new(variables)))
+    }
+
+    fn join(&self, shared: Workspace<()>, own: Own) -> Option<Workspace> {
+        let variables: Box<S::Variables> = own.0.downcast().ok()?;
+        Some(Workspace::erase(shared, *variables))
+    }
+
+    fn check(&self, workspace: &Workspace, problems: &mut Problems) {
+        if let Some(workspace) = workspace.typed() {
+            Stack::check(self, workspace, problems);
+        }
+    }
+
+    fn build(&self, workspace: &Workspace, account: &AccountId) -> Result<Graph> {
+        let typed = workspace.typed().ok_or_else(|| {
+            Error::failed(format!("workspace `{}` does not belong to the stack `{}`", workspace.name, S::NAME))
+        })?;
+        Stack::build(self, typed, account)
+    }
+
+    fn rules(&self) -> &'static [Rule] {
+        Stack::rules(self)
+    }
+
+    fn regions<'a>(&self, workspace: &'a Workspace) -> &'a [RegionConfig] {
+        workspace.typed().map_or(&[], |workspace| Stack::regions(self, workspace))
+    }
+
+    fn headline(&self, workspace: &Workspace) -> String {
+        workspace.typed().map_or_else(String::new, |workspace| Stack::headline(self, workspace))
+    }
+
+    fn describe(&self, workspace: &Workspace) -> Value {
+        workspace.typed().map_or(Value::Null, |workspace| Stack::describe(self, workspace))
+    }
+
+    fn warnings(&self, workspace: &Workspace) -> Vec<String> {
+        workspace.typed().map_or_else(Vec::new, |workspace| Stack::warnings(self, workspace))
+    }
+}
+
+impl fmt::Debug for dyn AnyStack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,178 @@
+//! Workspaces: what all stacks share, and a stack's own variables.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use ipnet::Ipv4Net;
+use payinfra_engine::{Graph, Region, Result, Tags};
+
+use crate::names::{AccountId, Names, Suffix};
+use crate::problem::Problem;
+use crate::remote::RemoteOutputs;
+
+/// One workspace: the variables that all stacks share, and the stack's own.
+#[derive(Clone, Debug)]
+pub struct Workspace<V = Erased> {
+    /// The name of the stack.
+    pub stack: &'static str,
+    /// The first part of every name.
+    pub prefix: &'static str,
+    /// Its name.
+    pub name: String,
+    /// The value of the tag `Environment`.
+    pub environment: String,
+    /// The value of the tag `Project`.
+    pub project: String,
+    /// The suffix of every name.
+    pub suffix: Suffix,
+    /// The regions, the primary first.
+    pub regions: Vec<RegionConfig>,
+    /// Whether resources with data are protected: databases, buckets, keys, tables, secrets and hosted zones (M-28).
+    pub protect: bool,
+    /// Whether a final snapshot is taken before a database is deleted.
+    pub final_snapshot: bool,
+    /// The waiting period before a deleted key is destroyed, in days.
+    pub key_deletion_days: i32,
+    /// Outputs to read from other workspaces or stacks, by the name of the source.
+    pub remote_outputs: BTreeMap<String, RemoteOutputs>,
+    /// Additional tags.
+    pub tags: Tags,
+    pub(crate) places: Places,
+    /// The stack's own variables.
+    pub variables: V,
+}
+
+/// A region of a workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegionConfig {
+    /// The region.
+    pub region: Region,
+    /// Its position in the list, from 0 for the primary region.
+    pub index: u32,
+    /// The CIDR block of its network.
+    pub cidr: Ipv4Net,
+}
+
+impl RegionConfig {
+    /// Whether it is the primary region.
+    #[must_use]
+    pub fn is_primary(&self) -> bool {
+        self.index == 0
+    }
+}
+
+/// Where the variables of a workspace stand in the file, by path; the empty path is the workspace's name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places(pub(crate) BTreeMap<String, Range<usize>>);
+
+/// A workspace of a stack whose type is not known here.
+#[derive(Clone)]
+pub struct Erased(Arc<dyn Any + Send + Sync>);
+
+impl fmt::Debug for Erased {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Erased")
+    }
+}
+
+impl<V> Workspace<V> {
+    /// The names of resources in `account`.
+    ///
+    /// # Errors
+    /// If the workspace's name is not valid in names.
+    pub fn names(&self, account: &AccountId) -> Result<Names> {
+        Names::new(self.prefix, &self.name, &self.suffix, account)
+    }
+
+    /// An empty graph of this workspace, whose resources carry the common tags, those of the stack in `more`, and the
+    /// user's own.
+    #[must_use]
+    pub fn graph(&self, more: &Tags) -> Graph {
+        let mut tags = Tags::new()
+            .with("Environment", &self.environment)
+            .with("ManagedBy", "payinfra")
+            .with("Project", &self.project);
+        tags.fill(more);
+        Graph::new(self.stack, &self.name, tags).with_extra_tags(self.tags.clone())
+    }
+
+    /// Where the variable at `path` stands in the file, such as `service.cpu` or `regions.0.cidr`. If it is not set:
+    /// where the section around it stands, or the name of the workspace.
+    #[must_use]
+    pub fn place(&self, path: &str) -> Range<usize> {
+        let mut path = path;
+        loop {
+            if let Some(place) = self.places.0.get(path) {
+                return place.clone();
+            }
+            if path.is_empty() {
+                return 0..0;
+            }
+            path = path.rsplit_once('.').map_or("", |(section, _)| section);
+        }
+    }
+
+    /// The problem that a required variable is not set; `why` says what it is for.
+    #[must_use]
+    pub fn lacks(&self, variable: &str, why: &str) -> Problem {
+        lacks(&self.name, self.place(""), variable, why)
+    }
+
+    pub(crate) fn with<W>(self, variables: W) -> Workspace<W> {
+        let Self {
+            stack,
+            prefix,
+            name,
+            environment,
+            project,
+            suffix,
+            regions,
+            protect,
+            final_snapshot,
+            key_deletion_days,
+            remote_outputs,
+            tags,
+            places,
+            variables: _,
+        } = self;
+        Workspace {
+            stack,
+            prefix,
+            name,
+            environment,
+            project,
+            suffix,
+            regions,
+            protect,
+            final_snapshot,
+            key_deletion_days,
+            remote_outputs,
+            tags,
+            places,
+            variables,
+        }
+    }
+}
+
+impl Workspace {
+    /// Forgets the type of the variables of `workspace`.
+    pub(crate) fn erase<V: Send + Sync + 'static>(shared: Workspace<()>, variables: V) -> Self {
+        let typed: Workspace<V> = shared.clone().with(variables);
+        shared.with(Erased(Arc::new(typed)))
+    }
+
+    /// The workspace with its typed variables; `None` if it belongs to a stack with others.
+    #[must_use]
+    pub fn typed<V: Send + Sync + 'static>(&self) -> Option<&Workspace<V>> {
+        self.variables.0.downcast_ref()
+    }
+}
+
+/// The problem that the workspace `name` does not set a required variable.
+pub(crate) fn lacks(name: &str, place: Range<usize>, variable: &str, why: &str) -> Problem {
+    Problem::new(format!("workspace `{name}` has no `{variable}`: {why}"), place)
+        .hint(format!("set it under [workspaces.{name}] or [defaults]"))
+}
