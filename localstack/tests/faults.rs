@@ -53,7 +53,9 @@ async fn throttling_has_each_protocols_shape() {
 
 #[tokio::test]
 async fn expired_credentials_have_each_protocols_shape() {
-    let (_emulator, aws) = with("*", Fault::Expired).await;
+    let emulator = Emulator::start().await.unwrap();
+    emulator.faults([Rule { matches: Match::any(), fault: Fault::Expired }]);
+    let aws = Aws::of(&emulator);
     assert_eq!(aws.ec2(VPC).await.code(), Some("RequestExpired"));
     assert_eq!(aws.form("iam", "us-east-1", "Action=ListRoles").await.unwrap().code(), Some("ExpiredToken"));
     assert_eq!(aws.s3("GET", "/some-bucket", &[], "").await.code(), Some("ExpiredToken"));
