@@ -221,6 +221,11 @@ impl Emulator {
         self.gateway.set_scales(|scales| scales.0 = scale);
     }
 
+    /// AWS's clock is so many seconds ahead of this machine's from now on; behind it, if there are fewer than none.
+    pub fn set_clock(&self, ahead: i64) {
+        self.gateway.clock.set(ahead);
+    }
+
     /// Stops each call that matches, before it is passed on or after it took effect, until the test lets it go.
     /// Dropping the [`Hold`] ends the rule.
     #[must_use]

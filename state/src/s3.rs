@@ -122,7 +122,7 @@ impl S3Store {
             match error.class() {
                 Class::Ambiguous => unsure = true,
                 // An object that was to be replaced and is gone is a condition that failed, too.
-                Class::Stale | Class::Conflict | Class::Throttled | Class::NotFound => {}
+                Class::Stale | Class::Conflict | Class::Throttled | Class::Expired | Class::NotFound => {}
                 _ => return Err(error),
             }
             // Whatever the answer was, what is stored tells whether the write took effect and whether it still can.

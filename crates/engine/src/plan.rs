@@ -434,7 +434,7 @@ pub async fn refresh(cloud: &Arc<dyn Cloud>, state: &State) -> Result<Refreshed>
         }
     }
     let reads = groups.into_iter().map(|((region, kind), members)| async move {
-        let spec = spec(cloud, &kind).map_err(|error| at(&members, &error))?;
+        let spec = spec(cloud, &kind).map_err(|error| at(&members, error))?;
         let mut found = Vec::new();
         for part in members.chunks(spec.batch.max(1)) {
             let ids: Vec<String> = part.iter().map(|(_, id)| (*id).clone()).collect();
@@ -568,10 +568,9 @@ fn foreign(spec: &Spec, state: &State, address: &Address, seen: &Seen) -> Option
 }
 
 /// The error with the addresses that it is about.
-fn at(members: &[(&Address, &String)], error: &Error) -> Error {
+fn at(members: &[(&Address, &String)], error: Error) -> Error {
     let addresses: Vec<_> = members.iter().map(|(address, _)| address.to_string()).collect();
-    let told = Error::new(error.class(), format!("{}: {}", addresses.join(", "), error.message()));
-    error.get_hint().map(str::to_owned).into_iter().fold(told, Error::hint)
+    error.at(addresses.join(", "))
 }
 
 /// What changed behind payinfra's back: what is recorded against what is there.
@@ -764,16 +763,9 @@ pub(crate) async fn lookups(cloud: &Arc<dyn Cloud>, graph: &Graph) -> Result<BTr
                 .hint("a lookup is answered before anything is made"));
         }
         let answers = join_all(now.iter().map(|(address, args, _)| async move {
-            patiently(&Patience::reading(), || cloud.find(&address.region, &address.kind, args)).await.map_err(
-                |error| {
-                    let hint = error.get_hint().map(str::to_owned);
-                    let error = Error::new(error.class(), format!("{address}: {error}"));
-                    match hint {
-                        Some(hint) => error.hint(hint),
-                        None => error,
-                    }
-                },
-            )
+            patiently(&Patience::reading(), || cloud.find(&address.region, &address.kind, args))
+                .await
+                .map_err(|error| error.at(address))
         }))
         .await;
         for ((address, ..), answer) in now.iter().zip(answers) {
