@@ -53,6 +53,9 @@ pub struct Declared {
     /// What must be ready first although nothing refers to it (AWS-FACTS §4.5).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub after: BTreeSet<Address>,
+    /// What it is replaced with: it cannot outlive their old ones.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub replace_triggered_by: BTreeSet<Address>,
 }
 
 /// A declared resource, for others to refer to.
@@ -137,7 +140,14 @@ impl Graph {
     fn insert<T: Serialize>(&mut self, address: &Address, args: &T, lookup: bool) -> Result<()> {
         let args = serde_json::to_value(args)
             .map_err(|error| Error::failed(format!("{address} cannot be written as JSON: {error}")))?;
-        let declared = Declared { args, lookup, protect: false, final_snapshot: false, after: BTreeSet::new() };
+        let declared = Declared {
+            args,
+            lookup,
+            protect: false,
+            final_snapshot: false,
+            after: BTreeSet::new(),
+            replace_triggered_by: BTreeSet::new(),
+        };
         match self.nodes.insert(address.clone(), declared) {
             None => Ok(()),
             Some(_) => Err(Error::invalid(format!("{address} is declared twice"))),
@@ -148,6 +158,15 @@ impl Graph {
     pub fn order(&mut self, first: &Address, later: &Address) {
         if let Some(node) = self.nodes.get_mut(later) {
             node.after.insert(first.clone());
+        }
+    }
+
+    /// Replaces `address` whenever `trigger` is replaced, and lets it wait for `trigger`. For what cannot outlive the old
+    /// one although no argument of it would change: a secondary cluster of a global database and its primary.
+    pub fn replace_triggered_by(&mut self, trigger: &Address, address: &Address) {
+        if let Some(node) = self.nodes.get_mut(address) {
+            node.after.insert(trigger.clone());
+            node.replace_triggered_by.insert(trigger.clone());
         }
     }
 

@@ -13,7 +13,7 @@ use crate::address::Address;
 use crate::cloud::{Cloud, Seen, Spec, Status};
 use crate::diff::{Change, Wanted, diff};
 use crate::error::{Class, Error, Result};
-use crate::graph::Graph;
+use crate::graph::{Declared, Graph};
 use crate::reference::Pointer;
 use crate::resolve::{json_pointer, output, pointers, resolve};
 use crate::retry::{Patience, patiently};
@@ -833,7 +833,8 @@ impl Planner<'_> {
 
     fn step(&mut self, address: &Address) -> Result<Step> {
         let spec = spec(self.cloud, &address.kind)?;
-        let args = &self.graph.nodes()[address].args;
+        let node = &self.graph.nodes()[address];
+        let args = &node.args;
         let desired = self.cloud.normal(&address.kind, &resolve(args, &|pointer| self.known(pointer)))?;
         let desired = redact(&desired, &self.state.lineage);
         let record = self.state.resources.get(address);
@@ -849,6 +850,12 @@ impl Planner<'_> {
                 if step.action == Action::Update && moves {
                     step.action = if spec.create_first { Action::ReplaceCreateFirst } else { Action::Replace };
                     step.because = Some("it moves to another network".to_owned());
+                }
+                if matches!(step.action, Action::Keep | Action::Update)
+                    && let Some(trigger) = self.trigger(node)
+                {
+                    step.action = if spec.create_first { Action::ReplaceCreateFirst } else { Action::Replace };
+                    step.because = Some(format!("it is replaced whenever {trigger} is"));
                 }
                 // What it hangs on can only go after the old one has gone, and the new one needs what comes then.
                 if step.action == Action::ReplaceCreateFirst && record.depends.iter().any(|on| self.going.contains(on))
@@ -885,7 +892,7 @@ impl Planner<'_> {
             if moves {
                 self.moved.insert(address.clone());
             }
-            if let Some(why) = record.and_then(|record| self.drift_behind(&spec, args, record, seen, &desired, &step)) {
+            if let Some(why) = record.and_then(|record| self.drift_behind(&spec, node, record, seen, &desired, &step)) {
                 if spec.keeps_data && step.action.removes() {
                     self.cascades.push((address.clone(), why.clone()));
                 }
@@ -902,7 +909,7 @@ impl Planner<'_> {
     fn drift_behind(
         &self,
         spec: &Spec,
-        args: &Value,
+        node: &Declared,
         record: &Record,
         seen: Option<&Seen>,
         desired: &Value,
@@ -918,6 +925,7 @@ impl Planner<'_> {
             }
             _ => {}
         }
+        let args = &node.args;
         let behind = |field: &str| {
             let value = args.get(field).unwrap_or(&Value::Null);
             let through = pointers(value).into_iter().find_map(|pointer| {
@@ -932,13 +940,11 @@ impl Planner<'_> {
         let mut forced: Vec<&str> = step.changes.iter().map(Change::field).collect();
         forced.retain(|field| spec.replace.contains(field));
         if forced.is_empty() {
-            // It is replaced with what it is attached to, or moves with its network.
-            forced = spec.holds.iter().chain(spec.network).copied().collect();
-            return forced.into_iter().find_map(|field| {
-                let pointers = pointers(args.get(field).unwrap_or(&Value::Null));
-                let mut addresses = pointers.into_iter().map(|pointer| pointer.address);
-                addresses.find_map(|address| Some(format!("of {address}: {}", self.drifted.get(&address)?)))
-            });
+            // It is replaced with what it is attached to, moves with its network, or is replaced with its triggers.
+            let fields = spec.holds.iter().chain(spec.network).filter_map(|field| args.get(field));
+            let addresses = fields.flat_map(pointers).map(|pointer| pointer.address);
+            let mut addresses = addresses.chain(node.replace_triggered_by.iter().cloned());
+            return addresses.find_map(|address| Some(format!("of {address}: {}", self.drifted.get(&address)?)));
         }
         if forced.iter().any(|field| by_hand(field)) { None } else { forced.into_iter().find_map(behind) }
     }
@@ -953,6 +959,13 @@ impl Planner<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// What `node` is replaced with, of what will have a new id. What is made for the first time replaces nothing.
+    fn trigger<'b>(&self, node: &'b Declared) -> Option<&'b Address> {
+        let is_replaced =
+            |trigger: &Address| self.fresh.contains(trigger) && self.state.resources.contains_key(trigger);
+        node.replace_triggered_by.iter().find(|trigger| is_replaced(trigger))
     }
 
     /// Whether one of the fields that hold their referent refers to something that has to go before it is made anew.
