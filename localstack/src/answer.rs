@@ -120,6 +120,19 @@ pub(crate) fn throttled(request: &Request) -> Answer {
     error(request, status, code, message)
 }
 
+/// The service's error for expired temporary credentials.
+pub(crate) fn expired(request: &Request) -> Answer {
+    let message = "The security token included in the request is expired";
+    let (status, code, message) = match request.protocol {
+        Protocol::Ec2 => (400, "RequestExpired", "Request has expired."),
+        Protocol::S3 => (400, "ExpiredToken", "The provided token has expired."),
+        Protocol::Query | Protocol::RestXml => (403, "ExpiredToken", message),
+        Protocol::Json => (400, "ExpiredTokenException", message),
+        Protocol::RestJson | Protocol::Cbor => (403, "ExpiredTokenException", message),
+    };
+    error(request, status, code, message)
+}
+
 /// The service's error for a failure.
 pub(crate) fn failed(request: &Request, status: u16) -> Answer {
     let code = match (request.protocol, status) {

@@ -30,6 +30,8 @@ pub enum Fault {
     },
     /// AWS rejects the call with the service's own throttling error.
     Throttle,
+    /// AWS rejects the call because the credentials have expired.
+    Expired,
     /// The connection is reset.
     Reset {
         /// Before or after the call takes effect.
@@ -80,6 +82,7 @@ impl Fault {
         match self {
             Self::Error { .. } => "error",
             Self::Throttle => "throttle",
+            Self::Expired => "expired",
             Self::Reset { when: When::Before } => "reset-before",
             Self::Reset { when: When::After } => "reset-after",
             Self::Delay { .. } => "delay",

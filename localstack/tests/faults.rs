@@ -52,6 +52,18 @@ async fn throttling_has_each_protocols_shape() {
 }
 
 #[tokio::test]
+async fn expired_credentials_have_each_protocols_shape() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.faults([Rule { matches: Match::any(), fault: Fault::Expired }]);
+    let aws = Aws::of(&emulator);
+    assert_eq!(aws.ec2(VPC).await.code(), Some("RequestExpired"));
+    assert_eq!(aws.form("iam", "us-east-1", "Action=ListRoles").await.unwrap().code(), Some("ExpiredToken"));
+    assert_eq!(aws.s3("GET", "/some-bucket", &[], "").await.code(), Some("ExpiredToken"));
+    let answer = aws.json("kms", "TrentService.ListKeys", "{}").await;
+    assert!(answer.body.contains(r#""__type":"ExpiredTokenException""#), "{}", answer.body);
+}
+
+#[tokio::test]
 async fn connections_are_reset_on_either_side_of_the_effect() {
     for (when, effect) in [(When::Before, 0), (When::After, 1)] {
         let (emulator, aws) = with("CreateVpc", Fault::Reset { when }).await;

@@ -262,6 +262,13 @@ fn anonymous(word: &str) -> String {
 fn chosen(part: &str) -> &str {
     let is_hex = |text: &str| text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     let is_long = |text: &str| text.len() >= 20 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    // A revision of a task definition.
+    if let Some((family, revision)) = part.rsplit_once(':')
+        && revision.len() < 4
+        && revision.parse::<u16>().is_ok()
+    {
+        return family;
+    }
     match part.split_once('-') {
         _ if is_hex(part) || is_long(part) => "(id)",
         Some((kind, rest)) if is_hex(rest.rsplit('-').next().unwrap_or(rest)) || is_long(rest) => kind,

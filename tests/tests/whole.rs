@@ -196,7 +196,7 @@ async fn run(count: usize) -> String {
     let repaired = lines.iter().filter(|line| line["outcome"] == "repaired").count();
     let (hung_up, asked) = (seen.hung_up.load(Ordering::SeqCst), seen.asked.load(Ordering::SeqCst));
     assert!(
-        hung_up > count / 5 && asked > count / 20 && accepted.len() > count / 3,
+        hung_up > count / 5 && asked > count / 20 && accepted.len() > count / 6,
         "{hung_up} {asked} {}",
         accepted.len()
     );

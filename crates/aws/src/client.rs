@@ -13,6 +13,7 @@ use payinfra_engine::{Class, Error, Guard, Region, Result, Site};
 use payinfra_sdk::is_local;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Clock;
 use crate::limit::Limits;
 use crate::{Explain, Need};
 
@@ -66,8 +67,19 @@ impl Access {
             let provider = aws_credential_types::provider::SharedCredentialsProvider::new(provider);
             config = config.into_builder().credentials_provider(provider).build();
         }
-        let account = caller(&config).await?;
-        Ok(Self { config, account, limits: Limits::new(), regions: Arc::default() })
+        Self::sign_in(config).await
+    }
+
+    async fn sign_in(mut config: SdkConfig) -> Result<Self> {
+        let clock = Clock::default();
+        let mut asked = caller(&config, &clock).await;
+        if let Some(time) = clock.source() {
+            config = config.into_builder().time_source(time).build();
+            if asked.is_err() {
+                asked = caller(&config, &clock).await;
+            }
+        }
+        Ok(Self { config, account: asked?, limits: Limits::new(), regions: Arc::default() })
     }
 
     /// Signs in to an emulated AWS: dummy credentials, no profile files, no metadata service, whatever the environment
@@ -84,8 +96,7 @@ impl Access {
             .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials))
             .retry_config(RetryConfig::disabled())
             .build();
-        let account = caller(&config).await?;
-        Ok(Self { config, account, limits: Limits::new(), regions: Arc::default() })
+        Self::sign_in(config).await
     }
 
     /// The account's id: twelve digits.
@@ -161,8 +172,9 @@ fn profiles(text: &str) -> Vec<String> {
     names.map(|name| name.strip_prefix("profile ").unwrap_or(name).trim().to_owned()).collect()
 }
 
-async fn caller(config: &SdkConfig) -> Result<String> {
-    let conf = aws_sdk_sts::config::Builder::from(config).retry_config(RetryConfig::standard()).build();
+async fn caller(config: &SdkConfig, clock: &Clock) -> Result<String> {
+    let conf = aws_sdk_sts::config::Builder::from(config).retry_config(RetryConfig::standard());
+    let conf = conf.interceptor(clock.clone()).build();
     let asked = aws_sdk_sts::Client::from_conf(conf).get_caller_identity().send();
     let asked = tokio::time::timeout(PATIENCE, asked)
         .await

@@ -8,7 +8,7 @@ use payinfra_engine::plan::Options;
 use payinfra_engine::{
     Action, Address, Class, Drift, Error, Graph, ID, Plan, Ref, Region, Result, State, Tags, Wanted,
 };
-use payinfra_testkit::{Bench, DAYS, End, First, Link, Named, Tagged, Zones};
+use payinfra_testkit::{Bench, DAYS, End, First, Link, Named, Operation, Tagged, Zones};
 use serde_json::json;
 
 fn east() -> Region {
@@ -108,6 +108,35 @@ async fn updates_replaces_with_what_hangs_on_it_and_deletes() -> Result<()> {
     Delete east/fake.named/parent
     drift east/fake.named/child: gone
     ");
+    Ok(())
+}
+
+/// Such as a secondary cluster with the primary of its global database.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_outlive_another_is_replaced_with_it() -> Result<()> {
+    let pair = |name: &str, days| {
+        let mut graph = Bench::nothing();
+        let primary = graph.add(&east(), "primary", named(name, 1, days))?;
+        let secondary = graph.add(&east(), "secondary", named("secondary", 1, None))?;
+        graph.replace_triggered_by(&primary.address, &secondary.address);
+        Ok::<_, Error>(graph)
+    };
+    let bench = applied(&pair("p", None)?).await?;
+    assert_snapshot!(shown(&bench.plan(&pair("p", Some(3))?).await?), @r"
+    Update east/fake.named/primary
+      days: 30 -> 3
+    ");
+    let replaced = bench.plan(&pair("q", None)?).await?;
+    assert_snapshot!(shown(&replaced), @r#"
+    Replace east/fake.named/primary
+      name: "p" -> "q"
+    Replace east/fake.named/secondary (it is replaced whenever east/fake.named/primary is replaced)
+    "#);
+    bench.converge(&pair("q", None)?).await?;
+    let calls = bench.world.calls();
+    let deletes = calls.iter().filter(|call| call.operation == Operation::Delete);
+    let order: Vec<_> = deletes.map(|call| call.subject.as_str()).collect();
+    assert_eq!(order, ["east/fake.named/secondary", "east/fake.named/primary"]);
     Ok(())
 }
 

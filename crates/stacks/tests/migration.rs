@@ -135,8 +135,12 @@ fn what_nothing_refers_to_still_comes_first() {
     assert_eq!(after(&graph, "us-east-1/elbv2.load-balancer/main"), gateway);
     let attachment = ["us-east-2/ec2.transit-gateway-vpc-attachment/main"];
     assert_eq!(after(&graph, "us-east-2/ec2.route/private-3-us-east-1"), attachment);
-    let first = ["us-east-1/rds.cluster-instance/database-1", "us-east-2/logs.log-group/database"];
+    let primary = "us-east-1/rds.cluster/main";
+    let first = [primary, "us-east-1/rds.cluster-instance/database-1", "us-east-2/logs.log-group/database"];
     assert_eq!(after(&graph, "us-east-2/rds.cluster/main"), first);
+    // A primary cannot leave its global database before its secondaries.
+    let secondary = &graph.nodes()[&"us-east-2/rds.cluster/main".parse::<Address>().unwrap()];
+    assert_eq!(secondary.replace_triggered_by, BTreeSet::from([primary.parse().unwrap()]));
 }
 
 /// M-28: resources that keep data, the keys that decrypt it, and the databases' last instances.

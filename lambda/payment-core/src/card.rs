@@ -289,7 +289,7 @@ mod tests {
         for (text, shown) in [
             ("no number", "no number"),
             ("card 4111 1111 1111 1112.", "card [number hidden]."),
-            ("4111111111111111 - 5500000000000004", "[number hidden]"),
+            ("4111111111111111 - 5500000000000004", "[number hidden] - [number hidden]"),
             ("4111111111111111 and then 5500000000000004", "[number hidden] and then [number hidden]"),
             ("ä٤١١١١١١١١١١١١١١١ä", "ä[number hidden]ä"),
             ("table 12345678", "table 12345678"),

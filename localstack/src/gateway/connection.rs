@@ -115,6 +115,7 @@ async fn handle(gateway: Arc<Gateway>, request: hyper::Request<Incoming>) -> Out
     };
     if let Outcome::Answer(answer) | Outcome::Truncated(answer) = &mut outcome {
         guard::restrict(&mut answer.headers, origin);
+        gateway.clock.stamp(&mut answer.headers);
     }
     outcome
 }

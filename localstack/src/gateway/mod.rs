@@ -23,6 +23,7 @@ use crate::{
     latency::Latency,
     limits::Limits,
     mend::{
+        clock::Clock,
         owner, tagging,
         token::{self, Tokens},
     },
@@ -48,6 +49,7 @@ pub(crate) struct Gateway {
     limits: Limits,
     pub(crate) latency: Latency,
     tokens: Tokens,
+    pub(crate) clock: Clock,
     /// The factors of throttling and latency.
     scales: Mutex<(Option<f64>, Option<f64>)>,
     servers: Mutex<Vec<Server>>,
@@ -85,6 +87,7 @@ impl Gateway {
             limits: Limits::default(),
             latency: Latency::default(),
             tokens: Tokens::default(),
+            clock: Clock::default(),
             scales: Mutex::default(),
             servers: Mutex::new(servers),
         }
@@ -167,6 +170,9 @@ impl Gateway {
     }
 
     async fn answer(&self, request: &Request, call: &mut Call) -> Outcome {
+        if let Some(refused) = self.clock.refuse(request) {
+            return Outcome::Answer(refused);
+        }
         let (throttling, latency) = *self.scales.lock().unwrap_or_else(PoisonError::into_inner);
         if throttling.is_some_and(|scale| !self.limits.admit(call, scale)) {
             call.fault = Some(Fault::Throttle.label().to_owned());
@@ -181,6 +187,7 @@ impl Gateway {
                     return Outcome::Answer(answer::failed(request, *status));
                 }
                 Fault::Throttle => return Outcome::Answer(answer::throttled(request)),
+                Fault::Expired => return Outcome::Answer(answer::expired(request)),
                 Fault::Reset { when: When::Before } => return Outcome::Reset,
                 Fault::Kill { pid, when: When::Before } => return kill(*pid),
                 _ => {}

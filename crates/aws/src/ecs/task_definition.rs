@@ -7,6 +7,7 @@ use aws_sdk_ecs::types::{
     TaskDefinitionStatus,
 };
 use futures_util::future::try_join_all;
+use payinfra_engine::secret::is_same;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 
@@ -64,11 +65,14 @@ const LATEST: i32 = 20;
 const DELETE: &str = "ecs:DeleteTaskDefinitions";
 
 impl TaskDefinition {
-    /// Whether `other` would be an equal revision; tags can be updated in place.
-    fn is_like(&self, other: &Self) -> bool {
-        let content = |it: &Self| (it.cpu, it.memory, it.architecture.clone(), it.containers.clone());
+    /// Whether `found` would be an equal revision in the deployment of `lineage`; tags can be updated in place. If this
+    /// comes from the state, it has only the digests of secrets.
+    fn is_like(&self, found: &Self, lineage: &str) -> Result<bool> {
+        let content =
+            |it: &Self| (it.family.clone(), it.cpu, it.memory, it.architecture.clone(), it.containers.clone());
         let roles = |it: &Self| (it.execution_role.clone(), it.task_role.clone());
-        self.family == other.family && content(self) == content(other) && roles(self) == roles(other)
+        let whole = |it: &Self| (content(it), roles(it));
+        is_same(&whole(self), &whole(found), lineage)
     }
 }
 
@@ -126,8 +130,8 @@ impl Resource for TaskDefinition {
     /// Every registration creates another revision, so an interrupted one is identified by its owner and content.
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         for arn in latest(cx, &self.family, LATEST).await?.into_iter().filter(|arn| !cx.is_known(arn)) {
-            let found = describe(cx, &Id::new(arn)).await?;
-            if let Some(found) = found.filter(|found| owner.owns(&found.args.tags) && self.is_like(&found.args)) {
+            let Some(found) = describe(cx, &Id::new(arn)).await? else { continue };
+            if owner.owns(&found.args.tags) && self.is_like(&found.args, &owner.lineage)? {
                 return Ok(Some(found.id));
             }
         }
@@ -230,7 +234,7 @@ mod tests {
         let filled = filled.health_check(check.clone().interval(30).timeout(5).retries(3).build().explain()?);
         let bare = ContainerDefinition::builder().environment(pair("A")).environment(pair("B"));
         let bare = bare.health_check(check.build().explain()?);
-        assert!(read(filled)?.args.is_like(&read(bare)?.args));
+        assert!(read(filled)?.args.is_like(&read(bare)?.args, "lineage")?);
         Ok(())
     }
 }
