@@ -717,7 +717,7 @@ fn undeclared(record: &Record, seen: Option<&Seen>) -> Step {
 }
 
 /// The loss when a whole resource with data is deleted.
-pub(crate) const ALL: &str = "all that it keeps";
+pub(crate) const ALL: &str = "all of its data";
 
 /// Sets what a deleting step destroys, and which protection has to be disabled for it.
 fn lost(spec: &Spec, step: &mut Step, seen: Option<&Seen>) {

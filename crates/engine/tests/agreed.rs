@@ -265,7 +265,7 @@ async fn the_clouds_own_protection_is_switched_off_just_before_an_allowed_delete
     let plan = bench.plan(&Bench::nothing()).await?;
     let step = &plan.steps[&address("east/fake.vault/vault")?];
     assert_eq!(step.because.as_deref(), Some("AWS deletion protection is disabled first"));
-    assert_eq!(plan.losses()[&address("east/fake.vault/vault")?], ["all that it keeps"]);
+    assert_eq!(plan.losses()[&address("east/fake.vault/vault")?], ["all of its data"]);
     bench.converge(&Bench::nothing()).await?;
     assert!(bench.world.ids().is_empty() && bench.world.violations().is_empty());
     Ok(())

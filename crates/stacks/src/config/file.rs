@@ -119,7 +119,7 @@ pub(crate) struct Variables {
     /// Alarm thresholds and subscriptions.
     #[serde(default)]
     pub(super) alarms: AlarmVariables,
-    /// The firewall in front of the load balancers.
+    /// The web ACL in front of the load balancers.
     #[serde(default)]
     pub(super) waf: WafVariables,
     /// Outputs to read from other workspaces or stacks, by a name for each source.

@@ -86,7 +86,7 @@ pub struct Workspace {
     pub domain: DomainConfig,
     /// Alarm thresholds and subscriptions.
     pub alarms: AlarmConfig,
-    /// The firewall in front of the load balancers.
+    /// The web ACL in front of the load balancers.
     pub waf: WafConfig,
     /// Outputs to read from other workspaces or stacks, by the name of the source.
     pub remote_outputs: BTreeMap<String, RemoteOutputs>,
