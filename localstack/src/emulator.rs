@@ -221,6 +221,11 @@ impl Emulator {
         self.gateway.set_scales(|scales| scales.0 = scale);
     }
 
+    /// From now on, AWS's clock is this many seconds ahead of this machine's; behind it, if the number is negative.
+    pub fn set_clock(&self, ahead: i64) {
+        self.gateway.clock.set(ahead);
+    }
+
     /// Holds each matching call, before it is forwarded or after it took effect, until the test releases it. Dropping
     /// the [`Hold`] removes the rule.
     #[must_use]

@@ -30,6 +30,8 @@ pub enum Fault {
     },
     /// AWS rejects the call with the service's own throttling error.
     Throttle,
+    /// AWS rejects the call because the credentials have expired.
+    Expired,
     /// The connection is reset.
     Reset {
         /// Before or after the call takes effect.
@@ -80,6 +82,7 @@ impl Fault {
         match self {
             Self::Error { .. } => "error",
             Self::Throttle => "throttle",
+            Self::Expired => "expired",
             Self::Reset { when: When::Before } => "reset-before",
             Self::Reset { when: When::After } => "reset-after",
             Self::Delay { .. } => "delay",
@@ -276,11 +279,11 @@ impl Engine {
     }
 }
 
-/// Asks those who hold a call at a moment; false means that its connection is to be reset.
+/// Lets the holds on a call decide at this moment; false means that its connection is reset.
 pub(crate) async fn held(holds: &[(When, HoldSender)], moment: When, call: &Call) -> bool {
     for (_, sender) in holds.iter().filter(|(when, _)| *when == moment) {
         let (held, verdict) = Held::new(call.clone());
-        // Whoever has gone, or lets it drop, lets it pass.
+        // If the receiver is gone or drops the call, the call continues.
         if sender.send(held).is_ok() && verdict.await == Ok(false) {
             return false;
         }

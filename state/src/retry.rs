@@ -40,5 +40,7 @@ where
 
 /// Whether the same call may succeed a moment later.
 fn passes(error: &Error) -> bool {
-    matches!(error.class(), Class::Ambiguous | Class::Throttled | Class::Conflict | Class::Eventual)
+    use Class::{Ambiguous, Conflict, Eventual, Expired, Throttled};
+    // New credentials may become available at any time.
+    matches!(error.class(), Ambiguous | Throttled | Conflict | Eventual | Expired)
 }

@@ -122,7 +122,7 @@ impl S3Store {
             match error.class() {
                 Class::Ambiguous => unsure = true,
                 // If the object to be replaced is gone, the condition has failed as well.
-                Class::Stale | Class::Conflict | Class::Throttled | Class::NotFound => {}
+                Class::Stale | Class::Conflict | Class::Throttled | Class::Expired | Class::NotFound => {}
                 _ => return Err(error),
             }
             // Whatever the response was, the stored object shows whether the write took effect, and whether it still

@@ -1,6 +1,6 @@
-//! A wall clock that goes wrong by `CLOCK_SKEW` seconds: preloaded into a process, it answers in the C library's place.
+//! A wall clock that is off by `CLOCK_SKEW` seconds: preloaded into a process, it overrides the C library's functions.
 //!
-//! The clocks that only count, such as the one of leases, stay right: those are what no administrator can set.
+//! Monotonic clocks, such as the one for leases, stay correct: no administrator can set them.
 
 #[repr(C)]
 pub struct Timespec {

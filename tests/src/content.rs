@@ -1,4 +1,5 @@
-//! What a run makes of the account and the state, without what is different each time: so that two runs compare.
+//! The content of the account and the state after a run, without values that differ between runs, so that two runs can
+//! be compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,33 +14,33 @@ use crate::{Bench, REGIONS};
 /// The stack that all tests build.
 const STACK: &str = "migration";
 
-/// What a run makes of the account, the state and the outputs, without what is different each time.
+/// The content of the account, the state and the outputs, without values that differ between runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// What is in the account, by the services' own lists, and how often.
+    /// The resources in the account, by the services' own lists, with their numbers.
     pub account: BTreeMap<String, usize>,
-    /// All fields of all that the state knows or that carries owner tags, read from AWS by kind; ids are replaced by
-    /// addresses. What exists twice has two values.
+    /// All fields of all resources that are in the state or have owner tags, read from AWS by kind, with addresses
+    /// instead of ids. A duplicate has two values.
     pub contents: BTreeMap<String, String>,
-    /// What the state says.
+    /// The content of the state.
     pub state: BTreeMap<String, String>,
 }
 
-/// In what a snapshot is not as it should be.
+/// The differences between two snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// What is in the account and should not be: things of a kind and name of which there should be none.
+    /// Orphans: resources in the account whose kind and name should not exist.
     pub orphans: Vec<String>,
-    /// What is in the account more often than it should be.
+    /// Duplicates: resources that exist more often than they should.
     pub duplicates: Vec<String>,
-    /// Fields in AWS that are not what they should be.
+    /// Fields in AWS that differ.
     pub contents: Vec<String>,
-    /// Everything else.
+    /// All other differences.
     pub others: Vec<String>,
 }
 
 impl Snapshot {
-    /// Of the account, and the state of `workspace`.
+    /// A snapshot of the account, and of the state of `workspace`.
     pub async fn take(bench: &Bench, workspace: &str) -> Self {
         let (state, tags) = (pulled(bench, workspace), tags(bench).await);
         let mut account = BTreeMap::new();
@@ -68,7 +69,7 @@ impl Snapshot {
         Self { account, contents: contents.collect(), state: facts(&state, &ids) }
     }
 
-    /// In what `is` differs.
+    /// The differences of `is`.
     #[must_use]
     pub fn compare(&self, is: &Self) -> Comparison {
         let mut found = Comparison::default();
@@ -92,13 +93,13 @@ impl Snapshot {
 }
 
 impl Comparison {
-    /// Whether there is no difference.
+    /// Whether there are no differences.
     #[must_use]
     pub fn is_equal(&self) -> bool {
         *self == Self::default()
     }
 
-    /// One line for each difference.
+    /// One line per difference.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let kinds = [
@@ -110,7 +111,7 @@ impl Comparison {
         kinds.iter().flat_map(|(what, lines)| lines.iter().map(move |line| format!("{what}: {line}"))).collect()
     }
 
-    /// Adds those of `more`.
+    /// Adds the differences in `more`.
     pub fn extend(&mut self, more: Self) {
         self.orphans.extend(more.orphans);
         self.duplicates.extend(more.duplicates);
@@ -119,7 +120,7 @@ impl Comparison {
     }
 }
 
-/// All fields of what `state` knows, as AWS has them now; ids stay.
+/// All fields of the resources in `state`, as AWS returns them now, with ids.
 pub async fn of_state(bench: &Bench, state: &State) -> BTreeMap<(String, String), String> {
     let found = read(&aws(bench).await, state).await;
     found.into_iter().map(|(key, seen)| (key, format!("{:?} {}", seen.status, sorted(seen.args)))).collect()
@@ -137,7 +138,7 @@ async fn aws(bench: &Bench) -> Aws {
     Aws::new(Access::emulated(&bench.aws.endpoint()).await.unwrap())
 }
 
-/// What `state` knows and exists, by address and id.
+/// The existing resources in `state`, by address and id.
 async fn read(cloud: &dyn Cloud, state: &State) -> BTreeMap<(String, String), Seen> {
     let mut groups: BTreeMap<(Region, String), Vec<(String, String)>> = BTreeMap::new();
     for (address, record) in &state.resources {
@@ -158,7 +159,7 @@ async fn read(cloud: &dyn Cloud, state: &State) -> BTreeMap<(String, String), Se
     found
 }
 
-/// What stands for each id, longer ones first: an id may be part of another.
+/// The replacement for each id, longer ones first, because an id may be part of another one.
 fn ids<'a>(state: &State, found: impl Iterator<Item = &'a (String, String)>) -> Vec<(String, String)> {
     let mut ids: BTreeMap<String, String> = found.map(|(address, id)| (id.clone(), address.clone())).collect();
     for (address, record) in &state.resources {
@@ -172,7 +173,7 @@ fn ids<'a>(state: &State, found: impl Iterator<Item = &'a (String, String)>) -> 
 }
 
 fn value(seen: &Seen, ids: &[(String, String)]) -> String {
-    // Until when something can be restored is another moment each time.
+    // The time until which a resource can be restored differs between runs.
     let status = format!("{:?}", seen.status);
     let status = status.split('(').next().unwrap_or_default();
     format!("{status} {}", normal(&seen.args, ids))
@@ -194,12 +195,12 @@ fn different(what: &str, right: &BTreeMap<String, String>, is: &BTreeMap<String,
     pairs.map(|(key, right, is)| format!("{what}: {key} is {is:?}, not {right:?}")).collect()
 }
 
-/// The state's resources and outputs, without what is different each time.
+/// The state's resources and outputs, without values that differ between runs.
 fn facts(state: &State, ids: &[(String, String)]) -> BTreeMap<String, String> {
     let mut facts = BTreeMap::new();
     for (address, record) in &state.resources {
         for (field, value) in serde_json::to_value(record).unwrap().as_object().unwrap() {
-            // How often it took is not what came of it.
+            // The number of attempts does not matter.
             if field != "generation" {
                 facts.insert(format!("{address} {field}"), normal(value, ids));
             }
@@ -211,7 +212,7 @@ fn facts(state: &State, ids: &[(String, String)]) -> BTreeMap<String, String> {
     facts
 }
 
-/// The tags of what has an id and no name.
+/// The tags of a resource with an id, but without a name.
 async fn tags(bench: &Bench) -> BTreeMap<String, String> {
     let mut tags: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for region in REGIONS {
@@ -240,13 +241,13 @@ async fn tags(bench: &Bench) -> BTreeMap<String, String> {
     joined.collect()
 }
 
-/// Whether AWS chose an id, or a part of it; else it is a name that the configuration gives.
+/// Whether AWS chose an id, or a part of it; otherwise it is a name from the configuration.
 #[must_use]
 pub fn is_chosen_by_aws(id: &str) -> bool {
     anonymous(id) != id
 }
 
-/// A word of the account's list without what AWS chose.
+/// A word in the account's list, without the parts that AWS chose.
 fn anonymous(word: &str) -> String {
     if word.ends_with(".rds.amazonaws.com") {
         let kinds = ["cluster-ro", "cluster", "global"];
@@ -257,10 +258,17 @@ fn anonymous(word: &str) -> String {
     word.split('/').map(chosen).collect::<Vec<_>>().join("/")
 }
 
-/// A part of a word, or what stands for it where AWS chose it.
+/// A part of a word, or the replacement for a part that AWS chose.
 fn chosen(part: &str) -> &str {
     let is_hex = |text: &str| text.len() >= 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     let is_long = |text: &str| text.len() >= 20 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    // A revision of a task definition.
+    if let Some((family, revision)) = part.rsplit_once(':')
+        && revision.len() < 4
+        && revision.parse::<u16>().is_ok()
+    {
+        return family;
+    }
     match part.split_once('-') {
         _ if is_hex(part) || is_long(part) => "(id)",
         Some((kind, rest)) if is_hex(rest.rsplit('-').next().unwrap_or(rest)) || is_long(rest) => kind,
@@ -268,8 +276,8 @@ fn chosen(part: &str) -> &str {
     }
 }
 
-/// Puts lists in order: sets of ids are in the ids' order, which is another each time. A table's stream is named by the
-/// moment of its beginning.
+/// Sorts lists: sets of ids are sorted by id, which differs between runs. The name of a table's stream contains the
+/// time of its creation.
 fn sort(value: &mut Value) {
     if let Some(stream) = value.get_mut("stream_arn") {
         *stream = Value::Null;
@@ -284,7 +292,7 @@ fn sort(value: &mut Value) {
     }
 }
 
-/// A text whose Internet addresses and ids that nobody's address stands for are the same each time.
+/// A text in which IP addresses and ids without an address are replaced.
 fn without_addresses(text: &str) -> String {
     let mut normal = String::with_capacity(text.len());
     let mut rest = text;

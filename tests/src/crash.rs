@@ -1,7 +1,8 @@
-//! Kills the real binary at chosen calls, runs it again to its end, and compares with a run that nobody disturbed.
+//! Kills the real binary at chosen calls, runs it again until it ends, and compares the result with an undisturbed run.
 //!
-//! Calls run side by side, so their order is not the same twice: a kill point is the n-th call of an operation in a
-//! region, not the n-th call of all.
+//! Calls are concurrent, so their order differs between runs: a kill point is the n-th call of an operation in a
+//! region,
+//! not the n-th of all calls.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,86 +17,85 @@ use tokio::task::JoinHandle;
 use crate::content::{Comparison, Snapshot};
 use crate::{Bench, Outcome, caught};
 
-/// How long one command may take before it counts as stuck.
+/// The time limit for one command.
 const PATIENCE: Duration = Duration::from_mins(4);
-/// How long the calls of a killed process may go on.
+/// The time limit for the calls of a killed process.
 const IN_FLIGHT: Duration = Duration::from_secs(20);
-/// How long others may take to come to their points as well, where several are set.
+/// How long other calls may take to reach their kill points, if there are several.
 const TOGETHER: Duration = Duration::from_millis(400);
-/// How many bytes of what a failed command said are worth repeating.
+/// The maximum number of bytes of a failed command's output that are shown.
 const EXCERPT: usize = 2_000;
-/// The lease of the lock in DynamoDB: the 30 s of AWS, scaled by 15.
+/// The lease of the lock in DynamoDB: 30 s, scaled down by 15.
 const LEASE: Duration = Duration::from_secs(2);
 
-/// A command with the configuration that it runs under.
+/// A command with its configuration.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Its arguments, without the workspace and without what answers its questions.
+    /// Its arguments, without the workspace and the options that confirm prompts.
     pub args: Vec<String>,
     /// The workspace.
     pub workspace: &'static str,
     /// The text of `payinfra.toml`.
     pub configuration: String,
-    /// Whether it may fail where the run that was killed before it had done everything: `import` and `state mv` refuse to do
-    /// it twice.
+    /// Whether it may fail if the killed run had completed everything: `import` and `state mv` fail the second time.
     pub once: bool,
 }
 
-/// What makes the account what the killed command finds.
+/// Prepares the account for the killed command.
 #[derive(Clone, Debug)]
 pub enum Deed {
     /// A command.
     Run(Step),
-    /// A log group and a topic that somebody made by hand, under the names that the configuration gives them.
+    /// A log group and a topic that were created manually, with the configured names.
     ByHand,
-    /// The state forgets all resources of these kinds.
+    /// Removes all resources of these kinds from the state.
     Forget(Step, &'static [&'static str]),
-    /// An apply that cannot write the state from its first VPC on, and leaves a rescue file.
+    /// An apply that cannot write the state after its first VPC, and leaves a rescue file.
     Unwritable(Step),
     /// A command that fails because AWS denies every delete in this region.
     Refused(Step, &'static str),
 }
 
-/// What is done undisturbed, and then what is killed.
+/// An undisturbed preparation, and the killed steps.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// For the table.
+    /// The name in the table.
     pub name: &'static str,
-    /// What makes the account what the next steps find.
+    /// Prepares the account for the steps.
     pub before: Vec<Deed>,
-    /// What is killed, one after the other.
+    /// The killed steps, in order.
     pub killed: Vec<Step>,
-    /// What comes after each kill; else the same command again.
+    /// The command after each kill; by default, the same command again.
     pub instead: Option<Step>,
-    /// What comes at the end, undisturbed, before anything is compared.
+    /// A final undisturbed command before the comparison.
     pub settle: Option<Step>,
-    /// Whether the state's bucket and the lock's table are there at the beginning.
+    /// Whether the state bucket and the lock table exist at the start.
     pub bootstrapped: bool,
 }
 
 impl Step {
-    /// The words of the command line.
+    /// The arguments of the command line.
     fn line(&self) -> Vec<&str> {
         self.args.iter().map(String::as_str).chain(["--workspace", self.workspace]).collect()
     }
 }
 
-/// How the account behaves while commands are killed in it.
-#[expect(clippy::struct_excessive_bools, reason = "each goes with each other one")]
+/// The behavior of the account while commands are killed.
+#[expect(clippy::struct_excessive_bools, reason = "the flags are independent")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Manner {
-    /// Whether the state is in S3 and the lock in DynamoDB, and not in a folder.
+    /// Whether the state is in S3 and the lock in DynamoDB, instead of a folder.
     pub remote: bool,
-    /// Whether one call in twenty fails with 500, is throttled, or loses its answer.
+    /// Whether one call in twenty fails with 500, is throttled, or loses its response.
     pub faults: bool,
     /// Whether the run after a killed one is killed as well, at one of its first changes.
     pub twice: bool,
-    /// Whether the call at which a process was killed arrives after its death: half a lease later in S3, and just before
-    /// the next run starts where the state is in a folder.
+    /// Whether the call at which a process was killed arrives after the process is dead: half a lease later with S3,
+    /// and just before the next run starts with a folder.
     pub late: bool,
 }
 
-/// Where a process is killed.
+/// A kill point.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Point {
     /// The signing name: `ec2`.
@@ -104,43 +104,43 @@ pub struct Point {
     pub action: String,
     /// The region.
     pub region: String,
-    /// Which of these calls, from 1.
+    /// The number of the call, from 1.
     pub nth: u64,
-    /// Before it is sent on, or after it took effect.
+    /// Before it is forwarded, or after it took effect.
     pub after: bool,
 }
 
-/// A run that nobody disturbed.
+/// An undisturbed run.
 #[derive(Debug)]
 pub struct Undisturbed {
     /// Its calls.
     pub calls: Vec<Call>,
-    /// What it made.
+    /// Its result.
     pub snapshot: Snapshot,
 }
 
-/// What came of killing.
+/// The result of kills.
 #[derive(Debug, Default)]
 pub struct Verdict {
     /// The points at which a process was killed.
     pub met: Vec<Point>,
-    /// How many processes were killed, with those that were killed twice in a row.
+    /// The number of killed processes, including those that were killed twice in a row.
     pub killed: usize,
-    /// How many runs failed, said why, and were repeated.
+    /// The number of runs that failed with an error and were repeated.
     pub repeated: usize,
-    /// In what the account and the state are not as they should be.
+    /// The differences in the account and the state.
     pub comparison: Comparison,
 }
 
-/// The emulated AWS, and the commands that are killed on it.
+/// The emulated AWS, and the commands that are killed.
 pub struct Harness {
     bench: Bench,
     manner: Manner,
 }
 
 impl Undisturbed {
-    /// The kill points: before and after every call that changes something, and before every other if `reads`. A call
-    /// that changes nothing leaves nothing behind, so after it is before the next.
+    /// The kill points: before and after every mutating call and, with `reads`, before every other call. A read-only
+    /// call has no effect, so after it is the same as before the next call.
     #[must_use]
     pub fn points(&self, reads: bool) -> Vec<Point> {
         let mut seen: BTreeMap<(&str, &str, &str), u64> = BTreeMap::new();
@@ -165,7 +165,7 @@ impl Undisturbed {
         points
     }
 
-    /// Of those points, the first for each operation that changes something: each kind once, whatever the region.
+    /// The first of these points for each mutating operation: each kind once, in any region.
     #[must_use]
     pub fn operations(&self, after: bool) -> Vec<Point> {
         let mut first: BTreeMap<(String, String), Point> = BTreeMap::new();
@@ -177,7 +177,7 @@ impl Undisturbed {
 }
 
 impl Verdict {
-    /// Whether all is as if nobody had been killed.
+    /// Whether the result equals that of an undisturbed run.
     #[must_use]
     pub fn converged(&self) -> bool {
         self.comparison.is_equal()
@@ -189,7 +189,7 @@ impl Verdict {
 }
 
 impl Harness {
-    /// An emulated AWS that behaves like this.
+    /// An emulated AWS with this behavior.
     pub async fn new(manner: Manner) -> Self {
         Self { bench: Bench::new().await.lease(LEASE), manner }
     }
@@ -208,7 +208,7 @@ impl Harness {
         Undisturbed { calls, snapshot: self.snapshot(scenario).await }
     }
 
-    /// Runs a scenario, killed at each of `points` that it comes to, again and again until it ends.
+    /// Runs a scenario, killed at each of `points` that it reaches, until it ends.
     pub async fn kill(&self, scenario: &Scenario, undisturbed: &Undisturbed, points: &[Point]) -> Verdict {
         self.prepare(scenario).await;
         let mut verdict = Verdict::default();
@@ -221,7 +221,7 @@ impl Harness {
         if let Some(settle) = &scenario.settle {
             let outcome = self.run(settle);
             if outcome.code != Some(0) {
-                verdict.wrong(said("what settles it", &outcome));
+                verdict.wrong(said("the final command", &outcome));
             }
         }
         let is = self.snapshot(scenario).await;
@@ -230,19 +230,19 @@ impl Harness {
             self.configure(last);
             let plan = self.bench.run(&["plan", "--workspace", last.workspace, "--exit-code"]);
             if plan.code != Some(0) {
-                verdict.wrong(said("the plan of what is done", &plan));
+                verdict.wrong(said("the plan afterwards", &plan));
             }
         }
         if scenario.last().is_some_and(|step| step.args == ["bootstrap"]) {
             let again = self.bench.run(&["bootstrap"]);
             if again.code != Some(0) || again.stdout.matches("unchanged").count() != 3 {
-                verdict.wrong(said("one more bootstrap", &again));
+                verdict.wrong(said("another bootstrap", &again));
             }
         }
         verdict
     }
 
-    /// After each kill the same command, until it ends.
+    /// After each kill, runs the same command until it ends.
     async fn again(&self, scenario: &Scenario, points: &[Point], verdict: &mut Verdict) {
         let mut traps = Traps::set(&self.bench, points);
         for step in &scenario.killed {
@@ -250,7 +250,7 @@ impl Harness {
         }
     }
 
-    /// After each kill another command, undisturbed; then the next, as if nothing had been before.
+    /// After each kill, runs another command undisturbed; then starts over with the next point.
     async fn otherwise(&self, scenario: &Scenario, instead: &Step, points: &[Point], verdict: &mut Verdict) {
         for point in points {
             let mut traps = Traps::set(&self.bench, std::slice::from_ref(point));
@@ -276,7 +276,7 @@ impl Harness {
     /// Runs a step until it ends.
     async fn until_done(&self, step: &Step, traps: &mut Traps, points: &[Point], verdict: &mut Verdict) {
         let (mut was_killed, mut is_second, mut may_fail) = (false, false, self.may_fail());
-        // Each point kills once, and after each comes at most one more.
+        // Each point kills once, and is followed by at most one more kill.
         for _ in 0..=3 * (points.len() + 1) {
             match self.run_into(step, traps).await {
                 Ok(outcome) if outcome.code == Some(0) => return,
@@ -291,7 +291,7 @@ impl Harness {
                     verdict.met.extend(met.iter().filter_map(|index| points.get(*index).cloned()));
                     was_killed = true;
                     may_fail = self.may_fail();
-                    // The second in a row is not followed by a third.
+                    // The second kill in a row is not followed by a third.
                     if self.manner.twice && !is_second {
                         traps.spring(&self.bench, verdict.killed);
                     }
@@ -299,10 +299,10 @@ impl Harness {
                 }
             }
         }
-        verdict.wrong(format!("{:?} was killed at every run", step.args));
+        verdict.wrong(format!("{:?} was killed in every run", step.args));
     }
 
-    /// Whether a run may give up, say why, and be repeated once: where more breaks than the process.
+    /// Whether a run may fail with an error and be repeated once: if there are faults besides the kill.
     fn may_fail(&self) -> bool {
         self.manner.faults || self.manner.late
     }
@@ -319,7 +319,7 @@ impl Harness {
         ]);
     }
 
-    /// An empty account, and in it what comes before.
+    /// An empty account, prepared for the scenario.
     async fn prepare(&self, scenario: &Scenario) {
         self.bench.aws.clear_faults();
         self.bench.aws.reset().await.unwrap();
@@ -350,7 +350,7 @@ impl Harness {
         let of_kind = |address: &&str| address.split('/').nth(1).is_some_and(|kind| kinds.contains(&kind));
         let addresses = listed.lines().filter(of_kind).map(str::to_owned);
         let args: Vec<_> = ["state", "rm"].map(str::to_owned).into_iter().chain(addresses).collect();
-        assert!(args.len() > 2, "there is none of {kinds:?} in {listed}");
+        assert!(args.len() > 2, "no resources of {kinds:?} in {listed}");
         self.run(&Step { args, ..step.clone() }).ok();
     }
 
@@ -387,11 +387,11 @@ impl Harness {
             return;
         }
         let local = step.configuration.replace("[state]\n", "[state]\npath = \".payinfra\"\n");
-        assert_ne!(local, step.configuration, "the configuration has no place for where the state is");
+        assert_ne!(local, step.configuration, "the configuration has no section for the state");
         self.bench.configure(&local);
     }
 
-    /// Runs a step to its end, or until it meets traps: then these, and it is dead.
+    /// Runs a step until it ends or reaches kill points; then returns those, and the process is dead.
     async fn run_into(&self, step: &Step, traps: &mut Traps) -> Result<Outcome, Vec<usize>> {
         self.configure(step);
         let (stdout, stderr) = (self.bench.file("stdout"), self.bench.file("stderr"));
@@ -422,7 +422,7 @@ impl Harness {
         }
     }
 
-    /// Lets the calls of a dead process end, each as the manner says; returns the traps that it had met.
+    /// Waits until the calls of a dead process end, each as configured; returns the kill points that it had reached.
     async fn bury(&self, traps: &mut Traps, mut met: Vec<(usize, Held)>) -> Vec<usize> {
         let (mut indices, mut late) = (Vec::new(), Vec::new());
         let begun = Instant::now();
@@ -438,7 +438,7 @@ impl Harness {
             match tokio::time::timeout(Duration::from_millis(20), traps.met.recv()).await {
                 Ok(Some(more)) => met.push(more),
                 _ if self.going() <= late.len() => break,
-                _ => assert!(begun.elapsed() < IN_FLIGHT, "calls of a dead process go on"),
+                _ => assert!(begun.elapsed() < IN_FLIGHT, "calls of a dead process continue"),
             }
         }
         if self.manner.remote {
@@ -450,13 +450,13 @@ impl Harness {
             late.into_iter().for_each(Held::release);
             while self.going() > 0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
-                assert!(begun.elapsed() < IN_FLIGHT, "calls of a dead process go on");
+                assert!(begun.elapsed() < IN_FLIGHT, "calls of a dead process continue");
             }
         }
         indices
     }
 
-    /// How many calls have not ended.
+    /// The number of calls that have not ended.
     fn going(&self) -> usize {
         self.bench.aws.calls().iter().filter(|call| call.milliseconds.is_none()).count()
     }
@@ -468,7 +468,7 @@ impl Harness {
 }
 
 impl Scenario {
-    /// What comes last.
+    /// The final checks.
     fn last(&self) -> Option<&Step> {
         self.settle.as_ref().or(self.instead.as_ref()).or(self.killed.last())
     }
@@ -481,7 +481,7 @@ impl fmt::Display for Point {
     }
 }
 
-/// Calls that stop when they come to their point.
+/// Calls that are held at their kill points.
 struct Traps {
     met: mpsc::UnboundedReceiver<(usize, Held)>,
     sender: mpsc::UnboundedSender<(usize, Held)>,
@@ -499,7 +499,7 @@ impl Traps {
         traps
     }
 
-    /// One more for the run that comes next: at one of its first changes, another each time.
+    /// Another kill point for the next run: at one of its first changes, a different one each time.
     fn spring(&mut self, bench: &Bench, kills: usize) {
         let nth = [1, 2, 3, 5, 8, 13][kills % 6];
         let matches = Match { mutating: Some(true), ..Match::any().nth(nth) };
@@ -525,7 +525,7 @@ impl Drop for Traps {
     }
 }
 
-/// A log group and a topic of the names that `legacy` gives its own.
+/// A log group and a topic with the names that `legacy` uses.
 async fn by_hand(bench: &Bench) {
     let sdk = bench.sdk("us-east-1");
     let logs = aws_sdk_cloudwatchlogs::Client::new(&sdk);
@@ -544,7 +544,7 @@ fn said(what: &str, outcome: &Outcome) -> String {
     format!("{what} ended with {code:?}: {}{}", end(stdout), end(stderr))
 }
 
-/// The last of what a command said.
+/// The end of a command's output.
 fn end(text: &str) -> &str {
     let from = text.len().saturating_sub(EXCERPT);
     let from = (from..text.len()).find(|index| text.is_char_boundary(*index)).unwrap_or(text.len());

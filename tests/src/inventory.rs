@@ -1,4 +1,4 @@
-//! What is in the account, told by the services' own lists and not by our state.
+//! The resources in the account, by the services' own lists instead of our state.
 
 mod acm;
 mod application_autoscaling;
@@ -24,13 +24,13 @@ use std::fmt;
 
 use crate::{Bench, REGIONS};
 
-/// Everything that payinfra makes, one line each: `us-east-1 ec2.vpc vpc-…`.
+/// All resources that payinfra manages, one line each: `us-east-1 ec2.vpc vpc-…`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory(BTreeSet<String>);
 
 impl Inventory {
-    /// Lists the account. What AWS makes by itself and what is on its way out does not count; neither does the bucket
-    /// of the states.
+    /// Lists the account, without resources that AWS creates itself, those that are being deleted, and the state
+    /// bucket.
     pub async fn take(bench: &Bench) -> Self {
         let mut found = Self::default();
         for region in REGIONS {
@@ -59,25 +59,25 @@ impl Inventory {
         found
     }
 
-    /// The lines that `self` has and `other` has not.
+    /// The lines of `self` that `other` does not have.
     #[must_use]
     pub fn beyond<'a>(&'a self, other: &Self) -> Vec<&'a str> {
         self.0.iter().filter(|line| !other.0.contains(*line)).map(String::as_str).collect()
     }
 
-    /// How many lines hold `part`.
+    /// The number of lines that contain `part`.
     #[must_use]
     pub fn count(&self, part: &str) -> usize {
         self.0.iter().filter(|line| line.contains(part)).count()
     }
 
-    /// How many things there are.
+    /// The number of resources.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is nothing.
+    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

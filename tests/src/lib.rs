@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: an emulated AWS, the real binary, and a look at the account that is not our own.
+//! What the end-to-end tests share: an emulated AWS, the real binary, and independent access to the account.
 
 #![expect(clippy::missing_panics_doc, clippy::unwrap_used, clippy::panic, reason = "test support fails by panicking")]
 
@@ -22,25 +22,25 @@ use serde_json::Value;
 
 pub use inventory::Inventory;
 
-/// The regions that the systems use.
+/// The regions that the stacks use.
 pub const REGIONS: [&str; 3] = ["us-east-1", "us-east-2", "us-west-2"];
 
-/// How much of a long output a failure shows.
+/// The maximum length of output in a failure.
 const LINES: usize = 60;
 
-/// How long a command may take to reach the call at which it is stopped.
+/// How long a command may take until the call at which it is held.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Waits for the next call that `hold` stops.
+/// Waits for the next call that `hold` holds.
 ///
 /// # Panics
-/// If there is none in time, as when the command failed before it.
+/// If there is none in time, for example because the command failed before.
 pub async fn caught(hold: &mut Hold) -> Held {
     let next = tokio::time::timeout(PATIENCE, hold.next()).await;
-    next.unwrap_or_else(|_| panic!("no call was stopped within {PATIENCE:?}")).unwrap()
+    next.unwrap_or_else(|_| panic!("no call was held within {PATIENCE:?}")).unwrap()
 }
 
-/// An emulated AWS of one's own, with the state backend made, and a folder with a configuration.
+/// A private emulated AWS with a state backend, and a folder with a configuration.
 pub struct Bench {
     /// The emulated AWS.
     pub aws: Emulator,
@@ -48,19 +48,19 @@ pub struct Bench {
     folder: tempfile::TempDir,
 }
 
-/// How a command ended.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Outcome {
     /// The exit code; `None` after a signal.
     pub code: Option<i32>,
-    /// What it printed.
+    /// Its stdout.
     pub stdout: String,
-    /// What it printed beside.
+    /// Its stderr.
     pub stderr: String,
 }
 
 impl Bench {
-    /// With the configuration at the repository's root. `PAYINFRA_TEST_PROFILE` names another profile of emulators.
+    /// With the configuration at the repository's root. `PAYINFRA_TEST_PROFILE` selects another profile of emulators.
     pub async fn new() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../payinfra.toml");
         Self::with(&fs::read_to_string(root).unwrap()).await
@@ -73,7 +73,7 @@ impl Bench {
         Self::on(profile, configuration).await
     }
 
-    /// On these emulators, with this configuration.
+    /// With these emulators and this configuration.
     pub async fn on(profile: Profile, configuration: &str) -> Self {
         let aws = Emulator::builder().profile(profile).start().await.unwrap();
         let bench = Self { aws, lease: None, folder: tempfile::tempdir().unwrap() };
@@ -83,7 +83,7 @@ impl Bench {
         bench
     }
 
-    /// With another lease of the lock in DynamoDB than the usual 30 s.
+    /// With another lease of the lock in DynamoDB than the default of 30 s.
     #[must_use]
     pub fn lease(self, lease: Duration) -> Self {
         Self { lease: Some(lease), ..self }
@@ -94,13 +94,13 @@ impl Bench {
         fs::write(self.file("payinfra.toml"), configuration).unwrap();
     }
 
-    /// The configuration.
+    /// The path of the configuration.
     #[must_use]
     pub fn configuration(&self) -> String {
         fs::read_to_string(self.file("payinfra.toml")).unwrap()
     }
 
-    /// A file in the folder in which commands run.
+    /// The path of a file in the folder in which commands run.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -119,7 +119,7 @@ impl Bench {
         command
     }
 
-    /// These arguments with what answers all questions of the command, as far as it asks.
+    /// These arguments, with the options that confirm the command's prompts.
     #[must_use]
     pub fn consenting<'a>(&self, args: &[&'a str]) -> Vec<&'a str> {
         static ASKED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
@@ -132,31 +132,31 @@ impl Bench {
         args.iter().copied().chain(answers).collect()
     }
 
-    /// Runs the command line to its end.
+    /// Runs the command line, and waits until it ends.
     #[must_use]
     pub fn run(&self, args: &[&str]) -> Outcome {
         self.command(args).output().unwrap().into()
     }
 
-    /// Starts the command line and does not wait.
+    /// Starts the command line without waiting.
     #[must_use]
     pub fn start(&self, args: &[&str]) -> Child {
         self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    /// Those calls since the last look that changed something, the lock and the state left out.
+    /// The mutating calls since the last look, without those for the lock and the state.
     #[must_use]
     pub fn mutations(&self) -> Vec<Call> {
         let all = self.aws.calls().into_iter();
         let ours = |call: &Call| {
-            // The state, the lock, and the metric that an apply ends with.
+            // Calls for the state, the lock, and the metric at the end of an apply.
             ["PutMetricData", "PutObject"].contains(&&*call.action)
                 || (call.service == "dynamodb" && call.action.ends_with("Item"))
         };
         all.filter(|call| call.mutating && !ours(call)).collect()
     }
 
-    /// The SDK's configuration for `region`, to look and to meddle without payinfra.
+    /// The SDK configuration for `region`, for access without payinfra.
     #[must_use]
     pub fn sdk(&self, region: &str) -> SdkConfig {
         let credentials = Credentials::new("test", "test", None, None, "static");
@@ -181,7 +181,7 @@ impl Bench {
         aws_sdk_s3::Client::from_conf(config)
     }
 
-    /// What is in the account, by AWS's own lists.
+    /// The resources in the account, by AWS's own lists.
     pub async fn inventory(&self) -> Inventory {
         Inventory::take(self).await
     }
@@ -200,7 +200,7 @@ impl Bench {
         serde_json::from_str(&outcome.ok().stdout).unwrap()
     }
 
-    /// The id in the state of the resource at `address`.
+    /// The id of the resource at `address`, from the state.
     #[must_use]
     pub fn id(&self, workspace: &str, address: &str) -> String {
         let state = self.state(workspace);
@@ -209,9 +209,9 @@ impl Bench {
 }
 
 impl Outcome {
-    /// That it ended with this code.
+    /// Checks that it ended with this code.
     #[track_caller]
-    #[expect(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "called for its check")]
+    #[expect(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "called for the assertion")]
     pub fn expect(self, code: i32) -> Self {
         let lines: Vec<_> = self.stdout.lines().collect();
         let last = lines[lines.len().saturating_sub(LINES)..].join("\n");
@@ -219,9 +219,9 @@ impl Outcome {
         self
     }
 
-    /// That it ended with 0.
+    /// Checks that it ended with 0.
     #[track_caller]
-    #[expect(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "called for its check")]
+    #[expect(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "called for the assertion")]
     pub fn ok(self) -> Self {
         self.expect(0)
     }
@@ -237,13 +237,13 @@ impl From<Output> for Outcome {
     }
 }
 
-/// The command line.
+/// The path of the command line.
 #[must_use]
 pub fn binary() -> PathBuf {
     built("payinfra")
 }
 
-/// The binary `name` beside the running test; `cargo test --workspace` builds it.
+/// The binary `name` next to the running test; `cargo test --workspace` builds it.
 #[must_use]
 pub fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();

@@ -1,4 +1,4 @@
-//! The payments service: the binary that the ECS tasks run, and a client of it that knows nothing of it.
+//! The payments service: the binary of the ECS tasks, and an independent client.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -26,35 +26,35 @@ pub const TABLE: &str = "payments";
 /// The bucket of [`running`].
 pub const BUCKET: &str = "audit-of-payments";
 
-/// How long the service may take for anything.
+/// The time limit for every operation of the service.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A running service. It is killed when this is dropped.
+/// A running service. Dropping it kills it.
 pub struct Service {
     process: Child,
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     log: Receiver<String>,
 }
 
-/// An answer of the service.
+/// A response of the service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// The lines of the head after the first, in lower case.
+    /// The header lines, in lower case.
     pub head: Vec<String>,
     /// The body.
     pub body: Value,
 }
 
 impl Service {
-    /// Starts it with these variables, in the emulated AWS.
+    /// Starts it with these variables, with the emulated AWS.
     #[must_use]
     pub fn start(aws: &Emulator, environment: &[(String, String)]) -> Self {
         let mut command = Command::new(built("payment-service"));
         isolate(&mut command, &aws.endpoint());
-        // Doors are open unless the test closes them.
+        // Authentication and TLS are off, unless the test enables them.
         let says = |names: [&str; 2]| environment.iter().any(|(name, _)| names.contains(&&name[..]));
         if !says(["API_KEYS", "API_KEYS_SECRET"]) {
             command.env("AUTH", "none");
@@ -74,7 +74,7 @@ impl Service {
         Self { process, address, log }
     }
 
-    /// One request on a connection of its own.
+    /// One request on its own connection.
     #[must_use]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut text = format!("{method} {path} HTTP/1.1\r\nHost: payments\r\nConnection: close\r\n");
@@ -95,13 +95,13 @@ impl Service {
         stream
     }
 
-    /// Asks for a payment.
+    /// Sends a request for a payment.
     #[must_use]
     pub fn pay(&self, body: &str) -> Answer {
         self.send("POST", "/payments", &[("Content-Type", "application/json")], body)
     }
 
-    /// Reads something.
+    /// Sends a GET request.
     #[must_use]
     pub fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], "")
@@ -113,16 +113,16 @@ impl Service {
         assert!(status.success());
     }
 
-    /// Kills it, and returns what it logged since it listened.
+    /// Kills it, and returns the log since it started to listen.
     #[must_use]
     pub fn kill(mut self) -> Vec<Value> {
         self.process.kill().unwrap();
-        // The last line may be half of one.
+        // The last line may be incomplete.
         let lines = std::iter::from_fn(|| self.log.recv_timeout(PATIENCE).ok());
         lines.filter_map(|line| serde_json::from_str(&line).ok()).collect()
     }
 
-    /// Waits for its end, and returns the exit code and what it logged since it listened.
+    /// Waits until it ends, and returns the exit code and the log since it started to listen.
     #[must_use]
     pub fn ended(mut self) -> (Option<i32>, Vec<Value>) {
         // Its standard output ends with it.
@@ -134,7 +134,7 @@ impl Service {
     }
 }
 
-/// An emulated AWS with a table and a bucket, and the service over them.
+/// An emulated AWS with a table and a bucket, and the service with them.
 pub async fn running() -> (Emulator, Service) {
     let aws = account().await;
     let service = start(&aws, &[]);
@@ -149,7 +149,7 @@ pub async fn account() -> Emulator {
     aws
 }
 
-/// The service over the table and the bucket, with these variables too.
+/// The service with the table and the bucket, and these additional variables.
 #[must_use]
 pub fn start(aws: &Emulator, variables: &[(&str, &str)]) -> Service {
     let common = [("PAYMENTS_TABLE", TABLE), ("AUDIT_BUCKET", BUCKET), ("PHASE", "legacy")];
@@ -157,7 +157,7 @@ pub fn start(aws: &Emulator, variables: &[(&str, &str)]) -> Service {
     Service::start(aws, &all.collect::<Vec<_>>())
 }
 
-/// Makes the table in a region.
+/// Creates the table in a region.
 pub async fn make_table(aws: &Emulator, region: &'static str) {
     let sdk = sdk(aws).into_builder().region(Region::from_static(region)).build();
     let id = "payment_id";
@@ -168,7 +168,7 @@ pub async fn make_table(aws: &Emulator, region: &'static str) {
     call.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
 }
 
-/// Makes a bucket in a region.
+/// Creates a bucket in a region.
 pub async fn make_bucket(aws: &Emulator, region: &'static str, name: &str) {
     let sdk = sdk(aws).into_builder().region(Region::from_static(region)).build();
     let config = aws_sdk_s3::config::Builder::from(&sdk).force_path_style(true).build();
@@ -177,7 +177,7 @@ pub async fn make_bucket(aws: &Emulator, region: &'static str, name: &str) {
     call.set_create_bucket_configuration((region != "us-east-1").then_some(place)).send().await.unwrap();
 }
 
-/// The keys of the audit bucket, as often as they were written.
+/// The keys in the audit bucket, once for each write.
 pub async fn audited(aws: &Emulator) -> Vec<String> {
     let pages = s3(aws).list_object_versions().bucket(BUCKET);
     let (mut keys, mut next) = (Vec::new(), None);
@@ -218,13 +218,13 @@ fn sdk(aws: &Emulator) -> SdkConfig {
         .build()
 }
 
-/// A request for a payment.
+/// The body of a request for a payment.
 #[must_use]
 pub fn payment(id: &str) -> String {
     json!({ "transactionId": id, "customerId": "c-1", "amount": 12.5 }).to_string()
 }
 
-/// The bytes of a request to make a payment.
+/// The bytes of a request for a payment.
 #[must_use]
 pub fn raw(body: &str) -> Vec<u8> {
     format!("POST /payments HTTP/1.1\r\nHost: payments\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
@@ -239,7 +239,7 @@ impl Drop for Service {
 }
 
 impl Answer {
-    /// The answer that is the rest of a connection.
+    /// The response, from the rest of a connection.
     #[must_use]
     pub fn read(mut stream: TcpStream) -> Self {
         let mut text = String::new();

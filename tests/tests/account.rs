@@ -1,4 +1,4 @@
-//! An account is changed only if the configuration names it.
+//! An account is changed only if the configuration lists it.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -9,7 +9,7 @@ use payinfra_tests::{Bench, Outcome};
 
 const ACCOUNT: &str = "123456789012";
 
-/// The emulated AWS as an SDK sees the real one: without an endpoint for all services.
+/// The emulated AWS in the form of real AWS: without a custom endpoint for all services.
 fn real<'a>(bench: &Bench, command: &'a mut Command) -> &'a mut Command {
     let endpoint = bench.aws.endpoint();
     let services = ["DYNAMODB", "EC2", "IAM", "KMS", "S3", "STS"];
@@ -21,8 +21,8 @@ fn run(bench: &Bench, args: &[&str]) -> Outcome {
     real(bench, &mut bench.command(args)).output().unwrap().into()
 }
 
-/// Without a name in the configuration every command that changes AWS is refused, with the line to write and the account
-/// that it would have changed; after `init` it works.
+/// If the configuration lists no account, every command that changes AWS fails, and shows the line to add and the
+/// account. After `init` it works.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_an_account_that_is_named_is_changed() {
     let bench = Bench::new().await;
@@ -51,21 +51,21 @@ async fn only_an_account_that_is_named_is_changed() {
     assert!(bench.aws.calls().iter().all(|call| !call.mutating), "{:#?}", bench.mutations());
 
     let before = fs::read_to_string(bench.file("payinfra.toml")).unwrap();
-    assert!(run(&bench, &["init"]).expect(1).stderr.contains("pass --yes"), "nobody is asked");
+    assert!(run(&bench, &["init"]).expect(1).stderr.contains("pass --yes"), "there is no terminal to ask on");
     assert_eq!(fs::read_to_string(bench.file("payinfra.toml")).unwrap(), before);
     let shown = run(&bench, &["init", "--yes"]).ok();
     assert!(shown.stdout.contains(ACCOUNT) && shown.stdout.contains("pay-dev"), "{}", shown.stdout);
     let after = fs::read_to_string(bench.file("payinfra.toml")).unwrap();
-    assert_eq!(after.replacen("account_ids = [\"123456789012\"]\n", "", 1), before, "the rest is as it was");
+    assert_eq!(after.replacen("account_ids = [\"123456789012\"]\n", "", 1), before, "the rest is unchanged");
     assert!(run(&bench, &["init", "--yes"]).ok().stdout.contains("already"));
     run(&bench, &["bootstrap"]).ok();
 
-    // An account that is not named is refused by every command, also by those that only look.
+    // An account that is not listed is rejected by every command, including read-only ones.
     bench.configure(&after.replace(ACCOUNT, "210987654321"));
     assert!(run(&bench, &["plan", "--workspace", "legacy"]).expect(1).stderr.contains("`[aws] account_ids` allows"));
 }
 
-/// `init` where there is nothing writes a configuration that is sound.
+/// `init` without a configuration creates a valid one.
 #[tokio::test(flavor = "multi_thread")]
 async fn init_writes_a_configuration() {
     let bench = Bench::new().await;

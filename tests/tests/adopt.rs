@@ -1,4 +1,4 @@
-//! What exists already and is nobody's is taken over with one command, which the refusal prints.
+//! Existing resources without an owner are imported with the command that the error shows.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -6,8 +6,8 @@ use payinfra_tests::Bench;
 
 const APPLY: [&str; 4] = ["apply", "--workspace", "legacy", "--yes"];
 
-/// Somebody made the log group of the flow logs and the role that writes them by hand: the first apply refuses to touch
-/// them, the printed commands take them over, and the second apply makes them what is declared.
+/// The log group of the flow logs and the role that writes them were created manually: the first apply fails without
+/// changing them, the shown commands import them, and the second apply updates them to match.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_made_is_imported_with_the_commands_that_apply_prints() {
     let bench = Bench::new().await;

@@ -1,4 +1,4 @@
-//! Nothing is done that was not agreed to: saved plans are derived again, and losses of data are agreed to by name.
+//! Only confirmed changes are made: saved plans are derived again, and data loss has to be accepted.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -22,8 +22,8 @@ fn forge(bench: &Bench, address: &str, name: &str, value: Value) {
     fs::write(bench.file("saved.json"), plan.to_string()).unwrap();
 }
 
-/// A file that says something else than what is derived is refused with the difference, and so is a file that others
-/// could have written; the plan as it was saved is applied, after a question.
+/// A file that differs from the derived plan is rejected with the difference, and so is a file that others could have
+/// written. The unchanged plan is applied, after a confirmation.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_saved_plan_is_applied_only_as_it_is_derived_again() {
     let bench = Bench::new().await;
@@ -59,7 +59,7 @@ async fn a_saved_plan_is_applied_only_as_it_is_derived_again() {
     assert!(bench.run(&SAVED).expect(1).stderr.contains("it was created from serial 0"));
 }
 
-/// `--yes` does not agree to the loss of data; it has to be named.
+/// `--yes` does not accept data loss; it has to be accepted explicitly.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destroy_that_loses_data_has_to_be_agreed_to() {
     let bench = Bench::new().await;
@@ -70,13 +70,13 @@ async fn a_destroy_that_loses_data_has_to_be_agreed_to() {
     assert!(refused.stdout.starts_with("This destroys data:"), "it comes first: {}", refused.stdout);
     assert!(refused.stderr.contains("--accept-loss="), "{}", refused.stderr);
     let one = [&destroy[..], &["--accept-loss=us-east-1/ec2.vpc/main"]].concat();
-    assert!(bench.run(&one).expect(1).stderr.contains("--accept-loss="), "another address does not cover it");
+    assert!(bench.run(&one).expect(1).stderr.contains("--accept-loss="), "accepting another address is not enough");
     assert!(bench.mutations().is_empty(), "{:#?}", bench.mutations());
     bench.run(&[&destroy[..], &["--accept-loss"]].concat()).ok();
 }
 
-/// A key and a secret that somebody scheduled for deletion are restored as they are: nothing takes their place, and
-/// nothing that is encrypted with them is touched.
+/// A key and a secret that were scheduled for deletion manually are restored: they are not replaced, and resources that
+/// are encrypted with them do not change.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_scheduled_for_deletion_is_restored() {
     let bench = Bench::new().await;
@@ -104,8 +104,7 @@ async fn what_is_scheduled_for_deletion_is_restored() {
     bench.run(&["plan", "--workspace", "legacy", "--exit-code"]).ok();
 }
 
-/// A destroy that Ctrl-C ended before AWS did anything leaves a configuration that is applied as ever: what is there
-/// stays, with the same ids.
+/// A destroy that Ctrl-C ended before AWS did anything: the next apply keeps all resources with their ids.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destroy_that_was_interrupted_before_aws_did_anything_removes_nothing() {
     let bench = Bench::new().await;
@@ -117,7 +116,7 @@ async fn a_destroy_that_was_interrupted_before_aws_did_anything_removes_nothing(
         matches: Match { mutating: Some(true), ..Match::action(service, action) },
         fault: Fault::Reset { when: When::Before },
     };
-    // The state's and the lock's writes go through.
+    // Writes of the state and the lock pass.
     let services = ["acm", "ec2", "ecs", "elasticloadbalancing", "events", "iam", "kms", "logs", "monitoring", "rds"];
     let more = ["application-autoscaling", "cloudtrail", "route53", "secretsmanager", "sns", "ssm", "wafv2"];
     let rules = services.iter().chain(&more).map(|service| lost(service, "*"));
@@ -132,7 +131,7 @@ async fn a_destroy_that_was_interrupted_before_aws_did_anything_removes_nothing(
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!(begun(), "nothing was to be deleted: {:#?}", bench.mutations());
+    assert!(begun(), "no delete was started: {:#?}", bench.mutations());
     for _ in 0..2 {
         let status = Command::new("kill").args(["-s", "INT", &destroy.id().to_string()]).status().unwrap();
         assert!(status.success());
@@ -140,7 +139,7 @@ async fn a_destroy_that_was_interrupted_before_aws_did_anything_removes_nothing(
     }
     assert_ne!(Outcome::from(destroy.wait_with_output().unwrap()).code, Some(0));
     bench.aws.clear_faults();
-    assert_eq!(bench.inventory().await, before, "AWS did nothing");
+    assert_eq!(bench.inventory().await, before, "AWS changed nothing");
 
     bench.aws.clear_calls();
     bench.run(&apply).ok();
@@ -148,7 +147,7 @@ async fn a_destroy_that_was_interrupted_before_aws_did_anything_removes_nothing(
     assert_eq!(self::ids(&bench), ids);
 }
 
-/// The ids in the state by their addresses.
+/// The ids in the state by address.
 fn ids(bench: &Bench) -> BTreeMap<String, Value> {
     let state = bench.state("legacy");
     let resources = state["resources"].as_object().unwrap();

@@ -1,4 +1,4 @@
-//! Attacks on the lock and on the moment: a crowd at once, and Ctrl-C once and twice; nothing is lost.
+//! Races for the lock, suspended holders, and one or two Ctrl-C: nothing is lost.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -15,7 +15,7 @@ const DESTROY: [&str; 5] = ["destroy", "--workspace", "legacy", "--yes", "--acce
 const SWEEP: [&str; 3] = ["sweep", "--workspace", "legacy"];
 const UNLOCK: [&str; 4] = ["unlock", "--workspace", "legacy", "--yes"];
 
-/// Starts an apply whose calls carry `key`.
+/// Starts an apply with the access key `key`.
 fn start(bench: &Bench, key: &str) -> Child {
     let mut command = bench.command(&APPLY);
     command.env("AWS_ACCESS_KEY_ID", key).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -31,7 +31,7 @@ fn signal(child: &Child, name: &str) {
     assert!(status.success());
 }
 
-/// The calls that change something, by whom, in the order of their arrival; the lock's own left out.
+/// The mutating calls, by client, in order of arrival; without those for the lock.
 fn mutating(bench: &Bench) -> Vec<Call> {
     let mut calls: Vec<_> =
         bench.aws.calls().into_iter().filter(|call| call.mutating && call.service != "dynamodb").collect();
@@ -39,23 +39,23 @@ fn mutating(bench: &Bench) -> Vec<Call> {
     calls
 }
 
-/// The first of the calls of `action` that comes.
+/// The first call of `action` that arrives.
 fn one(service: &str, action: &str) -> Match {
     Match { times: Some(1), ..Match::action(service, action) }
 }
 
-/// Waits until no further calls come.
+/// Waits until no further calls arrive.
 async fn is_quiet(bench: &Bench) {
     let begun = Instant::now();
     let mut before = usize::MAX;
     while before != bench.aws.calls().len() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it goes on without what it waits for");
+        assert!(begun.elapsed() < Duration::from_secs(20), "it continues although its dependency is held");
         before = bench.aws.calls().len();
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
-/// That what is there is all that should be, once, and goes without a rest.
+/// Checks that the resources exist exactly once, and that destroy leaves nothing.
 async fn is_whole(bench: &Bench, before: &payinfra_tests::Inventory) {
     bench.run(&PLAN).expect(0);
     bench.run(&SWEEP).expect(0);
@@ -71,8 +71,8 @@ async fn is_whole(bench: &Bench, before: &payinfra_tests::Inventory) {
     assert_eq!(bench.inventory().await, *before);
 }
 
-/// A holder that sleeps beyond its lease wakes into a world that has gone on: its calls in flight are cut, and it neither
-/// repeats them nor begins others, nor does it write the state.
+/// A holder that is suspended beyond its lease: its calls in flight are reset, and it neither repeats them nor sends
+/// others, nor writes the state.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_holder_that_slept_past_its_lease_changes_nothing_more() {
     let bench = Bench::new().await;
@@ -81,7 +81,7 @@ async fn a_holder_that_slept_past_its_lease_changes_nothing_more() {
     let mut hold = bench.aws.hold(rule, When::Before);
     let sleeper = start(&bench, "SLEEPER");
     let stopped = caught(&mut hold).await;
-    // What is on its way when a process stops still arrives when it wakes; here nothing but the held calls is.
+    // Calls that a suspended process has already sent still arrive; here these are only the held ones.
     is_quiet(&bench).await;
     signal(&sleeper, "STOP");
     stopped.reset();
@@ -92,7 +92,7 @@ async fn a_holder_that_slept_past_its_lease_changes_nothing_more() {
     bench.aws.clear_calls();
     signal(&sleeper, "CONT");
     let woken = end(sleeper).expect(1);
-    // Whichever it comes to first: the lease that is over, or the state that another has written.
+    // Whichever it detects first: the expired lease, or that another run has written the state.
     let told = ["lock", "since it was read"].iter().any(|reason| woken.stderr.contains(reason));
     assert!(told, "{}", woken.stderr);
     let refused = |call: &Call| call.action == "PutObject" && call.status == Some(412);
@@ -103,7 +103,7 @@ async fn a_holder_that_slept_past_its_lease_changes_nothing_more() {
     is_whole(&bench, &before).await;
 }
 
-/// However many come at once: one after the other changes something, and the rest say that they are locked out.
+/// Of several concurrent runs, one at a time makes changes, and the others report that the lock is held.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_twenty_applies_never_two_change_something_at_a_time() {
     let bench = Bench::new().await;
@@ -121,12 +121,12 @@ async fn of_twenty_applies_never_two_change_something_at_a_time() {
     let mut whose = turns.clone();
     whose.sort();
     whose.dedup();
-    assert_eq!(turns.len(), whose.len(), "their calls interleave: {turns:?}");
+    assert_eq!(turns.len(), whose.len(), "calls of several runs interleave: {turns:?}");
     assert!(!turns.is_empty());
     is_whole(&bench, &before).await;
 }
 
-/// The first Ctrl-C: what is in flight ends, the state is saved, the lock is free.
+/// The first Ctrl-C: calls in flight complete, the state is saved, the lock is released.
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_once_ends_soon_and_frees_the_lock() {
     let bench = Bench::new().await;
@@ -150,7 +150,7 @@ async fn ctrl_c_once_ends_soon_and_frees_the_lock() {
     is_whole(&bench, &before).await;
 }
 
-/// The second Ctrl-C: it leaves at once, and the next run finds what took effect after it had gone.
+/// The second Ctrl-C: it exits immediately, and the next run finds calls that took effect afterwards.
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_twice_leaves_at_once_and_the_next_run_finds_everything() {
     let bench = Bench::new().await;

@@ -1,4 +1,4 @@
-//! What a refresh costs: calls per kind and region, not per resource.
+//! The cost of a refresh: calls per kind and region, not per resource.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that prints what it measured")]
 
@@ -18,8 +18,8 @@ fn unavoidable(service: &str, action: &str) -> bool {
     }
 }
 
-/// A refresh of the whole workspace costs at most three calls per kind and region, and the reads that AWS offers only
-/// one by one.
+/// A refresh of the whole workspace makes at most three calls per kind and region, and the reads that AWS offers only
+/// per resource.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_costs_calls_per_kind_and_region() {
     let bench = Bench::new().await;

@@ -1,7 +1,7 @@
-//! Killed anywhere and run again, it ends as if nobody had killed it: nothing lost, nothing twice, and every field as it
-//! should be.
+//! A command that is killed at any point and run again ends as if it had not been killed: no losses, no duplicates, and
+//! every field as declared.
 //!
-//! `full_matrix` kills at every single call of every scenario; it takes long, and writes `results/crash-matrix.md`.
+//! `full_matrix` kills at every call of every scenario; it takes long, and writes `results/crash-matrix.md`.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that prints what it found")]
 
@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use payinfra_tests::crash::{Deed, Harness, Manner, Point, Scenario, Step, Undisturbed, Verdict};
 
-/// How the table is made, for whoever wants to make it again.
+/// The command that writes the table.
 const COMMAND: &str = "cargo test --workspace --test crash -- --ignored --nocapture full_matrix";
 
 /// The configuration at the root, edited.
@@ -21,12 +21,12 @@ fn configuration(edit: impl FnOnce(&mut toml::Table)) -> String {
     file.to_string()
 }
 
-/// A table in a table.
+/// A nested table.
 fn inner<'a>(file: &'a mut toml::Table, name: &str) -> &'a mut toml::Table {
     file[name].as_table_mut().unwrap()
 }
 
-/// One NAT gateway for each region: fewer of the same.
+/// One NAT gateway per region, which means fewer resources of the same kinds.
 fn single(file: &mut toml::Table) {
     inner(file, "defaults").insert("nat".to_owned(), "single".into());
 }
@@ -46,7 +46,7 @@ fn usual(edit: impl FnOnce(&mut toml::Table)) -> String {
 
 fn nothing(_: &mut toml::Table) {}
 
-/// What changes every kind in place: its tags, and what else can be changed.
+/// A configuration that updates every kind in place: its tags, and other fields.
 fn changed(file: &mut toml::Table, workspace: &str) {
     let defaults = inner(file, "defaults");
     defaults.insert("flow_log_retention_days".to_owned(), 30.into());
@@ -57,13 +57,13 @@ fn changed(file: &mut toml::Table, workspace: &str) {
     inner(inner(file, "workspaces"), workspace).insert("legacy_network".to_owned(), network.into());
 }
 
-/// What replaces a region's network and all that is in it.
+/// A configuration that replaces a region's network and everything in it.
 fn moved(file: &mut toml::Table) {
     let regions = inner(file, "defaults")["regions"].as_array_mut().unwrap();
     regions[0].as_table_mut().unwrap().insert("cidr".to_owned(), "10.9.0.0/16".into());
 }
 
-/// What makes the workspace `legacy` one of two regions.
+/// A configuration that extends the workspace `legacy` to two regions.
 fn second_region(file: &mut toml::Table) {
     let workspace = inner(inner(file, "workspaces"), "legacy");
     workspace.insert("phase".to_owned(), "migration".into());
@@ -71,7 +71,7 @@ fn second_region(file: &mut toml::Table) {
     workspace.remove("weights");
 }
 
-/// A scenario that begins with a whole workspace.
+/// A scenario that starts with an applied workspace.
 fn on_applied(name: &'static str, workspace: &'static str, killed: Vec<Step>) -> Scenario {
     let before = vec![Deed::Run(step(&["apply"], workspace, usual(nothing)))];
     Scenario { name, before, killed, instead: None, settle: None, bootstrapped: true }
@@ -83,7 +83,7 @@ fn apply(workspace: &'static str) -> Scenario {
     Scenario { before: Vec::new(), ..on_applied("apply", workspace, killed) }
 }
 
-/// Removes everything.
+/// Deletes everything.
 fn destroy(workspace: &'static str) -> Scenario {
     on_applied("destroy", workspace, vec![step(&["destroy"], workspace, usual(nothing))])
 }
@@ -104,39 +104,39 @@ fn phase_and_back() -> Scenario {
     on_applied("phase change and back", "legacy", killed.to_vec())
 }
 
-/// A change that is begun, killed, and undone in the configuration.
+/// A change that is started, killed, and reverted in the configuration.
 fn revert(name: &'static str, edit: fn(&mut toml::Table)) -> Scenario {
     let instead = Some(step(&["apply"], "legacy", usual(nothing)));
     Scenario { instead, ..on_applied(name, "legacy", vec![step(&["apply"], "legacy", usual(edit))]) }
 }
 
-/// A removal that AWS refused, and that is undone in the configuration: a record with a delete intent, and no reason to
-/// remove anything.
+/// A delete that AWS rejected and that is reverted in the configuration: the record has a delete intent, but nothing
+/// has to be deleted.
 fn refused() -> Scenario {
     let two = step(&["apply"], "legacy", usual(second_region));
     let before = vec![Deed::Run(two.clone()), Deed::Refused(step(&["apply"], "legacy", usual(nothing)), "us-east-2")];
     Scenario { before, ..on_applied("revert of a refused removal", "legacy", vec![two]) }
 }
 
-/// A destroy that is begun, killed, and undone by an apply.
+/// A destroy that is started, killed, and reverted by an apply.
 fn undestroy() -> Scenario {
     let instead = Some(step(&["apply"], "legacy", usual(nothing)));
     Scenario { name: "destroy, then apply", instead, ..destroy("legacy") }
 }
 
-/// An apply that is killed, and everything removed then.
+/// An apply that is killed, followed by a destroy.
 fn partial() -> Scenario {
     let instead = Some(step(&["destroy"], "legacy", usual(nothing)));
     Scenario { name: "destroy after a partial apply", instead, ..apply("legacy") }
 }
 
-/// The backend is made.
+/// The backend is created.
 fn bootstrap() -> Scenario {
     let killed = vec![step(&["bootstrap"], "legacy", usual(nothing))];
     Scenario { name: "bootstrap", killed, bootstrapped: false, ..apply("legacy") }
 }
 
-/// What somebody made by hand is imported; an apply shows whether both are in the state.
+/// Manually created resources are imported; an apply shows whether both are in the state.
 fn import() -> Scenario {
     let one = |address: &str, id: &str| Step { once: true, ..step(&["import", address, id], "legacy", usual(nothing)) };
     let topic = "arn:aws:sns:us-east-1:123456789012:payment-alarms-legacy-demo1";
@@ -148,7 +148,7 @@ fn import() -> Scenario {
     Scenario { name: "import", before: vec![Deed::ByHand], killed, settle, ..apply("legacy") }
 }
 
-/// The state is corrected by hand.
+/// The state is edited.
 fn surgery() -> Scenario {
     let one = |args: &[&str]| Step { once: true, ..step(args, "legacy", usual(nothing)) };
     let (vpc, other) = ("us-east-1/ec2.vpc/main", "us-east-1/ec2.vpc/other");
@@ -160,7 +160,7 @@ fn surgery() -> Scenario {
     on_applied("state mv and rm", "legacy", killed)
 }
 
-/// What the state has forgotten is removed.
+/// Resources that are no longer in the state are deleted.
 fn sweep() -> Scenario {
     let all = step(&["apply"], "legacy", usual(nothing));
     let kinds = &["ec2.vpc-endpoint", "ec2.flow-log", "cloudwatch.alarm", "cloudwatch.composite-alarm"];
@@ -169,7 +169,7 @@ fn sweep() -> Scenario {
     Scenario { name: "sweep --delete", before, ..on_applied("sweep", "legacy", killed) }
 }
 
-/// What an apply had to leave in a rescue file is taken up.
+/// The rescue file of an apply is recovered.
 fn rescue() -> Scenario {
     let before = vec![Deed::Unwritable(step(&["apply"], "legacy", usual(nothing)))];
     Scenario { name: "take-up of a rescue file", before, ..apply("legacy") }
@@ -180,7 +180,7 @@ fn report(name: &str, points: &[Point], verdict: &Verdict) {
         println!("{name}: {line}");
     }
     for point in points.iter().filter(|point| !verdict.met.contains(point)) {
-        println!("{name}: never came to {point}");
+        println!("{name}: never reached {point}");
     }
 }
 
@@ -195,13 +195,13 @@ async fn dies_at(harness: &Harness, scenario: &Scenario, undisturbed: &Undisturb
     report(name, points, &verdict);
     let Verdict { met, killed, repeated, .. } = &verdict;
     let (met, count) = (met.len(), points.len());
-    println!("{name}: met {met} of {count} points, {killed} kills, {repeated} repeated, {:.0?}", begun.elapsed());
+    println!("{name}: reached {met} of {count} points, {killed} kills, {repeated} repeated, {:.0?}", begun.elapsed());
     assert!(verdict.converged(), "{name}: see above; killed at {:#?}", verdict.met);
-    // Others are not come to where an earlier death has changed what is left to do.
-    assert!(met * 3 >= count * 2, "{name}: it came to {met} of {count} points only");
+    // Other points are not reached because an earlier kill changed the remaining work.
+    assert!(met * 3 >= count * 2, "{name}: it reached only {met} of {count} points");
 }
 
-/// Two lives: killed once before, and once after, each operation that changes something.
+/// Two lives: killed once before and once after each mutating operation.
 async fn dies_at_every_operation(manner: Manner, scenario: Scenario) {
     let harness = Harness::new(manner).await;
     let undisturbed = harness.learn(&scenario).await;
@@ -210,7 +210,8 @@ async fn dies_at_every_operation(manner: Manner, scenario: Scenario) {
     }
 }
 
-/// One life, killed at some of the points of `scenario`, far apart: at one of `every`, or as `PAYINFRA_CRASH_EVERY` says.
+/// One life, killed at some of the points of `scenario`, spread out: every `every`th, or as `PAYINFRA_CRASH_EVERY`
+/// says.
 async fn dies_at_some(manner: Manner, scenario: Scenario, every: usize) {
     let every = std::env::var("PAYINFRA_CRASH_EVERY").map_or(every, |text| text.parse().unwrap());
     let harness = Harness::new(manner).await;
@@ -250,7 +251,7 @@ async fn a_killed_import_can_be_repeated() {
     dies_at_some(S3, import(), 4).await;
 }
 
-/// It changes nothing but the lock and the state.
+/// It changes only the lock and the state.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_state_surgery_can_be_repeated() {
     dies_at_every_operation(S3, surgery()).await;
@@ -281,19 +282,19 @@ async fn killed_twice_in_a_row_it_goes_on() {
     dies_at_some(Manner { twice: true, ..S3 }, apply("legacy"), 120).await;
 }
 
-/// The call at which it was killed takes effect while the next run waits for the lease to end.
+/// The call at which it was killed takes effect while the next run waits for the lease to expire.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_arrive_after_their_process_has_died_are_known() {
     dies_at_some(Manner { late: true, ..S3 }, apply("legacy"), 100).await;
 }
 
-/// How many points share a life: far apart in the run, so that one death does not hide the next. What a life does not come
-/// to, because the deaths before it changed the calls, shares the next one with fewer, and at last with none.
+/// The number of points per life: spread out, so that one kill does not hide the next. Points that a life does not
+/// reach, because earlier kills changed the calls, are tried again with fewer others, and finally alone.
 const SHARED: [usize; 3] = [12, 4, 1];
-/// How many points a sample takes at least, where a scenario has so many.
+/// The minimum number of points in a sample, if a scenario has that many.
 const AT_LEAST: usize = 8;
 
-/// What came of the kill points of one scenario.
+/// The result of the kill points of one scenario.
 #[derive(Default)]
 struct Tally {
     calls: usize,
@@ -345,7 +346,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// All scenarios, each with how the account behaves, and the name of that for the table.
+/// All scenarios, each with the behavior of the account, and its name in the table.
 fn scenarios() -> Vec<(&'static str, Manner, Scenario)> {
     let mut all = Vec::new();
     for (backend, manner) in [("S3", S3), ("folder", FOLDER)] {
@@ -366,7 +367,7 @@ fn scenarios() -> Vec<(&'static str, Manner, Scenario)> {
             sweep(),
         ];
         if manner.remote {
-            // A folder needs no bootstrap, and refuses nothing.
+            // A folder needs no bootstrap, and denies nothing.
             plain.extend([bootstrap(), rescue()]);
         }
         all.extend(plain.into_iter().map(|scenario| (backend, manner, scenario)));
@@ -387,14 +388,16 @@ fn scenarios() -> Vec<(&'static str, Manner, Scenario)> {
     all
 }
 
-/// Every call that changes something of every scenario, before and after it took effect.
+/// Every mutating call of every scenario, before and after it took effect.
 ///
-/// Points share lives: a process that dies at one of them is run again, dies at the next, and in the end the account is
-/// as if nobody had died.
+/// Points share lives: a process that is killed at one of them is run again, killed at the next, and in the end the
+/// account
+/// equals that of an undisturbed run.
 ///
-/// `PAYINFRA_CRASH` names scenarios, separated by `;`; `PAYINFRA_CRASH_BACKEND=S3` or `folder` is one backend only;
-/// `PAYINFRA_CRASH_EVERY=5` takes every fifth point, and more of a scenario that has few; `PAYINFRA_CRASH_ALONE=1` gives
-/// each point a life of its own; `PAYINFRA_CRASH_READS=1` adds the calls that change nothing.
+/// `PAYINFRA_CRASH` selects scenarios, separated by `;`; `PAYINFRA_CRASH_BACKEND=S3` or `folder` selects one backend;
+/// `PAYINFRA_CRASH_EVERY=5` tests every fifth point, and more of a scenario that has few; `PAYINFRA_CRASH_ALONE=1`
+/// gives
+/// each point its own life; `PAYINFRA_CRASH_READS=1` adds read-only calls.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "many hours: every call of every scenario"]
 async fn full_matrix() {
@@ -402,7 +405,7 @@ async fn full_matrix() {
     let every: usize = given("PAYINFRA_CRASH_EVERY").map_or(1, |text| text.parse().unwrap());
     let lives = match given("PAYINFRA_CRASH_ALONE") {
         Some(_) => &[1][..],
-        // A sample says at how many of its points nobody died.
+        // A sample shows how many of its points were not tested.
         None if every > 1 => &SHARED[..2],
         None => &SHARED,
     };
@@ -417,7 +420,7 @@ async fn full_matrix() {
         }
         let (name, workspace) = (scenario.name, scenario.killed[0].workspace);
         let begun = Instant::now();
-        // What one scenario breaks does not end the others.
+        // A failure in one scenario does not end the others.
         let crossed = tokio::spawn(async move { cross(backend, manner, &scenario, every, lives, reads).await }).await;
         let rest = match crossed {
             Ok((tally, wrong)) => {
@@ -435,7 +438,7 @@ async fn full_matrix() {
     assert!(failed.is_empty(), "these do not converge: {failed:#?}");
 }
 
-/// Kills one scenario at every `every`th of its points; what came of it, and the lives that did not converge.
+/// Kills one scenario at every `every`th of its points; returns the result, and the lives that did not converge.
 async fn cross(
     backend: &str,
     manner: Manner,
@@ -464,7 +467,7 @@ async fn cross(
             if !converged {
                 failed.push(format!("{name}: {:?}", life.iter().map(ToString::to_string).collect::<Vec<_>>()));
             }
-            // Of a life that did not end well, each point has to show whether it was that one.
+            // After a life that failed, each of its points is tested alone to find the cause.
             again.extend(life.into_iter().filter(|point| !converged || !verdict.met.contains(point)));
             tally.count(&verdict);
         }
@@ -473,7 +476,7 @@ async fn cross(
     (tally, failed)
 }
 
-/// What the columns of the table say.
+/// The legend of the table's columns.
 const LEGEND: &str = "State and lock are in S3 and DynamoDB, with a lease of 2 s that a dead holder's successor waits for, or in a folder. Each
 *point* is the moment before or after one call that changes something, those of the state and the lock included; *taken*
 are those at which this run was to kill. Points share *lives*: the process that is killed at one is run again and killed at
@@ -483,7 +486,7 @@ and late calls allow that. A life has *converged* if nothing differs from the ac
 undisturbed run, and the plan is empty. *content equal* counts lives after which every field of every resource, read from AWS, is as in the undisturbed run.
 ";
 
-/// Writes a row of the table; other rows stay if the same command made them today on the same machine.
+/// Writes a row of the table. Other rows stay if the same command wrote them today on the same machine.
 fn tabulate(every: usize, key: &str, rest: &str) {
     const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results/crash-matrix.md");
     const HEAD: &str = "\

@@ -1,4 +1,4 @@
-//! What somebody changes behind payinfra's back is found, named exactly, and repaired.
+//! Changes made outside payinfra are detected, shown exactly, and reverted.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -15,7 +15,7 @@ fn with<'a>(args: &[&'a str]) -> Vec<&'a str> {
     [args, &WORKSPACE[..]].concat()
 }
 
-/// The addresses in the state whose kind and region are these.
+/// The addresses in the state of this kind and region.
 fn addresses(state: &Value, region: &str, kind: &str) -> Vec<String> {
     let all = state["resources"].as_object().unwrap().keys();
     all.filter(|address| address.starts_with(&format!("{region}/{kind}/"))).cloned().collect()
@@ -25,7 +25,7 @@ fn id(state: &Value, address: &str) -> String {
     state["resources"][address]["id"].as_str().unwrap().to_owned()
 }
 
-/// A tag, a bucket's versioning, a route and a rule of a security group: exactly these are drift, and are repaired.
+/// A tag, a bucket's versioning, a route and a security group rule: exactly these are drift, and are reverted.
 #[tokio::test(flavor = "multi_thread")]
 async fn drift_names_exactly_what_changed_and_apply_repairs_exactly_that() {
     let bench = Bench::new().await;
@@ -37,7 +37,7 @@ async fn drift_names_exactly_what_changed_and_apply_repairs_exactly_that() {
     let tag = Tag::builder().key("Project").value("somebody-elses").build();
     ec2.create_tags().resources(id(&state, &vpc)).tags(tag).send().await.unwrap();
 
-    // Not a bucket that is replicated: AWS lets nobody change the versioning of these.
+    // Not a replicated bucket, because AWS rejects changes of its versioning.
     let bucket = "us-east-1/s3.bucket/access-logs".to_owned();
     let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
     let call = bench.s3("us-east-1").put_bucket_versioning().bucket(id(&state, &bucket));
@@ -64,18 +64,18 @@ async fn drift_names_exactly_what_changed_and_apply_repairs_exactly_that() {
     let mut repairs: Vec<_> = bench.mutations().into_iter().map(|call| call.action).collect();
     repairs.sort();
     let expected = ["CreateRoute", "CreateTags", "PutBucketVersioning", "RevokeSecurityGroupIngress"];
-    assert_eq!(repairs, expected, "apply repairs exactly what changed");
+    assert_eq!(repairs, expected, "apply reverts exactly the changes");
     bench.run(&with(&["drift"])).expect(0);
     bench.run(&with(&["plan", "--exit-code"])).expect(0);
 }
 
-/// The addresses of `state` that `output` names.
+/// The addresses of `state` in `output`.
 fn named(output: &str, state: &Value) -> BTreeSet<String> {
     let all = state["resources"].as_object().unwrap().keys();
     all.filter(|address| output.contains(&format!("\"{address}\""))).cloned().collect()
 }
 
-/// A subnet that is gone is made again, with what hung on it.
+/// A deleted subnet is created again, with its dependents.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_subnet_is_created_again_with_what_hangs_on_it() {
     let bench = Bench::new().await;
@@ -86,7 +86,8 @@ async fn a_deleted_subnet_is_created_again_with_what_hangs_on_it() {
     let subnets = addresses(&state, "us-east-1", "ec2.subnet");
     let subnet = subnets.iter().find(|address| address.contains("public")).unwrap();
     let gone = id(&state, subnet);
-    // Whoever deletes a subnet has to remove what is in it first: here a NAT gateway and the route table's association.
+    // Deleting a subnet requires deleting the resources in it first: here a NAT gateway and the route table
+    // association.
     let in_it = Filter::builder().name("subnet-id").values(&gone).build();
     let nats = ec2.describe_nat_gateways().filter(in_it).send().await.unwrap();
     for nat in nats.nat_gateways() {

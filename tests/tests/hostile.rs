@@ -1,6 +1,6 @@
-//! The payments service and clients that mean no good (P-09): broken and smuggled requests, halves of requests, card
-//! numbers in every place, and too many connections. Whatever comes, there is no 5xx, nothing is stored that should not
-//! be, and others are served.
+//! The payments service and hostile clients (P-09): malformed and smuggled requests, incomplete requests, card numbers
+//! in all fields, and too many connections. There is never a 5xx, nothing invalid is stored, and other clients are
+//! served.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -13,7 +13,7 @@ use payinfra_tests::service::{Service, audited, items, payment, raw, running};
 use payment_core::card;
 use serde_json::{Value, json};
 
-/// The same numbers each time.
+/// A fixed seed.
 struct Random(u64);
 
 impl Random {
@@ -30,7 +30,7 @@ impl Random {
     }
 }
 
-/// Sends bytes and nothing more, and returns the statuses of all answers until the connection ends.
+/// Sends only these bytes, and returns the statuses of all responses until the connection ends.
 fn statuses(service: &Service, bytes: &[u8]) -> Vec<u16> {
     let mut stream = service.connect();
     // The service may have closed the connection already.
@@ -39,7 +39,7 @@ fn statuses(service: &Service, bytes: &[u8]) -> Vec<u16> {
     let mut text = Vec::new();
     let _ = stream.read_to_end(&mut text);
     let text = String::from_utf8_lossy(&text).into_owned();
-    // A body of JSON has no such line.
+    // A JSON body does not contain such a line.
     let status = |part: &str| part.get(..3).and_then(|status| status.parse().ok());
     text.split("HTTP/1.1 ").skip(1).filter_map(status).collect()
 }
@@ -48,7 +48,7 @@ fn assert_well(service: &Service) {
     assert_eq!(service.get("/health").status, 200);
 }
 
-/// P-09: requests that two programs could read differently have one answer each at most, and no 5xx.
+/// P-09: requests that two programs could parse differently get at most one response each, and no 5xx.
 #[tokio::test(flavor = "multi_thread")]
 async fn p09_smuggled_requests_are_not_followed() {
     let (aws, service) = running().await;
@@ -84,7 +84,8 @@ async fn p09_smuggled_requests_are_not_followed() {
         );
         assert!(items(&aws).await.is_empty(), "{head:?}");
     }
-    // With both, the chunks count (RFC 9112, 6.3), and what follows them is a request of its own to whoever sent it.
+    // If both are present, the chunked encoding counts (RFC 9112, 6.3), and the bytes after it are a separate request
+    // of the same client.
     let both = "POST /payments HTTP/1.1\r\nHost: p\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     assert_eq!(statuses(&service, both.as_bytes()), [400]);
     for chunks in ["5\r\n", "g\r\n\r\n", "-1\r\n\r\n", "ffffffffffffffffff\r\n", "5;\r\nabc", "0\r\nX"] {
@@ -95,7 +96,7 @@ async fn p09_smuggled_requests_are_not_followed() {
     assert_well(&service);
 }
 
-/// P-09: 2,000 requests that are broken in some place.
+/// P-09: 2,000 malformed requests.
 #[tokio::test(flavor = "multi_thread")]
 async fn p09_two_thousand_broken_requests_have_no_5xx() {
     let (_aws, service) = running().await;
@@ -130,7 +131,7 @@ async fn p09_two_thousand_broken_requests_have_no_5xx() {
     let mut seen = BTreeMap::<u16, usize>::new();
     for number in 0..2_000 {
         let mut bytes = wholes[number % wholes.len()].clone().into_bytes();
-        // The first round is as it stands.
+        // The first round is unmodified.
         for _ in 0..(number / wholes.len()).min(1 + random.below(3)) {
             let at = random.below(bytes.len().min(400));
             let kind = random.below(5);
@@ -160,7 +161,7 @@ async fn p09_two_thousand_broken_requests_have_no_5xx() {
     assert!(!lines.iter().any(|line| line.to_string().contains("panicked")));
 }
 
-/// P-09: a request that ends at any byte stores nothing, and whoever hangs up there disturbs nobody.
+/// P-09: a request that is truncated at any byte stores nothing, and a client that disconnects there affects no others.
 #[tokio::test(flavor = "multi_thread")]
 async fn p09_a_request_cut_at_any_byte_stores_nothing() {
     let (aws, service) = running().await;
@@ -177,14 +178,15 @@ async fn p09_a_request_cut_at_any_byte_stores_nothing() {
     assert_well(&service);
 }
 
-/// P-09: more half-sent heads than there are connections keep nobody out, and their time is up after ten seconds.
+/// P-09: more incomplete requests than the maximum number of connections do not block others, and time out after ten
+/// seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn p09_half_sent_heads_keep_nobody_out() {
     let (_aws, service) = running().await;
     let halves: Vec<TcpStream> = (0..1_030)
         .map(|number| {
             let mut stream = service.connect();
-            // Those that came first may have had to go.
+            // The first ones may have been closed to make room.
             let _ = stream.write_all(format!("GET /payments/t-{number} HTTP/1.1\r\nHost: p").as_bytes());
             stream
         })
@@ -195,7 +197,7 @@ async fn p09_half_sent_heads_keep_nobody_out() {
         assert_eq!(service.pay(&payment(&format!("t-{number}"))).status, 200);
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     }
-    // The last half-sent head is let wait for ten seconds, and not for the minute that a silent connection has.
+    // The last incomplete request times out after ten seconds, and not after the idle timeout.
     let begun = Instant::now();
     let mut last = halves.last().unwrap();
     let mut rest = Vec::new();
@@ -213,7 +215,7 @@ const CARDS: [&str; 6] = [
     "3530111333300000",
 ];
 
-/// A card number as somebody hides it.
+/// A disguised card number.
 fn disguise(random: &mut Random) -> String {
     let zeros = [0x30, 0x660, 0x966, 0xff10, 0x1d7ce, 0x1d7f6];
     let between = random.one(&["", " ", "-", ".", "\u{200b}", "\u{a0}", " - ", "x", "\u{301}"]).to_owned();
@@ -227,7 +229,7 @@ fn disguise(random: &mut Random) -> String {
     format!("{before}{}{after}", digits.collect::<String>())
 }
 
-/// The same in characters that ids, paths and headers can have.
+/// The same, in characters that are valid in ids, paths and headers.
 fn plain(random: &mut Random) -> String {
     let between = random.one(&["", "-", ".", "_", "a", "x-y"]).to_owned();
     let before = random.one(&["", "0", "t-", "99"]).to_owned();
@@ -235,7 +237,7 @@ fn plain(random: &mut Random) -> String {
     format!("{before}{}", digits.join(&between))
 }
 
-/// P-09: a card number in any field in 200 disguises is refused, and is in no item, no object and no line of the log.
+/// P-09: a card number in any field, in 200 disguises, is rejected, and is in no item, no object and no log line.
 #[tokio::test(flavor = "multi_thread")]
 async fn p09_a_card_number_is_kept_nowhere() {
     let (aws, service) = running().await;
@@ -255,7 +257,7 @@ async fn p09_a_card_number_is_kept_nowhere() {
             let answer = service.pay(&body.to_string());
             assert_eq!(answer.status, 400, "{field}: {text:?}");
         }
-        // These are nobody's fields: the payment is taken, and the number is not.
+        // Unknown headers: the payment is accepted, and the number is not stored.
         let body = payment(&format!("kept-{number}"));
         let answer = service.send("POST", "/payments", &[("X-Correlation-Id", &id), ("User-Agent", &id)], &body);
         assert_eq!((answer.status, answer.header("x-correlation-id") == Some(&id)), (200, false), "{id}");
@@ -276,7 +278,7 @@ async fn p09_a_card_number_is_kept_nowhere() {
         kept.extend(texts.filter_map(|(_, value)| value.as_str().map(str::to_owned)));
     }
     for text in kept {
-        // Times and hashes have many digits too.
+        // Timestamps and hashes have many digits too.
         let looks =
             CARDS.iter().any(|card| text.chars().filter(char::is_ascii_digit).collect::<String>().contains(card));
         assert!(!looks && (text.len() > 40 || text.contains('T') || !card::is_in(&text)), "{text}");

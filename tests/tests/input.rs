@@ -1,5 +1,5 @@
-//! Bad input that only shows with an account at hand: exit 1, one message with the place and what to do, and neither
-//! the account nor the state is touched. What is wrong without an account is in `crates/cli/tests`.
+//! Invalid input that is only detected with an account: exit 1, one message with the place and a hint, and neither the
+//! account nor the state is changed. Errors that need no account are in `crates/cli/tests`.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -13,7 +13,7 @@ const KEY: &str = "migration/legacy/state.json";
 const PLAN: [&str; 3] = ["plan", "--workspace", "legacy"];
 const APPLY: [&str; 4] = ["apply", "--workspace", "legacy", "--yes"];
 
-/// That the command ends with 1 and one message that holds all of `told`, and that nothing has changed.
+/// Checks that the command ends with 1 and one message that contains all of `told`, and that nothing has changed.
 #[track_caller]
 fn refused(bench: &Bench, args: &[&str], told: &[&str]) {
     refuses(bench, bench.command(args), told);
@@ -27,13 +27,13 @@ fn refuses(bench: &Bench, mut command: Command, told: &[&str]) {
     for told in told {
         assert!(stderr.contains(told), "`{told}` is not in:\n{stderr}");
     }
-    assert_eq!(stderr.matches("help:").count(), 1, "one message with one way out:\n{stderr}");
+    assert_eq!(stderr.matches("help:").count(), 1, "one message with one hint:\n{stderr}");
     assert!(!stderr.contains("panicked"), "{stderr}");
     let changed: Vec<_> = bench.aws.calls().into_iter().filter(|call| call.mutating).collect();
     assert!(changed.is_empty(), "{changed:#?}");
 }
 
-/// Puts this in the place of the state.
+/// Replaces the state with this.
 async fn put_state(bench: &Bench, bytes: impl Into<Vec<u8>>) {
     bench.s3("us-east-1").put_object().bucket(BUCKET).key(KEY).body(bytes.into().into()).send().await.unwrap();
 }
@@ -56,7 +56,7 @@ fn apply_saved(bench: &Bench, told: &[&str]) {
     refused(bench, &["apply", "--workspace", "legacy", "--yes", "saved.json"], told);
 }
 
-/// What a plan was made on is not there any more.
+/// The state or resources that a plan was created from have changed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_saved_plan_is_refused_when_something_was_applied_since() {
     let bench = Bench::new().await;
@@ -136,7 +136,7 @@ async fn a_state_is_refused_that_is_not_whole_not_known_or_not_ours() {
     bench.run(&["plan", "--workspace", "legacy", "--exit-code"]).ok();
 }
 
-/// A state may hold what this version has never heard of: nothing is guessed about it.
+/// A state may contain kinds that this version does not support: they are an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kind_in_the_state_that_nobody_knows_is_refused() {
     let (bench, mut state) = applied().await;
@@ -171,12 +171,12 @@ async fn without_credentials_nothing_begins() {
 async fn an_endpoint_that_does_not_answer_is_named() {
     let bench = Bench::new().await;
     let mut command = bench.command(&APPLY);
-    // Port 1 is reserved, and nobody listens.
+    // Port 1 is reserved, and no server listens on it.
     command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
     refuses(&bench, command, &["AWS cannot be reached at http://127.0.0.1:1", "check the network"]);
 }
 
-/// Before `payinfra bootstrap` there is nowhere to keep a state.
+/// Before `payinfra bootstrap`, the state cannot be stored anywhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_bucket_for_the_state_bootstrap_is_named() {
     let bench = Bench::new().await;
@@ -186,7 +186,7 @@ async fn without_a_bucket_for_the_state_bootstrap_is_named() {
     }
 }
 
-/// The bucket is there, and the table of the locks is not: it is named before anything is made.
+/// The bucket exists, but not the lock table: an error before any change.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_table_for_the_lock_bootstrap_is_named() {
     let bench = Bench::new().await;
@@ -200,13 +200,13 @@ async fn without_a_table_for_the_lock_bootstrap_is_named() {
     assert_eq!(bench.inventory().await, before);
 }
 
-/// M-01: a workspace that is not declared, with those that are.
+/// M-01: an undeclared workspace is rejected with the list of declared ones.
 #[tokio::test(flavor = "multi_thread")]
 async fn m01_a_workspace_that_is_not_declared_is_refused_with_those_that_are() {
     let bench = Bench::new().await;
     for args in [&["plan", "-w", "staging"][..], &["apply", "-w", "staging", "--yes"], &["destroy", "-w", "staging"]] {
         refused(&bench, args, &["staging", "legacy, migration, production"]);
-        assert!(bench.aws.calls().is_empty(), "nobody has to be asked for that");
+        assert!(bench.aws.calls().is_empty(), "no call is necessary");
     }
 }
 
@@ -222,7 +222,7 @@ async fn a_key_that_nobody_knows_is_shown_in_its_place() {
     assert!(bench.aws.calls().is_empty());
 }
 
-/// an overlap with the legacy network is told before anybody is called.
+/// an overlap with the legacy network is an error before any call.
 #[tokio::test(flavor = "multi_thread")]
 async fn x08_a_block_that_overlaps_the_legacy_network_is_refused_before_any_call() {
     let bench = Bench::new().await;
@@ -232,10 +232,10 @@ async fn x08_a_block_that_overlaps_the_legacy_network_is_refused_before_any_call
     assert!(bench.aws.calls().is_empty());
 }
 
-/// every plan of a service that anyone may use says so, also one that is not confirmed.
+/// every plan of an unauthenticated service has a warning, even if it is not confirmed.
 #[tokio::test(flavor = "multi_thread")]
 async fn x04_every_plan_warns_of_an_open_service() {
-    const WARNING: &str = "`service.auth` is \"none\": anyone who reaches the service can make and read payments";
+    const WARNING: &str = "`service.auth` is \"none\": anyone who can reach the service can create and read payments";
     const OPEN: &str = "auth = \"none\"";
     let bench = Bench::new().await;
     assert!(bench.configuration().contains(OPEN));

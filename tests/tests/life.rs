@@ -1,11 +1,11 @@
-//! The life of the migration stack on an emulated AWS: plan, apply, nothing to do, destroy, nothing left.
+//! The life of the migration stack on an emulated AWS: plan, apply, no changes, destroy, nothing left.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use payinfra_localstack::Call;
 use payinfra_tests::{Bench, Inventory};
 
-/// M-01, M-02, X-06: the three workspaces live side by side, each apart from the others, and each leaves nothing.
+/// M-01, M-02, X-06: the three workspaces exist side by side, independently, and each leaves nothing behind.
 #[tokio::test(flavor = "multi_thread")]
 async fn m01_m02_x06_three_workspaces_live_side_by_side_and_leave_nothing() {
     let bench = Bench::new().await;
@@ -18,7 +18,7 @@ async fn m01_m02_x06_three_workspaces_live_side_by_side_and_leave_nothing() {
         bench.run(&["drift", "--workspace", workspace]).expect(0);
         let now = bench.inventory().await;
         let last = before.last().unwrap();
-        assert_eq!(last.beyond(&now), Vec::<&str>::new(), "{workspace} took something from its neighbours");
+        assert_eq!(last.beyond(&now), Vec::<&str>::new(), "{workspace} deleted resources of another workspace");
         if workspace == "legacy" {
             assert_eq!(grown(last, &now, "us-east-2 ec2.vpc "), 0, "M-02: legacy stays in the primary region");
             assert_eq!(grown(last, &now, "us-east-2 kms."), 0, "M-02: legacy stays in the primary region");
@@ -33,8 +33,8 @@ async fn m01_m02_x06_three_workspaces_live_side_by_side_and_leave_nothing() {
         bench.run(&["destroy", "--workspace", workspace, "--yes", "--accept-loss"]).expect(0);
         let now = bench.inventory().await;
         let last = before.last().unwrap();
-        assert_eq!(now.beyond(last), Vec::<&str>::new(), "{workspace} left something");
-        assert_eq!(last.beyond(&now), Vec::<&str>::new(), "{workspace} took something with it");
+        assert_eq!(now.beyond(last), Vec::<&str>::new(), "{workspace} left resources behind");
+        assert_eq!(last.beyond(&now), Vec::<&str>::new(), "{workspace} deleted resources of another workspace");
     }
 }
 
@@ -42,7 +42,8 @@ fn grown(before: &Inventory, after: &Inventory, part: &str) -> usize {
     after.count(part) - before.count(part)
 }
 
-/// M-28: `production` refuses to remove what is protected and says how to allow it. Leaves protection off.
+/// M-28: `production` rejects the deletion of protected resources, and shows how to allow it. Leaves protection
+/// disabled.
 fn protection_holds(bench: &Bench) {
     let refused = bench.run(&["destroy", "--workspace", "production", "--yes", "--accept-loss"]).expect(1);
     assert!(refused.stderr.contains("protect = false"), "{}", refused.stderr);
@@ -51,12 +52,12 @@ fn protection_holds(bench: &Bench) {
     let mut file: toml::Table = configuration.parse().unwrap();
     let production = file["workspaces"]["production"].as_table_mut().unwrap();
     production.insert("protect".to_owned(), false.into());
-    // A snapshot would be left.
+    // A snapshot would remain.
     production.insert("final_snapshot".to_owned(), false.into());
     bench.configure(&file.to_string());
 }
 
-/// the second apply does nothing at all, and says so; outputs are printed, kept and written.
+/// the second apply makes no changes, and says so; outputs are printed, stored and written to a file.
 #[tokio::test(flavor = "multi_thread")]
 async fn x09_a_second_apply_makes_no_mutating_call() {
     let bench = Bench::new().await;
@@ -72,13 +73,13 @@ async fn x09_a_second_apply_makes_no_mutating_call() {
     }
     bench.aws.clear_calls();
     bench.run(&["apply", "--workspace", "migration", "--yes"]).expect(0);
-    // Every apply tells the phase (M-27), which changes no resource.
+    // Every apply publishes the phase (M-27), which changes no resource.
     let changes = |call: &Call| call.mutating && call.action != "PutMetricData";
     let mutating: Vec<_> = bench.aws.calls().into_iter().filter(changes).collect();
     assert!(mutating.is_empty(), "{mutating:#?}");
 }
 
-/// what others put into the buckets, every version of it, goes with them.
+/// objects of others in the buckets are deleted with them, including all versions.
 #[tokio::test(flavor = "multi_thread")]
 async fn x06_destroy_empties_buckets_that_others_filled() {
     let bench = Bench::new().await;
@@ -106,7 +107,7 @@ async fn x06_destroy_empties_buckets_that_others_filled() {
     assert_eq!(bench.inventory().await, before);
 }
 
-/// M-02, M-03: a workspace that moves from `legacy` to `migration` keeps all it has and creates only what is new.
+/// M-02, M-03: a workspace that moves from `legacy` to `migration` keeps all resources and creates only new ones.
 #[tokio::test(flavor = "multi_thread")]
 async fn m02_moving_to_the_next_phase_creates_only_what_is_new() {
     let bench = Bench::new().await;
@@ -119,7 +120,7 @@ async fn m02_moving_to_the_next_phase_creates_only_what_is_new() {
     workspace.remove("weights");
     bench.configure(&file.to_string());
     let plan = bench.run(&["plan", "--workspace", "legacy", "--exit-code", "--json"]).expect(2);
-    // The service's tasks are told the phase, which makes a new revision of what they are.
+    // The phase is in the environment of the service's tasks, so it changes the task definition.
     let replaced: Vec<_> =
         plan.stdout.split("\"address\":\"").skip(1).filter(|step| step.contains("\"action\":\"replace")).collect();
     assert!(replaced.iter().all(|step| step.starts_with("us-east-1/ecs.task-definition/")), "{replaced:?}");

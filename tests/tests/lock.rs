@@ -1,4 +1,4 @@
-//! Two at once: one works, the other says who does; a dead one is not waited for longer than its lease.
+//! Two concurrent runs: one makes changes, the other names the holder; a dead holder blocks others only for its lease.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -10,7 +10,7 @@ use payinfra_tests::{Bench, Outcome, caught};
 
 const APPLY: [&str; 4] = ["apply", "--workspace", "legacy", "--yes"];
 
-/// The second apply ends with who holds the lock and since when; the first is not disturbed.
+/// The second apply fails with the holder and the time; the first one is not affected.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_applies_one_works_and_the_other_names_it() {
     let bench = Bench::new().await;
@@ -19,14 +19,14 @@ async fn of_two_applies_one_works_and_the_other_names_it() {
     let stopped = caught(&mut hold).await;
     let second = bench.run(&APPLY).expect(1);
     assert!(second.stderr.contains(&format!("{}", first.id())), "names the holder's process: {}", second.stderr);
-    assert!(second.stderr.contains("since"), "says since when: {}", second.stderr);
+    assert!(second.stderr.contains("since"), "shows the time: {}", second.stderr);
     stopped.release();
     drop(hold);
     Outcome::from(first.wait_with_output().unwrap()).expect(0);
     bench.run(&["plan", "--workspace", "legacy", "--exit-code"]).expect(0);
 }
 
-/// A killed holder's lease runs out, and the next apply takes over by itself and finishes the work.
+/// The lease of a killed holder expires, and the next apply takes the lock over and completes the work.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_holder_is_replaced_when_its_lease_ends() {
     let bench = Bench::new().await;
@@ -46,13 +46,13 @@ async fn a_killed_holder_is_replaced_when_its_lease_ends() {
     assert_eq!(
         after.count("us-east-1 ec2.subnet ") - before.count("us-east-1 ec2.subnet "),
         subnets,
-        "no orphan, no duplicate"
+        "no orphans, no duplicates"
     );
     bench.run(&["destroy", "--workspace", "legacy", "--yes", "--accept-loss"]).expect(0);
     assert_eq!(bench.inventory().await, before);
 }
 
-/// The lease that tests may shorten is a number of milliseconds.
+/// The lease for tests is a number of milliseconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_is_no_number_of_milliseconds_is_refused() {
     let bench = Bench::new().await;
@@ -68,7 +68,7 @@ async fn a_lease_that_is_no_number_of_milliseconds_is_refused() {
     assert!(bench.mutations().is_empty(), "{:#?}", bench.mutations());
 }
 
-/// `unlock` shows the holder and frees the lock.
+/// `unlock` shows the holder and releases the lock.
 #[tokio::test(flavor = "multi_thread")]
 async fn unlock_shows_who_held_the_lock_and_frees_it() {
     let bench = Bench::new().await;
@@ -85,7 +85,7 @@ async fn unlock_shows_who_held_the_lock_and_frees_it() {
     bench.run(&APPLY).expect(0);
 }
 
-/// An apply by a process whose wall clock is wrong by `skew` seconds.
+/// An apply by a process whose wall clock is off by `skew` seconds.
 fn skewed(bench: &Bench, clock: &Path, skew: i32) -> Command {
     let mut command = bench.command(&APPLY);
     command.env("LD_PRELOAD", clock).env("CLOCK_SKEW", skew.to_string());
@@ -93,8 +93,8 @@ fn skewed(bench: &Bench, clock: &Path, skew: i32) -> Command {
     command
 }
 
-/// A holder and one who comes after it, whose clocks are wrong by `holder` and `other` seconds: the living one is let
-/// alone, the dead one replaced, as if they were right.
+/// A holder and a second run whose clocks are off by `holder` and `other` seconds: the lock of a living holder is
+/// respected, and that of a dead one taken over, as with correct clocks.
 async fn clocks_do_not_matter(holder: i32, other: i32) {
     let folder = tempfile::tempdir().unwrap();
     let clock = folder.path().join("clock.so");
@@ -119,13 +119,13 @@ async fn clocks_do_not_matter(holder: i32, other: i32) {
     bench.run(&["plan", "--workspace", "legacy", "--exit-code"]).expect(0);
 }
 
-/// Ten minutes ahead of the one who waits, and of AWS.
+/// Ten minutes ahead of the second run, and of AWS.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_holder_whose_clock_is_fast_keeps_the_lock_as_long_as_it_lives() {
     clocks_do_not_matter(600, -600).await;
 }
 
-/// Ten minutes behind: its lease does not seem to have run out.
+/// Ten minutes behind: its lease does not seem to have expired.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_holder_whose_clock_is_slow_keeps_the_lock_as_long_as_it_lives() {
     clocks_do_not_matter(-600, 600).await;

@@ -1,4 +1,5 @@
-//! A lost state is not a first apply: there is always a way back, and no orphan and no second platform on it.
+//! A lost state is not a first apply: there is always a way to recover it, without orphans and without a second
+//! deployment.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -18,7 +19,7 @@ async fn delete_state(bench: &Bench) {
     bench.s3("us-east-1").delete_object().bucket(BUCKET).key(KEY).send().await.unwrap();
 }
 
-/// The first command between backquotes in the refusal that begins with `begin`, run.
+/// Runs the first command in backquotes in the error that starts with `begin`.
 fn way_back(bench: &Bench, refused: &Outcome, begin: &str) -> Outcome {
     let command = refused.stderr.split('`').find(|part| part.starts_with(begin));
     let command = command.unwrap_or_else(|| panic!("no `{begin}` in {}", refused.stderr));
@@ -26,7 +27,7 @@ fn way_back(bench: &Bench, refused: &Outcome, begin: &str) -> Outcome {
     bench.run(&args)
 }
 
-/// Every command stops and names the ways; each of them leads back to the same resources.
+/// Every command fails and shows the ways to recover; each of them leads back to the same resources.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_state_comes_back_by_version_by_history_and_by_lineage() {
     let bench = Bench::new().await;
@@ -48,14 +49,14 @@ async fn a_deleted_state_comes_back_by_version_by_history_and_by_lineage() {
             assert_eq!(restored["resources"][address]["id"], record["id"], "{begin}: {address}");
         }
         bench.run(&APPLY).ok();
-        assert_eq!(bench.inventory().await, account, "{begin}: nothing twice");
+        assert_eq!(bench.inventory().await, account, "{begin}: no duplicates");
     }
     bench.run(&DESTROY).ok();
     assert_eq!(bench.inventory().await, empty);
     assert!(bench.run(&DRIFT).expect(1).stderr.contains("has been destroyed"));
 }
 
-/// A state from before a run knows what the history knows, and creates nothing twice.
+/// A state from before a run is completed from the history, and nothing is created twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_was_rolled_back_takes_up_what_the_history_knows() {
     let bench = Bench::new().await;
@@ -76,7 +77,7 @@ async fn a_state_that_was_rolled_back_takes_up_what_the_history_knows() {
     assert_eq!(bench.inventory().await, empty);
 }
 
-/// The run stops and keeps what it knows beside the configuration; the next one goes on from there.
+/// The run stops and saves its results beside the configuration; the next one continues from there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_is_deleted_during_a_run_leaves_no_orphan() {
     let bench = Bench::new().await;
@@ -87,7 +88,7 @@ async fn a_state_that_is_deleted_during_a_run_leaves_no_orphan() {
     is_whole(&bench, &empty).await;
 }
 
-/// As before, but the rescue file is lost as well: a version from the middle of the run knows less than exists.
+/// As before, but the rescue file is lost as well: a version from the middle of the run records less than exists.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_from_the_middle_of_a_run_leaves_no_orphan() {
     let bench = Bench::new().await;
@@ -103,7 +104,7 @@ async fn a_version_from_the_middle_of_a_run_leaves_no_orphan() {
     is_whole(&bench, &empty).await;
 }
 
-/// Another deployment beside the lost one is made only on demand, and touches nothing of it.
+/// A separate deployment beside the lost one is created only on request, and does not touch it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_deployment_beside_a_lost_one_leaves_it_alone() {
     let bench = Bench::new().await;
@@ -133,7 +134,7 @@ async fn deleted_meanwhile(bench: &Bench) -> Outcome {
     Outcome::from(run.wait_with_output().unwrap()).expect(1)
 }
 
-/// That everything is there once, and goes without a rest.
+/// Checks that everything exists once, and that destroy leaves nothing.
 async fn is_whole(bench: &Bench, empty: &Inventory) {
     bench.run(&PLAN).ok();
     bench.run(&["sweep", "--workspace", "legacy"]).ok();

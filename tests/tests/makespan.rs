@@ -1,8 +1,9 @@
-//! How long apply and destroy take on an emulated AWS that takes AWS's time, against the longest chain of waits.
+//! The duration of apply and destroy on an emulated AWS with AWS's latencies, compared with the critical path.
 //!
 //! `cargo build --release --workspace && cargo test --release --workspace --test makespan -- --ignored --nocapture`
-//! prints it; `PAYINFRA_SCALE=20` is a third of the speed of the default, 60, at which a minute of AWS's is a second.
-//! What this machine needs for the emulated AWS counts as well, so a slower scale comes nearer to the truth.
+//! prints it. The default scale is 60, at which a minute takes a second; `PAYINFRA_SCALE=20` is three times as slow.
+//! The
+//! computing time of the emulated AWS counts as well, so a slower scale is more accurate.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark that prints what it measured")]
 
@@ -12,20 +13,20 @@ use std::time::Instant;
 use payinfra_tests::Bench;
 use serde_json::Value;
 
-/// What is measured.
+/// The measured workspace.
 const WORKSPACE: &str = "migration";
 
-/// What happened to one resource: seconds since the command began.
+/// The times of one resource, in seconds since the start of the command.
 #[derive(Debug, Default, Clone)]
 struct Span {
     started: f64,
     exists: Option<f64>,
     done: f64,
-    /// How long AWS takes for it, at the scale.
+    /// AWS's latency for it, at the scale.
     expected: f64,
 }
 
-/// The spans of all resources, and the longest chain of waits, in seconds.
+/// The spans of all resources, and the critical path, in seconds.
 fn spans(stdout: &str, scale: f64) -> (BTreeMap<String, Span>, f64, f64) {
     let (mut spans, mut chain, mut took) = (BTreeMap::<String, Span>::new(), 0.0, 0.0);
     let mut begun = None;
@@ -54,7 +55,7 @@ fn seconds(time: &str) -> f64 {
     clock.split(':').filter_map(|part| part.parse::<f64>().ok()).fold(0.0, |sum, part| sum * 60.0 + part)
 }
 
-/// What depends on what.
+/// The dependencies.
 fn depends(bench: &Bench) -> BTreeMap<String, BTreeSet<String>> {
     let graph = bench.run(&["graph", "--workspace", WORKSPACE]).ok().stdout;
     let mut depends = BTreeMap::<String, BTreeSet<String>>::new();
@@ -65,7 +66,7 @@ fn depends(bench: &Bench) -> BTreeMap<String, BTreeSet<String>> {
     depends
 }
 
-/// The chain of those that were waited for, from the one that ended last back to the first.
+/// The critical path, from the resource that ended last back to the first.
 fn path(spans: &BTreeMap<String, Span>, before: &dyn Fn(&str) -> BTreeSet<String>) -> Vec<String> {
     let last = |names: &mut dyn Iterator<Item = &String>| {
         let mut names: Vec<&String> = names.filter(|name| spans.contains_key(*name)).collect();
@@ -104,7 +105,7 @@ fn measure(bench: &Bench, command: &str, scale: f64) {
         waits.len()
     );
     println!(
-        "  makespan {took:.2} s (the command {whole:.2} s), longest chain {chain:.2} s, ratio {:.3}",
+        "  makespan {took:.2} s (the command {whole:.2} s), critical path {chain:.2} s, ratio {:.3}",
         took / chain
     );
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -113,14 +114,14 @@ fn measure(bench: &Bench, command: &str, scale: f64) {
         "destroy" => depends.iter().filter(|(_, on)| on.contains(name)).map(|(later, _)| later.clone()).collect(),
         _ => depends.get(name).cloned().unwrap_or_default(),
     };
-    println!("  what was waited for:");
+    println!("  critical path:");
     println!("    {:>7} {:>7} {:>7} {:>7}  resource", "begun", "exists", "took", "AWS");
     for name in path(&spans, &before) {
         let Span { started, exists, done, expected } = &spans[&name];
         let exists = exists.map_or_else(String::new, |exists| format!("{:.2}", exists - started));
         println!("    {started:7.2} {exists:>7} {:7.2} {expected:7.2}  {name}", done - started);
     }
-    println!("  what took longest beyond AWS's time:");
+    println!("  longest times beyond AWS's latency:");
     let mut late: Vec<_> = spans.iter().map(|(name, span)| (span.done - span.started - span.expected, name)).collect();
     late.sort_by(|one, other| other.0.total_cmp(&one.0));
     for (late, name) in late.iter().take(10) {

@@ -1,5 +1,5 @@
-//! The real `LocalStack` instead of `MiniStack` and moto, for the services that it does right: see
-//! `localstack/GAPS.md`. `PAYINFRA_TEST_PROFILE=localstack` runs the other tests on it.
+//! The real `LocalStack` instead of `MiniStack` and moto, for the services that it emulates correctly: see
+//! `localstack/GAPS.md`. `PAYINFRA_TEST_PROFILE=localstack` runs the other tests with it.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -13,7 +13,7 @@ fn with<'a>(args: &[&'a str]) -> Vec<&'a str> {
     [args, &WORKSPACE[..]].concat()
 }
 
-/// a whole life, with what somebody changes and leaves behind in the services that are `LocalStack`'s.
+/// a whole life, with manual changes and leftovers in the services that `LocalStack` emulates.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_migration_stack_lives_on_localstack() {
     let bench = Bench::on(Profile::Localstack, include_str!("../../payinfra.toml")).await;
@@ -47,7 +47,7 @@ async fn the_migration_stack_lives_on_localstack() {
     assert_eq!(bench.inventory().await, before);
 }
 
-/// Changes one thing of each service, and says which, in order.
+/// Changes one resource of each service, and returns which, in order.
 async fn change(bench: &Bench) -> [&'static str; 4] {
     let changed = [
         "global/iam.role/flow-logs-us-east-1",

@@ -1,4 +1,4 @@
-//! Everything that networks and AWS break, mixed by a seed, over whole applies and destroys on the emulated AWS.
+//! Random faults of networks and AWS during whole applies and destroys on the emulated AWS.
 //!
 //! `PAYINFRA_SEED=17 cargo test --workspace --test random -- --ignored --nocapture many` runs one seed alone,
 //! `PAYINFRA_SEEDS=1000` more of them.
@@ -11,14 +11,14 @@ use payinfra_localstack::{Fault, Match, Rule, When};
 use payinfra_tests::Bench;
 use payinfra_tests::content::Snapshot;
 
-/// How many of them CI runs.
+/// The number of seeds in CI.
 const FEW: u64 = 2;
-/// How many the long test runs.
+/// The number of seeds in the long test.
 const MANY: u64 = 100;
-/// A run that gave up and said why is repeated once.
+/// A run that failed with an error is repeated once.
 const RUNS: usize = 2;
 
-/// `SplitMix64`: the same numbers for the same seed, everywhere.
+/// `SplitMix64`: the same numbers for the same seed, on every platform.
 struct Dice(u64);
 
 impl Dice {
@@ -45,7 +45,7 @@ impl Dice {
     }
 }
 
-/// Some of all faults. Each hits now and then and not for ever, as AWS does: the promise is to end well, not to end
+/// A selection of all faults. Each of them occurs occasionally, as in AWS: the promise is to converge in the end, not
 /// while AWS is down.
 fn mix(seed: u64) -> Vec<Rule> {
     let mut dice = Dice(seed);
@@ -81,7 +81,7 @@ fn mix(seed: u64) -> Vec<Rule> {
         let action = match fault {
             Fault::NotFound { .. } | Fault::HiddenTags { .. } => Match::action(dice.one(&services), "Create*"),
             Fault::RoleNotAssumable { .. } => Match::action("iam", "CreateRole"),
-            // Of writes only: a read leaves nothing that could be stale.
+            // Only for writes: a read makes nothing stale.
             Fault::Stale { .. } => Match { mutating: Some(true), ..Match::action(dice.one(&services), "*") },
             _ => Match::action(dice.one(&services), "*"),
         };
@@ -91,7 +91,7 @@ fn mix(seed: u64) -> Vec<Rule> {
     rules
 }
 
-/// Runs a command until it succeeds; how often that took.
+/// Runs a command until it succeeds; returns the number of runs.
 fn until_done(bench: &Bench, command: &str) -> Result<usize, String> {
     let mut said = String::new();
     for run in 1..=RUNS {
@@ -104,7 +104,7 @@ fn until_done(bench: &Bench, command: &str) -> Result<usize, String> {
     Err(said)
 }
 
-/// One seed: a whole apply and a whole destroy, each against what an undisturbed one makes of the account, in every field.
+/// One seed: a whole apply and a whole destroy, each compared with an undisturbed run, in every field.
 async fn live(bench: &Bench, seed: u64, [applied, destroyed]: &[Snapshot; 2]) -> Result<usize, String> {
     bench.aws.clear_faults();
     bench.aws.reset().await.unwrap();
@@ -115,7 +115,7 @@ async fn live(bench: &Bench, seed: u64, [applied, destroyed]: &[Snapshot; 2]) ->
     same("apply", applied, bench).await?;
     let plan = bench.run(&["plan", "--workspace", "legacy", "--exit-code"]);
     if plan.code != Some(0) {
-        return Err(format!("after apply there is more to do: {}{}", plan.stdout, plan.stderr));
+        return Err(format!("after apply, the plan has changes: {}{}", plan.stdout, plan.stderr));
     }
     bench.aws.faults(mix(!seed));
     runs += until_done(bench, "destroy")?;
@@ -124,13 +124,13 @@ async fn live(bench: &Bench, seed: u64, [applied, destroyed]: &[Snapshot; 2]) ->
     Ok(runs)
 }
 
-/// That account, state and outputs are as they should be.
+/// Checks the account, the state and the outputs.
 async fn same(command: &str, should: &Snapshot, bench: &Bench) -> Result<(), String> {
     let comparison = should.compare(&Snapshot::take(bench, "legacy").await);
     if comparison.is_equal() {
         return Ok(());
     }
-    Err(format!("after {command} this differs from an undisturbed run:\n{}", comparison.lines().join("\n")))
+    Err(format!("after {command}, these differ from an undisturbed run:\n{}", comparison.lines().join("\n")))
 }
 
 async fn run(seeds: std::ops::Range<u64>) {
@@ -159,7 +159,7 @@ async fn a_few_seeds_converge() {
     run(0..FEW).await;
 }
 
-/// Many seeds, or the one that `PAYINFRA_SEED` names.
+/// Many seeds, or only `PAYINFRA_SEED`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "many minutes: 100 seeds"]
 async fn many_seeds_converge() {
@@ -171,7 +171,7 @@ async fn many_seeds_converge() {
     .await;
 }
 
-/// An account that AWS throttles to `scale` of its limits: it is slow, and nobody sees an error.
+/// An account that AWS throttles to `scale` of its limits: it is slow, but there are no errors.
 async fn throttled(scale: f64) {
     let bench = Bench::new().await;
     let empty = bench.inventory().await;

@@ -1,4 +1,4 @@
-//! Which test shows which requirement: `tests/README.md` says it, and this keeps it true.
+//! Verifies that `tests/README.md` lists the tests for each requirement.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -6,17 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-/// What stands above the list is written by hand.
+/// Everything above this line is written by hand.
 const MARK: &str =
     "Written by `UPDATE_README=1 cargo test --workspace --test requirements`; do not edit below this line.\n\n";
 
-/// Every requirement is shown by a test, and the list is up to date. `UPDATE_README=1` writes it.
+/// Every requirement has a test, and the list is up to date. `UPDATE_README=1` writes it.
 #[test]
 fn every_requirement_is_shown_and_listed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let readme = root.join("tests/README.md");
     let (text, missing) = render(&root).unwrap();
-    assert!(missing.is_empty(), "no test shows {missing:?}: put the ids into a test's name or doc comment");
+    assert!(missing.is_empty(), "no test covers {missing:?}: add the ids to the name or doc comment of a test");
     if env::var_os("UPDATE_README").is_some() {
         fs::write(&readme, &text).unwrap();
     }
@@ -24,7 +24,7 @@ fn every_requirement_is_shown_and_listed() {
     assert!(current == text, "out of date: run `UPDATE_README=1 cargo test --workspace --test requirements`");
 }
 
-/// The file's text, and the ids that no test shows.
+/// The text of the file, and the ids without a test.
 fn render(root: &Path) -> io::Result<(String, Vec<String>)> {
     let mut shown = BTreeMap::<String, BTreeSet<String>>::new();
     let mut files = Vec::new();
@@ -40,7 +40,9 @@ fn render(root: &Path) -> io::Result<(String, Vec<String>)> {
         }
     }
     let current = fs::read_to_string(root.join("tests/README.md"))?;
-    let (head, _) = current.split_once(MARK).ok_or_else(|| io::Error::other("tests/README.md has lost its mark"))?;
+    let (head, _) = current
+        .split_once(MARK)
+        .ok_or_else(|| io::Error::other("tests/README.md does not contain the line above the list"))?;
     let mut text = head.to_owned() + MARK;
     text.push_str("| id | what it says | tests |\n| --- | --- | --- |\n");
     let mut missing = Vec::new();
@@ -94,13 +96,13 @@ fn tests(source: &str) -> Vec<(String, BTreeSet<String>)> {
     found
 }
 
-/// `M-07` and the like.
+/// Ids such as `M-07`.
 fn in_docs(docs: &str) -> BTreeSet<String> {
     let words = docs.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     words.filter(|word| is_id(word)).map(str::to_owned).collect()
 }
 
-/// `m07_…_x08_…` and the like.
+/// Names such as `m07_…_x08_…`.
 fn in_name(name: &str) -> BTreeSet<String> {
     let parts = name.split('_').filter(|part| part.len() == 3 && part.is_ascii());
     parts.map(|part| format!("{}-{}", part[..1].to_uppercase(), &part[1..])).filter(|id| is_id(id)).collect()

@@ -1,4 +1,4 @@
-//! A state that can no longer be written stops the work, and nothing that happened is forgotten.
+//! A state that can no longer be written stops the apply, and all results are kept.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -7,7 +7,7 @@ use payinfra_tests::{Bench, Outcome, caught};
 
 const APPLY: [&str; 4] = ["apply", "--workspace", "legacy", "--yes"];
 
-/// The state's bucket refuses every write from the middle of an apply on; the next run knows all the same what exists.
+/// The state bucket rejects every write from the middle of an apply on; the next run still finds all resources.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happened_is_kept_beside_the_configuration_and_taken_up() {
     let bench = Bench::new().await;

@@ -1,5 +1,5 @@
-//! The payment service and its OpenAPI document, `lambda/openapi.json`, checked against each other by schemathesis: it
-//! makes requests that the document allows and such that it does not, and compares the answers with what is documented.
+//! The payment service and its OpenAPI document, `lambda/openapi.json`, tested against each other by schemathesis: it
+//! sends valid and invalid requests, and compares the responses with the document.
 //!
 //! It is installed with pip from `lambda/contract/requirements.txt` into the target folder, once.
 
@@ -11,11 +11,11 @@ use std::process::Command;
 use payinfra_tests::built;
 use payinfra_tests::service::{account, payment, start};
 
-/// The key that the checks use, and its SHA-256.
+/// The API key for the tests, and its SHA-256.
 const KEY: &str = "key";
 const HASHES: &str = r#"{"sha256":["2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683"]}"#;
 
-/// How many requests for each route and way to make them.
+/// The number of requests per route and kind.
 const EXAMPLES: &str = "40";
 
 fn run(command: &mut Command) {
@@ -38,7 +38,7 @@ fn schemathesis(requirements: &Path) -> PathBuf {
     program
 }
 
-/// P-09: no answer has a status, a body or a header that the document does not name.
+/// P-09: no response has a status, a body or a header that is not in the document.
 #[tokio::test(flavor = "multi_thread")]
 async fn p09_every_answer_is_as_the_document_says() {
     let lambda = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lambda");
@@ -47,12 +47,12 @@ async fn p09_every_answer_is_as_the_document_says() {
     let service = start(&aws, &[("API_KEYS", HASHES)]);
     let paid = service.send("POST", "/payments", &[("x-api-key", KEY)], &payment("t-1"));
     assert_eq!(paid.status, 200, "{paid:?}");
-    // It writes down what it remembers of a run.
+    // It stores data about a run.
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(program);
     command.arg("run").arg(lambda.join("openapi.json")).args(["--url", &format!("http://{}", service.address)]);
     command.args(["--header", &format!("x-api-key: {KEY}"), "--checks", "all", "--seed", "1"]);
-    // What a schema cannot say, such as a currency's decimals, is refused too.
+    // Rules that a schema cannot express, such as a currency's number of decimals, are also enforced.
     command.args(["--exclude-checks", "positive_data_acceptance"]);
     command.args(["--max-examples", EXAMPLES, "--no-color"]).current_dir(folder.path());
     run(&mut command);

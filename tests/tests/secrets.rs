@@ -1,5 +1,5 @@
-//! Secrets are found nowhere: not in output, logs, state, history, plans, rescue files or errors, in whatever form they
-//! are declared.
+//! Secrets never appear in output, logs, state, history, plans, rescue files or errors, in whatever form they are
+//! declared.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -29,10 +29,10 @@ use payinfra_state::{FileLock, FileStore};
 use payinfra_tests::{Bench, Outcome, caught};
 use serde_json::json;
 
-/// How every planted secret begins; what follows tells them apart. No escaping changes it.
+/// The prefix of all planted secrets, which escaping does not change; the rest distinguishes them.
 const MARK: &str = "hush0";
 
-/// What is visible, by the place where it is.
+/// Visible texts, by place.
 #[derive(Default)]
 struct Visible(BTreeMap<String, String>);
 
@@ -41,7 +41,7 @@ impl Visible {
         self.0.entry(place.to_owned()).or_default().push_str(text);
     }
 
-    /// Every file in `folder`, whatever it is, but the configuration.
+    /// Every file in `folder`, except the configuration.
     fn add_folder(&mut self, folder: &Path) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -53,9 +53,9 @@ impl Visible {
         }
     }
 
-    /// The places where there is a secret, with what is around it.
+    /// The places that contain a secret, with the surrounding text.
     fn leaks(&self) -> Vec<String> {
-        // The beginning of a value and, for logs that show bodies, of the same in base64 at each of the three offsets.
+        // The prefix and, for logs with bodies, its base64 form at each of the three offsets.
         let encoded = ["aHVzaD", "h1c2gw", "odXNoM"];
         let mut leaks = Vec::new();
         for (place, text) in &self.0 {
@@ -80,7 +80,7 @@ impl Visible {
 fn a_leak_is_found() {
     let mut visible = Visible::default();
     visible.add("here", "a token=hush0xyz&b");
-    // `printf '"hush0xyz"' | base64`, and with one and two letters more before it.
+    // `printf '"hush0xyz"' | base64`, and with one and two more letters before it.
     for text in ["Imh1c2gweHl6Ig==", "LSJodXNoMHh5eiI=", "LS0iaHVzaDB4eXoi"] {
         visible.add(text, text);
     }
@@ -88,9 +88,9 @@ fn a_leak_is_found() {
     assert_eq!(visible.leaks().len(), 4, "{:?}", visible.leaks());
 }
 
-// What kinds take as secrets, without the command line.
+// Secrets of kinds, without the command line.
 
-/// Remembers what happened as it would be told.
+/// Records events as they would be shown.
 #[derive(Default)]
 struct Told(Mutex<String>);
 
@@ -108,7 +108,7 @@ fn secret(text: &str) -> Secret<String> {
     Secret::new(text.to_owned())
 }
 
-/// A secret in every place of every kind that takes one; `round` changes all of them.
+/// A secret in every field of every kind that accepts one; `round` changes all of them.
 fn planted(round: &str) -> Result<Graph> {
     let mut graph = Graph::new("secrets", "test", Tags::new());
     let value = |name: &str| format!("{MARK}{name}{round}");
@@ -129,7 +129,7 @@ fn planted(round: &str) -> Result<Graph> {
         ("letters", Text::from(format!("pä{}ß", value("letters")))),
         ("markup", Text::from(format!("<a b='{}'>&amp;", value("markup")))),
         ("digits", Text::from(format!("{}+/=", value("digits")))),
-        // Known only once the topic exists.
+        // Known only after the topic exists.
         ("pending", Text::from(value("pending")).and("@").and(&topic.outputs.arn)),
     ] {
         let description = "holds a secret".to_owned();
@@ -343,13 +343,14 @@ async fn run(access: &Access, folder: &Path, graph: &Graph, visible: &mut Visibl
     (planned, report)
 }
 
-/// What AWS has of the parameter, which proves that the secrets arrive.
+/// The parameter's value in AWS, which proves that the secrets arrive.
 async fn parameter(access: &Access, name: &str) -> String {
     let found = access.cx(&region()).ssm().get_parameter().name(name).send().await.unwrap();
     found.parameter.unwrap().value.unwrap()
 }
 
-/// 21 secrets in all kinds that take some: created, compared, changed by hand, changed in the declaration, and removed.
+/// 21 secrets in all kinds that accept them: created, compared, changed manually, changed in the declaration, and
+/// removed.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_kind_shows_a_secret() {
     let emulator = Emulator::builder().start().await.unwrap();
@@ -358,7 +359,7 @@ async fn no_kind_shows_a_secret() {
     let mut visible = Visible::default();
     let first = planted("-a").unwrap();
     let values = json!(first).to_string().matches(MARK).count();
-    assert_eq!(values, 21, "the secrets that are planted");
+    assert_eq!(values, 21, "the number of planted secrets");
 
     let (_, report) = run(&access, folder.path(), &first, &mut visible).await;
     assert!(report.is_complete(), "{:?}", report.failed);
@@ -366,7 +367,7 @@ async fn no_kind_shows_a_secret() {
     let (again, _) = run(&access, folder.path(), &first, &mut visible).await;
     assert!(again.is_empty() && again.drift.is_empty(), "{:?} {:?}", again.summary(), again.drift);
 
-    // Another hand leaves another secret.
+    // A manual change leaves another secret.
     let other = Access::emulated(&emulator.endpoint()).await.unwrap().cx(&region());
     let call = other.ssm().put_parameter().name("/secrets/plain").value(format!("{MARK}by-hand")).overwrite(true);
     call.send().await.unwrap();
@@ -374,7 +375,7 @@ async fn no_kind_shows_a_secret() {
     assert!(mended.drift.values().any(|drift| matches!(drift, Drift::Changed(_))), "{:?}", mended.drift);
     assert_eq!(parameter(&access, "/secrets/plain").await, format!("{MARK}plain-a"));
 
-    // AWS refuses what changes.
+    // AWS rejects the changes.
     let refused = Match::action("ssm", "PutParameter").times(1);
     emulator.faults([FaultRule { matches: refused, fault: Fault::Error { status: 403 } }]);
     let second = planted("-b").unwrap();
@@ -392,11 +393,11 @@ async fn no_kind_shows_a_secret() {
     visible.assert_no_secret();
 }
 
-// What the user marks, with the command line.
+// Variables that the user marks sensitive, with the command line.
 
 const RESCUE: &str = ".payinfra-rescue-migration-legacy.json";
 
-/// The configuration with secrets of all protocols, all of them marked.
+/// The configuration with secrets for all protocols, all of them sensitive.
 fn marked(configuration: &str, round: &str) -> String {
     let endpoints = [
         ("https", format!("https://example.com/{MARK}path{round}")),
@@ -424,7 +425,7 @@ fn marked(configuration: &str, round: &str) -> String {
     replaced
 }
 
-/// Runs a command with all that it can tell, and notes what it prints.
+/// Runs a command with the highest verbosity, and records its output.
 fn say(bench: &Bench, visible: &mut Visible, args: &[&str]) -> Outcome {
     let mut command = bench.command(args);
     command.env("PAYINFRA_LOG", "trace");
@@ -433,7 +434,7 @@ fn say(bench: &Bench, visible: &mut Visible, args: &[&str]) -> Outcome {
     outcome
 }
 
-/// Every version of every object beside the state, and every item of the lock's table.
+/// Every version of every object, and every item of the lock table.
 async fn add_stored(bench: &Bench, visible: &mut Visible) {
     let s3 = bench.s3("us-east-1");
     let bucket = "payinfra-state-123456789012";
@@ -450,8 +451,8 @@ async fn add_stored(bench: &Bench, visible: &mut Visible) {
     visible.add("the lock", &format!("{:?}", items.items()));
 }
 
-/// How many subscriptions AWS has of a round, which proves that the secrets arrive. Those of earlier rounds that nobody
-/// confirmed go by themselves, some days later.
+/// The number of subscriptions of a round in AWS, which proves that the secrets arrive. Unconfirmed ones of earlier
+/// rounds expire after some days.
 async fn endpoints(bench: &Bench, round: &str) -> usize {
     let sns = aws_sdk_sns::Client::new(&bench.sdk("us-east-1"));
     let found = sns.list_subscriptions().send().await.unwrap();
@@ -472,11 +473,11 @@ async fn no_command_shows_what_the_user_marks() {
         say(&bench, &mut visible, &[&["plan", "-w", "legacy"], args].concat()).ok();
     }
 
-    // A run that cannot write its state leaves a rescue file, with subscriptions in it.
+    // A run that cannot write its state leaves a rescue file, which contains subscriptions.
     let mut hold = bench.aws.hold(Match::action("sns", "Subscribe").nth(4), When::Before);
     let mut command = bench.command(&["apply", "-w", "legacy", "--yes", "-vv"]);
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    // Both pipes are read while it is held, so that it is never blocked by what it tells.
+    // Both pipes are read while the process is held, so that its output never blocks it.
     let running = tokio::task::spawn_blocking(move || Outcome::from(command.output().unwrap()));
     let stopped = caught(&mut hold).await;
     bench.aws.faults([FaultRule { matches: Match::action("s3", "PutObject"), fault: Fault::Error { status: 503 } }]);
@@ -485,7 +486,7 @@ async fn no_command_shows_what_the_user_marks() {
     let failed = running.await.unwrap().expect(1);
     visible.add("a failed apply", &format!("{}{}", failed.stdout, failed.stderr));
     let rescue = std::fs::read_to_string(bench.file(RESCUE)).unwrap();
-    assert!(rescue.contains("sns.subscription"), "the rescue file holds subscriptions");
+    assert!(rescue.contains("sns.subscription"), "the rescue file contains subscriptions");
     visible.add("the rescue file", &rescue);
     bench.aws.clear_faults();
 
@@ -505,7 +506,7 @@ async fn no_command_shows_what_the_user_marks() {
         say(&bench, &mut visible, args).ok();
     }
 
-    // Other values for all of them; the first call about one is refused.
+    // Other values for all of them; the first call with one is rejected.
     bench.configure(&marked(&example, "-b"));
     say(&bench, &mut visible, &["plan", "-w", "legacy", "-v", "--out", "saved.json"]).ok();
     let refused = Match::action("sns", "Subscribe").times(1);
@@ -524,16 +525,16 @@ async fn no_command_shows_what_the_user_marks() {
     visible.assert_no_secret();
 }
 
-/// Configurations that are refused, where the text around the mistake is shown.
+/// Invalid configurations, whose errors show the surrounding text.
 fn mistakes(bench: &Bench, good: &str, visible: &mut Visible) {
     for (wrong, told) in [
-        // In the line of the secrets.
+        // In the line with the secrets.
         (good.replacen("protocol = \"sqs\"", "protocol = \"pigeon\"", 1), "pigeon"),
         (good.replacen("protocol = \"email-json\"", "protocoll = \"email-json\"", 1), "protocoll"),
-        // No TOML at all.
+        // Invalid TOML.
         (good.replacen("image = ", "image == ", 1), "payinfra.toml"),
         (good.replacen("alarms.subscriptions.endpoint", "alarms.subscriptions.endpoints", 1), "unknown variable"),
-        // What AWS shows cannot be kept from sight.
+        // AWS shows these values, so they cannot be sensitive.
         (
             good.replacen(
                 "[\"alarms.subscriptions.endpoint\"",

@@ -1,5 +1,5 @@
-//! The payments service as the ECS tasks run it, against the emulated AWS: what it answers when AWS fails, what it
-//! refuses, what it logs, and how it ends.
+//! The payments service in the form of the ECS tasks, with the emulated AWS: its responses when AWS fails, rejected
+//! requests, its logs, and its shutdown.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -18,8 +18,8 @@ fn writes(aws: &Emulator, action: &str) -> usize {
     aws.calls().iter().filter(|call| call.action == action).count()
 }
 
-/// M-30, P-09: each way in which AWS can fail for a moment is overcome within one request, with one payment and one
-/// audit record; a failure that stays is a 500 that tells nothing.
+/// M-30, P-09: each transient failure of AWS is resolved within one request, with one payment and one audit record; a
+/// permanent failure is a 500 without details.
 #[tokio::test(flavor = "multi_thread")]
 async fn m30_p09_failures_that_pass_are_overcome_and_others_tell_nothing() {
     let (aws, service) = running().await;
@@ -52,7 +52,7 @@ async fn m30_p09_failures_that_pass_are_overcome_and_others_tell_nothing() {
     assert_eq!(service.get("/health?deep").body["status"], "ok");
 }
 
-/// The answer to a question that is asked again until it is as `expected`.
+/// The response to a request that is repeated until the response is `expected`.
 async fn until(service: &Service, path: &str, expected: impl Fn(&Answer) -> bool) -> Answer {
     for _ in 0..200 {
         let answer = service.get(path);
@@ -61,11 +61,11 @@ async fn until(service: &Service, path: &str, expected: impl Fn(&Answer) -> bool
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("{path} does not become as expected: {:?}", service.get(path));
+    panic!("{path} does not become the expected: {:?}", service.get(path));
 }
 
-/// M-30: a client that hangs up at any moment after its request has arrived leaves a whole payment; until its audit
-/// record is there, the payment is pending.
+/// M-30: a client that disconnects at any moment after its request has arrived leaves a complete payment; until its
+/// audit record exists, the payment is pending.
 #[tokio::test(flavor = "multi_thread")]
 async fn m30_a_client_that_hangs_up_leaves_a_whole_payment() {
     let (aws, service) = running().await;
@@ -92,7 +92,7 @@ async fn m30_a_client_that_hangs_up_leaves_a_whole_payment() {
     }
 }
 
-/// M-30: what a killed process leaves half done, the next one completes at its start, and once.
+/// M-30: the next process completes interrupted payments of a killed one at its start, once.
 #[tokio::test(flavor = "multi_thread")]
 async fn m30_a_new_process_repairs_what_a_killed_one_left() {
     let (aws, service) = running().await;
@@ -123,8 +123,8 @@ async fn m30_a_new_process_repairs_what_a_killed_one_left() {
     assert_eq!(keys.len(), 3, "{keys:?}");
 }
 
-/// M-30: two services of two regions over one table; each id is written by one region whichever is asked, and while
-/// that region cannot be reached the other refuses.
+/// M-30: two services in two regions with one table; each id is written in one region, whichever service gets the
+/// request, and while that region is unreachable the other one rejects it.
 #[tokio::test(flavor = "multi_thread")]
 async fn m30_an_id_is_written_in_its_region_only() {
     let (aws, _) = running().await;
@@ -157,7 +157,7 @@ async fn m30_an_id_is_written_in_its_region_only() {
     }
 }
 
-/// P-09: what is refused is refused with its reason, and AWS is not asked.
+/// P-09: invalid requests are rejected with the reason, without calls to AWS.
 #[tokio::test(flavor = "multi_thread")]
 async fn p09_wrong_requests_have_an_answer_and_cost_no_call() {
     let (aws, service) = running().await;
@@ -166,24 +166,24 @@ async fn p09_wrong_requests_have_an_answer_and_cost_no_call() {
     for (method, path, body, status, error) in [
         ("POST", "/payments", "{", 400, "the body is not JSON: see line 1, column 1"),
         ("POST", "/payments", "{}", 400, "transactionId is missing"),
-        ("POST", "/payments", &long[..], 413, "the body is longer than 16384 bytes"),
-        ("GET", "/payments", "", 405, "this path does not take this method"),
-        ("DELETE", "/payments/t-1", "", 405, "this path does not take this method"),
-        ("POST", "/health", "", 405, "this path does not take this method"),
-        ("GET", "/payments/a%2Fb", "", 404, "there is no such payment"),
-        ("GET", "/", "", 404, "there is nothing here"),
-        ("GET", "/payments/t-1/more", "", 404, "there is nothing here"),
+        ("POST", "/payments", &long[..], 413, "the body is larger than 16384 bytes"),
+        ("GET", "/payments", "", 405, "this path does not support this method"),
+        ("DELETE", "/payments/t-1", "", 405, "this path does not support this method"),
+        ("POST", "/health", "", 405, "this path does not support this method"),
+        ("GET", "/payments/a%2Fb", "", 404, "payment not found"),
+        ("GET", "/", "", 404, "not found"),
+        ("GET", "/payments/t-1/more", "", 404, "not found"),
     ] {
         let answer = service.send(method, path, &[], body);
         assert_eq!((answer.status, &answer.body["error"]), (status, &json!(error)), "{method} {path}");
         assert_eq!(answer.header("content-type"), Some("application/json"));
     }
-    // Only the sweep at the start looks.
+    // Only the sweep at the start makes calls.
     assert!(aws.calls().iter().all(|call| call.action == "Scan"), "{:?}", aws.calls());
 }
 
-/// P-09, G-03: each transaction is one line of JSON with its correlation id, which the answer carries too; no line has
-/// a card number, wherever the client put it.
+/// P-09, G-03: each transaction is one line of JSON with its correlation id, which the response has too; no line
+/// contains a card number, wherever the client put it.
 #[tokio::test(flavor = "multi_thread")]
 async fn p09_g03_every_transaction_is_logged_and_no_card_is() {
     let (_aws, service) = running().await;
@@ -215,7 +215,7 @@ async fn p09_g03_every_transaction_is_logged_and_no_card_is() {
     assert!(!text.contains("c-1"), "customers are not in the log");
 }
 
-/// M-30: a task that is told to end finishes what it has begun, takes nothing new, and says that all is well.
+/// M-30: after SIGTERM, a task completes its requests, accepts no new ones, and exits with 0.
 #[tokio::test(flavor = "multi_thread")]
 async fn m30_a_stopped_service_finishes_what_it_has_begun() {
     let (aws, service) = running().await;
@@ -224,7 +224,7 @@ async fn m30_a_stopped_service_finishes_what_it_has_begun() {
     let mut stream = service.connect();
     stream.write_all(&raw(&body)).unwrap();
     let held = puts.next().await.unwrap();
-    // A connection without a request ends at once.
+    // A connection without a request ends immediately.
     let idle = service.connect();
     service.terminate();
     for _ in 0..200 {
@@ -233,7 +233,7 @@ async fn m30_a_stopped_service_finishes_what_it_has_begun() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(std::net::TcpStream::connect(service.address).is_err(), "nothing new is taken");
+    assert!(std::net::TcpStream::connect(service.address).is_err(), "no new connections are accepted");
     held.release();
     let answer = Answer::read(stream);
     assert_eq!((answer.status, &answer.body["transactionId"]), (200, &json!("t-1")));

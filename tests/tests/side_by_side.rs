@@ -1,5 +1,5 @@
-//! Two deployments of one configuration live side by side: whatever the one does, and wherever it is killed, it sends no
-//! request that changes something of the other.
+//! Two deployments of one configuration exist side by side: whatever one of them does, and wherever it is killed, it
+//! sends no mutating request for resources of the other.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that prints what it found")]
 
@@ -14,34 +14,34 @@ use payinfra_tests::Bench;
 use payinfra_tests::content::{is_chosen_by_aws, of_state, pulled};
 
 const WORKSPACE: &str = "legacy";
-/// How long a run may take to come to its point, or to its end.
+/// The time limit for a run to reach its kill point, or its end.
 const PATIENCE: Duration = Duration::from_mins(4);
-/// At which of its changes a command is killed, the first time, the second, and so on; then it is run to its end.
+/// The changes at which a command is killed, the first time, the second, and so on; then it is run to its end.
 const DEATHS: [u64; 4] = [2, 12, 40, 25];
 
-/// A deployment that is there and must stay as it is, in an account where another one works.
+/// A deployment that must stay unchanged, in an account where another one is active.
 struct Neighbour {
     bench: Bench,
     state: State,
     contents: BTreeMap<(String, String), String>,
 }
 
-/// Whether a request is about something of the deployment that is watched.
+/// Whether a request refers to the watched deployment.
 fn is_about(call: &Call) -> bool {
-    // The names are the same in both configurations. To create what has a name is to ask whether it is free, and a policy
-    // may name what it allows. The states and the histories tell what was found.
+    // The names are the same in both configurations. A create with an existing name only checks whether it is free, and
+    // a policy may contain names. States and histories contain the results.
     let by_name = call.action.starts_with("Create");
     call.action != "PutObject" && call.mentions.iter().any(|id| !by_name || is_chosen_by_aws(id))
 }
 
-/// All that a state knows: an id means something only in its region and for its kind.
+/// All ids in a state: an id is only meaningful in its region and for its kind.
 fn known(state: &State) -> BTreeSet<(String, String, String)> {
     let records = state.resources.iter().filter_map(|(address, record)| Some((address, record.id.clone()?)));
     records.map(|(address, id)| (address.region.to_string(), address.kind.to_string(), id)).collect()
 }
 
 impl Neighbour {
-    /// Applies the usual configuration, and watches for its ids from then on.
+    /// Applies the usual configuration, and from then on watches for its ids.
     async fn settle() -> Self {
         let bench = Bench::new().await.lease(Duration::from_secs(2));
         bench.configure(&bench.configuration().replace("nat = \"per-zone\"", "nat = \"single\""));
@@ -53,7 +53,7 @@ impl Neighbour {
         Self { bench, state, contents }
     }
 
-    /// Runs a command, killed now and then, and at last to its end; its exit code.
+    /// Runs a command, killed several times, and finally to its end; returns its exit code.
     async fn killed(&self, args: &[&str]) -> Option<i32> {
         for (index, nth) in DEATHS.into_iter().enumerate() {
             let when = if index % 2 == 0 { When::After } else { When::Before };
@@ -66,7 +66,7 @@ impl Neighbour {
         outcome.code
     }
 
-    /// Kills a command at its `nth` change; `Some` if it ended before that.
+    /// Kills a command at its `nth` change; `Some` if it ended before.
     async fn killed_at(&self, args: &[&str], nth: u64, when: When) -> Option<Option<i32>> {
         let matches = Match { mutating: Some(true), ..Match::any().nth(nth) };
         let mut hold = self.bench.aws.hold(matches, when);
@@ -94,7 +94,7 @@ impl Neighbour {
         }
     }
 
-    /// That no request changed anything of it, and that every field of it is as it was.
+    /// Checks that no request changed any of it, and that every field is unchanged.
     async fn is_unharmed(&self, by: &str) {
         let calls = self.bench.aws.calls();
         let changes = calls.iter().filter(|call| call.mutating).count();
@@ -107,8 +107,8 @@ impl Neighbour {
         self.bench.aws.clear_calls();
     }
 
-    /// Applies, sweeps and destroys the current configuration as a deployment of its own. Without `--new-deployment`
-    /// the apply is refused, and the error names the command that adopts the existing resources.
+    /// Applies, sweeps and destroys the current configuration as a separate deployment. Without `--new-deployment` the
+    /// apply is rejected, and the error shows the command that adopts the existing resources.
     async fn another_lives(&self, name: &str) -> Vec<Option<i32>> {
         self.bench.aws.clear_calls();
         let refused = self.bench.run(&["apply", "--workspace", WORKSPACE, "--yes"]).expect(1);
@@ -123,14 +123,14 @@ impl Neighbour {
         codes
     }
 
-    /// The first deployment is found as it was left.
+    /// The first deployment is unchanged.
     fn is_as_declared(&self, configuration: &str) {
         self.bench.configure(configuration);
         self.bench.run(&["plan", "--workspace", WORKSPACE, "--exit-code"]).ok();
     }
 }
 
-/// Another suffix, with a bucket of states of its own: a deployment that succeeds beside the first.
+/// Another suffix, with its own state bucket: a deployment that succeeds beside the first.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_suffix_lives_beside_the_first() {
     let first = Neighbour::settle().await;
@@ -143,8 +143,8 @@ async fn another_suffix_lives_beside_the_first() {
     first.is_as_declared(&configuration);
 }
 
-/// A folder for the state beside the state in S3, all names the same: what has a name cannot be made twice, so the
-/// second apply fails, and what it could make goes again.
+/// A state in a folder beside the state in S3, with the same names: named resources cannot be created twice, so the
+/// second apply fails, and the resources that it created are deleted again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_in_a_folder_beside_the_one_in_s3_takes_nothing_of_it() {
     let first = Neighbour::settle().await;
@@ -155,7 +155,7 @@ async fn a_state_in_a_folder_beside_the_one_in_s3_takes_nothing_of_it() {
     first.is_as_declared(&configuration);
 }
 
-/// A state that is lost: the names are taken by what it knew, and nothing of that is touched.
+/// A lost state: its resources use the names, and none of them is touched.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_state_takes_nothing_of_what_it_knew() {
     let first = Neighbour::settle().await;
@@ -164,7 +164,7 @@ async fn a_lost_state_takes_nothing_of_what_it_knew() {
     s3.delete_object().bucket(bucket).key(key).send().await.unwrap();
     let codes = first.another_lives("a lost state").await;
     assert_eq!(codes[0], Some(1), "{codes:?}");
-    // With its state it is found as it was left.
+    // With its state, it is unchanged.
     let bytes = first.state.bytes().unwrap();
     s3.put_object().bucket(bucket).key(key).body(bytes.into()).send().await.unwrap();
     first.bench.run(&["plan", "--workspace", WORKSPACE, "--exit-code"]).ok();

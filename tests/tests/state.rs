@@ -1,4 +1,4 @@
-//! States that are whole and wrong, and journals that outlive their code: nothing that is not ours is ever touched.
+//! Well-formed states with wrong content, and intents whose code is gone: resources of others are never touched.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -26,7 +26,8 @@ async fn stored(bench: &Bench) -> Vec<u8> {
     object.body.collect().await.unwrap().to_vec()
 }
 
-/// That each command that reads the account ends with 1 and all of `told`, and changes neither account nor state.
+/// Checks that each command that reads the account ends with 1 and all of `told`, and changes neither account nor
+/// state.
 async fn refused(bench: &Bench, state: &Value, told: &[&str]) {
     put_state(bench, state).await;
     let (account, kept) = (bench.inventory().await, stored(bench).await);
@@ -40,10 +41,10 @@ async fn refused(bench: &Bench, state: &Value, told: &[&str]) {
     }
     assert!(bench.mutations().is_empty(), "{:#?}", bench.mutations());
     assert_eq!(bench.inventory().await, account);
-    assert_eq!(stored(bench).await, kept, "the state stays as it was found");
+    assert_eq!(stored(bench).await, kept, "the state is unchanged");
 }
 
-/// A VPC that somebody else made, and its id.
+/// A VPC of somebody else, and its id.
 async fn vpc(bench: &Bench, cidr: &str, tags: &[(&str, &str)]) -> String {
     let mut call = bench.ec2("us-east-1").create_vpc().cidr_block(cidr);
     if !tags.is_empty() {
@@ -79,7 +80,7 @@ async fn a_state_that_is_no_state_is_refused() {
     bench.run(&PLAN).expect(0);
 }
 
-/// An id that is somebody else's is named with the command that drops it; what is only drift is mended.
+/// An id of somebody else's resource is an error with the command that removes it; mere drift is repaired.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_that_belongs_to_somebody_else_is_refused_and_theirs_stays() {
     let bench = Bench::new().await;
@@ -107,10 +108,10 @@ async fn an_id_that_belongs_to_somebody_else_is_refused_and_theirs_stays() {
     bench.run(&PLAN).expect(2);
     bench.run(&APPLY).expect(0);
     bench.run(&PLAN).expect(0);
-    assert_eq!(bench.id("legacy", VPC), id, "owner tags that were taken off come back on the same VPC");
+    assert_eq!(bench.id("legacy", VPC), id, "removed owner tags are restored on the same VPC");
 }
 
-/// What was begun and is declared no longer goes, whether or not the state has its id.
+/// Started creates that are no longer declared are deleted, whether or not the state has their ids.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_intent_whose_address_is_in_the_code_no_more_leaves_nothing() {
     let bench = Bench::new().await;
@@ -128,7 +129,7 @@ async fn an_intent_whose_address_is_in_the_code_no_more_leaves_nothing() {
         let resources = state["resources"].as_object().unwrap().clone();
         resources.into_iter().filter(|(address, it)| address.contains("/ec2.eip/") && it["id"].is_null()).count()
     };
-    assert!(intents(&bench.state("legacy")) >= 2, "addresses are begun and nobody knows them");
+    assert!(intents(&bench.state("legacy")) >= 2, "creates were started whose ids are unknown");
     bench.run(&["unlock", "--workspace", "legacy", "--yes"]).expect(0);
     bench.configure(&bench.configuration().replace("nat = \"per-zone\"", "nat = \"single\""));
     bench.run(&APPLY).expect(0);

@@ -1,4 +1,4 @@
-//! `sweep` finds what is ours and in no state, and touches nothing else.
+//! `sweep` finds our resources that are not in any state, and touches nothing else.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -8,7 +8,8 @@ use payinfra_tests::Bench;
 
 const SWEEP: [&str; 3] = ["sweep", "--workspace", "legacy"];
 
-/// What the state forgets is found and removed; what is in the state, another workspace's and a stranger's stay.
+/// Resources that are no longer in the state are found and deleted; those in the state, of another workspace or without
+/// owner tags are kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn sweep_removes_what_the_state_forgot_and_nothing_else() {
     let bench = Bench::new().await;
@@ -41,19 +42,18 @@ async fn sweep_removes_what_the_state_forgot_and_nothing_else() {
     let found = bench.run(&[&SWEEP[..], &["--json"]].concat()).expect(2);
     assert!(found.stdout.contains(&lost), "{}", found.stdout);
     assert_eq!(found.stdout.matches("vpc-").count(), 1, "{}", found.stdout);
-    assert_eq!(bench.inventory().await, crowded, "looking changes nothing");
+    assert_eq!(bench.inventory().await, crowded, "without --delete nothing changes");
 
     bench.run(&[&SWEEP[..], &["--delete", "--yes"]].concat()).expect(0);
     let swept = bench.inventory().await;
     assert!(swept.beyond(&applied).iter().all(|line| !line.contains(&lost)));
-    assert_eq!(applied.beyond(&swept), Vec::<&str>::new(), "what the state knows stays");
+    assert_eq!(applied.beyond(&swept), Vec::<&str>::new(), "resources in the state are kept");
     assert_eq!(swept.count("us-east-1 ec2.vpc "), crowded.count("us-east-1 ec2.vpc ") - 1);
     bench.run(&SWEEP).expect(0);
 }
 
-/// A state that forgot everything leaves a whole stack orphaned; sweep takes it down in the right order. What
-/// carries no tags stays, because nothing says whose it is: records with their zone, until somebody removes them, and the
-/// dashboard.
+/// An empty state leaves a whole stack orphaned; sweep deletes it in the right order. Resources without tags are kept,
+/// because their owner is unknown: records with their zone, until they are deleted manually, and the dashboard.
 #[tokio::test(flavor = "multi_thread")]
 async fn sweep_takes_down_a_whole_stack_that_its_state_forgot() {
     let bench = Bench::new().await;
@@ -64,7 +64,7 @@ async fn sweep_takes_down_a_whole_stack_that_its_state_forgot() {
     let key = "migration/legacy/state.json";
     let mut state = bench.state("legacy");
     state["resources"] = serde_json::json!({});
-    // A lost state leaves no lineage, so that nothing proves that these are not another deployment's.
+    // A lost state has no lineage, so the resources could belong to another deployment.
     s3.delete_object().bucket(bucket).key(key).send().await.unwrap();
     bench.aws.clear_calls();
     bench.run(&[&SWEEP[..], &["--delete", "--yes"]].concat()).expect(0);
@@ -81,7 +81,7 @@ async fn sweep_takes_down_a_whole_stack_that_its_state_forgot() {
     assert_eq!(before.beyond(&after), Vec::<&str>::new());
 }
 
-/// Removes the records of the only zone, but for its own two.
+/// Deletes the records of the only zone, except its own two.
 async fn remove_records(bench: &Bench) {
     let dns = aws_sdk_route53::Client::new(&bench.sdk("us-east-1"));
     let zones = dns.list_hosted_zones().send().await.unwrap().hosted_zones;

@@ -2,6 +2,7 @@
 
 mod census;
 mod client;
+mod clock;
 mod cloud;
 mod error;
 mod gate;

@@ -361,7 +361,7 @@ impl<'a> Scheduler<'a> {
                         }
                         Err(error) => {
                             if self.run.journal.check().is_err() || self.run.lease.check().is_err() {
-                                halted.get_or_insert_with(|| Error::new(error.class(), error.to_string()));
+                                halted.get_or_insert_with(|| error.clone());
                             }
                             self.run.observer.notice(&Event::Failed { address: address.clone(), error: error.to_string() });
                             for (waiting, why) in self.bar(index, &address)? {

@@ -1,6 +1,7 @@
 //! Errors, and their classes, which decide about retries.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::secret::without;
@@ -43,10 +44,10 @@ pub enum Class {
 }
 
 /// A failure: its class, what happened, where, and what to do next.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     class: Class,
     message: String,
@@ -56,7 +57,7 @@ struct Inner {
     hint: Option<String>,
     taken: Option<String>,
     after: Option<Duration>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -133,7 +134,7 @@ impl Error {
     /// Adds the cause.
     #[must_use]
     pub fn source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -155,7 +156,15 @@ impl Error {
             causes.push(without(&error.to_string(), secrets));
             cause = error.source();
         }
-        inner.source = (!causes.is_empty()).then(|| causes.join(": ").into());
+        inner.source = (!causes.is_empty())
+            .then(|| Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(causes.join(": "))));
+        self
+    }
+
+    /// The same error with a place before its message: `PLACE: MESSAGE`.
+    #[must_use]
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.0.message = format!("{place}: {}", self.0.message);
         self
     }
 

@@ -53,6 +53,9 @@ pub struct Declared {
     /// Dependencies that no reference shows (AWS-FACTS §4.5).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub after: BTreeSet<Address>,
+    /// What it is replaced with: it cannot outlive their old ones.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub replace_triggered_by: BTreeSet<Address>,
 }
 
 /// A handle to a declared resource, for references to it.
@@ -138,7 +141,14 @@ impl Graph {
     fn insert<T: Serialize>(&mut self, address: &Address, args: &T, lookup: bool) -> Result<()> {
         let args = serde_json::to_value(args)
             .map_err(|error| Error::failed(format!("{address} cannot be written as JSON: {error}")))?;
-        let declared = Declared { args, lookup, protect: false, final_snapshot: false, after: BTreeSet::new() };
+        let declared = Declared {
+            args,
+            lookup,
+            protect: false,
+            final_snapshot: false,
+            after: BTreeSet::new(),
+            replace_triggered_by: BTreeSet::new(),
+        };
         match self.nodes.insert(address.clone(), declared) {
             None => Ok(()),
             Some(_) => Err(Error::invalid(format!("{address} is declared twice"))),
@@ -149,6 +159,15 @@ impl Graph {
     pub fn order(&mut self, first: &Address, later: &Address) {
         if let Some(node) = self.nodes.get_mut(later) {
             node.after.insert(first.clone());
+        }
+    }
+
+    /// Replaces `address` whenever `trigger` is replaced, and makes it depend on `trigger`. For resources that have to be
+    /// replaced although no argument changes, such as a secondary cluster of a global database with its primary.
+    pub fn replace_triggered_by(&mut self, trigger: &Address, address: &Address) {
+        if let Some(node) = self.nodes.get_mut(address) {
+            node.after.insert(trigger.clone());
+            node.replace_triggered_by.insert(trigger.clone());
         }
     }
 

@@ -13,7 +13,7 @@ use crate::address::Address;
 use crate::cloud::{Cloud, Seen, Spec, Status};
 use crate::diff::{Change, Wanted, diff};
 use crate::error::{Class, Error, Result};
-use crate::graph::Graph;
+use crate::graph::{Declared, Graph};
 use crate::reference::Pointer;
 use crate::resolve::{json_pointer, output, pointers, resolve};
 use crate::retry::{Patience, patiently};
@@ -442,7 +442,7 @@ pub async fn refresh(cloud: &Arc<dyn Cloud>, state: &State) -> Result<Refreshed>
         }
     }
     let reads = groups.into_iter().map(|((region, kind), members)| async move {
-        let spec = spec(cloud, &kind).map_err(|error| at(&members, &error))?;
+        let spec = spec(cloud, &kind).map_err(|error| at(&members, error))?;
         let mut found = Vec::new();
         for part in members.chunks(spec.batch.max(1)) {
             let ids: Vec<String> = part.iter().map(|(_, id)| (*id).clone()).collect();
@@ -579,10 +579,9 @@ fn foreign(spec: &Spec, state: &State, address: &Address, seen: &Seen) -> Option
 }
 
 /// The error, prefixed with the addresses that it concerns.
-fn at(members: &[(&Address, &String)], error: &Error) -> Error {
+fn at(members: &[(&Address, &String)], error: Error) -> Error {
     let addresses: Vec<_> = members.iter().map(|(address, _)| address.to_string()).collect();
-    let told = Error::new(error.class(), format!("{}: {}", addresses.join(", "), error.message()));
-    error.get_hint().map(str::to_owned).into_iter().fold(told, Error::hint)
+    error.at(addresses.join(", "))
 }
 
 /// Drift: the differences between the recorded and the current resources.
@@ -718,7 +717,7 @@ fn undeclared(record: &Record, seen: Option<&Seen>) -> Step {
 }
 
 /// The loss when a whole resource with data is deleted.
-pub(crate) const ALL: &str = "all that it keeps";
+pub(crate) const ALL: &str = "all of its data";
 
 /// Sets what a deleting step destroys, and which protection has to be disabled for it.
 fn lost(spec: &Spec, step: &mut Step, seen: Option<&Seen>) {
@@ -776,16 +775,9 @@ pub(crate) async fn lookups(cloud: &Arc<dyn Cloud>, graph: &Graph) -> Result<BTr
                 .hint("lookups are resolved before resources are created, so they can refer only to lookups"));
         }
         let answers = join_all(now.iter().map(|(address, args, _)| async move {
-            patiently(&Patience::reading(), || cloud.find(&address.region, &address.kind, args)).await.map_err(
-                |error| {
-                    let hint = error.get_hint().map(str::to_owned);
-                    let error = Error::new(error.class(), format!("{address}: {error}"));
-                    match hint {
-                        Some(hint) => error.hint(hint),
-                        None => error,
-                    }
-                },
-            )
+            patiently(&Patience::reading(), || cloud.find(&address.region, &address.kind, args))
+                .await
+                .map_err(|error| error.at(address))
         }))
         .await;
         for ((address, ..), answer) in now.iter().zip(answers) {
@@ -853,7 +845,8 @@ impl Planner<'_> {
 
     fn step(&mut self, address: &Address) -> Result<Step> {
         let spec = spec(self.cloud, &address.kind)?;
-        let args = &self.graph.nodes()[address].args;
+        let node = &self.graph.nodes()[address];
+        let args = &node.args;
         let desired = self.cloud.normal(&address.kind, &resolve(args, &|pointer| self.known(pointer)))?;
         let desired = redact(&desired, &self.state.lineage);
         let record = self.state.resources.get(address);
@@ -869,6 +862,12 @@ impl Planner<'_> {
                 if step.action == Action::Update && moves {
                     step.action = if spec.create_first { Action::ReplaceCreateFirst } else { Action::Replace };
                     step.because = Some("it moves to another network".to_owned());
+                }
+                if matches!(step.action, Action::Keep | Action::Update)
+                    && let Some(trigger) = self.trigger(node)
+                {
+                    step.action = if spec.create_first { Action::ReplaceCreateFirst } else { Action::Replace };
+                    step.because = Some(format!("it is replaced whenever {trigger} is replaced"));
                 }
                 // A dependency is deleted before its replacement is created. This resource has to be deleted before
                 // that, and its replacement needs the new dependency.
@@ -908,7 +907,7 @@ impl Planner<'_> {
             if moves {
                 self.moved.insert(address.clone());
             }
-            if let Some(why) = record.and_then(|record| self.drift_behind(&spec, args, record, seen, &desired, &step)) {
+            if let Some(why) = record.and_then(|record| self.drift_behind(&spec, node, record, seen, &desired, &step)) {
                 if spec.keeps_data && step.action.removes() {
                     self.cascades.push((address.clone(), why.clone()));
                 }
@@ -925,7 +924,7 @@ impl Planner<'_> {
     fn drift_behind(
         &self,
         spec: &Spec,
-        args: &Value,
+        node: &Declared,
         record: &Record,
         seen: Option<&Seen>,
         desired: &Value,
@@ -941,6 +940,7 @@ impl Planner<'_> {
             }
             _ => {}
         }
+        let args = &node.args;
         let behind = |field: &str| {
             let value = args.get(field).unwrap_or(&Value::Null);
             let through = pointers(value).into_iter().find_map(|pointer| {
@@ -955,13 +955,12 @@ impl Planner<'_> {
         let mut forced: Vec<&str> = step.changes.iter().map(Change::field).collect();
         forced.retain(|field| spec.replace.contains(field));
         if forced.is_empty() {
-            // It is replaced together with the resource that it is attached to, or moves with its network.
-            forced = spec.holds.iter().chain(spec.network).copied().collect();
-            return forced.into_iter().find_map(|field| {
-                let pointers = pointers(args.get(field).unwrap_or(&Value::Null));
-                let mut addresses = pointers.into_iter().map(|pointer| pointer.address);
-                addresses.find_map(|address| Some(format!("{address}: {}", self.drifted.get(&address)?)))
-            });
+            // It is replaced with the resource that it is attached to, moves with its network, or is replaced with a
+            // trigger.
+            let fields = spec.holds.iter().chain(spec.network).filter_map(|field| args.get(field));
+            let addresses = fields.flat_map(pointers).map(|pointer| pointer.address);
+            let mut addresses = addresses.chain(node.replace_triggered_by.iter().cloned());
+            return addresses.find_map(|address| Some(format!("{address}: {}", self.drifted.get(&address)?)));
         }
         if forced.iter().any(|field| by_hand(field)) { None } else { forced.into_iter().find_map(behind) }
     }
@@ -976,6 +975,13 @@ impl Planner<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// The resource among the triggers of `node` that is replaced. A first create does not count as a replacement.
+    fn trigger<'b>(&self, node: &'b Declared) -> Option<&'b Address> {
+        let is_replaced =
+            |trigger: &Address| self.fresh.contains(trigger) && self.state.resources.contains_key(trigger);
+        node.replace_triggered_by.iter().find(|trigger| is_replaced(trigger))
     }
 
     /// Whether a field in `holds` refers to a resource that is deleted before its replacement is created.

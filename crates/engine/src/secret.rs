@@ -12,10 +12,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::resolve::pointers;
 
 /// The forms of a secret: its value, its digest, and what it will be made from.
@@ -97,6 +98,20 @@ pub(crate) fn marked(value: &Value, like: &Value) -> Value {
             .collect(),
         _ => value.clone(),
     }
+}
+
+/// Whether `found`, as AWS returns it, equals `own`. Of the secrets in `own`, only the digests in the deployment of
+/// `lineage` may be known.
+///
+/// # Errors
+/// If one of them cannot be written as JSON.
+pub fn is_same<T: Serialize>(own: &T, found: &T, lineage: &str) -> Result<bool> {
+    let json = |value| {
+        serde_json::to_value(value)
+            .map_err(|error| Error::failed(format!("the arguments cannot be written as JSON: {error}")))
+    };
+    let (own, found) = (json(own)?, json(found)?);
+    Ok(redact(&marked(&found, &own), lineage) == redact(&own, lineage))
 }
 
 /// Whether `recorded` has a value in the clear that is secret in `declared`.
@@ -213,6 +228,19 @@ mod tests {
         let redacted = redact(&value, "lineage");
         assert_eq!(redacted, json!({ "$pending": [{ "$ref": "r/rds.cluster/main#endpoint" }] }));
         assert_eq!(pointers(&redacted).len(), 1);
+    }
+
+    /// As an interrupted create is found again by what the state has of it.
+    #[test]
+    fn what_was_recorded_is_compared_by_its_digests() -> Result<()> {
+        let recorded = redact(&json!({ "name": "a", "password": { "$secret": "hunter2" } }), "lineage");
+        for (name, password, same) in [("a", "hunter2", true), ("a", "hunter3", false), ("b", "hunter2", false)] {
+            let found = json!({ "name": name, "password": { "$secret": password } });
+            assert_eq!(is_same(&recorded, &found, "lineage")?, same, "{name} {password}");
+            // Where AWS returns it as any other value.
+            assert_eq!(is_same(&recorded, &json!({ "name": name, "password": password }), "lineage")?, same);
+        }
+        Ok(())
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 
-use crate::error::{Class, Error, Result};
+use crate::error::{Error, Result};
 use crate::state::State;
 
 /// A stored state and its version, which a later write uses to detect other writes.
@@ -152,26 +152,8 @@ struct Pending {
 #[derive(Clone, Debug)]
 struct Durable {
     changes: u64,
-    ended: Option<Ended>,
-}
-
-/// Why the state is no longer written.
-#[derive(Clone, Debug)]
-struct Ended {
-    class: Class,
-    message: String,
-    hint: Option<String>,
-}
-
-impl Ended {
-    fn of(error: &Error, message: String) -> Self {
-        Self { class: error.class(), message, hint: error.get_hint().map(str::to_owned) }
-    }
-
-    fn error(&self) -> Error {
-        let error = Error::new(self.class, &self.message);
-        self.hint.iter().fold(error, Error::hint)
-    }
+    /// Why the state is no longer written.
+    ended: Option<Error>,
 }
 
 impl Journal {
@@ -197,7 +179,7 @@ impl Journal {
         let writer = Box::pin(async move {
             let written = write(&end.0, store, version, guard).await;
             if let Err(error) = &written {
-                end.0.end(Ended::of(error, format!("the state could not be written: {error}")));
+                end.0.end(error.clone().at("the state could not be written"));
             }
             written
         });
@@ -226,7 +208,7 @@ impl Journal {
         let reached = durable.wait_for(|durable| durable.ended.is_some() || durable.changes >= mine).await;
         match reached {
             Ok(durable) if durable.changes >= mine => Ok(()),
-            Ok(durable) => Err(durable.ended.as_ref().map_or_else(gone, Ended::error)),
+            Ok(durable) => Err(durable.ended.clone().unwrap_or_else(gone)),
             Err(_) => Err(gone()),
         }
     }
@@ -236,7 +218,7 @@ impl Journal {
     /// # Errors
     /// If the writer has ended; no further changes may be made then.
     pub fn check(&self) -> Result<()> {
-        self.shared.durable.borrow().ended.as_ref().map_or(Ok(()), |ended| Err(ended.error()))
+        self.shared.durable.borrow().ended.clone().map_or(Ok(()), Err)
     }
 
     /// Waits until the state can no longer be written, and returns the reason.
@@ -244,7 +226,7 @@ impl Journal {
         let mut durable = self.shared.durable.subscribe();
         async move {
             let ended = durable.wait_for(|durable| durable.ended.is_some()).await;
-            ended.ok().and_then(|durable| durable.ended.as_ref().map(Ended::error)).unwrap_or_else(gone)
+            ended.ok().and_then(|durable| durable.ended.clone()).unwrap_or_else(gone)
         }
     }
 
@@ -261,7 +243,7 @@ impl Shared {
     }
 
     /// Wakes all that wait. The first reason is kept.
-    fn end(&self, ended: Ended) {
+    fn end(&self, ended: Error) {
         self.durable.send_modify(|durable| {
             if durable.ended.is_none() {
                 durable.ended = Some(ended);
@@ -276,8 +258,7 @@ struct End(Arc<Shared>);
 impl Drop for End {
     fn drop(&mut self) {
         let panicked = if std::thread::panicking() { ": its writer panicked" } else { "" };
-        let message = format!("{GONE}{panicked}");
-        self.0.end(Ended { class: Class::Failed, message, hint: None });
+        self.0.end(Error::failed(format!("{GONE}{panicked}")));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Only what is ours is changed, only what was agreed happens, and nothing is taken for gone without proof.
+//! Only our own resources are changed, only accepted changes are made, and absence has to be proven.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::collections::BTreeSet;
@@ -73,7 +73,7 @@ async fn two_deployments_of_one_configuration_never_touch_each_other() -> Result
     graph.add(&east(), "tagged", tagged)?;
     ours.converge(&graph).await?;
     let theirs = ours.beside();
-    // The answer to their create is lost: what their recovery finds by stack, workspace and address is ours.
+    // The response to their create is lost: their recovery by stack, workspace and address would find our resource.
     let create = Point::Nth(Operation::Create, "fake.tagged", 0);
     theirs.world.set_faults(Faults::one(create, When::Before, Fault::Ambiguous));
     theirs.converge(&graph).await?;
@@ -81,7 +81,7 @@ async fn two_deployments_of_one_configuration_never_touch_each_other() -> Result
     assert_eq!(ours.world.ids().len(), 2);
     theirs.converge(&Bench::nothing()).await?;
     assert_eq!(ours.world.ids(), BTreeSet::from([id_of(&ours, "east/fake.tagged/tagged")?]));
-    // What can exist only once is refused with the command that takes it over.
+    // A resource that can exist only once is rejected with the command that imports it.
     ours.converge(&one(1)?).await?;
     match theirs.apply(&one(1)?).await {
         End::Done(_, report) => {
@@ -94,7 +94,7 @@ async fn two_deployments_of_one_configuration_never_touch_each_other() -> Result
     Ok(())
 }
 
-/// An id of theirs in our state, as an edited or a forged one has it.
+/// An id of theirs in our state, for example in an edited or forged one.
 #[tokio::test(start_paused = true)]
 async fn what_another_lineage_owns_is_refused_by_every_way_to_it() -> Result<()> {
     let theirs = Bench::new();
@@ -135,7 +135,7 @@ async fn ownership_is_asked_again_before_every_update_and_delete() -> Result<()>
     Ok(())
 }
 
-/// Resources from before there were lineages.
+/// Resources from before lineages existed.
 #[tokio::test(start_paused = true)]
 async fn what_is_recorded_and_carries_no_lineage_is_ours_and_gets_it() -> Result<()> {
     let bench = Bench::new();
@@ -159,7 +159,7 @@ async fn what_is_recorded_and_carries_no_lineage_is_ours_and_gets_it() -> Result
     Ok(())
 }
 
-/// A removal that was refused, or that Ctrl-C ended before anything was done, and that was undone in the configuration.
+/// A delete that was rejected, or that Ctrl-C ended before it started, and that was reverted in the configuration.
 #[tokio::test(start_paused = true)]
 async fn a_removal_that_was_undone_removes_nothing() -> Result<()> {
     let bench = Bench::new();
@@ -183,7 +183,7 @@ async fn a_removal_that_was_undone_removes_nothing() -> Result<()> {
     Ok(())
 }
 
-/// The same, where the delete was on its way: it is made anew, and not taken for kept.
+/// The same, but the delete had an effect: the resource is created again, and does not count as kept.
 #[tokio::test(start_paused = true)]
 async fn a_removal_that_took_effect_late_is_seen() -> Result<()> {
     let bench = Bench::new();
@@ -205,7 +205,7 @@ async fn one_empty_answer_is_no_proof_of_a_deletion() -> Result<()> {
     let bench = Bench::new();
     bench.converge(&one(1)?).await?;
     let id = id_of(&bench, "east/fake.named/one")?;
-    // Neither drift, nor a plan, nor what a destroy leaves may believe it; however often it is repeated.
+    // Neither drift, nor a plan, nor a destroy may trust such a read, however often it is repeated.
     for reads in [1, 2, 3, 5] {
         bench.world.hide(&id, reads);
         let plan = bench.plan(&one(1)?).await?;
@@ -221,7 +221,7 @@ async fn one_empty_answer_is_no_proof_of_a_deletion() -> Result<()> {
     Ok(())
 }
 
-/// What AWS neither shows nor denies is not decided.
+/// A resource that AWS neither returns nor reports as missing is an error.
 #[tokio::test(start_paused = true)]
 async fn what_is_neither_there_nor_gone_is_an_error() -> Result<()> {
     let bench = Bench::new();
@@ -245,13 +245,13 @@ async fn what_is_scheduled_for_deletion_is_restored_and_never_replaced() -> Resu
         let because = Some("it is scheduled for deletion: tomorrow");
         assert_eq!((step.action, step.because.as_deref()), (Action::Restore, because));
         assert_eq!(plan.drift[&address("east/fake.vault/vault")?], Drift::Scheduled("tomorrow".to_owned()));
-        // What somebody changed in the meantime is put right as well.
+        // Changes that somebody made in the meantime are reverted as well.
         bench.world.tamper(&id, "size", size.into());
         bench.converge(&graph).await?;
         assert!(bench.plan(&graph).await?.is_empty());
         assert_eq!(id_of(&bench, "east/fake.vault/vault")?, id);
     }
-    // No longer declared, there is nothing to do about it.
+    // If it is no longer declared, nothing has to be done.
     bench.world.schedule(&id);
     let plan = bench.plan(&Bench::nothing()).await?;
     assert_eq!(plan.steps[&address("east/fake.vault/vault")?].action, Action::Forget);
@@ -265,13 +265,13 @@ async fn the_clouds_own_protection_is_switched_off_just_before_an_allowed_delete
     let plan = bench.plan(&Bench::nothing()).await?;
     let step = &plan.steps[&address("east/fake.vault/vault")?];
     assert_eq!(step.because.as_deref(), Some("AWS deletion protection is disabled first"));
-    assert_eq!(plan.losses()[&address("east/fake.vault/vault")?], ["all that it keeps"]);
+    assert_eq!(plan.losses()[&address("east/fake.vault/vault")?], ["all of its data"]);
     bench.converge(&Bench::nothing()).await?;
     assert!(bench.world.ids().is_empty() && bench.world.violations().is_empty());
     Ok(())
 }
 
-/// The key was deleted by hand: a new one would take the vault with it.
+/// The key was deleted manually: a new key would replace the vault, too.
 #[tokio::test(start_paused = true)]
 async fn drift_alone_destroys_no_data() -> Result<()> {
     let bench = Bench::new();
@@ -287,14 +287,14 @@ async fn drift_alone_destroys_no_data() -> Result<()> {
         let options = Options { accepted, ..Options::default() };
         assert_eq!(bench.plan_with(&graph, &options).await?.losses().len(), 1);
     }
-    // A wish is no drift: this is what protection and the question for the workspace's name are for.
+    // A declared change is not drift: protection and the confirmation with the workspace's name cover it.
     let bench = Bench::new();
     bench.converge(&vault("a", false)?).await?;
     assert_eq!(bench.plan(&vault("b", false)?).await?.losses().len(), 1);
     Ok(())
 }
 
-/// A network, a group of it, and a group of that group.
+/// A network, a group in it, and a group in that group.
 fn network(zone: &str) -> Result<Graph> {
     let mut graph = Bench::nothing();
     let zone = zone.to_owned().into();
@@ -324,7 +324,7 @@ async fn what_names_members_of_a_network_is_replaced_with_it() -> Result<()> {
     Ok(())
 }
 
-/// Something between two others, which exist.
+/// A link between two existing resources.
 fn link(weight: u32, linked: bool) -> Result<Graph> {
     let mut graph = Bench::nothing();
     let left = graph.add(&east(), "left", named("left", 1))?;
@@ -336,7 +336,7 @@ fn link(weight: u32, linked: bool) -> Result<Graph> {
     Ok(graph)
 }
 
-/// What carries no tags is taken for ours only where an intent of ours is on record.
+/// A resource without tags counts as ours only if an intent of ours is recorded.
 #[tokio::test(start_paused = true)]
 async fn what_is_there_already_and_carries_no_tags_is_never_taken() -> Result<()> {
     let bench = Bench::new();
@@ -361,7 +361,8 @@ async fn what_is_there_already_and_carries_no_tags_is_never_taken() -> Result<()
     Ok(())
 }
 
-/// Its answer was lost, and its tags are not visible for twenty seconds: that is no stranger.
+/// The response was lost, and the tags are not visible for twenty seconds: the resource must not count as somebody
+/// else's.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_called_foreign_before_its_tags_could_be_seen() -> Result<()> {
     let bench = Bench::new();
@@ -373,7 +374,7 @@ async fn nothing_is_called_foreign_before_its_tags_could_be_seen() -> Result<()>
     Ok(())
 }
 
-/// A create that succeeded and left nothing.
+/// A create that succeeded, but whose resource disappeared.
 #[tokio::test(start_paused = true)]
 async fn what_was_lost_after_its_create_is_created_again_in_the_same_life() -> Result<()> {
     let bench = Bench::new();
@@ -393,7 +394,7 @@ async fn what_was_lost_after_its_create_is_created_again_in_the_same_life() -> R
     Ok(())
 }
 
-/// What would complete it has failed: nobody waits a quarter of an hour for it.
+/// The resource that would complete it has failed: the engine does not wait a quarter of an hour for it.
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_is_in_vain_ends_at_once() -> Result<()> {
     let mut graph = Bench::nothing();
@@ -418,7 +419,7 @@ async fn a_wait_that_is_in_vain_ends_at_once() -> Result<()> {
     Ok(())
 }
 
-/// The state cannot be written any more: what waits is given up.
+/// The state can no longer be written: waiting tasks are cancelled.
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_state_is_lost_gives_up_its_waits() -> Result<()> {
     let mut graph = Bench::nothing();
@@ -432,7 +433,8 @@ async fn a_run_whose_state_is_lost_gives_up_its_waits() -> Result<()> {
     Ok(())
 }
 
-/// An older state was restored: what was created since is found, by name, tag and key, and not created twice.
+/// An older state was restored: resources that were created since are found, by name, tag and key, and not created
+/// again.
 #[tokio::test(start_paused = true)]
 async fn after_an_older_state_was_restored_every_create_looks_first() -> Result<()> {
     let mut bench = Bench::new();

@@ -1,4 +1,4 @@
-//! What an apply does, when, and how it stops.
+//! The operations of an apply, their order, and how it stops.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::collections::BTreeSet;
@@ -38,13 +38,13 @@ async fn done(bench: &Bench, graph: &Graph) -> Report {
     }
 }
 
-/// When the n-th call of `operation` on `kind` began.
+/// The start of the n-th call of `operation` on `kind`.
 fn at(bench: &Bench, operation: Operation, kind: &str) -> Duration {
     let calls = bench.world.calls();
     calls.iter().find(|call| call.operation == operation && call.kind == kind).expect("a call").at
 }
 
-/// One at a time begins, and those that only wait do not count: ten take hardly longer than one.
+/// One operation starts at a time, and waiting ones do not count: ten take hardly longer than one.
 #[tokio::test(start_paused = true)]
 async fn as_many_begin_at_once_as_were_asked_for() -> Result<()> {
     let mut bench = Bench::new();
@@ -80,7 +80,7 @@ async fn dependants_wait_until_ready_and_early_ones_until_it_exists() -> Result<
 #[tokio::test(start_paused = true)]
 async fn it_takes_as_long_as_the_longest_path() -> Result<()> {
     let (bench, mut graph) = (Bench::new(), Bench::nothing());
-    // Names that sort the long chain last: only the longest path first begins with it.
+    // Names that sort the long chain last: it only starts first if the longest path does.
     for index in 0..150 {
         named(&mut graph, &format!("a{index:03}"), 1, &[])?;
     }
@@ -101,7 +101,7 @@ async fn reads_are_shared_and_so_are_writes_of_the_state() -> Result<()> {
         named(&mut graph, &format!("n{index:02}"), 1, &[])?;
     }
     assert!(done(&bench, &graph).await.is_complete());
-    // Sixty at once for five seconds: alone, each would read at least ten times.
+    // Sixty at once for five seconds: separately, each would read at least ten times.
     let reads = bench.world.count(Operation::Read, "fake.named");
     assert!(reads < 35, "{reads} reads");
     // Each has four transitions: intent, id, outputs, end.
@@ -109,7 +109,11 @@ async fn reads_are_shared_and_so_are_writes_of_the_state() -> Result<()> {
     assert!(writes < 20, "{writes} writes");
     bench.world.clear_calls();
     bench.plan(&graph).await?;
-    assert_eq!(bench.world.calls().len() - bench.world.count(Operation::Load, ""), 1, "a refresh reads a kind at once");
+    assert_eq!(
+        bench.world.calls().len() - bench.world.count(Operation::Load, ""),
+        1,
+        "a refresh reads a kind in one call"
+    );
     Ok(())
 }
 
@@ -142,7 +146,7 @@ async fn independent_branches_go_on_and_dependants_are_listed() -> Result<()> {
     bench.verify(&graph, &model).await
 }
 
-/// Does something when the first thing exists.
+/// Runs an action when the first resource exists.
 struct Then<F>(F, Mutex<bool>);
 
 impl<F: Fn() + Send + Sync> Observer for Then<F> {
@@ -156,7 +160,7 @@ impl<F: Fn() + Send + Sync> Observer for Then<F> {
     }
 }
 
-/// A chain, and what happens as soon as its first member exists.
+/// A chain, and an action as soon as its first member exists.
 async fn interrupted(act: impl Fn(&Bench) + Send + Sync + 'static) -> Result<(Bench, Graph, End)> {
     let slot: Arc<Mutex<Option<Bench>>> = Arc::default();
     let seen = Arc::clone(&slot);
@@ -256,7 +260,7 @@ async fn a_name_that_is_somebody_elses_is_left_alone() -> Result<()> {
     let report = done(&bench, &graph).await;
     assert!(report.failed[0].1.is(Class::Foreign));
     assert_eq!(bench.world.ids().len(), 1);
-    // A destroy has nothing to remove: it ends, and theirs stays.
+    // A destroy has nothing to delete: it ends, and their resource stays.
     assert!(done(&bench, &Bench::nothing()).await.is_complete());
     assert!(bench.store.state()?.is_some_and(|state| state.resources.is_empty()));
     assert_eq!(bench.world.ids().len(), 1);
@@ -268,7 +272,7 @@ async fn what_is_stillborn_is_made_anew_by_the_next_apply() -> Result<()> {
     let (bench, mut graph) = (Bench::new(), Bench::nothing());
     token(&mut graph, "t", &[])?;
     bench.world.set_faults(Faults::one(Point::Nth(Operation::Create, "", 0), When::Before, Fault::Stillborn));
-    assert!(done(&bench, &graph).await.failed[0].1.to_string().contains("stillborn"));
+    assert!(done(&bench, &graph).await.failed[0].1.to_string().contains("failed on creation"));
     let model = Bench::new();
     model.converge(&graph).await?;
     assert!(done(&bench, &graph).await.is_complete());
@@ -297,7 +301,7 @@ async fn metrics_are_published_and_a_failure_is_told_by_its_metric() -> Result<(
     Ok(())
 }
 
-/// AWS-FACTS §0.2: a token that made something which is gone brings back its corpse, or is refused.
+/// AWS-FACTS §0.2: a token of a resource that is gone returns the deleted resource, or is rejected.
 #[tokio::test(start_paused = true)]
 async fn what_was_removed_and_comes_back_has_another_token() -> Result<()> {
     let (bench, mut graph) = (Bench::new(), Bench::nothing());

@@ -1,4 +1,5 @@
-//! Killed before or after any call, of the cloud or of the store, and run again: the world is as if nothing had been.
+//! Killed before or after any call, to the cloud or to the store, and run again: the result is the same as without the
+//! kill.
 
 #![expect(clippy::expect_used, reason = "a test")]
 
@@ -7,7 +8,7 @@ use std::collections::BTreeSet;
 use payinfra_engine::{Error, Graph, Ref, Region, Result, Tags};
 use payinfra_testkit::{Bench, End, Fault, Faults, First, Link, Named, Operation, Point, Tagged, Token, When, Zones};
 
-/// What differs between the graphs of these tests.
+/// The variants of the graphs of these tests.
 #[derive(Clone, Copy)]
 struct Form {
     size: u32,
@@ -17,7 +18,7 @@ struct Form {
 
 const BASE: Form = Form { size: 1, days: Some(7), zone: "a" };
 
-/// A graph with every class of `recover`, an early edge, a lookup, and something that uses what is replaced.
+/// A graph with every class of `recover`, an early edge, a lookup, and a resource that uses a replaced one.
 fn graph(form: Form) -> Result<Graph> {
     let Form { size, days, zone } = form;
     let (east, tags) = (Region::new("east"), Tags::new);
@@ -46,7 +47,7 @@ fn graph(form: Form) -> Result<Graph> {
     Ok(graph)
 }
 
-/// The calls at which a kill can make a difference: of many reads on end, nothing happens between those in the middle.
+/// The calls at which a kill can make a difference: of consecutive reads, only the first and the last.
 fn points(bench: &Bench) -> Vec<usize> {
     let reads: Vec<_> = bench.world.calls().iter().map(|call| call.operation == Operation::Read).collect();
     let read = |index: Option<usize>| index.and_then(|index| reads.get(index)).is_some_and(|read| *read);
@@ -54,7 +55,7 @@ fn points(bench: &Bench) -> Vec<usize> {
     (0..reads.len()).filter(|index| !inside(*index)).collect()
 }
 
-/// One way from one graph to another, killed at every point; how many points there were.
+/// A transition from one graph to another, killed at every point; returns the number of points.
 async fn matrix(from: &Graph, to: &Graph, forgetful: bool) -> Result<usize> {
     let model = Bench::new();
     model.converge(from).await?;
@@ -113,7 +114,7 @@ async fn nothing_is_lost_during_a_destroy() -> Result<()> {
     Ok(())
 }
 
-/// Killed twice, the second time wherever the first repair is: every pair of a coarser net.
+/// Killed twice, the second time at every point of the first recovery, for a coarser selection of pairs.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_lost_when_the_repair_is_killed_too() -> Result<()> {
     let (from, to) = (graph(BASE)?, graph(Form { zone: "b", ..BASE })?);
@@ -141,7 +142,7 @@ async fn nothing_is_lost_when_the_repair_is_killed_too() -> Result<()> {
     Ok(())
 }
 
-/// Killed during a create, and then something else is wanted: what was begun does not stay.
+/// Killed during a create, then the configuration changes: the started resource does not stay.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_lost_when_the_graph_is_edited_after_the_kill() -> Result<()> {
     for to in [graph(Form { zone: "b", ..BASE })?, graph(Form { days: None, ..BASE })?, Bench::nothing()] {
@@ -168,23 +169,20 @@ async fn nothing_is_lost_when_the_graph_is_edited_after_the_kill() -> Result<()>
 #[tokio::test(start_paused = true)]
 async fn a_broken_recover_is_noticed() -> Result<()> {
     let broken = matrix(&Bench::nothing(), &graph(BASE)?, true).await;
-    let error = broken.expect_err("what nobody can find again is made twice").to_string();
+    let error = broken.expect_err("a resource that cannot be recovered is created twice").to_string();
     assert!(error.contains("killed After call"), "{error}");
-    // And what only tags identify exists twice.
+    // And a resource that only its tags identify exists twice.
     let mut graph = Bench::nothing();
     let (zone, none) = (Ref::Known("a".to_owned()), BTreeSet::new);
     let args = Tagged { size: 1, zone, days: None, parents: none(), uses: none(), tags: Tags::new() };
     graph.add(&Region::new("east"), "only", args)?;
     let broken = matrix(&Bench::nothing(), &graph, true).await;
-    let error = broken.expect_err("what nobody can find again is made twice").to_string();
-    assert!(
-        error.contains("the state knows {\"tagged-0002\"}, there is {\"tagged-0001\", \"tagged-0002\"}"),
-        "{error}"
-    );
+    let error = broken.expect_err("a resource that cannot be recovered is created twice").to_string();
+    assert!(error.contains("the state has {\"tagged-0002\"}, but {\"tagged-0001\", \"tagged-0002\"} exist"), "{error}");
     Ok(())
 }
 
-/// Lost answers, one at each call that changes something: one resource each, however the create is found again.
+/// Lost responses, one at each mutating call: one resource each, however the create is recovered.
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_makes_no_duplicate() -> Result<()> {
     let graph = graph(BASE)?;

@@ -1,4 +1,4 @@
-//! What exists already is taken into the state on command, and only what is nobody's.
+//! Existing resources are imported on command, and only if they have no owner.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +36,8 @@ async fn import(bench: &Bench, graph: &Graph, state: &mut State, address: &str, 
     import::import(&cloud, graph, state, &address.parse()?, id).await
 }
 
-/// The refusal says the command; the command and an apply later it is what is declared, and was never replaced.
+/// The error shows the command. After the command and an apply, the resource matches its declaration, and was never
+/// replaced.
 #[tokio::test(start_paused = true)]
 async fn what_has_the_place_of_ours_is_refused_with_the_command_that_imports_it() -> Result<()> {
     let bench = Bench::new();
@@ -52,7 +53,7 @@ async fn what_has_the_place_of_ours_is_refused_with_the_command_that_imports_it(
     bench.store.intrude(&state.bytes()?);
     let plan = bench.plan(&one()?).await?;
     assert_eq!(plan.steps[&ADDRESS.parse::<Address>()?].action, Action::Update);
-    assert_eq!(plan.drift.get(&ADDRESS.parse::<Address>()?), None::<&Drift>, "nothing changed behind our back");
+    assert_eq!(plan.drift.get(&ADDRESS.parse::<Address>()?), None::<&Drift>, "there is no drift");
     bench.converge(&one()?).await?;
     let state = bench.store.state()?.expect("a state");
     assert_eq!(state.resources[&ADDRESS.parse::<Address>()?].id.as_ref(), Some(&id));
@@ -114,7 +115,7 @@ fn the_command_can_be_pasted_into_a_shell() -> Result<()> {
     Ok(())
 }
 
-/// A resource that carries the owner tags of `lineage` at `address`, as a census finds it.
+/// A resource with the owner tags of `lineage` at `address`, as a census finds it.
 fn owned(bench: &Bench, name: &str, lineage: &str) -> Result<Orphan> {
     let before = bench.world.ids();
     let address: Address = format!("east/fake.named/{name}").parse()?;
@@ -143,7 +144,7 @@ async fn a_lost_state_is_made_again_of_what_carries_its_lineage() -> Result<()> 
     let adopted = import::adopt(&cloud, &one()?, &found, &mut state).await?;
     let address: Address = ADDRESS.parse()?;
     assert_eq!(adopted.tagged, BTreeMap::from([(address.clone(), found[0].seen.id.clone())]));
-    assert_eq!(state.resources.keys().collect::<Vec<_>>(), [&address], "of another lineage nothing is taken");
+    assert_eq!(state.resources.keys().collect::<Vec<_>>(), [&address], "nothing of another lineage is adopted");
     assert_eq!(state.resources[&address].id.as_ref(), Some(&found[0].seen.id));
     bench.store.intrude(&state.bytes()?);
     assert_eq!(bench.plan(&one()?).await?.steps[&address].action, Action::Update);

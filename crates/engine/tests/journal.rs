@@ -1,4 +1,4 @@
-//! However the writer of the state ends, nobody waits for it in vain.
+//! However the writer of the state ends, nothing waits for it forever.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use payinfra_engine::{COUNT_MAX, Class, Error, Guard, Journal, Result, State, Store, Stored, Version};
 use tokio::time::timeout;
 
-/// A place for states where every write ends in one way.
+/// A store in which every write ends the same way.
 #[derive(Clone, Copy)]
 enum Write {
     Works,
@@ -66,10 +66,10 @@ fn open(state: State, write: Write) -> (Journal, BoxFuture<'static, Result<()>>)
     Journal::open(state, Arc::new(write), None, Arc::new(|| Ok(())))
 }
 
-/// Far longer than anything here takes; the clock of these tests is tokio's, and paused.
+/// Much longer than these tests take; they use tokio's clock, which is paused.
 const SOON: Duration = Duration::from_secs(1);
 
-/// What `commit` says before and after the end of the writer, which everybody must be told of.
+/// Checks what `commit` returns before and after the writer has ended.
 async fn told(journal: Journal, class: Class, part: &str) {
     let waiting = timeout(SOON, journal.commit(|state| state.serial += 1)).await.unwrap().unwrap_err();
     let failed = timeout(SOON, journal.failed()).await.unwrap();
@@ -77,7 +77,7 @@ async fn told(journal: Journal, class: Class, part: &str) {
     for error in [waiting, failed, after, journal.check().unwrap_err()] {
         assert!(error.is(class) && error.message().contains(part), "{:?}: {error}", error.class());
     }
-    // What happened is known even so, for the copy that is kept elsewhere.
+    // Even so, the changes are in memory, for the rescue file.
     assert_eq!(journal.look(|state| state.serial), 2);
 }
 

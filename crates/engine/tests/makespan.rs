@@ -1,4 +1,4 @@
-//! How long an apply takes: as long as the longest chain of waits, and hardly more.
+//! The duration of an apply: the critical path, and little more.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test")]
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 use payinfra_engine::{Cloud, Graph, Ref, Region, Report, Result, State, Tags, longest};
 use payinfra_testkit::{Bench, End, FakeCloud, Operation, Token, history};
 
-/// Calls, the state's writes and the moments between two reads, per link of the longest chain.
+/// Calls, writes of the state and polling intervals per link of the critical path.
 const LINK: Duration = Duration::from_millis(700);
 
 async fn done(bench: &Bench, graph: &Graph) -> Report {
@@ -19,7 +19,7 @@ async fn done(bench: &Bench, graph: &Graph) -> Report {
     }
 }
 
-/// The longest chain of waits of what an apply of `graph` would do, and how long the apply takes.
+/// The critical path of an apply of `graph`, and the duration of the apply.
 async fn measured(bench: &Bench, graph: &Graph) -> Result<(Duration, Duration)> {
     let plan = bench.plan(graph).await?;
     let cloud: Arc<dyn Cloud> = Arc::new(FakeCloud::new(&bench.world));
@@ -30,7 +30,7 @@ async fn measured(bench: &Bench, graph: &Graph) -> Result<(Duration, Duration)> 
     Ok((chain, bench.world.elapsed().saturating_sub(begun)))
 }
 
-/// Of random graphs, apply and destroy take at most a twentieth longer than the longest chain, and what calls take.
+/// For random graphs, apply and destroy take at most 5 % longer than the critical path, plus the calls.
 #[test]
 fn random_graphs_take_as_long_as_their_longest_chain() -> Result<()> {
     for seed in 0..40 {
@@ -41,7 +41,7 @@ fn random_graphs_take_as_long_as_their_longest_chain() -> Result<()> {
             for graph in [&graph, &Bench::nothing()] {
                 let (chain, took) = measured(&bench, graph).await?;
                 assert!(took >= chain, "seed {seed}: {took:?} for a chain of {chain:?}");
-                // No chain has more links than there are generations of five seconds in it, and a few short ones.
+                // A critical path has at most one link per five seconds, and a few short ones.
                 let links = u32::try_from(chain.as_secs() / 5).expect("a number") + 12;
                 assert!(took <= chain + chain / 20 + LINK * links, "seed {seed}: {took:?} for a chain of {chain:?}");
             }
@@ -70,7 +70,7 @@ async fn a_chain_of_long_waits_costs_hardly_more_than_the_waits() -> Result<()> 
     let (chain, took) = measured(&bench, &graph).await?;
     assert_eq!(chain, Duration::from_mins(10));
     assert!(took < chain + chain / 20, "{took:?}");
-    // Eight wait at a time: alone, each of the eighty would read sixty times.
+    // Eight wait at a time: separately, each of the eighty would read sixty times.
     let reads = bench.world.count(Operation::Read, "fake.token");
     assert!(reads < 10 * 90, "{reads} reads");
     let (chain, took) = measured(&bench, &Bench::nothing()).await?;

@@ -1,4 +1,4 @@
-//! What is recorded and somebody else's is refused; what only looks like it is mended.
+//! Recorded resources of somebody else are rejected; resources that only look like it are repaired.
 #![expect(clippy::expect_used, reason = "a test")]
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ fn one() -> Result<Graph> {
     Ok(graph)
 }
 
-/// A plan, after these fields of what was applied have become others.
+/// A plan after these fields of the applied resource have changed.
 async fn after(tampered: &[(&str, Value)]) -> Result<Plan> {
     let bench = Bench::new();
     bench.converge(&one()?).await?;
@@ -65,7 +65,7 @@ async fn what_somebody_changed_is_drift_and_what_was_renamed_is_ours() -> Result
     Ok(())
 }
 
-/// An earlier generation is removed by its id alone, so whose it is must be looked at first.
+/// An earlier generation is deleted by its id alone, so its owner must be checked first.
 #[tokio::test(start_paused = true)]
 async fn an_earlier_generation_that_is_somebody_elses_is_refused() -> Result<()> {
     for (stack, told) in [("another", "its tag `payinfra:stack` is `another`"), ("stack", "recorded at")] {
@@ -82,7 +82,8 @@ async fn an_earlier_generation_that_is_somebody_elses_is_refused() -> Result<()>
         let record = state.resources.get_mut(&ADDRESS.parse::<Address>()?).expect("a record");
         record.deposed.push(Deposed { generation: 1, id: id.clone() });
         if stack == "stack" {
-            // What `state mv` and an editor together can do: the same thing as an earlier generation of another address.
+            // A combination of `state mv` and an editor: a resource that is also an earlier generation of another
+            // address.
             let record = record
                 .deposed
                 .pop()
@@ -97,8 +98,8 @@ async fn an_earlier_generation_that_is_somebody_elses_is_refused() -> Result<()>
     Ok(())
 }
 
-/// What was moved to another address carries the old one's tags until its next update: it is not what an uncertain
-/// create at the old address left.
+/// A resource that was moved to another address has the old address in its tags until its next update: it is not the
+/// result of an uncertain create at the old address.
 #[tokio::test(start_paused = true)]
 async fn what_was_moved_is_not_taken_for_what_is_made_in_its_place() -> Result<()> {
     let bench = Bench::new();

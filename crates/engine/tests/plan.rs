@@ -1,4 +1,4 @@
-//! What a plan decides, and what it says.
+//! The decisions of a plan, and their display.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use payinfra_engine::plan::Options;
 use payinfra_engine::{
     Action, Address, Class, Drift, Error, Graph, ID, Plan, Ref, Region, Result, State, Tags, Wanted,
 };
-use payinfra_testkit::{Bench, DAYS, End, First, Link, Named, Tagged, Zones};
+use payinfra_testkit::{Bench, DAYS, End, First, Link, Named, Operation, Tagged, Zones};
 use serde_json::json;
 
 fn east() -> Region {
@@ -19,7 +19,7 @@ fn named(name: &str, size: u32, days: Option<u32>) -> Named {
     Named { name: name.to_owned(), size, days, parents: BTreeSet::new(), tags: Tags::new() }
 }
 
-/// A parent and what hangs on it.
+/// A parent and its dependents.
 fn family(name: &str, size: u32, days: Option<u32>) -> Result<Graph> {
     let mut graph = Bench::nothing();
     let parent = graph.add(&east(), "parent", named(name, size, days))?;
@@ -28,7 +28,7 @@ fn family(name: &str, size: u32, days: Option<u32>) -> Result<Graph> {
     Ok(graph)
 }
 
-/// The plan as lines, owner tags and what is kept left out.
+/// The plan as lines, without owner tags and kept resources.
 fn shown(plan: &Plan) -> String {
     let mut lines = Vec::new();
     for (address, step) in plan.steps.iter().filter(|(_, step)| step.action != Action::Keep) {
@@ -111,6 +111,35 @@ async fn updates_replaces_with_what_hangs_on_it_and_deletes() -> Result<()> {
     Ok(())
 }
 
+/// Such as a secondary cluster with the primary of its global database.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_outlive_another_is_replaced_with_it() -> Result<()> {
+    let pair = |name: &str, days| {
+        let mut graph = Bench::nothing();
+        let primary = graph.add(&east(), "primary", named(name, 1, days))?;
+        let secondary = graph.add(&east(), "secondary", named("secondary", 1, None))?;
+        graph.replace_triggered_by(&primary.address, &secondary.address);
+        Ok::<_, Error>(graph)
+    };
+    let bench = applied(&pair("p", None)?).await?;
+    assert_snapshot!(shown(&bench.plan(&pair("p", Some(3))?).await?), @r"
+    Update east/fake.named/primary
+      days: 30 -> 3
+    ");
+    let replaced = bench.plan(&pair("q", None)?).await?;
+    assert_snapshot!(shown(&replaced), @r#"
+    Replace east/fake.named/primary
+      name: "p" -> "q"
+    Replace east/fake.named/secondary (it is replaced whenever east/fake.named/primary is replaced)
+    "#);
+    bench.converge(&pair("q", None)?).await?;
+    let calls = bench.world.calls();
+    let deletes = calls.iter().filter(|call| call.operation == Operation::Delete);
+    let order: Vec<_> = deletes.map(|call| call.subject.as_str()).collect();
+    assert_eq!(order, ["east/fake.named/secondary", "east/fake.named/primary"]);
+    Ok(())
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_field_that_is_none_is_unmanaged_and_one_that_was_managed_is_reset() -> Result<()> {
     let bench = applied(&family("p", 1, None)?).await?;
@@ -165,7 +194,7 @@ async fn what_is_protected_is_not_removed() -> Result<()> {
     let state = bench.store.state()?.expect("a state");
     let refused = bench.plan(&graph).await?.respects_protection(&state, &graph).expect_err("protected");
     assert_snapshot!(refused, @"this would delete protected resources: east/fake.named/parent");
-    // Protection that comes with no other change is remembered when the resource is no longer declared.
+    // A change of only the protection is recorded, and applies when the resource is no longer declared.
     let mut graph = family("p", 1, None)?;
     graph.protect(&"east/fake.named/parent".parse()?);
     bench.converge(&graph).await?;
@@ -185,7 +214,7 @@ async fn a_saved_plan_is_applied_as_it_is_or_refused_as_stale() -> Result<()> {
     assert!(Plan::parse(&bytes[..bytes.len() / 2]).is_err());
     assert!(matches!(bench.perform(&saved).await, End::Done(_, report) if report.is_complete()));
     let before = bench.world.mutations();
-    let End::Failed(error) = bench.perform(&saved).await else { panic!("it is stale") };
+    let End::Failed(error) = bench.perform(&saved).await else { panic!("the plan is stale") };
     assert!(error.is(Class::Stale), "{error}");
     assert_eq!(bench.world.mutations(), before);
     let other = State { account: "another".to_owned(), ..bench.store.state()?.expect("a state") };

@@ -1,4 +1,4 @@
-//! Random graphs, random edits of them, everything that can go wrong at random: it converges, and nothing is lost.
+//! Random graphs, random edits of them, random faults: the result converges, and nothing is lost.
 //!
 //! `PAYINFRA_SEED=17 cargo test -p payinfra-engine --test random` runs one seed alone, `PAYINFRA_SEEDS=100000` more.
 
@@ -12,7 +12,7 @@ use payinfra_testkit::{Bench, Faults, Lags, history};
 
 const SEEDS: u64 = 1000;
 
-/// One seed: a graph, some edits, a destroy, on a world where things go wrong, against one where nothing does.
+/// One seed: a graph, some edits, a destroy, in a world with faults, compared with a world without.
 async fn live(seed: u64) -> Result<()> {
     let (mut sketch, edits) = history(seed, 7, 3)?;
     let (bench, model) = (Bench::new(), Bench::new());
@@ -23,7 +23,7 @@ async fn live(seed: u64) -> Result<()> {
     let mut edits = edits.iter();
     for round in 0_u64.. {
         let graph = sketch.graph()?;
-        // Some edits come while the last apply lies dead in the middle.
+        // Some edits come after the last apply was killed in the middle.
         let abandoned = seed.is_multiple_of(2) && round.is_multiple_of(2);
         bench.world.set_faults(Faults::mix(seed ^ (round << 32), 60, 15, 6));
         if abandoned {

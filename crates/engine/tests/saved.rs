@@ -1,4 +1,4 @@
-//! A saved plan is data from outside: what is applied is what is derived, and the file has to agree with it.
+//! A saved plan is untrusted input: the derived plan is applied, and the file has to agree with it.
 #![expect(clippy::expect_used, reason = "a test")]
 
 use std::collections::BTreeSet;

@@ -126,7 +126,13 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("RequestTimeoutException", "", Class::Ambiguous),
     ("ExpiredToken", "", Class::Expired),
     ("ExpiredTokenException", "", Class::Expired),
-    ("RequestExpired", "", Class::Ambiguous),
+    // Signed with a wrong clock: the SDK reads AWS's time from the response, and signs the next request with it.
+    ("RequestExpired", "", Class::Expired),
+    ("RequestTimeTooSkewed", "", Class::Expired),
+    ("SignatureDoesNotMatch", "Signature expired", Class::Expired),
+    ("SignatureDoesNotMatch", "Signature not yet current", Class::Expired),
+    ("InvalidSignatureException", "Signature expired", Class::Expired),
+    ("InvalidSignatureException", "Signature not yet current", Class::Expired),
     ("WAFInternalErrorException", "", Class::Ambiguous),
     ("WAFTagOperationInternalErrorException", "", Class::Ambiguous),
     // Foreign: the name exists.
@@ -173,7 +179,7 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("UnrecognizedClientException", "", Class::Denied),
     ("InvalidAccessKeyId", "", Class::Denied),
     ("SignatureDoesNotMatch", "", Class::Denied),
-    ("RequestTimeTooSkewed", "", Class::Denied),
+    ("InvalidSignatureException", "", Class::Denied),
     ("OptInRequired", "", Class::Denied),
     // Quota: exhausted.
     ("LimitExceeded", "", Class::Quota),
@@ -258,6 +264,9 @@ mod tests {
             ("", "", 412, Class::Stale),
             ("Unheard", "", 400, Class::Failed),
             ("ExpiredToken", "", 400, Class::Expired),
+            ("SignatureDoesNotMatch", "Signature expired: 20261126T035738Z is now …", 403, Class::Expired),
+            ("InvalidSignatureException", "Signature not yet current: 20261126T035738Z is …", 403, Class::Expired),
+            ("SignatureDoesNotMatch", "Check your AWS Secret Access Key", 403, Class::Denied),
             ("Unheard", "", 500, Class::Ambiguous),
             ("NoSuchLifecycleConfiguration", "", 404, Class::NotFound),
             ("CertificateNotFound", "", 400, Class::Eventual),

@@ -3,8 +3,10 @@
 mod bucket;
 mod class;
 mod endpoint;
+mod skew;
 
 use std::any::type_name;
+use std::time::{Duration, SystemTime};
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -16,6 +18,7 @@ use class::{by_status, class_of};
 
 pub use bucket::DeniedBucket;
 pub use endpoint::is_local;
+pub use skew::Skew;
 
 /// Converts errors of the SDK.
 pub trait Explain<T> {
@@ -103,10 +106,14 @@ where
         let headers = error.raw_response()?.headers();
         headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id")).map(str::to_owned)
     });
+    let skew = error.raw_response().and_then(|response| Skew::of(response, SystemTime::now()));
+    let skew = skew.filter(|skew| skew.size() > TOLERANCE);
     let class = match (error, &code) {
         (SdkError::ConstructionFailure(_), _) => Class::Invalid,
         (SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_), _) => Class::Ambiguous,
         (_, Some(code)) => class_of(&call, code, said.as_deref().unwrap_or_default(), status),
+        // The answer to a HEAD has no text.
+        (_, None) if status == Some(403) && skew.is_some() => Class::Expired,
         (_, None) => by_status(status),
     };
     let message = said.unwrap_or_else(|| chain(error));
@@ -118,11 +125,18 @@ where
         explained = explained.request_id(request);
     }
     if class == Class::Expired {
-        explained = explained
-            .hint("sign in again (`aws sso login`, or new access keys), then run the command again to continue");
+        explained = explained.hint(match skew {
+            Some(skew) => format!("set the clock of this machine: it is {skew} AWS's"),
+            None => {
+                "sign in again (`aws sso login`, or new access keys), then run the command again to continue".to_owned()
+            }
+        });
     }
     explained
 }
+
+/// How far a clock may be off before AWS rejects requests that were signed with it.
+const TOLERANCE: Duration = Duration::from_mins(4);
 
 /// An error inside an otherwise successful response (AWS-FACTS §0.10).
 #[must_use]

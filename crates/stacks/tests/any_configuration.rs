@@ -1,4 +1,4 @@
-//! Whatever a good configuration says, the stack has no cycle and no dangling reference, and keeps the rules.
+//! For any valid configuration, the stack has no cycles and no dangling references, and follows the rules.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -17,7 +17,7 @@ fn regions() -> impl Strategy<Value = Vec<(String, String)>> {
     })
 }
 
-/// Some of the sections, with good values.
+/// Some of the sections, with valid values.
 fn sections() -> impl Strategy<Value = String> {
     let database = (1..=35, 13..=17, prop::sample::select(vec!["db.r6g.large", "db.r7g.16xlarge", "db.x2g.xlarge"]))
         .prop_map(|(days, major, class)| {

@@ -1,4 +1,4 @@
-//! What is wrong in a configuration is said before any call: one message, the place, and the fix.
+//! Errors in a configuration are reported before any call: a message, the place, and a hint.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -8,7 +8,7 @@ use payinfra_stack::{Configuration, Workspace};
 use payinfra_stacks::migration::{MigrationVariables, Settings};
 use payinfra_stacks::{Phase, STACKS};
 
-/// A good configuration in which one line can be replaced.
+/// A valid configuration in which one line can be replaced.
 const GOOD: &str = r#"stack = "migration"
 [aws]
 account_ids = ["123456789012"]
@@ -44,7 +44,7 @@ fn settings(configuration: &Configuration, name: &str) -> Settings {
     Settings::of(&typed(configuration, name)).unwrap()
 }
 
-/// Checks what is said when `good` is replaced by `bad`, and that the place is where `at` stands.
+/// Checks the error when `good` is replaced by `bad`, and that its place starts with `at`.
 #[track_caller]
 fn check(good: &str, bad: &str, at: &str, message: &str, hint: &str) {
     let text = GOOD.replacen(good, bad, 1);
@@ -263,7 +263,7 @@ fn x01_a_bucket_name_over_63_characters_is_refused() {
     assert_eq!(error.position.unwrap().0, 8);
 }
 
-/// Where a bucket's name still has room because the workspace's is short.
+/// The name of a bucket still has room because the workspace's name is short.
 #[test]
 fn x01_a_load_balancer_name_over_32_characters_is_refused() {
     let text = GOOD
@@ -316,7 +316,7 @@ fn x02_a_required_tag_cannot_be_overridden() {
     );
 }
 
-/// What is said about `tags` of the workspace migration.
+/// The errors in `tags` of the workspace migration.
 fn tag_errors(tags: &str) -> Vec<(String, Option<String>)> {
     let text = GOOD.replacen("environment = \"new\"\n", &format!("environment = \"new\"\n{tags}\n"), 1);
     match Configuration::parse(&text, "payinfra.toml", STACKS) {
@@ -327,7 +327,7 @@ fn tag_errors(tags: &str) -> Vec<(String, Option<String>)> {
     }
 }
 
-/// Every service's own rules at once: IAM's characters and case, RDS's prefixes, S3's way to count.
+/// The rules of all services together: IAM's characters and case, RDS's prefixes, S3's way of counting.
 #[test]
 fn m05_a_tag_that_some_service_refuses_is_refused() {
     let long = |count| "x".repeat(count);
@@ -347,7 +347,7 @@ fn m05_a_tag_that_some_service_refuses_is_refused() {
             "the value of the tag `T` has 257 characters".to_owned(),
             "AWS accepts at most 256; shorten it by 1",
         ),
-        // 129 of Unicode's characters, of two units each.
+        // 129 characters outside the basic plane, with two UTF-16 units each.
         (
             "T",
             &*"𝒜".repeat(129),
@@ -399,7 +399,7 @@ fn m05_tags_that_differ_only_in_case_are_refused_wherever_they_stand() {
     assert_eq!(said(&text), "payinfra.toml:21:10: the tags `Team` and `team` differ only in case");
 }
 
-/// AWS accepts 50 tags; 5 required, the name, 4 of the owner and one of the resource's own leave 39.
+/// AWS accepts 50 tags; 5 required ones, the name, 4 owner tags and one of the resource's own leave 39.
 #[test]
 fn m05_too_many_tags_are_refused() {
     let tags = |count: usize| {
@@ -413,7 +413,7 @@ fn m05_too_many_tags_are_refused() {
     build(&parse(&text), "migration", "123456789012").unwrap();
 }
 
-/// One run shows all that is wrong, each with its place; what the defaults say is shown once.
+/// One run shows all errors with their places; errors in the defaults are shown once.
 #[test]
 fn m05_all_wrong_tags_are_reported_at_once() {
     let text = GOOD
@@ -470,14 +470,14 @@ fn a_period_that_aws_does_not_take_is_refused() {
     }
 }
 
-/// Checks what is said when `line` stands in the section `section` of the workspace migration.
+/// Checks the error for `line` in the section `section` of the workspace migration.
 #[track_caller]
 fn check_in(section: &str, line: &str, at: &str, message: &str, hint: &str) {
     let good = "[workspaces.migration]\nenvironment = \"new\"\n";
     check(good, &format!("{good}[workspaces.migration.{section}]\n{line}\n"), at, message, hint);
 }
 
-/// The workspace migration with these lines in it.
+/// The settings of the workspace migration with these lines.
 fn with(lines: &str) -> Settings {
     let text = GOOD.replace("environment = \"new\"\n", &format!("environment = \"new\"\n{lines}\n"));
     settings(&parse(&text), "migration")
@@ -499,7 +499,7 @@ fn sections_have_defaults_by_phase_and_a_workspace_goes_before_what_is_shared() 
     assert_eq!(alarms.subscriptions[0].endpoint, "a@example.com");
 }
 
-/// X-04: nobody gets an open service by leaving something out.
+/// X-04: a missing setting never makes the service unauthenticated.
 #[test]
 fn x04_who_may_use_the_service_is_always_said() {
     check(
@@ -530,7 +530,7 @@ fn x04_who_may_use_the_service_is_always_said() {
     assert_eq!(closed.warning(), None);
 }
 
-/// X-07: whoever knows a web address can post there, so it is written nowhere.
+/// X-07: anyone who knows a web endpoint can post to it, so it is never shown.
 #[test]
 fn x07_the_web_address_of_a_subscription_is_not_shown() {
     let subscription = |protocol: &str, endpoint: &str| {

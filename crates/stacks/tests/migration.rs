@@ -1,4 +1,4 @@
-//! The graph of the migration stack, phase by phase (M-02), as data: what exists and what it should be.
+//! The graph of the migration stack, phase by phase (M-02), as data: addresses and arguments.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -48,26 +48,26 @@ fn m02_migration_spans_both_regions() {
     insta::assert_json_snapshot!("migration", snapshot(&graph("migration")));
 }
 
-/// The second workspace differs from the first in names, tags, weights and protection, and in its size.
+/// The second workspace differs from the first in names, tags, weights, protection and size.
 #[test]
 fn m02_production_has_what_migration_has() {
     let (migration, production) = (graph("migration"), graph("production"));
     let (has, shall) = (addresses(&migration), addresses(&production));
     assert!(has.is_subset(&shall), "{:?}", has.difference(&shall));
     let more: Vec<_> = shall.difference(&has).collect();
-    // M-11: one to take over in each region.
+    // M-11: a second instance for failover in each region.
     assert_eq!(more, ["us-east-1/rds.cluster-instance/database-2", "us-east-2/rds.cluster-instance/database-2"]);
     let text = |graph: &Graph, workspace: &str| {
         let mut snapshot = snapshot(graph);
         let nodes = snapshot["nodes"].as_object_mut().unwrap();
-        // Dashboards tell the phase and the weights; how many tasks must run is the service's least.
+        // Dashboards contain the phase and the weights; the minimum number of running tasks is the service's minimum.
         let by_phase = ["/cloudwatch.dashboard/main", "/cloudwatch.alarm/running-tasks"];
         nodes.retain(|address, _| has.contains(address) && !by_phase.iter().any(|name| address.ends_with(name)));
         for node in nodes.values_mut() {
             node.as_object_mut().unwrap().retain(|field, _| field != "protect" && field != "final_snapshot");
             let args = node["args"].as_object_mut().unwrap();
-            // Production runs more and bigger tasks (M-18), which know what phase it is, keeps backups longer (M-12), and
-            // is protected by AWS as well (M-28).
+            // Production runs more and larger tasks (M-18), which know the phase, retains backups longer (M-12), and
+            // has AWS's deletion protection (M-28).
             let own = [
                 "backup_retention_days",
                 "count",
@@ -137,11 +137,15 @@ fn what_nothing_refers_to_still_comes_first() {
     assert_eq!(after(&graph, "us-east-1/elbv2.load-balancer/main"), gateway);
     let attachment = ["us-east-2/ec2.transit-gateway-vpc-attachment/main"];
     assert_eq!(after(&graph, "us-east-2/ec2.route/private-3-us-east-1"), attachment);
-    let first = ["us-east-1/rds.cluster-instance/database-1", "us-east-2/logs.log-group/database"];
+    let primary = "us-east-1/rds.cluster/main";
+    let first = [primary, "us-east-1/rds.cluster-instance/database-1", "us-east-2/logs.log-group/database"];
     assert_eq!(after(&graph, "us-east-2/rds.cluster/main"), first);
+    // A primary cannot leave its global database before its secondaries.
+    let secondary = &graph.nodes()[&"us-east-2/rds.cluster/main".parse::<Address>().unwrap()];
+    assert_eq!(secondary.replace_triggered_by, BTreeSet::from([primary.parse().unwrap()]));
 }
 
-/// M-28: what keeps data, what opens it, and the databases' last instances.
+/// M-28: resources that keep data, the keys that decrypt it, and the databases' last instances.
 const PROTECTED: [&str; 8] = [
     "dynamodb.table",
     "kms.key",
@@ -152,10 +156,10 @@ const PROTECTED: [&str; 8] = [
     "s3.bucket",
     "secretsmanager.password",
 ];
-/// M-28: what has a deletion protection of AWS's own, and is part of the stack.
+/// M-28: kinds in the stack with AWS's own deletion protection.
 const SHIELDED: [&str; 4] = ["dynamodb.table", "elbv2.load-balancer", "rds.cluster", "rds.global-cluster"];
 
-/// The example's `workspace`, whose lines `protect = …` and `final_snapshot = …` are `lines` instead.
+/// The example's `workspace`, with `lines` instead of its lines `protect = …` and `final_snapshot = …`.
 fn with(workspace: &str, lines: &str) -> Graph {
     let text =
         include_str!("../../../payinfra.toml").replace("\nprotect = false", "").replace("\nfinal_snapshot = false", "");
@@ -169,7 +173,7 @@ fn protected(graph: &Graph) -> BTreeSet<String> {
     protected.map(|(address, _)| address.to_string()).collect()
 }
 
-/// The kinds with AWS's own deletion protection, of which all resources have it `on`, or none has.
+/// The kinds with AWS's own deletion protection, which is `on` for all of their resources, or for none.
 fn shielded(graph: &Graph, on: bool) -> BTreeSet<String> {
     let shielded = graph.nodes().iter().filter(|(_, node)| node.args.get("deletion_protection").is_some());
     let shielded = shielded.map(|(address, node)| {
@@ -187,7 +191,7 @@ fn m28_what_keeps_data_is_protected_unless_the_workspace_says_not_to() {
         let kinds: BTreeSet<_> = protected.iter().map(|address| address.split('/').nth(1).unwrap()).collect();
         assert_eq!(kinds, BTreeSet::from(PROTECTED), "{workspace}");
         let all = graph.nodes().keys().filter(|address| kinds.contains(&*address.kind)).map(ToString::to_string);
-        // A second instance can go: the first still answers.
+        // A second instance can be deleted: the first one still serves.
         let all: BTreeSet<_> = all.filter(|address| !address.ends_with("/rds.cluster-instance/database-2")).collect();
         assert_eq!(protected, all, "{workspace}");
         assert_eq!(shielded(&graph, true), BTreeSet::from(SHIELDED.map(str::to_owned)));
@@ -198,7 +202,7 @@ fn m28_what_keeps_data_is_protected_unless_the_workspace_says_not_to() {
     }
 }
 
-/// Only the workspaces that the example says can be thrown away are not protected.
+/// Only the workspaces that the example declares disposable are unprotected.
 #[test]
 fn m28_the_example_protects_production_only() {
     for (workspace, production) in [("legacy", false), ("migration", false), ("production", true)] {
@@ -217,7 +221,7 @@ fn m28_databases_are_saved_unless_the_workspace_says_not_to() {
     };
     let clusters = ["us-east-1/rds.cluster/main", "us-east-2/rds.cluster/main"];
     assert_eq!(saved(""), clusters);
-    // The one does not imply the other.
+    // Neither setting implies the other.
     assert_eq!(saved("protect = false"), clusters);
     assert_eq!(saved("final_snapshot = false"), Vec::<String>::new());
     let defaults = include_str!("../../../payinfra.toml").replace("# final_snapshot = true", "final_snapshot = false");
@@ -226,7 +230,7 @@ fn m28_databases_are_saved_unless_the_workspace_says_not_to() {
     assert!(graph.nodes().values().all(|node| !node.final_snapshot));
 }
 
-/// A third region is a line of configuration: its own copy of everything, and a place in the mesh.
+/// A third region takes one line of configuration: it gets its own copy of everything, and peerings with the others.
 #[test]
 fn x10_a_third_region_is_a_line() {
     let line = r#"    { name = "us-east-2", cidr = "10.1.0.0/16" },"#;
@@ -254,7 +258,7 @@ fn x10_a_third_region_is_a_line() {
     assert_eq!(graph.outputs()["weight_us_west_2"], "5");
 }
 
-/// M-24: how many requests are too many is a variable.
+/// M-24: the rate limit is a variable.
 #[test]
 fn m24_the_rate_rule_is_a_variable() {
     let text = include_str!("../../../payinfra.toml");
@@ -292,7 +296,7 @@ fn m09_the_legacy_network_is_looked_up_only() {
     insta::assert_json_snapshot!("legacy-network", json!({ "lookups": lookups, "outputs": graph.outputs() }));
 }
 
-/// M-29: what another workspace gives away becomes an output here, and says which network is the legacy one.
+/// M-29: outputs of another workspace become outputs of this one, and select the legacy network.
 #[test]
 fn m29_remote_outputs_are_looked_up_and_used() {
     let text = include_str!("../../../payinfra.toml").to_owned()
@@ -314,7 +318,7 @@ fn m29_remote_outputs_are_looked_up_and_used() {
     assert_eq!(graph.outputs()["remote_old_vpc_id_us_east_1"], json!({ "$text": [vpc] }));
 }
 
-/// M-16, M-25: all regions' certificates wait for one record, and a region gets traffic when its listener stands.
+/// M-16, M-25: the certificates of all regions wait for one record, and a region gets traffic when its listener exists.
 #[test]
 fn m16_m25_one_record_validates_all_certificates() {
     let graph = graph("migration");
@@ -337,7 +341,7 @@ fn m16_m25_one_record_validates_all_certificates() {
     assert_eq!(after(&graph, "global/route53.record-set/api-us-east-2"), ready);
 }
 
-/// Nothing waits for itself, not even over other resources.
+/// Nothing waits for itself, not even indirectly.
 #[test]
 fn every_phase_can_be_sorted() {
     for workspace in ["legacy", "migration", "production"] {

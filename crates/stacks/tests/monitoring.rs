@@ -1,4 +1,4 @@
-//! Monitoring follows the configuration: who is told, and from when on (M-27).
+//! Monitoring follows the configuration: subscriptions and thresholds (M-27).
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -32,7 +32,7 @@ fn graph(more: &str, workspace: &str) -> Graph {
     build(&Configuration::parse(&text, "payinfra.toml", STACKS).unwrap(), workspace, "123456789012").unwrap()
 }
 
-/// The arguments of all of a kind in a region, by their names.
+/// The arguments of all resources of a kind in a region, by name.
 fn all<'a>(graph: &'a Graph, region: &str, kind: &str) -> BTreeMap<String, &'a Value> {
     let nodes = graph.nodes().iter();
     let nodes = nodes.filter(|(address, _)| address.region.as_str() == region && *address.kind == *kind);

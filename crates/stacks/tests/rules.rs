@@ -1,4 +1,4 @@
-//! Each rule, shown a good stack's graph with one thing changed that breaks it.
+//! Each rule, with a valid stack's graph in which one change violates it.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -22,7 +22,7 @@ fn names() -> Names {
     Names::new("payment", "migration", &Suffix::parse("demo1").unwrap(), &account).unwrap()
 }
 
-/// Changes one argument of one resource and checks what is said about it, and by which rule.
+/// Changes one argument of one resource and checks the violation and its rule.
 #[track_caller]
 fn check(rule: &str, address: &str, pointer: &str, value: Value, message: &str) {
     let mut graph = good();
@@ -215,7 +215,7 @@ fn x02_a_resource_without_a_tag() {
     );
 }
 
-/// what the stack itself makes of tags is checked as what the user writes.
+/// tags that the stack itself sets are checked like the user's.
 #[test]
 fn x02_a_tag_that_some_service_refuses() {
     let tag = "/tags/Environment";
@@ -242,7 +242,7 @@ fn x05_a_task_that_could_be_reached_entered_or_changed() {
     check("private-tasks", definition, &user, json!("0:0"), "runs the container service as root");
 }
 
-/// What AWS has no resource for is excepted action by action, not statement by statement.
+/// Actions without resource-level permissions are exempted action by action, not statement by statement.
 #[test]
 fn x04_only_what_has_no_resource_goes_for_all() {
     let (role, policy) = ("global/iam.role/ecs-execution-us-east-1", "/inline/ecs-execution");

@@ -1,4 +1,4 @@
-//! One workspace on the made-up cloud: clients that plan and apply, die, and come again.
+//! A workspace on the simulated cloud: clients that plan and apply, are killed, and are started again.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -14,24 +14,24 @@ use crate::faults::Faults;
 use crate::store::{MemoryLock, MemoryStore};
 use crate::world::World;
 
-/// How often a client is started again before the tests give up.
+/// The maximum number of times that a client is started again.
 const LIVES: usize = 200;
 
-/// A workspace and all around it.
+/// A workspace and its environment.
 #[derive(Clone)]
 pub struct Bench {
-    /// What exists.
+    /// The existing resources.
     pub world: Arc<World>,
-    /// Where the state is.
+    /// The state.
     pub store: MemoryStore,
     /// The lock.
     pub lock: MemoryLock,
     forgetful: bool,
-    /// Ctrl-C, for the client that lives.
+    /// Ctrl-C for the running client.
     pub cancel: watch::Sender<bool>,
-    /// How many resources a client begins at once.
+    /// The limit for operations started concurrently.
     pub width: NonZeroUsize,
-    /// Whether the state may know less than what was done.
+    /// Whether the state may record less than was done.
     pub uncertain: bool,
     observer: Arc<dyn Observer>,
 }
@@ -39,11 +39,11 @@ pub struct Bench {
 /// How a client ended.
 #[derive(Debug)]
 pub enum End {
-    /// By itself, with this report.
+    /// With this report.
     Done(Box<Plan>, Report),
-    /// With an error for all of it.
+    /// With an error of the whole run.
     Failed(Error),
-    /// It was killed.
+    /// Killed.
     Killed,
 }
 
@@ -54,7 +54,7 @@ impl Bench {
         Self::watched(())
     }
 
-    /// The same, and `observer` watches.
+    /// The same, with `observer`.
     #[must_use]
     pub fn watched(observer: impl Observer + 'static) -> Self {
         let world = World::new();
@@ -70,20 +70,20 @@ impl Bench {
         }
     }
 
-    /// The same, and no client can recover anything.
+    /// The same, but `recover` never finds anything.
     #[must_use]
     pub fn forgetful() -> Self {
         Self { forgetful: true, ..Self::new() }
     }
 
-    /// Another deployment of the same configuration in the same world: an own state, an own lock.
+    /// Another deployment of the same configuration in the same world, with its own state and lock.
     #[must_use]
     pub fn beside(&self) -> Self {
         let lock = MemoryLock::default();
         Self { store: MemoryStore::new(&self.world), lock, cancel: watch::channel(false).0, ..self.clone() }
     }
 
-    /// The graph that declares nothing, for destroys.
+    /// The empty graph, for destroys.
     #[must_use]
     pub fn nothing() -> Graph {
         Graph::new("stack", "test", Tags::new())
@@ -95,30 +95,30 @@ impl Bench {
         (if self.forgetful { Arc::new(cloud.forgetful()) } else { Arc::new(cloud) }, store)
     }
 
-    /// What an apply of `graph` would do now.
+    /// Plans an apply of `graph`.
     ///
     /// # Errors
-    /// As planning does.
+    /// If planning fails.
     pub async fn plan(&self, graph: &Graph) -> Result<Plan> {
         self.plan_with(graph, &Options::default()).await
     }
 
-    /// What an apply of a part of `graph` would do now.
+    /// Plans an apply of a part of `graph`.
     ///
     /// # Errors
-    /// As planning does.
+    /// If planning fails.
     pub async fn plan_with(&self, graph: &Graph, options: &Options) -> Result<Plan> {
         let (cloud, store) = self.client();
         let state = load(&store).await?.0;
         plan(&cloud, graph.clone(), &state, options).await
     }
 
-    /// Starts a client that plans and applies `graph`, and waits for its end.
+    /// Starts a client that plans and applies `graph`, and waits until it ends.
     pub async fn apply(&self, graph: &Graph) -> End {
         self.live(graph, None).await
     }
 
-    /// Starts a client that applies `plan` as it is, and waits for its end.
+    /// Starts a client that applies `plan` unchanged, and waits until it ends.
     pub async fn perform(&self, plan: &Plan) -> End {
         self.live(&plan.graph, Some(plan.clone())).await
     }
@@ -128,7 +128,7 @@ impl Bench {
         tokio::select! {
             biased;
             () = self.world.killed() => {
-                // Its lease runs out.
+                // Its lease expires.
                 self.lock.lose();
                 End::Killed
             }
@@ -186,10 +186,10 @@ impl Bench {
         worked
     }
 
-    /// Starts clients until one of them ends by itself, and says how many that took.
+    /// Starts clients until one of them completes, and returns how many that took.
     ///
     /// # Errors
-    /// If one ends with an error, or does not do all that it planned: neither may happen for faults that pass.
+    /// If a client fails or does not complete its plan: transient faults must not cause either.
     pub async fn converge(&self, graph: &Graph) -> Result<usize> {
         for life in 1..=LIVES {
             match self.apply(graph).await {
@@ -206,10 +206,10 @@ impl Bench {
         Err(Error::failed(format!("not done after {LIVES} lives")))
     }
 
-    /// That all is as `graph` says, once and in no disorder, as in `model`, where nothing ever went wrong.
+    /// Checks that the world matches `graph`, without duplicates, and equals `model`, a world without faults.
     ///
     /// # Errors
-    /// With everything that is not so.
+    /// All differences.
     pub async fn verify(&self, graph: &Graph, model: &Self) -> Result<()> {
         self.world.set_faults(Faults::none());
         let mut wrong = self.world.violations();
@@ -217,29 +217,29 @@ impl Bench {
         for label in is.keys().chain(should.keys()).collect::<std::collections::BTreeSet<_>>() {
             let (is, should) = (is.get(label), should.get(label));
             if is != should {
-                wrong.push(format!("{label} is {} and should be {}", shown(is), shown(should)));
+                wrong.push(format!("{label} is {}, but should be {}", shown(is), shown(should)));
             }
         }
         let state = self.store.state()?.unwrap_or_else(|| State::new("stack", "test", "account"));
         if state.is_unfinished() {
-            wrong.push("the state is not finished".to_owned());
+            wrong.push("the state has unfinished operations".to_owned());
         }
         let recorded: std::collections::BTreeSet<_> =
             state.resources.values().filter_map(|record| record.id.clone()).collect();
         if recorded != self.world.ids() {
-            wrong.push(format!("the state knows {recorded:?}, there is {:?}", self.world.ids()));
+            wrong.push(format!("the state has {recorded:?}, but {:?} exist", self.world.ids()));
         }
         let before = self.world.mutations();
         let again = self.plan(graph).await?;
         if !again.is_empty() {
-            wrong.push(format!("a second apply would do {:?}", again.summary()));
+            wrong.push(format!("a second apply would make changes: {:?}", again.summary()));
         }
         if !again.drift.is_empty() {
             wrong.push(format!("there is drift: {:?}", again.drift));
         }
         match self.apply(graph).await {
             End::Done(_, report) if report.is_complete() && self.world.mutations() == before => {}
-            end => wrong.push(format!("a second apply does not do nothing: {end:?}")),
+            end => wrong.push(format!("a second apply makes changes: {end:?}")),
         }
         if wrong.is_empty() { Ok(()) } else { Err(Error::failed(wrong.join("\n"))) }
     }
@@ -252,7 +252,7 @@ impl Default for Bench {
 }
 
 fn shown(values: Option<&Vec<serde_json::Value>>) -> String {
-    values.map_or_else(|| "not there".to_owned(), |values| serde_json::json!(values).to_string())
+    values.map_or_else(|| "missing".to_owned(), |values| serde_json::json!(values).to_string())
 }
 
 async fn load(store: &MemoryStore) -> Result<(State, Option<String>)> {

@@ -1,4 +1,4 @@
-//! The made-up cloud as the engine sees it.
+//! The simulated cloud from the engine's point of view.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use crate::faults::Operation;
 use crate::kinds::KINDS;
 use crate::world::World;
 
-/// What the calls of fake kinds need.
+/// The context of calls of the simulated kinds.
 pub struct Cx {
     pub(crate) world: Arc<World>,
     pub(crate) region: Region,
@@ -29,7 +29,7 @@ impl Cx {
     }
 }
 
-/// One client's view of a [`World`]; the engine's second cloud.
+/// One client's view of a [`World`]; implements the engine's cloud.
 pub struct FakeCloud {
     world: Arc<World>,
     life: usize,
@@ -39,35 +39,35 @@ pub struct FakeCloud {
 }
 
 impl FakeCloud {
-    /// A client that starts now; what earlier clients still waited for is never answered.
+    /// A new client. Pending calls of earlier clients are never answered.
     #[must_use]
     pub fn new(world: &Arc<World>) -> Self {
         let kinds = KINDS.iter().map(|kind| (kind.spec().kind, *kind)).collect();
         Self { world: Arc::clone(world), life: world.reborn(), kinds, guard: Mutex::default(), forgetful: false }
     }
 
-    /// Whose `recover` never finds anything: a harness that does not notice is of no use.
+    /// A client whose `recover` never finds anything, to check that the tests notice this.
     #[must_use]
     pub fn forgetful(mut self) -> Self {
         self.forgetful = true;
         self
     }
 
-    /// As which client it calls.
+    /// The client that makes the calls.
     #[must_use]
     pub fn life(&self) -> usize {
         self.life
     }
 
     fn kind(&self, name: &str) -> Result<&'static dyn Kind<Cx>> {
-        self.kinds.get(name).copied().ok_or_else(|| Error::invalid(format!("there is no kind `{name}`")))
+        self.kinds.get(name).copied().ok_or_else(|| Error::invalid(format!("unknown kind `{name}`")))
     }
 
     fn cx(&self, region: &Region, site: Option<&Site>) -> Cx {
         Cx { world: Arc::clone(&self.world), region: region.clone(), site: site.cloned() }
     }
 
-    /// One call: it sets out, takes effect, and its answer comes back, unless something goes wrong.
+    /// One call: it is sent, takes effect, and its response arrives, unless there is a fault.
     async fn call<T>(
         &self,
         operation: Operation,

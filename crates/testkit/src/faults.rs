@@ -1,10 +1,10 @@
-//! What goes wrong, where: rules for single calls, and a seeded mix for all of them.
+//! Faults: rules for single calls, and a random mix for all calls.
 
 use std::time::Duration;
 
 use payinfra_engine::{Class, Error};
 
-/// A call of the cloud or of the store.
+/// A call to the cloud or to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
     /// `Cloud::create`.
@@ -39,54 +39,54 @@ impl Operation {
     }
 }
 
-/// Before or after the call takes effect.
+/// When a fault strikes: before or after the call takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// It never takes effect.
+    /// The call never takes effect.
     Before,
-    /// It took effect; only the answer is lost.
+    /// The call took effect; only the response is lost.
     After,
 }
 
-/// What goes wrong with a call.
+/// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The answer is lost: nobody knows.
+    /// The response is lost, so the result is unknown.
     Ambiguous,
-    /// Too many calls. Always before the effect.
+    /// Throttling. Always before the effect.
     Throttled,
-    /// Something made a moment ago is not known here. Always before the effect.
+    /// A new resource has not propagated yet. Always before the effect.
     Eventual,
-    /// Something is in the way. Always before the effect.
+    /// A conflict. Always before the effect.
     Conflict,
-    /// A final refusal. Always before the effect.
+    /// A permanent rejection. Always before the effect.
     Denied,
-    /// No answer for a minute, then as [`Fault::Ambiguous`].
+    /// No response for a minute, then as [`Fault::Ambiguous`].
     Hang,
-    /// What is created will never be ready.
+    /// The created resource never becomes ready.
     Stillborn,
     /// The client is killed, as by SIGKILL.
     Crash,
 }
 
 impl Fault {
-    /// How long [`Fault::Hang`] hangs.
+    /// The duration of [`Fault::Hang`].
     pub(crate) const HANG: Duration = Duration::from_mins(1);
 
-    /// What the client is told.
+    /// The error that the client gets.
     pub(crate) fn error(self) -> Error {
         match self {
-            Self::Throttled => Error::new(Class::Throttled, "too many calls").code("Throttling"),
-            Self::Eventual => Error::new(Class::Eventual, "not yet known here").code("InvalidParameterValue"),
+            Self::Throttled => Error::new(Class::Throttled, "rate exceeded").code("Throttling"),
+            Self::Eventual => Error::new(Class::Eventual, "not visible yet").code("InvalidParameterValue"),
             Self::Conflict => Error::new(Class::Conflict, "a change is in progress").code("OperationAborted"),
-            Self::Denied => Error::new(Class::Denied, "you may not do this").code("AccessDenied"),
+            Self::Denied => Error::new(Class::Denied, "access denied").code("AccessDenied"),
             Self::Ambiguous | Self::Hang | Self::Stillborn | Self::Crash => {
                 Error::new(Class::Ambiguous, "the connection was reset")
             }
         }
     }
 
-    /// When it strikes if asked for at `when`.
+    /// When it strikes if `when` is requested.
     pub(crate) fn when(self, when: When) -> When {
         match self {
             Self::Ambiguous | Self::Hang | Self::Crash => when,
@@ -95,10 +95,10 @@ impl Fault {
     }
 }
 
-/// Which call.
+/// The calls that a rule applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
-    /// The n-th of all calls since the client started, from 0.
+    /// The n-th call since the client started, from 0.
     Call(usize),
     /// The n-th call of this operation on this kind (empty: any), from 0.
     Nth(Operation, &'static str, usize),
@@ -106,18 +106,18 @@ pub enum Point {
     Every(Operation, &'static str),
 }
 
-/// One thing that goes wrong.
+/// A rule.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// Which call.
+    /// The calls.
     pub point: Point,
-    /// Before or after its effect.
+    /// Before or after the effect.
     pub when: When,
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
 }
 
-/// All that goes wrong.
+/// All faults.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     rules: Vec<(Rule, usize)>,
@@ -127,39 +127,39 @@ pub struct Faults {
 #[derive(Clone, Debug)]
 struct Mix {
     random: Random,
-    /// Of a thousand calls, how many fail.
+    /// The number of calls per thousand that fail.
     failing: u64,
-    /// Of a thousand calls, how many kill the client.
+    /// The number of calls per thousand that kill the client.
     killing: u64,
     kills: usize,
 }
 
 impl Faults {
-    /// Nothing goes wrong.
+    /// No faults.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// These go wrong.
+    /// These faults.
     #[must_use]
     pub fn rules(rules: impl IntoIterator<Item = Rule>) -> Self {
         Self { rules: rules.into_iter().map(|rule| (rule, 0)).collect(), mix: None }
     }
 
-    /// One thing goes wrong.
+    /// One fault.
     #[must_use]
     pub fn one(point: Point, when: When, fault: Fault) -> Self {
         Self::rules([Rule { point, when, fault }])
     }
 
-    /// Of a thousand calls, `failing` fail and `killing` kill the client, at most `kills` times; decided by `seed`.
+    /// Of a thousand calls, `failing` fail and `killing` kill the client, at most `kills` times, randomly with `seed`.
     #[must_use]
     pub fn mix(seed: u64, failing: u64, killing: u64, kills: usize) -> Self {
         Self { rules: Vec::new(), mix: Some(Mix { random: Random(seed), failing, killing, kills }) }
     }
 
-    /// What goes wrong with call number `index`, an `operation` on `kind`.
+    /// The fault of call number `index`, an `operation` on `kind`.
     pub(crate) fn draw(&mut self, index: usize, operation: Operation, kind: &str) -> Option<(When, Fault)> {
         let mut drawn = None;
         for (rule, seen) in &mut self.rules {
@@ -191,7 +191,7 @@ impl Faults {
         } else {
             return drawn;
         };
-        // The store's promise is to settle what is uncertain; conflicts are for the cloud.
+        // Stores resolve uncertain results themselves, and have no conflicts.
         let stored = matches!(operation, Operation::Save | Operation::Load);
         if stored && matches!(fault, Fault::Eventual | Fault::Conflict) {
             return drawn;
@@ -200,7 +200,7 @@ impl Faults {
     }
 }
 
-/// Steele, Lea and Flood's splitmix64: enough for tests, and the same everywhere.
+/// Steele, Lea and Flood's splitmix64: sufficient for tests, and the same on every platform.
 #[derive(Clone, Debug)]
 struct Random(u64);
 

@@ -1,4 +1,4 @@
-//! The kinds of the made-up cloud: one for each way in which an interrupted create is found again.
+//! The kinds of the simulated cloud: one for each way to recover an interrupted create.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -27,10 +27,10 @@ pub const KINDS: &[&dyn Kind<Cx>] = &[
     lookup::<Zones>(),
 ];
 
-/// What `days` is where nobody sets it.
+/// The default of `days`.
 pub const DAYS: u32 = 30;
 
-/// How an interrupted create is found again (DESIGN §7).
+/// How an interrupted create is recovered (DESIGN §7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
     Token,
@@ -44,17 +44,17 @@ struct Facts {
     by: By,
     replace: Fields,
     early: Fields,
-    /// Fields that hold ids.
+    /// Fields that contain ids.
     holds: Fields,
     /// Fields that only an update can set.
     later: Fields,
     expected: Expected,
 }
 
-/// What every fake resource has to offer.
+/// The properties of every simulated kind.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Made {
-    /// A second name of it.
+    /// Another name for it.
     pub arn: Ref<String>,
 }
 
@@ -128,17 +128,17 @@ macro_rules! fake {
 }
 
 fake! {
-    /// Found by its token; the slow one.
+    /// Recovered by its token; the slow one.
     Token = "fake.token", by Token, first false, takes 60_000 20_000,
     replace [zone parents], early [], holds [parents], later [],
     tags |this| Some(&mut this.tags), consts {}, {
-        /// Changes in place.
+        /// Updated in place.
         size: u32,
-        /// Does not.
+        /// Forces replacement.
         zone: Ref<String>,
-        /// Changes in place; has a default.
+        /// Updated in place; has a default.
         days: Option<u32>,
-        /// What it hangs on.
+        /// Resources that it depends on.
         parents: BTreeSet<Ref<String>>,
         /// Its tags.
         tags: Tags,
@@ -146,17 +146,17 @@ fake! {
 }
 
 fake! {
-    /// Found by its name.
+    /// Recovered by its name.
     Named = "fake.named", by Name, first false, takes 5_000 2_000,
     replace [name parents], early [], holds [parents], later [],
     tags |this| Some(&mut this.tags), consts {}, {
-        /// The name; nobody else in its region may have it.
+        /// The name, unique in its region.
         name: String,
-        /// Changes in place.
+        /// Updated in place.
         size: u32,
-        /// Changes in place; has a default.
+        /// Updated in place; has a default.
         days: Option<u32>,
-        /// What it hangs on.
+        /// Resources that it depends on.
         parents: BTreeSet<Ref<String>>,
         /// Its tags.
         tags: Tags,
@@ -164,19 +164,19 @@ fake! {
 }
 
 fake! {
-    /// Found by its tags: creating it again makes another.
+    /// Recovered by its tags: a second create makes another one.
     Tagged = "fake.tagged", by Tags, first false, takes 2_000 1_000,
     replace [zone parents], early [], holds [parents uses], later [days],
     tags |this| Some(&mut this.tags), consts {}, {
-        /// Changes in place.
+        /// Updated in place.
         size: u32,
-        /// Does not.
+        /// Forces replacement.
         zone: Ref<String>,
-        /// Changes in place, not set by its creation; has a default.
+        /// Updated in place, not set on creation; has a default.
         days: Option<u32>,
-        /// What it hangs on.
+        /// Resources that it depends on.
         parents: BTreeSet<Ref<String>>,
-        /// What it uses for now.
+        /// Resources that it uses, updated in place.
         uses: BTreeSet<Ref<String>>,
         /// Its tags.
         tags: Tags,
@@ -184,17 +184,17 @@ fake! {
 }
 
 fake! {
-    /// Replaced by making the new one first.
+    /// Replaced by creating the new one first.
     First = "fake.first", by Token, first true, takes 10_000 3_000,
     replace [zone parents], early [], holds [parents], later [],
     tags |this| Some(&mut this.tags), consts {}, {
-        /// Changes in place.
+        /// Updated in place.
         size: u32,
-        /// Does not.
+        /// Forces replacement.
         zone: Ref<String>,
-        /// Changes in place; has a default.
+        /// Updated in place; has a default.
         days: Option<u32>,
-        /// What it hangs on.
+        /// Resources that it depends on.
         parents: BTreeSet<Ref<String>>,
         /// Its tags.
         tags: Tags,
@@ -202,38 +202,38 @@ fake! {
 }
 
 fake! {
-    /// Between two others, which are its key; the right one need not be ready.
+    /// A link between two other resources, which are its natural key; the right one does not have to be ready.
     Link = "fake.link", by Key, first false, takes 500 500,
     replace [left right slot], early [right], holds [left right], later [],
     tags |_| None, consts { const IDENTITY: Identity = Identity::Part("left"); }, {
-        /// The one.
+        /// The left one.
         left: Ref<String>,
-        /// The other, which need only exist.
+        /// The right one, which only has to exist.
         right: Ref<String>,
-        /// Which of several between these two.
+        /// Distinguishes several links between the two.
         slot: u32,
-        /// Changes in place.
+        /// Updated in place.
         weight: u32,
-        /// Changes in place; has a default.
+        /// Updated in place; has a default.
         note: Option<String>,
     }
 }
 
 fake! {
-    /// Keeps data: it is protected by the cloud, and its deletion is only scheduled.
+    /// Keeps data: the cloud protects it, and only schedules its deletion.
     Vault = "fake.vault", by Name, first false, takes 5_000 2_000,
     replace [name key], early [], holds [key], later [],
     tags |this| Some(&mut this.tags), consts {
         const KEEPS_DATA: bool = true;
         const SHIELD: Option<&'static str> = Some("locked");
     }, {
-        /// The name; nobody else in its region may have it.
+        /// The name, unique in its region.
         name: String,
-        /// Changes in place.
+        /// Updated in place.
         size: u32,
-        /// Whether the cloud refuses to delete it.
+        /// Whether deletion protection is enabled.
         locked: bool,
-        /// What it is encrypted with.
+        /// The key that encrypts it.
         key: Ref<String>,
         /// Its tags.
         tags: Tags,
@@ -241,11 +241,11 @@ fake! {
 }
 
 fake! {
-    /// Members that have to be in the same network.
+    /// A group whose members have to be in the same network.
     Group = "fake.group", by Name, first false, takes 1_000 1_000,
     replace [name], early [], holds [members], later [],
     tags |this| Some(&mut this.tags), consts { const NETWORK: Fields = fields!(Self: members); }, {
-        /// The name; nobody else in its region may have it.
+        /// The name, unique in its region.
         name: String,
         /// Its members.
         members: BTreeSet<Ref<String>>,
@@ -255,25 +255,25 @@ fake! {
 }
 
 fake! {
-    /// Becomes ready through what refers to it, or never.
+    /// Becomes ready only through a resource that refers to it.
     Proof = "fake.proof", by Token, first false, takes 900_000 1_000,
     replace [zone], early [], holds [], later [],
     tags |this| Some(&mut this.tags), consts { const COMPLETED_BY_DEPENDENTS: bool = true; }, {
-        /// Does not change in place.
+        /// Forces replacement.
         zone: Ref<String>,
         /// Its tags.
         tags: Tags,
     }
 }
 
-/// The zones of a region.
+/// A lookup of the zones of a region.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Zones {
-    /// What their names begin with.
+    /// The prefix of their names.
     pub prefix: String,
 }
 
-/// What was found.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ZonesFound {
     /// Their names.
@@ -310,7 +310,7 @@ fn default(field: &str) -> Value {
     }
 }
 
-/// What `args` refers to, and whether that need only exist.
+/// The resources that `args` refers to, and whether they only have to exist.
 fn holds(facts: &Facts, args: &Value) -> Vec<(String, bool)> {
     let ids = |field: &&'static str| {
         let early = facts.early.contains(field);
@@ -372,7 +372,7 @@ fn read<R: Resource<Outputs = Made>>(cx: &Cx, ids: &[Id<R>]) -> Result<Vec<Live<
         .collect()
 }
 
-/// Sends what differs, with the explicit default where a value is no longer managed.
+/// Sends the differences, with the explicit default for values that are no longer managed.
 fn update(facts: &Facts, cx: &Cx, id: &str, args: &Value, live: &Value) -> Result<()> {
     let mut changes = Map::new();
     for (field, value) in args.as_object().into_iter().flatten().filter(|(field, value)| live[*field] != **value) {

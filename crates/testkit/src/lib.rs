@@ -1,7 +1,7 @@
-//! What tests of the engine need: a cloud in virtual time that enforces what a cloud enforces, fails as clouds fail,
-//! and dies with its client; a store and a lock in memory; random graphs and edits of them.
+//! Support for tests of the engine: a simulated cloud in virtual time that enforces a cloud's rules, fails as clouds
+//! do, and kills its clients; an in-memory store and lock; random graphs and edits of them.
 //!
-//! Everything waits on tokio's clock: run it paused (`#[tokio::test(start_paused = true)]`).
+//! Everything waits on tokio's clock, so run tests with a paused clock (`#[tokio::test(start_paused = true)]`).
 
 mod bench;
 mod cloud;

@@ -15,45 +15,45 @@ use crate::kinds::{First, Link, Named, Tagged, Token, Zones};
 /// One resource of a random graph.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// Which kind; any number will do.
+    /// The kind; any number is valid.
     pub kind: u8,
-    /// In which of two regions.
+    /// One of two regions.
     pub east: bool,
-    /// In which zone (for a named one: under which name); replaces.
+    /// The zone (for a named kind, the name); forces replacement.
     pub zone: u8,
-    /// Changes in place.
+    /// Updated in place.
     pub size: u32,
-    /// Changes in place, may be unmanaged.
+    /// Updated in place, may be unmanaged.
     pub days: Option<u32>,
-    /// Which of those before it it hangs on.
+    /// The earlier resources that it depends on.
     pub parents: Vec<usize>,
-    /// Which of those before it it uses.
+    /// The earlier resources that it uses.
     pub uses: Vec<usize>,
-    /// Whether it is no longer there.
+    /// Whether it has been removed.
     pub removed: bool,
 }
 
 /// A random graph.
 #[derive(Clone, Debug)]
 pub struct Sketch {
-    /// Its resources; edges lead back only, so there is no cycle.
+    /// Its resources; edges only lead back, so there are no cycles.
     pub items: Vec<Item>,
 }
 
-/// A change of a random graph; numbers count items, wrapping around.
+/// An edit of a random graph; numbers select items, modulo their count.
 #[derive(Clone, Debug)]
 pub enum Edit {
-    /// Changes in place.
+    /// Updates in place.
     Size(usize, u32),
-    /// Manages, changes or no longer manages a field.
+    /// Manages, updates or stops managing a field.
     Days(usize, Option<u32>),
     /// Replaces.
     Zone(usize, u8),
-    /// Hangs it on others; replaces.
+    /// Changes its dependencies; replaces.
     Parents(usize, Vec<usize>),
-    /// Lets it use others.
+    /// Changes the resources that it uses.
     Uses(usize, Vec<usize>),
-    /// Takes it away.
+    /// Removes it.
     Remove(usize),
     /// Adds one.
     Add(Item),
@@ -88,10 +88,10 @@ impl Sketch {
         Self { items }
     }
 
-    /// What the engine is given.
+    /// The graph for the engine.
     ///
     /// # Errors
-    /// If it cannot be declared, which would be a fault of this function.
+    /// If a resource cannot be declared, which would be a bug in this function.
     pub fn graph(&self) -> Result<Graph> {
         let mut graph = Graph::new("stack", "test", Tags::new().with("team", "payments"));
         let (east, west) = (Region::new("east"), Region::new("west"));
@@ -113,7 +113,8 @@ impl Sketch {
                 zone => Ref::Known(format!("zone-{zone}")),
             };
             let (size, days) = (item.size, item.days);
-            // What others use changes its id under them: it must be able to exist twice, and so must what it hangs on.
+            // The id of a used resource changes while it is in use, so it must be able to exist twice, and so must its
+            // dependencies.
             let lendable = |at: usize| at % 2 == 1 && self.items.get(at).is_some_and(|item| item.kind % 5 == 3);
             let parents = if lendable(index) { BTreeSet::new() } else { referents(&item.parents, &|_| true) };
             let tags = Tags::new();
@@ -185,7 +186,7 @@ pub fn edits(count: usize) -> impl Strategy<Value = Vec<Edit>> {
 /// The graph and the edits of `seed`.
 ///
 /// # Errors
-/// If the strategies fail, which they do not.
+/// Never, in practice: only if the strategies fail.
 pub fn history(seed: u64, size: usize, count: usize) -> Result<(Sketch, Vec<Edit>)> {
     let mut bytes = [0; 32];
     for (byte, seed) in bytes.iter_mut().zip(seed.to_le_bytes()) {

@@ -1,4 +1,4 @@
-//! A store and a lock in memory, with the promises of the real ones.
+//! An in-memory store and lock with the guarantees of the real ones.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,10 +12,10 @@ use tokio::time::sleep;
 use crate::faults::{Fault, Operation};
 use crate::world::World;
 
-/// How often an uncertain write is settled before it is given up.
+/// The maximum number of attempts to resolve an uncertain write.
 const SETTLES: usize = 20;
 
-/// A place for a state, in memory. Its calls are calls of the [`World`], and fail and kill as those do.
+/// An in-memory store for a state. Its calls are calls of the [`World`], with faults and kills.
 #[derive(Clone)]
 pub struct MemoryStore {
     world: Arc<World>,
@@ -25,19 +25,19 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 struct Kept {
-    /// `None` is a deletion.
+    /// `None` is a delete marker.
     versions: Vec<Option<Vec<u8>>>,
     history: BTreeMap<String, Vec<u8>>,
 }
 
 impl MemoryStore {
-    /// An empty store beside `world`.
+    /// An empty store in `world`.
     #[must_use]
     pub fn new(world: &Arc<World>) -> Self {
         Self { world: Arc::clone(world), life: 0, kept: Arc::default() }
     }
 
-    /// The same store as another client calls it.
+    /// The same store for another client.
     #[must_use]
     pub fn of(&self, life: usize) -> Self {
         Self { life, ..self.clone() }
@@ -47,7 +47,7 @@ impl MemoryStore {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state as stored, past all faults.
+    /// The stored state, without faults.
     ///
     /// # Errors
     /// If it is not a state.
@@ -55,18 +55,18 @@ impl MemoryStore {
         self.latest().map(|stored| State::parse(&stored.bytes)).transpose()
     }
 
-    /// How often it was written.
+    /// The number of writes.
     #[must_use]
     pub fn writes(&self) -> usize {
         self.inner().versions.len()
     }
 
-    /// Somebody else writes.
+    /// Simulates a write by somebody else.
     pub fn intrude(&self, bytes: &[u8]) {
         self.inner().versions.push(Some(bytes.to_vec()));
     }
 
-    /// Somebody deletes the state; its versions stay.
+    /// Simulates the deletion of the state; its versions remain.
     pub fn delete(&self) {
         self.inner().versions.push(None);
     }
@@ -77,7 +77,7 @@ impl MemoryStore {
         Some(Stored { bytes, version: inner.versions.len().to_string() })
     }
 
-    /// Writes if nothing came between.
+    /// Writes, if there was no other write since.
     fn put(&self, bytes: &[u8], over: Option<&str>) -> Result<String> {
         let current = self.latest().map(|stored| stored.version);
         if current.as_deref() != over {
@@ -104,7 +104,7 @@ impl Store for MemoryStore {
                     answer => return answer,
                 }
             }
-            Err(Error::failed("the store does not answer"))
+            Err(Error::failed("the store does not respond"))
         }
         .boxed()
     }
@@ -123,7 +123,7 @@ impl Store for MemoryStore {
                     answer => return answer,
                 }
             }
-            Err(Error::failed("the store does not answer"))
+            Err(Error::failed("the store does not respond"))
         }
         .boxed()
     }
@@ -149,7 +149,7 @@ impl Store for MemoryStore {
             let inner = self.inner();
             let versions = inner.versions.iter().zip(1..).map(|(bytes, number)| Version {
                 id: format!("{number}"),
-                // A second for each write since the beginning of the world.
+                // A second for each write since the start of the world.
                 modified: format!("2026-01-01T{:02}:{:02}:{:02}Z", number / 3600 % 24, number / 60 % 60, number % 60),
                 size: bytes.as_ref().map_or(0, |bytes| bytes.len() as u64),
                 deleted: bytes.is_none(),
@@ -187,14 +187,14 @@ impl MemoryLock {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The holder's lease runs out.
+    /// The holder's lease expires.
     pub fn lose(&self) {
         if let Some(held) = self.held().take() {
             held.lost.store(true, Ordering::SeqCst);
         }
     }
 
-    /// The lock is lost with everything it knew, and a new one is made in its place.
+    /// The lock's data is lost, and a new lock is created.
     pub fn forget(&self) {
         self.lose();
         self.epoch.store(0, Ordering::SeqCst);
@@ -206,12 +206,12 @@ impl Lock for MemoryLock {
         async move {
             let mut held = self.held();
             if let Some(held) = &*held {
-                let message = format!("{} holds the lock since {}", held.holder.who, held.holder.since);
+                let message = format!("{} has held the lock since {}", held.holder.who, held.holder.since);
                 return Err(Error::new(Class::Locked, message));
             }
             let lost = Arc::new(AtomicBool::new(false));
             *held = Some(Held { holder: holder.clone(), lost: Arc::clone(&lost) });
-            // Nobody else changes it: `held` is locked.
+            // No other task changes it: `held` is locked.
             let known = self.epoch.load(Ordering::SeqCst);
             let epoch = floor.max(known + 1);
             self.epoch.store(epoch, Ordering::SeqCst);

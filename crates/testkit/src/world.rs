@@ -1,4 +1,4 @@
-//! What exists in the made-up cloud, and the rules that a cloud enforces.
+//! The resources in the simulated cloud, and the rules that a cloud enforces.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
@@ -12,40 +12,40 @@ use tokio::time::{Instant, sleep};
 
 use crate::faults::{Fault, Faults, Operation, When};
 
-/// How long a call is under way.
+/// The latency of a call.
 const LATENCY: Duration = Duration::from_millis(40);
 
-/// How late the cloud shows what it did.
+/// The delays after which changes become visible.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lags {
-    /// After its creation a thing is invisible for so long.
+    /// How long a new resource is invisible.
     pub visible: Duration,
-    /// After its creation a thing is not found by its tags for so long.
+    /// How long a new resource is not found by its tags.
     pub tags: Duration,
-    /// After a change reads show what was before for so long.
+    /// How long reads return the earlier values after a change.
     pub stale: Duration,
 }
 
-/// One call that was made.
+/// A recorded call.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// What.
+    /// The operation.
     pub operation: Operation,
-    /// On which kind; empty for the store.
+    /// The kind; empty for the store.
     pub kind: String,
-    /// On which address or ids.
+    /// The address or ids.
     pub subject: String,
-    /// When it began, since the world did.
+    /// The start, since the start of the world.
     pub at: Duration,
-    /// What went wrong with it.
+    /// The fault.
     pub fault: Option<(When, Fault)>,
 }
 
-/// A made-up cloud, shared by all clients that come and die.
+/// A simulated cloud, shared by all clients.
 pub struct World {
     inner: Mutex<Inner>,
     begun: Instant,
-    /// Which client lives, and whether it was killed.
+    /// The current client, and whether it was killed.
     life: watch::Sender<(usize, bool)>,
 }
 
@@ -55,26 +55,26 @@ struct Inner {
     made: usize,
     calls: Vec<Call>,
     published: Vec<Metric>,
-    /// How many calls the living client has made.
+    /// The number of calls of the current client.
     count: usize,
     faults: Faults,
     lags: Lags,
     violations: Vec<String>,
     stubborn: BTreeSet<(String, String)>,
     stillborn: bool,
-    /// What the next reads do not show, and how many of them.
+    /// The resources that the next reads do not return, and the number of these reads.
     hidden: BTreeMap<String, usize>,
 }
 
-/// Something in the world.
+/// A resource in the world.
 #[derive(Clone, Debug)]
 struct Thing {
     kind: &'static str,
     region: Region,
-    /// What makes it the only one of its kind in its region: a name, a key.
+    /// The property that is unique for its kind in its region: a name, a natural key.
     unique: Option<String>,
     args: Value,
-    /// Ids of what it refers to.
+    /// The ids that it refers to.
     holds: BTreeSet<String>,
     made: Instant,
     ready: Instant,
@@ -83,31 +83,31 @@ struct Thing {
     gone: Option<Instant>,
     /// Its deletion is scheduled.
     scheduled: bool,
-    /// What reads showed before the last change, and when that was.
+    /// The values before the last change, and the time of that change.
     before: Option<(Value, Instant)>,
 }
 
-/// What is to be made.
+/// A resource to create.
 pub(crate) struct New<'a> {
     pub(crate) kind: &'static str,
     pub(crate) region: &'a Region,
     pub(crate) token: Option<&'a str>,
     pub(crate) unique: Option<String>,
     pub(crate) args: Value,
-    /// What it refers to, and whether that need only exist.
+    /// The resources that it refers to, and whether they only have to exist.
     pub(crate) holds: Vec<(String, bool)>,
     pub(crate) create: Duration,
     pub(crate) delete: Duration,
 }
 
-/// A thing as a read shows it.
+/// A resource as a read returns it.
 pub(crate) struct Shown {
     pub(crate) id: String,
     pub(crate) status: Status,
     pub(crate) args: Value,
 }
 
-/// A call under way.
+/// A call in progress.
 pub(crate) struct Ticket {
     life: usize,
     after: Option<Fault>,
@@ -142,23 +142,23 @@ impl World {
         self.inner().published.push(metric.clone());
     }
 
-    /// The metrics that were published, in their order.
+    /// The published metrics, in order.
     #[must_use]
     pub fn published(&self) -> Vec<Metric> {
         self.inner().published.clone()
     }
 
-    /// From now on these go wrong.
+    /// From now on, these faults are active.
     pub fn set_faults(&self, faults: Faults) {
         self.inner().faults = faults;
     }
 
-    /// From now on it shows so late what it did.
+    /// From now on, changes become visible with these delays.
     pub fn set_lags(&self, lags: Lags) {
         self.inner().lags = lags;
     }
 
-    /// From now on updates of `field` of `kind` succeed and change nothing.
+    /// From now on, updates of `field` of `kind` succeed without effect.
     pub fn ignore_updates(&self, kind: &str, field: &str) {
         self.inner().stubborn.insert((kind.to_owned(), field.to_owned()));
     }
@@ -169,49 +169,49 @@ impl World {
         self.inner().calls.clone()
     }
 
-    /// How many calls of `operation` on `kind` (empty: any) there were.
+    /// The number of calls of `operation` on `kind` (empty: any).
     #[must_use]
     pub fn count(&self, operation: Operation, kind: &str) -> usize {
         let inner = self.inner();
         inner.calls.iter().filter(|call| call.operation == operation && (kind.is_empty() || call.kind == kind)).count()
     }
 
-    /// How many calls there were that change the cloud.
+    /// The number of mutating calls.
     #[must_use]
     pub fn mutations(&self) -> usize {
         self.inner().calls.iter().filter(|call| call.operation.mutates()).count()
     }
 
-    /// Forgets the calls.
+    /// Clears the calls.
     pub fn clear_calls(&self) {
         self.inner().calls.clear();
     }
 
-    /// What clients did that no client may do.
+    /// Violations of the rules for clients.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
         self.inner().violations.clone()
     }
 
-    /// How long it has existed.
+    /// The time since its start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    /// The ids of what exists, what goes included.
+    /// The ids of existing resources, including those that are being deleted.
     #[must_use]
     pub fn ids(&self) -> BTreeSet<String> {
         self.inner().alive().map(|(id, _)| id.clone()).collect()
     }
 
-    /// What exists, in a form in which two worlds can be compared: by owner, with owners instead of ids and lineages.
+    /// The resources in a form in which two worlds can be compared: by owner, with owners instead of ids and lineages.
     #[must_use]
     pub fn inventory(&self) -> BTreeMap<String, Vec<Value>> {
         let inner = self.inner();
         let mut labels: BTreeMap<String, String> = BTreeMap::new();
         let mut open: Vec<(&String, &Thing)> = inner.alive().collect();
-        // Things without tags are known by what they refer to.
+        // Resources without tags are identified by the resources that they refer to.
         for _ in 0..=open.len() {
             open.retain(|(id, thing)| {
                 let owner =
@@ -229,7 +229,7 @@ impl World {
         let mut inventory: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for (id, thing) in inner.alive() {
             let mut args = renamed(&thing.args, &labels);
-            // Every world has a lineage of its own.
+            // Every world has its own lineage.
             if let Some(lineage) = args.pointer_mut(&format!("/tags/{}", Owner::LINEAGE)) {
                 *lineage = "lineage".into();
             }
@@ -241,7 +241,7 @@ impl World {
         inventory
     }
 
-    /// Somebody else makes `name` of `kind`.
+    /// Somebody else creates `name` of `kind`.
     pub fn intrude(&self, kind: &'static str, region: &Region, name: &str, args: Value) {
         let mut inner = self.inner();
         let now = Instant::now();
@@ -272,7 +272,7 @@ impl World {
         }
     }
 
-    /// The next `reads` reads do not show `id`, although it exists.
+    /// The next `reads` reads do not return `id`, although it exists.
     pub fn hide(&self, id: &str, reads: usize) {
         self.inner().hidden.insert(id.to_owned(), reads);
     }
@@ -284,12 +284,12 @@ impl World {
         }
     }
 
-    /// Somebody else removes `id`, at once.
+    /// Somebody else deletes `id`, immediately.
     pub fn vanish(&self, id: &str) {
         self.inner().things.remove(id);
     }
 
-    /// A new client starts; calls of the earlier ones are never answered.
+    /// Starts a new client; calls of earlier ones are never answered.
     pub(crate) fn reborn(&self) -> usize {
         self.inner().count = 0;
         self.life.send_modify(|life| *life = (life.0 + 1, false));
@@ -313,7 +313,7 @@ impl World {
         *self.life.borrow() == (life, false)
     }
 
-    /// A call sets out. Its effect comes when this returns.
+    /// Starts a call. Its effect comes when this returns.
     pub(crate) async fn depart(&self, life: usize, operation: Operation, kind: &str, subject: &str) -> Result<Ticket> {
         if !self.lives(life) {
             pending::<()>().await;
@@ -349,7 +349,7 @@ impl World {
         }
     }
 
-    /// Its answer comes back.
+    /// Completes a call.
     pub(crate) async fn arrive<T>(&self, ticket: Ticket, answer: Result<T>) -> Result<T> {
         if ticket.after == Some(Fault::Crash) {
             return self.kill().await;
@@ -394,7 +394,7 @@ impl World {
                         Error::new(Class::Conflict, format!("{unique} is being deleted")).code("OperationAborted")
                     }
                     None => {
-                        Error::new(Class::Foreign, format!("{unique} exists already")).code("AlreadyExists").taken(id)
+                        Error::new(Class::Foreign, format!("{unique} already exists")).code("AlreadyExists").taken(id)
                     }
                 });
             }
@@ -426,7 +426,7 @@ impl World {
         Ok(id)
     }
 
-    /// Those of `ids` that a read shows.
+    /// Those of `ids` that a read returns.
     pub(crate) fn show(&self, kind: &str, ids: &[String]) -> Vec<Shown> {
         let mut inner = self.inner();
         let now = Instant::now();
@@ -448,7 +448,7 @@ impl World {
                 status: match thing.gone {
                     Some(_) => Status::Deleting,
                     None if thing.scheduled => Status::Scheduled("tomorrow".to_owned()),
-                    None if thing.failed => Status::Failed("it was stillborn".to_owned()),
+                    None if thing.failed => Status::Failed("it failed on creation".to_owned()),
                     None if now < thing.ready => Status::Pending,
                     None => Status::Ready,
                 },
@@ -460,7 +460,7 @@ impl World {
             .collect()
     }
 
-    /// What carries the owner's tags, is alive and is not among `known`.
+    /// The resources with the owner's tags that are not being deleted and not among `known`.
     pub(crate) fn owned(&self, kind: &str, owner: &Owner, known: &[String]) -> Option<String> {
         let mut inner = self.inner();
         let now = Instant::now();
@@ -477,7 +477,7 @@ impl World {
         found.next().map(|(id, _)| id.clone())
     }
 
-    /// What is called `unique`, with its tags.
+    /// The resource with the unique property `unique`, with its tags.
     pub(crate) fn called(&self, kind: &str, region: &Region, unique: &str) -> Option<(String, Tags)> {
         let mut inner = self.inner();
         let now = Instant::now();
@@ -493,7 +493,7 @@ impl World {
         found.next().map(|(id, thing)| (id.clone(), tags_of(&thing.args)))
     }
 
-    /// Changes `fields` of `id`, which then holds `holds`.
+    /// Changes `fields` of `id`, which then refers to `holds`.
     pub(crate) fn update(&self, id: &str, fields: Map<String, Value>, holds: Vec<(String, bool)>) -> Result<()> {
         let mut inner = self.inner();
         let now = Instant::now();
@@ -519,12 +519,12 @@ impl World {
         Ok(())
     }
 
-    /// Records what no client may do.
+    /// Records a violation of the rules for clients.
     pub(crate) fn violate(&self, what: String) -> Error {
         self.inner().violation(what)
     }
 
-    /// Restores what is scheduled for deletion.
+    /// Restores a resource that is scheduled for deletion.
     pub(crate) fn restore(&self, id: &str) -> Result<()> {
         let mut inner = self.inner();
         match inner.things.get_mut(id) {
@@ -532,12 +532,12 @@ impl World {
                 thing.scheduled = false;
                 Ok(())
             }
-            Some(_) => Err(inner.violation(format!("{id} was to be restored and is not scheduled for deletion"))),
+            Some(_) => Err(inner.violation(format!("{id} was to be restored, but is not scheduled for deletion"))),
             None => Err(Error::new(Class::NotFound, format!("{id} does not exist"))),
         }
     }
 
-    /// Whether `id` exists, which nothing can hide.
+    /// Whether `id` exists, whatever reads return.
     pub(crate) fn exists(&self, id: &str) -> bool {
         let mut inner = self.inner();
         inner.sweep(Instant::now());
@@ -590,7 +590,7 @@ impl Inner {
         Error::invalid(what)
     }
 
-    /// That what a thing shall refer to is there.
+    /// Checks that the resources to refer to exist.
     fn referents(&mut self, kind: &str, holds: &[(String, bool)], now: Instant) -> Result<()> {
         for (id, early) in holds {
             match self.things.get(id) {
@@ -598,10 +598,12 @@ impl Inner {
                     return Err(Error::new(Class::NotFound, format!("{id} does not exist")).code("InvalidId.NotFound"));
                 }
                 Some(thing) if thing.gone.is_some() => {
-                    return Err(Error::new(Class::NotFound, format!("{id} is going")).code("InvalidId.NotFound"));
+                    return Err(
+                        Error::new(Class::NotFound, format!("{id} is being deleted")).code("InvalidId.NotFound")
+                    );
                 }
                 Some(thing) if !early && now < thing.ready => {
-                    return Err(self.violation(format!("a {kind} was to refer to {id} before that was ready")));
+                    return Err(self.violation(format!("a {kind} was to refer to {id} before it was ready")));
                 }
                 Some(_) => {}
             }

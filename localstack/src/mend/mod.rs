@@ -1,5 +1,6 @@
-//! What emulators get wrong and the gateway puts right. `GAPS.md` lists each with AWS's documentation.
+//! Fixes for differences between the emulators and AWS, in the gateway. `GAPS.md` lists them with AWS's documentation.
 
+pub(crate) mod clock;
 pub(crate) mod owner;
 pub(crate) mod tagging;
 pub(crate) mod token;

@@ -1,4 +1,4 @@
-//! One emulated AWS for all tests, and places of their own in it.
+//! One emulated AWS for all tests, with separate workspaces.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::owners::Owners;
 pub(crate) const BUCKET: &str = "payinfra-state-test";
 pub(crate) const TABLE: &str = "payinfra-locks";
 pub(crate) const REGION: &str = "us-east-1";
-/// Short, but long enough for a machine that does other things, too.
+/// Short, but long enough for a busy machine.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
 /// The emulated AWS with bucket and table. It ends with this process.
@@ -27,13 +27,13 @@ pub(crate) async fn aws() -> &'static Emulator {
         let aws = Emulator::start().await.expect("the emulated AWS starts");
         let config = config_at(&aws.endpoint(), "test");
         let site = Site { region: REGION, account: ACCOUNT_ID, bucket: BUCKET, table: TABLE };
-        bootstrap(&config, site, Existing::Refuse).await.expect("bucket and table are made");
+        bootstrap(&config, site, Existing::Refuse).await.expect("bucket and table are created");
         aws
     };
     AWS.get_or_init(start).await
 }
 
-/// The configuration of a host, known by its access key.
+/// The configuration of a host, which its access key identifies.
 pub(crate) async fn config(host: &str) -> SdkConfig {
     config_at(&aws().await.endpoint(), host)
 }
@@ -48,7 +48,7 @@ pub(crate) fn config_at(endpoint: &str, host: &str) -> SdkConfig {
         .build()
 }
 
-/// Faults that hit one host, until this is dropped. One test at a time has any.
+/// Faults for one host, until this is dropped. Only one test at a time has faults.
 pub(crate) struct Faults(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>, &'static Emulator);
 
 impl Faults {
@@ -69,7 +69,7 @@ impl Drop for Faults {
     }
 }
 
-/// Calls of one host.
+/// The calls of one host.
 pub(crate) fn calls(host: &str, service: &str, action: &str) -> Match {
     Match { access_key: Some(host.to_owned()), ..Match::action(service, action) }
 }
@@ -106,7 +106,7 @@ impl Place {
     }
 }
 
-/// A name that no other test has.
+/// A unique name.
 pub(crate) fn name() -> String {
     format!("w-{}", uuid::Uuid::new_v4().simple())
 }
@@ -121,7 +121,7 @@ pub(crate) fn holder(who: &str) -> Holder {
     }
 }
 
-/// The failure, which has to be of this class.
+/// The error, which must have this class.
 #[track_caller]
 pub(crate) fn fails<T>(result: Result<T>, class: Class) -> Error {
     match result {
@@ -131,7 +131,7 @@ pub(crate) fn fails<T>(result: Result<T>, class: Class) -> Error {
     }
 }
 
-/// Waits for what must come soon.
+/// Waits for a condition.
 pub(crate) async fn soon<T: Debug>(what: &str, look: impl Fn() -> Option<T>) -> T {
     for _ in 0..500 {
         if let Some(seen) = look() {
@@ -139,10 +139,10 @@ pub(crate) async fn soon<T: Debug>(what: &str, look: impl Fn() -> Option<T>) -> 
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("{what} does not come")
+    panic!("timed out: {what}")
 }
 
-/// Runs each of these on both backends.
+/// Runs each of these tests on both backends.
 macro_rules! on_both {
     ($($test:ident),* $(,)?) => {
         mod file {

@@ -1,4 +1,4 @@
-//! Making the bucket and the table, again and again.
+//! Creates the bucket and the table, repeatedly.
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
@@ -12,7 +12,7 @@ use payinfra_state::{Existing, Place, Report, bootstrap};
 use crate::bench::{Faults, calls, config, fails, name};
 use crate::owners::{CLOSED, OPEN, plain as s3};
 
-/// Every test has a region of its own: keys have one alias per region.
+/// Every test has its own region, because the key's alias is unique per region.
 async fn run(host: &str, region: &str, bucket: &str, table: &str) -> payinfra_engine::Result<Report> {
     run_with(host, region, bucket, table, Existing::Refuse).await
 }
@@ -27,7 +27,7 @@ async fn run_with(
     bootstrap(&config(host).await, Place { region, account: ACCOUNT_ID, bucket, table }, existing).await
 }
 
-/// The configuration of another one than us, in `region`.
+/// The configuration of somebody else, in `region`.
 async fn beside(region: &'static str) -> SdkConfig {
     config("test").await.into_builder().region(Region::new(region)).build()
 }
@@ -147,7 +147,7 @@ async fn create_bucket(config: &SdkConfig, region: &str, bucket: &str) {
     call.send().await.unwrap();
 }
 
-/// What can be seen of a bucket's settings.
+/// The settings of a bucket.
 async fn settings(config: &SdkConfig, bucket: &str) -> (Option<BucketVersioningStatus>, Option<String>, usize) {
     let s3 = s3(config);
     let versioning = s3.get_bucket_versioning().bucket(bucket).send().await.unwrap().status;
@@ -211,7 +211,7 @@ async fn a_table_and_a_key_of_something_else_are_not_changed_until_they_are_adop
 async fn an_interrupted_bootstrap_knows_its_bucket_again() {
     let faults = Faults::none().await;
     let (host, region, bucket, table) = ("interrupted", "eu-west-2", name(), name());
-    // Everything after the creation fails, as if the process had been killed.
+    // Every call after the create fails, as if the process had been killed.
     faults.set([(calls(host, "s3", "Put*"), Fault::Error { status: 500 })]);
     fails(run(host, region, &bucket, &table).await, Class::Ambiguous);
     faults.set([]);

@@ -1,6 +1,6 @@
-//! The format of the state: golden file, schema, and what is refused.
+//! The format of the state: golden files, schema, and invalid states.
 //!
-//! `PAYINFRA_UPDATE=1 cargo test -p payinfra-state format` writes the schema anew. Golden files are never changed.
+//! `PAYINFRA_UPDATE=1 cargo test -p payinfra-state format` writes the schema. Golden files are never changed.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::bench::fails;
 
 const GOLDEN: &str = include_str!("../../golden/v2.json");
 
-/// The golden states of the formats before.
+/// The golden states of earlier formats.
 const OLDER: &[&str] = &[include_str!("../../golden/v1.json")];
 
 #[test]
@@ -26,7 +26,7 @@ fn the_golden_states_of_older_formats_come_forward() {
         assert_eq!(state.format, FORMAT);
         assert_eq!((&state.lineage, state.serial, &state.outputs), (&current.lineage, 7, &current.outputs));
         assert_eq!(state.resources.keys().collect::<Vec<_>>(), current.resources.keys().collect::<Vec<_>>());
-        // What was not known then is not made up.
+        // Values that were not recorded then are not invented.
         assert_eq!(state.rescue, None);
         assert!(state.resources.values().all(|record| !record.final_snapshot));
         assert!(migrate(&state.bytes().unwrap()).unwrap() == state);
@@ -93,7 +93,7 @@ fn numbers_that_nobody_counted_to_are_refused() {
             );
             assert!(error.get_hint().unwrap().contains("restore an earlier version"), "{error}");
         }
-        // Below zero, beyond 64 bits, in between.
+        // Negative, beyond 64 bits, fractional.
         for count in ["-1", "18446744073709551616", "1.5", "1e30"] {
             let text = format!("\"{name}\":{}", golden[name]);
             let state = golden.to_string().replace(&text, &format!("\"{name}\":{count}"));

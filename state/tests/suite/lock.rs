@@ -1,4 +1,4 @@
-//! What every lock promises.
+//! The guarantees of every lock.
 
 use payinfra_engine::{COUNT_MAX, Class, Lease};
 
@@ -56,7 +56,7 @@ async fn epochs_grow(place: &Place) {
 async fn epochs_are_never_below_the_floor(place: &Place) {
     let lock = place.lock();
     assert_eq!(lock.epoch().await.unwrap(), 0);
-    // The floor, the epoch it gives, and what the lock had when that was less than the state had.
+    // The floor, the resulting epoch, and the lock's last epoch if it was lower than the state's.
     for (floor, epoch, lifted_from) in
         [(0, 1, None), (2, 2, None), (0, 3, None), (2, 4, None), (8, 8, Some(4)), (8, 9, None), (100, 100, Some(9))]
     {

@@ -1,4 +1,4 @@
-//! Leases: dead holders, cut-off holders, lost answers.
+//! Leases: dead holders, disconnected holders, lost responses.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ async fn a_dead_holders_lease_ends_and_one_of_twenty_takes_it() {
     let workspace = name();
     let dead = lock("test", &workspace).await.acquire(&holder("dead"), 0).await.unwrap();
     let epoch = dead.epoch();
-    // Its heart stops; nothing is released.
+    // Its heartbeat stops; nothing is released.
     drop(dead);
     let begun = Instant::now();
     let tries: Vec<_> = (0..20)
@@ -66,7 +66,7 @@ async fn who_is_cut_off_knows_before_anybody_else_has_the_lock() {
     let error = fails(cut.check(), Class::Locked);
     assert!(error.get_hint().is_some(), "{error}");
     assert_eq!(next.epoch(), cut.epoch() + 1);
-    // The network is back: what was lost stays lost, and the new holder keeps it.
+    // The network is back: the lost lock stays lost, and the new holder keeps it.
     faults.set([]);
     soon("the notice of the loss", || cut.check().err().filter(|error| error.message().contains("next@host"))).await;
     fails(cut.release().await, Class::Locked);
@@ -106,7 +106,7 @@ async fn a_lost_answer_is_our_own() {
         lease.release().await.expect(host);
         let lease = lock.acquire(&holder(host), 0).await.expect(host);
         assert_eq!(lease.epoch(), 2, "{host}");
-        // An answer to a heartbeat that is lost now and then does no harm.
+        // Occasionally lost responses to heartbeats do no harm.
         faults.set([(calls(host, "dynamodb", "UpdateItem").every(2), fault)]);
         let begun = Instant::now();
         while begun.elapsed() < LEASE {

@@ -15,7 +15,7 @@ use crate::bench::{LEASE, TABLE, aws, config_at, fails, holder, name, soon};
 /// A folder or an endpoint, for the other process.
 const PLACE: &str = "PAYINFRA_TEST_PLACE";
 const WORKSPACE: &str = "PAYINFRA_TEST_WORKSPACE";
-/// Where the other process writes down what its checks say.
+/// The file to which the other process writes the results of its checks.
 const DIARY: &str = "PAYINFRA_TEST_DIARY";
 
 fn lock(place: &str, workspace: &str) -> Box<dyn Lock> {
@@ -27,7 +27,7 @@ fn lock(place: &str, workspace: &str) -> Box<dyn Lock> {
     }
 }
 
-/// Not a test: takes the lock, and checks it again and again.
+/// Not a test: acquires the lock, and checks it repeatedly.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "the other process of the tests below"]
 async fn other_process() {
@@ -47,7 +47,7 @@ struct Other {
 }
 
 impl Other {
-    /// Starts it and waits until it has the lock.
+    /// Starts it, and waits until it has the lock.
     async fn start(place: &str, workspace: &str) -> Self {
         let diary = tempfile::NamedTempFile::new().unwrap();
         let mut command = Command::new(std::env::current_exe().unwrap());
@@ -101,7 +101,7 @@ async fn a_stopped_holder_finds_its_lease_lost_when_it_wakes() {
     assert!(before.iter().all(|line| line == "holds"));
     other.signal(Signal::CONT);
     let after = soon("another check", || Some(other.diary()).filter(|diary| diary.len() > before.len() + 20)).await;
-    // It may have been stopped between a check and writing it down.
+    // It may have been stopped between a check and writing the result.
     assert!(after[before.len() + 1..].iter().all(|line| line == "lost"), "{after:?}");
     lease.check().unwrap();
     lease.release().await.unwrap();

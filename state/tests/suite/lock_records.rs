@@ -1,4 +1,4 @@
-//! Records of locks that are damaged, forged or lost; and clocks that are wrong.
+//! Damaged, forged or lost lock records, and wrong clocks.
 
 use std::collections::HashMap;
 use std::fs;
@@ -26,7 +26,7 @@ fn number(value: &str) -> AttributeValue {
     AttributeValue::N(value.to_owned())
 }
 
-/// Puts an item in the place of the lock's.
+/// Replaces the lock's item.
 async fn put(workspace: &str, attributes: &[(&str, AttributeValue)]) {
     let mut item: HashMap<_, _> = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     item.insert("LockID".to_owned(), text(&format!("stack/{workspace}")));
@@ -37,7 +37,7 @@ async fn put(workspace: &str, attributes: &[(&str, AttributeValue)]) {
 /// The attributes of a lock's item.
 type Attributes = Vec<(&'static str, AttributeValue)>;
 
-/// Items of which something cannot be read, and the epoch that they have.
+/// Items that are partially unreadable, and their epochs.
 fn damaged() -> Vec<(&'static str, Attributes, u64)> {
     let sound = [
         ("Nonce", text("nonce")),
@@ -123,7 +123,7 @@ async fn a_holder_whose_beat_is_changed_by_others_stops_in_time() {
     let call = client.update_item().table_name(TABLE).key("LockID", text(&format!("stack/{workspace}")));
     let call = call.update_expression("SET Beat = :far").expression_attribute_values(":far", number("1000000"));
     call.send().await.unwrap();
-    // To everybody else it stands still, so it is taken over; the holder knows before.
+    // For others its heartbeat does not move, so the lock is taken over; the holder detects this earlier.
     let next = lock(&workspace).await.acquire(&holder("next"), 0).await.unwrap();
     fails(lease.check(), Class::Locked);
     next.check().unwrap();
@@ -163,7 +163,7 @@ async fn an_epoch_that_moves_while_the_lock_is_taken_is_passed() {
     let mut hold = aws().await.hold(calls(&host, "dynamodb", "UpdateItem").nth(1), When::Before);
     let taking = tokio::spawn(async move { slow.acquire(&holder("slow"), 0).await });
     let stopped = hold.next().await.unwrap();
-    // Between the slow one's look and its write another run has the lock, and gives it back.
+    // Between the slow run's read and its write, another run acquires and releases the lock.
     let quick = lock(&workspace).await.acquire(&holder("quick"), 10).await.unwrap();
     assert_eq!(quick.epoch(), 10);
     quick.release().await.unwrap();
@@ -189,7 +189,7 @@ async fn a_damaged_lock_of_a_folder_keeps_nobody_out() {
         let lease = lock.acquire(&holder("held"), 0).await.unwrap();
         let path = folder.path().join("stack/one/lock.json");
         fs::write(&path, &bytes).unwrap();
-        // Somebody has it: that is known by the operating system's lock.
+        // The lock is held, which the operating system's lock shows.
         let error = fails(lock.acquire(&holder("next"), 0).await, Class::Locked);
         let held = lock.holder().await.unwrap().expect(what);
         assert_eq!(held.is_readable(), what.contains("epoch"), "{what}: {held:?}");
@@ -200,14 +200,14 @@ async fn a_damaged_lock_of_a_folder_keeps_nobody_out() {
         assert_eq!(lock.holder().await.unwrap(), None, "{what}");
         assert_eq!(lock.acquire(&holder("next"), 4).await.expect(what).epoch(), (epoch + 1).max(4), "{what}");
 
-        // Nobody has it: then the record is in nobody's way.
+        // The lock is not held, so the record does not matter.
         fs::write(&path, &bytes).unwrap();
         assert_eq!(lock.holder().await.unwrap(), None, "{what}");
         assert_eq!(lock.acquire(&holder("next"), 4).await.expect(what).epoch(), (epoch + 1).max(4), "{what}");
     }
 }
 
-/// A clock that is wrong.
+/// A wrong clock.
 #[derive(Debug)]
 struct Off(SystemTime);
 
@@ -217,7 +217,7 @@ impl TimeSource for Off {
     }
 }
 
-/// The configuration of a host whose clock is an hour off, before or behind.
+/// The configuration of a host whose clock is an hour ahead or behind.
 async fn off(host: &str, ahead: bool) -> SdkConfig {
     let hour = Duration::from_hours(1);
     let time = if ahead { SystemTime::now() + hour } else { SystemTime::now() - hour };
@@ -231,12 +231,12 @@ async fn clocks_that_are_an_hour_off_neither_steal_a_lock_nor_keep_one() {
         let wrong = DynamoLock::new(&off("wrong", ahead).await, TABLE, "stack", &workspace).with_lease(LEASE);
         let right = lock(&workspace).await;
         let who = |who: &str| Holder { since: since.to_owned(), ..holder(who) };
-        // Who is right does not steal from who is wrong, nor the other way round.
+        // A host with a correct clock does not take the lock from one with a wrong clock, and the reverse.
         for (has, wants) in [(&wrong, &right), (&right, &wrong)] {
             let lease = has.acquire(&who("has"), 0).await.unwrap();
             fails(wants.acquire(&who("wants"), 0).await, Class::Locked);
             lease.check().unwrap();
-            // And takes it as soon as the holder is dead.
+            // It takes the lock over as soon as the holder is dead.
             drop(lease);
             let begun = tokio::time::Instant::now();
             let next = wants.acquire(&who("wants"), 0).await.unwrap();

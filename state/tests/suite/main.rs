@@ -1,4 +1,4 @@
-//! The promises of state and lock, on disk and on an emulated AWS.
+//! The guarantees of the state and the lock, with files and with an emulated AWS.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 

@@ -1,7 +1,7 @@
-//! A way to the emulated AWS that knows who owns a bucket, as AWS does and the emulator does not.
+//! A proxy for the emulated AWS that checks the owners of buckets, as AWS does and the emulator does not.
 //!
-//! Every call of ours to a bucket has to name its owner: one that does not is refused, so that every test of this suite
-//! that reaches S3 shows it.
+//! Every call of ours to a bucket must name its owner. Calls that do not are rejected, so every test of this suite that
+//! reaches S3 verifies it.
 
 use aws_config::SdkConfig;
 use aws_smithy_http_client::Builder;
@@ -12,24 +12,24 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use payinfra_localstack::ACCOUNT_ID;
 
-/// Buckets whose names begin so are another account's, and their policy lets everybody in.
+/// Buckets with this prefix belong to another account, and their policy allows everybody.
 pub(crate) const OPEN: &str = "squatted-open-";
-/// Buckets whose names begin so are another account's, and nobody else gets in.
+/// Buckets with this prefix belong to another account, and deny everybody else.
 pub(crate) const CLOSED: &str = "squatted-closed-";
-/// Buckets whose names begin so are ours, and we may look at them, but not at what is in them.
+/// Buckets with this prefix are ours, and may be listed, but their objects may not be read.
 pub(crate) const SEALED: &str = "sealed-";
-/// The host that may not list buckets.
+/// The host without permission to list buckets.
 pub(crate) const BLIND: &str = "blind";
 
 const STRANGER: &str = "210987654321";
 
-/// A client without any rules, for what tests do beside.
+/// A client without these rules, for the tests' own calls.
 pub(crate) fn plain(config: &SdkConfig) -> aws_sdk_s3::Client {
     let config = aws_sdk_s3::config::Builder::from(config).http_client(network()).force_path_style(true);
     aws_sdk_s3::Client::from_conf(config.build())
 }
 
-/// What [`plain`] uses, and [`Owners`] passes calls on to.
+/// The client of [`plain`], to which [`Owners`] forwards calls.
 fn network() -> SharedHttpClient {
     Builder::new().build_http()
 }
@@ -69,7 +69,7 @@ impl HttpConnector for Gate {
     }
 }
 
-/// What AWS says to a call to a bucket that it does not let through.
+/// AWS's response to a rejected call.
 fn refusal(request: &HttpRequest) -> Option<(u16, &'static str)> {
     const DENIED: (u16, &str) = (403, "AccessDenied");
     let signed = request.headers().get("authorization")?;
@@ -94,7 +94,7 @@ fn refusal(request: &HttpRequest) -> Option<(u16, &'static str)> {
         _ if !open => Some(DENIED),
         Some(_) if bucket.starts_with(SEALED) && !head => Some(DENIED),
         Some(_) => None,
-        // There is no owner to be named, or it is the question whether there is another.
+        // There is no owner to name, or the call checks whether there is another one.
         None if create || head => None,
         None => Some((400, "NoExpectedBucketOwner")),
     }

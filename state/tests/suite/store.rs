@@ -1,4 +1,4 @@
-//! What every store promises.
+//! The guarantees of every store.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A state in a folder is its owner's alone, and is not reached through links.
+//! A state in a folder is only accessible to its owner, and never through symbolic links.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -33,7 +33,7 @@ async fn files_are_for_their_owner_and_nothing_else_stays() {
     let path = folder.path().join("made");
     let store = FileStore::new(&path, "stack", "one");
     let version = store.save(b"first", None).await.unwrap();
-    // What a kill in the middle of a write leaves.
+    // The files that a kill during a write leaves.
     fs::write(path.join("stack/one/.state.json.0123.new"), "half").unwrap();
     store.save(b"second", Some(&version)).await.unwrap();
     store.keep("1.json", b"history").await.unwrap();

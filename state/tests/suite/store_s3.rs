@@ -1,4 +1,4 @@
-//! Lost answers and broken connections between us and S3, buckets of strangers, and versions.
+//! Lost responses and broken connections to S3, buckets of others, and versions.
 
 use payinfra_engine::{Class, Error, Store};
 use payinfra_localstack::{ACCOUNT_ID, Fault, When};
@@ -73,7 +73,7 @@ async fn a_missing_bucket_is_told_with_what_to_do() {
     }
 }
 
-/// The failure of every call of the store.
+/// The error of every call of the store.
 async fn failures(store: &S3Store, class: Class) -> Vec<Error> {
     vec![
         fails(store.load().await, class),
@@ -91,7 +91,7 @@ async fn a_bucket_of_another_account_is_neither_read_nor_written() {
     let config = config("test").await;
     for kind in [OPEN, CLOSED] {
         let bucket = format!("{kind}{}", name());
-        // To the emulator it is ours; a closed one it does not know.
+        // For the emulator it is ours; it does not emulate a closed one.
         let s3 = plain(&config);
         if kind == OPEN {
             s3.create_bucket().bucket(&bucket).send().await.unwrap();
@@ -120,7 +120,7 @@ async fn a_lack_of_permissions_is_not_blamed_on_a_stranger() {
     for error in failures(&store, Class::Denied).await {
         assert_eq!((error.message(), error.get_code()), ("Access Denied", Some("AccessDenied")));
     }
-    // Who may not even list buckets cannot know; both reasons are told.
+    // Without permission to list buckets, the cause is unknown, so both are shown.
     let store = S3Store::new(&config(BLIND).await, ACCOUNT_ID, &format!("{CLOSED}{}", name()), "stack", "one");
     for error in failures(&store, Class::Denied).await {
         assert!(
@@ -136,7 +136,7 @@ async fn versions_lead_back_to_what_was_deleted() {
     let (config, workspace) = (config("test").await, name());
     let store = S3Store::new(&config, ACCOUNT_ID, BUCKET, "stack", &workspace);
     assert!(store.versions().await.unwrap().is_empty());
-    // Another object whose name begins in the same way is none.
+    // Another object with the same prefix is not a version.
     let beside = format!("stack/{workspace}/state.json.bak");
     let s3 = plain(&config);
     s3.put_object().bucket(BUCKET).key(&beside).body(b"other".to_vec().into()).send().await.unwrap();
@@ -158,7 +158,7 @@ async fn versions_lead_back_to_what_was_deleted() {
     assert_eq!(kinds, [true, false, false]);
     assert_eq!(lost[1..], there[..]);
     assert_eq!(store.load_version(&lost[0].id).await.unwrap(), None);
-    // What was deleted is written anew like a first state.
+    // A deleted state is written again like a first one.
     let back = store.load_version(&lost[1].id).await.unwrap().unwrap();
     store.save(&back, None).await.unwrap();
     assert_eq!(store.load().await.unwrap().unwrap().bytes, b"second one");
@@ -171,7 +171,7 @@ async fn all_pages_of_versions_are_read() {
     let store = S3Store::new(&config, ACCOUNT_ID, BUCKET, "stack", &workspace);
     let key = format!("stack/{workspace}/state.json");
     let s3 = plain(&config);
-    // A page of S3 has a thousand.
+    // The page size of S3 is a thousand.
     let writes = (0..1010).map(|_| s3.put_object().bucket(BUCKET).key(&key).body(b"state".to_vec().into()).send());
     for written in futures_util::future::join_all(writes).await {
         written.unwrap();

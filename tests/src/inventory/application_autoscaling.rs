@@ -1,4 +1,4 @@
-//! What scales, and how.
+//! Scalable targets and scaling policies.
 
 use aws_sdk_applicationautoscaling::types::ServiceNamespace;
 

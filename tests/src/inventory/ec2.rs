@@ -1,4 +1,4 @@
-//! Networks and what joins them.
+//! VPCs and everything in them, and transit gateways.
 
 use super::Inventory;
 use crate::Bench;

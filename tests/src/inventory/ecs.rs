@@ -1,4 +1,4 @@
-//! Clusters, their services, and what those run.
+//! Clusters, services and task definitions.
 
 use super::Inventory;
 use crate::Bench;
@@ -12,7 +12,7 @@ impl Inventory {
                 self.note(region, "ecs.service", Some(service));
             }
         }
-        // Those that nobody can start any more are still there, unless they were deleted too.
+        // Inactive ones still exist until they are deleted.
         for status in ["ACTIVE", "INACTIVE"] {
             let found = ecs.list_task_definitions().status(status.into()).send().await.unwrap();
             for definition in found.task_definition_arns() {

@@ -1,4 +1,4 @@
-//! Load balancers, and what they send requests to.
+//! Load balancers, listeners, rules and target groups.
 
 use super::Inventory;
 use crate::Bench;

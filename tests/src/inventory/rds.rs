@@ -1,4 +1,4 @@
-//! Databases and what they need.
+//! Database clusters, instances and groups.
 
 use super::Inventory;
 use crate::Bench;
@@ -20,7 +20,7 @@ impl Inventory {
         }
     }
 
-    /// Every region tells of the same ones.
+    /// Every region returns the same ones.
     pub(super) async fn global_databases(&mut self, bench: &Bench) {
         let rds = aws_sdk_rds::Client::new(&bench.sdk("us-east-1"));
         for it in rds.describe_global_clusters().send().await.unwrap().global_clusters() {

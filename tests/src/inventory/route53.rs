@@ -1,4 +1,4 @@
-//! Hosted zones, what stands in them, and health checks.
+//! Hosted zones, records and health checks.
 
 use std::fmt::Write as _;
 
@@ -24,7 +24,7 @@ impl Inventory {
     }
 }
 
-/// An id in the form of those of other services.
+/// An id in the form of other services' ids.
 fn hexadecimal(id: &str) -> String {
     id.bytes().fold("zone-".to_owned(), |mut text, byte| {
         // Writing to a string cannot fail.

@@ -11,7 +11,7 @@ impl Inventory {
         }
         let secrets = aws_sdk_secretsmanager::Client::new(&bench.sdk(region));
         for it in secrets.list_secrets().send().await.unwrap().secret_list() {
-            // Its ARN is another one whenever it is made anew.
+            // The ARN of a new secret always differs.
             self.note(region, "secretsmanager.secret", it.name());
         }
     }

@@ -1,4 +1,4 @@
-//! Web ACLs, and what they guard.
+//! Web ACLs and their associations.
 
 use aws_sdk_wafv2::types::Scope;
 
@@ -6,7 +6,7 @@ use super::Inventory;
 use crate::Bench;
 
 impl Inventory {
-    /// After the load balancers, so that a web ACL guards none that is not listed.
+    /// After the load balancers, so that only associations with listed ones count.
     pub(super) async fn web_acls(&mut self, bench: &Bench, region: &str) {
         let waf = aws_sdk_wafv2::Client::new(&bench.sdk(region));
         for it in waf.list_web_acls().scope(Scope::Regional).send().await.unwrap().web_acls() {

@@ -1,4 +1,4 @@
-//! The cluster, the service in it, and how it scales.
+//! The ECS cluster, the service, and its scaling.
 
 use std::collections::BTreeSet;
 
@@ -26,14 +26,14 @@ async fn service(bench: &Bench, region: &str) -> Service {
     found.services.unwrap().remove(0)
 }
 
-/// The task definition that the region's service runs.
+/// The task definition of the region's service.
 pub(crate) async fn definition(bench: &Bench, region: &str) -> TaskDefinition {
     let service = service(bench, region).await;
     let call = ecs(bench, region).describe_task_definition().task_definition(service.task_definition().unwrap());
     call.send().await.unwrap().task_definition.unwrap()
 }
 
-/// The ARN of the region's target group of a colour.
+/// The ARN of the region's target group of a color.
 async fn target_group(bench: &Bench, region: &str, colour: &str) -> String {
     let elb = aws_sdk_elasticloadbalancingv2::Client::new(&bench.sdk(region));
     let groups = elb.describe_target_groups().send().await.unwrap();
@@ -64,8 +64,8 @@ async fn m15_each_region_has_a_cluster_with_container_insights() {
     }
 }
 
-/// M-15, X-05: the service runs on Fargate in the private subnets, without public addresses, reachable by the load
-/// balancer alone; as many tasks run as should, of the definition that is wanted.
+/// M-15, X-05: the service runs on Fargate in the private subnets, without public addresses, and accepts traffic only
+/// from the load balancer; the desired number of tasks is running, with the desired task definition.
 #[tokio::test(flavor = "multi_thread")]
 async fn m15_x05_the_service_runs_privately_behind_the_load_balancer() {
     let bench = migration().await;
@@ -101,7 +101,7 @@ async fn m15_x05_the_service_runs_privately_behind_the_load_balancer() {
         let from = found.load_balancers()[0].security_groups();
         let groups = ec2.describe_security_groups().group_ids(&vpc.security_groups()[0]).send().await.unwrap();
         let group = &groups.security_groups()[0];
-        assert_eq!(group.ip_permissions().len(), 1, "one way in");
+        assert_eq!(group.ip_permissions().len(), 1, "one ingress rule");
         let entry = &group.ip_permissions()[0];
         assert_eq!((entry.from_port(), entry.to_port()), (Some(8080), Some(8080)));
         assert!(entry.ip_ranges().is_empty() && entry.ipv6_ranges().is_empty() && entry.prefix_list_ids().is_empty());
@@ -114,8 +114,8 @@ async fn m15_x05_the_service_runs_privately_behind_the_load_balancer() {
     }
 }
 
-/// M-15, X-03: a task is one container of the configured image that writes nowhere and is nobody, and logs into a
-/// group that the logs key encrypts.
+/// M-15, X-03: a task is one container of the configured image, with a read-only file system and the user nobody, and
+/// logs to a group that is encrypted with the logs key.
 #[tokio::test(flavor = "multi_thread")]
 async fn m15_x03_a_task_cannot_write_is_nobody_and_logs_encrypted() {
     let bench = migration().await;
@@ -156,7 +156,7 @@ async fn m15_x03_a_task_cannot_write_is_nobody_and_logs_encrypted() {
     }
 }
 
-/// The image is a variable, and so is what fits it.
+/// The image is a variable, and so are the settings that depend on it.
 #[tokio::test(flavor = "multi_thread")]
 async fn m15_the_image_is_a_variable_and_what_fargate_has_not_is_refused_before_any_call() {
     let bench = Bench::new().await;
@@ -176,7 +176,7 @@ async fn m15_the_image_is_a_variable_and_what_fargate_has_not_is_refused_before_
     }
 }
 
-/// M-18: between the workspace's bounds the service follows its processors' use and the requests per target.
+/// M-18: within the workspace's limits, the service scales by CPU utilization and requests per target.
 #[tokio::test(flavor = "multi_thread")]
 async fn m18_the_service_scales_with_cpu_and_requests() {
     let bench = migration().await;
@@ -203,7 +203,7 @@ async fn m18_the_service_scales_with_cpu_and_requests() {
     }
 }
 
-/// What is scaled, and between which bounds.
+/// The scalable target, and its minimum and maximum.
 async fn bounds(scaling: &aws_sdk_applicationautoscaling::Client) -> (String, i32, i32) {
     let found = scaling.describe_scalable_targets().service_namespace(ServiceNamespace::Ecs).send().await.unwrap();
     assert_eq!(found.scalable_targets().len(), 1);
@@ -211,8 +211,8 @@ async fn bounds(scaling: &aws_sdk_applicationautoscaling::Client) -> (String, i3
     (target.resource_id().to_owned(), target.min_capacity(), target.max_capacity())
 }
 
-/// M-18, M-02: production runs more and bigger tasks, and the bounds are variables. How many tasks run is then
-/// nobody's drift.
+/// M-18, M-02: production runs more and larger tasks, and the limits are variables. The current number of tasks is then
+/// not drift.
 #[tokio::test(flavor = "multi_thread")]
 async fn m18_m02_the_bounds_are_the_workspaces_own() {
     let bench = Bench::new().await;
@@ -238,10 +238,11 @@ async fn m18_m02_the_bounds_are_the_workspaces_own() {
     assert_eq!(bounds(&scaling).await.1, 4);
     assert_eq!(bounds(&scaling).await.2, 20);
     let found = ecs.describe_services().cluster(cluster).services(name).send().await.unwrap();
-    assert_eq!(found.services()[0].desired_count(), 7, "auto scaling's number stays");
+    assert_eq!(found.services()[0].desired_count(), 7, "auto scaling's number is kept");
 }
 
-/// A new image is a new revision first, then the service moves to it, and then the old revision goes.
+/// For a new image, a new revision is registered first, then the service moves to it, and then the old revision is
+/// deleted.
 #[tokio::test(flavor = "multi_thread")]
 async fn m15_a_new_image_is_rolled_out_and_the_old_revision_goes() {
     let bench = Bench::new().await;
@@ -260,7 +261,7 @@ async fn m15_a_new_image_is_rolled_out_and_the_old_revision_goes() {
     let (cluster, name) = ("payment-cluster-legacy-demo1", "payment-service-legacy-demo1");
     let found = ecs.describe_services().cluster(cluster).services(name).send().await.unwrap();
     assert_eq!(found.services()[0].task_definition(), Some(&revision[..]));
-    // An image of the account's own repository may be fetched, and no other.
+    // Only an image in the account's own repository may be pulled, and no other.
     let iam = aws_sdk_iam::Client::new(&bench.sdk("us-east-1"));
     let role = "payment-ecs-execution-legacy-demo1-us-east-1";
     let document = iam.get_role_policy().role_name(role).policy_name("ecs-execution").send().await.unwrap();
@@ -270,7 +271,7 @@ async fn m15_a_new_image_is_rolled_out_and_the_old_revision_goes() {
     bench.run(&["plan", "--workspace", "legacy", "--exit-code"]).ok();
 }
 
-/// AWS-FACTS §4.5: a service is made when a listener leads to its target group, and not before.
+/// AWS-FACTS §4.5: the service is created after a listener forwards to its target group, and not before.
 #[tokio::test(flavor = "multi_thread")]
 async fn m15_the_service_waits_for_the_listener() {
     let bench = migration().await;
@@ -278,14 +279,14 @@ async fn m15_the_service_waits_for_the_listener() {
         let calls = bench.aws.calls();
         let here =
             |action: &'static str| calls.iter().filter(move |call| call.region == region && call.action == action);
-        assert_eq!(here("CreateService").count(), 1, "made once, and not refused before");
-        // The one that only redirects may come at any time.
+        assert_eq!(here("CreateService").count(), 1, "created once, and not rejected before");
+        // The listener that only redirects may come at any time.
         let listener = here("CreateListener").map(|call| call.at).min().unwrap();
         assert!(here("CreateService").all(|call| call.at > listener), "{region}");
     }
 }
 
-/// M-21, X-04: a task stores payments and writes audit records of its own region, under its region's keys.
+/// M-21, X-04: a task stores payments and writes audit records in its own region, with the region's keys.
 #[tokio::test(flavor = "multi_thread")]
 async fn m21_x04_a_task_stores_payments_and_writes_audit_records_and_no_more() {
     let bench = migration().await;

@@ -1,4 +1,4 @@
-//! Load balancers, and what stands before them.
+//! Load balancers and web ACLs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,7 @@ async fn groups(bench: &Bench, region: &str) -> BTreeMap<String, TargetGroup> {
     found.map(|group| (group.target_group_name.clone().unwrap(), group)).collect()
 }
 
-/// M-16: a load balancer in each region, in all of its public subnets, reachable, and with a name in DNS.
+/// M-16: a load balancer in each region, in all of its public subnets, internet-facing, with a DNS name.
 #[tokio::test(flavor = "multi_thread")]
 async fn m16_a_load_balancer_stands_in_the_public_subnets_of_each_region() {
     let bench = migration().await;
@@ -55,7 +55,7 @@ async fn m16_a_load_balancer_stands_in_the_public_subnets_of_each_region() {
         assert_eq!(balancer.vpc_id(), Some(&vpc(bench, region).await[..]));
         let zones = balancer.availability_zones();
         let names: BTreeSet<_> = zones.iter().filter_map(|zone| zone.zone_name()).collect();
-        assert_eq!(names.len(), 3, "a zone each: {names:?}");
+        assert_eq!(names.len(), 3, "one per zone: {names:?}");
         let place = region.replace('-', "_");
         let subnets = outputs[format!("public_subnet_ids_{place}")].as_str().unwrap();
         let subnets: BTreeSet<_> = subnets.split(',').collect();
@@ -66,8 +66,8 @@ async fn m16_a_load_balancer_stands_in_the_public_subnets_of_each_region() {
     }
 }
 
-/// M-16: its access logs go to the region's bucket for them, whose policy lets load balancers of this account write
-/// there and nowhere else.
+/// M-16: its access logs go to the region's bucket for them, whose policy only allows load balancers of this account to
+/// write there.
 #[tokio::test(flavor = "multi_thread")]
 async fn m16_access_logs_go_where_the_load_balancer_may_write() {
     let bench = migration().await;
@@ -99,7 +99,7 @@ async fn m16_access_logs_go_where_the_load_balancer_may_write() {
     }
 }
 
-/// M-16, X-03: HTTPS with a certificate and TLS 1.2 at least, and plain HTTP is only told to go there.
+/// M-16, X-03: HTTPS with a certificate and at least TLS 1.2; plain HTTP is redirected.
 #[tokio::test(flavor = "multi_thread")]
 async fn m16_x03_https_takes_tls_1_2_and_http_redirects() {
     let bench = migration().await;
@@ -128,7 +128,7 @@ async fn m16_x03_https_takes_tls_1_2_and_http_redirects() {
     }
 }
 
-/// M-16: a blue and a green target group, which ask the service for its health; HTTPS goes to blue.
+/// M-16: a blue and a green target group, which check the health of the service; HTTPS forwards to blue.
 #[tokio::test(flavor = "multi_thread")]
 async fn m16_blue_and_green_target_groups_and_all_goes_to_blue() {
     let bench = migration().await;
@@ -156,7 +156,7 @@ async fn m16_blue_and_green_target_groups_and_all_goes_to_blue() {
     }
 }
 
-/// M-17: the shares that somebody moved are no drift, and an apply leaves them.
+/// M-17: manually shifted weights are not drift, and an apply keeps them.
 #[tokio::test(flavor = "multi_thread")]
 async fn m17_shares_that_were_moved_are_left_alone() {
     let bench = Bench::new().await;
@@ -178,7 +178,7 @@ async fn m17_shares_that_were_moved_are_left_alone() {
     assert_eq!(listener(&bench, region, 443).await.default_actions(), [action]);
 }
 
-/// The web ACL before the region's load balancer.
+/// The web ACL of the region's load balancer.
 async fn web_acl(bench: &Bench, region: &str) -> WebAcl {
     let waf = aws_sdk_wafv2::Client::new(&bench.sdk(region));
     let arn = balancer(bench, region).await.load_balancer_arn;
@@ -186,7 +186,7 @@ async fn web_acl(bench: &Bench, region: &str) -> WebAcl {
     found.web_acl.unwrap()
 }
 
-/// M-24: a web ACL before each load balancer, with AWS's rule groups and one that blocks who asks too often.
+/// M-24: a web ACL for each load balancer, with AWS's managed rule groups and a rate limit.
 #[tokio::test(flavor = "multi_thread")]
 async fn m24_a_web_acl_with_managed_groups_and_a_rate_rule_guards_each_load_balancer() {
     let bench = migration().await;
@@ -225,12 +225,12 @@ async fn m24_a_web_acl_with_managed_groups_and_a_rate_rule_guards_each_load_bala
         assert_eq!(managed, BTreeSet::from(groups), "{region}");
         assert_eq!(rates, [(2_000, 300)], "{region}");
         let priorities: BTreeSet<_> = acl.rules().iter().map(aws_sdk_wafv2::types::Rule::priority).collect();
-        assert_eq!(priorities.len(), acl.rules().len(), "a place each");
+        assert_eq!(priorities.len(), acl.rules().len(), "different priorities");
     }
 }
 
-/// the load balancer's group is the only one that lets the world in, on two ports, and only the load balancer
-/// wears it; out it lets to the service only.
+/// only the load balancer's security group allows traffic from the internet, on two ports, and only the load
+/// balancer uses it; it only allows egress to the service.
 #[tokio::test(flavor = "multi_thread")]
 async fn x05_only_the_load_balancer_is_public() {
     let bench = migration().await;
@@ -260,6 +260,6 @@ async fn x05_only_the_load_balancer_is_public() {
             }
         }
         let wearing = bench.ec2(region).describe_network_interfaces().filters(filter("group-id", worn)).send().await;
-        assert!(wearing.unwrap().network_interfaces().is_empty(), "nothing else wears {worn}");
+        assert!(wearing.unwrap().network_interfaces().is_empty(), "nothing else uses {worn}");
     }
 }

@@ -1,11 +1,11 @@
-//! The network that was there before.
+//! The existing legacy network.
 
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
 use payinfra_tests::Bench;
 
 const APPLY: [&str; 4] = ["apply", "--workspace", "legacy", "--yes"];
 
-/// What somebody made long ago, by hand.
+/// Manually created resources.
 struct Legacy {
     vpc: String,
     subnets: Vec<String>,
@@ -47,7 +47,8 @@ fn configure(bench: &Bench, groups: &str) {
     bench.configure(&(bench.configuration() + &network));
 }
 
-/// M-09: what exists is found by id, name and tag, the new network is open to it, and it stays as it was.
+/// M-09: existing resources are found by id, name and tag, the new network accepts their traffic, and they are not
+/// changed.
 #[tokio::test(flavor = "multi_thread")]
 async fn m09_the_legacy_network_is_found_used_and_left_alone() {
     let bench = Bench::new().await;
@@ -70,11 +71,11 @@ async fn m09_the_legacy_network_is_found_used_and_left_alone() {
     let found = bench.ec2("us-east-1").describe_security_groups().filters(name).send().await.unwrap();
     let ranges =
         found.security_groups()[0].ip_permissions().iter().flat_map(aws_sdk_ec2::types::IpPermission::ip_ranges);
-    assert!(ranges.into_iter().any(|range| range.cidr_ip() == Some("192.168.0.0/16")), "it may call the endpoints");
+    assert!(ranges.into_iter().any(|range| range.cidr_ip() == Some("192.168.0.0/16")), "it may access the endpoints");
 
     let state = bench.state("legacy").to_string();
     let owned = state.contains(&format!("\"id\":\"{}\"", legacy.vpc)) || state.contains("legacy-by-id");
-    assert!(!owned, "what is looked up is not owned");
+    assert!(!owned, "lookups are not owned");
     bench.run(&["plan", "--workspace", "legacy", "--exit-code"]).ok();
     assert_eq!(tags(&bench, &legacy).await, tags_before);
     bench.run(&["destroy", "--workspace", "legacy", "--yes", "--accept-loss"]).ok();
@@ -82,7 +83,7 @@ async fn m09_the_legacy_network_is_found_used_and_left_alone() {
     assert_eq!(tags(&bench, &legacy).await, tags_before);
 }
 
-/// M-09: what is not there, or is there twice, is told before anything is made.
+/// M-09: a missing or ambiguous resource is an error before anything is created.
 #[tokio::test(flavor = "multi_thread")]
 async fn m09_a_legacy_group_that_is_not_there_is_named() {
     let bench = Bench::new().await;

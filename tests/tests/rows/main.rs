@@ -1,4 +1,4 @@
-//! A test per row of the requirements: what was asked for is there, by AWS's own answers and not by our reading.
+//! A test per requirement: the required resources exist, according to AWS's own responses instead of our reads.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test")]
 
@@ -21,12 +21,12 @@ use payinfra_tests::Bench;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-/// Region, its block, and the other one's.
+/// A region, its CIDR block, and the other one's.
 const SIDES: [(&str, &str, &str); 2] =
     [("us-east-1", "10.0.0.0/16", "10.1.0.0/16"), ("us-east-2", "10.1.0.0/16", "10.0.0.0/16")];
 const ACCOUNT: &str = "123456789012";
 
-/// The workspace `migration`, applied once for all the rows; it ends with the process.
+/// The workspace `migration`, applied once for all tests; it ends with the process.
 async fn migration() -> &'static Bench {
     static BENCH: OnceCell<Bench> = OnceCell::const_new();
     let applied = || async {
@@ -45,7 +45,7 @@ async fn key(bench: &Bench, region: &str, purpose: &str) -> String {
     key.key_metadata().unwrap().arn().unwrap().to_owned()
 }
 
-/// The text or texts of a member of a policy.
+/// The strings in a member of a policy, which may be a single one.
 fn texts(value: &Value) -> Vec<&str> {
     match value {
         Value::Null => Vec::new(),
@@ -54,7 +54,7 @@ fn texts(value: &Value) -> Vec<&str> {
     }
 }
 
-/// A policy; IAM gives it in the form of a URL.
+/// A policy; IAM returns it percent-encoded.
 fn policy(text: &str) -> Value {
     let mut bytes = Vec::new();
     let mut rest = text.bytes();

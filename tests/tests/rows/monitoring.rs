@@ -1,4 +1,4 @@
-//! Alarms, dashboards, events, and the record of who did what.
+//! Alarms, dashboards, events, and the audit trail.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{ACCOUNT, SIDES, key, migration, texts};
 
-/// What names end in.
+/// The suffix of names.
 const ENDING: &str = "migration-demo1";
 
 fn cloudwatch(bench: &Bench, region: &str) -> aws_sdk_cloudwatch::Client {
@@ -20,8 +20,8 @@ fn topic(region: &str) -> String {
     format!("arn:aws:sns:{region}:{ACCOUNT}:payment-alarms-{ENDING}")
 }
 
-/// M-23, X-03: one trail for all regions, at work, whose files can be proved and are encrypted with our key, in the
-/// primary region's audit bucket; it records the reads and writes of the transaction logs too.
+/// M-23, X-03: one trail for all regions, which is logging, with digest files and encryption with our key, in the
+/// primary region's audit bucket; it also records data events of the transaction logs.
 #[tokio::test(flavor = "multi_thread")]
 async fn m23_x03_one_trail_records_all_regions_into_the_audit_bucket() {
     let bench = migration().await;
@@ -74,7 +74,8 @@ async fn m23_x03_one_trail_records_all_regions_into_the_audit_bucket() {
     assert!(there.trail_list().is_empty(), "no second one");
 }
 
-/// M-27, X-03: in each region a topic encrypted with our key, to which alarms and events of this account may publish.
+/// M-27, X-03: in each region a topic that is encrypted with our key, to which alarms and events of this account may
+/// publish.
 #[tokio::test(flavor = "multi_thread")]
 async fn m27_x03_alarms_go_to_an_encrypted_topic() {
     let bench = migration().await;
@@ -105,7 +106,7 @@ async fn m27_x03_alarms_go_to_an_encrypted_topic() {
     }
 }
 
-/// The alarms of a region, by their names without what all have in common.
+/// The alarms of a region, by their names without the common part.
 async fn alarms(bench: &Bench, region: &str) -> BTreeMap<String, MetricAlarm> {
     let answer = cloudwatch(bench, region).describe_alarms().max_records(100).send().await.unwrap();
     let alarms = answer.metric_alarms().iter().filter_map(|alarm| {
@@ -115,7 +116,7 @@ async fn alarms(bench: &Bench, region: &str) -> BTreeMap<String, MetricAlarm> {
     alarms.collect()
 }
 
-/// Namespace, metric and statistic; how it compares, and with what.
+/// Namespace, metric and statistic; comparison and threshold.
 type Seen<'a> = (&'a str, &'a str, &'a str, ComparisonOperator, f64);
 
 fn seen(alarm: &MetricAlarm) -> Seen<'_> {
@@ -133,7 +134,7 @@ fn dimensions(alarm: &MetricAlarm) -> BTreeMap<&str, &str> {
     alarm.dimensions().iter().filter_map(|it| Some((it.name()?, it.value()?))).collect()
 }
 
-/// What exists in a region, by its own services' lists: names as metrics have them, by the dimension.
+/// The resources in a region, by the services' own lists: their names in metrics, by dimension.
 async fn subjects(bench: &Bench, region: &str) -> BTreeMap<&'static str, BTreeSet<String>> {
     let last = |arn: &str, after: &str| arn.split_once(after).unwrap().1.to_owned();
     let elb = aws_sdk_elasticloadbalancingv2::Client::new(&bench.sdk(region));
@@ -161,8 +162,8 @@ async fn subjects(bench: &Bench, region: &str) -> BTreeMap<&'static str, BTreeSe
     ])
 }
 
-/// M-27: for each way in which a region can fail there is an alarm over the metrics of what stands there, with the
-/// thresholds of the configuration, that tells the region's topic when it begins and when it is over.
+/// M-27: for each failure of a region there is an alarm on the metrics of its resources, with the configured
+/// thresholds, which notifies the region's topic when it starts and when it ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn m27_each_region_has_alarms_on_database_service_and_load_balancer() {
     use ComparisonOperator::{GreaterThanThreshold as Above, LessThanThreshold as Below};
@@ -185,7 +186,7 @@ async fn m27_each_region_has_alarms_on_database_service_and_load_balancer() {
             let lag = ("AWS/RDS", "AuroraGlobalDBReplicationLag", "Maximum", Above, 100.0);
             expected.push(("global-lag", lag));
         } else {
-            assert!(!alarms.contains_key("global-lag"), "the primary region is behind nobody");
+            assert!(!alarms.contains_key("global-lag"), "the primary region has no lag");
         }
         for (name, expected) in expected {
             let alarm = alarms.get(name).unwrap_or_else(|| panic!("{region} has no alarm {name}"));
@@ -206,7 +207,7 @@ async fn m27_each_region_has_alarms_on_database_service_and_load_balancer() {
     }
 }
 
-/// M-27, M-20: how late copies of objects arrive is watched where they arrive, and how many fail where they leave.
+/// M-27, M-20: the destination monitors replication latency, the source monitors failures.
 #[tokio::test(flavor = "multi_thread")]
 async fn m27_the_replication_of_buckets_is_watched_in_both_directions() {
     let bench = migration().await;
@@ -229,14 +230,14 @@ async fn m27_the_replication_of_buckets_is_watched_in_both_directions() {
                 let rules = rules.send().await.unwrap();
                 let rules = rules.replication_configuration().unwrap().rules();
                 assert!(rules.iter().any(|it| it.id() == Some(dimensions["RuleId"])), "{name}: {dimensions:?}");
-                assert_eq!(alarm.treat_missing_data(), Some("ignore"), "S3 publishes only while it copies");
+                assert_eq!(alarm.treat_missing_data(), Some("ignore"), "S3 publishes only while it replicates");
                 assert_eq!(alarm.alarm_actions(), [topic(region)], "{name}");
             }
         }
     }
 }
 
-/// M-27, M-25: each region's health check has an alarm, where Route 53 publishes its metrics.
+/// M-27, M-25: each region's health check has an alarm, in the region where Route 53 publishes its metrics.
 #[tokio::test(flavor = "multi_thread")]
 async fn m27_health_checks_are_watched() {
     let bench = migration().await;
@@ -250,13 +251,13 @@ async fn m27_health_checks_are_watched() {
         let below = ComparisonOperator::LessThanThreshold;
         assert_eq!(seen(alarm), ("AWS/Route53", "HealthCheckStatus", "Minimum", below, 1.0), "{region}");
         assert_eq!(alarm.treat_missing_data(), Some("breaching"), "{region}");
-        assert_eq!(alarm.alarm_actions(), [topic("us-east-1")], "an alarm tells a topic of its own region");
+        assert_eq!(alarm.alarm_actions(), [topic("us-east-1")], "an alarm notifies a topic in its own region");
         watched.insert(dimensions(alarm)["HealthCheckId"].to_owned());
     }
     assert_eq!(watched, checks);
 }
 
-/// M-27: one alarm over the serious ones says that a region is not fit for traffic.
+/// M-27: a composite alarm over the serious ones shows that a region is not fit for traffic.
 #[tokio::test(flavor = "multi_thread")]
 async fn m27_one_alarm_says_that_a_region_is_not_fit_for_traffic() {
     let bench = migration().await;
@@ -274,7 +275,7 @@ async fn m27_one_alarm_says_that_a_region_is_not_fit_for_traffic() {
     }
 }
 
-/// M-27: a deployment that fails and a database that fails over tell the region's topic.
+/// M-27: a failed deployment and a database failover notify the region's topic.
 #[tokio::test(flavor = "multi_thread")]
 async fn m27_failed_deployments_and_failovers_tell_the_topic() {
     let bench = migration().await;
@@ -333,7 +334,7 @@ async fn m27_a_dashboard_per_region_shows_both_regions_and_the_phase() {
     }
 }
 
-/// M-27: each apply publishes the phase, in each region, and a failure to do so is no failed apply.
+/// M-27: each apply publishes the phase, in each region; if that fails, the apply still succeeds.
 #[tokio::test(flavor = "multi_thread")]
 async fn m27_each_apply_publishes_the_phase() {
     let bench = migration().await;

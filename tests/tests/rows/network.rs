@@ -1,4 +1,4 @@
-//! Networks, what joins them, and their flow logs.
+//! VPCs, transit gateways, and flow logs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,15 +11,15 @@ pub(crate) fn filter(name: &str, value: &str) -> Filter {
     Filter::builder().name(name).values(value).build()
 }
 
-/// The id of the region's network.
+/// The id of the region's VPC.
 pub(crate) async fn vpc(bench: &Bench, region: &str) -> String {
     let vpcs = bench.ec2(region).describe_vpcs().filters(filter("is-default", "false")).send().await.unwrap();
     assert_eq!(vpcs.vpcs().len(), 1, "one VPC in {region}");
     vpcs.vpcs()[0].vpc_id().unwrap().to_owned()
 }
 
-/// A region's subnets with their route tables: the private ones, and the public ones, whose default route leads
-/// straight to the Internet.
+/// A region's subnets with their route tables: the private ones, and the public ones, whose default route goes to the
+/// internet gateway.
 async fn subnets(bench: &Bench, region: &str, vpc: &str) -> [Vec<(Subnet, RouteTable)>; 2] {
     let ec2 = bench.ec2(region);
     let tables = ec2.describe_route_tables().filters(filter("vpc-id", vpc)).send().await.unwrap();
@@ -43,7 +43,7 @@ fn zones(subnets: &[(Subnet, RouteTable)]) -> BTreeSet<&str> {
     subnets.iter().map(|(subnet, _)| subnet.availability_zone().unwrap()).collect()
 }
 
-/// M-06: a VPC in each region, with its block, DNS support and host names.
+/// M-06: a VPC in each region, with its CIDR block, DNS resolution and host names.
 #[tokio::test(flavor = "multi_thread")]
 async fn m06_each_region_has_a_vpc_with_its_block_and_dns() {
     let bench = migration().await;
@@ -60,8 +60,8 @@ async fn m06_each_region_has_a_vpc_with_its_block_and_dns() {
     }
 }
 
-/// M-07, X-05: three private and three public subnets in three zones that exist, none of which gives out public
-/// addresses; each private one leaves through a NAT gateway in its own zone.
+/// M-07, X-05: three private and three public subnets in three existing zones, none of which assigns public addresses;
+/// each private one uses a NAT gateway in its own zone.
 #[tokio::test(flavor = "multi_thread")]
 async fn m07_x05_three_zones_with_private_and_public_subnets_and_a_nat_each() {
     let bench = migration().await;
@@ -74,7 +74,7 @@ async fn m07_x05_three_zones_with_private_and_public_subnets_and_a_nat_each() {
         assert_eq!(zones(&private), zones(&public), "{region}");
         let known = ec2.describe_availability_zones().send().await.unwrap();
         let known: BTreeSet<_> = known.availability_zones().iter().map(|zone| zone.zone_name().unwrap()).collect();
-        assert!(zones(&private).is_subset(&known), "zones are asked for, not guessed");
+        assert!(zones(&private).is_subset(&known), "zones are looked up, not guessed");
         assert!(private.iter().chain(&public).all(|(subnet, _)| subnet.map_public_ip_on_launch() == Some(false)));
 
         let nats = ec2.describe_nat_gateways().filter(filter("vpc-id", &vpc)).send().await.unwrap();
@@ -86,12 +86,16 @@ async fn m07_x05_three_zones_with_private_and_public_subnets_and_a_nat_each() {
             let nat = table.routes().iter().find_map(|route| route.nat_gateway_id()).unwrap();
             let nat = nats.nat_gateways().iter().find(|it| it.nat_gateway_id() == Some(nat)).unwrap();
             assert_eq!(nat.state().unwrap().as_str(), "available");
-            assert_eq!(zone[nat.subnet_id().unwrap()], subnet.availability_zone().unwrap(), "by the own zone's NAT");
+            assert_eq!(
+                zone[nat.subnet_id().unwrap()],
+                subnet.availability_zone().unwrap(),
+                "through the NAT gateway in its own zone"
+            );
         }
     }
 }
 
-/// M-07: what tasks need is reached without the Internet, under its usual name.
+/// M-07: the AWS services that tasks need are reachable without the internet, by their usual names.
 #[tokio::test(flavor = "multi_thread")]
 async fn m07_endpoints_lead_to_the_services_from_all_private_subnets() {
     let bench = migration().await;
@@ -121,7 +125,8 @@ async fn m07_endpoints_lead_to_the_services_from_all_private_subnets() {
     }
 }
 
-/// M-08: a transit gateway in each region, attached to its network and peered with the other, and routes both ways.
+/// M-08: a transit gateway in each region, attached to its VPC and peered with the other, and routes in both
+/// directions.
 #[tokio::test(flavor = "multi_thread")]
 async fn m08_transit_gateways_are_peered_and_routes_lead_both_ways() {
     let bench = migration().await;
@@ -145,7 +150,7 @@ async fn m08_transit_gateways_are_peered_and_routes_lead_both_ways() {
         let peered = ec2.describe_transit_gateway_peering_attachments().send().await.unwrap();
         assert_eq!(peered.transit_gateway_peering_attachments().len(), 1, "{region}");
         let peered = &peered.transit_gateway_peering_attachments()[0];
-        assert_eq!(peered.state().unwrap().as_str(), "available", "the far side has accepted it");
+        assert_eq!(peered.state().unwrap().as_str(), "available", "the other side has accepted it");
         let peering = peered.transit_gateway_attachment_id().unwrap();
         peerings.insert(peering.to_owned());
 
@@ -164,10 +169,10 @@ async fn m08_transit_gateways_are_peered_and_routes_lead_both_ways() {
             assert_eq!(route.transit_gateway_id(), gateway.transit_gateway_id(), "{:?}", subnet.subnet_id());
         }
     }
-    assert_eq!(peerings.len(), 1, "both sides are of one peering");
+    assert_eq!(peerings.len(), 1, "both sides are of the same peering");
 }
 
-/// M-10, X-03: all traffic goes into a log group that the logs key encrypts, for as long as the configuration says.
+/// M-10, X-03: all traffic is logged to a log group that is encrypted with the logs key, with the configured retention.
 #[tokio::test(flavor = "multi_thread")]
 async fn m10_x03_flow_logs_go_to_an_encrypted_group() {
     let bench = migration().await;

@@ -1,4 +1,4 @@
-//! The payments path: from a request over HTTP to the item and the audit record, in every region.
+//! The payments path: from an HTTP request to the item and the audit record, in every region.
 
 use std::collections::HashMap;
 
@@ -26,7 +26,7 @@ async fn item(bench: &Bench, region: &str, id: &str) -> Option<HashMap<String, A
     call.send().await.unwrap().item
 }
 
-/// The service as the tasks in `region` run it: with the environment of their definition.
+/// The service with the environment of the tasks in `region`.
 async fn start(bench: &Bench, region: &str) -> Service {
     let definition = definition(bench, region).await;
     let container = &definition.container_definitions()[0];
@@ -35,8 +35,8 @@ async fn start(bench: &Bench, region: &str) -> Service {
     Service::start(&bench.aws, &environment.collect::<Vec<_>>())
 }
 
-/// M-30, X-03, X-02: one table with a copy in the other region, each under its region's own key, each restorable to the
-/// second, each with the tags; paid by the request, and found by customer too.
+/// M-30, X-03, X-02: one table with a replica in the other region, each with its region's own key, point-in-time
+/// recovery and the tags; pay per request, and an index by customer.
 #[tokio::test(flavor = "multi_thread")]
 async fn m30_x03_x02_the_table_is_in_both_regions_under_own_keys() {
     let bench = migration().await;
@@ -59,7 +59,7 @@ async fn m30_x03_x02_the_table_is_in_both_regions_under_own_keys() {
         let mut indexes: Vec<_> = indexes.collect();
         indexes.sort_unstable();
         assert_eq!(indexes, ["audit-pending", "by-customer"], "{region}");
-        assert_eq!(table.deletion_protection_enabled(), Some(false), "{region}: payinfra guards it itself");
+        assert_eq!(table.deletion_protection_enabled(), Some(false), "{region}: only payinfra protects it");
 
         let backups = client.describe_continuous_backups().table_name(TABLE).send().await.unwrap();
         let backups = backups.continuous_backups_description().unwrap();
@@ -76,8 +76,8 @@ async fn m30_x03_x02_the_table_is_in_both_regions_under_own_keys() {
     assert_eq!(tags_of[0], tags_of[1]);
 }
 
-/// M-30: a request to the service in either region stores the payment, which is then in both, and an audit record under
-/// the region's storage key; the service shows it. The request again has the same answer and writes nothing new.
+/// M-30: a request to the service in either region stores the payment, which is then in both, and an audit record with
+/// the region's storage key; the service returns it. A repeat of the request gets the same response and writes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn m30_a_payment_over_http_is_stored_in_both_regions_and_audited() {
     let bench = migration().await;
@@ -87,7 +87,7 @@ async fn m30_a_payment_over_http_is_stored_in_both_regions_and_audited() {
         assert_eq!(service.get("/health").body, json!({ "status": "ok", "region": region, "phase": "migration" }));
         assert_eq!(service.get("/health?deep").status, 200);
 
-        // An id of each region: the service that is asked is not always the one that the id belongs to.
+        // An id of each region: the service that receives the request is not always in the id's region.
         let mut ids = (1..).map(|number| format!("order-{number}.{region}"));
         let homes = Homes::new(SIDES.map(|(region, ..)| region)).unwrap();
         let id = ids.find(|id| homes.of(id) == region).unwrap();
@@ -143,7 +143,7 @@ async fn m30_a_payment_over_http_is_stored_in_both_regions_and_audited() {
     }
 }
 
-/// M-30, P-09: the same id with other content is refused in both regions, and so is a wrong body, with the reason;
+/// M-30, P-09: the same id with other content is rejected in both regions, and so is an invalid body, with the reason;
 /// nothing of it is stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn m30_p09_other_content_and_wrong_bodies_are_refused() {
@@ -154,7 +154,7 @@ async fn m30_p09_other_content_and_wrong_bodies_are_refused() {
     assert_eq!(services[0].pay(&body("10")).status, 200);
     for service in &services {
         let answer = service.pay(&body("10.01"));
-        let error = "there is a payment with this transactionId and other content";
+        let error = "a different payment with this transactionId exists";
         assert_eq!((answer.status, answer.body), (409, json!({ "error": error, "transactionId": "taken" })));
     }
     for side in ["us-east-1", "us-east-2"] {
@@ -182,8 +182,8 @@ async fn m30_p09_other_content_and_wrong_bodies_are_refused() {
     assert_eq!(services[1].get("/payments/wrong").status, 404);
 }
 
-/// M-30, M-02, M-03: moving on adds the other region's copy to the table that is there, with what is in it, and going
-/// back removes the copy only.
+/// M-30, M-02, M-03: the next phase adds the other region's replica to the existing table with its content, and
+/// reverting the phase only removes the replica.
 #[tokio::test(flavor = "multi_thread")]
 async fn m30_m02_m03_the_copy_comes_and_goes_with_the_phase() {
     let bench = Bench::new().await;
@@ -199,11 +199,11 @@ async fn m30_m02_m03_the_copy_comes_and_goes_with_the_phase() {
     bench.configure(&legacy.replace("phase = \"legacy\"", "phase = \"migration\""));
     bench.run(&["apply", "--workspace", "legacy", "--yes"]).ok();
     let get = far.get_item().table_name(name).key("payment_id", AttributeValue::S("before".to_owned()));
-    assert!(get.send().await.unwrap().item.is_some(), "the copy has what was there before");
+    assert!(get.send().await.unwrap().item.is_some(), "the replica has the earlier content");
 
     bench.configure(&legacy);
     bench.run(&["apply", "--workspace", "legacy", "--yes", "--accept-loss"]).ok();
     assert!(far.describe_table().table_name(name).send().await.is_err());
     let table = near.describe_table().table_name(name).send().await.unwrap().table.unwrap();
-    assert_eq!((table.table_id, table.item_count), (made, Some(1)), "the table itself stayed");
+    assert_eq!((table.table_id, table.item_count), (made, Some(1)), "the table itself was kept");
 }

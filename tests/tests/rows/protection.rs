@@ -1,4 +1,4 @@
-//! What must not go by accident.
+//! Protection against accidental data loss.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ const PLAN: [&str; 3] = ["plan", "--workspace", "production"];
 const APPLY: [&str; 4] = ["apply", "--workspace", "production", "--yes"];
 const DESTROY: [&str; 5] = ["destroy", "--workspace", "production", "--yes", "--accept-loss"];
 
-/// The kinds that keep what cannot be made again.
+/// The kinds whose data cannot be restored.
 const KEPT: [&str; 6] =
     ["dynamodb.table", "kms.key", "rds.cluster", "rds.global-cluster", "s3.bucket", "secretsmanager.password"];
 
@@ -21,8 +21,8 @@ fn set(bench: &Bench, variable: &str, value: impl Into<toml::Value>) {
     bench.configure(&file.to_string());
 }
 
-/// M-28: whatever keeps data is protected in `production`. A plan that would destroy or replace it fails, says what and
-/// how to allow it, and calls nobody; with protection off the same is done.
+/// M-28: all resources that keep data are protected in `production`. A plan that would delete or replace one fails
+/// before any call, with its address and how to allow it; without protection, the same plan is applied.
 #[tokio::test(flavor = "multi_thread")]
 async fn m28_production_keeps_what_keeps_data_until_protection_is_off() {
     let bench = Bench::new().await;
@@ -35,16 +35,16 @@ async fn m28_production_keeps_what_keeps_data_until_protection_is_off() {
     };
     let kept: BTreeSet<String> = KEPT.map(str::to_owned).into();
     assert!(of(true).is_superset(&kept), "{:?}", of(true));
-    // Only the databases' second instances can go.
+    // Only the databases' second instances may be deleted.
     let both: Vec<_> = of(false).intersection(&of(true)).cloned().collect();
-    assert_eq!(both, ["rds.cluster-instance"], "all of a kind or none");
+    assert_eq!(both, ["rds.cluster-instance"], "all resources of a kind or none");
 
     bench.aws.clear_calls();
     let refused = bench.run(&DESTROY).expect(1);
     for told in KEPT.iter().copied().chain(["protect = false"]) {
         assert!(refused.stderr.contains(told), "`{told}` is not in:\n{}", refused.stderr);
     }
-    // Another suffix is another name for everything: buckets would be replaced.
+    // Another suffix changes all names, so buckets would be replaced.
     let before = bench.configuration();
     set(&bench, "suffix", "demo2");
     let refused = bench.run(&APPLY).expect(1);
@@ -55,7 +55,8 @@ async fn m28_production_keeps_what_keeps_data_until_protection_is_off() {
     bench.configure(&before);
     bench.run(&[&PLAN[..], &["--exit-code"]].concat()).ok();
 
-    // What the state protects goes on being protected when it is no longer declared, so this must reach the state.
+    // Resources that are no longer declared stay protected if the state says so, so this setting must be recorded in
+    // the state.
     set(&bench, "protect", false);
     set(&bench, "final_snapshot", false);
     bench.run(&APPLY).ok();

@@ -2,7 +2,7 @@
 
 use payinfra_tests::Bench;
 
-/// Two workspaces of one region each, on networks apart; the second takes the first for its legacy network.
+/// Two workspaces with one region each and separate networks; the first is the legacy network of the second.
 fn configure(bench: &Bench, outputs: &str, more: &str) {
     let shared = "environment = \"test\"\nphase = \"legacy\"\n";
     bench.configure(&format!(
@@ -23,7 +23,8 @@ async fn stored(bench: &Bench, workspace: &str) -> (String, serde_json::Value) {
     (version, serde_json::from_slice(&object.body.collect().await.unwrap().to_vec()).unwrap())
 }
 
-/// M-29: a workspace reads what another one gives away, uses it, follows its changes, and never writes there.
+/// M-29: a workspace reads outputs of another one, uses them, follows their changes, and never writes to the other
+/// state.
 #[tokio::test(flavor = "multi_thread")]
 async fn m29_a_workspace_reads_what_another_gives_away() {
     let bench = Bench::new().await;
@@ -33,7 +34,7 @@ async fn m29_a_workspace_reads_what_another_gives_away() {
     for told in ["workspace `old` of stack `migration` has no state", "apply that workspace first"] {
         assert!(early.stderr.contains(told), "`{told}` is not in:\n{}", early.stderr);
     }
-    assert!(bench.aws.calls().iter().all(|call| !call.mutating), "nothing is made before it is known");
+    assert!(bench.aws.calls().iter().all(|call| !call.mutating), "nothing is created before the outputs are known");
 
     bench.run(&["apply", "--workspace", "old", "--yes"]).ok();
     let vpc = bench.outputs("old")["vpc_id_us_east_1"].clone();
@@ -47,11 +48,12 @@ async fn m29_a_workspace_reads_what_another_gives_away() {
     let outputs = bench.outputs("new");
     assert_eq!(outputs["remote_old_vpc_id_us_east_1"], vpc);
     assert_eq!(outputs["remote_old_phase"], "legacy");
-    assert_eq!(outputs["legacy_vpc_id"], vpc, "it is used: its subnets were found");
+    assert_eq!(outputs["legacy_vpc_id"], vpc, "it is used: its subnets are found");
     bench.run(&["plan", "--workspace", "new", "--exit-code"]).ok();
     assert_eq!(stored(&bench, "old").await, before, "it is only read");
 
-    // Somebody applies the other one, and it gives away something else: the next apply here follows, and makes nothing.
+    // The other workspace is applied and its outputs change: the next apply here updates its outputs, and creates
+    // nothing.
     let mut state = before.1;
     state["outputs"]["phase"] = "production".into();
     let put = bench.s3("us-east-1").put_object().bucket("payinfra-state-123456789012");
@@ -65,5 +67,5 @@ async fn m29_a_workspace_reads_what_another_gives_away() {
     configure(&bench, "\"no_such_output\"", "");
     let lacking = bench.run(&["plan", "--workspace", "new"]).expect(1);
     assert!(lacking.stderr.contains("has no output `no_such_output`"), "{}", lacking.stderr);
-    assert!(lacking.stderr.contains("vpc_id_us_east_1"), "what there is, is listed: {}", lacking.stderr);
+    assert!(lacking.stderr.contains("vpc_id_us_east_1"), "the available outputs are listed: {}", lacking.stderr);
 }

@@ -1,4 +1,4 @@
-//! What nobody must read anywhere.
+//! Secrets are never readable.
 
 use payinfra_tests::{Bench, Outcome};
 use serde_json::Value;
@@ -8,7 +8,7 @@ const TOKEN: &str = "hush+NobodyMustReadThisToken/EXAMPLE";
 const WORDS: [&str; 7] =
     ["accesskey", "credentials", "masteruserpassword", "password", "privatekey", "secret", "sessiontoken"];
 
-/// The keys in `value` by which secrets go.
+/// The member names in `value` that mark secrets.
 fn suspicious(value: &Value) -> Vec<String> {
     match value {
         Value::Object(members) => {
@@ -21,7 +21,7 @@ fn suspicious(value: &Value) -> Vec<String> {
     }
 }
 
-/// What Secrets Manager keeps: each secret as it is, and each text in it if it is JSON.
+/// The values in Secrets Manager: each secret as a whole and, if it is JSON, each string in it.
 async fn secrets(bench: &Bench) -> Vec<String> {
     let client = aws_sdk_secretsmanager::Client::new(&bench.sdk("us-east-1"));
     let mut secrets = Vec::new();
@@ -38,8 +38,8 @@ async fn secrets(bench: &Bench) -> Vec<String> {
     secrets
 }
 
-/// neither what is printed, with all that can be told, nor what is kept holds a secret, be it ours or one that AWS
-/// made for the database.
+/// neither the output, at the highest verbosity, nor the stored files contain a secret, neither ours nor one that
+/// AWS generated for the database.
 #[tokio::test(flavor = "multi_thread")]
 async fn x07_no_secret_is_printed_or_kept() {
     let bench = Bench::new().await;
@@ -71,9 +71,9 @@ async fn x07_no_secret_is_printed_or_kept() {
     let made = secrets(&bench).await;
     assert!(made.len() >= 2, "the master user's password, alone and with its name");
     for secret in [SECRET, TOKEN].into_iter().chain(made.iter().map(String::as_str)) {
-        assert!(!told.contains(secret), "{secret} is printed");
+        assert!(!told.contains(secret), "the output contains {secret}");
         for file in &kept {
-            assert!(!String::from_utf8_lossy(file).contains(secret), "{secret} is kept");
+            assert!(!String::from_utf8_lossy(file).contains(secret), "a stored file contains {secret}");
         }
     }
     for file in &kept {

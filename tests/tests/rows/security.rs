@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::{ACCOUNT, SIDES, key, migration, policy, texts};
 
-/// M-21, X-04: a role for each task and region, taken on by one service, with what the task needs and nothing that
-/// goes for everything.
+/// M-21, X-04: a role for each task and region, which one service may assume, with only the permissions that the task
+/// needs and no wildcards.
 #[tokio::test(flavor = "multi_thread")]
 async fn m21_x04_each_task_has_a_role_that_may_do_little() {
     let bench = migration().await;
@@ -62,10 +62,10 @@ async fn m21_x04_each_task_has_a_role_that_may_do_little() {
         expected.insert(monitors_databases(&iam, region).await);
         only_its_own(&iam, region, &key(bench, region, "storage").await).await;
     }
-    assert_eq!(ours, expected, "no role beside these");
+    assert_eq!(ours, expected, "no other roles");
 }
 
-/// The role for enhanced monitoring has AWS's own policy, and no other.
+/// The role for enhanced monitoring has only AWS's managed policy.
 async fn monitors_databases(iam: &aws_sdk_iam::Client, region: &str) -> String {
     let name = format!("payment-db-monitoring-migration-demo1-{region}");
     let role = iam.get_role().role_name(&name).send().await.unwrap();
@@ -80,7 +80,7 @@ async fn monitors_databases(iam: &aws_sdk_iam::Client, region: &str) -> String {
     name
 }
 
-/// The replication role of a region reads its own buckets with its own key, and nothing of the other's.
+/// The replication role of a region reads its own buckets with its own key, and none of the other region's.
 async fn only_its_own(iam: &aws_sdk_iam::Client, region: &str, own: &str) {
     let name = format!("payment-replication-migration-demo1-{region}");
     let call = iam.get_role_policy().role_name(&name).policy_name("replication");
@@ -89,19 +89,22 @@ async fn only_its_own(iam: &aws_sdk_iam::Client, region: &str, own: &str) {
         let actions = texts(&statement["Action"]);
         let resources = texts(&statement["Resource"]);
         if actions.contains(&"kms:Decrypt") {
-            assert_eq!(resources, [own], "{name} opens only what its own key closed");
+            assert_eq!(resources, [own], "{name} decrypts only with its own key");
         }
         if actions.iter().any(|action| action.starts_with("s3:Get")) {
-            assert!(resources.iter().all(|it| it.contains(region)), "{name} reads only its own: {resources:?}");
+            assert!(resources.iter().all(|it| it.contains(region)), "{name} reads only its own region: {resources:?}");
         }
         if actions.iter().any(|action| action.starts_with("s3:Replicate")) {
-            assert!(!resources.iter().any(|it| it.contains(region)), "{name} writes only the other's: {resources:?}");
+            assert!(
+                !resources.iter().any(|it| it.contains(region)),
+                "{name} writes only to the other region: {resources:?}"
+            );
         }
     }
 }
 
-/// M-22, X-03: a key of our own per region and purpose, which AWS renews, under an alias, and whose policy names who
-/// uses it.
+/// M-22, X-03: a customer managed key per region and purpose, with rotation and an alias, whose policy names the
+/// services that use it.
 #[tokio::test(flavor = "multi_thread")]
 async fn m22_x03_a_key_per_region_and_purpose_that_names_its_services() {
     let bench = migration().await;
@@ -136,7 +139,7 @@ async fn m22_x03_a_key_per_region_and_purpose_that_names_its_services() {
                 named.extend(via.into_iter().chain(texts(&principal["Service"])).map(str::to_owned));
             }
             let expected = services.iter().map(|service| format!("{service}.{region}.amazonaws.com"));
-            // These publish and write in their own names, and the trail is the primary region's.
+            // These services publish and write on their own behalf, and the trail is in the primary region.
             let own: &[&str] = match purpose {
                 "application" => &["cloudwatch.amazonaws.com", "events.amazonaws.com"],
                 "storage" if region == "us-east-1" => &["cloudtrail.amazonaws.com"],
@@ -147,5 +150,5 @@ async fn m22_x03_a_key_per_region_and_purpose_that_names_its_services() {
             arns.insert(arn);
         }
     }
-    assert_eq!(arns.len(), 8, "none serves two purposes");
+    assert_eq!(arns.len(), 8, "each key has one purpose");
 }

@@ -1,4 +1,4 @@
-//! Buckets, and their copies in the other region.
+//! Buckets, and their replication to the other region.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::{SIDES, key, migration, texts};
 /// The buckets of M-19.
 const KINDS: [&str; 2] = ["audit-trail", "transactions"];
 
-/// The region's bucket whose type is `kind`.
+/// The region's bucket of the type `kind`.
 async fn bucket(bench: &Bench, region: &str, kind: &str) -> String {
     let buckets = bench.s3(region).list_buckets().send().await.unwrap();
     let start = format!("payment-{kind}-migration-demo1-{region}-");
@@ -28,8 +28,8 @@ fn step(transition: &Transition) -> (Option<i32>, Option<&TransitionStorageClass
     (transition.days(), transition.storage_class())
 }
 
-/// M-19, X-03: versions, the region's own key with bucket keys, access logs, and what is old goes to cheaper storage;
-/// the audit trail ends after seven years.
+/// M-19, X-03: versioning, the region's own key with bucket keys, access logs, and transitions to cheaper storage; the
+/// audit trail expires after seven years.
 #[tokio::test(flavor = "multi_thread")]
 async fn m19_x03_buckets_are_versioned_encrypted_logged_and_archived() {
     let bench = migration().await;
@@ -69,7 +69,7 @@ async fn m19_x03_buckets_are_versioned_encrypted_logged_and_archived() {
     }
 }
 
-/// M-19, X-05, X-03: no bucket is public in any way, and none is spoken to without TLS.
+/// M-19, X-05, X-03: no bucket is public, and all of them require TLS.
 #[tokio::test(flavor = "multi_thread")]
 async fn m19_x05_x03_buckets_are_private_and_take_tls_only() {
     let bench = migration().await;
@@ -103,13 +103,14 @@ async fn m19_x05_x03_buckets_are_private_and_take_tls_only() {
             assert_eq!(on, BTreeSet::from([format!("{arn}/*"), arn]), "{bucket}");
             for allow in statements.iter().filter(|it| it["Effect"] == "Allow") {
                 let named = allow["Principal"]["Service"].is_string() || allow["Principal"]["Service"].is_array();
-                assert!(named, "{bucket}: nobody but services is let in");
+                assert!(named, "{bucket}: only services are allowed");
             }
         }
     }
 }
 
-/// M-20: both buckets go both ways, encrypted for the other side, deletions too, and it is measured.
+/// M-20: both buckets replicate in both directions, encrypted with the destination's key, including delete markers,
+/// with metrics.
 #[tokio::test(flavor = "multi_thread")]
 async fn m20_buckets_replicate_both_ways_with_keys_delete_markers_and_metrics() {
     let bench = migration().await;
@@ -137,7 +138,7 @@ async fn m20_buckets_replicate_both_ways_with_keys_delete_markers_and_metrics() 
     }
 }
 
-/// M-20: what is written in one region is in the other, where the emulators copy as AWS does.
+/// M-20: objects that are written in one region appear in the other, if the emulators replicate as AWS does.
 #[tokio::test(flavor = "multi_thread")]
 async fn m20_an_object_arrives_in_the_other_region() {
     if std::env::var("PAYINFRA_TEST_PROFILE").is_ok_and(|profile| profile == "localstack") {

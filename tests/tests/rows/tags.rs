@@ -1,4 +1,4 @@
-//! Tags, asked for at each service.
+//! Tags, read from each service.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use payinfra_tests::Bench;
 
 use crate::{ACCOUNT, migration};
 
-/// The kinds that AWS has no tags for.
+/// The kinds that AWS cannot tag.
 const UNTAGGABLE: [&str; 10] = [
     "application-autoscaling.policy",
     "cloudwatch.dashboard",
@@ -21,7 +21,7 @@ const UNTAGGABLE: [&str; 10] = [
     "wafv2.web-acl-association",
 ];
 
-/// The ARN of the resource with this id; where AWS's ids are not ARNs it is made of the name.
+/// The ARN of the resource with this id, derived from the name if the id is not an ARN.
 fn arn(region: &str, kind: &str, id: &str) -> String {
     let (service, home, rest) = match kind {
         "cloudtrail.trail" => ("cloudtrail", region, "trail/"),
@@ -39,14 +39,14 @@ fn arn(region: &str, kind: &str, id: &str) -> String {
     format!("arn:aws:{service}:{home}:{ACCOUNT}:{rest}{id}")
 }
 
-/// The tags of the resource with this id, by the service's own list.
+/// The tags of the resource with this id, from the service's own API.
 #[expect(clippy::too_many_lines, reason = "an arm for each service")]
 async fn tags(bench: &Bench, region: &str, kind: &str, id: &str) -> BTreeMap<String, String> {
     let region = if region == "global" { "us-east-1" } else { region };
     let sdk = bench.sdk(region);
     let arn = arn(region, kind, id);
     let pair = |key: Option<&str>, value: Option<&str>| (key.unwrap().to_owned(), value.unwrap().to_owned());
-    /// The tags in an answer whose tags have keys and values that may be missing, or never are.
+    /// The tags in a response, with or without optional keys and values.
     macro_rules! pairs {
         ($tags:expr) => {
             $tags.iter().map(|tag| pair(tag.key(), tag.value())).collect()
@@ -144,8 +144,8 @@ async fn tags(bench: &Bench, region: &str, kind: &str, id: &str) -> BTreeMap<Str
     }
 }
 
-/// M-05, X-02, X-01: whatever can have tags has the five of the stack, with the time of the configuration, and the
-/// three that say whose it is; its name carries the suffix.
+/// M-05, X-02, X-01: all taggable resources have the stack's five tags, with the configured time, and the three owner
+/// tags; their names contain the suffix.
 #[tokio::test(flavor = "multi_thread")]
 async fn m05_x02_x01_all_that_can_have_tags_has_those_of_the_stack_and_of_its_owner() {
     let bench = migration().await;
@@ -159,7 +159,7 @@ async fn m05_x02_x01_all_that_can_have_tags_has_those_of_the_stack_and_of_its_ow
         }
         kinds.insert(kind.to_owned());
         let id = match kind {
-            // The id says what is scaled; tags go by the ARN that AWS made.
+            // The id names the scaled resource; tags are read by AWS's ARN.
             "application-autoscaling.target" => &record["outputs"]["arn"],
             _ => &record["id"],
         };

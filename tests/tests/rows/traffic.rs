@@ -1,4 +1,4 @@
-//! Names, certificates and who gets how much of the traffic.
+//! Domain names, certificates and traffic weights.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ fn acm(bench: &Bench, region: &str) -> aws_sdk_acm::Client {
     aws_sdk_acm::Client::new(&bench.sdk(region))
 }
 
-/// The name of the service of `workspace`.
+/// The domain name of the service of `workspace`.
 fn service(workspace: &str) -> String {
     format!("payment-api-{workspace}-demo1.{ZONE}")
 }
@@ -36,7 +36,7 @@ async fn records(bench: &Bench) -> Vec<ResourceRecordSet> {
     records.resource_record_sets
 }
 
-/// The addresses of the service by the region that their set identifier names.
+/// The records of the service by their set identifier, the region.
 async fn addresses(bench: &Bench, workspace: &str) -> BTreeMap<String, ResourceRecordSet> {
     let name = format!("{}.", service(workspace));
     let records = records(bench).await.into_iter().filter(|record| record.name == name);
@@ -55,7 +55,7 @@ async fn health_check(bench: &Bench, record: &ResourceRecordSet) -> HealthCheck 
     call.send().await.unwrap().health_check.unwrap()
 }
 
-/// M-25: one address per region, by weight, an alias of the region's load balancer, and only while that is healthy.
+/// M-25: one weighted record per region, an alias of the region's load balancer, with a health check.
 #[tokio::test(flavor = "multi_thread")]
 async fn m25_each_region_answers_by_its_weight_while_it_is_healthy() {
     let bench = migration().await;
@@ -92,7 +92,7 @@ async fn m25_each_region_answers_by_its_weight_while_it_is_healthy() {
     assert_eq!(outputs["name_servers"], servers.join(","));
 }
 
-/// M-25, M-02: in the phase legacy the primary region has everything, and the next phase only adds the other one.
+/// M-25, M-02: in the phase legacy the primary region gets all traffic, and the next phase only adds the other one.
 #[tokio::test(flavor = "multi_thread")]
 async fn m25_m02_the_second_region_is_added_beside_the_first() {
     let bench = Bench::new().await;
@@ -124,7 +124,7 @@ async fn certificates(bench: &Bench, region: &str) -> Vec<CertificateDetail> {
     found
 }
 
-/// M-16: each region has an issued certificate for the service, and the zone the one record that validates them all.
+/// M-16: each region has an issued certificate for the service, and the zone has one record that validates all of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn m16_certificates_are_requested_and_validated_through_the_zone() {
     let bench = migration().await;
@@ -148,13 +148,13 @@ async fn m16_certificates_are_requested_and_validated_through_the_zone() {
     }
 }
 
-/// A certificate for `domain` that somebody else requested.
+/// An existing certificate for `domain`.
 async fn requested(bench: &Bench, region: &str, domain: &str) -> String {
     let call = acm(bench, region).request_certificate().domain_name(domain).validation_method(ValidationMethod::Dns);
     call.send().await.unwrap().certificate_arn.unwrap()
 }
 
-/// The same, once it is issued: the emulator does that after a second where it knows no zone.
+/// The same, once it is issued: outside of its zones, the emulator does that after a second.
 async fn issued(bench: &Bench, region: &str, domain: &str) -> String {
     let arn = requested(bench, region, domain).await;
     let begun = Instant::now();
@@ -180,7 +180,7 @@ fn configure(bench: &Bench, domain: &str) {
     bench.configure(&file.to_string());
 }
 
-/// M-16, M-25: a zone and a certificate that are there already are used, and stay when the rest goes.
+/// M-16, M-25: an existing zone and certificate are used, and kept when everything else is deleted.
 #[tokio::test(flavor = "multi_thread")]
 async fn m16_m25_a_zone_and_a_certificate_by_variable_are_used_and_left_alone() {
     let bench = Bench::new().await;
@@ -199,7 +199,7 @@ async fn m16_m25_a_zone_and_a_certificate_by_variable_are_used_and_left_alone() 
     assert_eq!(bench.inventory().await, before);
 }
 
-/// That plan and apply end with 1 and one message that holds all of `told`, and that nothing has changed.
+/// Checks that plan and apply end with 1 and one message that contains all of `told`, and that nothing has changed.
 #[track_caller]
 fn refused(bench: &Bench, workspace: &str, told: &[&str]) {
     for args in [&["plan", "--workspace", workspace][..], &["apply", "--workspace", workspace, "--yes"]] {
@@ -214,7 +214,7 @@ fn refused(bench: &Bench, workspace: &str, told: &[&str]) {
     }
 }
 
-/// M-16: a certificate that the load balancer could not use is told before anything is made.
+/// M-16: a certificate that the load balancer could not use is an error before anything is created.
 #[tokio::test(flavor = "multi_thread")]
 async fn m16_a_certificate_that_does_not_fit_is_refused() {
     let bench = Bench::new().await;
@@ -237,7 +237,7 @@ async fn m16_a_certificate_that_does_not_fit_is_refused() {
     refused(&bench, "legacy", &["us-west-2", "not listed in `regions`"]);
 }
 
-/// M-25: a zone that is not there, or there twice, or cannot be one, is told before anything is made.
+/// M-25: a missing, ambiguous or invalid zone is an error before anything is created.
 #[tokio::test(flavor = "multi_thread")]
 async fn m25_a_zone_that_does_not_exist_is_refused() {
     let bench = Bench::new().await;
@@ -252,7 +252,7 @@ async fn m25_a_zone_that_does_not_exist_is_refused() {
     }
 }
 
-/// M-25: weights that no record could have are told before anything is made.
+/// M-25: invalid weights are an error before anything is created.
 #[tokio::test(flavor = "multi_thread")]
 async fn m25_weights_that_mean_nothing_are_refused() {
     let bench = Bench::new().await;

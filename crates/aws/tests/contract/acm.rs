@@ -47,7 +47,7 @@ async fn a_certificate_must_be_issued_for_the_name_and_of_the_region() -> Result
         let call = access.cx(region).acm().request_certificate().domain_name(domain);
         call.validation_method(ValidationMethod::Dns).send().await.explain()?.certificate_arn.need("CertificateArn")
     };
-    // What is in no zone that the emulator knows is issued after a second.
+    // The emulator issues certificates outside of its zones after a second.
     let zone = access.cx(&Region::global());
     let zone = zone.route53().create_hosted_zone().name("pending.example").caller_reference("pending.example");
     let zone = zone.send().await.explain()?.hosted_zone.need("HostedZone")?;

@@ -112,7 +112,7 @@ fn global_table() -> Result<Example> {
         .change(move |table: &mut Table| table.replicas.retain(|region, _| region.as_str() == "us-west-2"))
 }
 
-/// What somebody does to a copy in its own region shows in the table, and is put right.
+/// Manual changes to a replica in its own region are detected through the table, and reverted.
 #[tokio::test]
 async fn a_replica_that_somebody_changed_is_seen_and_mended() -> Result<()> {
     let access = access().await?;
@@ -164,7 +164,7 @@ async fn a_replica_that_somebody_changed_is_seen_and_mended() -> Result<()> {
     Ok(())
 }
 
-/// A table with a protected copy in another region, as the engine makes it.
+/// A table with a protected replica in another region, created as the engine does.
 async fn copied(aws: &Aws, site: &Site, wanted: &Value) -> Result<()> {
     let ids = [aws.create(site, wanted).await?];
     for _ in 0..6 {
@@ -174,10 +174,10 @@ async fn copied(aws: &Aws, site: &Site, wanted: &Value) -> Result<()> {
         }
         aws.update(site, wanted, &seen).await?;
     }
-    Err(Error::failed("it does not become what it should be"))
+    Err(Error::failed("the table does not converge"))
 }
 
-/// The form of a table called `name` with a protected copy in us-east-2.
+/// The arguments of a table called `name` with a protected replica in us-east-2.
 fn with_copy(site: &Site, name: &str) -> Result<Value> {
     let copy = Replica {
         kms_key: None,
@@ -193,7 +193,7 @@ fn with_copy(site: &Site, name: &str) -> Result<Value> {
     })
 }
 
-/// What carries the owner tags of `site` in both regions, as `sweep` finds it.
+/// The resources with the owner tags of `site` in both regions, as `sweep` finds them.
 async fn found(aws: &Aws, site: &Site) -> Result<Vec<Orphan>> {
     let cloud: Arc<dyn Cloud> = Arc::new(aws.clone());
     let regions = BTreeSet::from([region(), Region::new("us-east-2")]);
@@ -201,7 +201,7 @@ async fn found(aws: &Aws, site: &Site) -> Result<Vec<Orphan>> {
     Ok(found.into_iter().filter(|orphan| orphan.owner == site.owner).collect())
 }
 
-/// The state that knows the table of `site` under `name`, or has lost it.
+/// A state with the table of `site` as `name`, or without it.
 fn state(site: &Site, name: Option<&str>) -> State {
     let mut state = State::new(&site.owner.stack, &site.owner.workspace, "account");
     state.lineage.clone_from(&site.owner.lineage);
@@ -212,8 +212,8 @@ fn state(site: &Site, name: Option<&str>) -> State {
     state
 }
 
-/// Somebody deleted the table in its own region: the copy still has the data. While the state knows the table the copy is
-/// not orphaned, and the table is created from it.
+/// The table was deleted in its own region: the replica still has the data. While the state has the table, the replica
+/// is not an orphan, and the table is created from it.
 #[tokio::test]
 async fn a_table_that_was_deleted_by_hand_is_created_from_its_copy() -> Result<()> {
     let access = access().await?;
@@ -224,7 +224,7 @@ async fn a_table_that_was_deleted_by_hand_is_created_from_its_copy() -> Result<(
     let wanted = with_copy(&site, name)?;
     copied(&aws, &site, &wanted).await?;
     let whole = found(&aws, &site).await?;
-    assert_eq!(whole.iter().map(|orphan| &orphan.region).collect::<Vec<_>>(), [&region()], "the table has its copy");
+    assert_eq!(whole.iter().map(|orphan| &orphan.region).collect::<Vec<_>>(), [&region()], "the table has its replica");
     let put = home.dynamodb().put_item().table_name(name).item("payment_id", AttributeValue::S("1".to_owned()));
     put.item("timestamp", AttributeValue::N("1".to_owned())).send().await.explain()?;
 
@@ -238,7 +238,7 @@ async fn a_table_that_was_deleted_by_hand_is_created_from_its_copy() -> Result<(
     let mut theirs = site.clone();
     theirs.owner.lineage = "another".to_owned();
     let refused = aws.create(&theirs, &with_copy(&theirs, name)?).await;
-    assert_eq!(refused.map_err(|error| error.class()), Err(Class::Foreign), "their copy would have the place of ours");
+    assert_eq!(refused.map_err(|error| error.class()), Err(Class::Foreign), "their replica uses our name");
     assert_eq!(aws.create(&site, &wanted).await?, name);
     assert_eq!(aws.recover(&site, &wanted).await?.as_deref(), Some(name), "it has no tags yet");
     let ids = [name.to_owned()];
@@ -247,18 +247,18 @@ async fn a_table_that_was_deleted_by_hand_is_created_from_its_copy() -> Result<(
     let seen = aws.read(&region(), Table::KIND, &ids).await?.pop().need("Table")?;
     assert_eq!(seen.args, wanted);
     let items = home.dynamodb().scan().table_name(name).send().await.explain()?.count;
-    assert_eq!(items, 1, "what was written is there again");
+    assert_eq!(items, 1, "the written items exist again");
     while let Err(error) = aws.delete(&site, &seen).await {
         assert_eq!(error.class(), Class::Conflict, "{error}");
     }
     let gone = far.dynamodb().describe_table().table_name(name).send().await.explain();
-    assert_eq!(gone.map(drop).map_err(|error| error.class()), Err(Class::NotFound), "its protection was lifted");
+    assert_eq!(gone.map(drop).map_err(|error| error.class()), Err(Class::NotFound), "its protection was disabled");
     assert_eq!(found(&aws, &site).await?, []);
     Ok(())
 }
 
-/// The copy of a table that the state has lost is found by its own region's tags and removed there, and so is the one
-/// whose table was created anew without it.
+/// The replica of a table that is not in the state is found by its tags in its own region and deleted there, also if
+/// the table was created again without it.
 #[tokio::test]
 async fn a_copy_whose_table_is_gone_is_swept_in_its_own_region() -> Result<()> {
     let access = access().await?;

@@ -35,7 +35,7 @@ pub(crate) fn network() -> Vpc {
     Vpc { cidr, dns_support: true, dns_hostnames: false, tags: Tags::new() }
 }
 
-/// The `number`th subnet of a network.
+/// The `number`th subnet of a VPC.
 pub(crate) fn part(vpc: &Node<Vpc>, number: u8) -> Subnet {
     Subnet {
         vpc: vpc.id.clone(),
@@ -46,18 +46,18 @@ pub(crate) fn part(vpc: &Node<Vpc>, number: u8) -> Subnet {
     }
 }
 
-/// A network with a way out.
+/// A VPC with an internet gateway.
 fn connected(graph: &mut Graph) -> Result<(Node<Vpc>, Node<InternetGateway>)> {
     let vpc = graph.add(&region(), "vpc", network())?;
     let gateway = InternetGateway { vpc: vpc.id.clone(), tags: Tags::new() };
     Ok((vpc, graph.add(&region(), "gateway", gateway)?))
 }
 
-/// A NAT gateway in a connected network.
+/// A NAT gateway in a VPC with an internet gateway.
 fn translated(graph: &mut Graph, vpc: &Node<Vpc>, gateway: &Node<InternetGateway>) -> Result<NatGateway> {
     let subnet = graph.add(&region(), "subnet", part(vpc, 0))?;
     let eip = graph.add(&region(), "eip", Eip { tags: Tags::new() })?;
-    // Public addresses are in the way of detaching the gateway: they come later and go first.
+    // Public addresses prevent detaching the gateway, so they are created after it and deleted before it.
     graph.order(&gateway.address, &subnet.address);
     graph.order(&gateway.address, &eip.address);
     Ok(NatGateway { subnet: subnet.id, eip: eip.id, tags: Tags::new() })
@@ -92,7 +92,7 @@ fn existing_security_group() -> Result<Example> {
     Example::lookup(graph, &region(), &args, json!({ "id": group.id, "vpc": vpc.id }))
 }
 
-/// The newest of those of the architecture, not of all.
+/// The newest one with the architecture, not of all.
 fn image() -> Result<Example> {
     let owners = BTreeSet::from(["amazon".to_owned()]);
     let args = Image { owners, name: "al2023-ami-2023.*".to_owned(), architecture: Some("x86_64".to_owned()) };
@@ -237,7 +237,7 @@ async fn lookups_say_what_is_not_there() -> Result<()> {
         let error = aws.find(&region(), kind, &args).await.err().map(|error| error.to_string());
         assert_eq!(error.as_deref(), Some(says), "{args}");
     }
-    // The default VPC has such a group, and so has every other.
+    // Every VPC has a group with this name.
     let aws_own = aws.find(&region(), ExistingSecurityGroup::KIND, &group(None, Some("default"))).await;
     let several = aws_own.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(several.starts_with("ambiguous security group in us-east-1"), "{several}");

@@ -1,4 +1,4 @@
-//! Examples of EC2: who may talk to whom, and what is written down about it.
+//! Examples of EC2: security groups and flow logs.
 
 use std::collections::BTreeSet;
 
@@ -41,7 +41,7 @@ fn within() -> Peer {
     Peer::Cidr(Ipv4Net::new_assert([10, 0, 0, 0].into(), 8))
 }
 
-/// Rules of every sort come, change only their description, and go.
+/// Rules of all kinds are added, change only their description, and are removed.
 fn security_group() -> Result<Example> {
     let mut graph = graph("security-group");
     let vpc = graph.add(&region(), "vpc", network())?;
@@ -69,7 +69,7 @@ fn security_group() -> Result<Example> {
         })
 }
 
-/// The rule that AWS puts into a new group stays if it is wanted, and is revoked and comes back.
+/// The default rule of a new group is kept if it is declared; otherwise it is revoked, and can be added again.
 fn security_group_by_default() -> Result<Example> {
     let mut graph = graph("security-group-by-default");
     let vpc = graph.add(&region(), "vpc", network())?;

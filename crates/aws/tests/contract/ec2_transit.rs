@@ -1,4 +1,4 @@
-//! Examples of EC2: transit gateways, what is attached to them, and how they are joined across regions.
+//! Examples of EC2: transit gateways, their attachments and peerings.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ fn transit_gateway() -> Result<Example> {
     example.change(|gateway: &mut TransitGateway| "Another text".clone_into(&mut gateway.description))
 }
 
-/// Two gateways, and what asks for a peering between them.
+/// Two gateways, and a request for a peering between them.
 fn requested(graph: &mut Graph) -> Result<(Node<TransitGateway>, TransitGatewayPeering)> {
     let near = graph.add(&region(), "near", hub(64_514))?;
     let peer = graph.add(&far(), "far", hub(64_515))?;
@@ -65,7 +65,7 @@ fn attached(graph: &mut Graph, gateway: &Node<TransitGateway>, vpc: &Node<Vpc>) 
     })
 }
 
-/// To a network, then across a peering.
+/// To a VPC, then across a peering.
 fn transit_gateway_route() -> Result<Example> {
     let mut graph = graph("transit-gateway-route");
     let (gateway, peering) = requested(&mut graph)?;

@@ -97,7 +97,7 @@ fn security_group(vpc: &Node<Vpc>, name: &str) -> SecurityGroup {
     }
 }
 
-/// A service as auto scaling needs it.
+/// A service with auto scaling.
 pub(crate) fn service_for(graph: &mut Graph) -> Result<Node<Service>> {
     let vpc = graph.add(&region(), "vpc", network())?;
     let service = service_in(graph, &vpc)?;
@@ -182,7 +182,7 @@ fn site_after(kind: &str, name: &str, known: &[&str]) -> Result<Site> {
     Ok(Site { known: known.iter().map(|&id| id.to_owned()).collect(), ..site(&region(), kind, name)? })
 }
 
-/// A registration that was interrupted is found again only if it is ours, of this content, and no earlier one.
+/// An interrupted registration is recovered only if it is ours, has this content, and is not an earlier generation.
 #[tokio::test]
 async fn revisions_are_told_by_owner_and_content() -> Result<()> {
     let aws = Aws::new(access().await?);
@@ -202,7 +202,7 @@ async fn revisions_are_told_by_owner_and_content() -> Result<()> {
     };
     let (old, new) = (args("app:1", site.owner.tags())?, args("app:2", site.owner.tags())?);
     let theirs = aws.create(&site, &args("app:2", Tags::new())?).await?;
-    assert_eq!(aws.recover(&site, &new).await?, None, "that is somebody else's");
+    assert_eq!(aws.recover(&site, &new).await?, None, "it is somebody else's");
     assert_eq!(
         aws.create(&site, &old).await.map_err(|error| error.class()),
         Err(Class::Foreign),
@@ -211,25 +211,25 @@ async fn revisions_are_told_by_owner_and_content() -> Result<()> {
     let live = aws.read(&region(), TaskDefinition::KIND, &[theirs]).await?.pop().need("TaskDefinition")?;
     aws.delete(&site, &live).await?;
     let first = aws.create(&site, &old).await?;
-    assert_eq!(aws.recover(&site, &new).await?, None, "that is another content");
+    assert_eq!(aws.recover(&site, &new).await?, None, "it has other content");
     let second = aws.create(&site, &new).await?;
     assert_ne!(first, second);
     assert_eq!(aws.recover(&site, &new).await?.as_ref(), Some(&second));
     assert_eq!(aws.recover(&site, &old).await?.as_ref(), Some(&first));
     let after = site_after(TaskDefinition::KIND, "revisions", &[&second])?;
-    assert_eq!(aws.recover(&after, &new).await?, None, "that is an earlier generation");
+    assert_eq!(aws.recover(&after, &new).await?, None, "it is an earlier generation");
 
     for id in [first, second] {
         let live = aws.read(&region(), TaskDefinition::KIND, &[id]).await?.pop().need("TaskDefinition")?;
         aws.delete(&site, &live).await?;
     }
     let third = aws.create(&site, &new).await?;
-    assert!(third.ends_with(":4"), "numbers are never given again: {third}");
+    assert!(third.ends_with(":4"), "numbers are never reused: {third}");
     let live = aws.read(&region(), TaskDefinition::KIND, &[third]).await?.pop().need("TaskDefinition")?;
     aws.delete(&site, &live).await
 }
 
-/// What a delete that was interrupted between its two calls leaves has failed, and goes with the next delete.
+/// A delete that was interrupted between its two calls leaves a failed revision, which the next delete removes.
 #[tokio::test]
 async fn half_a_deleted_revision_goes_too() -> Result<()> {
     let access = access().await?;
@@ -247,7 +247,7 @@ async fn half_a_deleted_revision_goes_too() -> Result<()> {
     Ok(())
 }
 
-/// AWS would return, or replace, what is there under the name.
+/// AWS would return or replace the existing resource with the name.
 #[tokio::test]
 async fn clusters_and_services_of_others_are_refused() -> Result<()> {
     let access = access().await?;
@@ -286,7 +286,7 @@ async fn clusters_and_services_of_others_are_refused() -> Result<()> {
     Ok(())
 }
 
-/// A service is refused until a listener leads to its target group: that passes, so it is tried again.
+/// A service is rejected until a listener forwards to its target group: this is transient, so it is retried.
 #[tokio::test]
 async fn a_service_waits_for_the_listener_of_its_target_group() -> Result<()> {
     let access = access().await?;
@@ -316,7 +316,7 @@ async fn a_service_waits_for_the_listener_of_its_target_group() -> Result<()> {
     Ok(())
 }
 
-/// A cluster that was deleted by hand comes back under its ARN, so that its services need not be replaced.
+/// A cluster that was deleted manually is restored under its ARN, so its services are not replaced.
 #[tokio::test]
 async fn an_inactive_cluster_is_restored() -> Result<()> {
     let aws = Aws::new(access().await?);

@@ -70,7 +70,7 @@ fn security_group(graph: &mut Graph, vpc: &Node<Vpc>, name: &str) -> Result<Ref<
     Ok(graph.add(&region(), name, group)?.id)
 }
 
-/// A load balancer named after the graph, in a network with a way in.
+/// A load balancer named after the graph, in a VPC with an internet gateway.
 pub(crate) fn balanced(graph: &mut Graph) -> Result<(Node<Vpc>, Node<LoadBalancer>)> {
     let vpc = graph.add(&region(), "vpc", network())?;
     let gateway = graph.add(&region(), "gateway", InternetGateway { vpc: vpc.id.clone(), tags: Tags::new() })?;
@@ -101,7 +101,7 @@ fn fixed(status: &str) -> FixedResponse {
     FixedResponse { status: status.to_owned(), content_type: Some("text/plain".to_owned()), body: None }
 }
 
-/// A port without TLS becomes one with it, and its requests go to one target group, to two, and to none.
+/// An HTTP port changes to HTTPS, with one target group, two, and none.
 fn listener() -> Result<Example> {
     let mut graph = graph("listener");
     let (vpc, balancer) = balanced(&mut graph)?;
@@ -139,7 +139,7 @@ fn listener() -> Result<Example> {
         .change(|listener: &mut Listener| listener.default_action = Action::FixedResponse(fixed("503")))
 }
 
-/// What plain HTTP answers.
+/// The responses to plain HTTP.
 fn listener_redirect() -> Result<Example> {
     let mut graph = graph("listener-redirect");
     let (_, balancer) = balanced(&mut graph)?;
@@ -201,7 +201,7 @@ fn load_balancer() -> Result<Example> {
     let gateway = graph.add(&region(), "gateway", InternetGateway { vpc: vpc.id.clone(), tags: Tags::new() })?;
     let first = graph.add(&region(), "first", part(&vpc, 0))?.id;
     let second = graph.add(&region(), "second", part(&vpc, 1))?;
-    // In another zone than either.
+    // In another zone than the other two.
     let third = Subnet { zone: "us-east-1c".into(), ..part(&vpc, 2) };
     let third = graph.add(&region(), "third", third)?.id;
     graph.order(&gateway.address, &second.address);
@@ -222,7 +222,7 @@ fn load_balancer() -> Result<Example> {
             balancer.access_logs = Some(AccessLogs { bucket: "contract-logs".into(), prefix: String::new() });
         })?
         .change(|balancer: &mut LoadBalancer| balancer.access_logs = None)?
-        // It goes all the same.
+        // It is deleted anyway.
         .change(|balancer: &mut LoadBalancer| balancer.deletion_protection = true)
 }
 
@@ -244,7 +244,7 @@ fn target_group() -> Result<Example> {
         .change(|group: &mut TargetGroup| group.slow_start = Some(45))
 }
 
-/// Two target groups and a listener before them; `weights` says what is wanted of their shares.
+/// Two target groups and a listener; `weights` are the desired weights.
 async fn shared(access: &Access, weights: [Option<i32>; 2]) -> Result<(Listener, [String; 2])> {
     let cx = access.cx(&region());
     let (ec2, elb) = (cx.ec2(), cx.elbv2());
@@ -277,7 +277,7 @@ async fn shared(access: &Access, weights: [Option<i32>; 2]) -> Result<(Listener,
     Ok((listener, [blue, green]))
 }
 
-/// Whatever else of the listener changes, shares that are left to others stay as those others set them.
+/// Unmanaged weights stay as they are when other properties of the listener change.
 #[tokio::test]
 async fn shares_that_a_deployment_moved_stay() -> Result<()> {
     let access = access().await?;
@@ -291,7 +291,7 @@ async fn shares_that_a_deployment_moved_stay() -> Result<()> {
         let shares: Vec<_> = targets.iter().map(|target| target["weight"].clone()).collect();
         Ok::<_, Error>((live, shares))
     };
-    assert_eq!(shares().await?.1, [100, 0], "the first gets everything");
+    assert_eq!(shares().await?.1, [100, 0], "the first one gets all traffic");
 
     let tuple = |arn: &str, weight| {
         aws_sdk_elasticloadbalancingv2::types::TargetGroupTuple::builder().target_group_arn(arn).weight(weight).build()
@@ -308,15 +308,15 @@ async fn shares_that_a_deployment_moved_stay() -> Result<()> {
     assert_eq!(moved, [25, 75]);
     live.args["default_action"] = form(&listener.default_action)?;
     aws.update(&site, &form(&listener)?, &live).await?;
-    assert_eq!(shares().await?.1, [25, 75], "another change leaves them");
+    assert_eq!(shares().await?.1, [25, 75], "another change keeps them");
 
     live.args["default_action"] = form(&Action::FixedResponse(fixed("503")))?;
     aws.update(&site, &form(&listener)?, &live).await?;
-    assert_eq!(shares().await?.1, [25, 75], "so does one of the action itself");
+    assert_eq!(shares().await?.1, [25, 75], "so does a change of the action itself");
     Ok(())
 }
 
-/// AWS would hand out the one that exists.
+/// AWS would return the existing one.
 #[tokio::test]
 async fn a_load_balancer_of_others_is_refused() -> Result<()> {
     let access = access().await?;
@@ -335,7 +335,7 @@ async fn a_load_balancer_of_others_is_refused() -> Result<()> {
     Ok(())
 }
 
-/// One that has gone makes AWS refuse the whole question.
+/// One that is gone makes AWS reject the whole call.
 #[tokio::test]
 async fn those_that_are_left_are_read_without_those_that_have_gone() -> Result<()> {
     let access = access().await?;

@@ -1,4 +1,4 @@
-//! Examples: one resource or lookup, what it needs, and what of it can change.
+//! Examples: a resource or lookup, its dependencies, and its changes.
 
 use std::collections::BTreeSet;
 
@@ -6,29 +6,29 @@ use payinfra_engine::{Address, Error, Graph, Lookup, Region, Resource, Result, T
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// One resource or lookup to show the contract of its kind with.
+/// A resource or lookup that demonstrates the contract of its kind.
 pub(crate) struct Example {
-    /// The example and all that it refers to.
+    /// The example and all resources that it refers to.
     pub(crate) graph: Graph,
     /// The example's address.
     pub(crate) address: Address,
-    /// What its arguments become, one after the other.
+    /// Its arguments after each change.
     pub(crate) changes: Vec<Value>,
-    /// What a second create does.
+    /// The effect of a second create.
     pub(crate) again: Again,
     /// The outputs of a lookup; null for a resource.
     pub(crate) found: Value,
     kind: &'static str,
 }
 
-/// What a second create of the same generation does: DESIGN §7.
+/// The effect of a second create of the same generation: DESIGN §7.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Again {
-    /// It makes another one, so that only `recover` helps: class "tags".
+    /// It creates another one, so that only `recover` helps: class "tags".
     Another,
     /// It returns the first one: class "token".
     Same,
-    /// It is refused as taken: classes "name" and "key".
+    /// It is rejected because the name exists: classes "name" and "key".
     Taken,
 }
 
@@ -37,30 +37,30 @@ pub(crate) fn region() -> Region {
     Region::new("us-east-1")
 }
 
-/// The graph of one example, whose name is the example's.
+/// The graph of one example, with the example's name.
 pub(crate) fn graph(name: &str) -> Graph {
     Graph::new("contract", name, Tags::new())
 }
 
 impl Example {
-    /// `args`, which refers to what is in `graph`.
+    /// `args`, which refers to resources in `graph`.
     pub(crate) fn new<R: Resource>(mut graph: Graph, region: &Region, args: R) -> Result<Self> {
         let address = graph.add(region, "example", args)?.address;
         Ok(Self { graph, address, changes: Vec::new(), again: Again::Another, found: Value::Null, kind: R::KIND })
     }
 
-    /// A lookup, and the outputs that it finds.
+    /// A lookup, and the expected outputs.
     pub(crate) fn lookup<L: Lookup>(mut graph: Graph, region: &Region, args: &L, found: Value) -> Result<Self> {
         let address = graph.find(region, "example", args)?.address;
         Ok(Self { graph, address, changes: Vec::new(), again: Again::Another, found, kind: L::KIND })
     }
 
-    /// A second create does this.
+    /// Sets the effect of a second create.
     pub(crate) fn again(self, again: Again) -> Self {
         Self { again, ..self }
     }
 
-    /// A change in place, after those before.
+    /// A change in place, in addition to earlier ones.
     pub(crate) fn change<R: Resource>(mut self, change: impl FnOnce(&mut R)) -> Result<Self> {
         assert_eq!(R::KIND, self.kind);
         let before = self.changes.last().unwrap_or(self.args());
@@ -78,12 +78,12 @@ impl Example {
         self.kind
     }
 
-    /// What it is at first.
+    /// Its initial arguments.
     pub(crate) fn args(&self) -> &Value {
         &self.graph.nodes()[&self.address].args
     }
 
-    /// The fields of a resource; the life of every example changes the tags.
+    /// The fields of a resource; the tags change in every example.
     pub(crate) fn fields(&self) -> impl Iterator<Item = String> {
         let lookup = self.graph.nodes()[&self.address].lookup;
         let fields = self.args().as_object().filter(|_| !lookup).into_iter().flatten();
@@ -101,7 +101,7 @@ impl Example {
         changed
     }
 
-    /// All that it becomes: the changes, and a tag that comes, changes and goes.
+    /// All arguments that it gets: those of the changes, and a tag that is added, changed and removed.
     pub(crate) fn steps(&self) -> Vec<Value> {
         let mut steps = self.changes.clone();
         let last = steps.last().unwrap_or(self.args()).clone();
@@ -121,7 +121,7 @@ pub(crate) fn form<T: Serialize>(value: &T) -> Result<Value> {
     serde_json::to_value(value).map_err(|error| Error::failed(error.to_string()))
 }
 
-/// Makes a test of each of these functions, and the list of them.
+/// Defines a test for each of these functions, and the list of them.
 macro_rules! examples {
     ($($name:ident),* $(,)?) => {
         pub(crate) fn examples() -> payinfra_engine::Result<Vec<$crate::example::Example>> {

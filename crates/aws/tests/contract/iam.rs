@@ -32,7 +32,7 @@ fn args(name: &str, service: &str) -> Role {
     }
 }
 
-/// A role that `service` takes on.
+/// A role that `service` assumes.
 pub(crate) fn role_for(graph: &mut Graph, name: &str, service: &str) -> Result<Node<Role>> {
     let role = args(&format!("contract-{}-{name}", graph.workspace), service);
     graph.add(&Region::global(), name, role)

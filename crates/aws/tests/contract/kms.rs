@@ -11,7 +11,7 @@ use crate::life::{access, site};
 
 examples![alias, key];
 
-/// The account administers its key: without this statement KMS takes no policy.
+/// The account administers its key: KMS rejects a policy without this statement.
 fn policy() -> Policy {
     let root = format!("arn:aws:iam::{}:root", payinfra_localstack::ACCOUNT_ID);
     Policy::new([Statement::allow("Administer", ["kms:*"]).principal("AWS", root).on("*")])
@@ -66,7 +66,7 @@ fn key() -> Result<Example> {
         .change(|key: &mut Key| (key.rotation, key.deletion_window) = (true, 30))
 }
 
-/// A key with the owner tags of `name`, as the engine makes it.
+/// A key with the owner tags of `name`, created as the engine does.
 async fn our_key(aws: &Aws, name: &str) -> Result<String> {
     let site = site(&region(), Key::KIND, name)?;
     aws.create(&site, &form(&Key { tags: site.owner.tags(), ..args() })?).await
@@ -91,7 +91,7 @@ async fn a_dying_key_is_restored_and_a_disabled_one_is_enabled() -> Result<()> {
     let dying = aws.read(&region(), Key::KIND, &ids).await?.pop().need("Key")?;
     assert!(matches!(&dying.status, Status::Scheduled(until) if until.starts_with("until 20")), "{:?}", dying.status);
     assert!(!aws.absent(&region(), Key::KIND, &ids[0]).await?);
-    assert_eq!(aws.recover(&site, &wanted).await?, None, "a create makes another one");
+    assert_eq!(aws.recover(&site, &wanted).await?, None, "a create would make another one");
     aws.delete(&site, &dying).await?;
     aws.restore(&site, &dying).await?;
     let live = aws.read(&region(), Key::KIND, &ids).await?.pop().need("Key")?;
@@ -100,8 +100,8 @@ async fn a_dying_key_is_restored_and_a_disabled_one_is_enabled() -> Result<()> {
     aws.delete(&site, &live).await
 }
 
-/// Killed after `CancelKeyDeletion`, which leaves a key disabled: the next read shows it, and the next update enables it,
-/// whether it rotates or not.
+/// Killed after `CancelKeyDeletion`, which leaves a key disabled: the next read shows this, and the next update enables
+/// the key, with or without rotation.
 #[tokio::test]
 async fn a_restore_that_was_killed_half_way_is_finished() -> Result<()> {
     let access = access().await?;

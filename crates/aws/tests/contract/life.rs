@@ -1,4 +1,4 @@
-//! The life of an example, as the engine would lead it.
+//! The life of an example, with the calls that the engine would make.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,26 +13,26 @@ use tokio::sync::OnceCell;
 
 use crate::example::{Again, Example};
 
-/// Updates after which args that AWS does not take are an error.
+/// The maximum number of updates until the arguments match.
 const UPDATES: usize = 4;
-/// How long the emulated AWS may take for anything.
+/// The time limit for the emulated AWS.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// One for all tests: it takes seconds to start. It ends with the process.
+/// One instance for all tests, because it takes seconds to start. It ends with the process.
 static EMULATOR: OnceCell<Emulator> = OnceCell::const_new();
 
 pub(crate) async fn aws() -> Result<Aws> {
     access().await.map(Aws::new)
 }
 
-/// For what others do in the account.
+/// For changes by others in the account.
 pub(crate) async fn access() -> Result<Access> {
     let emulator = EMULATOR.get_or_try_init(Emulator::start).await;
     let emulator = emulator.map_err(|error| Error::failed(error.to_string()))?;
     Access::emulated(&emulator.endpoint()).await
 }
 
-/// The first generation of a resource that is in no graph.
+/// The first generation of a resource that is not in a graph.
 pub(crate) fn site(region: &Region, kind: &str, name: &str) -> Result<Site> {
     let address = Address::new(region, kind, name)?;
     let owner = Owner {
@@ -45,20 +45,20 @@ pub(crate) fn site(region: &Region, kind: &str, name: &str) -> Result<Site> {
     Ok(Site { address, token, owner, known: Vec::new(), begun: false, final_snapshot: false })
 }
 
-/// The token of the first generation of what lies at `address` in the deployment `lineage`.
+/// The token of the first generation of the resource at `address` in the deployment `lineage`.
 fn token(address: &Address, lineage: &str) -> String {
     State { lineage: lineage.to_owned(), ..State::new("contract", "contract", "123456789012") }.token(address, 1)
 }
 
-/// The account while an example lives in it.
+/// The account in which an example lives.
 struct World<'a> {
     aws: Aws,
     example: &'a Example,
-    /// What exists, with its arguments.
+    /// The existing resources, with their arguments.
     seen: BTreeMap<Address, (Seen, Value)>,
 }
 
-/// Makes what `example` needs, shows that its kind keeps the contract, and removes everything.
+/// Creates the dependencies of `example`, verifies the contract of its kind, and deletes everything.
 pub(crate) async fn live(example: &Example) -> Result<()> {
     let mut world = World { aws: aws().await?, example, seen: BTreeMap::new() };
     let order = example.graph.sorted()?;
@@ -82,35 +82,35 @@ pub(crate) async fn live(example: &Example) -> Result<()> {
 }
 
 impl World<'_> {
-    /// What a create interrupted at any point leaves is found.
+    /// An interrupted create is recovered.
     async fn begin(&mut self) -> Result<()> {
         let address = &self.example.address;
         let mut site = self.site(address);
         let args = self.normal(address, self.example.args())?;
-        assert_eq!(self.aws.normal(&address.kind, &args)?, args, "args have one form");
+        assert_eq!(self.aws.normal(&address.kind, &args)?, args, "the arguments are normalized");
         assert_eq!(self.aws.recover(&site, &args).await?, None, "nothing is found before it exists");
         let id = self.aws.create(&site, &args).await?;
         assert_eq!(self.aws.recover(&site, &args).await?.as_ref(), Some(&id), "recover finds what create left");
         match self.example.again {
             Again::Another => {}
-            Again::Same => assert_eq!(self.aws.create(&site, &args).await?, id, "the token makes it once"),
+            Again::Same => assert_eq!(self.aws.create(&site, &args).await?, id, "the token creates it once"),
             Again::Taken => match self.aws.create(&site, &args).await {
                 Err(error) => assert_eq!(error.class(), Class::Foreign, "{error}"),
-                Ok(other) => assert_eq!(other, id, "a second create was neither refused nor the same"),
+                Ok(other) => assert_eq!(other, id, "a second create was neither rejected nor returned the same"),
             },
         }
         let seen = self.settle(address, &id, &args, &Value::Null).await?;
-        assert!(!self.aws.absent(&address.region, &address.kind, &id).await?, "{address} is there");
+        assert!(!self.aws.absent(&address.region, &address.kind, &id).await?, "{address} exists");
         self.refuse_others(&args, &id).await?;
         if self.example.again != Again::Taken {
             site.known = vec![id];
-            assert_eq!(self.aws.recover(&site, &args).await?, None, "recover overlooks an earlier generation");
+            assert_eq!(self.aws.recover(&site, &args).await?, None, "recover ignores an earlier generation");
         }
         self.seen.insert(address.clone(), (seen, args));
         Ok(())
     }
 
-    /// What another deployment of the same configuration has made is never found by this one, nor is its place taken.
+    /// Resources of another deployment of the same configuration are never recovered or replaced.
     async fn refuse_others(&self, args: &Value, id: &str) -> Result<()> {
         let address = &self.example.address;
         let mut site = Site { token: token(address, "another"), begun: true, ..self.site(address) };
@@ -124,7 +124,7 @@ impl World<'_> {
             args["tags"][key] = value.into();
         }
         match self.aws.recover(&site, &args).await {
-            Ok(found) => assert_eq!(found, None, "{address} of another lineage was taken up"),
+            Ok(found) => assert_eq!(found, None, "{address} of another lineage was recovered"),
             Err(error) => assert_eq!(error.class(), Class::Foreign, "{error}"),
         }
         if self.example.again == Again::Taken && spec.is_some_and(|spec| spec.identity == Identity::Tags) {
@@ -135,20 +135,20 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Each change arrives, and the next read shows it.
+    /// Each change takes effect, and the next read shows it.
     async fn change(&mut self) -> Result<()> {
         let address = &self.example.address;
         for step in self.example.steps() {
             let args = self.normal(address, &step)?;
-            let Some((seen, recorded)) = self.seen.get(address) else { return Err(Error::failed("it has gone")) };
+            let Some((seen, recorded)) = self.seen.get(address) else { return Err(Error::failed("it is gone")) };
             let after = self.settle(address, &seen.id, &args, recorded).await?;
-            assert_eq!(after.id, seen.id, "a change in place keeps the id");
+            assert_eq!(after.id, seen.id, "an update keeps the id");
             self.seen.insert(address.clone(), (after, args));
         }
         Ok(())
     }
 
-    /// A lookup answers; a resource becomes what it should be.
+    /// Resolves a lookup, or converges a resource.
     async fn make(&mut self, address: &Address) -> Result<()> {
         let node = &self.example.graph.nodes()[address];
         let args = self.normal(address, &node.args)?;
@@ -163,7 +163,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Waits until it is ready, and updates it until it is what it should be.
+    /// Waits until it is ready, and updates it until it matches.
     async fn settle(&self, address: &Address, id: &str, args: &Value, recorded: &Value) -> Result<Seen> {
         let begun = Instant::now();
         let mut updates = 0;
@@ -171,7 +171,7 @@ impl World<'_> {
             let seen = match self.read(address, id).await? {
                 Some(seen) if seen.status == Status::Ready => seen,
                 other => {
-                    assert!(begun.elapsed() < PATIENCE, "{address} does not get ready: {other:?}");
+                    assert!(begun.elapsed() < PATIENCE, "{address} does not become ready: {other:?}");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
@@ -179,14 +179,14 @@ impl World<'_> {
             if !differs(args, &seen.args, recorded) {
                 return Ok(seen);
             }
-            assert!(updates < UPDATES, "{address} does not become\n{args:#}\nbut\n{:#}", seen.args);
+            assert!(updates < UPDATES, "{address} should be\n{args:#}\nbut is\n{:#}", seen.args);
             updates += 1;
             let live = Seen { args: masked(args, &seen.args, recorded), ..seen };
             self.aws.update(&self.site(address), args, &live).await?;
         }
     }
 
-    /// Removes it, looks that it has gone, and removes it once more.
+    /// Deletes it, checks that it is gone, and deletes it again.
     async fn remove(&mut self, address: &Address) -> Result<()> {
         if self.example.graph.nodes()[address].lookup {
             return Ok(());
@@ -205,14 +205,14 @@ impl World<'_> {
             if matches!(still.status, Status::Scheduled(_)) {
                 return self.aws.delete(&site, &still).await;
             }
-            assert!(begun.elapsed() < PATIENCE, "{address} does not go: {still:?}");
+            assert!(begun.elapsed() < PATIENCE, "{address} is not deleted: {still:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         assert!(self.aws.absent(&address.region, &address.kind, &seen.id).await?, "{address} is proven to be gone");
         self.aws.delete(&site, &seen).await
     }
 
-    /// Switches AWS's own protection off, as the engine does before a delete: until then AWS refuses to delete it.
+    /// Disables AWS's deletion protection, as the engine does before a delete; until then AWS rejects the delete.
     async fn unshield(&self, site: &Site, seen: Seen) -> Result<Seen> {
         let shield = self.aws.spec(&site.address.kind).and_then(|spec| spec.shield);
         let Some(field) = shield.filter(|field| seen.args[*field] == Value::Bool(true)) else { return Ok(seen) };
@@ -224,7 +224,7 @@ impl World<'_> {
 
     async fn read(&self, address: &Address, id: &str) -> Result<Option<Seen>> {
         let seen = self.aws.read(&address.region, &address.kind, &[id.to_owned()]).await?;
-        assert!(seen.iter().all(|seen| seen.id == id), "more than was asked for: {seen:?}");
+        assert!(seen.iter().all(|seen| seen.id == id), "more than was requested: {seen:?}");
         Ok(seen.into_iter().next())
     }
 
@@ -240,7 +240,7 @@ impl World<'_> {
         }
     }
 
-    /// `args` without references; what was sorted by references is now sorted by what they refer to.
+    /// `args` without references; lists that were sorted by references are sorted by their values.
     fn normal(&self, address: &Address, args: &Value) -> Result<Value> {
         self.aws.normal(&address.kind, &self.resolved(args))
     }
@@ -268,12 +268,12 @@ impl World<'_> {
             let id = (output == "id" && !seen.id.is_empty()).then(|| Value::String(seen.id.clone()));
             id.or_else(|| seen.outputs.pointer(&format!("/{output}")).cloned())
         });
-        assert!(found.is_some(), "{pointer:?} leads nowhere");
+        assert!(found.is_some(), "{pointer:?} has no value");
         found.unwrap_or_default()
     }
 }
 
-/// Whether `live` is not as `args` says; a null is unmanaged unless `recorded` had a value there.
+/// Whether `live` differs from `args`; a null is unmanaged unless `recorded` has a value there.
 fn differs(args: &Value, live: &Value, recorded: &Value) -> bool {
     match (args, live) {
         (Value::Null, live) => !live.is_null() && !recorded.is_null(),
@@ -290,7 +290,7 @@ fn differs(args: &Value, live: &Value, recorded: &Value) -> bool {
     }
 }
 
-/// `live` without what is unmanaged.
+/// `live` without unmanaged fields.
 fn masked(args: &Value, live: &Value, recorded: &Value) -> Value {
     match (args, live) {
         (Value::Null, _) if recorded.is_null() => Value::Null,

@@ -57,7 +57,7 @@ async fn a_group_that_a_service_made_is_ours_after_a_create_of_ours_only() -> Re
     let class = |error: payinfra_engine::Error| error.class();
     cx.logs().create_log_group().log_group_name(name).send().await.explain()?;
     assert_eq!(aws.create(&site, &wanted).await.map_err(class), Err(Class::Foreign));
-    assert_eq!(aws.recover(&site, &wanted).await.map_err(class), Err(Class::Foreign), "nothing of ours was begun");
+    assert_eq!(aws.recover(&site, &wanted).await.map_err(class), Err(Class::Foreign), "no create of ours was started");
     let begun = Site { begun: true, ..site.clone() };
     assert_eq!(aws.recover(&begun, &wanted).await?.as_deref(), Some(name));
     cx.logs().put_retention_policy().log_group_name(name).retention_in_days(1).send().await.explain()?;

@@ -1,4 +1,4 @@
-//! What is lost with a part of a resource that keeps data.
+//! Data loss when a part of a resource that keeps data changes.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::example::Example;
 use crate::{examples, specs};
 
-/// `kind`'s first example, of which the members of `parts` are set.
+/// `kind`'s first example, with the members of `parts`.
 fn with(kind: &str, parts: &Value) -> Result<Value> {
     let found = examples()?.into_iter().find(|example| example.kind() == kind);
     let mut args = found.as_ref().map(Example::args).cloned().ok_or_else(|| Error::failed(format!("no {kind}")))?;
@@ -20,14 +20,14 @@ fn with(kind: &str, parts: &Value) -> Result<Value> {
     Ok(args)
 }
 
-/// What is lost when the first of `parts` becomes the second.
+/// The losses when the first of `parts` becomes the second.
 fn lost(kind: &str, before: &Value, after: &Value) -> Result<Vec<String>> {
     let found = KINDS.iter().copied().flatten().find(|it| it.spec().kind == kind);
     let found = found.ok_or_else(|| Error::failed(format!("no {kind}")))?;
     Ok(found.losses(&with(kind, after)?, &with(kind, before)?))
 }
 
-/// A lifecycle rule that deletes what is as old as this, in days.
+/// A lifecycle rule that expires objects at this age, in days.
 fn expires(prefix: &str, objects: i32, versions: i32) -> Value {
     json!({ "all": {
         "prefix": prefix,
@@ -46,8 +46,8 @@ fn copies(regions: &[&str]) -> Value {
     json!({ "replicas": regions.iter().map(|region| ((*region).to_owned(), copy.clone())).collect::<Value>() })
 }
 
-/// The kinds of which a part can be lost while they stay. The members of a global database and a region's readers are
-/// resources of their own; of the others nothing goes while they stay.
+/// The kinds with parts that can be lost while the resource is kept. Members of a global database and readers of a
+/// region are separate resources; other kinds have no such parts.
 const PARTS: [&str; 2] = ["dynamodb.table", "s3.bucket"];
 
 #[test]
@@ -72,7 +72,7 @@ fn what_is_lost_with_a_part_is_told() -> Result<()> {
         ),
         ("s3.bucket", rules(expires("", 0, 30)), rules(expires("", 0, 90)), vec![]),
         ("s3.bucket", rules(expires("", 0, 30)), rules(json!({})), vec![]),
-        // Versions that are there stay when versioning is suspended.
+        // Existing versions are kept when versioning is suspended.
         ("s3.bucket", rules(json!({})), json!({ "versioning": false, "lifecycle": {} }), vec![]),
     ] {
         assert_eq!(lost(kind, &before, &after)?, loses, "{kind}: {before} to {after}");
@@ -81,7 +81,7 @@ fn what_is_lost_with_a_part_is_told() -> Result<()> {
     Ok(())
 }
 
-/// A change of an example in place loses only what [`PARTS`] says: no other kind has parts that keep data.
+/// In-place changes of examples only cause the losses in [`PARTS`]: no other kind has parts that keep data.
 #[test]
 fn no_other_kind_loses_a_part() -> Result<()> {
     let specs = specs();

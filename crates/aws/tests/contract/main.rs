@@ -1,6 +1,6 @@
-//! The contract of every kind, shown on an emulated AWS: DESIGN §9.2.
+//! The contract of every kind, verified on an emulated AWS: DESIGN §9.2.
 //!
-//! A kind is tested by adding an example of it to the file of its service.
+//! To test a kind, add an example of it to the file of its service.
 
 mod acm;
 mod application_autoscaling;
@@ -81,7 +81,7 @@ fn every_kind_has_an_example() -> Result<()> {
     Ok(())
 }
 
-/// A kind without tags says how else it is known to be ours.
+/// A kind without tags declares how it is identified as ours.
 #[test]
 fn every_kind_says_how_it_is_known_to_be_ours() -> Result<()> {
     let specs = specs();
@@ -99,8 +99,8 @@ fn every_kind_says_how_it_is_known_to_be_ours() -> Result<()> {
     Ok(())
 }
 
-/// How each kind proves that something does not exist, when a read has not shown it: by another read, or in a form of its
-/// own (`Resource::absent`).
+/// How each kind proves that a resource does not exist after a read has not returned it: with another read, or with its
+/// own method (`Resource::absent`).
 const ABSENCE: &[(&str, Proof)] = &[
     ("acm.certificate", Proof::Own("by ARN, without the tags")),
     ("application-autoscaling.policy", Proof::Own("among all policies of its target")),
@@ -126,9 +126,9 @@ const ABSENCE: &[(&str, Proof)] = &[
     ("ec2.transit-gateway-vpc-attachment", Proof::Own("by id")),
     ("ec2.vpc", Proof::Own("by id")),
     ("ec2.vpc-endpoint", Proof::Own("by id")),
-    ("ecs.cluster", Proof::Read("one call by ARN, which shows inactive ones too")),
-    ("ecs.service", Proof::Read("one call by cluster and ARN; one that is inactive cannot come back")),
-    ("ecs.task-definition", Proof::Read("one call by ARN; AWS keeps those that are deleted")),
+    ("ecs.cluster", Proof::Read("one call by ARN, which also shows inactive ones")),
+    ("ecs.service", Proof::Read("one call by cluster and ARN; an inactive one cannot be restored")),
+    ("ecs.task-definition", Proof::Read("one call by ARN; AWS keeps deleted ones")),
     ("elbv2.listener", Proof::Read("one call by ARN; missing tags hide nothing")),
     ("elbv2.listener-rule", Proof::Read("one call by ARN; missing tags hide nothing")),
     ("elbv2.load-balancer", Proof::Own("by ARN, without the attributes and tags")),
@@ -149,7 +149,7 @@ const ABSENCE: &[(&str, Proof)] = &[
     ("route53.hosted-zone", Proof::Read("one call by id; missing tags hide nothing")),
     ("route53.record-set", Proof::Read("the list of its zone, which is strongly consistent")),
     ("s3.bucket", Proof::Own("by name, without the settings")),
-    ("secretsmanager.password", Proof::Read("one call by ARN, which shows those in their recovery window too")),
+    ("secretsmanager.password", Proof::Read("one call by ARN, which also shows those in their recovery window")),
     ("sns.subscription", Proof::Read("one call by ARN")),
     ("sns.topic", Proof::Own("by ARN, without the tags")),
     ("ssm.parameter", Proof::Own("by name, without a filter and the tags")),
@@ -162,7 +162,7 @@ const ABSENCE: &[(&str, Proof)] = &[
 enum Proof {
     /// The kind has its own `absent`.
     Own(&'static str),
-    /// Another read: it filters nothing and is no list that may lag.
+    /// Another read: it has no filter and is not a list that may lag.
     Read(&'static str),
 }
 
@@ -186,14 +186,15 @@ fn every_kind_proves_absence_as_the_table_says() -> Result<()> {
     Ok(())
 }
 
-/// The kinds that refer to another region, and why nothing of theirs is left there unfound.
+/// The kinds that refer to another region, and why they leave no orphans there.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("dynamodb.table", "its copies carry its tags, by which their own region's census finds them"),
-    ("ec2.transit-gateway-peering", "the attachment is one resource, and goes in both regions at once"),
-    ("route53.record-set", "a record is in no region: it says for which one it answers"),
+    ("dynamodb.table", "its replicas have its tags, by which the census of their own region finds them"),
+    ("ec2.transit-gateway-peering", "the attachment is one resource, and is deleted in both regions at once"),
+    ("route53.record-set", "a record is not in a region: it only names the one that it is for"),
 ];
 
-/// What is made in another region than its own could be left there: each kind that names another region says why not.
+/// Resources in another region than their own could be left there, so each kind that names another region gives the
+/// reason why not.
 #[test]
 fn every_kind_that_names_another_region_is_known() -> Result<()> {
     let regions = ["us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1"];
@@ -214,7 +215,7 @@ fn every_kind_that_names_another_region_is_known() -> Result<()> {
     Ok(())
 }
 
-/// `value` without its references, which name the region of what they refer to.
+/// `value` without its references, which contain the regions of other resources.
 fn without_references(value: &Value) -> Value {
     match value {
         Value::Array(values) => values.iter().map(without_references).collect(),
@@ -224,13 +225,14 @@ fn without_references(value: &Value) -> Value {
     }
 }
 
-/// Fields that refer to a network without being in [`Spec::network`], and why that is right.
+/// Fields that refer to a network without being in [`Spec::network`], and the reasons.
 const NO_NETWORK: &[(&str, &str, &str)] = &[
-    ("ec2.transit-gateway-route", "attachment", "points to another attachment in place"),
-    ("ecs.service", "load_balancers", "its subnets name the network; other target groups are taken in place"),
+    ("ec2.transit-gateway-route", "attachment", "can be updated to another attachment in place"),
+    ("ecs.service", "load_balancers", "its subnets determine the network; target groups are updated in place"),
 ];
 
-/// A field that refers to a network, or to what is in one, says so: when the network is replaced, so is the resource.
+/// Fields that refer to a network, or to resources in one, are declared: when the network is replaced, so is the
+/// resource.
 #[test]
 fn every_field_that_refers_to_a_network_says_so() -> Result<()> {
     let specs = specs();
@@ -241,7 +243,8 @@ fn every_field_that_refers_to_a_network_says_so() -> Result<()> {
         for args in [example.args()].into_iter().chain(&example.changes) {
             for (field, value) in args.as_object().into_iter().flatten() {
                 let refers = references(value).into_iter().any(|kind| is_in_network(&kind));
-                // What cannot change in place, or holds what it refers to, is replaced with it.
+                // A resource is replaced if it cannot change in place, or if it blocks the deletion of a resource that
+                // it refers to.
                 let says = [spec.network, spec.replace, spec.holds].iter().any(|fields| fields.contains(&&**field));
                 if refers && !says {
                     found.insert((spec.kind, field.clone()));
@@ -302,7 +305,7 @@ fn kinds_are_sorted_and_none_is_forgotten() -> Result<()> {
     Ok(())
 }
 
-/// The files below `folder`, with their text.
+/// The files in `folder`, with their text.
 fn sources(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
     let failed = |error: std::io::Error| Error::failed(error.to_string());
     let mut found = Vec::new();
@@ -318,7 +321,7 @@ fn sources(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
     Ok(found)
 }
 
-/// A difference here is a change of the state's format: it needs a new version of it (STYLE 30).
+/// A difference here is a change of the state format, which requires a new version of it (STYLE 30).
 #[test]
 fn state_form() -> Result<()> {
     for example in examples()? {

@@ -1,4 +1,4 @@
-//! Examples of payinfra itself: what other workspaces give away.
+//! Examples of payinfra itself: outputs of other workspaces.
 
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ async fn find(change: impl FnOnce(&mut Value)) -> Result<Value> {
     Aws::new(access().await?).find(&region(), RemoteOutputs::KIND, &args).await
 }
 
-/// M-29: the outputs that are asked for come from the state of the other workspace, and nothing is written.
+/// M-29: the requested outputs come from the state of the other workspace, and nothing is written.
 #[tokio::test]
 async fn m29_outputs_of_another_workspace_are_read() -> Result<()> {
     put("migration/legacy/state.json", &state()).await?;
@@ -67,7 +67,7 @@ async fn m29_outputs_of_another_workspace_are_read() -> Result<()> {
     Ok(())
 }
 
-/// M-29: what is not the state that was meant, or does not have what is asked for, is refused with what to do.
+/// M-29: a wrong state, or one without the requested outputs, is rejected with a hint.
 #[tokio::test]
 async fn m29_what_is_not_there_or_not_meant_is_told() -> Result<()> {
     put("migration/legacy/state.json", &state()).await?;
@@ -146,7 +146,8 @@ async fn m29_what_is_not_there_or_not_meant_is_told() -> Result<()> {
     Ok(())
 }
 
-/// An AWS of which account 123456789012 owns the only bucket, which lets everybody in. The emulated AWS takes any owner.
+/// An AWS in which account 123456789012 owns the only bucket, whose policy allows everybody. The emulated AWS accepts
+/// any owner.
 async fn owned_by_123456789012() -> std::io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let endpoint = format!("http://{}", listener.local_addr()?);
@@ -173,7 +174,7 @@ async fn owned_by_123456789012() -> std::io::Result<String> {
                 "HTTP/1.1 {status}\r\nConnection: close\r\nETag: \"1\"\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             );
-            // Who does not wait for the answer fails by itself.
+            // A client that does not wait for the response fails on its own.
             let _ = stream.write_all(answer.as_bytes()).await;
         }
     });
@@ -183,7 +184,7 @@ async fn owned_by_123456789012() -> std::io::Result<String> {
 const IDENTITY: &str = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
     <GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
 
-/// M-29: the state is read only from a bucket of the account that is signed in to, or of the one that is named.
+/// M-29: the state is only read from a bucket of the current account, or of the configured one.
 #[tokio::test]
 async fn m29_a_bucket_of_another_account_is_not_read() -> Result<()> {
     let endpoint = owned_by_123456789012().await.map_err(|error| Error::failed(error.to_string()))?;

@@ -33,7 +33,7 @@ fn far() -> Region {
     Region::new("us-east-2")
 }
 
-/// A group over two subnets of a network.
+/// A group with two subnets of a VPC.
 fn place(graph: &mut Graph, region: &Region) -> Result<(SubnetGroup, Node<Vpc>)> {
     let vpc = graph.add(region, "vpc", network())?;
     let mut subnets = BTreeSet::new();
@@ -67,7 +67,7 @@ fn global(name: &str) -> GlobalCluster {
     }
 }
 
-/// A cluster without a master user: a secondary, or one to complete.
+/// A cluster without a master user: a secondary, or a base for others.
 fn bare(graph: &mut Graph, region: &Region) -> Result<Cluster> {
     let (place, vpc) = place(graph, region)?;
     let place = graph.add(region, "place", place)?;
@@ -183,7 +183,7 @@ fn secondary_cluster() -> Result<Example> {
     let mut example = Example::new(graph, &far(), secondary)?
         .again(Again::Taken)
         .change(|cluster: &mut Cluster| cluster.backup_retention_days = 9)?;
-    // AWS wants to see the primary's writer first.
+    // AWS requires the primary's writer first.
     example.graph.order(&writer.address, &example.address);
     Ok(example)
 }
@@ -219,7 +219,7 @@ fn cluster_parameter_group() -> Result<Example> {
         .change(|group: &mut ClusterParameterGroup| put(group, "log_min_duration_statement", "1000"))?
         .change(|group: &mut ClusterParameterGroup| group.parameters.clear())?
         .change(|group: &mut ClusterParameterGroup| {
-            // More than one call takes.
+            // More than one call supports.
             for number in 0..30 {
                 put(group, &format!("parameter-{number}"), "1");
             }
@@ -243,7 +243,7 @@ fn subnet_group() -> Result<Example> {
         .change(|group: &mut SubnetGroup| group.subnets.extend([Ref::from(third.id)]))
 }
 
-/// A minor version goes from member to member, the primary last.
+/// A minor upgrade is performed member by member, the primary last.
 #[tokio::test]
 async fn an_upgrade_reaches_the_primary_last() -> Result<()> {
     let access = access().await?;
@@ -285,7 +285,7 @@ async fn an_upgrade_reaches_the_primary_last() -> Result<()> {
     Ok(())
 }
 
-/// What somebody else made is neither taken over nor changed.
+/// Resources of others are neither adopted nor changed.
 #[tokio::test]
 async fn what_others_made_is_refused() -> Result<()> {
     let access = access().await?;
@@ -307,7 +307,8 @@ async fn what_others_made_is_refused() -> Result<()> {
     Ok(())
 }
 
-/// What is deleted leaves a snapshot, also where an earlier delete has left one; what is not to be kept leaves none.
+/// A deleted database leaves a snapshot, even if an earlier delete has left one; with final snapshots disabled it
+/// leaves none.
 #[tokio::test]
 async fn a_final_snapshot_is_left_where_the_data_is_kept() -> Result<()> {
     let access = access().await?;

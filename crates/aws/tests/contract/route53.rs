@@ -92,7 +92,7 @@ fn zone_for(graph: &mut Graph) -> Result<Node<HostedZone>> {
     graph.add(&global(), "zone", zone_args(&name))
 }
 
-/// The name of another one, with letters that AWS escapes.
+/// The name of another one, with characters that AWS escapes.
 fn record_set() -> Result<Example> {
     let mut graph = graph("record-set");
     let zone = zone_for(&mut graph)?;
@@ -151,7 +151,7 @@ fn record_set_by_failover() -> Result<Example> {
         .change(|record: &mut RecordSet| record.routing = Routing::Failover(FailoverRole::Secondary))
 }
 
-/// What somebody else puts into a zone.
+/// A record that somebody else adds to a zone.
 async fn put(access: &Access, zone: &str, action: ChangeAction, name: &str, value: &str) -> Result<()> {
     let value = ResourceRecord::builder().value(value).build().explain()?;
     let record = ResourceRecordSet::builder().name(name).r#type(RrType::A).ttl(60).resource_records(value);
@@ -182,7 +182,7 @@ async fn a_record_that_answers_something_else_is_not_ours_and_keeps_its_zone() -
     let ours = record("192.0.2.2", 60)?;
     assert_eq!(aws.create(&site, &ours).await.map_err(class), Err(Class::Foreign));
     assert_eq!(aws.recover(&site, &ours).await.map_err(class), Err(Class::Foreign));
-    // What answers the same is ours, if an intent is; only how it does may differ.
+    // With an intent of ours, an existing record with the same values is ours; only its routing may differ.
     let same = record("192.0.2.1", 300)?;
     assert_eq!(aws.recover(&site, &same).await?.as_deref(), Some(&*format!("{id} {domain} A")));
 

@@ -39,7 +39,7 @@ fn arn(name: &str) -> String {
     format!("arn:aws:s3:::{name}")
 }
 
-/// No other way than TLS.
+/// Requires TLS.
 fn tls_only(name: &str) -> Policy {
     Policy::new([Statement::deny("TlsOnly", ["s3:*"]).principal("*", "*").on(arn(name)).on(arn(name) + "/*").when(
         "Bool",
@@ -102,7 +102,7 @@ fn bucket() -> Result<Example> {
         })
 }
 
-/// Outside of the first region the bucket's place is said.
+/// Outside of the default region, the bucket has a location constraint.
 fn bucket_elsewhere() -> Result<Example> {
     let name = "contract-elsewhere-0123456789ab";
     let region = Region::new("us-west-2");
@@ -119,7 +119,7 @@ async fn a_bare_bucket_is_ours_after_a_create_of_ours_only() -> Result<()> {
     let class = |error: payinfra_engine::Error| error.class();
     cx.s3().create_bucket().bucket(name).send().await.explain()?;
     assert_eq!(aws.create(&site, &wanted).await.map_err(class), Err(Class::Foreign), "also in us-east-1");
-    assert_eq!(aws.recover(&site, &wanted).await.map_err(class), Err(Class::Foreign), "nothing of ours was begun");
+    assert_eq!(aws.recover(&site, &wanted).await.map_err(class), Err(Class::Foreign), "no create of ours was started");
     let begun = Site { begun: true, ..site.clone() };
     assert_eq!(aws.recover(&begun, &wanted).await?.as_deref(), Some(name));
     cx.s3().put_object().bucket(name).key("theirs").send().await.explain()?;

@@ -62,9 +62,9 @@ async fn what_is_made_up_is_a_password_and_nobody_else_s() -> Result<()> {
     assert_eq!(value["username"], "payments");
     let password = value["password"].as_str().need("password")?;
     assert_eq!(password.len(), 40);
-    assert!(password.bytes().all(|byte| byte.is_ascii_alphanumeric()), "shells and RDS leave it alone");
+    assert!(password.bytes().all(|byte| byte.is_ascii_alphanumeric()), "it needs no escaping in shells and RDS");
     let live = aws.read(&region(), Password::KIND, std::slice::from_ref(&arn)).await?.pop().need("Password")?;
-    assert!(!live.args.to_string().contains(password), "what is read does not tell it");
+    assert!(!live.args.to_string().contains(password), "a read does not return it");
     aws.delete(&site, &live).await?;
 
     cx.secretsmanager().create_secret().name("contract/made-up").secret_string("theirs").send().await.explain()?;
@@ -75,7 +75,7 @@ async fn what_is_made_up_is_a_password_and_nobody_else_s() -> Result<()> {
     call.send().await.explain().map(drop)
 }
 
-/// Its name is taken while it can be restored: by what a destroy of ours left, which the next create restores.
+/// During the recovery window, its name is in use: by the secret that our destroy left, which the next create restores.
 #[tokio::test]
 async fn a_secret_in_its_recovery_window_is_restored() -> Result<()> {
     let aws = aws().await?;
@@ -104,8 +104,8 @@ async fn a_secret_in_its_recovery_window_is_restored() -> Result<()> {
     aws.delete(&Site { final_snapshot: false, ..site }, &live).await
 }
 
-/// Killed after `RestoreSecret`: what differs besides is seen by the next read and set by the next update, the user in the
-/// secret before the tag that tells it.
+/// Killed after `RestoreSecret`: the next read shows other differences and the next update sets them, the user in the
+/// secret before the tag with the user.
 #[tokio::test]
 async fn a_secret_that_was_restored_half_way_is_finished() -> Result<()> {
     let access = access().await?;

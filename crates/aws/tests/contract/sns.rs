@@ -77,7 +77,7 @@ async fn a_subscription_that_nobody_confirmed_is_found_again_and_goes_by_itself(
     let live = aws.read(&region(), Subscription::KIND, &[id]).await?.pop().need("Subscription")?;
     assert_eq!(live.args, wanted);
     let refused = aws.delete(&site, &live).await.map_err(|error| error.class());
-    assert_eq!(refused, Err(Class::NotFound), "which the engine does not wait for");
+    assert_eq!(refused, Err(Class::NotFound), "the engine does not wait for it");
     cx.sns().delete_topic().topic_arn(topic).send().await.explain()?;
     aws.delete(&site, &live).await
 }

@@ -64,7 +64,7 @@ fn web_acl_association() -> Result<Example> {
         .change(|association: &mut WebAclAssociation| association.web_acl = second.id)
 }
 
-/// Somebody else's association would be lost without a word.
+/// Somebody else's association would be lost without an error.
 #[tokio::test]
 async fn what_another_web_acl_guards_is_left_to_it() -> Result<()> {
     let access = access().await?;

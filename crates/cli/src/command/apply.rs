@@ -96,11 +96,5 @@ fn read(path: &Path) -> Result<Plan> {
     let bytes = disk::read_regular(path, LARGEST)?.ok_or_else(|| {
         Error::invalid(format!("plan file {name} not found")).hint("create one with `payinfra plan --out FILE`")
     })?;
-    Plan::parse(&bytes).map_err(|error| {
-        let told = Error::new(error.class(), format!("{name}: {}", error.message()));
-        match error.get_hint() {
-            Some(hint) => told.hint(hint),
-            None => told,
-        }
-    })
+    Plan::parse(&bytes).map_err(|error| error.at(name))
 }

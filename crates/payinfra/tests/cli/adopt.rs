@@ -1,4 +1,4 @@
-//! `payinfra adopt`: what ends it before anything is asked of AWS.
+//! `payinfra adopt`: errors before any call to AWS.
 
 use crate::support::Folder;
 

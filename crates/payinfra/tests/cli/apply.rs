@@ -1,4 +1,4 @@
-//! `payinfra apply`: what ends it before anything is asked of AWS.
+//! `payinfra apply`: errors before any call to AWS.
 
 use crate::support::Folder;
 use insta::assert_snapshot;

@@ -1,4 +1,4 @@
-//! `payinfra destroy`: what ends it before anything is asked of AWS.
+//! `payinfra destroy`: errors before any call to AWS.
 
 use crate::support::Folder;
 use insta::assert_snapshot;

@@ -1,4 +1,4 @@
-//! `payinfra drift`: a failure is 1, not 2, so that CI can tell it from drift.
+//! `payinfra drift`: a failure exits with 1, not 2, so that CI can distinguish it from drift.
 
 use crate::support::Folder;
 use insta::assert_snapshot;

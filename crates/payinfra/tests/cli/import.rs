@@ -1,4 +1,4 @@
-//! `payinfra import`: what cannot be right is told before anybody is asked.
+//! `payinfra import`: errors before any call to AWS.
 
 use crate::support::Folder;
 use insta::assert_snapshot;

@@ -1,4 +1,4 @@
-//! The command line, as a user meets it: one file per command.
+//! The command line: one file per command.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -21,7 +21,7 @@ mod unlock;
 mod validate;
 mod workspace;
 
-/// A command that nobody tests is a command that somebody forgot.
+/// Every command has tests.
 #[test]
 fn every_command_has_its_file() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli");

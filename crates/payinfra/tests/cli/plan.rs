@@ -1,4 +1,4 @@
-//! `payinfra plan`: what ends it before anything is planned.
+//! `payinfra plan`: errors before anything is planned.
 
 use crate::support::{Ended, Folder};
 use insta::assert_snapshot;

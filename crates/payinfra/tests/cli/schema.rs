@@ -12,7 +12,7 @@ fn schema(arguments: &[&str]) -> Value {
     serde_json::from_str(&ended.stdout).unwrap()
 }
 
-/// A difference here is a change that programs notice: it goes into EVENTS.md, and may need a new version.
+/// A difference here affects other programs: it must be documented in EVENTS.md, and may require a new version.
 #[test]
 fn events() {
     assert_snapshot!(format!("{:#}", schema(&["--events"])));

@@ -1,4 +1,4 @@
-//! `payinfra state`, and the states that are refused.
+//! `payinfra state`, and invalid states.
 
 use crate::support::{Ended, Folder};
 use insta::assert_snapshot;
@@ -16,7 +16,7 @@ fn state(folder: &Folder, arguments: &[&str]) -> Ended {
     folder.run(&[&["state"], arguments, &["--workspace", "migration"]].concat())
 }
 
-/// What is said of a state in which `old` is `new`, which must stay as it is.
+/// The error for a state in which `old` is replaced by `new`, which must not be changed.
 fn refused(old: &str, new: &str) -> String {
     let folder = folder();
     let text = format!("{:#}", folder.state()).replacen(old, new, 1);

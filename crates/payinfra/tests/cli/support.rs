@@ -1,4 +1,4 @@
-//! The built binary in a folder of its own, with no way to any AWS.
+//! Runs the built binary in its own folder, without access to AWS.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// A configuration in which nothing is wrong; its state is in a folder.
+/// A valid configuration; its state is in a folder.
 pub(crate) const SOUND: &str = r#"stack = "migration"
 
 [state]
@@ -28,20 +28,20 @@ environment = "migration"
 /// A folder with a configuration.
 pub(crate) struct Folder(tempfile::TempDir);
 
-/// How a command ended.
+/// The result of a command.
 pub(crate) struct Ended {
     /// The exit code.
     pub(crate) code: Option<i32>,
-    /// What was asked for.
+    /// Its stdout.
     pub(crate) stdout: String,
-    /// What was told beside.
+    /// Its stderr.
     pub(crate) stderr: String,
     /// All three, for a snapshot.
     pub(crate) transcript: String,
 }
 
 impl Folder {
-    /// With a sound configuration.
+    /// With a valid configuration.
     pub(crate) fn new() -> Self {
         Self::with(SOUND)
     }
@@ -53,7 +53,7 @@ impl Folder {
         folder
     }
 
-    /// With a sound configuration in which `old` is `new`.
+    /// With a valid configuration in which `old` is replaced by `new`.
     pub(crate) fn changed(old: &str, new: &str) -> Self {
         assert!(SOUND.contains(old), "{old}");
         Self::with(&SOUND.replacen(old, new, 1))
@@ -71,7 +71,7 @@ impl Folder {
         fs::write(path, text).unwrap();
     }
 
-    /// Puts a state of two resources and two outputs in its place.
+    /// Stores a state with two resources and two outputs.
     pub(crate) fn write_state(&self) {
         let record = |id: &str, depends: &[&str]| serde_json::json!({ "generation": 1, "id": id, "args": { "a": 1 }, "outputs": null, "depends": depends });
         let state = serde_json::json!({
@@ -97,7 +97,7 @@ impl Folder {
         serde_json::from_slice(&fs::read(self.path("kept/migration/migration/state.json")).unwrap()).unwrap()
     }
 
-    /// The command line, with credentials that nobody knows and an AWS that does not answer.
+    /// The command line, with invalid credentials and an AWS that does not respond.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_payinfra"));
         for (name, _) in std::env::vars_os() {
@@ -118,14 +118,14 @@ impl Folder {
         command
     }
 
-    /// Runs a command to its end.
+    /// Runs a command, and waits until it ends.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         Ended::of(&mut self.command(arguments), self.0.path())
     }
 }
 
 impl Ended {
-    /// How `command` ends, without what differs from run to run.
+    /// The result of `command`, without values that differ between runs.
     pub(crate) fn of(command: &mut Command, folder: &Path) -> Self {
         let output = command.output().unwrap();
         let folder = folder.display().to_string();

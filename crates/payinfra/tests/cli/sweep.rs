@@ -1,4 +1,4 @@
-//! `payinfra sweep`: a failure is 1, not 2, so that CI can tell it from orphans.
+//! `payinfra sweep`: a failure exits with 1, not 2, so that CI can distinguish it from orphans.
 
 use crate::support::Folder;
 use insta::assert_snapshot;

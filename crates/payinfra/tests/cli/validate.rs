@@ -1,9 +1,9 @@
-//! `payinfra validate`, and what it refuses: every mistake ends with one message that names the place and the fix.
+//! `payinfra validate`: every error in a configuration is one message with the place and a hint.
 
 use crate::support::Folder;
 use insta::assert_snapshot;
 
-/// What `validate` says of a sound configuration in which `old` is `new`.
+/// The output of `validate` for a valid configuration in which `old` is replaced by `new`.
 fn refused(old: &str, new: &str) -> String {
     let ended = Folder::changed(old, new).run(&["validate"]);
     assert_eq!(ended.code, Some(1), "{}", ended.transcript);

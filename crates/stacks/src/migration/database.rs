@@ -44,8 +44,10 @@ pub(super) fn databases(graph: &mut Graph, parts: &[Part<'_>]) -> Result<Vec<Dat
         let database = database(graph, part, parts, &global.id)?;
         // AWS rejects a secondary before the primary has its writer (AWS-FACTS §4.2), and it has to be deleted before
         // the writer.
-        if let Some(writer) = databases.first().and_then(|primary| primary.instances.first()) {
+        if let Some((primary, writer)) = databases.first().and_then(|it| Some((it, it.instances.first()?))) {
             graph.order(&writer.address, &database.cluster.address);
+            // The primary can leave the global database only after its secondaries.
+            graph.replace_triggered_by(&primary.cluster.address, &database.cluster.address);
         }
         databases.push(database);
     }

@@ -69,10 +69,11 @@ fn requested(graph: &mut Graph, site: &Site<'_>, domain: &mut Domain) -> Result<
     let name = domain.service.clone();
     let length = name.as_str().len();
     if length > COMMON_NAME {
-        let message =
-            format!("the service's name `{name}` has {length} characters, and a certificate takes {COMMON_NAME}");
+        let message = format!(
+            "the service's name `{name}` has {length} characters, but a certificate's common name has at most {COMMON_NAME}"
+        );
         return Err(Error::invalid(message)
-            .hint("shorten `domain.zone`, the workspace's name or the suffix, or name certificates that exist"));
+            .hint("shorten `domain.zone`, the workspace's name or the suffix, or set existing certificates"));
     }
     let tags = site.named("certificate");
     let certificate = Certificate { domain_name: name, subject_alternative_names: [].into(), tags };

@@ -65,7 +65,7 @@ pub struct MigrationVariables {
     /// Alarm thresholds and subscriptions.
     #[serde(default)]
     alarms: AlarmVariables,
-    /// The firewall in front of the load balancers.
+    /// The web ACL in front of the load balancers.
     #[serde(default)]
     waf: WafVariables,
 }
@@ -95,7 +95,7 @@ pub struct Settings {
     pub domain: DomainConfig,
     /// Alarm thresholds and subscriptions.
     pub alarms: AlarmConfig,
-    /// The firewall in front of the load balancers.
+    /// The web ACL in front of the load balancers.
     pub waf: WafConfig,
 }
 

@@ -1,4 +1,4 @@
-//! Variables of the firewall in front of the load balancers (M-24).
+//! Variables of the web ACL in front of the load balancers (M-24).
 
 use payinfra_stack::{Problem, Spanned, number};
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ pub(super) struct WafVariables {
     requests_per_5_minutes: Option<Spanned<i64>>,
 }
 
-/// The firewall of a workspace.
+/// The web ACL of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WafConfig {
     /// The number of requests from one address in five minutes above which it is blocked.
