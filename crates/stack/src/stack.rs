@@ -20,7 +20,7 @@ use crate::workspace::{RegionConfig, Workspace};
 /// A stack: a system that payinfra can deploy.
 ///
 /// It is a pure function from a workspace and an account to a graph. What it must know of the account is a lookup in
-/// the graph. See `docs/stacks.md`.
+/// the graph.
 pub trait Stack: Sync {
     /// Its name in configurations, states and tags: lower-case letters, digits and inner hyphens.
     const NAME: &'static str;
