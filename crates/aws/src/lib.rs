@@ -8,6 +8,7 @@ mod gate;
 mod limit;
 mod policy;
 mod refs;
+mod tagged;
 
 pub mod acm;
 pub mod application_autoscaling;

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::cloud::Cx;
+use crate::cx::Cx;
 use crate::world::New;
 
 /// All kinds, sorted.

@@ -5,6 +5,7 @@
 
 mod bench;
 mod cloud;
+mod cx;
 mod faults;
 mod kinds;
 mod sketch;
@@ -12,7 +13,8 @@ mod store;
 mod world;
 
 pub use bench::{Bench, End};
-pub use cloud::{Cx, FakeCloud};
+pub use cloud::FakeCloud;
+pub use cx::Cx;
 pub use faults::{Fault, Faults, Operation, Point, Rule, When};
 pub use kinds::{DAYS, First, Group, KINDS, Link, Made, Named, Proof, Tagged, Token, Vault, Zones, ZonesFound};
 pub use sketch::{Edit, Item, Sketch, edits, history, sketches};

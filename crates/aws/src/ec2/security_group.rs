@@ -1,5 +1,7 @@
 //! A security group: who may talk to what is in it, and to whom that may talk.
 
+mod rule;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -8,7 +10,9 @@ use futures_util::future::try_join;
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Vpc, by_id, filter, tags};
+pub use rule::{Peer, Protocol, Rule};
+
+use super::{Vpc, by_id, filter, tags};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
@@ -249,7 +253,6 @@ fn live(group: sdk::SecurityGroup, rules: &[sdk::SecurityGroupRule]) -> Result<L
 mod tests {
     use ipnet::Ipv4Net;
 
-    use super::super::{Peer, Protocol};
     use super::*;
 
     fn set<const N: usize>(rules: [Rule; N]) -> BTreeSet<Rule> {

@@ -7,7 +7,7 @@ use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Reso
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{tags, target};
+use super::{tags, targets};
 use crate::error::{Unless, claim, foreign, shown};
 use crate::{Cx, Explain, Need};
 
@@ -102,7 +102,7 @@ impl Resource for Rule {
 
     /// A rule goes with its targets: those that are left are nobody's, or of a stack whose state is lost.
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
-        target::remove_all(cx, live.id.as_str()).await?;
+        targets::remove_all(cx, live.id.as_str()).await?;
         cx.eventbridge().delete_rule().name(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
     }
 

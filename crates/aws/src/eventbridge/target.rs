@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_eventbridge::operation::remove_targets::RemoveTargetsOutput;
 use aws_sdk_eventbridge::types::{self as sdk, InputTransformer};
 use futures_util::future::try_join_all;
 use payinfra_engine::{
@@ -11,7 +10,8 @@ use payinfra_engine::{
 use serde::{Deserialize, Serialize};
 
 use super::Rule;
-use crate::error::{Unless, partial, vacant};
+use super::targets::{list, remove};
+use crate::error::{partial, vacant};
 use crate::{Cx, Explain};
 
 /// A target. AWS gives it no id of its own: rule and name are its identity, `RULE/NAME`.
@@ -106,20 +106,6 @@ impl Resource for Target {
     }
 }
 
-/// Removes whatever `rule` still has.
-pub(super) async fn remove_all(cx: &Cx, rule: &str) -> Result<()> {
-    let names: Vec<_> = targets(cx, rule).await?.into_iter().map(|live| live.args.name).collect();
-    if names.is_empty() { Ok(()) } else { remove(cx, rule, names).await }
-}
-
-async fn remove(cx: &Cx, rule: &str, names: Vec<String>) -> Result<()> {
-    let call = cx.eventbridge().remove_targets().rule(rule).set_ids(Some(names));
-    let done = call.send().await.explain().unless(Class::NotFound)?;
-    let failed = done.iter().flat_map(RemoveTargetsOutput::failed_entries);
-    let mut failed = failed.map(|it| partial("events:RemoveTargets", it.error_code(), it.error_message()));
-    failed.find(|error| !error.is(Class::NotFound)).map_or(Ok(()), Err)
-}
-
 fn id(rule: &str, name: &str) -> Id<Target> {
     Id::new(format!("{rule}/{name}"))
 }
@@ -132,10 +118,7 @@ fn parts(id: &Id<Target>) -> Result<(&str, &str)> {
 
 /// The targets of `rule`; none where there is no such rule.
 async fn targets(cx: &Cx, rule: &str) -> Result<Vec<Live<Target>>> {
-    let call = cx.eventbridge().list_targets_by_rule().rule(rule);
-    // A rule has five targets at most, and a page has a hundred.
-    let found = call.send().await.explain().unless(Class::NotFound)?.and_then(|found| found.targets);
-    Ok(found.unwrap_or_default().into_iter().map(|target| live(rule, target)).collect())
+    Ok(list(cx, rule).await?.into_iter().map(|target| live(rule, target)).collect())
 }
 
 fn live(rule: &str, target: sdk::Target) -> Live<Target> {

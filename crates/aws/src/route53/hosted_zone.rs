@@ -10,7 +10,7 @@ use payinfra_engine::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::record_set::list;
+use super::records::list;
 use super::{DnsName, bare, tags};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
