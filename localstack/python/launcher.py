@@ -1,15 +1,15 @@
 """Starts isolated copies of one emulator, each in milliseconds.
 
 Importing an emulator takes seconds; forking a process that has imported it takes milliseconds. So this process
-imports once and then forks a server for every instance that a test asks for. It is spoken to in lines of JSON:
+imports once and then forks a server for every instance that a test starts. It is controlled with lines of JSON:
 
     stdin   {"start": {"gateway": 4566, "emulators": ["moto"], "secret": "…"}}
     stdout  {"pid": 123, "port": 40123}
     stdin   {"stop": 123}
     stdout  {"stopped": 123}
 
-The end of standard input means that whoever started this process is gone, however it died: every server is killed and
-this process ends. Servers watch a pipe in turn, so that they end even if this process is killed.
+The end of standard input means that the process that started this one is gone: all servers are killed, and this process
+exits. Servers watch a pipe, so that they exit even if this process is killed.
 """
 
 import contextlib
@@ -30,15 +30,15 @@ HOST = "127.0.0.1"
 
 
 def mend(*services):
-    """Puts right what the emulator gets wrong."""
+    """Fixes differences between the emulator and AWS."""
     for service in services:
         importlib.import_module(f"mends.{service}")
 
 
 class Guarded:
-    """A server that answers the gateway only, and no web page that finds its port.
+    """A server that accepts requests only from the gateway, not from web pages that find its port.
 
-    The gateway looks at who asks; each of its requests carries a secret that nobody else is told.
+    The gateway checks the client; its own requests contain a secret.
     """
 
     HEADER = "x-payinfra-gateway"
@@ -76,12 +76,12 @@ class Guarded:
 
 
 class OneAtATime:
-    """A WSGI application that handles one request after the other.
+    """A WSGI application that handles requests sequentially.
 
-    moto's models are plain objects: what changes them reads, computes and writes back, and services reach into each
-    other's (ECS registers targets of load balancers, RDS looks at subnets). Werkzeug runs each request in a thread, so
-    of two changes at once one would be lost, and a list would fail because its dictionary grows meanwhile. One lock for
-    all services, readers included, costs nothing: Python runs one thread at a time anyway.
+    moto's models are plain objects: changes read, compute and write back, and services access each other's models (ECS
+    registers targets of load balancers, RDS reads subnets). Werkzeug runs each request in a thread, so concurrent
+    changes would be lost, and lists would fail because a dictionary grows during iteration. One lock for all services,
+    including reads, costs nothing: Python runs one thread at a time anyway.
     """
 
     def __init__(self, app):
@@ -89,7 +89,7 @@ class OneAtATime:
         self.lock = threading.Lock()
 
     def __call__(self, environ, start_response):
-        # Read and written outside of the lock, so that no client's connection holds up the others.
+        # Reading and writing happen outside of the lock, so that a slow client does not block the others.
         if length := environ.get("CONTENT_LENGTH"):
             environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
         with self.lock:
@@ -112,7 +112,7 @@ class Moto:
     )
 
     def __init__(self):
-        # Read as moto is imported: some of the images that every account sees, and not the thousand of moto's own.
+        # moto reads this on import: a few of the images that every account sees, instead of moto's thousand.
         os.environ["MOTO_AMIS_PATH"] = os.path.join(os.path.dirname(os.path.abspath(__file__)), "images.json")
         from moto.moto_server import werkzeug_app
 
@@ -125,7 +125,7 @@ class Moto:
         self.load_regions()
 
     def load_regions(self):
-        """Makes the accounts' default networks and AWS's managed policies, which takes most of a first call."""
+        """Creates the accounts' default networks and AWS's managed policies, which takes most of a first call."""
         from moto.backends import get_backend
 
         account = os.environ["MOTO_ACCOUNT_ID"]
@@ -138,10 +138,10 @@ class Moto:
         from moto.moto_api._internal import mock_random
         from werkzeug.serving import make_server
 
-        # Otherwise every instance would hand out the same ids.
+        # Otherwise every instance would generate the same ids.
         mock_random.seed()
-        # Threads take turns fifty times as often as usual: what does not bear it fails in the first test, and not once
-        # a month. Under the lock it costs nothing.
+        # Threads switch fifty times as often as usual, so that race conditions show in the first test instead of once a
+        # month. Under the lock this costs nothing.
         sys.setswitchinterval(1e-4)
 
         host, port = listener.getsockname()
@@ -159,7 +159,7 @@ class Ministack:
         "apigateway", "apigateway_v1", "cloudtrail", "cloudwatch_logs", "dynamodb", "dynamodb_streams", "eventbridge",
         "kms", "lambda_svc", "s3", "secretsmanager", "sns", "sqs", "ssm", "tagging",
     )
-    # MiniStack's modules copy the port into constants as they are imported, long before it is known.
+    # MiniStack's modules copy the port into constants on import, long before it is known.
     PORT = "64999"
 
     def __init__(self):
@@ -176,7 +176,7 @@ class Ministack:
         from hypercorn.asyncio import serve
         from hypercorn.config import Config
 
-        # What MiniStack hands out as its own address, and to functions as theirs, is the gateway.
+        # The address that MiniStack returns as its own, also to functions, is the gateway's.
         self.set_port(str(options["gateway"]))
         os.environ["AWS_ENDPOINT_URL"] = f"http://{HOST}:{options['gateway']}"
         config = Config()
@@ -196,7 +196,7 @@ class Ministack:
 
 
 class Localstack:
-    """LocalStack's community edition. It reads its settings as it is imported, so nothing can be done in advance."""
+    """LocalStack's community edition. It reads its settings on import, so it cannot be imported in advance."""
 
     def serve(self, listener, _options):
         _, port = listener.getsockname()
@@ -213,13 +213,13 @@ BACKENDS = {"localstack": Localstack, "ministack": Ministack, "moto": Moto}
 
 
 class Launcher:
-    """Forks servers and forgets them in order."""
+    """Forks servers and stops them in order."""
 
     def __init__(self, backend, answers):
         self.backend = backend
         self.answers = answers
         self.servers = {}
-        # Nobody ever writes: the reading end sees the end of the file when the last writing end is closed, which is
+        # Nothing is ever written: the reading end gets an end of file when the last writing end is closed, that is,
         # when this process dies.
         self.alive = os.pipe()
 
@@ -235,7 +235,7 @@ class Launcher:
         return {"pid": pid, "port": port}
 
     def run_server(self, listener, folder, options):
-        """The child's whole life: it never returns into the launcher's loop."""
+        """The whole life of the child process: it never returns into the launcher's loop."""
         code = 1
         try:
             os.setpgid(0, 0)
@@ -261,7 +261,7 @@ class Launcher:
     def stop(self, pid):
         folder = self.servers.pop(pid, None)
         if folder:
-            # A server that was killed within its first millisecond leads no group yet.
+            # A server that was killed in its first millisecond is not a group leader yet.
             for kill in (os.killpg, os.kill):
                 with contextlib.suppress(ProcessLookupError):
                     kill(pid, signal.SIGKILL)
@@ -279,7 +279,7 @@ class Launcher:
 
 
 def main():
-    # What an emulator prints must not be mistaken for an answer.
+    # The output of an emulator must not be mistaken for a response.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

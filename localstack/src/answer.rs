@@ -1,4 +1,4 @@
-//! Answers: those of the emulators, and errors in the shape that each protocol gives them.
+//! Responses of the emulators, and errors in the form of each protocol.
 
 use bytes::Bytes;
 use hyper::{HeaderMap, StatusCode, header::CONTENT_TYPE};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::action::{Protocol, Request};
 
-/// What goes back to the client.
+/// A response to the client.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -15,7 +15,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// A JSON document of the gateway's own.
+    /// A JSON response of the gateway itself.
     pub(crate) fn json(status: StatusCode, value: &Value) -> Self {
         Self::new(status, "application/json", value.to_string())
     }
@@ -26,7 +26,7 @@ impl Answer {
         Self { status, headers, body: body.into() }
     }
 
-    /// AWS's error code, if this is an error.
+    /// AWS's error code, if the response is an error.
     pub(crate) fn error_code(&self) -> Option<String> {
         if self.status.as_u16() < 400 {
             return None;
@@ -38,7 +38,7 @@ impl Answer {
             let body: Value = serde_json::from_slice(&self.body).ok()?;
             ["__type", "code", "Code"].iter().find_map(|key| body.get(key)?.as_str().map(str::to_owned))
         };
-        // `com.amazonaws.dynamodb#ResourceNotFoundException:http://…` says as much as its middle.
+        // In `com.amazonaws.dynamodb#ResourceNotFoundException:http://…`, the code is in the middle.
         let code = header.or_else(xml).or_else(json)?;
         let code = code.split(':').next().unwrap_or_default();
         Some(code.rsplit('#').next().unwrap_or_default().to_owned())
@@ -53,7 +53,7 @@ impl Answer {
     }
 }
 
-/// An error as AWS would word it, for the protocol of a request.
+/// An error as AWS returns it, in the protocol of a request.
 pub(crate) fn error(request: &Request, status: u16, code: &str, message: &str) -> Answer {
     let status_code = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let escaped = crate::xml::escape(message);
@@ -104,7 +104,7 @@ pub(crate) fn error(request: &Request, status: u16, code: &str, message: &str) -
     answer
 }
 
-/// The service's own way of saying "slow down".
+/// The service's throttling error.
 pub(crate) fn throttled(request: &Request) -> Answer {
     let (status, code, message) = match request.scope.service.as_str() {
         "ec2" => (503, "RequestLimitExceeded", "Request limit exceeded."),
@@ -120,7 +120,7 @@ pub(crate) fn throttled(request: &Request) -> Answer {
     error(request, status, code, message)
 }
 
-/// The service's own way of failing.
+/// The service's error for a failure.
 pub(crate) fn failed(request: &Request, status: u16) -> Answer {
     let code = match (request.protocol, status) {
         (Protocol::Ec2, 503) => "Unavailable",
@@ -132,8 +132,7 @@ pub(crate) fn failed(request: &Request, status: u16) -> Answer {
         (_, 403) => "AccessDenied",
         _ => "InternalFailure",
     };
-    let message =
-        if status == 403 { "You may not do this (injected)" } else { "An internal error has occurred (injected)" };
+    let message = if status == 403 { "Access denied (injected)" } else { "An internal error has occurred (injected)" };
     error(request, status, code, message)
 }
 

@@ -1,4 +1,4 @@
-//! The emulators as processes: one launcher per emulator and process, one forked server per instance.
+//! The processes of the emulators: one launcher per emulator and process, one forked server per instance.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +29,7 @@ pub(crate) enum Backend {
 }
 
 impl Backend {
-    /// As the launcher knows it.
+    /// The name of its launcher.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Localstack => "localstack",
@@ -38,7 +38,7 @@ impl Backend {
         }
     }
 
-    /// Its packages, pinned.
+    /// Its pinned packages.
     pub(crate) fn requirements(self) -> &'static str {
         match self {
             Self::Localstack => "requirements-localstack.txt",
@@ -46,7 +46,7 @@ impl Backend {
         }
     }
 
-    /// A path that answers as soon as the server does.
+    /// A path that responds as soon as the server is ready.
     pub(crate) fn health(self) -> &'static str {
         match self {
             Self::Localstack => "/_localstack/health",
@@ -55,17 +55,17 @@ impl Backend {
         }
     }
 
-    /// Whether a new server starts as fast as an old one could be emptied.
+    /// Whether starting a new server is as fast as resetting a running one.
     pub(crate) fn restarts(self) -> bool {
         self != Self::Localstack
     }
 
-    /// How long a server may take until it answers.
+    /// The time limit for a server's first response.
     pub(crate) fn patience(self) -> Duration {
         Duration::from_secs(if self.restarts() { 30 } else { 180 })
     }
 
-    /// Settings that make the emulators agree with each other and with AWS.
+    /// Settings that make the emulators consistent with each other and with AWS.
     fn environment(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Localstack => &[
@@ -94,7 +94,7 @@ impl Backend {
     }
 }
 
-/// One running server of an emulator; it ends when this is dropped.
+/// A running server of an emulator. Dropping it stops it.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) backend: Backend,
@@ -104,9 +104,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one. Blocks for milliseconds if this process has started one of its kind before, else for seconds.
-    /// It is told which emulators there are in all, itself included: what another one answers for, it cannot know. It
-    /// answers only requests that carry `secret`.
+    /// Starts a server. This blocks for seconds for the first one of its kind in this process, and for milliseconds
+    /// otherwise. The server gets the list of all emulators, including itself, because it cannot see resources of the
+    /// others. It accepts only requests with `secret`.
     pub(crate) fn start(backend: Backend, gateway: u16, all: &[Backend], secret: &str) -> Result<Self> {
         #[derive(Deserialize)]
         struct Started {
@@ -130,7 +130,8 @@ impl Drop for Server {
     }
 }
 
-/// The process that forks an emulator's servers. It ends when its standard input does, so it cannot outlive this one.
+/// The process that forks an emulator's servers. It exits when its standard input closes, so it cannot outlive this
+/// process.
 #[derive(Debug)]
 struct Launcher {
     backend: Backend,
@@ -144,12 +145,12 @@ struct Pipes {
     answers: BufReader<ChildStdout>,
 }
 
-/// The running launcher of an emulator, which the first caller starts.
+/// The running launcher of an emulator; the first caller starts it.
 fn launcher(backend: Backend) -> Result<Arc<Launcher>> {
     type Slot = Arc<Mutex<Option<Arc<Launcher>>>>;
     static LAUNCHERS: Mutex<BTreeMap<Backend, Slot>> = Mutex::new(BTreeMap::new());
 
-    // A lock per emulator, so that they start side by side.
+    // A lock per emulator, so that they start concurrently.
     let slot = LAUNCHERS.lock().unwrap_or_else(PoisonError::into_inner).entry(backend).or_default().clone();
     let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(launcher) = slot.as_ref().filter(|launcher| launcher.is_running()) {
@@ -165,7 +166,7 @@ impl Launcher {
         let python = venv::interpreter(backend.requirements())?;
         let failed = |reason: String| Error::Backend { emulator: backend.name(), reason };
         let mut command = Command::new(python);
-        // Only what is listed here: an emulator must never see, or use, the credentials of whoever runs it.
+        // Only these variables: an emulator must never see or use the user's credentials.
         let own =
             |name: &str| ["LOCALSTACK_", "MINISTACK_", "MOTO_", "PYTHON"].iter().any(|prefix| name.starts_with(prefix));
         let own = std::env::vars_os().map(|(name, _)| name).filter(|name| own(&name.to_string_lossy()));
@@ -184,7 +185,8 @@ impl Launcher {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log()?)
-            // Ctrl-C in the terminal is for the client under test; the emulator goes on until its starter ends.
+            // Ctrl-C in the terminal is for the client under test; the emulator continues until the process that
+            // started it ends.
             .process_group(0);
         let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
         let (Some(commands), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
@@ -222,7 +224,7 @@ impl Pipes {
     }
 }
 
-/// Where what the emulators print goes: nowhere, unless `PAYINFRA_LOCAL_LOG` names a file.
+/// The destination of the emulators' output: discarded, unless `PAYINFRA_LOCAL_LOG` names a file.
 fn log() -> Result<Stdio> {
     match std::env::var_os("PAYINFRA_LOCAL_LOG") {
         Some(path) => {

@@ -1,4 +1,4 @@
-//! A client of the gateway's own interface, for the command line.
+//! A client of the gateway's control API, for the command line.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -32,7 +32,7 @@ impl std::fmt::Debug for Control {
 }
 
 impl Control {
-    /// The one at an endpoint that has this token.
+    /// The instance at an endpoint that has this token.
     #[must_use]
     pub fn new(endpoint: &str, token: &str) -> Self {
         Self {
@@ -42,15 +42,15 @@ impl Control {
         }
     }
 
-    /// What is running.
+    /// The status.
     ///
     /// # Errors
-    /// [`Error::Control`], as for all calls, when it does not answer.
+    /// [`Error::Control`] if it does not respond, as for all calls.
     pub async fn status(&self) -> Result<Status> {
         self.ask(Method::GET, "status", Bytes::new()).await
     }
 
-    /// The calls that were recorded.
+    /// The recorded calls.
     ///
     /// # Errors
     /// [`Error::Control`]
@@ -58,7 +58,7 @@ impl Control {
         self.ask(Method::GET, "calls", Bytes::new()).await
     }
 
-    /// Forgets the calls that were recorded.
+    /// Clears the recorded calls.
     ///
     /// # Errors
     /// [`Error::Control`]
@@ -66,7 +66,7 @@ impl Control {
         self.order(Method::DELETE, "calls", Bytes::new()).await
     }
 
-    /// The faults that are set.
+    /// The active faults.
     ///
     /// # Errors
     /// [`Error::Control`]
@@ -74,7 +74,7 @@ impl Control {
         self.ask(Method::GET, "faults", Bytes::new()).await
     }
 
-    /// Sets the faults in the place of those before.
+    /// Replaces the faults.
     ///
     /// # Errors
     /// [`Error::Control`]
@@ -83,7 +83,7 @@ impl Control {
         self.order(Method::PUT, "faults", body.into()).await
     }
 
-    /// Empties the account.
+    /// Deletes all resources.
     ///
     /// # Errors
     /// [`Error::Control`]
@@ -120,7 +120,7 @@ impl Control {
     }
 
     fn failed(&self, error: &dyn std::error::Error) -> Error {
-        // The outermost error of this client says only that there was one.
+        // The outermost error of this client has no details.
         let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
         Error::Control { endpoint: self.endpoint.clone(), reason }
     }

@@ -276,11 +276,11 @@ impl Engine {
     }
 }
 
-/// Asks those who hold a call at a moment; false means that its connection is to be reset.
+/// Lets the holds on a call decide at this moment; false means that its connection is reset.
 pub(crate) async fn held(holds: &[(When, HoldSender)], moment: When, call: &Call) -> bool {
     for (_, sender) in holds.iter().filter(|(when, _)| *when == moment) {
         let (held, verdict) = Held::new(call.clone());
-        // Whoever has gone, or lets it drop, lets it pass.
+        // If the receiver is gone or drops the call, the call continues.
         if sender.send(held).is_ok() && verdict.await == Ok(false) {
             return false;
         }

@@ -1,4 +1,4 @@
-//! Calls that wait for a test's word: the exact moment at which to kill, cut or look.
+//! Calls that a test holds, to kill, disconnect or inspect at an exact moment.
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -6,7 +6,7 @@ use crate::record::Call;
 
 pub(crate) type HoldSender = mpsc::UnboundedSender<Held>;
 
-/// The calls that a rule of [`Emulator::hold`](crate::Emulator::hold) stops, one after the other.
+/// The calls that a rule of [`Emulator::hold`](crate::Emulator::hold) holds, one at a time.
 #[derive(Debug)]
 pub struct Hold {
     receiver: mpsc::UnboundedReceiver<Held>,
@@ -18,13 +18,13 @@ impl Hold {
         (sender, Self { receiver })
     }
 
-    /// Waits for the next call that the rule stops; `None` when the emulated AWS has been stopped.
+    /// Waits for the next call that the rule holds; `None` when the emulated AWS has stopped.
     pub async fn next(&mut self) -> Option<Held> {
         self.receiver.recv().await
     }
 }
 
-/// A call that waits. Dropping this lets it pass.
+/// A held call. Dropping this releases it.
 #[derive(Debug)]
 pub struct Held {
     /// The call.
@@ -38,9 +38,9 @@ impl Held {
         (Self { call, verdict }, receiver)
     }
 
-    /// Lets the call pass.
+    /// Releases the call.
     pub fn release(self) {
-        // Nobody waits if the emulated AWS has been stopped.
+        // If the emulated AWS has stopped, nobody receives this.
         let _stopped = self.verdict.send(true);
     }
 

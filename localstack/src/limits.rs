@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use crate::{fault::matches, record::Call};
 
-/// A limit: service, operations, whether for the whole account, burst, calls per second.
+/// A limit: service, operations, whether it applies to the whole account, burst, calls per second.
 type Limit = (&'static str, &'static [&'static str], bool, f64, f64);
 
-/// The first row that fits a call counts. Numbers without a published source are those that planning assumes.
+/// The first matching row counts. Numbers without a published source are assumptions.
 const LIMITS: &[Limit] = &[
     ("ec2", &["CreateVpcEndpoint"], false, 4.0, 0.3),
     ("ec2", &["CreateNatGateway", "DeleteNatGateway"], false, 10.0, 1.0),
@@ -89,17 +89,17 @@ const LIMITS: &[Limit] = &[
     ("backup", &["*"], false, 10.0, 10.0),
 ];
 
-/// Row of the table, region, operation.
+/// The key: row of the table, region, operation.
 type Key = (usize, String, String);
 
-/// The buckets' fill, and when it was so.
+/// The tokens in each bucket, and the time of the last update.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
     buckets: Mutex<HashMap<Key, (f64, Instant)>>,
 }
 
 impl Limits {
-    /// Takes a token for a call; false if there is none. `scale` 1 is AWS, 0.1 a tenth of its rates and bursts.
+    /// Takes a token for a call; false if there is none. `scale` is a factor for AWS's rates and bursts.
     pub(crate) fn admit(&self, call: &Call, scale: f64) -> bool {
         let fits = |(service, actions, ..): &Limit| {
             *service == call.service && actions.iter().any(|action| matches(action, &call.action))
@@ -109,7 +109,7 @@ impl Limits {
         };
         let (service, _, is_global, burst, rate) = LIMITS[row];
         let (burst, rate) = ((burst * scale).max(1.0), rate * scale);
-        // EC2 counts each operation apart; others, the operations of a row together.
+        // EC2 limits each operation separately; other services limit the operations of a row together.
         let action = if service == "ec2" { call.action.clone() } else { String::new() };
         let region = if is_global { String::new() } else { call.region.clone() };
         let now = Instant::now();

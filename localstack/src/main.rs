@@ -18,7 +18,7 @@ async fn main() -> ExitCode {
         .init();
     match commands::Arguments::parse().run().await {
         Ok(code) => code,
-        // Whoever reads has read enough: `cargo local calls | head`.
+        // The reader has closed the pipe, as in `cargo local calls | head`.
         Err(error)
             if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) =>
         {

@@ -1,4 +1,4 @@
-//! The record of every call that clients made.
+//! The record of all API calls.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -12,11 +12,11 @@ use crate::action::Request;
 /// One call to AWS.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
-    /// Its place in the order of arrival, from 1.
+    /// Its number in order of arrival, from 1.
     pub sequence: u64,
-    /// When it arrived, in milliseconds since 1970.
+    /// The time of arrival, in milliseconds since 1970.
     pub at: u64,
-    /// How long the client waited, in milliseconds; `None` while it is waiting.
+    /// The duration for the client in milliseconds; `None` while the call is in progress.
     pub milliseconds: Option<f64>,
     /// The signing name: `ec2`, `s3`, `monitoring`.
     pub service: String,
@@ -26,15 +26,15 @@ pub struct Call {
     pub action: String,
     /// Whether the operation changes something.
     pub mutating: bool,
-    /// Whose call it was: tells clients apart that share the emulated AWS.
+    /// The client's access key, which distinguishes the clients of a shared emulated AWS.
     pub access_key: String,
-    /// The HTTP status; `None` if there was no answer.
+    /// The HTTP status; `None` without a response.
     pub status: Option<u16>,
     /// AWS's error code.
     pub error: Option<String>,
-    /// What the gateway did to it: `reset-after`, `throttle`.
+    /// The injected faults: `reset-after`, `throttle`.
     pub fault: Option<String>,
-    /// Which of the words that are watched for its request contains.
+    /// The watched words that its request contains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<String>,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Notes a call's arrival; the result is its sequence number.
+    /// Records a call, and returns its number.
     pub(crate) fn begin(&self, request: &Request) -> Call {
         let mentions = self.mentioned(request);
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,7 +70,7 @@ impl Recorder {
         call
     }
 
-    /// From now on, notes which of `words` each request contains.
+    /// From now on, records which of `words` each request contains.
     pub(crate) fn watch(&self, words: Vec<String>) {
         *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = words;
     }
@@ -81,16 +81,16 @@ impl Recorder {
             return Vec::new();
         }
         let text = request.text();
-        // A bucket may be named by the host alone.
+        // A bucket may appear only in the host name.
         let host = request.header("host").unwrap_or_default();
         watched.iter().filter(|word| text.contains(*word) || host.contains(*word)).cloned().collect()
     }
 
-    /// Notes how a call ended.
+    /// Records the end of a call.
     pub(crate) fn end(&self, ended: Call, took: Duration) {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let index = calls.binary_search_by_key(&ended.sequence, |call| call.sequence);
-        // Since it began, the record may have been cleared and its number given to another.
+        // The record may have been cleared in the meantime, and the number reused.
         if let Some(index) = index.ok().filter(|index| calls[*index].at == ended.at) {
             calls[index] = Call { milliseconds: Some((took.as_secs_f64() * 1e6).round() / 1e3), ..ended };
         }

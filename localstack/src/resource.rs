@@ -1,4 +1,4 @@
-//! What calls create, as far as faults and mends must know it again in later calls.
+//! The resources that calls create, as far as faults and fixes must recognize them in later calls.
 
 use serde_json::Value;
 
@@ -13,13 +13,13 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Ec2Kind {
     pub(crate) prefix: &'static str,
-    /// The element that holds its id where it is described itself.
+    /// The element that contains its id in its own description.
     pub(crate) element: &'static str,
     /// The operations that create it.
     pub(crate) creates: &'static [&'static str],
     /// The operations that describe it.
     pub(crate) describes: &'static [&'static str],
-    /// The error code when it does not exist.
+    /// The error code if it does not exist.
     pub(crate) not_found: &'static str,
 }
 
@@ -54,8 +54,8 @@ pub(crate) const EC2_KINDS: &[Ec2Kind] = kinds![
     "vpce" "vpcEndpointId" ["CreateVpcEndpoint"] ["DescribeVpcEndpoints"] "InvalidVpcEndpointId.NotFound"
 ];
 
-/// What the services whose ids do not tell their kind create: service, operation, the member of the request or of the
-/// answer that holds what later calls mention, and AWS's error code when it does not exist.
+/// Resources of services whose ids do not show their kind: service, operation, the member of the request or the
+/// response with the name that later calls use, and AWS's error code if the resource does not exist.
 const NAMED: &[(&str, &str, &str, &str)] = &[
     ("acm", "RequestCertificate", "CertificateArn", "ResourceNotFoundException"),
     ("application-autoscaling", "RegisterScalableTarget", "ResourceId", "ObjectNotFoundException"),
@@ -95,19 +95,19 @@ pub(crate) fn ec2_kind(id: &str) -> Option<&'static Ec2Kind> {
     EC2_KINDS.iter().find(|kind| kind.prefix == prefix)
 }
 
-/// Something that a call created.
+/// A resource that a call created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Created {
     pub(crate) service: String,
     pub(crate) region: String,
-    /// Its id, name or ARN: what later calls mention.
+    /// The id, name or ARN that later calls use.
     pub(crate) id: String,
-    /// AWS's error code when it does not exist, if it is not the same for all of the service.
+    /// AWS's error code if it does not exist, unless it is the same for the whole service.
     pub(crate) not_found: Option<&'static str>,
 }
 
 impl Created {
-    /// What a call created, if it succeeded.
+    /// The resource that a call created, if it succeeded.
     pub(crate) fn by(request: &Request, answer: &Answer) -> Vec<Self> {
         if !answer.is_success() || !request.is_mutating() {
             return Vec::new();
@@ -125,7 +125,7 @@ impl Created {
         }
     }
 
-    /// Whether a request is about this.
+    /// Whether a request refers to this resource.
     pub(crate) fn is_in(&self, request: &Request, text: &str) -> bool {
         self.service == request.scope.service && self.region == request.scope.region && text.contains(&self.id)
     }
@@ -139,7 +139,7 @@ fn asked(request: &Request, member: &str) -> Option<String> {
     }
 }
 
-/// The first member of a name in an answer, at any depth.
+/// The first member with this name in a response, at any depth.
 pub(crate) fn answered(answer: &Answer, member: &str) -> Option<String> {
     let mut found = None;
     if let Some(mut root) = Element::parse(&answer.text()) {
@@ -168,7 +168,7 @@ fn ids(request: &Request, answer: &Answer) -> Vec<String> {
             for kind in kinds {
                 root.visit(&mut |element| {
                     let id = element.text();
-                    // A flow log's id is an item of its own.
+                    // The id of a flow log is in a list of its own.
                     let own = element.name == kind.element || element.name == "item";
                     if own && ec2_kind(&id).is_some_and(|of| of.prefix == kind.prefix) && !found.contains(&id) {
                         found.push(id);

@@ -1,4 +1,4 @@
-//! Whom a request is for, as its signature says.
+//! Determines the service and region of a request from its signature.
 
 use hyper::{HeaderMap, Uri, header::AUTHORIZATION};
 
@@ -7,7 +7,7 @@ use hyper::{HeaderMap, Uri, header::AUTHORIZATION};
 pub(crate) struct Scope {
     pub(crate) access_key: String,
     pub(crate) region: String,
-    /// The signing name, which is not always the endpoint's: `monitoring` is `CloudWatch`.
+    /// The signing name, which can differ from the endpoint's name: `monitoring` is `CloudWatch`.
     pub(crate) service: String,
 }
 
@@ -35,13 +35,13 @@ impl Scope {
     }
 }
 
-/// Whether an unsigned request is meant for what is deployed in the account, and not for the account.
+/// Whether an unsigned request is for a function or API that is deployed in the account.
 pub(crate) fn is_data_plane(headers: &HeaderMap, uri: &Uri) -> bool {
     let host = headers.get(hyper::header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
     [".execute-api.", ".lambda-url."].iter().any(|part| host.contains(part))
         || uri.path().contains("/_user_request_")
         || uri.path().starts_with("/_aws/execute-api/")
-        // The runtime API that functions poll while they run.
+        // The runtime API that functions poll.
         || uri.path().starts_with("/2018-06-01/runtime/")
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (String, String)> + '_ {
     })
 }
 
-/// Undoes percent encoding, and `+` for a space.
+/// Decodes percent encoding, and `+` as a space.
 pub(crate) fn decode(text: &str) -> String {
     let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let bytes = text.as_bytes();

@@ -15,10 +15,10 @@ use crate::{
     profile::Profile,
 };
 
-/// Where the files of this crate are.
+/// The folder of this crate's files.
 const FOLDER: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Says whether an interpreter will do, and what it is.
+/// Checks whether an interpreter is suitable, and prints its version.
 const PROBE: &str = "import sys, venv, ensurepip; assert sys.version_info >= (3, 11), sys.version.split()[0]; \
                      print(sys.version.split()[0], sys.implementation.cache_tag)";
 
@@ -27,10 +27,10 @@ pub(crate) fn file(name: &str) -> PathBuf {
     Path::new(FOLDER).join(name)
 }
 
-/// Where the emulators and the running instance's data are kept: `$XDG_CACHE_HOME/payinfra`.
+/// The cache folder of the emulators and of the running instance: `$XDG_CACHE_HOME/payinfra`.
 ///
 /// # Errors
-/// When the user has no home.
+/// If there is no home directory.
 pub fn cache_folder() -> Result<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("XDG_CACHE_HOME")
@@ -39,27 +39,27 @@ pub fn cache_folder() -> Result<PathBuf> {
         .ok_or(Error::NoCache)
 }
 
-/// Installs the emulators of a profile, if they are not, so that starting them is quick. Progress is traced.
+/// Installs the emulators of a profile if they are not installed. Progress is logged.
 ///
 /// # Errors
-/// When there is no Python, or the installation fails.
+/// If there is no Python, or the installation fails.
 pub fn install(profile: Profile) -> Result<()> {
     profile.backends().iter().try_for_each(|backend| interpreter(backend.requirements()).map(drop))
 }
 
-/// The interpreter that has a browser: Chromium in a library, with which a test can show what a web page can do. The
-/// first use downloads 260 MB and takes 700 MB of the cache.
+/// The interpreter that has Chromium, with which tests simulate web pages. The first use downloads 260 MB and takes 700
+/// MB of the cache folder.
 ///
 /// # Errors
-/// When there is no Python, or the installation fails.
+/// If there is no Python, or the installation fails.
 pub fn browser() -> Result<PathBuf> {
     interpreter("requirements-browser.txt")
 }
 
-/// The interpreter that has the packages of a requirements file, which are installed if they are not.
+/// The interpreter that has the packages of a requirements file, which are installed if necessary.
 ///
-/// Safe to call from several processes at once: one installs, the others wait. An installation that was interrupted is
-/// done again, because only a complete one carries its mark.
+/// Concurrent calls from several processes are safe: one installs, the others wait. An interrupted installation is
+/// repeated, because only a complete one has a marker file.
 pub(crate) fn interpreter(requirements: &str) -> Result<PathBuf> {
     let (name, requirements) = (requirements, file(requirements));
     let pins = fs::read(&requirements).map_err(Error::file(&requirements))?;
@@ -96,12 +96,12 @@ pub(crate) fn interpreter(requirements: &str) -> Result<PathBuf> {
     Ok(installed)
 }
 
-/// The first interpreter that will do, with its version.
+/// The first suitable interpreter, with its version.
 fn find_python() -> Result<(OsString, String)> {
     let named = env::var_os("PAYINFRA_PYTHON").filter(|name| !name.is_empty());
     let candidates = match named {
         Some(name) => vec![name],
-        // The pins are resolved for 3.11, so that one comes first.
+        // The pins are resolved for 3.11, so this version comes first.
         None => ["python3.11", "python3.12", "python3.13", "python3"].map(OsString::from).to_vec(),
     };
     let mut tried = Vec::new();
@@ -111,7 +111,7 @@ fn find_python() -> Result<(OsString, String)> {
             Ok(output) if output.status.success() => {
                 return Ok((candidate, String::from_utf8_lossy(&output.stdout).trim().to_owned()));
             }
-            Ok(output) => String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it failed").to_owned(),
+            Ok(output) => String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("unknown error").to_owned(),
             Err(error) => error.to_string(),
         };
         tried.push(format!("{}: {reason}", candidate.to_string_lossy()));
@@ -119,7 +119,7 @@ fn find_python() -> Result<(OsString, String)> {
     Err(Error::Python { tried: tried.join("; ") })
 }
 
-/// Runs one step of an installation; on failure its last lines become the error.
+/// Runs a step of the installation; if it fails, its last lines become the error.
 fn run(step: &'static str, command: &mut Command) -> Result<()> {
     let output =
         command.stdin(Stdio::null()).output().map_err(|error| Error::Install { step, output: error.to_string() })?;

@@ -1,4 +1,5 @@
-//! What AWS does for some seconds after a change: hides it, half shows it, or tells of the time before.
+//! Eventual consistency: for some seconds after a change, AWS hides resources, shows them partially, or returns earlier
+//! responses.
 
 use std::{
     collections::HashMap,
@@ -18,7 +19,7 @@ use crate::{
     xml::Element,
 };
 
-/// The windows that are open.
+/// The active windows of inconsistency.
 #[derive(Debug, Default)]
 pub(crate) struct Windows {
     state: Mutex<State>,
@@ -30,7 +31,7 @@ struct State {
     untagged: Vec<Window<Created>>,
     roles: Vec<Window<String>>,
     stale: Vec<Window<(String, String)>>,
-    /// The last answer to each question, kept while there are rules about stale reads.
+    /// The last response to each request, kept while there are rules for stale reads.
     answers: HashMap<String, Answer>,
 }
 
@@ -51,12 +52,12 @@ impl State {
 }
 
 impl Windows {
-    /// Closes all windows.
+    /// Ends all windows.
     pub(crate) fn clear(&self) {
         *self.lock() = State::default();
     }
 
-    /// Opens the window of a fault after the call that it is about.
+    /// Starts the window of a fault after the call that the fault hit.
     pub(crate) fn open(&self, fault: &Fault, request: &Request, answer: &Answer) {
         let until = |seconds: f64| Instant::now() + Duration::try_from_secs_f64(seconds).unwrap_or_default();
         if !answer.is_success() {
@@ -84,7 +85,7 @@ impl Windows {
         }
     }
 
-    /// The answer to a request that a window keeps from AWS.
+    /// The response to a request that a window intercepts.
     pub(crate) fn intercept(&self, request: &Request) -> Option<Answer> {
         let mut state = self.lock();
         state.close_old();
@@ -107,14 +108,14 @@ impl Windows {
             created.is_in(request, &text) && (*writes || !request.is_mutating())
         })?;
         let created = &missing.of.0;
-        // These find nothing, rather than fail.
+        // These operations return an empty list instead of an error.
         let filters = request.protocol == Protocol::Ec2 || service == "rds";
         let finds_nothing =
             filters && !names_by_id(request, &created.id) || service == "ecs" && request.action.starts_with("Describe");
         (!finds_nothing).then(|| not_found(request, created))
     }
 
-    /// Takes out of an answer what a window hides, and keeps it if it may be asked for again as stale.
+    /// Removes what a window hides from a response, and keeps the response for stale reads.
     pub(crate) fn edit(&self, request: &Request, answer: &mut Answer, keep: bool) {
         let mut state = self.lock();
         state.close_old();
@@ -122,7 +123,7 @@ impl Windows {
             |created: &Created| created.service == request.scope.service && created.region == request.scope.region;
         let missing = state.missing.iter().map(|window| &window.of.0).filter(|created| here(created));
         let missing: Vec<String> = missing.map(|created| created.id.clone()).collect();
-        // The tagging API tells of every service's tags.
+        // The tagging API returns the tags of all services.
         let tagging = request.scope.service == "tagging";
         let untagged = state.untagged.iter().map(|window| &window.of).filter(|created| tagging || here(created));
         let untagged: Vec<String> = untagged.map(|created| created.id.clone()).collect();
@@ -144,20 +145,20 @@ impl Windows {
     }
 }
 
-/// Whether a service looks at the roles that a request names.
+/// Whether a service validates the roles that a request names.
 fn assumes(request: &Request) -> bool {
     let action = request.action.as_str();
     match request.scope.service.as_str() {
         "iam" | "logs" | "monitoring" | "sts" | "tagging" => false,
         "dynamodb" => !action.contains("Item"),
-        // Objects may speak of anything.
+        // Objects may contain any text.
         "s3" => action.starts_with("PutBucket"),
         "ecs" => action != "RegisterTaskDefinition" && request.is_mutating(),
         _ => request.is_mutating(),
     }
 }
 
-/// Whether a text names a role, and not one whose name only begins the same.
+/// Whether a text names a role, as a whole word.
 fn mentions_role(text: &str, role: &str) -> bool {
     text.match_indices(role).any(|(index, _)| {
         let next = text[index + role.len()..].chars().next();
@@ -165,7 +166,8 @@ fn mentions_role(text: &str, role: &str) -> bool {
     })
 }
 
-/// Whether a request names something by its id or ARN, and not in a filter, which finds nothing rather than fails.
+/// Whether a request names a resource by its id or ARN outside of filters, for which the response would be an empty
+/// list instead of an error.
 fn names_by_id(request: &Request, id: &str) -> bool {
     let names = |value: &str| value.strip_suffix(id).is_some_and(|before| before.is_empty() || before.ends_with(':'));
     request.parameters().iter().any(|(key, value)| !key.starts_with("Filter") && names(value))
@@ -189,7 +191,7 @@ fn not_found(request: &Request, created: &Created) -> Answer {
     }
 }
 
-/// What each service says of a role that it cannot assume, or of a principal that it does not know.
+/// Each service's error for a role that it cannot assume, or a principal that it does not know.
 fn role_error(request: &Request) -> Answer {
     let (code, message) = match request.scope.service.as_str() {
         "lambda" => {
@@ -219,7 +221,7 @@ fn role_error(request: &Request) -> Answer {
     answer::error(request, 400, code, message)
 }
 
-/// Drops from an answer's lists the items that are these resources.
+/// Removes these resources from the lists in a response.
 fn drop_items(answer: &mut Answer, ids: &[String], also: impl Fn(&str) -> bool) {
     let is_one = |text: &str| ids.iter().any(|id| text == id || text.ends_with(&format!("/{id}"))) && also(text);
     if let Some(mut root) = Element::parse(&answer.text()) {
@@ -242,7 +244,7 @@ fn drop_items(answer: &mut Answer, ids: &[String], also: impl Fn(&str) -> bool) 
     }
 }
 
-/// What the items of lists are called.
+/// The names of list items.
 const ITEMS: &[&str] = &[
     "Bucket",
     "DBCluster",
@@ -256,17 +258,17 @@ const ITEMS: &[&str] = &[
     "member",
 ];
 
-/// What tags are called, in lower case.
+/// The names of tags, in lower case.
 const TAGS: &[&str] = &["taglist", "tags", "tagslist"];
 
-/// Whether an element can be the id of the item that it is in.
+/// Whether an element can be the id of the item that contains it.
 fn is_id_element(name: &str) -> bool {
     EC2_KINDS.iter().any(|kind| kind.element == name)
         || name == "Id"
         || ["Arn", "Identifier", "Name"].iter().any(|end| name.ends_with(end))
 }
 
-/// Removes the tags of these resources, and the resources themselves if the request looked for them by tags.
+/// Removes the tags of these resources, and the resources themselves if the request filters on tags.
 fn hide_tags(request: &Request, answer: &mut Answer, ids: &[String]) {
     match request.protocol {
         Protocol::Ec2 => {

@@ -1,12 +1,12 @@
-//! Just enough XML to change what AWS's protocols say, and to leave the rest as it was.
+//! A minimal XML parser, to change responses of AWS's protocols and keep the rest unchanged.
 
 use std::fmt::Write;
 
-/// An element. Names keep their prefixes, text and attributes their escapes.
+/// An element. Names keep their prefixes, and text and attributes their escapes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Element {
     pub(crate) name: String,
-    /// As written, with the space before it.
+    /// The attributes in their original form, with the leading space.
     attributes: String,
     pub(crate) children: Vec<Node>,
 }
@@ -15,18 +15,18 @@ pub(crate) struct Element {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Node {
     Element(Element),
-    /// As written, with escapes.
+    /// In its original form, with escapes.
     Text(String),
 }
 
 impl Element {
-    /// An element with elements in it.
+    /// An element with child elements.
     pub(crate) fn of(name: &str, children: impl IntoIterator<Item = Self>) -> Self {
         let children = children.into_iter().map(Node::Element).collect();
         Self { name: name.to_owned(), attributes: String::new(), children }
     }
 
-    /// Reads a document; `None` if it is not one, or uses what AWS never does.
+    /// Parses a document; `None` if it is invalid or uses features that AWS does not use.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut open: Vec<Self> = Vec::new();
         let mut rest = text.trim_start_matches('\u{feff}');
@@ -78,7 +78,7 @@ impl Element {
         })
     }
 
-    /// The child elements, to change.
+    /// The child elements, mutable.
     pub(crate) fn elements_mut(&mut self) -> impl Iterator<Item = &mut Self> {
         self.children.iter_mut().filter_map(|child| match child {
             Node::Element(element) => Some(element),
@@ -86,22 +86,22 @@ impl Element {
         })
     }
 
-    /// The first child element of a name.
+    /// The first child element with a name.
     pub(crate) fn child(&self, name: &str) -> Option<&Self> {
         self.elements().find(|element| element.name == name)
     }
 
-    /// The first child element of a name, to change.
+    /// The first child element with a name, mutable.
     pub(crate) fn child_mut(&mut self, name: &str) -> Option<&mut Self> {
         self.elements_mut().find(|element| element.name == name)
     }
 
-    /// The text of the first child element of a name.
+    /// The text of the first child element with a name.
     pub(crate) fn value(&self, name: &str) -> Option<String> {
         self.child(name).map(Self::text)
     }
 
-    /// The text, without the escapes.
+    /// The text, unescaped.
     pub(crate) fn text(&self) -> String {
         let texts = self.children.iter().filter_map(|child| match child {
             Node::Text(text) => Some(unescape(text)),
@@ -110,12 +110,12 @@ impl Element {
         texts.collect::<String>().trim().to_owned()
     }
 
-    /// Makes this the text.
+    /// Replaces the text.
     pub(crate) fn set_text(&mut self, text: &str) {
         self.children = vec![Node::Text(escape(text))];
     }
 
-    /// Puts a child element in the place of those with its name, or at the end.
+    /// Replaces the child elements with its name, or appends it.
     pub(crate) fn set(&mut self, child: Self) {
         match self.child_mut(&child.name) {
             Some(existing) => *existing = child,
@@ -123,7 +123,7 @@ impl Element {
         }
     }
 
-    /// Removes the child elements that a test does not accept, at any depth.
+    /// Removes the child elements that do not match the predicate, at any depth.
     pub(crate) fn retain(&mut self, keep: &mut impl FnMut(&Self) -> bool) {
         self.children.retain(|child| match child {
             Node::Element(element) => keep(element),
@@ -132,7 +132,7 @@ impl Element {
         self.elements_mut().for_each(|element| element.retain(keep));
     }
 
-    /// Visits this element and all below it.
+    /// Visits this element and its descendants.
     pub(crate) fn visit(&mut self, change: &mut impl FnMut(&mut Self)) {
         change(self);
         self.elements_mut().for_each(|element| element.visit(change));
@@ -159,7 +159,7 @@ impl Element {
     }
 }
 
-/// Escapes a text.
+/// Escapes text.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

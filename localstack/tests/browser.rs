@@ -1,11 +1,12 @@
-//! What pages of other origins can make a real browser do to the emulated AWS of a developer: nothing.
+//! Attacks from web pages in a real browser against the gateway, none of which may succeed.
 //!
-//! `tests/browser/page.html` attacks a gateway in every way that a page has. The browser is Chromium without a window,
-//! from PyPI ([`payinfra_localstack::browser`]). Where libraries of the system are missing that it needs, this says so
-//! and is skipped.
+//! `tests/browser/page.html` sends all kinds of requests that a page can send. The browser is headless Chromium from
+//! PyPI
+//! ([`payinfra_localstack::browser`]). If the system lacks shared libraries that it needs, the test prints that and is
+//! skipped.
 #![cfg(target_os = "linux")]
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
-#![expect(dead_code, reason = "not all that the tests share is used here")]
+#![expect(dead_code, reason = "not all shared items are used here")]
 
 mod support;
 
@@ -26,17 +27,17 @@ use serde_json::Value;
 use support::Aws;
 use tokio::net::{TcpListener, TcpStream};
 
-/// What the names of the attackers lead to. Nothing but this machine is asked.
+/// The addresses of the attackers' names. All other names are rejected, except those of this machine.
 const NAMES: &str = "evil.example=127.0.0.1,other.example=127.0.0.1,rebound.example=127.0.0.2";
-/// What the browser asks about before it sends it to another origin.
+/// The attacks for which the browser sends a CORS preflight to other origins.
 const ASKED: [&str; 5] = ["control-faults", "control-forget", "json", "put", "signed"];
-/// How many ways to attack `page.html` has.
+/// The number of attacks in `page.html`.
 const WAYS: usize = 31;
 
-/// What became of each attack, as the page sees it: its name and the address, and the status or words.
+/// The result of each attack from the page's point of view: its name and the address, and the status or a text.
 type Results = BTreeMap<String, Value>;
 
-/// Shows the pages in the browser, and returns what each found; none if the browser cannot run here.
+/// Opens the pages in the browser, and returns the results of each; `None` if the browser cannot run here.
 async fn browse(urls: &[String]) -> Option<Vec<Results>> {
     let python = tokio::task::spawn_blocking(browser).await.unwrap().unwrap();
     let mut command = Command::new(python);
@@ -44,7 +45,7 @@ async fn browse(urls: &[String]) -> Option<Vec<Results>> {
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let (said, complaint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.code() == Some(77) {
-        // Past the test harness, which keeps what tests that pass say.
+        // Written directly to stderr, because the test harness hides the output of passed tests.
         let skipped = format!("skipped: the browser cannot run here: {}\n", complaint.trim());
         std::io::stderr().write_all(skipped.as_bytes()).unwrap();
         return None;
@@ -55,7 +56,7 @@ async fn browse(urls: &[String]) -> Option<Vec<Results>> {
     Some(results)
 }
 
-/// A page at an address, that attacks these others, or its own.
+/// The URL of a page that attacks these addresses, or its own origin.
 fn page(origin: &str, bases: &[String]) -> String {
     let bases: Vec<_> = bases.iter().map(|base| format!("base={base}")).collect();
     format!("{origin}/page?{}", bases.join("&"))
@@ -68,8 +69,8 @@ fn answer(status: StatusCode, headers: &[(&str, &str)], body: &'static str) -> R
     response.body(Full::new(Bytes::from(body))).unwrap()
 }
 
-/// The attackers' server. It has the page, and sends requests on to other addresses. With a gateway, all else goes there
-/// as it came: what a browser does whose name server has changed its mind in between (DNS rebinding).
+/// The attackers' server. It serves the page and redirects. With a gateway, it forwards everything else unchanged, to
+/// simulate DNS that changes after the page has loaded (DNS rebinding).
 async fn attacker(listener: TcpListener, gateway: Option<SocketAddr>) {
     loop {
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -104,10 +105,10 @@ async fn attacker(listener: TcpListener, gateway: Option<SocketAddr>) {
     }
 }
 
-/// What came: the attack and the `Host`, and the methods.
+/// The requests that arrived: the attack and the `Host`, and the methods.
 type Came = Arc<Mutex<BTreeMap<(String, String), BTreeSet<String>>>>;
 
-/// A server that stands where the gateway could, and notes what the browser sends.
+/// A server in place of the gateway that records the browser's requests.
 async fn witness(listener: TcpListener, came: Came) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
@@ -127,12 +128,12 @@ async fn witness(listener: TcpListener, came: Came) {
     }
 }
 
-/// The names that lead to a port of this machine, among them one that is not its own.
+/// The hosts for a port of this machine, including one that is not loopback.
 fn bases(port: u16) -> Vec<String> {
     ["127.0.0.1", "localhost", "aws.localhost", "other.example"].map(|host| format!("http://{host}:{port}")).to_vec()
 }
 
-/// An emulated AWS with something to lose: a bucket, and a rule that makes calls fail.
+/// An emulated AWS with something to lose: a bucket, and a fault rule.
 async fn prepared(origin: Option<&str>) -> (Emulator, Aws, u16) {
     let emulator = origin.into_iter().fold(Emulator::builder(), Builder::allow_origin);
     let emulator = emulator.start().await.unwrap();
@@ -144,7 +145,7 @@ async fn prepared(origin: Option<&str>) -> (Emulator, Aws, u16) {
     (emulator, aws, port)
 }
 
-/// Nothing was called, made, read, forgotten or stopped.
+/// Checks that nothing was called, created, read, cleared or stopped.
 async fn assert_untouched(emulator: &Emulator, aws: &Aws) {
     assert_eq!(emulator.calls().len(), 0, "{:?}", emulator.calls());
     assert_eq!(emulator.status().await.unwrap().rules, 1);
@@ -158,9 +159,9 @@ async fn assert_untouched(emulator: &Emulator, aws: &Aws) {
     emulator.clear_calls();
 }
 
-/// A page of another origin in a browser makes the gateway do nothing: one with a name of its own, one of this machine,
-/// and one whose name leads to the gateway after it was loaded. The witness shows that the browser sends what the page
-/// says, and the gateway that answers this page shows that it would have worked.
+/// A page of another origin cannot make the gateway do anything: neither a page with its own domain, nor a page of this
+/// machine, nor a page whose domain resolves to the gateway after it was loaded. The witness verifies that the browser
+/// sends the requests, and a gateway that allows the page verifies that they would have worked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_in_a_browser_can_do_nothing() {
     let pages = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -177,18 +178,18 @@ async fn a_page_in_a_browser_can_do_nothing() {
     let changed = TcpListener::bind(("127.0.0.2", port)).await.unwrap();
     tokio::spawn(attacker(changed, Some(SocketAddr::from(([127, 0, 0, 1], port)))));
 
-    // The browser sends it all.
+    // The browser sends all requests.
     let Some(results) = browse(&[page(&evil, &watched)]).await else { return };
     assert_eq!(results[0].len(), WAYS * watched.len(), "{results:?}");
     for name in results[0].keys() {
         let (attack, base) = name.split_once(' ').unwrap();
         let came = came.lock().unwrap();
         let methods = came.get(&(attack.to_owned(), base.trim_start_matches("http://").to_owned()));
-        let methods = methods.unwrap_or_else(|| panic!("{name} did not come: {results:?}"));
+        let methods = methods.unwrap_or_else(|| panic!("{name} was not received: {results:?}"));
         assert_eq!(ASKED.contains(&attack), methods.contains("OPTIONS"), "{name}: {methods:?}");
     }
 
-    // To the gateway, from elsewhere and from another port.
+    // To the gateway, from another domain and from another port.
     for origin in [&evil, &local] {
         let results = browse(&[page(origin, &bases(port))]).await.unwrap();
         assert_eq!(results[0].len(), WAYS * 4, "{results:?}");
@@ -196,13 +197,13 @@ async fn a_page_in_a_browser_can_do_nothing() {
         assert_untouched(&emulator, &aws).await;
     }
 
-    // And from what it takes for the gateway's own origin. All that the page can read is that it is refused.
+    // And from an origin that the browser takes for the gateway's own. The page can only read that it is rejected.
     let results = browse(&[page(&rebound, &[])]).await.unwrap();
     let statuses: BTreeSet<_> = results[0].values().filter_map(Value::as_u64).collect();
     assert_eq!(statuses, BTreeSet::from([403]), "{results:?}");
     assert_untouched(&emulator, &aws).await;
 
-    // A page that the owner allows can use AWS, but not the gateway's own interface.
+    // An allowed page can use AWS, but not the control API.
     let (emulator, aws, port) = prepared(Some(&local)).await;
     let base = format!("http://127.0.0.1:{port}");
     let results = browse(&[page(&local, std::slice::from_ref(&base))]).await.unwrap();

@@ -1,4 +1,4 @@
-//! `cargo local` as a process: its whole life, and its end by SIGKILL.
+//! The life of a `cargo local` process, and its end by SIGKILL.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
 
 use payinfra_localstack::{Profile, Status, cache_folder, install};
 
-/// The command with a cache of its own, which shares only what is installed.
+/// The command with its own cache folder, which shares only the installed packages.
 fn local(cache: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_payinfra-localstack"));
     command.env("XDG_CACHE_HOME", cache).env_remove("PAYINFRA_LOCAL_LOG");
@@ -40,13 +40,13 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// All that listens: the gateway and its emulators.
+/// The listening ports: of the gateway and its emulators.
 fn addresses(status: &Status) -> Vec<String> {
     let backends = status.backends.iter().map(|backend| backend.rsplit(' ').next().unwrap().to_owned());
     backends.chain([status.endpoint.replace("http://", "")]).collect()
 }
 
-/// Waits until something is so, or for ten seconds.
+/// Waits up to ten seconds for a condition.
 fn eventually(what: impl Fn() -> bool) -> bool {
     let begun = Instant::now();
     while !what() {
@@ -72,7 +72,7 @@ fn up_status_faults_calls_reset_down() {
     }
     assert!(!unset.contains("id)") && !unset.split(' ').any(|word| word == "AWS_ENDPOINT_URL"), "{unset}");
 
-    // The token is for its owner's eyes only.
+    // Only the owner can read the token.
     let note = cache.path().join("payinfra/local.json");
     assert_eq!(fs::metadata(&note).unwrap().permissions().mode() & 0o777, 0o600);
     let noted: serde_json::Value = serde_json::from_slice(&fs::read(&note).unwrap()).unwrap();
@@ -113,6 +113,6 @@ fn nothing_outlives_a_killed_process() {
     process.kill().unwrap();
     process.wait().unwrap();
     assert!(eventually(|| addresses(&status).iter().all(|address| TcpStream::connect(address).is_err())));
-    // What it noted is no longer believed.
+    // The file that it left is ignored.
     assert!(!run(local(cache.path()).arg("status")).status.success());
 }

@@ -1,6 +1,6 @@
-//! Many changes at once: 200 of each operation that is mended and reads, computes and writes back. None may be lost.
+//! Concurrent changes: 200 calls of each fixed operation that reads, computes and writes back. None may be lost.
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
-#![expect(dead_code, reason = "not all that the tests share is used here")]
+#![expect(dead_code, reason = "not all shared items are used here")]
 
 mod support;
 
@@ -10,28 +10,28 @@ use futures_util::future::join_all;
 use payinfra_localstack::Emulator;
 use support::{Answer, Aws};
 
-/// How many changes there are at once.
+/// The number of concurrent changes.
 const AT_ONCE: usize = 200;
 
-/// An operation and its parameters: a form, a JSON document, or for Route 53 method and path with a body of XML.
+/// An operation and its parameters: a form, a JSON document, or, for Route 53, method and path with an XML body.
 ///
 /// In parameters, reads and marks, `%i%` is the number of the call, `%n%` the same with three digits, `%=NAME%` the
-/// member of the answer of that name, and `%NAME%` what a row before [kept](Row::keep) under that name.
+/// member of the response with that name, and `%NAME%` the value that a row before [kept](Row::keep) under that name.
 type Part = (&'static str, &'static str);
 
-/// One operation under test, or one call that others need.
+/// An operation under test, or a call that others need.
 struct Row {
     service: &'static str,
     write: Part,
     times: usize,
     keep: Part,
     reads: &'static [Part],
-    /// What each call leaves in what is read.
+    /// The text that each call leaves in the reads.
     mark: &'static str,
     undo: Option<Part>,
 }
 
-/// A call that is only needed by later ones.
+/// A call that later calls need.
 const fn once(service: &'static str, operation: &'static str, parameters: &'static str) -> Row {
     Row { service, write: (operation, parameters), times: 1, keep: ("", ""), reads: &[], mark: "", undo: None }
 }
@@ -42,7 +42,7 @@ const fn many(service: &'static str, operation: &'static str, parameters: &'stat
 }
 
 impl Row {
-    /// Keeps a member of the answers: the name for later rows, and the member.
+    /// Keeps a member of the responses for later rows, under a name.
     const fn keep(self, name: &'static str, member: &'static str) -> Self {
         Self { keep: (name, member), ..self }
     }
@@ -51,12 +51,12 @@ impl Row {
         Self { times, ..self }
     }
 
-    /// Where the changes are seen, and what is seen of each.
+    /// The reads that show the changes, and the text for each change.
     const fn seen(self, reads: &'static [Part], mark: &'static str) -> Self {
         Self { reads, mark, ..self }
     }
 
-    /// Takes each change back at the same time as the others, after which none is seen.
+    /// Reverts the changes concurrently, after which none is visible.
     const fn undo(self, operation: &'static str, parameters: &'static str) -> Self {
         Self { undo: Some((operation, parameters)), ..self }
     }
@@ -185,7 +185,7 @@ const ROWS: &[Row] = &[
     many("wafv2", "AssociateWebACL", r#"{"WebACLArn": "%acl%", "ResourceArn": "%balancer%"}"#)
         .seen(&[("each GetWebACLForResource", r#"{"ResourceArn": "%balancer%"}"#)], "\"acl-0\"")
         .undo("DisassociateWebACL", r#"{"ResourceArn": "%balancer%"}"#),
-    // A list of tags has a hundred to a page.
+    // A list of tags has a page size of 100.
     many("wafv2", "TagResource", r#"{"ResourceARN": "%acl%", "Tags": [{"Key": "key-%n%", "Value": "v"}]}"#)
         .times(100)
         .seen(&[("ListTagsForResource", r#"{"ResourceARN": "%acl%", "Limit": 100}"#)], "key-%n%")
@@ -370,7 +370,7 @@ const ROWS: &[Row] = &[
          </ChangeTagsForResourceRequest>",
     )
     .seen(&[("GET /2013-04-01/tags/healthcheck/%check%", "")], "<Key>key-%n%<"),
-    // Each has a key generated, which takes a tenth of a second and more.
+    // A key is generated for each, which takes 0.1 s or more.
     many("acm", "RequestCertificate", r#"{"DomainName": "lost-%n%.example"}"#)
         .times(40)
         .seen(&[("ListCertificates", r#"{"MaxItems": 1000}"#)], "\"lost-%n%.example\"")
@@ -452,7 +452,7 @@ const ROWS: &[Row] = &[
         .undo("DeleteTrail", r#"{"Name": "lost-%n%"}"#),
 ];
 
-/// What the rows kept: by name, a value for each call.
+/// The values that the rows kept: by name, one for each call.
 type Kept = BTreeMap<&'static str, Vec<String>>;
 
 /// Fills in a template for one call.
@@ -467,11 +467,11 @@ fn fill(template: &str, index: usize, kept: &Kept, answer: Option<&Answer>) -> S
             ("i", _) => index.to_string(),
             ("n", _) => format!("{index:03}"),
             ("assumed", _) => ASSUMED.to_owned(),
-            (_, Some(member)) => member_of(answer.expect("an answer"), member),
+            (_, Some(member)) => member_of(answer.expect("a response"), member),
             (name, None) => {
                 let (name, index) =
                     name.split_once(':').map_or((name, index), |(name, at)| (name, at.parse().unwrap()));
-                let values = kept.get(name).unwrap_or_else(|| panic!("nothing was kept as {name}"));
+                let values = kept.get(name).unwrap_or_else(|| panic!("no value {name}"));
                 values[index % values.len()].clone()
             }
         };
@@ -480,7 +480,7 @@ fn fill(template: &str, index: usize, kept: &Kept, answer: Option<&Answer>) -> S
     filled
 }
 
-/// A member of an answer in XML or JSON; nothing if it has none.
+/// A member of a response in XML or JSON; empty if it is missing.
 fn member_of(answer: &Answer, member: &str) -> String {
     let json = || answer.body.split_once(&format!("\"{member}\":"))?.1.trim_start().strip_prefix('"')?.split_once('"');
     let value = answer.value(member).or_else(|| Some(json()?.0));
@@ -501,7 +501,7 @@ async fn call(aws: &Aws, service: &str, operation: &str, parameters: &str) -> An
         _ => "",
     };
     if let Some((method, path)) = operation.split_once(" /") {
-        return aws.send(service, "us-east-1", method, &format!("/{path}"), &[], parameters).await.expect("an answer");
+        return aws.send(service, "us-east-1", method, &format!("/{path}"), &[], parameters).await.expect("a response");
     }
     let (operation, region) = operation.split_once(' ').unwrap_or((operation, "us-east-1"));
     if target.is_empty() {
@@ -509,14 +509,14 @@ async fn call(aws: &Aws, service: &str, operation: &str, parameters: &str) -> An
         return aws
             .form(service, region, &format!("Action={operation}{version}&{parameters}"))
             .await
-            .expect("an answer");
+            .expect("a response");
     }
     let target = format!("{target}.{operation}");
     let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target.as_str())];
-    aws.send(service, region, "POST", "/", &headers, parameters).await.expect("an answer")
+    aws.send(service, region, "POST", "/", &headers, parameters).await.expect("a response")
 }
 
-/// What the reads of a row show of each call. A read that begins with `each ` is made for each of them.
+/// What the reads of a row show for each call. A read that starts with `each ` is repeated for each of them.
 async fn shown(aws: &Aws, row: &Row, kept: &Kept, complaints: &mut Vec<String>) -> Vec<String> {
     let mut bodies = vec![String::new(); row.times];
     for (operation, parameters) in row.reads {
@@ -535,14 +535,14 @@ async fn shown(aws: &Aws, row: &Row, kept: &Kept, complaints: &mut Vec<String>) 
     bodies
 }
 
-/// A complaint, if calls failed.
+/// An error message, if calls failed.
 fn failed(row: &Row, operation: &str, answers: &[Answer]) -> Option<String> {
     let failed: Vec<_> = answers.iter().filter(|answer| !answer.status.is_success()).collect();
     let first = failed.first()?;
     Some(format!("{} {operation}: {} failed: {first:?}", row.service, failed.len()))
 }
 
-/// Makes all calls of a part at once. What failed becomes a complaint.
+/// Makes all calls of a part concurrently. Failures are added to the error messages.
 async fn all(
     aws: &Aws,
     row: &Row,

@@ -1,4 +1,4 @@
-//! Each fault, as a client sees it, and what it leaves in the account.
+//! Each fault from the client's point of view, and its effect in the account.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
 
 mod support;
@@ -106,7 +106,7 @@ async fn what_was_created_is_not_found_at_first() {
     let describe = format!("Action=DescribeVpcs&VpcId.1={vpc}");
     assert_eq!(aws.ec2(&describe).await.code(), Some("InvalidVpcID.NotFound"));
     assert_eq!(aws.vpcs(CIDR).await, 0);
-    // Writes find it, unless the rule says otherwise.
+    // Mutating calls find it, unless the rule applies to them.
     assert_eq!(aws.ec2(&format!("Action=CreateSubnet&VpcId={vpc}&CidrBlock=10.77.1.0/24")).await.status, 200);
     emulator.clear_faults();
     assert_eq!(aws.ec2(&describe).await.status, 200);
@@ -127,7 +127,7 @@ async fn what_other_services_created_is_not_found_at_first_and_has_no_tags() {
     rds(&format!("Action=CreateDBCluster&DBClusterIdentifier=ours&{cluster}")).await;
     let named = rds("Action=DescribeDBClusters&DBClusterIdentifier=ours").await;
     assert_eq!(named.code(), Some("DBClusterNotFoundFault"));
-    // A filter finds nothing, rather than fails.
+    // A filter returns an empty list instead of an error.
     let filter = "Filters.Filter.1.Name=db-cluster-id&Filters.Filter.1.Values.Value.1=ours";
     let filtered = rds(&format!("Action=DescribeDBClusters&{filter}")).await;
     assert!(filtered.status == 200 && !filtered.body.contains("ours"), "{filtered:?}");
@@ -242,7 +242,7 @@ async fn limits_of_aws_at_a_tenth() {
 async fn what_takes_long_in_aws_is_pending_at_first() {
     let emulator = Emulator::start().await.unwrap();
     let aws = Aws::of(&emulator);
-    // Answers in 6 ms, a VPC in 40 ms, a transit gateway in 2.4 s.
+    // Responses take 6 ms, a VPC 40 ms, a transit gateway 2.4 s.
     emulator.set_latency_scale(Some(0.02));
     let gateway = aws.ec2("Action=CreateTransitGateway").await;
     assert_eq!(gateway.value("state"), Some("pending"));

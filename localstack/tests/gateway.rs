@@ -1,4 +1,4 @@
-//! The gateway in front of the real emulators: routing, record, isolation, mends.
+//! The gateway with real emulators: routing, records, isolation, fixes.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
 
 mod support;
@@ -91,7 +91,7 @@ async fn the_same_token_is_the_same_resource() {
     let vpc = vpc.value("vpcId").unwrap();
     let create = format!("Action=CreateRouteTable&VpcId={vpc}&ClientToken=token");
 
-    // At once, as an SDK that has lost patience would.
+    // Immediately, as an SDK does after a timeout.
     let (one, other) = tokio::join!(aws.ec2(&create), aws.ec2(&create));
     assert_eq!(one.value("routeTableId"), other.value("routeTableId"));
     let fresh = aws.ec2(&create.replace("=token", "=other")).await;

@@ -1,6 +1,6 @@
-//! With `latency`, changes take AWS's time: what it shows meanwhile, and what cannot be done before.
+//! The effects of `latency`: what descriptions show meanwhile, and what is not possible yet.
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
-#![expect(dead_code, reason = "not all that the tests share is used here")]
+#![expect(dead_code, reason = "not all shared items are used here")]
 
 mod support;
 
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use payinfra_localstack::Emulator;
 use support::Aws;
 
-/// Answers take milliseconds, and changes longer than any test; [`skip`] ends them.
+/// Responses take milliseconds, and changes longer than any test; [`skip`] completes them.
 const SCALE: f64 = 0.05;
 
 async fn start() -> (Emulator, Aws) {
@@ -19,7 +19,7 @@ async fn start() -> (Emulator, Aws) {
     (emulator, aws)
 }
 
-/// Lets all that is under way be done, and what comes take its time.
+/// Completes all changes in progress; later ones have latency again.
 fn skip(emulator: &Emulator) {
     emulator.set_latency_scale(None);
     emulator.set_latency_scale(Some(SCALE));
@@ -218,7 +218,7 @@ async fn a_load_balancers_interfaces_outlive_it() {
     assert_eq!(aws.ec2(&delete).await.code(), None);
 }
 
-/// A member of a JSON answer.
+/// A member of a JSON response.
 fn at(answer: &support::Answer, pointer: &str) -> serde_json::Value {
     let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
     body.pointer(pointer).cloned().unwrap_or_default()
@@ -351,7 +351,7 @@ async fn a_new_role_and_a_new_web_acl_cannot_be_used_yet() {
 async fn answers_and_changes_take_the_time_of_their_scale() {
     let emulator = Emulator::start().await.unwrap();
     let aws = Aws::of(&emulator);
-    // A transit gateway takes 0.6 s, an answer milliseconds.
+    // A transit gateway takes 0.6 s, a response milliseconds.
     emulator.set_latency_scale(Some(0.005));
     let begun = Instant::now();
     let id = aws.ec2("Action=CreateTransitGateway").await.value("transitGatewayId").unwrap().to_owned();

@@ -1,6 +1,6 @@
-//! The emulated AWS answers programs of its owner, and no web page that a browser was made to open.
+//! The emulated AWS accepts requests from programs of its owner, and not from web pages.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
-#![expect(dead_code, reason = "not all that the tests share is used here")]
+#![expect(dead_code, reason = "not all shared items are used here")]
 
 mod support;
 
@@ -16,7 +16,7 @@ const SCOPE: &str =
 const PAGE: &str = "https://evil.example";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Sends a request to an address, with these headers and no others but `Host`, unless it is one of them.
+/// Sends a request to an address, with only these headers and `Host`, unless it is one of them.
 async fn send(
     address: &str,
     method: &str,
@@ -40,7 +40,7 @@ fn scope(service: &str) -> String {
     SCOPE.replace("SERVICE", service)
 }
 
-/// The status of a request to create a VPC, and how many VPCs of that range there are then.
+/// The status of a request to create a VPC, and the number of VPCs with that range afterwards.
 async fn create_vpc(emulator: &Emulator, headers: &[(&str, &str)]) -> (StatusCode, usize) {
     let ec2 = scope("ec2");
     let headers = [&[("authorization", ec2.as_str()), ("content-type", FORM)], headers].concat();
@@ -52,7 +52,7 @@ async fn create_vpc(emulator: &Emulator, headers: &[(&str, &str)]) -> (StatusCod
 async fn a_name_of_another_host_is_refused() {
     let emulator = Emulator::start().await.unwrap();
     let port = emulator.endpoint().rsplit_once(':').unwrap().1.to_owned();
-    // A page whose own name has come to lead to 127.0.0.1 sends no `Origin` with its GETs, but its name.
+    // A page whose own domain now resolves to 127.0.0.1 sends no `Origin` with its GETs, but its domain.
     for host in ["evil.example", &format!("evil.example:{port}"), "127.0.0.1.evil.example", "localhost.evil.example"] {
         assert_eq!(create_vpc(&emulator, &[("host", host)]).await, (StatusCode::FORBIDDEN, 0), "{host}");
         let control = send(&emulator.endpoint(), "GET", "/_payinfra/calls", &[("host", host)], "").await;
@@ -69,11 +69,11 @@ async fn a_name_of_another_host_is_refused() {
 #[tokio::test]
 async fn a_web_page_is_refused() {
     let emulator = Emulator::start().await.unwrap();
-    // What a page may send without being asked: forms, and JSON that says that it is text.
+    // Requests that a page can send without a CORS preflight: forms, and JSON declared as text.
     assert_eq!(create_vpc(&emulator, &[("origin", PAGE)]).await, (StatusCode::FORBIDDEN, 0));
     assert_eq!(create_vpc(&emulator, &[("origin", "null")]).await, (StatusCode::FORBIDDEN, 0));
     assert_eq!(create_vpc(&emulator, &[("sec-fetch-site", "cross-site")]).await, (StatusCode::FORBIDDEN, 0));
-    // The signature in the query, which images can have as well.
+    // The signature in the query, which also works for images.
     let image = "/?Action=CreateVpc&CidrBlock=10.66.0.0/16&X-Amz-Credential=test/20260101/us-east-1/ec2/aws4_request";
     let answer = send(&emulator.endpoint(), "GET", image, &[("sec-fetch-site", "cross-site")], "").await;
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
@@ -94,7 +94,7 @@ async fn a_web_page_is_refused() {
     let aws = Aws::of(&emulator);
     assert_eq!(aws.vpcs("10.66.0.0/16").await, 0);
     assert!(!aws.json("kms", "TrentService.ListKeys", "{}").await.body.contains("KeyArn"));
-    // Nothing of it was a call.
+    // None of these was recorded as a call.
     assert!(emulator.calls().iter().all(|call| !call.mutating));
 }
 
@@ -152,7 +152,7 @@ async fn control_needs_the_token() {
             assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{method} {path} {token:?}");
         }
     }
-    // It still runs and fails as it was told to.
+    // It is still running, and its fault is still active.
     assert_eq!(emulator.status().await.unwrap().rules, 1);
     let headers = [("x-payinfra-token", emulator.token())];
     let answer = send(&emulator.endpoint(), "PUT", "/_payinfra/faults", &headers, none).await;

@@ -1,6 +1,6 @@
-//! What keeps data is not lost by mistake: deletion protection, last snapshots, and what waits for its deletion.
+//! Protection of data: deletion protection, final snapshots, and deletion windows.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
-#![expect(dead_code, reason = "not all that the tests share is used here")]
+#![expect(dead_code, reason = "not all shared items are used here")]
 
 mod support;
 
@@ -79,15 +79,15 @@ async fn buckets_have_the_owner_that_is_expected() {
         ("DELETE", "/bucket"),
     ] {
         let (status, code) = s3(method, path, OTHER).await;
-        // HEAD has no body to say it in.
+        // A response to HEAD has no body.
         assert_eq!((status, code == "AccessDenied"), (403, method != "HEAD"), "{method} {path}");
     }
-    // In the query, as a presigned URL has it, and of what is copied from.
+    // In the query of a presigned URL, and for the source of a copy.
     let presigned = format!("/bucket/key?x-amz-expected-bucket-owner={OTHER}");
     assert_eq!(outcome(&client.aws.s3("GET", &presigned, &[], "").await), (403, "AccessDenied".to_owned()));
     let copied = [("x-amz-copy-source", "bucket/key"), ("x-amz-source-expected-bucket-owner", OTHER)];
     assert_eq!(outcome(&client.aws.s3("PUT", "/bucket/copy", &copied, "").await), (403, "AccessDenied".to_owned()));
-    // Nothing was done, and the owner is let in.
+    // Nothing was changed, and the owner has access.
     assert!(!client.aws.s3("GET", "/bucket?list-type=2", &[], "").await.body.contains("<Key>"));
     assert_eq!(s3("PUT", "/bucket/key", ACCOUNT_ID).await, done());
     assert_eq!(s3("GET", "/bucket/key", ACCOUNT_ID).await, done());
@@ -110,7 +110,7 @@ async fn versions_of_objects_are_listed_and_read() {
     assert_eq!(listed.body.matches("<Version>").count(), 3, "{listed:?}");
     assert_eq!(listed.body.matches("<DeleteMarker>").count(), 1, "{listed:?}");
     assert_eq!(aws.s3("GET", "/bucket/workspaces/state.json", &[], "").await.status, 404);
-    // The newest first.
+    // Newest first.
     let versions = listed.body.split("<Version>").skip(1).filter(|entry| entry.contains("state.json</Key>"));
     let ids: Vec<_> =
         versions.map(|entry| entry.split_once("<VersionId>").unwrap().1.split_once('<').unwrap().0).collect();
@@ -302,7 +302,7 @@ async fn instances_and_global_databases_are_protected() {
     client.rds(&format!("ModifyGlobalCluster&{global}&DeletionProtection=false")).await;
     assert_eq!(outcome(&client.rds(&delete).await), done());
 
-    // A member of a cluster has no last snapshot of its own.
+    // A member of a cluster has no final snapshot of its own.
     let create = "Engine=aurora-postgresql&MasterUsername=main&MasterUserPassword=password";
     client.rds(&format!("CreateDBCluster&DBClusterIdentifier=cluster&{create}")).await;
     let member = "Engine=aurora-postgresql&DBInstanceClass=db.r6g.large&DBClusterIdentifier=cluster";
@@ -368,7 +368,7 @@ async fn replicas_outlive_the_table_that_they_were_added_to() {
     assert!(left.body.contains(r#""us-west-2""#) && !left.body.contains(r#""us-east-1""#), "{left:?}");
     assert!(client.dynamodb(farther, "Scan", name).await.body.contains("one"));
     assert!(client.dynamodb(far, "ListTagsOfResource", &tags).await.body.contains(r#""a""#));
-    // The home table's successor is a stranger to them.
+    // A new table with the same name in the home region is not their source.
     assert_eq!(outcome(&client.dynamodb(home, "CreateTable", create).await), done());
     let taken = client.dynamodb(home, "UpdateTable", &replica("Create", far)).await;
     assert_eq!(outcome(&taken), refused("ValidationException"));

@@ -1,4 +1,4 @@
-//! Everything that carries the owner tags of a stack, service by service.
+//! All resources with the owner tags of a stack, service by service.
 
 use std::collections::BTreeMap;
 
@@ -48,17 +48,17 @@ impl Census for Aws {
     }
 }
 
-/// The kinds that make copies of themselves in other regions, which carry the tags of the resource.
+/// The kinds with replicas in other regions, which have the tags of the resource.
 const COPIED: &[&str] = &[dynamodb::Table::KIND];
 
-/// What the tags of `id` say, if they are ours and of this region, or of a kind with copies in other regions.
+/// The address in the tags of `id`, if it is ours and in this region, or of a kind with replicas in other regions.
 fn owned(stack: &str, region: &Region, id: String, tags: &Tags) -> Option<Owned> {
     let here = |address: &Address| address.region == *region || COPIED.contains(&&*address.kind);
     let owner = Owner::of(tags).filter(|owner| owner.stack == stack && here(&owner.address))?;
     Some(Owned { owner, region: region.clone(), id })
 }
 
-/// All tagged things of EC2 in one paged call.
+/// All tagged EC2 resources, in one paged call.
 async fn ec2(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let keys = Owner::KEYS.map(str::to_owned).to_vec();
     let call = cx.ec2().describe_tags().filters(Filter::builder().name("key").set_values(Some(keys)).build());

@@ -1,4 +1,4 @@
-//! Access to AWS: one client per service and region, and what one call of a kind needs.
+//! Access to AWS: one client per service and region, and the context of calls.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::limit::Limits;
 use crate::{Explain, Need};
 
-/// Which credentials to use.
+/// The credentials to use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// A profile of the shared configuration files.
@@ -25,7 +25,7 @@ pub struct Identity {
     pub role: Option<String>,
 }
 
-/// The way into one account: credentials, clients, limits.
+/// Access to one account: credentials, clients, limits.
 #[derive(Clone, Debug)]
 pub struct Access {
     config: SdkConfig,
@@ -34,17 +34,17 @@ pub struct Access {
     regions: Arc<Mutex<HashMap<Region, Arc<Clients>>>>,
 }
 
-/// Where IAM and the other account-wide services are served from.
+/// The region of IAM and the other account-wide services.
 const HOME: &str = "us-east-1";
 
-/// How long it is waited for who we are.
+/// The timeout for `GetCallerIdentity`.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Access {
-    /// Signs in, and asks AWS which account it is: the first call of every command.
+    /// Signs in, and asks AWS for the account: the first call of every command.
     ///
     /// # Errors
-    /// If there are no credentials, they are refused, or AWS cannot be reached.
+    /// If there are no credentials, they are rejected, or AWS cannot be reached.
     pub async fn open(identity: &Identity) -> Result<Self> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(aws_config::Region::from_static(HOME))
@@ -52,7 +52,7 @@ impl Access {
             .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).build());
         if let Some(profile) = &identity.profile {
             defined(profile)?;
-            // Not the default chain, which would take credentials of the environment before the profile's.
+            // Not the default provider chain, in which credentials in the environment take precedence over the profile.
             let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
             loader = loader.profile_name(profile).credentials_provider(provider);
         }
@@ -70,10 +70,11 @@ impl Access {
         Ok(Self { config, account, limits: Limits::new(), regions: Arc::default() })
     }
 
-    /// Signs in to an emulated AWS: dummy credentials, no profile files, no metadata service, whatever the environment.
+    /// Signs in to an emulated AWS: dummy credentials, no profile files, no metadata service, whatever the environment
+    /// is.
     ///
     /// # Errors
-    /// If it does not answer.
+    /// If it does not respond.
     pub async fn emulated(endpoint: &str) -> Result<Self> {
         let credentials = aws_credential_types::Credentials::from_keys("test", "test", None);
         let config = SdkConfig::builder()
@@ -99,7 +100,7 @@ impl Access {
         self.config.endpoint_url().is_some_and(is_local)
     }
 
-    /// The account's alias, if it has one that these credentials may read.
+    /// The account's alias, if it has one and the credentials may read it.
     pub async fn alias(&self) -> Option<String> {
         let conf = aws_sdk_iam::config::Builder::from(&self.config).retry_config(RetryConfig::standard()).build();
         let asked = aws_sdk_iam::Client::from_conf(conf).list_account_aliases().send();
@@ -107,7 +108,7 @@ impl Access {
         answer.account_aliases.into_iter().next()
     }
 
-    /// The SDK's configuration for `region`, without the limits: for the state store.
+    /// The SDK configuration for `region`, without the limits: for the state store.
     #[must_use]
     pub fn config(&self, region: &str) -> SdkConfig {
         self.config.clone().into_builder().region(aws_config::Region::new(region.to_owned())).build()
@@ -126,14 +127,14 @@ impl Access {
         Arc::clone(clients)
     }
 
-    /// What a call in `region` needs.
+    /// The context for calls in `region`.
     #[must_use]
     pub fn cx(&self, region: &Region) -> Cx {
         Cx { access: self.clone(), clients: self.clients(region), region: region.clone(), site: None }
     }
 }
 
-/// That a shared configuration file defines `profile`.
+/// Checks that a shared configuration file defines `profile`.
 fn defined(profile: &str) -> Result<()> {
     let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE")).map(PathBuf::from);
     let file = |variable: &str, name: &str| {
@@ -178,7 +179,7 @@ fn no_credentials() -> Error {
         .hint("set AWS_PROFILE, `[aws] profile` in payinfra.toml, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 }
 
-/// The clients of one region, each made when it is first asked for: building one is dear, cloning is not.
+/// The clients of one region, each created on first use, because building one is expensive and cloning it is cheap.
 macro_rules! clients {
     ($($(#[$doc:meta])* $service:ident: $sdk:ident,)*) => {
         #[derive(Debug)]
@@ -245,7 +246,7 @@ clients! {
     wafv2: aws_sdk_wafv2,
 }
 
-/// What one call of a kind needs: the clients of its region, and the token of its resource.
+/// The context of a call: the clients of its region, and the token of its resource.
 #[derive(Clone, Debug)]
 pub struct Cx {
     access: Access,
@@ -262,7 +263,7 @@ impl Cx {
         self
     }
 
-    /// The same in another region, for kinds that have two ends.
+    /// The same context in another region, for kinds that span two regions.
     #[must_use]
     pub fn in_region(&self, region: &Region) -> Self {
         Self { clients: self.access.clients(region), region: region.clone(), ..self.clone() }
@@ -280,7 +281,7 @@ impl Cx {
         self.access.account()
     }
 
-    /// The idempotency token of this generation of the resource: the same for every attempt to make it.
+    /// The idempotency token of this generation of the resource: the same for every attempt to create it.
     ///
     /// # Errors
     /// Outside of `create` and `recover`.
@@ -291,14 +292,14 @@ impl Cx {
             .ok_or_else(|| Error::failed("an idempotency token is available only during a create"))
     }
 
-    /// Whether `id` is an earlier generation of the resource, which `recover` must not find.
+    /// Whether `id` is an earlier generation of the resource, which `recover` must not return.
     #[must_use]
     pub fn is_known(&self, id: &str) -> bool {
         self.site.as_ref().is_some_and(|site| site.known.iter().any(|known| known == id))
     }
 
-    /// Whether an earlier create of ours of this resource may have happened: what carries no tags, or not yet, can be
-    /// ours only then.
+    /// Whether an earlier create of this resource may have succeeded. Only then can a resource without tags, or with
+    /// tags that are not visible yet, be ours.
     #[must_use]
     pub fn begun(&self) -> bool {
         self.site.as_ref().is_some_and(|site| site.begun)
@@ -310,7 +311,8 @@ impl Cx {
         self.site.as_ref().is_some_and(|site| site.final_snapshot)
     }
 
-    /// S3 in this region. Emulators have no host name per bucket, so an endpoint of one's own means path style.
+    /// S3 in this region. Emulators do not support virtual-hosted buckets, so a custom endpoint uses path-style
+    /// addressing.
     #[must_use]
     pub fn s3(&self) -> &aws_sdk_s3::Client {
         let clients = &self.clients;

@@ -1,4 +1,4 @@
-//! All kinds behind the one interface that the engine calls.
+//! Implements the engine's interface for all kinds.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::client::{Access, Cx};
 
-/// The kinds of all services, each service's sorted.
+/// The kinds of all services, sorted within each service.
 pub const KINDS: &[&[&dyn Kind<Cx>]] = &[
     crate::acm::KINDS,
     crate::application_autoscaling::KINDS,
@@ -33,7 +33,7 @@ pub const KINDS: &[&[&dyn Kind<Cx>]] = &[
     crate::wafv2::KINDS,
 ];
 
-/// AWS, one account of it.
+/// One AWS account.
 #[derive(Clone)]
 pub struct Aws {
     access: Access,

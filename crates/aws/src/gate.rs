@@ -1,4 +1,4 @@
-//! The last look before a request leaves: whether we may still change anything.
+//! The check right before a request is sent: whether changes are still allowed.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,26 +6,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use payinfra_engine::Guard;
 
-/// What is asked before every request that changes something.
+/// The guard that every mutating request asks.
 #[derive(Clone, Default)]
 pub(crate) struct Gate(Arc<Mutex<Option<Guard>>>);
 
-/// How the names of operations begin that change nothing.
+/// The prefixes of read-only operations.
 const READS: &[&str] = &["BatchGet", "Describe", "Filter", "Get", "Head", "List", "Lookup", "Query", "Scan", "Search"];
 
-/// What changes no resource: a data point of a metric. An apply that finds nothing to do publishes it without the lock.
+/// An operation that changes no resource: it publishes a data point of a metric. An apply without changes calls it
+/// without the lock.
 const PUBLISHES: &str = "PutMetricData";
 
 impl Gate {
-    /// From now on `guard` is asked.
+    /// From now on, asks `guard`.
     pub(crate) fn set(&self, guard: Guard) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
     }
 
-    /// Lets a request through, unless it changes something and the guard refuses. The refusal is the engine's error,
-    /// inside of the SDK's.
+    /// Lets a request pass, unless it is mutating and the guard refuses. The engine's error is inside the SDK's error.
     pub(crate) fn pass(&self, method: &str, operation: &str) -> Result<(), ConnectorError> {
-        // REST protocols do not name the operation; the method says it.
+        // REST protocols do not contain the operation's name, but the HTTP method.
         let reads = method == "GET" || method == "HEAD" || READS.iter().any(|read| operation.starts_with(read));
         let reads = reads || operation == PUBLISHES;
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();

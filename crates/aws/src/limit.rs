@@ -1,13 +1,14 @@
-//! AWS's rate limits, kept on this side of the network (AWS-FACTS §3.1).
+//! A client-side implementation of AWS's rate limits (AWS-FACTS §3.1).
 //!
-//! Every attempt of every call passes [`Limits`], because they sit in the HTTP client: a call waits for a token of its
-//! bucket, first come first served. A bucket that AWS throttles all the same gives half as much from then on, and
-//! recovers with every call that is let through; the throttled call itself waits for its next turn.
+//! Every attempt of every call passes [`Limits`], which are part of the HTTP client: a call waits for a token of its
+//! bucket,
+//! first come, first served. A bucket that AWS throttles anyway halves its rate, and recovers with every accepted call;
+//! the throttled call itself waits for its next token.
 //!
-//! What has its token passes the [`Gate`], and is sent.
+//! A call with a token passes the [`Gate`], and is sent.
 //!
-//! An endpoint of one's own is an emulator, which has no such limits: there they hold only if `PAYINFRA_RATE_LIMITS` is
-//! set, to the factor by which they are multiplied (`1` is AWS's own pace).
+//! A custom endpoint is an emulator without such limits, so they only apply there if `PAYINFRA_RATE_LIMITS` is set, to
+//! the factor by which they are multiplied (`1` is AWS's own rate).
 
 mod bucket;
 mod table;
@@ -37,24 +38,24 @@ use crate::gate::Gate;
 use bucket::Bucket;
 use table::{Row, Scope};
 
-/// The environment variable that makes the limits hold for an endpoint of one's own.
+/// The environment variable that enables the limits for a custom endpoint.
 const FACTOR: &str = "PAYINFRA_RATE_LIMITS";
 
 /// The limiter of one account.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Limits {
-    /// What the limits are multiplied by; `None` for AWS alone, at its own pace.
+    /// The factor for the limits; `None` for AWS's own rates, with AWS only.
     factor: Option<f64>,
     buckets: Arc<Mutex<HashMap<Key, Arc<Bucket>>>>,
     gate: Gate,
     client: Arc<OnceLock<SharedHttpClient>>,
 }
 
-/// What has a bucket: region, service, operation or group of them.
+/// The key of a bucket: region, service, and operation or group of operations.
 type Key = (String, &'static str, String);
 
 impl Limits {
-    /// The defaults of AWS-FACTS §3.1, and the factor of the environment.
+    /// The defaults of AWS-FACTS §3.1, and the factor from the environment.
     pub(crate) fn new() -> Self {
         let factor = std::env::var(FACTOR).ok().and_then(|factor| factor.parse().ok());
         match factor.filter(|factor: &f64| factor.is_finite() && *factor > 0.0) {
@@ -68,7 +69,7 @@ impl Limits {
         Self { factor: Some(factor), ..Self::default() }
     }
 
-    /// `config` with an HTTP client that keeps to the limits of `service`.
+    /// `config` with an HTTP client that enforces the limits of `service`.
     pub(crate) fn config(&self, config: &SdkConfig, service: &'static str) -> SdkConfig {
         let inner = config.http_client().unwrap_or_else(|| self.client.get_or_init(https).clone());
         let region = config.region().map(ToString::to_string).unwrap_or_default();
@@ -81,7 +82,7 @@ impl Limits {
             .build()
     }
 
-    /// What a request has to pass once it has its token.
+    /// The guard that a request has to pass once it has its token.
     pub(crate) fn gate(&self) -> &Gate {
         &self.gate
     }
@@ -96,17 +97,17 @@ impl Limits {
     }
 }
 
-/// How long after it was signed a request may be sent; AWS takes it for five minutes.
+/// The maximum age of a signature when a request is sent; AWS accepts five minutes.
 const SIGNED: Duration = Duration::from_mins(4);
-/// The first and the longest pause before a throttled request is sent again to an endpoint of one's own.
+/// The first and the maximum delay before a throttled request is sent to a custom endpoint again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 
-/// How long AWS may take to answer; S3 may have to take or to delete much.
+/// The response timeout; S3 may have to receive or delete a lot of data.
 fn patience(service: &str) -> Duration {
     Duration::from_secs(if service == "s3" { 120 } else { 30 })
 }
 
-/// The client that the SDK takes if it is given none: the same TLS, the proxy of the environment.
+/// The SDK's default client: the same TLS, the proxy of the environment.
 fn https() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
@@ -120,7 +121,7 @@ fn https() -> SharedHttpClient {
     })
 }
 
-/// Whose limits a client keeps.
+/// The service and the limits of a client.
 #[derive(Clone, Debug)]
 struct Pace {
     limits: Limits,
@@ -129,11 +130,11 @@ struct Pace {
     service: &'static str,
 }
 
-/// An HTTP client, and each of its connectors, that waits for its turn.
+/// An HTTP client, and each of its connectors, that waits for a token.
 #[derive(Clone, Debug)]
 struct Paced<T> {
     inner: T,
-    /// `None` for no limits.
+    /// `None` if there are no limits.
     pace: Option<Pace>,
     gate: Gate,
     patience: Duration,
@@ -167,8 +168,8 @@ impl HttpConnector for Paced<SharedHttpConnector> {
 }
 
 impl Paced<SharedHttpConnector> {
-    /// Sends `request` when it is its turn, and again while AWS throttles it: it had no effect then, and only that
-    /// which acts in several calls would begin them all anew if it came back as a failure.
+    /// Sends `request` when it has a token, and again while AWS throttles it. A throttled request had no effect, and
+    /// operations with several calls would start over if throttling were returned as an error.
     async fn send(self, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let operation = operation(&request);
         let bucket = self.pace.as_ref().map(|pace| pace.limits.bucket(pace, &operation));
@@ -186,7 +187,7 @@ impl Paced<SharedHttpConnector> {
             }
             self.gate.pass(request.method(), &operation)?;
             let again = request.try_clone();
-            // Its own time-out, because the SDK's would count the wait for the token as well.
+            // A separate timeout, because the SDK's would include the wait for the token.
             let answered = async { look(self.inner.call(request).await?).await };
             let (answer, throttled) = tokio::time::timeout(self.patience, answered).await.map_err(|_| {
                 ConnectorError::timeout(format!("no response within {} seconds", self.patience.as_secs()).into())
@@ -210,7 +211,7 @@ impl Paced<SharedHttpConnector> {
     }
 }
 
-/// The operation, where the protocol names it; REST protocols do not.
+/// The operation, if the protocol contains its name; REST protocols do not.
 fn operation(request: &HttpRequest) -> String {
     if let Some(target) = request.headers().get("x-amz-target") {
         return target.rsplit('.').next().unwrap_or(target).to_owned();
@@ -218,7 +219,7 @@ fn operation(request: &HttpRequest) -> String {
     if let Some((_, operation)) = request.uri().rsplit_once("/operation/") {
         return operation.to_owned();
     }
-    // The one operation of Route 53 that is a POST and changes nothing; to change the tags of one adds its id.
+    // The only read-only operation of Route 53 that uses POST; changing the tags of a resource appends its id.
     let path = request.uri().split('?').next().unwrap_or_default();
     if request.method() == "POST" && ["/tags/healthcheck", "/tags/hostedzone"].iter().any(|end| path.ends_with(end)) {
         return "ListTagsForResources".to_owned();
@@ -228,7 +229,7 @@ fn operation(request: &HttpRequest) -> String {
     action.unwrap_or_default().to_owned()
 }
 
-/// What AWS calls it (AWS-FACTS §3.1): a code that it writes into the body.
+/// AWS's throttling codes (AWS-FACTS §3.1), in the body.
 const THROTTLED: &[&str] = &[
     "Throttling",
     "ThrottledException",
@@ -239,7 +240,7 @@ const THROTTLED: &[&str] = &[
     "SlowDown",
 ];
 
-/// The answer, and whether it says that there were too many calls. Only failures are read for it: they are short.
+/// The response, and whether it reports throttling. Only errors are read for this, because they are short.
 async fn look(mut answer: HttpResponse) -> Result<(HttpResponse, bool), ConnectorError> {
     let status = answer.status().as_u16();
     if !matches!(status, 400 | 403 | 429 | 503) {
@@ -296,7 +297,7 @@ mod tests {
         Ok(())
     }
 
-    /// A client of AWS that answers as `answer` does.
+    /// An AWS client whose responses come from `answer`.
     struct Fake<F>(F);
 
     impl<F> std::fmt::Debug for Fake<F> {
@@ -311,7 +312,7 @@ mod tests {
         }
     }
 
-    /// A call through it.
+    /// A call with it.
     async fn sent<F>(limits: &Limits, pace: Option<Pace>, answer: F) -> Result<HttpResponse, ConnectorError>
     where
         F: Fn() -> HttpConnectorFuture + Send + Sync + 'static,
@@ -355,7 +356,7 @@ mod tests {
         assert_eq!(begun.elapsed().as_secs(), 23, "at 0.3 a second, at half of that, and at half of that");
     }
 
-    /// What acts in several calls must not begin again with the first because the last was throttled.
+    /// An operation with several calls must not start over because the last one was throttled.
     #[tokio::test(start_paused = true)]
     async fn an_endpoint_of_ones_own_that_throttles_is_asked_again() {
         let limits = Limits::default();
@@ -388,7 +389,7 @@ mod tests {
         assert!(late.to_string().len() > 1 && late.is_user(), "{late:?}");
     }
 
-    /// The sleeper that wakes with a token in hand: what it decided before must not happen any more.
+    /// The machine is suspended while a call has its token: the call must not be sent afterwards.
     #[tokio::test(start_paused = true)]
     async fn what_waited_for_its_turn_asks_once_more_whether_it_may() {
         let limits = Limits::default();

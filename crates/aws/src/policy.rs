@@ -1,4 +1,4 @@
-//! IAM policy documents as values that compare by meaning.
+//! IAM policy documents that compare by meaning.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,39 +6,39 @@ use payinfra_engine::{Error, Result, Text};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// A policy document; the order of statements does not matter, lists are sets, names of actions keep their case.
+/// A policy document. The order of statements does not matter, lists are sets, and names of actions are case-sensitive.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Policy(BTreeSet<Statement>);
 
-/// Whether a statement grants or denies.
+/// The effect of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Effect {
-    /// Grants.
+    /// Allow.
     Allow,
-    /// Denies, whatever else grants.
+    /// Deny, which overrides every allow.
     Deny,
 }
 
 /// One statement of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Statement {
-    /// Its name.
+    /// Its id.
     pub sid: String,
-    /// Whether it grants or denies.
+    /// The effect.
     pub effect: Effect,
-    /// Whom it is about, by type: `Service`, `AWS`; empty in a policy that hangs on a role.
+    /// The principals by type: `Service`, `AWS`; empty in a policy that is attached to a role.
     pub principals: BTreeMap<String, BTreeSet<Text>>,
-    /// What they may (not) do.
+    /// The actions.
     pub actions: BTreeSet<String>,
-    /// To what; empty in a trust policy.
+    /// The resources; empty in a trust policy.
     pub resources: BTreeSet<Text>,
-    /// When: operator → key → values.
+    /// The conditions: operator → key → values.
     pub conditions: BTreeMap<String, BTreeMap<String, BTreeSet<Text>>>,
 }
 
 impl Policy {
-    /// A policy of these statements.
+    /// A policy with these statements.
     #[must_use]
     pub fn new(statements: impl IntoIterator<Item = Statement>) -> Self {
         Self(statements.into_iter().collect())
@@ -49,16 +49,16 @@ impl Policy {
         self.0.iter()
     }
 
-    /// The document as AWS takes it.
+    /// The document in AWS's form.
     ///
     /// # Errors
-    /// If it still holds references.
+    /// If it still contains references.
     pub fn document(&self) -> Result<String> {
         let statements = self.0.iter().map(Statement::json).collect::<Result<Vec<_>>>()?;
         Ok(json!({ "Version": "2012-10-17", "Statement": statements }).to_string())
     }
 
-    /// The policy that AWS returned; scalars and lists of one mean the same.
+    /// Parses a policy that AWS returned; a scalar equals a list of one item.
     ///
     /// # Errors
     /// If it is not a policy document.
@@ -75,7 +75,7 @@ impl Policy {
 }
 
 impl Statement {
-    /// Lets do `actions`.
+    /// A statement that allows `actions`.
     #[must_use]
     pub fn allow<'a>(sid: &str, actions: impl IntoIterator<Item = &'a str>) -> Self {
         Self {
@@ -88,27 +88,27 @@ impl Statement {
         }
     }
 
-    /// Forbids `actions`.
+    /// A statement that denies `actions`.
     #[must_use]
     pub fn deny<'a>(sid: &str, actions: impl IntoIterator<Item = &'a str>) -> Self {
         Self { effect: Effect::Deny, ..Self::allow(sid, actions) }
     }
 
-    /// Of this principal too: `Service`, `logs.us-east-1.amazonaws.com`.
+    /// Adds a principal: `Service`, `logs.us-east-1.amazonaws.com`.
     #[must_use]
     pub fn principal(mut self, kind: &str, principal: impl Into<Text>) -> Self {
         self.principals.entry(kind.to_owned()).or_default().insert(principal.into());
         self
     }
 
-    /// On this resource too.
+    /// Adds a resource.
     #[must_use]
     pub fn on(mut self, resource: impl Into<Text>) -> Self {
         self.resources.insert(resource.into());
         self
     }
 
-    /// Only if: `("StringEquals", "aws:SourceAccount", "123456789012")`.
+    /// Adds a condition: `("StringEquals", "aws:SourceAccount", "123456789012")`.
     #[must_use]
     pub fn when(mut self, operator: &str, key: &str, value: impl Into<Text>) -> Self {
         let keys = self.conditions.entry(operator.to_owned()).or_default();

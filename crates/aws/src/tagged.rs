@@ -1,11 +1,11 @@
-//! Resources with their tags, where AWS returns the tags one resource at a time.
+//! Ids with their tags, for services that return tags one resource at a time.
 
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Error, Result, Tags};
 
 use crate::error::Unless;
 
-/// Ids with their tags, where AWS tells these one by one. What went since it was listed is left out.
+/// Ids with their tags. Resources that were deleted since the list call are omitted.
 pub(crate) async fn tagged(
     them: impl Iterator<Item = (String, impl Future<Output = Result<Tags>>)>,
 ) -> Result<Vec<(String, Tags)>> {

@@ -1,4 +1,4 @@
-//! How often what is no card number is taken for one: a million each of what payments carry.
+//! The false positive rate of the card number detection: a million samples of each kind of value that payments contain.
 //!
 //!     cargo run --release --package payment-core --example false_alarms
 
@@ -7,10 +7,10 @@
 use payment_core::card;
 use sha2::{Digest, Sha256};
 
-/// How many of each.
+/// The number of samples of each kind.
 const COUNT: u64 = 1_000_000;
 
-/// Random numbers that are the same each time.
+/// Random numbers with a fixed seed.
 struct Random(u64);
 
 impl Random {
@@ -30,7 +30,7 @@ impl Random {
         uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
     }
 
-    /// Of a time in the years 2020 to 2050.
+    /// A time in the years 2020 to 2050.
     fn ulid(&mut self) -> String {
         let alphabet: Vec<char> = "0123456789ABCDEFGHJKMNPQRSTVWXYZ".chars().collect();
         let time = 1_577_836_800_000 + self.below(946_080_000_000);
@@ -65,14 +65,14 @@ impl Random {
         format!("INV-{}-{:06}", 2020 + self.below(30), self.below(1_000_000))
     }
 
-    /// A day, a branch and a number in one piece: 18 digits.
+    /// A day, a branch and a number without separators: 18 digits.
     fn long_number(&mut self) -> String {
         let (year, month, day) = (2020 + self.below(30), 1 + self.below(12), 1 + self.below(28));
         format!("{year}{month:02}{day:02}{:010}", self.below(10_000_000_000))
     }
 }
 
-/// What something is called, and how one is made.
+/// A description of the samples, and the function that generates one.
 type Kind = (&'static str, fn(&mut Random) -> String);
 
 fn main() {
@@ -83,7 +83,7 @@ fn main() {
         ("dates and times to the millisecond", Random::date_with_milliseconds),
         ("phone numbers", Random::phone),
         ("invoice numbers such as INV-2026-004711", Random::invoice),
-        ("numbers of 18 digits in one piece", Random::long_number),
+        ("numbers of 18 digits without separators", Random::long_number),
     ];
     for (name, make) in kinds {
         let mut random = Random(0);

@@ -4,16 +4,16 @@ use std::fmt;
 
 use rust_decimal::Decimal;
 
-/// How many digits an amount may have before its point.
+/// The maximum number of digits before the decimal point.
 pub const LONGEST_WHOLE: usize = 12;
 
 /// An amount of money, greater than zero, with as many decimals as its currency has: `12.50`.
 ///
-/// It never was a binary fraction, neither on the wire nor in between (P-09).
+/// It is never a binary floating-point number, neither in requests nor internally (P-09).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amount(Decimal);
 
-/// A currency of ISO 4217 in which one can pay: none of its funds, metals and codes for tests.
+/// An ISO 4217 currency that can be used for payments: no funds, precious metals or test codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Currency {
     code: iso_currency::Currency,
@@ -21,10 +21,10 @@ pub struct Currency {
 }
 
 impl Amount {
-    /// An amount by its text: digits, and decimals behind a point.
+    /// Parses an amount: digits, and decimals after a point.
     ///
     /// # Errors
-    /// What an amount must be, to follow its name in a sentence.
+    /// The requirement that the text does not meet, phrased to follow the field's name.
     pub fn parse(text: &str, currency: Currency) -> Result<Self, String> {
         let number = || "must be a decimal number such as 12.50, without exponent or sign".to_owned();
         if text.starts_with('-') {
@@ -47,7 +47,7 @@ impl Amount {
         if amount.is_zero() {
             return Err("must be greater than zero".to_owned());
         }
-        // 12.5 and 12.50 are the same amount, and are written the same from here on.
+        // Normalizes 12.5 to 12.50, so that equal amounts are written the same.
         amount.rescale(most);
         Ok(Self(amount))
     }
@@ -60,20 +60,20 @@ impl fmt::Display for Amount {
 }
 
 impl Currency {
-    /// What is meant where none is named.
+    /// The default currency.
     pub const DEFAULT: Self = Self { code: iso_currency::Currency::USD, decimals: 2 };
 
-    /// A currency by its code, three capital letters.
+    /// Parses a currency code, three capital letters.
     ///
     /// # Errors
-    /// What a currency must be, to follow its name in a sentence.
+    /// The requirement that the text does not meet, phrased to follow the field's name.
     pub fn parse(text: &str) -> Result<Self, String> {
         let known = iso_currency::Currency::from_code(text).filter(|code| !code.is_fund() && !code.is_special());
         let known = known.and_then(|code| Some(Self { code, decimals: code.exponent()?.into() }));
         known.ok_or_else(|| "must be an ISO 4217 code such as USD".to_owned())
     }
 
-    /// How many decimals its amounts have.
+    /// The number of decimals of amounts in this currency.
     #[must_use]
     pub fn decimals(self) -> u32 {
         self.decimals
@@ -90,7 +90,7 @@ impl fmt::Display for Currency {
 mod tests {
     use super::*;
 
-    /// ISO 4217's list one (2024): the decimals of the currencies that do not have two.
+    /// From ISO 4217, list one (2024): the number of decimals of currencies whose number is not two.
     #[test]
     fn currencies_have_the_decimals_of_the_standard() {
         let none = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF";

@@ -1,51 +1,51 @@
-//! What is answered.
+//! The outcomes of requests and their HTTP responses.
 
 use serde_json::{Value, json};
 
 use crate::payment::{Record, Refusal};
 use crate::retry::Fault;
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The payment and its audit record are stored.
     Accepted {
         /// The payment.
         record: Record,
-        /// Whether they were before.
+        /// Whether they were stored before this request.
         repeated: bool,
     },
-    /// The payment that was asked for. It is `accepted` once its audit record is written, and `pending` until then.
+    /// The requested payment. It is `accepted` once its audit record is written, and `pending` until then.
     Found(Record),
-    /// There is no such payment.
+    /// The payment does not exist.
     NotFound,
-    /// The request is wrong.
+    /// The request is invalid.
     Refused(Refusal),
-    /// There is another payment with this id.
+    /// A different payment with this id exists.
     Conflict {
         /// The id.
         transaction_id: String,
     },
-    /// The region that the id belongs to cannot be reached from here, and another must not take the payment.
+    /// The region that owns the id is unreachable, and no other region may accept the payment.
     Unreachable {
         /// The payment's id.
         transaction_id: String,
-        /// The region.
+        /// The region that owns the id.
         region: String,
-        /// Why; for the log only.
+        /// The cause, for the log only.
         fault: Fault,
     },
-    /// Something of ours is wrong.
+    /// An internal error.
     Failed {
-        /// The id of a payment that may have been stored, or not: it is in doubt until it is sent again or repaired.
+        /// The id of a payment that may or may not have been stored: it is in doubt until it is sent again or repaired.
         transaction_id: Option<String>,
-        /// What; for the log only.
+        /// The cause, for the log only.
         fault: Fault,
     },
 }
 
 impl Outcome {
-    /// Its name in logs and metrics.
+    /// The outcome's name in logs and metrics.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -61,7 +61,8 @@ impl Outcome {
         }
     }
 
-    /// The HTTP status. A repeat is answered like the first time: a client that asks again does not know which it is.
+    /// The HTTP status. A repeat gets the same response as the first request, because the client cannot tell them
+    /// apart.
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
@@ -74,19 +75,19 @@ impl Outcome {
         }
     }
 
-    /// The answer's body. A failure tells nothing but that it is one.
+    /// The response body. It shows no details of an internal error.
     #[must_use]
     pub fn body(&self) -> Value {
         match self {
             Self::Accepted { record, .. } | Self::Found(record) => shown(record),
-            Self::NotFound => json!({ "error": "there is no such payment" }),
+            Self::NotFound => json!({ "error": "payment not found" }),
             Self::Refused(Refusal { field, reason, .. }) => json!({ "error": reason, "field": field }),
             Self::Conflict { transaction_id } => {
-                let error = "there is a payment with this transactionId and other content";
+                let error = "a different payment with this transactionId exists";
                 json!({ "error": error, "transactionId": transaction_id })
             }
             Self::Unreachable { .. } => {
-                json!({ "error": "the region of this transactionId cannot be reached; send the request again" })
+                json!({ "error": "the region of this transactionId is unreachable; retry the request" })
             }
             Self::Failed { .. } => json!({ "error": "internal error" }),
         }

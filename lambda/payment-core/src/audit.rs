@@ -4,17 +4,17 @@ use serde_json::json;
 
 use crate::payment::Record;
 
-/// An audit record. The same payment always gives the same one, however often it is written.
+/// An audit record. It is derived from the payment, so the same payment always has the same record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// What it is stored under: by day, then by id and hash.
+    /// The key of the object: the day, the id and the hash.
     pub key: String,
-    /// What is stored: one line of JSON.
+    /// The content of the object: one line of JSON.
     pub body: String,
 }
 
 impl Entry {
-    /// The audit record of a payment.
+    /// Derives the audit record of a payment.
     #[must_use]
     pub fn of(record: &Record) -> Self {
         let payment = &record.payment;

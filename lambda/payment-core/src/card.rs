@@ -1,8 +1,9 @@
-//! Card numbers, which have no business here: requests with one are refused, and no log shows one (P-09).
+//! Detects card numbers: requests that contain one are rejected, and logs never show one (P-09).
 //!
-//! A number is found however it is disguised: in digits of any script, in forms that Unicode takes for the same (NFKC),
-//! with up to three other characters between two digits, and with other digits before and behind it. Characters that
-//! nobody sees do not count at all.
+//! Numbers are also found in digits of any script, in forms that Unicode normalization (NFKC) maps to digits, with up
+//! to
+//! three other characters between two digits, and with other digits before and after them. Invisible characters are
+//! ignored.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,29 +11,29 @@ use std::ops::Range;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
-/// How many digits card numbers have (ISO/IEC 7812).
+/// The possible lengths of card numbers (ISO/IEC 7812).
 const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
-/// How many characters may stand between two digits of a number.
+/// The maximum number of other characters between two digits of a number.
 const APART: usize = 3;
 
-/// What logs show in place of a long number.
+/// The replacement for long numbers in logs.
 const HIDDEN: &str = "[number hidden]";
 
-/// Whether some part of `text` looks like a card number: 13 to 19 digits that begin like an issuer's and pass the check
-/// of card numbers (Luhn). A text that as a whole is a UUID or a ULID is none.
+/// Whether any part of `text` looks like a card number: 13 to 19 digits that start with an issuer's prefix and pass the
+/// Luhn check. A text that as a whole is a UUID or a ULID does not count.
 #[must_use]
 pub fn is_in(text: &str) -> bool {
     if is_generated(text) {
         return false;
     }
     let looks = |text: &str| !windows(&digits(text, &[])).is_empty();
-    // Unicode composes some characters, which brings the digits around them closer together.
+    // NFKC composes some characters, which brings the digits around them closer together.
     looks(text) || (!text.is_ascii() && looks(&text.nfkc().collect::<String>()))
 }
 
-/// `text` without what [`is_in`] finds, and without other numbers in one piece that are long enough to be a card's: a
-/// log loses nothing by it, and a mistyped card number is still nearly one. UUIDs and ULIDs stay, such as those in paths
-/// and the request ids in messages of AWS.
+/// `text` without the numbers that [`is_in`] finds and other numbers that are as long as a card number: logs do not
+/// need them, and a mistyped card number is still sensitive. UUIDs and ULIDs stay, such as those in paths and the
+/// request ids in AWS's messages.
 #[must_use]
 pub fn redact(text: &str) -> Cow<'_, str> {
     let digits = digits(text, &generated(text));
@@ -55,13 +56,13 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Whether `text` is a UUID (RFC 9562, with hyphens or without) or a ULID. Their digits are random, so one in a few has
-/// the check digit of a card number. One of digits alone is not believed to be random.
+/// Whether `text` is a UUID (RFC 9562, with or without hyphens) or a ULID. Their digits are random, so some pass the
+/// Luhn check. A text of digits only does not count as random.
 fn is_generated(text: &str) -> bool {
     is_uuid(text) || is_ulid(text)
 }
 
-/// Where UUIDs and ULIDs stand between spaces, slashes and the like.
+/// The UUIDs and ULIDs in the text, separated by spaces, slashes and similar characters.
 fn generated(text: &str) -> Vec<Range<usize>> {
     let mut start = 0;
     let mut found = Vec::new();
@@ -95,20 +96,20 @@ fn is_ulid(text: &str) -> bool {
     bytes.len() == 26
         && matches!(bytes[0], b'0'..=b'7')
         && bytes.iter().all(|byte| byte.is_ascii_digit() || letter(*byte))
-        // In random ones this many digits in one piece do not happen.
+        // Random ids do not contain this many digits in a row.
         && bytes.split(u8::is_ascii_uppercase).all(|piece| piece.len() < *DIGITS.start())
 }
 
-/// A digit of a text.
+/// A digit in a text.
 struct Digit {
     value: u8,
-    /// How many characters that one can see stand between it and the digit before.
+    /// The number of visible characters between it and the previous digit.
     apart: usize,
-    /// Where it stands.
+    /// Its position.
     place: Range<usize>,
 }
 
-/// The digits of a text, in whichever form, but for those in the places to `skip`.
+/// The digits of a text, in all forms, except those in the ranges to `skip`.
 fn digits(text: &str, skip: &[Range<usize>]) -> Vec<Digit> {
     let mut digits = Vec::new();
     let mut apart = 0;
@@ -138,11 +139,11 @@ fn digits(text: &str, skip: &[Range<usize>]) -> Vec<Digit> {
     digits
 }
 
-/// Where digits look like a card number.
+/// The positions of digits that look like a card number.
 fn windows(digits: &[Digit]) -> Vec<Range<usize>> {
     let mut windows = Vec::new();
     for start in 0..digits.len() {
-        // The check doubles every second digit from the right, so which ones depends on the length.
+        // The Luhn check doubles every second digit from the right, so the length determines which digits are doubled.
         let (mut even, mut odd) = (0, 0);
         for (place, digit) in digits[start..].iter().take(*DIGITS.end()).enumerate() {
             if place > 0 && digit.apart > APART {
@@ -162,8 +163,8 @@ fn windows(digits: &[Digit]) -> Vec<Range<usize>> {
     windows
 }
 
-/// Whether digits begin like those of a card. The ranges are those that the schemes publish: Visa, Mastercard, American
-/// Express, Diners Club, JCB, Maestro, Discover, UnionPay, RuPay, Mir and Troy.
+/// Whether digits start with an issuer's prefix. The ranges are published by the card schemes: Visa, Mastercard,
+/// American Express, Diners Club, JCB, Maestro, Discover, UnionPay, RuPay, Mir and Troy.
 fn is_issued(digits: &[Digit]) -> bool {
     let first = |count: usize| digits[..count].iter().fold(0, |number, digit| number * 10 + u32::from(digit.value));
     match first(1) {
@@ -177,7 +178,7 @@ fn is_issued(digits: &[Digit]) -> bool {
     }
 }
 
-/// Where 13 digits or more stand together, or with single spaces or hyphens between them.
+/// The positions of 13 or more digits in a row, optionally separated by single spaces or hyphens.
 fn pieces(text: &str, digits: &[Digit]) -> Vec<Range<usize>> {
     let joined = |one: &Digit, next: &Digit| {
         let between = text.get(one.place.end..next.place.start);
@@ -187,7 +188,7 @@ fn pieces(text: &str, digits: &[Digit]) -> Vec<Range<usize>> {
     pieces.filter_map(|piece| Some(piece.first()?.place.start..piece.last()?.place.end)).collect()
 }
 
-/// The value of a digit: of any script (Unicode's general category Nd), and those in a circle that NFKC leaves.
+/// The value of a digit of any script (Unicode category Nd), or of a circled digit that NFKC does not map.
 fn digit(char: char) -> Option<u8> {
     if char.is_ascii() {
         return char.to_digit(10).and_then(|digit| u8::try_from(digit).ok());
@@ -203,12 +204,12 @@ fn digit(char: char) -> Option<u8> {
     of_script.or_else(circled).and_then(|value| u8::try_from(value).ok())
 }
 
-/// Whether nobody sees a character: it joins, marks or directs others.
+/// Whether a character is invisible: it joins, marks or directs other characters.
 fn is_unseen(char: char) -> bool {
     is_combining_mark(char) || UNSEEN.iter().any(|(first, last)| (*first..=*last).contains(&u32::from(char)))
 }
 
-/// The zero of each script that has digits; the others follow it (Unicode 16).
+/// The zero of each script that has digits; its other digits follow it (Unicode 16).
 const ZEROS: [u32; 76] = [
     0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0,
     0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620,
@@ -217,11 +218,11 @@ const ZEROS: [u32; 76] = [
     0x11c50, 0x11d50, 0x11da0, 0x11f50, 0x16130, 0x16a60, 0x16ac0, 0x16b50, 0x16d70, 0x1ccf0, 0x1d7ce, 0x1d7d8,
     0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e4f0, 0x1e5f1, 0x1e950, 0x1fbf0,
 ];
-/// The one of circled digits that have no other form: negative, double, sans-serif and negative sans-serif.
+/// The one of circled digits without another form: negative, double, sans-serif and negative sans-serif.
 const ONES: [u32; 4] = [0x24f5, 0x2776, 0x2780, 0x278a];
 /// Their zeros.
 const CIRCLED_ZEROS: [u32; 3] = [0x24ff, 0x1f10b, 0x1f10c];
-/// Characters without a form of their own (Unicode's `Default_Ignorable_Code_Point`, and format characters).
+/// Invisible characters (Unicode's `Default_Ignorable_Code_Point`, and format characters).
 const UNSEEN: [(u32, u32); 21] = [
     (0xad, 0xad),
     (0x34f, 0x34f),

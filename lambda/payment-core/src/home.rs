@@ -1,14 +1,14 @@
-//! The region that a transaction belongs to.
+//! The region that owns a transaction.
 
 use sha2::{Digest, Sha256};
 
 use crate::payment::Record;
 
-/// The regions that keep payments.
+/// The regions that store payments.
 ///
-/// A condition on an item holds in one region only, because DynamoDB copies a global table to the other regions a
-/// moment later and of two writes at once the last one wins. So each transaction id has one home, the region in whose
-/// table its payment is written and in whose bucket its audit record is, whichever region the request came to.
+/// A condition on an item only holds within one region: DynamoDB replicates a global table asynchronously, and the last
+/// of two concurrent writes wins. So each transaction id has one home region. Its payment and its audit record are
+/// written there, whichever region received the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Homes {
     first: String,
@@ -16,13 +16,13 @@ pub struct Homes {
 }
 
 impl Homes {
-    /// One region, which is the home of everything.
+    /// A single region, which owns all ids.
     #[must_use]
     pub fn one(region: &str) -> Self {
         Self { first: region.to_owned(), others: Vec::new() }
     }
 
-    /// These regions, in any order; none if there is none.
+    /// These regions, in any order; `None` if the list is empty.
     #[must_use]
     pub fn new<'a>(regions: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let mut regions = regions.into_iter().map(str::to_owned);
@@ -34,8 +34,8 @@ impl Homes {
         std::iter::once(&self.first).chain(&self.others).map(String::as_str)
     }
 
-    /// The home of a transaction id: the region with the greatest hash of region and id (rendezvous hashing), so that
-    /// a region more or less moves only the ids that must move.
+    /// The home region of a transaction id: the region with the greatest hash of region and id (rendezvous hashing), so
+    /// that adding or removing a region moves as few ids as possible.
     #[must_use]
     pub fn of(&self, id: &str) -> &str {
         let weight = |region: &str| {
@@ -48,8 +48,8 @@ impl Homes {
         self.others.iter().fold(&self.first, |home, region| if weight(region) > weight(home) { region } else { home })
     }
 
-    /// The region that keeps the audit record of a payment: the one that stored the payment, or its id's home where
-    /// that one takes no payments any more.
+    /// The region that stores the audit record of a payment: the region that stored the payment or, if that region no
+    /// longer accepts payments, the home region of its id.
     #[must_use]
     pub fn of_audit<'a>(&'a self, record: &'a Record) -> &'a str {
         if self.regions().any(|region| region == record.region) {

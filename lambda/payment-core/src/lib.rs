@@ -1,9 +1,8 @@
-//! The core of the payments path: what a payment is, and what becomes of a request to make one.
+//! The core of the payments path: what a payment is, and how requests are processed.
 //!
-//! Nothing here does I/O or looks at a clock. Where payments and their audit records are kept is a [`Store`] and an
-//! [`Audit`], time is a [`Clock`]; the HTTP service and the functions bring their own. What they share is decided here:
-//! which requests are refused and why, that a request can be repeated, how often and when something is tried again,
-//! and what is answered.
+//! This crate does no I/O and reads no clock: the HTTP service provides a [`Store`] and an [`Audit`] for payments and
+//! their audit records, and a [`Clock`]. This crate decides which requests are rejected and why, that requests are
+//! idempotent, when and how often calls are retried, and the response.
 
 mod amount;
 mod answer;

@@ -1,4 +1,4 @@
-//! A payment: how it is asked for, and how it is remembered.
+//! Payments: requests to make one, and stored ones.
 
 use std::fmt;
 
@@ -12,55 +12,55 @@ use sha2::{Digest, Sha256};
 use crate::amount::{Amount, Currency};
 use crate::card;
 
-/// The longest id, in characters.
+/// The maximum length of an id, in characters.
 pub const LONGEST_ID: usize = 64;
-/// The longest description, in characters.
+/// The maximum length of a description, in characters.
 pub const LONGEST_DESCRIPTION: usize = 140;
 
-/// A payment that somebody asks for, and that is well-formed.
+/// A valid request for a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
-    /// What tells it from all others; the client chooses it, and repeats it when it asks again.
+    /// The idempotency key: the client chooses it, and sends it again when it repeats the request.
     pub transaction_id: String,
-    /// Who pays.
+    /// The customer who pays.
     pub customer_id: String,
-    /// How much.
+    /// The amount.
     pub amount: Amount,
-    /// In which currency.
+    /// The currency.
     pub currency: Currency,
-    /// What for.
+    /// The purpose.
     pub description: Option<String>,
 }
 
-/// A payment that was accepted.
+/// A stored payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The payment.
     pub payment: Payment,
-    /// When, to the millisecond.
+    /// The time, in milliseconds.
     pub accepted_at: Timestamp,
-    /// In which region: the home of its id.
+    /// The region that stored it: the home of its id.
     pub region: String,
-    /// In which phase of the migration.
+    /// The phase of the migration at that time.
     pub phase: String,
-    /// The request that it came with.
+    /// The correlation id of the request.
     pub correlation_id: String,
-    /// Whether its audit record is written. Stored without, it waits for the next sweep ([`crate::Processor::repair`]).
+    /// Whether its audit record is written. Without one, the next sweep writes it ([`crate::Processor::repair`]).
     pub audited: bool,
 }
 
-/// Why a request is refused.
+/// The reason why a request is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The field that is wrong; none if the body as a whole is.
+    /// The invalid field; `None` if the body as a whole is invalid.
     pub field: Option<&'static str>,
-    /// What is wrong, for the client. It repeats nothing of what the client sent.
+    /// The message for the client. It contains no part of the request.
     pub reason: String,
-    /// Whether it is because of what looks like a card number.
+    /// Whether the reason is a possible card number.
     pub card: bool,
 }
 
-/// Whether `text` can be an id: a letter or digit, then letters, digits, `.`, `_` and `-`, 64 at most.
+/// Whether `text` is a valid id: a letter or digit, then letters, digits, `.`, `_` and `-`, 64 characters at most.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -70,10 +70,10 @@ pub fn is_id(text: &str) -> bool {
 }
 
 impl Payment {
-    /// The payment that a request's body asks for.
+    /// Parses the body of a request.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first problem.
     pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
         let text = std::str::from_utf8(body).map_err(|_| Refusal::body("the body is not UTF-8"))?;
         let request: Request = serde_json::from_str(text).map_err(|error| Refusal::json(&error))?;
@@ -91,7 +91,7 @@ impl Payment {
         Ok(Self { transaction_id, customer_id, amount, currency, description })
     }
 
-    /// What tells payments with the same id apart: the SHA-256 of the content in its one form.
+    /// Distinguishes payments with the same id: the SHA-256 of the normalized content.
     #[must_use]
     pub fn content_hash(&self) -> String {
         let content = json!({
@@ -114,10 +114,10 @@ impl Refusal {
         Self { field: Some(field), reason: format!("{field} {reason}"), card: false }
     }
 
-    /// Messages of the parser may repeat the input, so only its place is told.
+    /// Messages of the parser may contain input, so only the position is shown.
     fn json(error: &serde_json::Error) -> Self {
         if let Some(known) = error.to_string().strip_prefix(OWN) {
-            // The parser puts the place behind the message.
+            // The parser appends the position to the message.
             return Self::body(known.split(" at line ").next().unwrap_or(known));
         }
         match error.classify() {
@@ -144,23 +144,23 @@ fn describes(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The fields that a request can have.
+/// The known fields of a request.
 pub const FIELDS: [&str; 5] = ["amount", "currency", "customerId", "description", "transactionId"];
-/// What our own messages through the parser begin with.
+/// The prefix of our own messages that pass through the parser.
 const OWN: &str = "refused: ";
 
-/// The fields of a request as they were written, known or not.
+/// The fields of a request in their original form, both known and unknown.
 struct Request(Vec<(String, Box<RawValue>)>);
 
 impl Request {
-    /// No field has a card number in its name or its value, and each is known. Fields are looked at one by one: an id
-    /// that was generated is known by its form only if it stands alone.
+    /// Checks that no field has a card number in its name or value, and that all fields are known. Fields are checked
+    /// individually, because a UUID or ULID is only recognized as a whole value.
     fn check(&self) -> Result<(), Refusal> {
         for (name, raw) in &self.0 {
             let text = serde_json::from_str::<String>(raw.get()).unwrap_or_else(|_| raw.get().to_owned());
             if card::is_in(name) || card::is_in(&text) {
                 let known = FIELDS.iter().find(|field| *field == name);
-                let reason = "holds what looks like a card number; send a token of it";
+                let reason = "contains what looks like a card number; send a token instead";
                 let refusal = known.map_or_else(
                     || Refusal::body(&format!("the body {reason}")),
                     |field| Refusal::field(field, reason),
@@ -170,7 +170,7 @@ impl Request {
         }
         if self.0.iter().any(|(name, _)| !FIELDS.contains(&name.as_str())) {
             let known = FIELDS.join(", ");
-            return Err(Refusal::body(&format!("the body has an unknown field; known are {known}")));
+            return Err(Refusal::body(&format!("the body has an unknown field; known fields: {known}")));
         }
         Ok(())
     }
@@ -195,13 +195,13 @@ impl Request {
         Ok(id)
     }
 
-    /// A number, or a string with one: many clients cannot write decimal numbers otherwise.
+    /// A number, or a string with a number: many clients cannot write decimal numbers otherwise.
     fn decimal(&self, name: &'static str) -> Result<String, Refusal> {
         let raw = self.raw(name).ok_or_else(|| Refusal::field(name, "is missing"))?;
         match raw.as_bytes().first() {
             Some(b'"') => serde_json::from_str(raw).map_err(|_| Refusal::field(name, "must be a number")),
             Some(b'-' | b'0'..=b'9') => Ok(raw.to_owned()),
-            _ => Err(Refusal::field(name, "must be a number, or a string with one")),
+            _ => Err(Refusal::field(name, "must be a number or a string that contains one")),
         }
     }
 }
@@ -217,13 +217,13 @@ impl<'de> Deserialize<'de> for Request {
                 f.write_str("an object")
             }
 
-            /// Of two fields with one name parsers take this or that one, so there must not be two.
+            /// Parsers disagree about which of two fields with the same name counts, so duplicates are rejected.
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Request, A::Error> {
                 let mut fields: Vec<(String, Box<RawValue>)> = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
                     let known = FIELDS.iter().find(|field| **field == name);
                     if let Some(known) = known.filter(|_| fields.iter().any(|(field, _)| *field == name)) {
-                        return Err(A::Error::custom(format!("{OWN}{known} is there twice")));
+                        return Err(A::Error::custom(format!("{OWN}{known} is duplicated")));
                     }
                     fields.push((name, map.next_value()?));
                 }

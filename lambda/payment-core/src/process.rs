@@ -1,4 +1,4 @@
-//! From a request to its outcome.
+//! Processes requests.
 
 use std::time::Duration;
 
@@ -12,64 +12,64 @@ use crate::home::Homes;
 use crate::payment::{Payment, Record, is_id};
 use crate::retry::{Fault, Retries};
 
-/// Where payments are kept: a table in each region.
+/// The storage of payments: a table in each region.
 pub trait Store: Send + Sync {
-    /// Keeps `record` in the table of its region unless there is one with its transaction id. It must decide and write
-    /// in one act.
+    /// Stores `record` in the table of its region, unless it has a payment with the same transaction id. Check and
+    /// write must be atomic.
     fn insert(&self, record: &Record) -> impl Future<Output = Result<Inserted, Fault>> + Send;
-    /// The payment with this transaction id, as it was last written in `region`.
+    /// The payment with this transaction id that was last written in `region`.
     fn get(&self, region: &str, id: &str) -> impl Future<Output = Result<Option<Record>, Fault>> + Send;
-    /// Notes in the table of `region` that the payment's audit record is written.
+    /// Marks in the table of `region` that the payment's audit record is written.
     fn audited(&self, region: &str, id: &str) -> impl Future<Output = Result<(), Fault>> + Send;
-    /// Payments in `region` whose audit record is not written, from the start or from where another page ended.
+    /// Payments in `region` without an audit record: the first page, or the page that starts at a token.
     fn pending(&self, region: &str, from: Option<String>) -> impl Future<Output = Result<Page, Fault>> + Send;
 }
 
-/// What became of an insert.
+/// The result of an insert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inserted {
-    /// It is kept.
+    /// The payment is stored.
     New,
-    /// There is one with its id: this.
+    /// A payment with this id exists.
     Exists(Box<Record>),
 }
 
-/// Some of the payments that wait for their audit record.
+/// A page of the payments without an audit record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// The payments.
     pub records: Vec<Record>,
-    /// Where the next page starts, if there is one.
+    /// The token of the next page, if there is one.
     pub next: Option<String>,
 }
 
-/// Where audit records are kept: a bucket in each region.
+/// The storage of audit records: a bucket in each region.
 pub trait Audit: Send + Sync {
-    /// Keeps `entry` in `region`. That there is one under its key is success: it is the same.
+    /// Stores `entry` in `region`. An existing object with its key is a success, because it has the same content.
     fn write(&self, region: &str, entry: &Entry) -> impl Future<Output = Result<Written, Fault>> + Send;
 }
 
-/// What became of an audit record.
+/// The result of writing an audit record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
     /// It is written.
     New,
-    /// It was there.
+    /// It existed before.
     Exists,
 }
 
-/// Time, which the core does not have.
+/// The clock, which the core does not have.
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Timestamp;
-    /// Waits.
+    /// Sleeps.
     fn sleep(&self, pause: Duration) -> impl Future<Output = ()> + Send;
 }
 
-/// Where requests are processed.
+/// The place where requests are processed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The region; its payments are repaired here.
+    /// The region. Sweeps repair the payments of this region.
     pub region: String,
     /// The phase of the migration.
     pub phase: String,
@@ -86,47 +86,47 @@ pub struct Processor<S, A, C> {
     retries: Retries,
 }
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Repairs {
-    /// Payments whose audit record is there now.
+    /// The number of payments whose audit record is now written.
     pub repaired: u32,
-    /// Payments whose audit record is still not there; the next sweep tries again.
+    /// The number of payments whose audit record could not be written; the next sweep tries again.
     pub failed: u32,
 }
 
-/// How many payments a sweep repairs at once.
+/// The number of payments that a sweep repairs concurrently.
 const AT_ONCE: usize = 16;
 
 impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
-    /// With these means, in one region.
+    /// Creates a processor for one region.
     pub fn new(store: S, audit: A, clock: C, place: Place) -> Self {
         let homes = Homes::one(&place.region);
         Self { store, audit, clock, place, homes, retries: Retries::default() }
     }
 
-    /// In these regions.
+    /// Uses these regions.
     #[must_use]
     pub fn with_homes(self, homes: Homes) -> Self {
         Self { homes, ..self }
     }
 
-    /// With other patience.
+    /// Uses another retry policy.
     #[must_use]
     pub fn with_retries(self, retries: Retries) -> Self {
         Self { retries, ..self }
     }
 
-    /// Where payments are kept.
+    /// The storage of payments.
     pub fn store(&self) -> &S {
         &self.store
     }
 
-    /// Accepts the payment that `body` asks for.
+    /// Accepts the payment in `body`.
     ///
-    /// The payment is stored first, then its audit record, and only when both are there it is accepted. Whatever fails
-    /// in between, the same request again completes it: a payment that is there already with the same content gets the
-    /// audit record that it lacks, and the same answer. Without a repeat the next sweep does.
+    /// First the payment is stored, then its audit record. The payment is accepted when both are stored. If this is
+    /// interrupted, a repeat of the request completes it: a stored payment with the same content gets its missing audit
+    /// record, and the response is the same. Without a repeat, the next sweep completes it.
     pub async fn accept(&self, body: &[u8], correlation_id: &str) -> Outcome {
         let outcome = match Payment::parse(body) {
             Ok(payment) => self.store_and_audit(payment, correlation_id).await,
@@ -141,7 +141,7 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
         let found = if is_id(id) && !card::is_in(id) {
             self.retries.run(&self.clock, id, || self.store.get(self.homes.of(id), id)).await
         } else {
-            // Nothing can have this id.
+            // No payment can have this id.
             Ok(None)
         };
         let outcome = match found {
@@ -169,7 +169,7 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
         let id = record.payment.transaction_id.clone();
         let (record, repeated) = match self.retries.run(&self.clock, &id, || self.store.insert(&record)).await {
             Ok(Inserted::New) => (record, false),
-            // Another attempt of ours whose answer was lost, too.
+            // An earlier attempt of this request, whose response was lost.
             Ok(Inserted::Exists(stored)) if stored.payment == record.payment => {
                 let ours = Record { audited: false, ..(*stored).clone() } == record;
                 (*stored, !ours)
@@ -183,7 +183,7 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
         }
     }
 
-    /// Writes the audit record of a stored payment, and then notes in the payment that it is written.
+    /// Writes the audit record of a stored payment, and then marks the payment.
     async fn complete(&self, record: Record) -> Result<(Record, Written), Fault> {
         if record.audited {
             return Ok((record, Written::Exists));
@@ -203,19 +203,19 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
         }
     }
 
-    /// The region that did not answer, if it is another one.
+    /// The region that did not respond, if it is not this one.
     fn elsewhere(&self, id: &str, fault: &Fault) -> Option<String> {
         let home = self.homes.of(id);
         (fault.transient && home != self.place.region).then(|| home.to_owned())
     }
 
-    /// Writes the audit records that payments of this region lack, such as those of a process that was killed.
+    /// Writes the missing audit records of this region's payments, for example after a process was killed.
     ///
-    /// An audit record follows from its payment and is written once under a key that follows from it too, so sweeps of
-    /// several tasks, and a sweep at the same time as the request itself, write one.
+    /// An audit record and its key are derived from the payment, so concurrent sweeps, or a sweep concurrent with the
+    /// request itself, write the same object.
     ///
     /// # Errors
-    /// The table cannot be read. A payment that cannot be repaired is counted and does not stop the others.
+    /// If the table cannot be read. A payment that cannot be repaired is counted, and does not stop the others.
     pub async fn repair(&self) -> Result<Repairs, Fault> {
         let (region, mut repairs) = (self.place.region.as_str(), Repairs::default());
         let mut from = None;
@@ -238,7 +238,7 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
         let (id, correlation_id) = (record.payment.transaction_id.clone(), record.correlation_id.clone());
         match self.complete(record).await {
             Ok((_, written)) => {
-                let audit = if written == Written::New { "written" } else { "was there" };
+                let audit = if written == Written::New { "written" } else { "existing" };
                 tracing::info!(outcome = "repaired", transaction_id = id, audit, correlation_id, "transaction");
                 true
             }
@@ -251,7 +251,7 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
     }
 }
 
-/// One line for each transaction (G-03). Customers and cards are not in it (P-09).
+/// Logs one line per transaction (G-03), without customers and card numbers (P-09).
 fn log(outcome: &Outcome, correlation_id: &str) {
     let name = outcome.name();
     match outcome {

@@ -1,16 +1,16 @@
-//! Trying again: how often, and after which pauses.
+//! Retries: how often, and with which delays.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::process::Clock;
 
-/// Why a store or an audit did not do what it was asked to. Clients never see it.
+/// An error of a store or an audit. It is never shown to clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Whether the same call may well succeed in a moment: throttled, timed out, a server's failure.
+    /// Whether a retry may succeed: throttling, a timeout, or a server error.
     pub transient: bool,
-    /// What happened, for the log.
+    /// The message for the log.
     pub message: String,
 }
 
@@ -20,31 +20,31 @@ impl fmt::Display for Fault {
     }
 }
 
-/// How often something is tried, and for how long.
+/// A retry policy.
 #[derive(Clone, Copy, Debug)]
 pub struct Retries {
-    /// How often in all.
+    /// The maximum number of attempts.
     pub attempts: u32,
-    /// The first pause; each further one is twice as long.
+    /// The first delay; each further delay is twice as long.
     pub first: Duration,
-    /// The longest pause.
+    /// The maximum delay.
     pub longest: Duration,
 }
 
 impl Default for Retries {
-    /// Five attempts within a second and a half: a client waits no longer than it would for a slow answer.
+    /// Five attempts within a second and a half, which clients tolerate.
     fn default() -> Self {
         Self { attempts: 5, first: Duration::from_millis(100), longest: Duration::from_secs(1) }
     }
 }
 
 impl Retries {
-    /// The pause after attempt number `attempt`, from 0: between a half and the whole of its length. `seed` tells
-    /// clients apart that failed at the same moment, so that they do not come back at the same moment.
+    /// The delay after attempt number `attempt`, from 0: between half of its length and its full length. `seed` differs
+    /// by client, so that clients that failed at the same moment do not retry at the same moment.
     #[must_use]
     pub fn pause(&self, attempt: u32, seed: &str) -> Duration {
         let whole = self.first.saturating_mul(1 << attempt.min(16)).min(self.longest);
-        // FNV-1a: spread is all that is asked of it.
+        // FNV-1a, which spreads the values sufficiently.
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for byte in seed.bytes().chain(attempt.to_le_bytes()) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -53,7 +53,7 @@ impl Retries {
         whole / 2 + whole / 2 * share / 255
     }
 
-    /// Calls until it succeeds, fails for good, or has been tried often enough.
+    /// Calls until it succeeds, fails permanently, or the attempts are used up.
     pub(crate) async fn run<T, C, F, Fut>(&self, clock: &C, seed: &str, mut call: F) -> Result<T, Fault>
     where
         C: Clock,
@@ -69,7 +69,7 @@ impl Retries {
             if !fault.transient || attempt + 1 >= self.attempts {
                 return Err(fault);
             }
-            tracing::debug!(attempt, error = %crate::card::redact(&fault.message), "trying again");
+            tracing::debug!(attempt, error = %crate::card::redact(&fault.message), "retrying");
             clock.sleep(self.pause(attempt, seed)).await;
             attempt += 1;
         }

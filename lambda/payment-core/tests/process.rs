@@ -1,4 +1,4 @@
-//! What becomes of requests when what keeps payments fails, in every way that it can (P-09, G-03).
+//! Requests while the storage fails, in all ways that it can (P-09, G-03).
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -14,19 +14,19 @@ use payment_core::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// What a call does besides its work.
+/// The failure of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Works,
-    /// It fails before it took effect, and may be repeated.
+    /// Fails before it takes effect; can be retried.
     FailsBefore,
-    /// It fails after it took effect, and may be repeated.
+    /// Fails after it took effect; can be retried.
     FailsAfter,
-    /// It fails for good.
+    /// Fails permanently.
     Breaks,
 }
 
-/// A store, an audit and a clock of memory.
+/// A store, an audit and a clock in memory.
 #[derive(Default)]
 struct World {
     payments: Mutex<BTreeMap<String, Record>>,
@@ -63,7 +63,7 @@ impl World {
         Processor::new(self, self, self, place)
     }
 
-    /// One request; nothing here ever waits.
+    /// One request, without real waiting.
     fn accept(&self, body: &Value) -> Outcome {
         self.processor().accept(body.to_string().as_bytes(), "request-1").now_or_never().unwrap()
     }
@@ -72,7 +72,7 @@ impl World {
         self.processor().find(id, "request-2").now_or_never().unwrap()
     }
 
-    /// One sweep, with nothing that fails.
+    /// One sweep, without failures.
     fn repair(&self) -> Repairs {
         held(&self.fates).clear();
         self.processor().repair().now_or_never().unwrap().unwrap()
@@ -99,7 +99,7 @@ impl Store for &World {
         self.act(|| held(&self.payments).get_mut(id).unwrap().audited = true)
     }
 
-    /// Two to a page.
+    /// Two per page.
     async fn pending(&self, _region: &str, from: Option<String>) -> Result<Page, Fault> {
         self.act(|| {
             let payments = held(&self.payments);
@@ -130,7 +130,7 @@ impl Audit for &World {
 
 impl Clock for &World {
     fn now(&self) -> Timestamp {
-        // Later each time, so that a repeat that made a new record would show.
+        // Advances with each call, so that a second record would have a different time.
         let mut now = held(&self.now);
         *now += 1_000;
         Timestamp::from_millisecond(1_772_330_400_000 + *now).unwrap()
@@ -192,7 +192,7 @@ fn p09_a_repeat_has_the_same_answer_and_other_content_is_a_conflict() {
     assert_eq!((first.status(), first.body()), (again.status(), again.body()));
     assert_eq!(again.name(), "repeated");
     let other = world.accept(&body("t-1", "12.51"));
-    let error = "there is a payment with this transactionId and other content";
+    let error = "a different payment with this transactionId exists";
     assert_eq!((other.status(), other.body()), (409, json!({ "error": error, "transactionId": "t-1" })));
     assert_eq!((held(&world.payments).len(), held(&world.entries).len()), (1, 1));
 }
@@ -202,7 +202,7 @@ fn p09_a_failure_tells_nothing() {
     let world = World::with([Fate::Breaks]);
     let outcome = world.accept(&body("t-1", "1"));
     assert_eq!((outcome.status(), outcome.body()), (500, json!({ "error": "internal error" })));
-    assert!(held(&world.slept).is_empty(), "what fails for good is not tried again");
+    assert!(held(&world.slept).is_empty(), "a permanent failure is not retried");
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn g03_what_may_pass_is_tried_again_with_longer_pauses_and_then_given_up() {
     assert_eq!(held(&world.slept).len(), 4);
 }
 
-/// The payment was stored and its audit record was not: the client repeats, and both are there.
+/// The payment was stored, but its audit record was not: after a repeat, both are.
 #[test]
 fn m30_a_repeat_completes_what_was_left_half_done() {
     let world = World::with([Fate::Works, Fate::Breaks]);
@@ -229,15 +229,18 @@ fn m30_a_repeat_completes_what_was_left_half_done() {
     assert_eq!((held(&world.payments).len(), held(&world.entries).len()), (1, 1));
 }
 
-/// M-30: a payment whose audit record is not written is pending for everyone who asks, and the next sweep writes the
-/// record, once.
+/// M-30: a payment without an audit record is pending for all readers, and the next sweep writes the record, once.
 #[test]
 fn m30_a_sweep_completes_what_nobody_repeats() {
     let world = World::with([Fate::Works, Fate::Breaks]);
     assert_eq!(world.accept(&body("t-1", "1")).name(), "in-doubt");
     assert_eq!(world.find("t-1").body()["status"], "pending");
     held(&world.fates).extend([Fate::Works, Fate::Works, Fate::Breaks]);
-    assert_eq!(world.accept(&body("t-2", "1")).name(), "in-doubt", "the record is written and that is not noted");
+    assert_eq!(
+        world.accept(&body("t-2", "1")).name(),
+        "in-doubt",
+        "the record is written, but the payment is not marked"
+    );
     assert_eq!(world.find("t-2").body()["status"], "pending");
     assert_eq!(world.accept(&body("t-3", "1")).name(), "accepted");
     assert_eq!(world.repair(), Repairs { repaired: 2, failed: 0 });
@@ -248,7 +251,7 @@ fn m30_a_sweep_completes_what_nobody_repeats() {
     assert_eq!(world.repair(), Repairs::default());
 }
 
-/// Our own attempt whose answer was lost is no repeat of the client's.
+/// An earlier attempt whose response was lost does not count as a repeat of the client.
 #[test]
 fn p09_an_answer_that_was_lost_is_not_a_repeat() {
     let world = World::with([Fate::FailsAfter]);
@@ -262,8 +265,9 @@ fn fate() -> impl Strategy<Value = Fate> {
 }
 
 proptest! {
-    /// Whatever fails and whoever repeats what: a payment has the content of the first request that got through, an
-    /// accepted one has its one audit record, all accepted answers are the same, and none with other content is.
+    /// For all combinations of failures and repeats: a payment has the content of the first successful request, an
+    /// accepted one has exactly one audit record, all accepted responses are equal, and other content is never
+    /// accepted.
     #[test]
     fn m30_p09_one_payment_one_audit_record_one_answer(
         fates in prop::collection::vec(fate(), 0..40),

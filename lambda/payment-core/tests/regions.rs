@@ -1,5 +1,5 @@
-//! Two regions that race for one transaction id, over tables that behave like a global table: a condition holds in its
-//! own region, the other copy is written a moment later, and of two writes at once the last one wins.
+//! Two regions race for the same transaction id, with tables that behave like a global table: conditions hold within a
+//! region, replication is asynchronous, and the last of two concurrent writes wins.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -17,10 +17,10 @@ use serde_json::json;
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-east-2"];
 
-/// A write on its way to the other copy: when it happened, and where it goes.
+/// A write that is being replicated: its time and its target.
 type Copy = (u64, &'static str, Record);
 
-/// What each region's copy holds of each id, and when it was last written.
+/// The content of each region's replica, with the time of the last write.
 type Tables = BTreeMap<(&'static str, String), (u64, Record)>;
 
 /// A global table and a bucket in two regions.
@@ -30,7 +30,7 @@ struct World {
     copies: Mutex<Vec<Copy>>,
     entries: Mutex<BTreeMap<(String, String), String>>,
     ticks: Mutex<u64>,
-    /// A region that nobody can reach.
+    /// A region that is unreachable.
     cut: Mutex<Option<&'static str>>,
 }
 
@@ -60,7 +60,7 @@ impl World {
         held(&self.copies).extend(others.map(|other| (now, other, record.clone())));
     }
 
-    /// The copies arrive; an older write than what is there is lost.
+    /// Replicates the writes; older writes lose.
     fn settle(&self) {
         for (at, region, record) in std::mem::take(&mut *held(&self.copies)) {
             let mut tables = held(&self.tables);
@@ -84,7 +84,7 @@ impl Store for &World {
         if let Some((_, stored)) = tables.get(&(region, record.payment.transaction_id.clone())) {
             return Ok(Inserted::Exists(Box::new(stored.clone())));
         }
-        // Decided and written in one act, within this region only.
+        // Atomic, within this region only.
         let now = self.tick();
         let mut tables = tables;
         tables.insert((region, record.payment.transaction_id.clone()), (now, record.clone()));
@@ -130,8 +130,8 @@ impl Clock for &World {
     async fn sleep(&self, _pause: Duration) {}
 }
 
-/// Both regions are asked for the same id at the same moment, 1,000 times: half of the pairs with the same content, half
-/// with other content. Returns how many pairs did not end with one payment, one audit record and one winner.
+/// Sends the same id to both regions at the same moment, 1,000 times: half of the pairs with equal content, half with
+/// different content. Returns the number of pairs that did not end with one payment, one audit record and one winner.
 fn race(homes: [&Homes; 2]) -> usize {
     let world = Arc::new(World::default());
     let mut wrong = 0;
@@ -171,8 +171,7 @@ fn m30_two_regions_race_for_one_id_a_thousand_times_and_one_wins() {
     assert_eq!(race([&homes, &homes]), 0);
 }
 
-/// The same race where each region takes what comes to it: these tables do lose payments then, so the test above shows
-/// something.
+/// The same race without home regions: payments are lost, so the test above can fail.
 #[test]
 fn without_a_home_two_regions_both_win() {
     let wrong = race([&Homes::one("us-east-1"), &Homes::one("us-east-2")]);
@@ -188,19 +187,19 @@ fn m30_an_id_whose_region_cannot_be_reached_is_taken_nowhere_else() {
         |region: &str| world.processor(region, &homes).accept(body.as_bytes(), "request").now_or_never().unwrap();
     *held(&world.cut) = Some("us-east-2");
     let refused = accept("us-east-1");
-    let error = "the region of this transactionId cannot be reached; send the request again";
+    let error = "the region of this transactionId is unreachable; retry the request";
     assert_eq!((refused.status(), refused.body()), (503, json!({ "error": error })));
     assert!(held(&world.tables).is_empty() && held(&world.entries).is_empty());
     let found = world.processor("us-east-1", &homes).find(&id, "request").now_or_never().unwrap();
-    assert_eq!(found.status(), 503, "nobody can say that there is no such payment");
+    assert_eq!(found.status(), 503, "an unreachable region does not mean that the payment does not exist");
     *held(&world.cut) = None;
     assert_eq!(accept("us-east-1").name(), "accepted");
     assert_eq!(accept("us-east-2").name(), "repeated");
     let regions: Vec<_> = held(&world.entries).keys().map(|(region, _)| region.clone()).collect();
-    assert_eq!(regions, ["us-east-2"], "its audit record is where its payment is");
+    assert_eq!(regions, ["us-east-2"], "the audit record is in the payment's region");
 }
 
-/// A region that takes no payments any more leaves the repair to the others.
+/// If a region no longer accepts payments, the others repair its payments.
 #[test]
 fn m30_payments_of_a_region_that_is_gone_are_repaired_by_another() {
     let (world, homes) = (World::default(), Homes::new(REGIONS).unwrap());

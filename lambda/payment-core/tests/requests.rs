@@ -1,4 +1,4 @@
-//! Which requests are refused, and with which reason (P-09).
+//! Rejected requests and the reasons (P-09).
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -18,7 +18,7 @@ fn p09_a_payment_is_read_as_it_was_written() {
     assert_eq!((&*payment.transaction_id, &*payment.customer_id), ("t-1", "c.1"));
     assert_eq!((payment.amount.to_string(), payment.currency.to_string()), ("12.50".to_owned(), "EUR".to_owned()));
     assert_eq!(payment.description.as_deref(), Some("Tea ☕"));
-    // 0.1 + 0.2 would show what a binary fraction makes of it, and so would sixteen digits.
+    // Binary floating point would change 0.1 + 0.2 and numbers of sixteen digits.
     for (amount, expected) in
         [("0.30", "0.30"), ("\"0.3\"", "0.30"), ("123456789012.34", "123456789012.34"), ("7", "7.00")]
     {
@@ -46,7 +46,7 @@ fn p09_what_is_missing_or_wrong_is_refused_with_the_reason() {
         (
             r#"{"transactionId":"t","customerId":"c","amount":true}"#,
             Some("amount"),
-            "amount must be a number, or a string with one",
+            "amount must be a number or a string that contains one",
         ),
         (r#"{"transactionId":"t","customerId":"c","amount":0}"#, Some("amount"), "amount must be greater than zero"),
         (r#"{"transactionId":"t","customerId":"c","amount":-1}"#, Some("amount"), "amount must be greater than zero"),
@@ -65,11 +65,11 @@ fn p09_what_is_missing_or_wrong_is_refused_with_the_reason() {
             Some("currency"),
             "currency must be an ISO 4217 code such as USD",
         ),
-        (r#"{"transactionId":"t","customerId":"c","amount":1,"amount":2}"#, None, "amount is there twice"),
+        (r#"{"transactionId":"t","customerId":"c","amount":1,"amount":2}"#, None, "amount is duplicated"),
         (
             r#"{"transactionId":"t","customerId":"c","amount":1,"iban":"x"}"#,
             None,
-            "the body has an unknown field; known are amount, currency, customerId, description, transactionId",
+            "the body has an unknown field; known fields: amount, currency, customerId, description, transactionId",
         ),
         (
             r#"{"transactionId":"t","customerId":"c","amount":1,"description":"a\nb"}"#,
@@ -89,7 +89,7 @@ fn p09_what_is_missing_or_wrong_is_refused_with_the_reason() {
     assert_eq!(Payment::parse(&[0xff, b'{']).unwrap_err().reason, "the body is not UTF-8");
 }
 
-/// However it is written and wherever it stands, a card number is refused and not repeated.
+/// A card number is rejected in any form and position, and not shown.
 #[test]
 fn p09_card_numbers_are_refused_and_not_repeated() {
     for body in [
@@ -106,7 +106,7 @@ fn p09_card_numbers_are_refused_and_not_repeated() {
     }
 }
 
-/// Card numbers of the schemes, as they publish them for tests.
+/// Card numbers that the schemes publish for tests.
 const CARDS: [&str; 14] = [
     "4111111111111111",
     "4012888888881881",
@@ -123,10 +123,10 @@ const CARDS: [&str; 14] = [
     "6200000000000005",
     "6304000000000000",
 ];
-/// The digits that a number can be written in, by their zero: some scripts, and forms that NFKC takes for the same.
+/// The zeros of the digits in which a number can be written: some scripts, and forms that NFKC maps to digits.
 const ZEROS: [u32; 14] =
     [0x30, 0x30, 0x660, 0x6f0, 0x966, 0xe50, 0xff10, 0x1d7ce, 0x1d7f6, 0x1fbf0, 0x1040, 0x17e0, 0x104a0, 0x2080];
-/// What can stand between digits; nobody sees some of these.
+/// Characters that can separate digits; some are invisible.
 const BETWEEN: [&str; 20] = [
     "",
     " ",
@@ -149,10 +149,10 @@ const BETWEEN: [&str; 20] = [
     "\u{202e}",
     "\u{fe0f}\u{20e3}",
 ];
-/// What can stand before and behind.
+/// Text that can surround a number.
 const AROUND: [&str; 8] = ["", "card ", "0", "00000", "99", "ref:", "\u{feff}", "a-"];
 
-/// A card number that somebody hides, as 200 people would.
+/// A card number, disguised in random ways.
 fn disguise() -> impl Strategy<Value = String> {
     let digit = (prop::sample::select(&ZEROS[..]), prop::sample::select(&BETWEEN[..]));
     let around = (prop::sample::select(&AROUND[..]), prop::sample::select(&AROUND[..]));
@@ -169,13 +169,13 @@ fn disguise() -> impl Strategy<Value = String> {
     )
 }
 
-/// The same, as an id can hold it.
+/// The same, restricted to the characters of an id.
 fn disguised_id() -> impl Strategy<Value = String> {
     let between = prop::collection::vec(prop::sample::select(vec!["", "-", ".", "_", "a", "x-y", "Z9"]), 19);
     let around = prop::sample::select(vec!["", "0", "t-", "card.", "12"]);
     (prop::sample::select(&CARDS[..]), between, any::<bool>(), around).prop_map(|(card, between, alike, around)| {
         let joined = card.chars().enumerate().map(|(place, digit)| {
-            // A digit between digits makes another number.
+            // Another digit in between makes a different number.
             let between = between[if alike { 0 } else { place }].trim_end_matches('9');
             if place > 0 { format!("{between}{digit}") } else { digit.to_string() }
         });
@@ -186,8 +186,8 @@ fn disguised_id() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// P-09: a card number in any field, its name or an unknown one, in whatever disguise, is refused; the reason shows
-    /// nothing of it, and neither does a log that the text goes through.
+    /// P-09: a disguised card number in any field, field name or unknown field is rejected; neither the reason nor a
+    /// redacted log contains it.
     #[test]
     fn p09_a_disguised_card_number_is_refused_in_every_field(text in disguise(), id in disguised_id(), escaped: bool) {
         for field in ["transactionId", "customerId", "amount", "currency", "description", "note", "nested", "name"] {
@@ -199,7 +199,7 @@ proptest! {
                 field => body[field] = json!(text),
             }
             let mut body = body.to_string();
-            // Escapes in nested values of unknown fields are not undone: nothing of those is kept.
+            // Escapes in nested values of unknown fields are not decoded: these values are not kept.
             if escaped && field != "nested" {
                 let escape = |char: char| -> String {
                     let mut units = [0; 2];
@@ -217,7 +217,7 @@ proptest! {
         }
     }
 
-    /// The ids that programs generate are ids, whatever their digits.
+    /// Generated ids are accepted, whatever their digits.
     #[test]
     fn p09_a_generated_id_is_an_id(random: u128, upper: bool) {
         let uuid = uuid::Builder::from_random_bytes(random.to_be_bytes()).into_uuid();
@@ -231,7 +231,7 @@ proptest! {
     }
 }
 
-/// Random bytes, or a request that is changed in a few places.
+/// Random bytes, or a request with a few random changes.
 fn anything() -> impl Strategy<Value = Vec<u8>> {
     const WHOLE: &str =
         r#"{"transactionId":"t-1","customerId":"c-1","amount":12.50,"currency":"EUR","description":"Tea"}"#;
@@ -276,8 +276,9 @@ fn request() -> impl Strategy<Value = (String, String, u64, Option<String>)> {
 }
 
 proptest! {
-    /// Whatever comes is a payment without a card number or a refusal that shows no long number.
-    /// `PROPTEST_CASES=1000000 cargo test --release -p payment-core --test requests nothing_that_comes` tries a million.
+    /// Any input is either a payment without a card number, or rejected with a reason that shows no long number.
+    /// `PROPTEST_CASES=1000000 cargo test --release -p payment-core --test requests nothing_that_comes` tests a
+    /// million.
     #[test]
     fn p09_nothing_that_comes_breaks_it(body in anything()) {
         match Payment::parse(&body) {
@@ -291,7 +292,7 @@ proptest! {
         }
     }
 
-    /// An amount in cents comes out as it went in, as a number and as a text.
+    /// An amount in cents survives a round trip, as a number and as a string.
     #[test]
     fn p09_no_cent_is_lost((id, customer, cents, description) in request(), text in any::<bool>()) {
         let amount = format!("{}.{:02}", cents / 100, cents % 100);
@@ -307,7 +308,7 @@ proptest! {
         prop_assert_eq!(payment.description, description);
     }
 
-    /// Two ways to write the same content have the same hash, and other content has another.
+    /// Equal content in different notations has the same hash; different content has different hashes.
     #[test]
     fn p09_the_hash_is_that_of_the_content((id, customer, cents, _) in request(), other in 1..=99_999_u64) {
         let body = |amount: String| json!({ "transactionId": id, "customerId": customer, "amount": amount }).to_string();

@@ -1,8 +1,8 @@
-//! The container image of the payments service: the binary and the certificates that it trusts, on an empty base.
+//! The container image of the payments service: the binary and the trusted root certificates, on an empty base.
 //!
 //! The image is an [OCI image layout](https://github.com/opencontainers/image-spec/blob/main/image-layout.md) in one
-//! tar archive, which also has the `manifest.json` that older versions of `docker load` read. Nothing in it depends on
-//! the time, the machine or the order of a folder: the same binary becomes the same bytes.
+//! tar archive, which also has the `manifest.json` for older versions of `docker load`. Builds are reproducible: the
+//! image depends only on the binary.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
@@ -23,56 +23,56 @@ use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 use thiserror::Error;
 
-/// The name of the image, with which it is loaded.
+/// The name and tag of the image.
 pub const NAME: &str = concat!("payment-service:", env!("CARGO_PKG_VERSION"));
-/// The program in it.
+/// The path of the program in the image.
 pub const PROGRAM: &str = "/payment-service";
-/// Who runs it: nobody, as the task definition says too.
+/// The user that runs it, the same as in the task definition.
 pub const USER: &str = "65532:65532";
 
-/// The programs' users, for programs that ask for their own name.
+/// User names, for programs that look up their own.
 const PASSWD: &str = "root:x:0:0:root:/:/sbin/nologin\nnobody:x:65532:65532:nobody:/:/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\nnobody:x:65532:\n";
-/// Names in `/etc/hosts` come before those of a name server.
+/// Entries in `/etc/hosts` take precedence over DNS.
 const NSSWITCH: &str = "hosts: files dns\n";
 
-/// Why there is no image.
+/// An error of building the image.
 #[derive(Debug, Error)]
 pub enum ImageError {
-    /// It is no program.
-    #[error("the binary is no ELF file: {0}")]
+    /// The binary is not an ELF file.
+    #[error("the binary is not an ELF file: {0}")]
     Elf(#[from] elf::ParseError),
-    /// There is nothing else in the image that it could be linked with.
+    /// The image contains no libraries to link with.
     #[error("the binary is linked dynamically, but the image has no libraries: link it statically")]
     Dynamic,
-    /// The task definition knows two architectures.
-    #[error("the binary is for machine {0} of ELF, which is neither x86-64 nor AArch64")]
+    /// Fargate supports two architectures.
+    #[error("the binary is for ELF machine {0}; only x86-64 and AArch64 are supported")]
     Machine(u16),
-    /// A part of the image cannot be described.
+    /// Describing a part of the image failed.
     #[error(transparent)]
     Spec(#[from] OciSpecError),
-    /// A part of the image cannot be written.
+    /// Writing a part of the image failed.
     #[error(transparent)]
     Write(#[from] io::Error),
 }
 
-/// An image in one archive.
+/// An image as an archive.
 #[derive(Debug)]
 pub struct Image {
     /// The tar archive.
     pub archive: Vec<u8>,
-    /// The digest of its manifest, which is the image's name in a registry: `sha256:` and 64 digits.
+    /// The digest of its manifest, which identifies the image in a registry: `sha256:` and 64 hexadecimal digits.
     pub digest: String,
 }
 
-/// The image of a program that is linked statically.
+/// Builds the image of a statically linked program.
 ///
 /// # Errors
-/// The program cannot run on an empty base.
+/// If the program cannot run on an empty base.
 pub fn image(program: &[u8]) -> Result<Image, ImageError> {
     let architecture = architecture(program)?;
     let layer = layer(program)?;
-    // No name and no time.
+    // No name and no time, for reproducible builds.
     let mut packed = GzBuilder::new().write(Vec::new(), Compression::best());
     packed.write_all(&layer)?;
     let packed = packed.finish()?;
@@ -124,7 +124,7 @@ pub fn image(program: &[u8]) -> Result<Image, ImageError> {
     Ok(Image { archive: archive.pack()?, digest })
 }
 
-/// The architecture of a program that needs no other files.
+/// The architecture of a statically linked program.
 fn architecture(program: &[u8]) -> Result<Arch, ImageError> {
     let file = ElfBytes::<AnyEndian>::minimal_parse(program)?;
     let mut segments = file.segments().into_iter().flat_map(|segments| segments.iter());
@@ -138,7 +138,7 @@ fn architecture(program: &[u8]) -> Result<Arch, ImageError> {
     }
 }
 
-/// The root file system. Nobody may write to any of it.
+/// The root file system. Nothing in it is writable.
 fn layer(program: &[u8]) -> io::Result<Vec<u8>> {
     let certificates: Vec<_> = webpki_root_certs::TLS_SERVER_ROOT_CERTS
         .iter()
@@ -164,7 +164,7 @@ fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-/// A tar archive whose bytes follow from its content.
+/// A tar archive whose bytes depend only on its content.
 #[derive(Default)]
 struct Archive<'a> {
     files: BTreeMap<String, (u32, &'a [u8])>,

@@ -1,5 +1,5 @@
-//! `cargo image`: builds the payments service and makes its container image, an archive for `docker load`, `skopeo` and
-//! whatever else reads OCI archives.
+//! `cargo image`: builds the payments service and writes its container image to an archive for `docker load`, `skopeo`
+//! and other tools that read OCI archives.
 
 #![expect(clippy::print_stdout, reason = "a command")]
 
@@ -12,17 +12,17 @@ use clap::Parser;
 use payment_image::{NAME, image};
 use serde_json::Value;
 
-/// Make the container image of the payments service
+/// Build the container image of the payments service
 #[derive(Parser)]
 #[command(name = "cargo image", version)]
 struct Arguments {
-    /// Where to write the archive
+    /// Write the archive to this file
     #[arg(default_value = "payment-service.tar")]
     archive: PathBuf,
-    /// Build the service for this platform, `x86_64-unknown-linux-gnu` unless given
+    /// Build the service for this platform [default: x86_64-unknown-linux-gnu]
     #[arg(long)]
     target: Option<String>,
-    /// Use this statically linked binary, and build none
+    /// Use this statically linked binary instead of building one
     #[arg(long, conflicts_with = "target")]
     binary: Option<PathBuf>,
 }
@@ -40,23 +40,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Builds the service as `lambda/image.toml` says, with all that it needs in one file, and returns that.
+/// Builds the service with `lambda/image.toml`, and returns the path of the statically linked binary.
 fn build(target: Option<&str>) -> Result<PathBuf, Box<dyn Error>> {
-    let lambda = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("this package is in no folder")?;
+    let lambda = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("cannot determine the folder of this package")?;
     let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["--config", "image.toml", "build", "--release", "--locked", "--package", "payment-service"])
         .args(["--message-format", "json-render-diagnostics"])
         .args(target.iter().flat_map(|target| ["--target", *target]))
-        // It would take the place of the flags of the configuration.
+        // This would override the flags of the configuration.
         .env_remove("RUSTFLAGS")
         .current_dir(lambda)
         .stderr(Stdio::inherit())
         .output()?;
     if !output.status.success() {
-        return Err("the service could not be built".into());
+        return Err("building the service failed".into());
     }
     let artifacts = output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     let program = artifacts.filter(|artifact: &Value| artifact["target"]["name"] == "payment-service");
     let mut paths = program.filter_map(|artifact| artifact["executable"].as_str().map(PathBuf::from));
-    paths.next().ok_or_else(|| "cargo does not say where the service is".into())
+    paths.next().ok_or_else(|| "cargo did not report the path of the service".into())
 }

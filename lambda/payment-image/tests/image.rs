@@ -1,4 +1,4 @@
-//! The image of any program: what is in the archive, and that it depends on nothing but the program.
+//! The image of any program: the content of the archive, and that it depends only on the program.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test")]
 
@@ -11,7 +11,7 @@ use payment_image::{ImageError, NAME, PROGRAM, USER, image};
 use sha2::{Digest, Sha256};
 use tar::{Archive, EntryType};
 
-/// The head of a program for a machine, with one segment of a kind.
+/// The header of a program for a machine, with one segment of a type.
 fn program(machine: u16, segment: u32) -> Vec<u8> {
     let mut program =
         [&b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0"[..], &2_u16.to_le_bytes(), &machine.to_le_bytes()].concat();
@@ -29,7 +29,7 @@ const LOAD: u32 = 1;
 /// The segment with the path of the dynamic loader.
 const INTERPRETER: u32 = 3;
 
-/// What an archive says of a file, and the file.
+/// An entry of an archive.
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
     kind: EntryType,
@@ -39,7 +39,7 @@ struct Entry {
     bytes: Vec<u8>,
 }
 
-/// The entries in their order.
+/// The entries, in order.
 fn unpack(archive: &[u8]) -> Vec<(String, Entry)> {
     let mut archive = Archive::new(archive);
     let entries = archive.entries().unwrap().map(|entry| {
@@ -58,7 +58,7 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-/// M-15: the archive is an OCI image layout in which every digest and size is right, and its program is run by nobody.
+/// M-15: the archive is an OCI image layout with correct digests and sizes, and its program runs as the user nobody.
 #[test]
 fn m15_the_archive_is_an_image_that_nobody_runs() {
     let program = program(X86_64, LOAD);
@@ -94,7 +94,7 @@ fn m15_the_archive_is_an_image_that_nobody_runs() {
     GzDecoder::new(packed).read_to_end(&mut layer).unwrap();
     assert_eq!(config.rootfs().diff_ids(), &[format!("sha256:{}", sha256(&layer))]);
 
-    // Docker before 25 reads this instead.
+    // Docker before version 25 reads this instead.
     let docker: serde_json::Value = serde_json::from_slice(file("manifest.json")).unwrap();
     let path = |bytes: &[u8]| format!("blobs/sha256/{}", sha256(bytes));
     let expected = serde_json::json!([{
@@ -103,7 +103,7 @@ fn m15_the_archive_is_an_image_that_nobody_runs() {
     assert_eq!(docker, expected);
 }
 
-/// M-15: on the empty base there is nothing that the user of the program may write.
+/// M-15: nothing in the image is writable.
 #[test]
 fn m15_the_root_has_the_program_and_certificates_and_is_for_nobody_to_write() {
     let program = program(AARCH64, LOAD);
@@ -133,7 +133,7 @@ fn m15_the_root_has_the_program_and_certificates_and_is_for_nobody_to_write() {
     assert!(certificates.iter().all(|certificate| certificate.tag() == "CERTIFICATE"));
 }
 
-/// M-15: the same program makes the same image, another one another.
+/// M-15: the same program always gives the same image, another program a different one.
 #[test]
 fn m15_an_image_depends_on_its_program_only() {
     let [first, second] = [(); 2].map(|()| image(&program(X86_64, LOAD)).unwrap());
@@ -147,7 +147,7 @@ fn m15_an_image_depends_on_its_program_only() {
 fn a_program_that_would_not_run_there_is_refused() {
     assert!(matches!(image(b"#!/bin/sh\n"), Err(ImageError::Elf(_))));
     assert!(matches!(image(&program(X86_64, INTERPRETER)), Err(ImageError::Dynamic)));
-    // This one here is linked with the libraries of the machine.
+    // The test binary itself is linked dynamically.
     let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
     assert!(matches!(image(&own), Err(ImageError::Dynamic)));
     assert!(matches!(image(&program(3, LOAD)), Err(ImageError::Machine(3))));

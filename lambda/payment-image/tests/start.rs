@@ -1,6 +1,7 @@
-//! The image as `cargo image` makes it, started on its own root file system.
+//! Starts the image that `cargo image` creates, on its own root file system.
 //!
-//! `cargo test -p payment-image --test start -- --ignored --nocapture` builds the service, which takes minutes, and needs
+//! `cargo test -p payment-image --test start -- --ignored --nocapture` builds the service, which takes minutes, and
+//! needs
 //! root for `chroot`.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
@@ -18,7 +19,7 @@ use payment_image::{PROGRAM, USER};
 use tar::Archive;
 
 const STARTS: usize = 21;
-/// What a start may take.
+/// The maximum startup time.
 const MOST: Duration = Duration::from_millis(50);
 
 /// All files and folders under a folder.
@@ -29,9 +30,10 @@ fn paths(folder: &Path) -> BTreeSet<PathBuf> {
         .collect()
 }
 
-/// M-15: the image that one command makes, without a registry, starts as nobody in less than 50 ms, and writes nothing.
+/// M-15: the image is built by one command without a registry, runs as nobody, starts in less than 50 ms, and writes no
+/// files.
 #[test]
-#[ignore = "builds the release binary; run by the command in the head of this file"]
+#[ignore = "builds the release binary; see the command at the top of this file"]
 fn m15_the_image_starts_at_once_as_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let archive = folder.path().join("payment-service.tar");
@@ -66,7 +68,7 @@ fn m15_the_image_starts_at_once_as_nobody() {
             let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
             let listening = lines.any(|line| line.contains(r#""message":"listening""#));
             let time = begun.elapsed();
-            // `chroot` has become the service.
+            // `chroot` has been replaced by the service.
             let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
             process.kill().unwrap();
             process.wait().unwrap();
@@ -78,6 +80,6 @@ fn m15_the_image_starts_at_once_as_nobody() {
     times.sort_unstable();
     assert_eq!(paths(&root), before);
     let half = times[STARTS / 2];
-    println!("the image starts in {:.1} ms, the median of {STARTS}", half.as_secs_f64() * 1_000.0);
+    println!("the image starts in {:.1} ms (median of {STARTS})", half.as_secs_f64() * 1_000.0);
     assert!(half < MOST, "{times:?}");
 }

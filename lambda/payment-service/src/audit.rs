@@ -1,4 +1,4 @@
-//! Audit records as objects of a bucket.
+//! Stores audit records in S3.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use payment_core::{Audit, Entry, Fault, Written};
 
 use crate::fault::{fault, odd};
 
-/// The audit bucket of each region. It encrypts what is put into it with its own key.
+/// The audit bucket of each region. Its default encryption uses its own key.
 #[derive(Clone, Debug, Default)]
 pub struct S3Audit {
     buckets: BTreeMap<String, (Client, String)>,
 }
 
 impl S3Audit {
-    /// With the bucket `bucket` in `region` too. An endpoint of one's own has no host name per bucket.
+    /// Adds the bucket `bucket` in `region`. A custom endpoint requires path-style addressing.
     #[must_use]
     pub fn with(mut self, region: &str, sdk: &SdkConfig, bucket: &str) -> Self {
         let own = sdk.endpoint_url().is_some();
@@ -27,10 +27,10 @@ impl S3Audit {
 }
 
 impl Audit for S3Audit {
-    /// What is there is never written again, so that repeats make no versions.
-    /// The SDK sends a checksum, without which a bucket with an object lock takes nothing.
+    /// Existing objects are not overwritten, so repeats create no versions. The SDK sends a checksum, which a bucket
+    /// with object lock requires.
     async fn write(&self, region: &str, entry: &Entry) -> Result<Written, Fault> {
-        let bucket = self.buckets.get(region).ok_or_else(|| odd(&format!("there is no audit bucket in {region}")));
+        let bucket = self.buckets.get(region).ok_or_else(|| odd(&format!("no audit bucket in {region}")));
         let (client, bucket) = bucket?;
         let call = client.put_object().bucket(bucket).key(&entry.key).if_none_match("*");
         let call = call.content_type("application/json").body(entry.body.clone().into_bytes().into());

@@ -1,11 +1,11 @@
-//! Time as the machine has it.
+//! The system clock.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use payment_core::Clock;
 
-/// The machine's clock.
+/// The system clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

@@ -1,4 +1,4 @@
-//! From the SDK's errors to the core's: may the same call succeed in a moment?
+//! Maps errors of the SDK to errors of the core, which distinguish whether a retry may succeed.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -6,7 +6,7 @@ use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use payment_core::Fault;
 
-/// Codes of answers that are no server's failure and pass by themselves.
+/// Transient error codes of responses that are not server errors.
 const PASSING: [&str; 8] = [
     "ConditionalRequestConflict",
     "OperationAborted",
@@ -18,7 +18,7 @@ const PASSING: [&str; 8] = [
     "TransactionConflictException",
 ];
 
-/// What `call` failed with.
+/// The error of a failed `call`.
 pub(crate) fn fault<E>(call: &str, error: &SdkError<E, HttpResponse>) -> Fault
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -34,7 +34,7 @@ where
     Fault { transient, message: format!("{call}: {}", DisplayErrorContext(error)) }
 }
 
-/// An answer or an item that is not what it should be.
+/// An unexpected response or item.
 pub(crate) fn odd(what: &str) -> Fault {
     Fault { transient: false, message: what.to_owned() }
 }

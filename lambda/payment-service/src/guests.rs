@@ -1,8 +1,8 @@
-//! Who is connected, and who has to leave when there are too many.
+//! Limits connections, and closes idle ones when there are too many.
 //!
-//! A place is for those who ask something. Whoever holds a connection without a whole request makes room for the next
-//! one, the oldest first, from the address that has the most: half-sent requests cannot keep the load balancer's
-//! questions out.
+//! A connection without a complete request is closed to make room for a new one: the oldest first, from the address
+//! with
+//! the most connections. So half-sent requests cannot block the load balancer's health checks.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,26 +18,28 @@ use tokio::time::Instant;
 
 use crate::routes::Crowd;
 
-/// How many connections at once.
+/// The maximum number of connections.
 const CONNECTIONS: usize = 1_024;
-/// How many of them from one address. A load balancer has an address in each zone, and keeps its connections.
+/// The maximum number of connections from one address. A load balancer has an address in each zone, and reuses
+/// connections.
 const PER_ADDRESS: usize = 512;
-/// How many more that get an answer about the service's health, and nothing else.
+/// The number of additional connections, which only get a response to health checks.
 const SPARE: usize = 64;
-/// How long a request's head may take, from its first byte, and the first one from the beginning.
+/// The time limit for a request's headers, from their first byte, or from the start of the connection for the first
+/// request.
 pub(crate) const HEAD_TIME: Duration = Duration::from_secs(10);
-/// How long a connection may be silent: longer than the load balancer's minute, which otherwise may send a request into
-/// a connection that is just being closed.
+/// The idle timeout: longer than the load balancer's timeout of 60 s, which otherwise may send a request on a
+/// connection that is being closed.
 const SILENT: Duration = Duration::from_secs(75);
 
-/// The connections.
+/// The open connections.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guests(Arc<Mutex<Register>>);
 
 #[derive(Debug, Default)]
 struct Register {
     last: u64,
-    /// In the order in which they came.
+    /// In order of arrival.
     present: BTreeMap<u64, Entry>,
     spare: usize,
 }
@@ -54,22 +56,22 @@ struct State {
     leave: Notify,
 }
 
-/// What a connection is doing.
+/// The state of a connection.
 #[derive(Debug)]
 struct Moment {
-    /// Whether a request is being answered.
+    /// Whether a request is being processed.
     busy: bool,
-    /// Since when a head is expected or has begun to come.
+    /// When it started to wait for headers, or to receive them.
     head: Option<Instant>,
-    /// When something was last read or written.
+    /// When data was last read or written.
     moved: Instant,
 }
 
-/// A connection. Its place is free when this is dropped.
+/// A connection. Dropping it frees its place.
 #[derive(Debug)]
 pub(crate) struct Guest {
     guests: Guests,
-    /// None for one that has a spare place.
+    /// `None` for an additional connection.
     number: Option<u64>,
     state: Arc<State>,
 }
@@ -83,7 +85,7 @@ impl Register {
         self.present.values().filter(|entry| entry.address == address).count()
     }
 
-    /// The oldest that is not busy, of `address` or of the address that has the most.
+    /// The oldest idle connection, of `address` or of the address with the most connections.
     fn idle(&self, address: Option<IpAddr>) -> Option<u64> {
         let mut idle = BTreeMap::<IpAddr, (usize, u64)>::new();
         for (number, entry) in &self.present {
@@ -96,8 +98,8 @@ impl Register {
 }
 
 impl Guests {
-    /// A place for a connection from `address`; a spare one, with the reason, where all others are busy; none if the
-    /// spare ones are taken too.
+    /// Admits a connection from `address`: as an additional one, with the reason, if no other place is free; `None` if
+    /// the additional places are taken too.
     pub(crate) fn enter(&self, address: IpAddr) -> Option<(Guest, Option<Crowd>)> {
         let mut register = held(&self.0);
         let crowd = if register.count(address) >= PER_ADDRESS {
@@ -142,18 +144,18 @@ impl Drop for Guest {
 }
 
 impl Guest {
-    /// Waits until the place is needed for another one.
+    /// Waits until the connection has to be closed to make room.
     pub(crate) async fn asked_to_leave(&self) {
         self.state.leave.notified().await;
     }
 
-    /// A request is being answered, until what is returned is dropped.
+    /// Marks the connection as busy until the result is dropped.
     pub(crate) fn busy(self: &Arc<Self>) -> Busy {
         held(&self.state.moment).busy = true;
         Busy(Arc::clone(self))
     }
 
-    /// Whether it takes too long with a head, or is silent for too long.
+    /// Whether the headers take too long, or the connection is idle for too long.
     pub(crate) fn overdue(&self, now: Instant) -> bool {
         let moment = held(&self.state.moment);
         let late = |since: Instant, limit: Duration| now.saturating_duration_since(since) > limit;
@@ -169,7 +171,7 @@ impl Guest {
     }
 }
 
-/// A request that is being answered.
+/// A request that is being processed.
 pub(crate) struct Busy(Arc<Guest>);
 
 impl Drop for Busy {
@@ -179,7 +181,7 @@ impl Drop for Busy {
     }
 }
 
-/// A stream that tells its guest when something is read or written.
+/// A stream that records reads and writes.
 pub(crate) struct Watched<I> {
     stream: I,
     guest: Arc<Guest>,

@@ -1,4 +1,4 @@
-//! Who may use the service: callers with one of at most two API keys, of which only the hashes are known here.
+//! Authentication with API keys: one or two keys are valid, and the service knows only their hashes.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -8,34 +8,34 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-/// How many keys are valid at a time: the new one and the old one while callers change over.
+/// The maximum number of valid keys: the new one, and the old one until all callers have changed.
 const MOST: usize = 2;
 
 type Hash = [u8; 32];
 
-/// Who may use the service.
+/// The authentication of callers.
 #[derive(Debug)]
 pub enum Access {
-    /// Anyone who reaches it.
+    /// None: access is unauthenticated.
     Anyone,
-    /// Callers with a key.
+    /// API keys.
     Keys(Keys),
 }
 
-/// The keys that are valid, as their SHA-256. A key is long and random, so a plain hash tells nothing about it.
+/// The SHA-256 hashes of the valid keys. Keys are long and random, so a plain hash is sufficient.
 #[derive(Debug)]
 pub struct Keys {
     hashes: RwLock<Vec<Hash>>,
     source: Option<(Client, String)>,
 }
 
-/// What is wrong with the hashes of API keys. It shows none.
+/// An error in the hashes of API keys. It contains none of them.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum KeysError {
-    /// They are not in the form that they should have.
+    /// The document has the wrong format.
     #[error(r#"the API keys are not of the form {{"sha256": ["...", "..."]}}, with one or two hashes of 64 hexadecimal digits"#)]
     Form,
-    /// Secrets Manager does not give them.
+    /// Secrets Manager returned an error.
     #[error("the secret with the API keys cannot be read: {0}")]
     Unreadable(String),
 }
@@ -47,7 +47,7 @@ struct Document {
 }
 
 impl Access {
-    /// Whether a request with this key may use the service.
+    /// Whether a request with this key is authenticated.
     pub(crate) fn admits(&self, key: Option<&[u8]>) -> bool {
         match self {
             Self::Anyone => true,
@@ -57,33 +57,33 @@ impl Access {
 }
 
 impl Keys {
-    /// Those in a document.
+    /// Parses a document with hashes.
     ///
     /// # Errors
-    /// It is none.
+    /// If the format is wrong.
     pub fn parse(document: &str) -> Result<Self, KeysError> {
         Ok(Self { hashes: RwLock::new(parse(document)?), source: None })
     }
 
-    /// Those in a secret, which is read again each minute.
+    /// Reads the hashes from a secret, which is read again every minute.
     ///
     /// # Errors
-    /// It cannot be read, or it is none.
+    /// If the secret cannot be read, or its format is wrong.
     pub async fn read(client: Client, secret: &str) -> Result<Self, KeysError> {
         let hashes = read(&client, secret).await?;
         Ok(Self { hashes: RwLock::new(hashes), source: Some((client, secret.to_owned())) })
     }
 
-    /// Reads the secret again, if they are from one. What cannot be read leaves the keys as they are.
+    /// Reads the secret again, if there is one. If that fails, the previous keys remain valid.
     pub(crate) async fn refresh(&self) {
         let Some((client, secret)) = &self.source else { return };
         match read(client, secret).await {
             Ok(hashes) => *self.hashes.write().unwrap_or_else(PoisonError::into_inner) = hashes,
-            Err(error) => tracing::error!(%error, "the API keys stay as they were"),
+            Err(error) => tracing::error!(%error, "cannot read the API keys; the previous ones remain valid"),
         }
     }
 
-    /// Looks at all hashes, and at all of each, whatever the key: how long it takes tells nothing.
+    /// Compares all hashes completely, so that the duration reveals nothing.
     fn admit(&self, key: &[u8]) -> bool {
         let given: Hash = Sha256::digest(key).into();
         let hashes = self.hashes.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,8 @@
-//! The payments core behind HTTP, as the ECS tasks run it.
+//! The HTTP service for payments, which runs as ECS tasks.
 //!
-//! `POST /payments` accepts a payment, `GET /payments/{id}` shows one, `GET /health` says that it serves. What is
-//! accepted and what is answered is decided in `payment-core`; here are the table, the bucket, the clock and the wire.
+//! `POST /payments` accepts a payment, `GET /payments/{id}` returns one, `GET /health` is the health check.
+//! `payment-core`
+//! has the logic; this crate has the table, the bucket, the clock and HTTP.
 
 mod audit;
 mod clock;
@@ -38,17 +39,17 @@ pub use settings::{Auth, Settings, SettingsError, Tls};
 pub use store::DynamoStore;
 pub use tls::TlsError;
 
-/// The service with AWS behind it.
+/// The service, connected to AWS.
 pub type Service = App<DynamoStore, S3Audit, SystemClock>;
 
-/// The service that `settings` ask for. Only the secret with the API keys is read yet.
+/// Creates the service from `settings`. Only the secret with the API keys is read now.
 ///
 /// # Errors
-/// The API keys are none.
+/// If the API keys are invalid.
 pub async fn service(settings: &Settings) -> Result<Service, KeysError> {
     let access = match &settings.auth {
         Auth::None => {
-            tracing::warn!("AUTH=none: whoever reaches this service can make and read payments");
+            tracing::warn!("AUTH=none: anyone who can reach this service can make and read payments");
             Access::Anyone
         }
         Auth::Keys(document) => Access::Keys(Keys::parse(document)?),
@@ -68,14 +69,14 @@ pub async fn service(settings: &Settings) -> Result<Service, KeysError> {
     Ok(App::new(processor, place, access))
 }
 
-/// What the service encrypts with, if it does.
+/// The TLS configuration, if TLS is enabled.
 ///
 /// # Errors
-/// There is no certificate.
+/// If there is no valid certificate.
 pub async fn tls(settings: &Settings) -> Result<Option<TlsAcceptor>, TlsError> {
     match &settings.tls {
         Tls::None => {
-            tracing::warn!("TLS=none: whoever is on the network can read payments and API keys");
+            tracing::warn!("TLS=none: anyone on the network can read payments and API keys");
             Ok(None)
         }
         Tls::SelfSigned => tls::self_signed().map(Some),
@@ -87,7 +88,7 @@ async fn secrets(settings: &Settings) -> aws_sdk_secretsmanager::Client {
     aws_sdk_secretsmanager::Client::new(&sdk(&settings.region).await)
 }
 
-/// The SDK tries nothing again: how often and when is decided once, in the core. Credentials are the task's.
+/// SDK retries are disabled, because the core retries. Credentials are those of the task.
 async fn sdk(region: &str) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))

@@ -1,6 +1,6 @@
-//! The log: one line of JSON for each event, which CloudWatch Logs can search by field.
+//! Logging: one line of JSON per event, which CloudWatch Logs can search by field.
 //!
-//! Every value goes through [`card::redact`] here, so that no line has a card number whoever wrote it.
+//! All values pass through [`card::redact`] here, so no line contains a card number.
 
 use std::fmt::Debug;
 use std::io::{self, Write};
@@ -26,7 +26,7 @@ impl<S: Subscriber> Layer<S> for JsonLines {
     }
 }
 
-/// Writes a line to standard output. There is nobody to tell when that fails.
+/// Writes a line to standard output. Errors are ignored, because they cannot be reported.
 pub(crate) fn write(line: &Value) {
     let _ = io::stdout().lock().write_all(format!("{line}\n").as_bytes());
 }
@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps the fields of events.
+    /// Collects the fields of events.
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<Value>>>);
 

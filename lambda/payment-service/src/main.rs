@@ -1,4 +1,4 @@
-//! The payments service: reads its settings from the environment and serves until it is told to stop.
+//! The payments service: reads its settings from the environment and serves requests until it is stopped.
 
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "cannot serve");
+            tracing::error!(%error, "the service cannot start");
             ExitCode::FAILURE
         }
     }

@@ -1,4 +1,4 @@
-//! Metrics, as lines in the log that CloudWatch takes apart (embedded metric format): one set each minute.
+//! Metrics, as log lines in CloudWatch's embedded metric format: one set per minute.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,18 +7,18 @@ use jiff::Timestamp;
 use payment_core::{Outcome, Place, Repairs};
 use serde_json::{Value, json};
 
-/// Where the metrics are found.
+/// The namespace of the metrics.
 const NAMESPACE: &str = "Payinfra/Payments";
 
-/// What is counted even when it is nought, so that alarms have something to look at.
+/// The metrics that are also written if they are zero, so that alarms have data.
 const ALWAYS: [&str; 4] = [ACCEPTED, IN_DOUBT, REFUSED, REPAIRED];
 const ACCEPTED: &str = "Accepted";
-/// Payments that may have been stored or not, and such whose audit record a sweep could not write.
+/// Payments that may or may not be stored, and payments whose audit record a sweep could not write.
 const IN_DOUBT: &str = "InDoubt";
 const REFUSED: &str = "Refused";
 const REPAIRED: &str = "Repaired";
 
-/// Counts since the last minute, by metric and reason.
+/// The counts since the last minute, by metric and reason.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     place: Place,
@@ -35,7 +35,7 @@ impl Metrics {
         *counts.entry((metric, reason)).or_default() += count;
     }
 
-    /// Counts what became of a request.
+    /// Counts the outcome of a request.
     pub(crate) fn outcome(&self, outcome: &Outcome) {
         match outcome {
             Outcome::Accepted { repeated: false, .. } => self.add(ACCEPTED, None, 1),
@@ -50,18 +50,18 @@ impl Metrics {
         }
     }
 
-    /// Counts a request that was refused before the core saw it.
+    /// Counts a request that was rejected before it reached the core.
     pub(crate) fn refused(&self, reason: &'static str) {
         self.add(REFUSED, Some(reason), 1);
     }
 
-    /// Counts what a sweep did.
+    /// Counts the result of a sweep.
     pub(crate) fn repairs(&self, repairs: Repairs) {
         self.add(REPAIRED, None, repairs.repaired.into());
         self.add(IN_DOUBT, None, repairs.failed.into());
     }
 
-    /// The lines of what was counted since the last time.
+    /// The log lines for the counts since the last call.
     pub(crate) fn lines(&self, now: Timestamp) -> Vec<Value> {
         let mut counts = std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner));
         for metric in ALWAYS {

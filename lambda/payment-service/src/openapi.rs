@@ -1,11 +1,11 @@
-//! The contract as an OpenAPI document, made from the limits and the routes that the code has.
+//! The API description in the OpenAPI format, generated from the limits and routes in the code.
 
 use payment_core::{Currency, FIELDS, LONGEST_DESCRIPTION, LONGEST_ID, LONGEST_WHOLE};
 use serde_json::{Map, Value, json};
 
 use crate::routes::{BODY, MOST_REFUSALS, ROUTES, Route};
 
-/// The document. `lambda/openapi.json` is this.
+/// The document, which is committed as `lambda/openapi.json`.
 #[must_use]
 pub fn document() -> Value {
     let mut paths = Map::new();
@@ -18,7 +18,7 @@ pub fn document() -> Value {
         "info": {
             "title": "Payment service",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Takes payments once, with an audit record each. Amounts are decimal numbers.",
+            "description": "Idempotent payments, each with an audit record. Amounts are decimal numbers.",
             "license": { "name": "Apache-2.0" },
         },
         "paths": paths,
@@ -40,7 +40,7 @@ fn operation(route: &Route) -> Value {
     if route.method == "POST" {
         operation["requestBody"] = json!({
             "required": true,
-            "description": format!("At most {BODY} bytes."),
+            "description": format!("The maximum size is {BODY} bytes."),
             "content": { "application/json": { "schema": schema("Request") } },
         });
     }
@@ -67,17 +67,17 @@ fn responses(route: &Route) -> Value {
 
 fn description(status: u16) -> &'static str {
     match status {
-        200 => "Done, now or before.",
-        400 => "The request is wrong: `error` says why, `field` where.",
-        401 => "The API key is missing or not valid.",
-        404 => "There is no such payment.",
-        405 => "The path does not take this method.",
-        408 => "The body does not come.",
-        409 => "There is a payment with this `transactionId` and other content.",
-        413 => "The body is too long.",
+        200 => "Success; a repeat of a request gets the same response.",
+        400 => "The request is invalid: `error` has the reason, `field` the field.",
+        401 => "The API key is missing or invalid.",
+        404 => "The payment does not exist.",
+        405 => "The path does not support this method.",
+        408 => "The body was not received in time.",
+        409 => "A different payment with this `transactionId` exists.",
+        413 => "The body is too large.",
         429 => "Too many connections from this address.",
-        500 => "Something is wrong with the service; the same request may be sent again.",
-        _ => "Not now; the same request may be sent again.",
+        500 => "Internal error; the request can be retried.",
+        _ => "Temporarily unavailable; the request can be retried.",
     }
 }
 
@@ -85,7 +85,7 @@ fn schema(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-/// The codes of all currencies, in order.
+/// All currency codes, sorted.
 fn currencies() -> Vec<String> {
     let letters = || 'A'..='Z';
     let codes = letters().flat_map(|first| {

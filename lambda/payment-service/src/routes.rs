@@ -1,5 +1,5 @@
-//! Which request goes where. Three routes need no framework, and one would bring other features of hyper and tower,
-//! with which every AWS client would have to be compiled anew.
+//! Routing. Three routes need no framework, and a framework would enable other features of hyper and tower, so that all
+//! AWS clients would have to be compiled again.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -22,33 +22,33 @@ use crate::log;
 use crate::metrics::Metrics;
 use crate::work::Works;
 
-/// The longest body, in bytes.
+/// The maximum size of a body, in bytes.
 pub(crate) const BODY: usize = 16 * 1024;
-/// How long a client may take to send its body.
+/// The time limit for receiving the body.
 const SENDING: Duration = Duration::from_secs(10);
-/// How long a request may take once it is there. Whoever is told to come again may repeat it.
+/// The time limit for processing a request. Clients may retry after it.
 const WORKING: Duration = Duration::from_secs(20);
-/// What is answered when it takes longer.
-const LATE: &str = "this takes too long; send it again";
-/// How long the deep health check may take.
+/// The message after the time limit.
+const LATE: &str = "the request timed out; retry it";
+/// The time limit of the deep health check.
 const CHECKING: Duration = Duration::from_secs(2);
-/// What the deep health check asks for; there need be no such payment.
+/// The id that the deep health check reads. The payment does not have to exist.
 const PROBE: &str = "health-check";
 
-/// How many reads and how many deep health checks at once; more are refused rather than kept waiting.
+/// The maximum number of concurrent reads and of concurrent deep health checks; more are rejected immediately.
 const READS: usize = 256;
 const CHECKS: usize = 2;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 
-/// A route and what it answers, for the contract. [`App::route`] is what decides.
+/// A route and its responses, for the API description. Requests are routed by [`App::route`].
 pub(crate) struct Route {
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     pub(crate) name: &'static str,
     pub(crate) summary: &'static str,
-    /// The name of what it shows.
+    /// The name of the path parameter.
     pub(crate) shows: &'static str,
     pub(crate) statuses: &'static [u16],
 }
@@ -59,7 +59,7 @@ pub(crate) const ROUTES: [Route; 3] = [
         method: "POST",
         path: "/payments",
         name: "pay",
-        summary: "Make a payment; the same request again has the same answer",
+        summary: "Make a payment; repeats of the request get the same response",
         shows: "Payment",
         statuses: &[200, 400, 401, 408, 409, 413, 500, 503],
     },
@@ -67,7 +67,7 @@ pub(crate) const ROUTES: [Route; 3] = [
         method: "GET",
         path: "/payments/{transactionId}",
         name: "find",
-        summary: "Show a payment; it is pending until its audit record is written",
+        summary: "Get a payment; it is pending until its audit record is written",
         shows: "Payment",
         statuses: &[200, 401, 404, 500, 503],
     },
@@ -75,22 +75,22 @@ pub(crate) const ROUTES: [Route; 3] = [
         method: "GET",
         path: "/health",
         name: "health",
-        summary: "Say that the service runs, and with `?deep` that its table answers",
+        summary: "Check that the service is running and, with `?deep`, that its table responds",
         shows: "Health",
         statuses: &[200, 503],
     },
 ];
 
-/// What every route may answer besides: a request that is no HTTP, another method, a crowded address.
+/// The responses that every route may have: invalid HTTP, an unsupported method, too many connections.
 pub(crate) const MOST_REFUSALS: [u16; 3] = [400, 405, 429];
 
 impl Route {
-    /// Whether it takes an API key.
+    /// Whether it requires an API key.
     pub(crate) fn keyed(&self) -> bool {
         self.path.starts_with("/payments")
     }
 
-    /// Its parameters as OpenAPI describes them.
+    /// Its parameters in OpenAPI's form.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = Value> {
         let id = self.path.contains("{transactionId}").then(|| {
             let schema = json!({ "type": "string", "minLength": 1, "maxLength": LONGEST_ID });
@@ -103,7 +103,7 @@ impl Route {
     }
 }
 
-/// The service: the core, and where it runs.
+/// The service: the core and its environment.
 #[derive(Debug)]
 pub struct App<S, A, C> {
     processor: Arc<Processor<S, A, C>>,
@@ -115,16 +115,16 @@ pub struct App<S, A, C> {
     checks: Semaphore,
 }
 
-/// Why a connection gets nothing but an answer about the service's health.
+/// Why a connection only gets responses to health checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Crowd {
-    /// Its address has too many connections.
+    /// There are too many connections from its address.
     Address,
-    /// There are too many in all.
+    /// There are too many connections in total.
     All,
 }
 
-/// A status, a body, and what else the client should know.
+/// A response: a status, a body, and further headers.
 struct Answer {
     status: StatusCode,
     body: Value,
@@ -137,14 +137,14 @@ where
     A: Audit + 'static,
     C: Clock + 'static,
 {
-    /// The service around `processor`, for whom `access` lets in.
+    /// The service for `processor`, with the authentication `access`.
     pub fn new(processor: Processor<S, A, C>, place: Place, access: Access) -> Self {
         let metrics = Arc::new(Metrics::new(place.clone()));
         let (reads, checks) = (Semaphore::new(READS), Semaphore::new(CHECKS));
         Self { processor: Arc::new(processor), place, access, metrics, works: Works::new(), reads, checks }
     }
 
-    /// What is done each minute: repairs, the metrics of the last minute, and the API keys if they have changed.
+    /// The work of each minute: repairs payments, logs the metrics, and reads the API keys again.
     pub(crate) async fn minute(&self) {
         if let Access::Keys(keys) = &self.access {
             keys.refresh().await;
@@ -153,12 +153,12 @@ where
         self.report();
     }
 
-    /// Logs the metrics since the last time.
+    /// Logs the metrics since the last call.
     pub(crate) fn report(&self) {
         self.metrics.lines(Timestamp::now()).iter().for_each(log::write);
     }
 
-    /// Repairs what earlier processes left without its audit record, and logs a line if there was something.
+    /// Writes the audit records that earlier processes did not write, and logs the result, if any.
     async fn repair(&self) {
         let repairs = self.processor.repair().await;
         if let Ok(repairs) = repairs {
@@ -174,15 +174,15 @@ where
         }
     }
 
-    /// Waits until payments that are being stored are, `limit` at most, and says whether they are.
+    /// Waits, at most for `limit`, until all payments in progress are stored; returns whether they are.
     pub(crate) async fn finished(&self, limit: Duration) -> bool {
         self.works.finished(limit).await
     }
 
-    /// Answers a request, and logs a line about it.
+    /// Handles a request, and logs it.
     ///
     /// # Errors
-    /// None: every failure has an answer.
+    /// Never: every failure has a response.
     pub(crate) async fn handle<B>(
         &self,
         request: Request<B>,
@@ -201,7 +201,7 @@ where
             _ => self.route(request, &correlation_id).await,
         };
         let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        // Methods and paths that nobody needs are not repeated: a number can be encoded in one.
+        // Unknown methods and paths are not logged: they could contain a card number.
         let known =
             [Method::GET, Method::POST, Method::HEAD, Method::OPTIONS, Method::PUT, Method::PATCH, Method::DELETE];
         let method = if known.contains(&method) { method.as_str() } else { "[other]" };
@@ -227,7 +227,7 @@ where
             && !self.access.admits(request.headers().get(API_KEY).map(HeaderValue::as_bytes))
         {
             self.metrics.refused("key");
-            return Answer::error(StatusCode::UNAUTHORIZED, "x-api-key is missing or not valid");
+            return Answer::error(StatusCode::UNAUTHORIZED, "x-api-key is missing or invalid");
         }
         match (request.method(), &parts[..]) {
             (&Method::POST, ["payments"]) => match read(request.into_body()).await {
@@ -243,16 +243,16 @@ where
             },
             (&Method::GET, ["health"]) => match deep(uri.query()) {
                 Some(deep) => self.health(deep).await,
-                None => Answer::error(StatusCode::BAD_REQUEST, "deep has no value"),
+                None => Answer::error(StatusCode::BAD_REQUEST, "deep must not have a value"),
             },
             (_, ["payments"]) => Answer::not_allowed("POST"),
             (_, ["payments", _] | ["health"]) => Answer::not_allowed("GET"),
-            _ => Answer::error(StatusCode::NOT_FOUND, "there is nothing here"),
+            _ => Answer::error(StatusCode::NOT_FOUND, "not found"),
         }
     }
 
-    /// A payment is stored and audited in a task of its own: hyper drops the request's when the client hangs up, and
-    /// half of a payment is none.
+    /// A payment is stored in a separate task, because hyper drops the request's future when the client disconnects,
+    /// and a payment must not be left half-stored.
     async fn accept(&self, body: Bytes, correlation_id: &str) -> Answer {
         let (processor, metrics) = (Arc::clone(&self.processor), Arc::clone(&self.metrics));
         let id = correlation_id.to_owned();
@@ -265,32 +265,32 @@ where
         match timeout(WORKING, work).await {
             Ok(Ok(outcome)) => Answer::of(&outcome),
             Ok(Err(error)) => {
-                tracing::error!(%error, correlation_id, "a payment's task ended early");
+                tracing::error!(%error, correlation_id, "the task of a payment ended early");
                 Answer::error(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
             }
             Err(_) => Answer::busy(LATE),
         }
     }
 
-    /// More than can be done at once is refused early: whoever waited would not get an answer in time either.
+    /// Requests above the limit are rejected at once: they would time out anyway.
     fn busy(&self) -> Answer {
         self.metrics.refused("busy");
-        Answer::busy("there is too much to do; send it again")
+        Answer::busy("the service is overloaded; retry the request")
     }
 
     fn crowded(&self, crowd: Crowd) -> Answer {
         self.metrics.refused("connections");
         match crowd {
-            Crowd::All => Answer::busy("there are too many connections; send it again"),
+            Crowd::All => Answer::busy("too many connections; retry the request"),
             Crowd::Address => {
-                let error = "there are too many connections from this address; send it again";
+                let error = "too many connections from this address; retry the request";
                 Answer::error(StatusCode::TOO_MANY_REQUESTS, error).later()
             }
         }
     }
 
-    /// The load balancer asks for the shallow one: that the table fails must not take all tasks out of service, for
-    /// others would fail as well. The deep one is for people and alarms.
+    /// The load balancer uses the shallow check: a table that fails must not remove all tasks from service, because
+    /// other tasks would fail as well. The deep check is for people and alarms.
     async fn health(&self, deep: bool) -> Answer {
         let Place { region, phase } = &self.place;
         let state = |status: &str| json!({ "status": status, "region": region, "phase": phase });
@@ -298,15 +298,15 @@ where
             return Answer::new(StatusCode::OK, state("ok"));
         }
         let Ok(_place) = self.checks.try_acquire() else {
-            return Answer::new(StatusCode::SERVICE_UNAVAILABLE, state("others are asking")).later();
+            return Answer::new(StatusCode::SERVICE_UNAVAILABLE, state("too many checks at once")).later();
         };
         match timeout(CHECKING, self.processor.store().get(&self.place.region, PROBE)).await {
             Ok(Ok(_)) => Answer::new(StatusCode::OK, state("ok")),
             Ok(Err(fault)) => {
-                tracing::error!(error = %card::redact(&fault.message), "the table does not answer");
-                Answer::new(StatusCode::SERVICE_UNAVAILABLE, state("the table does not answer"))
+                tracing::error!(error = %card::redact(&fault.message), "the table does not respond");
+                Answer::new(StatusCode::SERVICE_UNAVAILABLE, state("the table does not respond"))
             }
-            Err(_) => Answer::new(StatusCode::SERVICE_UNAVAILABLE, state("the table does not answer in time")),
+            Err(_) => Answer::new(StatusCode::SERVICE_UNAVAILABLE, state("the table does not respond in time")),
         }
     }
 }
@@ -322,7 +322,7 @@ impl Answer {
         if status == StatusCode::SERVICE_UNAVAILABLE { answer.later() } else { answer }
     }
 
-    /// Something passes by itself.
+    /// A temporary failure.
     fn busy(error: &str) -> Self {
         Self::error(StatusCode::SERVICE_UNAVAILABLE, error).later()
     }
@@ -336,7 +336,7 @@ impl Answer {
     }
 
     fn not_allowed(methods: &'static str) -> Self {
-        let answer = Self::error(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method");
+        let answer = Self::error(StatusCode::METHOD_NOT_ALLOWED, "this path does not support this method");
         Self { header: Some((ALLOW, HeaderValue::from_static(methods))), ..answer }
     }
 
@@ -354,14 +354,14 @@ impl Answer {
     }
 }
 
-/// The client's correlation id, or a new one: what it sends goes into logs and records, so it must look like an id.
+/// The client's correlation id, or a new one. Logs and records contain it, so it must be a well-formed id.
 fn correlation_id(headers: &HeaderMap) -> String {
     let sent = headers.get(CORRELATION_ID).and_then(|value| value.to_str().ok());
     let fit = sent.filter(|id| is_id(id) && card::redact(id) == **id);
     fit.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
 }
 
-/// Whether a query asks for the deep health check; none if it gives `deep` a value.
+/// Whether a query requests the deep health check; `None` if `deep` has a value.
 fn deep(query: Option<&str>) -> Option<bool> {
     let mut values = query.unwrap_or_default().split('&').filter_map(|pair| match pair.split_once('=') {
         Some(("deep", value)) => Some(value),
@@ -371,7 +371,7 @@ fn deep(query: Option<&str>) -> Option<bool> {
     first.into_iter().chain(values).all(str::is_empty).then_some(first.is_some())
 }
 
-/// The whole body, if it is not too long in any sense.
+/// The complete body, if it is within the limits.
 async fn read<B>(body: B) -> Result<Bytes, Answer>
 where
     B: Body + Send,
@@ -379,18 +379,19 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let collected = timeout(SENDING, Limited::new(body, BODY).collect()).await;
-    let collected = collected.map_err(|_| Answer::error(StatusCode::REQUEST_TIMEOUT, "the body does not come"))?;
+    let collected =
+        collected.map_err(|_| Answer::error(StatusCode::REQUEST_TIMEOUT, "the body was not received in time"))?;
     match collected {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
-            let limit = format!("the body is longer than {BODY} bytes");
+            let limit = format!("the body is larger than {BODY} bytes");
             Err(Answer::error(StatusCode::PAYLOAD_TOO_LARGE, &limit))
         }
         Err(_) => Err(Answer::error(StatusCode::BAD_REQUEST, "the body cannot be read")),
     }
 }
 
-/// The outcome of a request, unless it takes too long.
+/// The outcome of a request, unless it times out.
 async fn working(work: impl Future<Output = Outcome>) -> Answer {
     timeout(WORKING, work).await.map_or_else(|_| Answer::busy(LATE), |outcome| Answer::of(&outcome))
 }

@@ -1,5 +1,4 @@
-//! Connections: who may have how many, how long they may take, and when the end is announced those that are busy are let
-//! finish.
+//! Connections: their number, their time limits, and graceful shutdown.
 
 use std::net::IpAddr;
 use std::pin::pin;
@@ -20,18 +19,18 @@ use tokio_rustls::TlsAcceptor;
 use crate::guests::{Guest, Guests, HEAD_TIME, Watched};
 use crate::routes::{App, Crowd};
 
-/// How many bytes of a request's head are kept.
+/// The maximum size of a request's headers, in bytes.
 const HEAD: usize = 32 * 1024;
-/// How long busy connections, and payments that are being stored, may go on: ECS kills after 30 seconds.
+/// How long busy connections and payments in progress may continue after SIGTERM: ECS kills the task after 30 seconds.
 const DRAINING: Duration = Duration::from_secs(25);
-/// How often to look for payments without their audit record, and to write the metrics.
+/// The interval of sweeps and metrics.
 const SWEEPING: Duration = Duration::from_mins(1);
-/// How long to wait when no connection can be taken, such as for lack of file descriptors.
+/// The delay after a connection could not be accepted, for example because there are no file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How often to look whether a connection takes too long.
+/// The interval of checks for connections that take too long.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Serves `app` on `listener` until `stop`, then lets busy connections finish. A connection's failure ends that
+/// Serves `app` on `listener` until `stop`, then waits for busy connections. An error of a connection ends only that
 /// connection.
 pub async fn serve<S, A, C>(
     listener: TcpListener,
@@ -56,26 +55,26 @@ pub async fn serve<S, A, C>(
         while connections.try_join_next().is_some() {}
         match stream {
             Ok((stream, address)) => {
-                // The first answer would wait 40 ms for the client to acknowledge the session tickets of TLS.
+                // Otherwise the first response waits 40 ms for the client to acknowledge the TLS session tickets.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "a connection may be slow");
                 }
-                // Without a place there is nothing to say that would not take one.
+                // A response that there is no place would need a place itself.
                 let Some((guest, crowd)) = guests.enter(address.ip()) else { continue };
                 let visit = Visit { app: Arc::clone(&app), guest: Arc::new(guest), crowd, stopped: stopped.clone() };
                 connections.spawn(visit.admit(stream, address.ip(), tls.clone()));
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be taken");
+                tracing::warn!(%error, "a connection could not be accepted");
                 sleep(PAUSE).await;
             }
         }
     }
     drop(listener);
-    // What it leaves, the next task's first sweep does.
+    // The first sweep of the next task completes what this one leaves.
     sweeper.abort();
     tracing::info!(connections = connections.len(), "stopping");
-    // Without connections nobody listens.
+    // No connections are accepted from here on.
     let _ = stopping.send(true);
     let end = Instant::now() + DRAINING;
     let rest = async { while connections.join_next().await.is_some() {} };
@@ -83,7 +82,7 @@ pub async fn serve<S, A, C>(
         tracing::warn!("some connections did not end in time");
     }
     if !app.finished(end.saturating_duration_since(Instant::now())).await {
-        tracing::warn!("some payments were not stored in time; they are in doubt until a sweep or a repeat");
+        tracing::warn!("some payments were not stored in time; a sweep or a repeated request completes them");
     }
     app.report();
     tracing::info!("stopped");
@@ -104,7 +103,7 @@ where
     }
 }
 
-/// A connection from its beginning to its end.
+/// Handles a connection from start to end.
 struct Visit<S, A, C> {
     app: Arc<App<S, A, C>>,
     guest: Arc<Guest>,
@@ -125,8 +124,8 @@ where
                 None => self.serve(stream).await,
                 Some(tls) => match timeout(HEAD_TIME, tls.accept(stream)).await {
                     Ok(Ok(stream)) => self.serve(stream).await,
-                    Ok(Err(error)) => tracing::debug!(%error, %address, "a connection is not encrypted as it must be"),
-                    Err(_) => tracing::debug!(%address, "a connection takes too long to be encrypted"),
+                    Ok(Err(error)) => tracing::debug!(%error, %address, "the TLS handshake of a connection failed"),
+                    Err(_) => tracing::debug!(%address, "the TLS handshake of a connection timed out"),
                 },
             }
         };
@@ -146,9 +145,9 @@ where
             }
         });
         let mut builder = http1::Builder::new();
-        // A client may close its side once it has asked.
+        // A client may close its side after it has sent a request.
         builder.half_close(true);
-        // How long a head and a silence may take is watched below: hyper has one limit for both.
+        // The timeouts for headers and idle connections are checked below, because hyper has one timeout for both.
         builder.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD);
         let stream = TokioIo::new(Watched::new(stream, Arc::clone(&guest)));
         let mut connection = pin!(builder.serve_connection(stream, service));

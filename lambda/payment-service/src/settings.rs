@@ -1,76 +1,77 @@
-//! What the environment says.
+//! The settings from the environment.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use thiserror::Error;
 
-/// How the service runs; the ECS task definition sets it in the environment.
+/// The settings of the service, which the ECS task definition sets in the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `PAYMENTS_TABLE`: the table of payments.
     pub table: String,
-    /// `PENDING_INDEX`: the table's index over payments without their audit record. Without one, sweeps read the table.
+    /// `PENDING_INDEX`: the table's index of payments without an audit record. Without it, sweeps scan the table.
     pub index: Option<String>,
-    /// `AUDIT_BUCKET`: the bucket of audit records; `REGIONS`: that of each region, as in `us-east-1=a,us-east-2=b`.
-    /// A transaction id belongs to one of these regions, so every task must have the same list.
+    /// `AUDIT_BUCKET`: the bucket of audit records; `REGIONS`: the bucket of each region, as in
+    /// `us-east-1=a,us-east-2=b`. Each transaction id belongs to one of these regions, so every task must have the same
+    /// list.
     pub buckets: BTreeMap<String, String>,
-    /// `AWS_REGION`, which ECS sets by itself.
+    /// `AWS_REGION`, which ECS sets.
     pub region: String,
     /// `PHASE`: the phase of the migration.
     pub phase: String,
-    /// `AUTH`, `API_KEYS` and `API_KEYS_SECRET`: who may use the service.
+    /// `AUTH`, `API_KEYS` and `API_KEYS_SECRET`: the authentication.
     pub auth: Auth,
-    /// `TLS` and `TLS_SECRET`: how it encrypts.
+    /// `TLS` and `TLS_SECRET`: the encryption.
     pub tls: Tls,
-    /// `BIND_ADDRESS` (all addresses) and `PORT` (8080); 0 takes a free one.
+    /// `BIND_ADDRESS` (default: all addresses) and `PORT` (default: 8080; 0 is any free port).
     pub address: SocketAddr,
 }
 
-/// Who may use the service.
+/// The authentication of callers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Auth {
-    /// `AUTH=none`: anyone who reaches it.
+    /// `AUTH=none`: unauthenticated access.
     None,
-    /// `API_KEYS`: callers with a key whose hash is in this document.
+    /// `API_KEYS`: API keys whose hashes are in this document.
     Keys(String),
-    /// `API_KEYS_SECRET`: callers with a key whose hash is in this secret, by its ARN or name.
+    /// `API_KEYS_SECRET`: API keys whose hashes are in the secret with this ARN or name.
     Secret(String),
 }
 
-/// How the service encrypts what it sends and takes.
+/// The encryption of connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tls {
-    /// `TLS=none`: not at all.
+    /// `TLS=none`: no encryption.
     None,
-    /// Nothing set: with a certificate that is made at the start.
+    /// Not set: TLS with a certificate that is generated at startup.
     SelfSigned,
-    /// `TLS_SECRET`: with the certificate in this secret, by its ARN or name.
+    /// `TLS_SECRET`: TLS with the certificate in the secret with this ARN or name.
     Secret(String),
 }
 
-/// What is wrong with the environment.
+/// An error in the environment variables.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum SettingsError {
     /// A variable is not set.
     #[error("the environment variable {0} is not set")]
     Missing(&'static str),
-    /// A variable has a value that it cannot have.
+    /// A variable has an invalid value.
     #[error("the environment variable {0} is `{1}`, which is not {2}")]
     Wrong(&'static str, String, &'static str),
-    /// It does not say who may use the service, or says it twice. Without keys it must say so.
-    #[error("set one of API_KEYS, API_KEYS_SECRET and AUTH=none in the environment")]
+    /// The authentication is not set, or set twice. Unauthenticated access must be explicit.
+    #[error("set exactly one of the environment variables API_KEYS, API_KEYS_SECRET and AUTH=none")]
     Auth,
-    /// It asks for no encryption, and for a certificate.
-    #[error("set one of TLS=none and TLS_SECRET in the environment")]
+    /// Both no encryption and a certificate are set.
+    #[error("set only one of the environment variables TLS=none and TLS_SECRET")]
     Tls,
 }
 
 impl Settings {
-    /// The settings in the environment that `variable` reads.
+    /// Reads the settings through `variable`.
     ///
     /// # Errors
-    /// The first variable that is missing or wrong.
+    /// The first variable that is missing or invalid.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let get = |name: &str| variable(name).filter(|value| !value.is_empty());
         let need = |name: &'static str| get(name).ok_or(SettingsError::Missing(name));
@@ -86,7 +87,13 @@ impl Settings {
             None => own,
             Some(text) => match regions(&text) {
                 Some(all) if own.iter().all(|(region, bucket)| all.get(region) == Some(bucket)) => all,
-                _ => return Err(SettingsError::Wrong("REGIONS", text, "a list of REGION=BUCKET that has this region")),
+                _ => {
+                    return Err(SettingsError::Wrong(
+                        "REGIONS",
+                        text,
+                        "a list of REGION=BUCKET that includes this region",
+                    ));
+                }
             },
         };
         let none = |name: &'static str| match get(name) {
@@ -118,7 +125,7 @@ impl Settings {
     }
 }
 
-/// Regions and their buckets; none if one is there twice or lacks its bucket.
+/// The regions and their buckets; `None` if a region is duplicated or lacks its bucket.
 fn regions(text: &str) -> Option<BTreeMap<String, String>> {
     let mut regions = BTreeMap::new();
     for pair in text.split(',') {
@@ -155,7 +162,7 @@ mod tests {
         assert_eq!(tls(&[("TLS", "none"), ("TLS_SECRET", "s")]), Err(SettingsError::Tls));
     }
 
-    /// With open doors.
+    /// Settings with unauthenticated access.
     fn read(with: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         read_all(&[with, &[("AUTH", "none")]].concat())
     }
@@ -174,7 +181,7 @@ mod tests {
             let error = read(&[&ALL[..], &[(name, "")]].concat()).map_err(|error| error.to_string());
             assert_eq!(error, Err(format!("the environment variable {name} is not set")));
         }
-        let lists = "a list of REGION=BUCKET that has this region";
+        let lists = "a list of REGION=BUCKET that includes this region";
         let two = read(&[&ALL[..], &[("REGIONS", "us-east-2=c,us-east-1=b")]].concat());
         assert_eq!(
             two.map(|settings| settings.buckets.into_values().collect::<Vec<_>>()),

@@ -1,7 +1,7 @@
-//! Payments as items of a table: one each, found by its id.
+//! Payments as items of a DynamoDB table, by id.
 //!
-//! An item is its own outbox: `audit_pending` is in it from the start and goes when `audit` comes, in one write. The
-//! attribute holds the id, so that an index over it has just the payments that lack their audit record, well spread.
+//! An item is its own outbox: it is created with `audit_pending`, which one write replaces with `audit`. The attribute
+//! contains the id, so an index on it has only the payments without an audit record, and spreads them evenly.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,7 +13,7 @@ use payment_core::{Amount, Currency, Fault, Inserted, Page, Payment, Record, Sto
 
 use crate::fault::{fault, odd};
 
-/// The table of payments, which has a copy in each region.
+/// The table of payments, which has a replica in each region.
 #[derive(Clone, Debug)]
 pub struct DynamoStore {
     clients: BTreeMap<String, Client>,
@@ -38,8 +38,8 @@ const REGION: &str = "region";
 const WRITTEN: &str = "written";
 
 impl DynamoStore {
-    /// The table `table` in the regions of `sdks`, and the index that has only the payments without their audit record.
-    /// Without an index, sweeps read the whole table.
+    /// The table `table` in the regions of `sdks`, and the index of payments without an audit record. Without the
+    /// index, sweeps scan the whole table.
     #[must_use]
     pub fn new<'a>(sdks: impl IntoIterator<Item = (&'a str, &'a SdkConfig)>, table: &str, index: Option<&str>) -> Self {
         let clients = sdks.into_iter().map(|(region, sdk)| (region.to_owned(), Client::new(sdk)));
@@ -47,12 +47,12 @@ impl DynamoStore {
     }
 
     fn client(&self, region: &str) -> Result<&Client, Fault> {
-        self.clients.get(region).ok_or_else(|| odd(&format!("there is no table in {region}")))
+        self.clients.get(region).ok_or_else(|| odd(&format!("no table in {region}")))
     }
 }
 
 impl Store for DynamoStore {
-    /// The condition and the write are one act in one region, the home of the id.
+    /// Condition and write are atomic in one region, the home of the id.
     async fn insert(&self, record: &Record) -> Result<Inserted, Fault> {
         let call = self.client(&record.region)?.put_item().table_name(&self.table).set_item(Some(item(record)));
         let call = call.condition_expression("attribute_not_exists(#id)").expression_attribute_names("#id", ID);
@@ -60,7 +60,7 @@ impl Store for DynamoStore {
         let Err(error) = call.send().await else { return Ok(Inserted::New) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refused)) => {
-                let stored = refused.item().ok_or_else(|| odd("DynamoDB does not show the item that is there"))?;
+                let stored = refused.item().ok_or_else(|| odd("DynamoDB did not return the existing item"))?;
                 Ok(Inserted::Exists(Box::new(self::record(stored)?)))
             }
             _ => Err(fault("dynamodb:PutItem", &error)),
@@ -73,7 +73,7 @@ impl Store for DynamoStore {
         found.item.as_ref().map(record).transpose()
     }
 
-    /// The condition keeps a late note from making an item out of nothing.
+    /// The condition prevents a late update from creating an item.
     async fn audited(&self, region: &str, id: &str) -> Result<(), Fault> {
         let call = self.client(region)?.update_item().table_name(&self.table).key(ID, text(id));
         let call = call.update_expression("SET #audit = :written REMOVE #pending");
@@ -84,7 +84,7 @@ impl Store for DynamoStore {
         call.send().await.map(drop).map_err(|error| fault("dynamodb:UpdateItem", &error))
     }
 
-    /// An item that is no payment is logged, and keeps nobody else's from being repaired.
+    /// An invalid item is logged, and does not stop the repair of others.
     async fn pending(&self, region: &str, from: Option<String>) -> Result<Page, Fault> {
         let call = self.client(region)?.scan().table_name(&self.table).set_index_name(self.index.clone());
         let call = call.filter_expression("attribute_exists(#pending)");
@@ -112,7 +112,7 @@ fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-/// Amounts are texts in their one form: nothing between here and the reader can round them.
+/// Amounts are stored as normalized strings, so that no client rounds them.
 fn item(record: &Record) -> HashMap<String, AttributeValue> {
     let payment = &record.payment;
     let attributes = [
@@ -135,10 +135,10 @@ fn item(record: &Record) -> HashMap<String, AttributeValue> {
 
 fn record(item: &HashMap<String, AttributeValue>) -> Result<Record, Fault> {
     let get = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
-    let need = |name: &str| get(name).ok_or_else(|| odd(&format!("an item has no text `{name}`")));
-    let currency = Currency::parse(&need(CURRENCY)?).map_err(|_| odd("an item's currency is none"))?;
-    let amount = Amount::parse(&need(AMOUNT)?, currency).map_err(|_| odd("an item's amount is none"))?;
-    let accepted_at = need(ACCEPTED_AT)?.parse().map_err(|_| odd("an item's time is none"))?;
+    let need = |name: &str| get(name).ok_or_else(|| odd(&format!("an item has no string `{name}`")));
+    let currency = Currency::parse(&need(CURRENCY)?).map_err(|_| odd("an item has an invalid currency"))?;
+    let amount = Amount::parse(&need(AMOUNT)?, currency).map_err(|_| odd("an item has an invalid amount"))?;
+    let accepted_at = need(ACCEPTED_AT)?.parse().map_err(|_| odd("an item has an invalid time"))?;
     Ok(Record {
         payment: Payment {
             transaction_id: need(ID)?,

@@ -1,7 +1,8 @@
-//! Encryption up to the process: a certificate that is made at the start, or one from Secrets Manager.
+//! TLS up to the process: with a certificate that is generated at startup, or one from Secrets Manager.
 //!
-//! A load balancer encrypts what it sends to its targets and does not check their certificates, so one that lives as
-//! long as the process keeps others on the network from reading along.
+//! A load balancer encrypts connections to its targets but does not verify their certificates, so a generated
+//! certificate
+//! is sufficient to keep others on the network from reading the traffic.
 
 use std::sync::Arc;
 
@@ -14,22 +15,22 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 
-/// The name in a certificate that is made at the start.
+/// The subject of a generated certificate.
 const NAME: &str = "payment-service.internal";
 
-/// Why there is no certificate. It shows none of its key.
+/// An error with the certificate. It contains no part of the key.
 #[derive(Debug, Error)]
 pub enum TlsError {
-    /// It cannot be made.
-    #[error("no certificate can be made: {0}")]
+    /// Generating it failed.
+    #[error("generating a certificate failed: {0}")]
     Make(#[from] rcgen::Error),
-    /// It cannot be used.
-    #[error("the certificate cannot be used: {0}")]
+    /// It is invalid.
+    #[error("the certificate is invalid: {0}")]
     Use(#[from] rustls::Error),
-    /// Secrets Manager does not give it.
+    /// Secrets Manager returned an error.
     #[error("the secret with the certificate cannot be read: {0}")]
     Unreadable(String),
-    /// It is not in the form that it should have.
+    /// The secret has the wrong format.
     #[error(r#"the secret with the certificate is not of the form {{"certificate": "PEM", "privateKey": "PEM"}}"#)]
     Form,
 }
@@ -41,20 +42,20 @@ struct Document {
     private_key: String,
 }
 
-/// With a certificate that is made now.
+/// Generates a certificate.
 ///
 /// # Errors
-/// It cannot be made.
+/// If that fails.
 pub(crate) fn self_signed() -> Result<TlsAcceptor, TlsError> {
     let made = rcgen::generate_simple_self_signed([NAME.to_owned()])?;
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     acceptor(vec![made.cert.der().clone()], key.into())
 }
 
-/// With the certificate in a secret.
+/// Reads the certificate from a secret.
 ///
 /// # Errors
-/// It cannot be read or used.
+/// If it cannot be read or is invalid.
 pub(crate) async fn from_secret(client: &Client, secret: &str) -> Result<TlsAcceptor, TlsError> {
     let answer = client.get_secret_value().secret_id(secret).send().await;
     let answer = answer.map_err(|error| TlsError::Unreadable(crate::fault::fault("GetSecretValue", &error).message))?;

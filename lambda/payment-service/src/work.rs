@@ -1,4 +1,4 @@
-//! Work that goes on when the client that asked for it has hung up.
+//! Tasks that continue when the client disconnects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// How many payments are stored and audited at once.
+/// The maximum number of payments in progress.
 const AT_ONCE: u32 = 256;
 
-/// Tasks that belong to no connection, so that none ends them: as many at once as there are places.
+/// Tasks that are independent of connections, up to a maximum number.
 #[derive(Clone, Debug)]
 pub(crate) struct Works(Arc<Semaphore>);
 
@@ -19,7 +19,7 @@ impl Works {
         Self(Arc::new(Semaphore::new(AT_ONCE as usize)))
     }
 
-    /// Starts `work`, if there is a place. To drop what is returned does not stop it.
+    /// Starts `work`, if the maximum is not reached. Dropping the result does not stop it.
     pub(crate) fn start<F>(&self, work: F) -> Option<JoinHandle<F::Output>>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -32,7 +32,7 @@ impl Works {
         }))
     }
 
-    /// Waits until all work is done, `limit` at most, and says whether it is.
+    /// Waits, at most for `limit`, until all tasks have ended; returns whether they have.
     pub(crate) async fn finished(&self, limit: Duration) -> bool {
         timeout(limit, self.0.acquire_many(AT_ONCE)).await.is_ok()
     }

@@ -1,7 +1,7 @@
-//! The binary's doors: encryption and API keys. Nothing here needs AWS.
+//! Encryption and API keys of the binary. These tests do not use AWS.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
-#![expect(dead_code, reason = "not all that the tests share is used here")]
+#![expect(dead_code, reason = "not all shared items are used here")]
 
 mod support;
 
@@ -9,19 +9,18 @@ use support::{Service, hash, hashes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
-/// The answer to a request without a body, over this connection.
+/// The response to a request without a body on this connection.
 async fn ask<S: AsyncReadExt + AsyncWriteExt + Unpin>(mut stream: S, path: &str, key: Option<&str>) -> String {
     let key = key.map_or_else(String::new, |key| format!("x-api-key: {key}\r\n"));
     let request = format!("GET {path} HTTP/1.1\r\nHost: p\r\nConnection: close\r\n{key}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut text = Vec::new();
-    // It may end without a word.
+    // The connection may end without a TLS close message.
     let _ = stream.read_to_end(&mut text).await;
     String::from_utf8(text).unwrap()
 }
 
-/// unless it is told otherwise the service speaks TLS 1.2 and 1.3 with a certificate that it made, and nothing
-/// in the clear.
+/// by default, the service speaks TLS 1.2 and 1.3 with a generated certificate, and rejects plain HTTP.
 #[tokio::test]
 async fn x03_it_encrypts_with_a_certificate_of_its_own() {
     let service = Service::start(&[("AUTH", "none")]);
@@ -34,7 +33,7 @@ async fn x03_it_encrypts_with_a_certificate_of_its_own() {
     assert!(!answer.contains("HTTP/1.1 200"), "{answer}");
 }
 
-/// P-09: with API keys, payments are for callers with a valid one; the health check needs none.
+/// P-09: with API keys, payments require a valid key; the health check requires none.
 #[tokio::test]
 async fn p09_payments_are_for_callers_with_a_key() {
     let keys = hashes(&["old key", "new key"]);
@@ -52,8 +51,8 @@ async fn p09_payments_are_for_callers_with_a_key() {
         let answer = ask(service.connect().await, path, key).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path} {key:?}: {answer}");
     }
-    let encrypted = "TLS=none: whoever is on the network can read payments and API keys";
+    let encrypted = "TLS=none: anyone on the network can read payments and API keys";
     assert_eq!(service.warnings, [encrypted]);
     let open = Service::start(&[("AUTH", "none"), ("TLS", "none")]);
-    assert_eq!(open.warnings, ["AUTH=none: whoever reaches this service can make and read payments", encrypted]);
+    assert_eq!(open.warnings, ["AUTH=none: anyone who can reach this service can make and read payments", encrypted]);
 }

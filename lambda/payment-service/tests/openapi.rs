@@ -1,8 +1,8 @@
-//! The contract that is committed and the code that it is made from.
+//! The committed API description matches the code.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-/// `PAYMENT_OPENAPI=write cargo test --workspace --test openapi` writes the document anew.
+/// `PAYMENT_OPENAPI=write cargo test --workspace --test openapi` writes the document.
 #[test]
 fn the_committed_document_is_that_of_the_code() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi.json");

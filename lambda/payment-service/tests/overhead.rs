@@ -1,6 +1,7 @@
-//! What the service itself takes of a payment's time, with a table and a bucket that answer at once.
+//! The service's own share of a payment's latency, with a table and a bucket that respond immediately.
 //!
-//! `cargo --config lambda/image.toml test --release -p payment-service --test overhead -- --ignored` measures the binary
+//! `cargo --config lambda/image.toml test --release -p payment-service --test overhead -- --ignored` measures the
+//! binary
 //! of the image and writes `tests/results/overhead.md`.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
@@ -24,20 +25,20 @@ use support::{ALL, Service, hashes};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
-const KEY: &str = "a key of the callers";
-/// Other programs on the machine can only make it slower, so the quickest of the rounds counts.
+const KEY: &str = "a key of the caller";
+/// Other programs on the machine can only slow it down, so the fastest round counts.
 const ROUNDS: usize = 5;
-/// Payments in a round.
+/// Payments per round.
 const PAYMENTS: usize = 2_000;
-/// The first ones make connections.
+/// Warm-up payments, which open connections.
 const FIRST: usize = 100;
 const STARTS: usize = 21;
-/// What 99 of a hundred payments may take.
+/// The maximum p99 latency.
 const MOST: Duration = Duration::from_millis(2);
-/// What a start may take, from the process to its first answer.
+/// The maximum startup time, from the start of the process to the first response.
 const MOST_TO_START: Duration = Duration::from_millis(50);
 
-/// AWS that says yes to everything at once, on a thread of its own.
+/// A simulated AWS on its own thread that accepts every request.
 fn aws() -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -61,12 +62,12 @@ fn aws() -> SocketAddr {
     address
 }
 
-/// How the service is run, and how a client connects.
+/// The configuration of the service and of the client's connection.
 #[derive(Clone, Copy)]
 enum Doors {
     /// As in a stack: HTTPS and API keys.
     Closed,
-    /// Neither.
+    /// Without TLS and API keys.
     Open,
 }
 
@@ -101,7 +102,7 @@ async fn client<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) -
     client
 }
 
-/// How long it takes until the whole answer is there, which must be that all is well.
+/// The time until the complete response arrives; the response must be successful.
 async fn send(client: &mut SendRequest<Full<Bytes>>, method: &str, path: &str, body: String) -> Duration {
     let request = Request::builder().method(method).uri(path).header("host", "p").header("x-api-key", KEY);
     let request = request.body(Full::new(Bytes::from(body))).unwrap();
@@ -115,20 +116,20 @@ async fn send(client: &mut SendRequest<Full<Bytes>>, method: &str, path: &str, b
     time
 }
 
-/// The most memory that a process had so far, in MiB.
+/// The peak memory of a process so far, in MiB.
 fn memory(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_024
 }
 
-/// The value that `share` of a hundred are not above.
+/// The percentile `share` of the values.
 fn percentile(times: &mut [Duration], share: usize) -> Duration {
     times.sort_unstable();
     times[(times.len() * share / 100).min(times.len() - 1)]
 }
 
-/// A line of the table, the time that 99 of 100 payments took at most, and that of half of the starts.
+/// A row of the table, with the p99 latency and the median startup time.
 async fn measure(aws: SocketAddr, doors: Doors, name: &str) -> (String, Duration, Duration) {
     let mut starts = Vec::new();
     for _ in 0..STARTS {
@@ -162,23 +163,22 @@ async fn measure(aws: SocketAddr, doors: Doors, name: &str) -> (String, Duration
     (line, most, start)
 }
 
-/// M-30: a payment takes less than two milliseconds beside what the table and the bucket take, and a task is there in
-/// less than fifty.
+/// M-30: the service adds less than two milliseconds to a payment, and starts in less than fifty.
 #[tokio::test]
-#[ignore = "measures the binary of the image; run by the command in the head of this file"]
+#[ignore = "measures the binary of the image; see the command at the top of this file"]
 async fn m30_a_payment_costs_little_beside_aws_and_a_start_too() {
     let release = !cfg!(debug_assertions);
-    assert!(release, "only the release build counts");
+    assert!(release, "this requires a release build");
     let aws = aws();
     let closed = measure(aws, Doors::Closed, "HTTPS and API keys").await;
     let open = measure(aws, Doors::Open, "`TLS=none` and `AUTH=none`").await;
     let text = format!(
-        "# The payment service's own time\n\n\
+        "# Overhead of the payment service\n\n\
          `cargo --config lambda/image.toml test --release -p payment-service --test overhead -- --ignored`\n\n\
-         {PAYMENTS} payments one after the other on one connection, with a table and a bucket that answer at once. Each has\n\
-         three calls through the AWS SDK, whose way to and from this AWS on the same machine counts. The quickest of\n\
-         {ROUNDS} such rounds counts, because other programs on the machine can only make it slower. The memory is the most\n\
-         that the process had. The start is the median of {STARTS}, from the process to its answer to `GET /health`.\n\n\
+         {PAYMENTS} sequential payments on one connection, with a table and a bucket that respond immediately. Each payment\n\
+         makes three calls through the AWS SDK, whose local round trips are included. The fastest of {ROUNDS} rounds counts,\n\
+         because other programs on the machine can only slow it down. The memory is the peak of the process. The start is\n\
+         the median of {STARTS} starts, from the start of the process to its response to `GET /health`.\n\n\
          | | p50 | p99 | memory | start |\n|---|---:|---:|---:|---:|\n{}{}",
         closed.0, open.0,
     );

@@ -1,4 +1,4 @@
-//! The binary, where its environment is wrong.
+//! The binary with an invalid environment.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -13,6 +13,6 @@ fn says_what_is_missing_and_ends() {
     let text = String::from_utf8(output.stdout).unwrap();
     let line: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     assert_eq!(line["level"], "ERROR");
-    assert_eq!(line["message"], "cannot serve");
+    assert_eq!(line["message"], "the service cannot start");
     assert_eq!(line["error"], "the environment variable AUDIT_BUCKET is not set");
 }

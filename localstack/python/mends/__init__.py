@@ -1,13 +1,13 @@
-"""What the emulators do differently from AWS and cannot be mended from outside; GAPS.md has the list with sources."""
+"""Fixes inside the emulators for differences from AWS that the gateway cannot fix; GAPS.md lists them with sources."""
 
 import functools
 import inspect
 
 
 def replaces(owner):
-    """Puts a function in the place of a method of the same name, which it gets first, and can call.
+    """Replaces a method with a function of the same name, whose first argument is the original method.
 
-    All arguments arrive by name, however the emulator passes them.
+    All other arguments are passed by name.
     """
 
     def decorate(function):

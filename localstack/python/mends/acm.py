@@ -19,9 +19,9 @@ def plain(name):
 
 
 def is_validated(certificate):
-    """Whether the records that the certificate wants to see stand.
+    """Whether the certificate's validation records exist.
 
-    Of names in no zone that moto knows nothing can be told: they count as validated elsewhere.
+    Names outside of moto's zones count as validated elsewhere.
     """
     zones = route53_backends[account_of(certificate)]["aws"].zones.values()
     for option in options(certificate):
@@ -42,7 +42,7 @@ def is_validated(certificate):
 
 @replaces(CertBundle)
 def check(original, certificate):
-    """A certificate is issued once its records stand, not by the lapse of time."""
+    """A certificate is issued once its validation records exist, not after a delay."""
     if certificate.status != "PENDING_VALIDATION" or is_validated(certificate):
         original(certificate)
 
@@ -56,7 +56,7 @@ def options(certificate):
 
 @functools.wraps(original_describe)
 def describe(certificate):
-    """The list tells the other names as well, and the records are told only a while after the request."""
+    """Lists the alternative names, and returns the validation records only some time after the request."""
     answer = original_describe(certificate)
     detail = answer["Certificate"]
     detail["SubjectAlternativeNameSummaries"] = detail["SubjectAlternativeNames"]
@@ -78,7 +78,7 @@ def describe_certificate(original, backend, arn):
 
 @replaces(AWSCertificateManagerBackend)
 def delete_certificate(original, backend, arn):
-    """One that a listener has stays."""
+    """A certificate that a listener uses cannot be deleted."""
     for balancer in elbv2_backends[backend.account_id][backend.region_name].load_balancers.values():
         for listener in balancer.listeners.values():
             if arn in (getattr(listener, "certificates", None) or []):

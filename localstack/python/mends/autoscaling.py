@@ -1,4 +1,4 @@
-"""Application Auto Scaling in moto: tags, and what is not there."""
+"""Application Auto Scaling in moto: tags, and errors for missing resources."""
 
 import json
 
@@ -14,7 +14,7 @@ from mends import replaces
 
 
 class AutoScalingError(JsonRESTError):
-    """With the type at the beginning of its name that AWS's answers have."""
+    """An error with the type at the start of its name, as in AWS's responses."""
 
     def __init__(self, code, message):
         super().__init__(code, message)
@@ -39,7 +39,7 @@ def policies(backend, namespace, resource, dimension):
 
 @replaces(ApplicationAutoscalingBackend)
 def _ecs_service_exists_for_target(original, backend, r_id):
-    """A service that has gone is described, but cannot be scaled."""
+    """moto accepts inactive services, which can be described but not scaled."""
     parts = r_id.split("/")
     try:
         found, _ = backend.ecs_backend.describe_services(parts[1], [parts[-1]]) if len(parts) == 3 else ([], [])
@@ -52,7 +52,7 @@ def _ecs_service_exists_for_target(original, backend, r_id):
 
 @replaces(ApplicationAutoscalingBackend)
 def deregister_scalable_target(original, backend, **arguments):
-    """The policies go with their target, and their alarms with them."""
+    """Policies are deleted with their target, and alarms with their policy."""
     namespace, resource, dimension = arguments["namespace"], arguments["r_id"], arguments["dimension"]
     if not backend._scalable_target_exists(resource, dimension):
         raise missing("scalable target", namespace, resource, dimension)
@@ -63,7 +63,7 @@ def deregister_scalable_target(original, backend, **arguments):
 
 @replaces(ApplicationAutoscalingBackend)
 def put_scaling_policy(original, backend, **arguments):
-    """A policy needs its target; one that changes keeps its ARN, and its old alarms go."""
+    """A policy requires its target; an updated one keeps its ARN, and its old alarms are deleted."""
     namespace, resource = arguments["service_namespace"], arguments["resource_id"]
     dimension, name = arguments["scalable_dimension"], arguments["policy_name"]
     if not backend._scalable_target_exists(resource, dimension):
@@ -86,7 +86,7 @@ def delete_scaling_policy(original, backend, **arguments):
 
 
 def target_of(response):
-    """The target that a call about tags is for."""
+    """The target of a call about tags."""
     arn = response._get_param("ResourceARN")
     backend = response.applicationautoscaling_backend
     for targets in backend.targets.values():
@@ -98,7 +98,7 @@ def target_of(response):
 
 
 def register_scalable_target(response, original=ApplicationAutoScalingResponse.register_scalable_target):
-    """Tags count at the first registration only."""
+    """Tags are set only by the first registration."""
     backend = response.applicationautoscaling_backend
     resource, dimension = response._get_param("ResourceId"), response._get_param("ScalableDimension")
     known = backend._scalable_target_exists(resource, dimension)

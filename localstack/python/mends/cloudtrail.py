@@ -6,7 +6,7 @@ from ministack.services import cloudtrail, s3
 
 
 def create_trail(body, original=cloudtrail._create_trail):
-    """The tags are lost, and nobody looks for the bucket; where S3 is LocalStack's, nobody here could."""
+    """MiniStack loses tags and does not check the bucket, which it cannot see if S3 is LocalStack's."""
     elsewhere = "localstack" in os.environ["EMULATORS"]
     if (bucket := body.get("S3BucketName", "")) not in s3._buckets and not elsewhere:
         return cloudtrail._err("S3BucketDoesNotExistException", f"S3 bucket {bucket} does not exist!")

@@ -9,7 +9,7 @@ from moto.core.responses import ActionResult, EmptyResult
 
 from mends import replaces
 
-# The one list of dashboards that all regions of an account share.
+# The list of dashboards, which all regions of an account share.
 HOME = "us-east-1"
 
 
@@ -26,7 +26,7 @@ def __init__(original, alarm, **arguments):
 
 @replaces(CloudWatchBackend)
 def put_metric_alarm(original, backend, **arguments):
-    """The tags count when the alarm is made, and the state stays when it is changed."""
+    """Tags are only set on creation, and an update keeps the state."""
     before = backend.alarms.get(arguments["name"])
     if before is None:
         return original(backend, **arguments)
@@ -37,7 +37,7 @@ def put_metric_alarm(original, backend, **arguments):
 
 
 def put_composite_alarm(response):
-    """There is no such action, although alarms can have rules."""
+    """moto does not have this action, although alarms can have rules."""
     response.cloudwatch_backend.put_metric_alarm(
         name=response._get_param("AlarmName"),
         namespace=None,
@@ -64,7 +64,7 @@ CloudWatchResponse.put_composite_alarm = put_composite_alarm
 
 @replaces(CloudWatchResponse)
 def describe_alarms(original, response):
-    """Composite alarms are told of only if they are asked for."""
+    """Composite alarms are only returned on request."""
     types = response._get_param("AlarmTypes", ["MetricAlarm"])
     answer = original(response).result
     kept = {f"{kind}s": answer[f"{kind}s"] for kind in ("MetricAlarm", "CompositeAlarm") if kind in types}
@@ -73,7 +73,7 @@ def describe_alarms(original, response):
 
 @replaces(CloudWatchResponse)
 def delete_alarms(original, response):
-    """Unknown alarms, and such as a composite alarm's rule names, are not deleted."""
+    """Unknown alarms, and alarms in the rule of a composite alarm, cannot be deleted."""
     names, backend = response._get_param("AlarmNames", []), response.cloudwatch_backend
     for name in names:
         if name not in backend.alarms:
@@ -91,14 +91,14 @@ def delete_alarms(original, response):
 
 @replaces(CloudWatchBackend)
 def list_tags_for_resource(original, backend, arn):
-    """What does not exist has no tags, and says so."""
+    """Tags of a missing resource are an error."""
     if ":alarm:" in arn and arn not in [alarm.alarm_arn for alarm in backend.alarms.values()]:
         raise ResourceNotFoundException
     return original(backend, arn)
 
 
 def at_home(name, original):
-    """Dashboards are the account's, not a region's."""
+    """Dashboards belong to the account, not to a region."""
 
     def replacement(backend, *positional, **named):
         return original(cloudwatch_backends[backend.account_id][HOME], *positional, **named)

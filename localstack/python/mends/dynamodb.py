@@ -5,14 +5,14 @@ from ministack.services import dynamodb
 
 
 def key(sse):
-    """The key of the account that encrypts a table."""
+    """The account's default key for tables."""
     return (sse or {}).get("KMSMasterKeyArn") if (sse or {}).get("Status") == "ENABLED" else None
 
 
 def apply_replica_updates(name, table, updates, original=dynamodb._apply_replica_updates):
-    """Replicas have the key of the table and no protection, several change in a call, and their tags outlive them."""
+    """MiniStack gives replicas the table's key, no protection and old tags, and allows several changes in a call."""
     if len(updates) > 1:
-        # The message is not documented; that it is one is: DeveloperGuide, "Update a global table".
+        # The message is not documented, but the limit is: DeveloperGuide, "Update a global table".
         message = "Only one replica can be created, updated or deleted in a call"
         return error_response_json("ValidationException", message, 400)
     for update in updates:
@@ -49,7 +49,7 @@ def apply_replica_updates(name, table, updates, original=dynamodb._apply_replica
 
 
 def table_description(name, original=dynamodb._table_description):
-    """Replicas do not tell their keys."""
+    """MiniStack does not return the keys of replicas."""
     description = original(name)
     for replica in description.get("Replicas", []):
         table = dynamodb._tables.get_scoped(get_account_id(), replica["RegionName"], name)
@@ -60,7 +60,7 @@ def table_description(name, original=dynamodb._table_description):
 
 
 def update_table(data, original=dynamodb._update_table):
-    """A stream can be turned off under its replicas, and turned on twice; several kinds of changes fit in a call."""
+    """MiniStack allows streams to be disabled under replicas or enabled twice, and several changes in a call."""
     table = dynamodb._tables.get(dynamodb._normalize_table_name(data.get("TableName")))
     stream = data.get("StreamSpecification")
     if table and stream is not None:
@@ -80,7 +80,7 @@ def update_table(data, original=dynamodb._update_table):
 
 
 def update_ttl(data, original=dynamodb._update_ttl):
-    """Time to live can be set to what it is, and to another attribute while it is on."""
+    """MiniStack allows time to live to be set to its current value, or moved to another attribute."""
     specification = data.get("TimeToLiveSpecification") or {}
     now = dynamodb._ttl_settings.get(dynamodb._normalize_table_name(data.get("TableName"))) or {}
     on = now.get("TimeToLiveStatus") == "ENABLED"

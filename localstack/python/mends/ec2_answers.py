@@ -1,4 +1,4 @@
-"""EC2's answers in moto: members that are missing from them."""
+"""EC2's responses in moto: missing members."""
 
 from moto.core.responses import ActionResult
 from moto.ec2.models import EC2Backend
@@ -8,7 +8,7 @@ from mends import replaces
 
 
 def as_list(route):
-    """The attachments of a transit gateway's route are a list, or they are not shown."""
+    """The attachments of a transit gateway route must be a list to be returned."""
     if isinstance(to := route.get("transitGatewayAttachments"), dict):
         return {**route, "transitGatewayAttachments": [to]}
     return route
@@ -26,7 +26,7 @@ def search_transit_gateway_routes(original, backend, **arguments):
 
 @replaces(VPCs)
 def delete_vpc_endpoints(_original, response):
-    """Nothing is said of those that do not exist."""
+    """moto does not report missing endpoints."""
     ids = response._get_param("VpcEndpointIds", [])
     missing = [identifier for identifier in ids if identifier not in response.ec2_backend.vpc_end_points]
     response.ec2_backend.delete_vpc_endpoints(vpce_ids=ids)

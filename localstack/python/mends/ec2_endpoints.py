@@ -1,4 +1,4 @@
-"""VPC endpoints in moto: filters and changes; and the replacing of a transit gateway's route."""
+"""VPC endpoints in moto: filters and updates; replacement of transit gateway routes."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ def get_filter_value(original, endpoint, filter_name, method_name):
 
 @replaces(VPCs)
 def modify_vpc_endpoint(original, response):
-    """ResetPolicy and PrivateDnsEnabled are not looked at, and the tables' routes do not follow."""
+    """moto ignores ResetPolicy and PrivateDnsEnabled, and does not update the routes of the tables."""
     backend = response.ec2_backend
     endpoint = backend.describe_vpc_endpoints([response._get_param("VpcEndpointId")])[0]
     before = set(endpoint.route_table_ids)
@@ -45,7 +45,7 @@ def modify_vpc_endpoint(original, response):
 
 
 def replace_transit_gateway_route(response):
-    """Does not exist."""
+    """moto does not have this action."""
     cidr = response._get_param("DestinationCidrBlock")
     identifier = response._get_param("TransitGatewayAttachmentId")
     table = route_table(response.ec2_backend, response._get_param("TransitGatewayRouteTableId"))
@@ -67,7 +67,7 @@ RouteTableResponse.replace_transit_gateway_route = replace_transit_gateway_route
 
 
 def describe_tag_filter(filters, instances):
-    """What fits two of the filters not is removed twice, which is an internal error."""
+    """moto removes a resource that two filters exclude twice, which is an internal error."""
     wanted = {key.removeprefix("tag:"): values for key, values in filters.items() if key.startswith("tag:")}
     tags = ({tag["key"]: tag["value"] for tag in instance.get_tags()} for instance in instances)
     return [

@@ -12,7 +12,7 @@ from mends.ec2_network import interfaces
 
 @replaces(EC2Backend)
 def delete_security_group(original, backend, name, group_id):
-    """It goes although interfaces or other groups' rules use it."""
+    """moto deletes groups that interfaces or other groups' rules use."""
     if group_id:
         rules = (
             rule
@@ -29,7 +29,7 @@ def delete_security_group(original, backend, name, group_id):
 
 @replaces(SecurityGroupRule)
 def __eq__(original, rule, other):
-    """Rules that name a group differ if only their descriptions do."""
+    """moto treats rules that name a group as different if only their descriptions differ."""
 
     def bare(rule):
         plain = copy.copy(rule)
@@ -40,10 +40,10 @@ def __eq__(original, rule, other):
 
 
 def rule_description(rule):
-    """The description of a rule that names a group is not shown."""
+    """moto does not return the description of a rule that names a group."""
     return rule.ip_range.get("Description") or rule.source_group.get("Description")
 
 
 SecurityGroupRule.description = property(rule_description)
-# The member that AWS calls so is missing.
+# AWS's name for this member, which is missing.
 SecurityGroupRule.group_owner_id = property(lambda rule: rule.owner_id)

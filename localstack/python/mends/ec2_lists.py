@@ -4,7 +4,7 @@ from moto.ec2.models import EC2Backend
 
 from mends import replaces
 
-# AWS looks after these and gives them one id in a region, whatever the account.
+# AWS manages these lists, with one id per region for all accounts.
 IDS = {
     "com.amazonaws.us-east-1.dynamodb": "pl-02cd2c6b",
     "com.amazonaws.us-east-1.s3": "pl-63a5400a",
@@ -17,7 +17,7 @@ IDS = {
 
 @replaces(EC2Backend)
 def create_managed_prefix_list(original, backend, **arguments):
-    """Those that AWS looks after have another id in each account."""
+    """In moto, AWS-managed lists have different ids in each account."""
     made = original(backend, **arguments)
     if known := IDS.get(made.prefix_list_name):
         del backend.managed_prefix_lists[made.id]

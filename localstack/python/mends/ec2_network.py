@@ -1,4 +1,4 @@
-"""EC2 networking in moto: what depends on what, and filters."""
+"""EC2 networking in moto: dependencies and filters."""
 
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
 from moto.ec2.models import EC2Backend
@@ -9,14 +9,14 @@ from mends import replaces
 
 
 def require(found, ids, code, noun):
-    """Fails like AWS if one of the ids that were asked for does not exist."""
+    """Fails like AWS if one of the requested ids does not exist."""
     known = {resource.id for resource in found}
     for missing in [wanted for wanted in ids or [] if wanted not in known]:
         raise EC2ClientError(code, f"The {noun} ID '{missing}' does not exist")
 
 
 def depends(noun, identifier, *users):
-    """Refuses to delete what is in use."""
+    """Rejects the deletion of a resource that is in use."""
     if any(users):
         raise DependencyViolationError(f"The {noun} '{identifier}' has dependencies and cannot be deleted.")
 
@@ -31,7 +31,7 @@ def interfaces(backend, **where):
 
 
 def attachments(backend, **where):
-    """The living attachments of transit gateways to a VPC or subnet."""
+    """The active attachments of transit gateways to a VPC or subnet."""
     for attachment in backend.transit_gateway_attachments.values():
         if attachment.state == "deleted" or attachment.resource_type != "vpc":
             continue
@@ -44,7 +44,7 @@ def attachments(backend, **where):
 
 @replaces(EC2Backend)
 def describe_nat_gateways(original, backend, filters, nat_gateway_ids):
-    """No filters by tags, and no error for what does not exist."""
+    """moto has no tag filters, and no error for missing gateways."""
     if nat_gateway_ids:
         require(backend.nat_gateways.values(), nat_gateway_ids, "NatGatewayNotFound", "NAT gateway")
     found = original(backend, filters=filters, nat_gateway_ids=nat_gateway_ids)
@@ -53,13 +53,13 @@ def describe_nat_gateways(original, backend, filters, nat_gateway_ids):
 
 @replaces(EC2Backend)
 def create_nat_gateway(original, backend, **arguments):
-    """The default of the connectivity type is not filled in."""
+    """moto does not set the default connectivity type."""
     return original(backend, **{**arguments, "connectivity_type": arguments["connectivity_type"] or "public"})
 
 
 @replaces(EC2Backend)
 def delete_nat_gateway(original, backend, nat_gateway_id):
-    """The interface and the address stay in use."""
+    """moto leaves the interface and the address in use."""
     gateway = backend.nat_gateways.get(nat_gateway_id)
     if gateway is None or gateway.state == "deleted":
         raise EC2ClientError("NatGatewayNotFound", f"The NAT gateway {nat_gateway_id} was not found")
@@ -72,7 +72,7 @@ def delete_nat_gateway(original, backend, nat_gateway_id):
 
 @replaces(EC2Backend)
 def release_address(original, backend, address, allocation_id):
-    """An address that a NAT gateway uses is taken from it."""
+    """moto releases an address that a NAT gateway uses."""
     addresses = backend.address_by_allocation([allocation_id]) if allocation_id else backend.address_by_ip([address])
     if addresses[0].association_id:
         raise EC2ClientError("InvalidIPAddress.InUse", f"Address {addresses[0].public_ip} is in use.")
@@ -84,7 +84,7 @@ def release_address(original, backend, address, allocation_id):
 
 @replaces(EC2Backend)
 def attach_internet_gateway(original, backend, internet_gateway_id, vpc_id):
-    """A VPC can have several."""
+    """moto allows several per VPC."""
     gateway = backend.get_internet_gateway(internet_gateway_id)
     others = (other for other in backend.internet_gateways.values() if other.vpc and other.vpc.id == vpc_id)
     if not gateway.vpc and any(others):
@@ -95,7 +95,7 @@ def attach_internet_gateway(original, backend, internet_gateway_id, vpc_id):
 
 @replaces(EC2Backend)
 def detach_internet_gateway(original, backend, internet_gateway_id, vpc_id):
-    """It goes although addresses are still mapped through it."""
+    """moto detaches it although addresses are still mapped through it."""
     users = (nat for nat in backend.nat_gateways.values() if nat.vpc_id == vpc_id and nat.state != "deleted")
     if any(nat.connectivity_type != "private" for nat in users):
         message = f"Network {vpc_id} has some mapped public address(es). Please unmap those before detaching."
@@ -105,7 +105,7 @@ def detach_internet_gateway(original, backend, internet_gateway_id, vpc_id):
 
 @replaces(EC2Backend)
 def delete_subnet(original, backend, subnet_id):
-    """It goes with interfaces in it, and its association with a route table stays."""
+    """moto deletes it with interfaces in it, and keeps its association with a route table."""
     backend.get_subnet(subnet_id)
     depends("subnet", subnet_id, *interfaces(backend, subnet=subnet_id), *attachments(backend, subnet=subnet_id))
     for table in backend.route_tables.values():
@@ -117,7 +117,7 @@ def delete_subnet(original, backend, subnet_id):
 
 @replaces(EC2Backend)
 def delete_vpc(original, backend, vpc_id):
-    """It goes with gateways, endpoints, groups and attachments in it, and its network ACL stays."""
+    """moto deletes it with gateways, endpoints, groups and attachments in it, and keeps its network ACL."""
     gateways = [gateway for gateway in backend.internet_gateways.values() if gateway.vpc and gateway.vpc.id == vpc_id]
     endpoints = [
         endpoint
@@ -137,7 +137,7 @@ def delete_vpc(original, backend, vpc_id):
 
 @replaces(EC2Backend)
 def associate_route_table(original, backend, route_table_id, gateway_id, subnet_id):
-    """Association with a second table answers with the first."""
+    """moto returns the first association for an association with a second table."""
     for table in backend.route_tables.values():
         if subnet_id and subnet_id in table._associations.values() and table.id != route_table_id:
             raise EC2ClientError("Resource.AlreadyAssociated", f"{subnet_id} is associated with {table.id}")
@@ -146,7 +146,7 @@ def associate_route_table(original, backend, route_table_id, gateway_id, subnet_
 
 @replaces(EC2Backend)
 def create_route(original, backend, **arguments):
-    """Targets that do not exist are accepted, or refused with another code."""
+    """moto accepts missing targets, or rejects them with another code."""
     gateway, nat = arguments["gateway_id"], arguments["nat_gateway_id"]
     if gateway and gateway.startswith("igw-") and gateway not in backend.internet_gateways:
         raise EC2ClientError("InvalidGatewayID.NotFound", f"The gateway ID '{gateway}' does not exist")
@@ -161,7 +161,7 @@ def create_route(original, backend, **arguments):
 
 
 def route_state(route):
-    """A route whose target is gone leads nowhere."""
+    """A route whose target is gone is a black hole."""
     nat, transit = route.nat_gateway, route.transit_gateway
     gone = nat and nat.state == "deleted" or transit and transit.state == "deleted"
     return "blackhole" if gone else "active"
@@ -175,7 +175,7 @@ Route.state = property(route_state)
 
 @replaces(EC2Backend)
 def delete_vpc_endpoints(original, backend, vpce_ids):
-    """A gateway endpoint's own routes are looked for by the wrong name."""
+    """moto looks for a gateway endpoint's own routes by the wrong name."""
     for endpoint in filter(None, map(backend.vpc_end_points.get, vpce_ids or [])):
         for table in backend.route_tables.values():
             prefix_list = endpoint.destination_prefix_list_id
@@ -190,7 +190,7 @@ def delete_vpc_endpoints(original, backend, vpce_ids):
 
 @replaces(EC2Backend)
 def create_flow_logs(original, backend, **arguments):
-    """The name of the log group is missing if it was given by its ARN."""
+    """moto does not return the name of a log group that was given by its ARN."""
     logs, errors = original(backend, **arguments)
     for log in logs:
         if log.log_destination and log.log_destination_type == "cloud-watch-logs" and not log.log_group_name:

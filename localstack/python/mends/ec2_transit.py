@@ -1,4 +1,4 @@
-"""Transit gateways in moto: tags, both sides of a peering, routes, and what a deletion leaves."""
+"""Transit gateways in moto: tags, both sides of a peering, routes, and the effects of a deletion."""
 
 import copy
 
@@ -43,7 +43,7 @@ def route_table(backend, identifier):
 
 @replaces(EC2Backend)
 def create_transit_gateway(original, backend, **arguments):
-    """There is a default route table even if it is wanted for nothing."""
+    """moto creates a default route table even if both defaults are disabled."""
     gateway = original(backend, **arguments)
     wanted = [gateway.options[f"DefaultRouteTable{use}"] for use in ("Association", "Propagation")]
     if wanted == ["disable", "disable"]:
@@ -57,7 +57,7 @@ def create_transit_gateway(original, backend, **arguments):
 
 @replaces(EC2Backend)
 def describe_transit_gateways(original, backend, filters, transit_gateway_ids):
-    """No error for what does not exist."""
+    """moto has no error for missing gateways."""
     known = backend.transit_gateways.values()
     require(known, transit_gateway_ids, "InvalidTransitGatewayID.NotFound", "transitGateway")
     return original(backend, filters=filters, transit_gateway_ids=transit_gateway_ids)
@@ -65,7 +65,7 @@ def describe_transit_gateways(original, backend, filters, transit_gateway_ids):
 
 @replaces(EC2Backend)
 def delete_transit_gateway(_original, backend, transit_gateway_id):
-    """It goes with attachments, and without the trace that AWS leaves for an hour."""
+    """moto deletes it with attachments, and does not show it as deleted for an hour as AWS does."""
     gateway = living(backend, transit_gateway_id)
     for found in backend.transit_gateway_attachments.values():
         if found.transit_gateway_id == transit_gateway_id and found.state not in ("deleted", "rejected"):
@@ -82,7 +82,7 @@ def delete_transit_gateway(_original, backend, transit_gateway_id):
 
 @replaces(EC2Backend)
 def create_transit_gateway_vpc_attachment(original, backend, **arguments):
-    """It is associated with the default route table even if there is none. A deleted one is in the way of a new one."""
+    """moto associates it with a missing default route table, and lets a deleted attachment block a new one."""
     gateway = living(backend, arguments["transit_gateway_id"])
     deleted = {key: old for key, old in backend.transit_gateway_attachments.items() if old.state == "deleted"}
     for key in deleted:
@@ -106,7 +106,7 @@ def create_transit_gateway_vpc_attachment(original, backend, **arguments):
 
 @replaces(AttachmentResponse)
 def _parse_tag_specification(original, response, **arguments):
-    """Tags of attachments are looked for under another resource type."""
+    """moto looks for tags of attachments under another resource type."""
     tags = original(response, **arguments)
     if "transit-gateway-attachment" in tags:
         tags = {**tags, "transit-gateway-route-table": tags["transit-gateway-attachment"]}
@@ -126,24 +126,24 @@ def describe(original, backend, arguments, accepts):
 
 @replaces(EC2Backend)
 def describe_transit_gateway_attachments(original, backend, **arguments):
-    """No filters by tags, state or id."""
+    """moto has no filters by tag, state or id."""
     return describe(original, backend, arguments, lambda _any: True)
 
 
 @replaces(EC2Backend)
 def describe_transit_gateway_vpc_attachments(original, backend, **arguments):
-    """No filters by tags, and peerings are listed, too."""
+    """moto has no tag filters, and also lists peerings."""
     return describe(original, backend, arguments, lambda one: one.resource_type == "vpc")
 
 
 @replaces(EC2Backend)
 def describe_transit_gateway_peering_attachments(original, backend, **arguments):
-    """Attachments of VPCs are listed, too."""
+    """moto also lists attachments of VPCs."""
     return describe(original, backend, arguments, lambda one: one.resource_type == "peering")
 
 
 def detach(backend, gone):
-    """Takes an attachment out of the route tables, whose routes to it lead nowhere from then on."""
+    """Removes an attachment from the route tables; routes to it become black holes."""
     gone.state = "deleted"
     backend.transit_gateway_associations.pop(gone.id, None)
     backend.transit_gateway_propagations.pop(gone.id, None)
@@ -162,18 +162,19 @@ def detach(backend, gone):
 
 @replaces(EC2Backend)
 def delete_transit_gateway_vpc_attachment(_original, backend, transit_gateway_attachment_id):
-    """It goes without the trace that AWS leaves for an hour."""
+    """moto does not show it as deleted for an hour as AWS does."""
     gone = attachment(backend, transit_gateway_attachment_id)
     detach(backend, gone)
     return gone
 
 
-# Peerings: the same id in both regions, but each side has its own tags and its own idea of which gateway is its own.
+# Peerings: both regions have the same id, but each side has its own tags and shows its own gateway as the requester or
+# accepter.
 
 
 @replaces(EC2Backend)
 def create_transit_gateway_peering_attachment(original, backend, **arguments):
-    """Both regions share one object, tags and all."""
+    """In moto, both regions share one object, including its tags."""
     gateway = living(backend, arguments["transit_gateway_id"])
     near = original(backend, **arguments)
     near.transit_gateway_route_table = None
@@ -192,7 +193,7 @@ def create_transit_gateway_peering_attachment(original, backend, **arguments):
 
 
 def both_sides(changed):
-    """Gives the other side of a peering the state of this one."""
+    """Copies the state of this side of a peering to the other side."""
     if twin := getattr(changed, "twin", None):
         twin.state = changed.state
     return changed
@@ -200,7 +201,7 @@ def both_sides(changed):
 
 @replaces(EC2Backend)
 def accept_transit_gateway_peering_attachment(original, backend, transit_gateway_attachment_id):
-    """Nothing is checked."""
+    """moto does not validate the request."""
     pending = attachment(backend, transit_gateway_attachment_id)
     if pending.state != "pendingAcceptance":
         message = f"{transit_gateway_attachment_id} is in the state {pending.state}"
@@ -216,7 +217,7 @@ def reject_transit_gateway_peering_attachment(original, backend, transit_gateway
 
 @replaces(EC2Backend)
 def delete_transit_gateway_peering_attachment(original, backend, transit_gateway_attachment_id):
-    """Associations and routes stay."""
+    """moto keeps associations and routes."""
     gone = attachment(backend, transit_gateway_attachment_id)
     original(backend, transit_gateway_attachment_id=transit_gateway_attachment_id)
     detach(backend, gone)
@@ -230,7 +231,7 @@ def delete_transit_gateway_peering_attachment(original, backend, transit_gateway
 
 @replaces(EC2Backend)
 def get_all_transit_gateway_route_tables(original, backend, **arguments):
-    """No filters by tags, and no error for what does not exist."""
+    """moto has no tag filters, and no error for missing tables."""
     ids = arguments["transit_gateway_route_table_ids"]
     known = backend.transit_gateways_route_tables.values()
     require(known, ids, "InvalidRouteTableID.NotFound", "routeTable")
@@ -239,7 +240,7 @@ def get_all_transit_gateway_route_tables(original, backend, **arguments):
 
 @replaces(EC2Backend)
 def delete_transit_gateway_route_table(original, backend, transit_gateway_route_table_id):
-    """It goes although it is in use."""
+    """moto deletes it while it is in use."""
     if route_table(backend, transit_gateway_route_table_id).route_table_associations:
         raise EC2ClientError("IncorrectState", f"{transit_gateway_route_table_id} has associations")
     return original(backend, transit_gateway_route_table_id=transit_gateway_route_table_id)
@@ -247,7 +248,7 @@ def delete_transit_gateway_route_table(original, backend, transit_gateway_route_
 
 @replaces(EC2Backend)
 def associate_transit_gateway_route_table(original, backend, **arguments):
-    """A second association replaces the first."""
+    """In moto, a second association replaces the first."""
     route_table(backend, arguments["transit_gateway_route_table_id"])
     identifier = attachment(backend, arguments["transit_gateway_attachment_id"]).id
     tables = backend.transit_gateways_route_tables.values()
@@ -258,7 +259,7 @@ def associate_transit_gateway_route_table(original, backend, **arguments):
 
 @replaces(EC2Backend)
 def disassociate_transit_gateway_route_table(original, backend, tgw_attach_id, tgw_rt_id):
-    """What is not associated is an internal error."""
+    """In moto, a missing association is an internal error."""
     table = route_table(backend, tgw_rt_id)
     if tgw_attach_id not in table.route_table_associations or tgw_attach_id not in backend.transit_gateway_associations:
         table.route_table_associations.pop(tgw_attach_id, None)
@@ -269,7 +270,7 @@ def disassociate_transit_gateway_route_table(original, backend, tgw_attach_id, t
 
 @replaces(EC2Backend)
 def enable_transit_gateway_route_table_propagation(original, backend, **arguments):
-    """A second time adds a second propagation."""
+    """moto adds a second propagation."""
     table = route_table(backend, arguments["transit_gateway_route_table_id"])
     identifier = attachment(backend, arguments["transit_gateway_attachment_id"]).id
     if any(found.transitGatewayAttachmentId == identifier for found in table.route_table_propagation):
@@ -280,7 +281,7 @@ def enable_transit_gateway_route_table_propagation(original, backend, **argument
 
 @replaces(EC2Backend)
 def create_transit_gateway_route(original, backend, **arguments):
-    """Nothing is checked."""
+    """moto does not validate the request."""
     table = route_table(backend, arguments["transit_gateway_route_table_id"])
     cidr, identifier = arguments["destination_cidr_block"], arguments["transit_gateway_attachment_id"]
     if identifier and attachment(backend, identifier).state != "available":
@@ -292,7 +293,7 @@ def create_transit_gateway_route(original, backend, **arguments):
 
 @replaces(EC2Backend)
 def delete_transit_gateway_route(original, backend, transit_gateway_route_table_id, destination_cidr_block):
-    """What does not exist is an internal error."""
+    """In moto, a missing resource is an internal error."""
     if destination_cidr_block not in route_table(backend, transit_gateway_route_table_id).routes:
         raise InvalidRouteError(transit_gateway_route_table_id, destination_cidr_block)
     return original(
@@ -304,7 +305,7 @@ def delete_transit_gateway_route(original, backend, transit_gateway_route_table_
 
 @replaces(EC2Backend)
 def search_transit_gateway_routes(original, backend, transit_gateway_route_table_id, filters, max_results):
-    """Routes that attachments propagate are missing."""
+    """moto does not return routes that attachments propagate."""
     table = route_table(backend, transit_gateway_route_table_id)
     static = table.routes
     table.routes = dict(static)

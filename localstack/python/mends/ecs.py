@@ -1,4 +1,4 @@
-"""ECS in moto: services that run, revisions that stay used up, names that are taken."""
+"""ECS in moto: running services, revision numbers that are not reused, duplicate names."""
 
 from moto.core.utils import utcnow
 from moto.ec2 import ec2_backends
@@ -20,7 +20,7 @@ def active(resource):
 
 @replaces(EC2ContainerServiceBackend)
 def create_cluster(original, backend, **arguments):
-    """A cluster that is there already is returned as it is."""
+    """An existing cluster is returned unchanged."""
     existing = backend.clusters.get(arguments["cluster_name"])
     return existing if active(existing) else original(backend, **arguments)
 
@@ -32,7 +32,7 @@ def list_clusters(_original, backend):
 
 @replaces(EC2ContainerServiceBackend)
 def _get_cluster(original, backend, name):
-    """Clusters that have gone can be used as if they had not."""
+    """moto allows the use of inactive clusters."""
     cluster = original(backend, name=name)
     if not active(cluster):
         raise ECSException("ClusterNotFoundException", "The referenced cluster was inactive.")
@@ -41,7 +41,7 @@ def _get_cluster(original, backend, name):
 
 @replaces(EC2ContainerServiceBackend)
 def _get_resource(original, backend, resource_arn, parsed_arn):
-    """The tags of a cluster that has gone can be read and changed."""
+    """moto allows the tags of an inactive cluster to be read and changed."""
     if parsed_arn["service"] == "cluster":
         cluster = backend.clusters.get(parsed_arn["id"])
         if cluster and not active(cluster):
@@ -53,7 +53,7 @@ def _get_resource(original, backend, resource_arn, parsed_arn):
 @replaces(EC2ContainerServiceBackend)
 def delete_cluster(original, backend, **arguments):
     name = arguments["cluster_str"].split("/")[-1]
-    # What AWS says to a second delete is not documented: it is answered as the first.
+    # AWS's response to a second delete is not documented: it is the same as the first here.
     if name in backend.clusters and not active(backend.clusters[name]):
         return backend.clusters[name]
     cluster = backend._get_cluster(name)
@@ -66,7 +66,7 @@ def delete_cluster(original, backend, **arguments):
 
 @replaces(EC2ContainerServiceBackend)
 def delete_task_definitions(original, backend, **arguments):
-    """The number of a deleted revision is never given to another one."""
+    """The number of a deleted revision is never reused."""
     deleted, failures = original(backend, **arguments)
     for definition in deleted:
         backend.task_definitions[definition.family][definition.revision] = definition
@@ -75,13 +75,13 @@ def delete_task_definitions(original, backend, **arguments):
 
 @replaces(EC2ContainerServiceBackend)
 def list_services(original, backend, **arguments):
-    """What has gone can be described, but is not listed."""
+    """Deleted services are described, but not listed."""
     gone = {service.arn for service in backend.services.values() if not active(service)}
     return [arn for arn in original(backend, **arguments) if arn not in gone]
 
 
 def is_balanced(backend, arn):
-    """Whether a listener leads to a target group."""
+    """Whether a listener forwards to a target group."""
     elbv2 = elbv2_backends[backend.account_id][backend.region_name]
     listeners = [listener for balancer in elbv2.load_balancers.values() for listener in balancer.listeners.values()]
     actions = [action for listener in listeners for action in listener.default_actions]
@@ -110,7 +110,7 @@ def create_service(original, backend, **arguments):
 
 
 def settle(backend, service):
-    """All tasks run at once, and the deployment is complete."""
+    """All tasks start immediately, and the deployment is complete."""
     cluster = backend.clusters[service.cluster_name]
     service.running_count, service.pending_count = service.desired_count, 0
     services = [other for other in backend.services.values() if active(other)]
@@ -132,7 +132,7 @@ def settle(backend, service):
 
 
 def register(backend, service):
-    """Each task is a target of the service's groups, with an address of its own in one of the subnets."""
+    """Each task is a target of the service's groups, with its own address in one of the subnets."""
     groups = elbv2_backends[backend.account_id][backend.region_name].target_groups
     for arn, address in getattr(service, "registered", []):
         if arn in groups:
@@ -151,7 +151,7 @@ def register(backend, service):
 
 @replaces(EC2ContainerServiceBackend)
 def update_service(original, backend, **arguments):
-    """Another task definition, network or load balancer is another deployment."""
+    """Another task definition, network or load balancer starts another deployment."""
     wanted = arguments["service_properties"]
     service = backend._get_service(wanted.get("cluster", "default"), wanted["service"])
     if not active(service):
@@ -171,7 +171,7 @@ def update_service(original, backend, **arguments):
 
 
 def merge(service, wanted):
-    """The parts of the deployment's configuration that a call leaves out stay as they are."""
+    """The parts of the deployment configuration that an update omits stay unchanged."""
     if wanted.get("deployment_configuration"):
         before = getattr(service, "deployment_configuration", None) or {}
         wanted["deployment_configuration"] = before | wanted["deployment_configuration"]

@@ -12,11 +12,11 @@ from moto.wafv2.models import wafv2_backends
 
 from mends import replaces
 
-# The hosted zones of load balancers' names, by region: AWS General Reference, Elastic Load Balancing endpoints.
+# The hosted zones of load balancers, by region: AWS General Reference, Elastic Load Balancing endpoints.
 ZONES = {"us-east-1": "Z35SXDOTRQ7X7K", "us-east-2": "Z3AADJGX6KTTL2", "us-west-2": "Z1H1FL5HABSF5"}
 
 
-# What a new load balancer has: API reference, LoadBalancerAttribute.
+# The attributes of a new load balancer: API reference, LoadBalancerAttribute.
 ATTRIBUTES = {
     "access_logs.s3.enabled": "false",
     "idle_timeout.timeout_seconds": "60",
@@ -25,12 +25,12 @@ ATTRIBUTES = {
     "routing.http.drop_invalid_header_fields.enabled": "false",
     "routing.http2.enabled": "true",
 }
-# What a redirect keeps: API reference, RedirectActionConfig.
+# The defaults of a redirect: API reference, RedirectActionConfig.
 KEPT = {"Protocol": "#{protocol}", "Port": "#{port}", "Host": "#{host}", "Path": "/#{path}", "Query": "#{query}"}
 
 
 def new_load_balancer(balancer, *arguments, original=FakeLoadBalancer.__init__, **named):
-    """All load balancers have the same hosted zone, which no region has, and lack most attributes."""
+    """In moto, all load balancers have the same nonexistent hosted zone, and lack most attributes."""
     original(balancer, *arguments, **named)
     region = balancer.arn.split(":")[3]
     balancer.canonical_hosted_zone_id = ZONES.get(region, balancer.canonical_hosted_zone_id)
@@ -38,7 +38,7 @@ def new_load_balancer(balancer, *arguments, original=FakeLoadBalancer.__init__, 
 
 
 def new_action(action, data, original=FakeAction.__init__):
-    """What a redirect keeps is not shown, and a single target group only in the form in which it was given."""
+    """moto does not return the defaults of a redirect, and returns a single target group only in its original form."""
     if "RedirectConfig" in data:
         data["RedirectConfig"] = {**KEPT, **data["RedirectConfig"]}
     groups = data.get("ForwardConfig", {}).get("TargetGroups", [])
@@ -55,7 +55,7 @@ FakeAction.__init__ = new_action
 
 @replaces(ELBv2Backend)
 def create_load_balancer(original, backend, **arguments):
-    """A second one of the same name is made."""
+    """moto creates a second one with the same name."""
     for balancer in backend.load_balancers.values():
         if balancer.name != arguments["name"]:
             continue
@@ -69,7 +69,7 @@ def create_load_balancer(original, backend, **arguments):
 
 @replaces(ELBv2Backend)
 def describe_load_balancers(original, backend, arns, names):
-    """Of several, those that do not exist are answered with another."""
+    """If several are requested, moto returns another one for a missing one."""
     known = {balancer.arn for balancer in backend.load_balancers.values()}
     if set(arns or ()) - known:
         raise LoadBalancerNotFoundError()
@@ -78,7 +78,7 @@ def describe_load_balancers(original, backend, arns, names):
 
 @replaces(ELBv2Backend)
 def delete_load_balancer(original, backend, arn):
-    """It goes although it is protected, and leaves its association with a web ACL."""
+    """moto deletes it although it is protected, and keeps its association with a web ACL."""
     balancer = backend.load_balancers.get(arn)
     if balancer and balancer.attrs.get("deletion_protection.enabled") == "true":
         message = f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled"
@@ -89,7 +89,7 @@ def delete_load_balancer(original, backend, arn):
 
 @replaces(ELBv2Backend)
 def create_target_group(original, backend, name, kwargs):
-    """A second one with the same settings is refused."""
+    """moto rejects a second one with the same settings."""
     for group in backend.target_groups.values():
         if group.name != name:
             continue
@@ -103,7 +103,7 @@ def create_target_group(original, backend, name, kwargs):
 
 @replaces(ELBv2Backend)
 def create_listener(original, backend, **arguments):
-    """A port can have several."""
+    """moto allows several on one port."""
     balancer = backend.load_balancers.get(arguments["load_balancer_arn"])
     for listener in balancer.listeners.values() if balancer else ():
         if listener.port != arguments["port"]:
@@ -118,14 +118,14 @@ def create_listener(original, backend, **arguments):
 
 @replaces(ELBv2Backend)
 def add_tags(original, backend, resource_arns, tags):
-    """Ten tags are the most, instead of fifty."""
+    """moto allows ten tags instead of fifty."""
     for arn in resource_arns:
         backend._get_resource_by_arn(arn)
         backend.tagging_service.tag_resource(arn, tags)
 
 
 def same(one, other):
-    """Whether the settings are the same; lists have no order."""
+    """Whether the settings are equal; the order of lists does not matter."""
     return all(
         sorted(left) == sorted(right) if isinstance(left, list) else left == right for left, right in zip(one, other)
     )

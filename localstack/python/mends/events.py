@@ -5,7 +5,7 @@ from ministack.services import eventbridge
 
 
 def keys(data, name):
-    """The rule's key, and the rule or none."""
+    """The rule's key, and the rule or None."""
     key = eventbridge._rule_key(data.get(name), data.get("EventBusName", "default"))
     return key, eventbridge._rules.get(key)
 
@@ -15,7 +15,7 @@ def missing(data, name):
 
 
 def put_rule(data, original=eventbridge._put_rule):
-    """What is left out stays, and tags replace those that are there."""
+    """MiniStack keeps what an update omits, and replaces the tags of an existing rule."""
     _, rule = keys(data, "Name")
     if rule is None:
         return original(data)
@@ -24,7 +24,7 @@ def put_rule(data, original=eventbridge._put_rule):
 
 
 def delete_rule(data, original=eventbridge._delete_rule):
-    """A rule takes its targets with it."""
+    """MiniStack deletes a rule with its targets."""
     key, _ = keys(data, "Name")
     if eventbridge._targets.get(key):
         return error_response_json("ValidationException", "Rule can't be deleted since it has targets.", 400)
@@ -32,7 +32,7 @@ def delete_rule(data, original=eventbridge._delete_rule):
 
 
 def of_rule(original):
-    """A rule that does not exist has no targets."""
+    """In MiniStack, a missing rule has no targets."""
 
     def replacement(data):
         _, rule = keys(data, "Rule")

@@ -10,7 +10,7 @@ from mends import replaces
 
 @replaces(IAMBackend)
 def create_role(original, backend, **arguments):
-    """A trust policy is checked when it is updated, but not when the role is created."""
+    """moto validates a trust policy on update, but not on creation."""
     try:
         policy = json.loads(arguments["assume_role_policy_document"])
     except ValueError:

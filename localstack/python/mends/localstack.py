@@ -12,13 +12,13 @@ S3 = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 @replaces(KmsProvider)
 def get_key_policy(original, provider, context, request):
-    """A policy has to be named, although there is only one."""
+    """LocalStack requires the name of a policy, although there is only one."""
     return original(provider, context, {"PolicyName": "default", **request})
 
 
 @replaces(S3Provider)
 def create_bucket(original, provider, context, request):
-    """A new bucket has no tags, and a configuration without a place is refused."""
+    """LocalStack loses the tags of a new bucket, and rejects a configuration without a location."""
     tags = new_tags(context.request.data)
     if tags and not request["CreateBucketConfiguration"].get("LocationConstraint"):
         request = {key: value for key, value in request.items() if key != "CreateBucketConfiguration"}
@@ -29,7 +29,7 @@ def create_bucket(original, provider, context, request):
 
 
 def new_tags(body):
-    """The tags in the body of `CreateBucket`, which LocalStack's description of S3 does not know."""
+    """The tags in the body of `CreateBucket`, which are missing from LocalStack's API model of S3."""
     if not body:
         return []
     try:

@@ -7,12 +7,12 @@ from ministack.services import cloudwatch_logs, kms, s3, secretsmanager
 
 
 def new_bucket_public_access_block():
-    """A new bucket blocks public access only if IAM is enforced."""
+    """In MiniStack, a new bucket blocks public access only if IAM is enforced."""
     return {"_public_access_block": s3._NEW_BUCKET_PUBLIC_ACCESS_BLOCK}
 
 
 def put_bucket_policy(name, body, original=s3._put_bucket_policy):
-    """A policy can be anything."""
+    """MiniStack accepts any text as a policy."""
     try:
         is_policy = isinstance(json.loads(body), dict)
     except ValueError:
@@ -24,7 +24,7 @@ def put_bucket_policy(name, body, original=s3._put_bucket_policy):
 
 
 def unless_pending_deletion(original, name="KeyId"):
-    """A key that waits for its deletion can be changed, and even enabled."""
+    """MiniStack allows a key that is pending deletion to be changed, and even enabled."""
 
     def replacement(data):
         key = kms._resolve_key(data.get(name, ""))
@@ -36,7 +36,7 @@ def unless_pending_deletion(original, name="KeyId"):
 
 
 def unless_disabled(original):
-    """A key that is disabled can be given and denied a rotation."""
+    """MiniStack allows the rotation of a disabled key to be changed."""
 
     def replacement(data):
         key = kms._resolve_key(data.get("KeyId", ""))
@@ -48,7 +48,7 @@ def unless_disabled(original):
 
 
 def unless_marked_for_deletion(original):
-    """The policy of a secret that waits for its deletion can be read and changed."""
+    """MiniStack allows the policy of a secret that is pending deletion to be read and changed."""
 
     def replacement(data):
         _, secret = secretsmanager._resolve(data.get("SecretId"))
@@ -61,7 +61,7 @@ def unless_marked_for_deletion(original):
 
 
 def cancel_key_deletion(data, original=kms._cancel_key_deletion):
-    """A key that does not wait for its deletion is disabled."""
+    """MiniStack disables a key that is not pending deletion."""
     key = kms._resolve_key(data.get("KeyId", ""))
     if key and key["KeyState"] not in ("PendingDeletion", "PendingReplicaDeletion"):
         return error_response_json("KMSInvalidStateException", f"{key['Arn']} is not pending deletion.", 400)
@@ -69,7 +69,7 @@ def cancel_key_deletion(data, original=kms._cancel_key_deletion):
 
 
 def get_key_rotation_status(data, original=kms._get_key_rotation_status):
-    """A key that waits for its deletion is not rotated, until that is cancelled."""
+    """A key that is pending deletion is not rotated until the deletion is cancelled."""
     key = kms._resolve_key(data.get("KeyId", ""))
     if key and key["KeyState"] == "PendingDeletion":
         return json_response({"KeyRotationEnabled": False})
@@ -77,7 +77,7 @@ def get_key_rotation_status(data, original=kms._get_key_rotation_status):
 
 
 def create_secret(data, original=secretsmanager._create_secret):
-    """The name of a secret that waits for its deletion is taken in another way."""
+    """The name of a secret that is pending deletion has its own error."""
     secret = secretsmanager._secrets.get(data.get("Name"))
     if secret and secret.get("DeletedDate"):
         message = (
@@ -88,7 +88,7 @@ def create_secret(data, original=secretsmanager._create_secret):
 
 
 def with_actions(original, actions):
-    """Adds actions to a service that has not got them."""
+    """Adds missing actions to a service."""
 
     async def handle_request(method, path, headers, body, query_params):
         action = actions.get(headers.get("x-amz-target", "").rpartition(".")[2])
@@ -100,7 +100,7 @@ def with_actions(original, actions):
 
 
 def set_kms_key(key):
-    """A log group's key is settled when it is created."""
+    """MiniStack sets a log group's key only on creation."""
 
     def action(data):
         name = data.get("logGroupName") or data.get("resourceIdentifier", "").split(":log-group:")[-1].removesuffix(":*")

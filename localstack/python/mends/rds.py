@@ -1,4 +1,4 @@
-"""RDS in moto: what depends on what, global clusters, and what changes in place."""
+"""RDS in moto: dependencies, global clusters, and updates in place."""
 
 from moto.core.responses import ActionResult
 from moto.rds.exceptions import (
@@ -24,13 +24,13 @@ from mends import replaces
 
 
 def taken(code, noun, name, where):
-    """Names are taken once and for all."""
+    """Rejects a name that exists."""
     if name in where:
         raise RDSClientError(code, f"{noun} {name} already exists.")
 
 
 def globals_of(backend):
-    """Global clusters are kept in one region."""
+    """Global clusters are stored in one region."""
     return rds_backends[backend.account_id]["us-east-1"].global_clusters
 
 
@@ -41,7 +41,7 @@ def global_of(backend, name):
 
 
 def memberships(backend, cluster):
-    """The global clusters that a cluster is in."""
+    """The global clusters that have a cluster as a member."""
     return [found for found in globals_of(backend).values() if cluster in found.members]
 
 
@@ -50,7 +50,7 @@ def memberships(backend, cluster):
 
 @replaces(RDSBackend)
 def create_subnet_group(original, backend, subnet_name, description, subnets, tags):
-    """A second one takes the place of the first; one zone is enough."""
+    """In moto, a second one replaces the first; one zone is sufficient."""
     taken("DBSubnetGroupAlreadyExists", "DB subnet group", subnet_name, backend.subnet_groups)
     zones(subnets)
     return original(backend, subnet_name=subnet_name, description=description, subnets=subnets, tags=tags)
@@ -58,7 +58,7 @@ def create_subnet_group(original, backend, subnet_name, description, subnets, ta
 
 @replaces(RDSBackend)
 def modify_db_subnet_group(original, backend, subnet_name, description, subnets):
-    """What is modified is gone."""
+    """moto loses it when it is modified."""
     if subnet_name not in backend.subnet_groups:
         raise DBSubnetGroupNotFoundError(subnet_name)
     zones(subnets)
@@ -75,7 +75,7 @@ def zones(subnets):
 
 @replaces(RDSBackend)
 def delete_subnet_group(original, backend, subnet_name):
-    """It goes while it is in use."""
+    """moto deletes it while it is in use."""
     if any(cluster.db_subnet_group_name == subnet_name for cluster in backend.clusters.values()):
         message = f"Cannot delete the subnet group '{subnet_name}' because a database instance is still using it."
         raise RDSClientError("InvalidDBSubnetGroupStateFault", message)
@@ -84,7 +84,7 @@ def delete_subnet_group(original, backend, subnet_name):
 
 @replaces(RDSBackend)
 def delete_db_cluster_parameter_group(original, backend, db_cluster_parameter_group_name):
-    """It goes while it is in use."""
+    """moto deletes it while it is in use."""
     if any(cluster.parameter_group == db_cluster_parameter_group_name for cluster in backend.clusters.values()):
         message = "One or more database instances are still members of this parameter group"
         raise RDSClientError("InvalidDBParameterGroupState", message)
@@ -92,7 +92,7 @@ def delete_db_cluster_parameter_group(original, backend, db_cluster_parameter_gr
 
 
 def reset_db_cluster_parameter_group(response):
-    """There is no such action."""
+    """moto does not have this action."""
     name = response.params.get("DBClusterParameterGroupName")
     group = response.backend.db_cluster_parameter_groups.get(name)
     if group is None:
@@ -111,7 +111,7 @@ RDSResponse.reset_db_cluster_parameter_group = reset_db_cluster_parameter_group
 
 
 def create_global_cluster(response):
-    """A second one takes the place of the first; database and tags are lost."""
+    """In moto, a second one replaces the first; database and tags are lost."""
     params = response.params
     name = params["GlobalClusterIdentifier"]
     taken("GlobalClusterAlreadyExistsFault", "Global cluster", name, globals_of(response.backend))
@@ -129,14 +129,14 @@ def create_global_cluster(response):
 
 
 def describe_global_clusters(response):
-    """A name is ignored."""
+    """moto ignores the name."""
     name = response.params.get("GlobalClusterIdentifier")
     found = [global_of(response.backend, name)] if name else list(globals_of(response.backend).values())
     return ActionResult({"GlobalClusters": found})
 
 
 def modify_global_cluster(response):
-    """There is no such action."""
+    """moto does not have this action."""
     cluster = global_of(response.backend, response.params["GlobalClusterIdentifier"])
     if "DeletionProtection" in response.params:
         cluster.deletion_protection = response.params["DeletionProtection"]
@@ -148,7 +148,7 @@ def modify_global_cluster(response):
 
 
 def delete_global_cluster(response):
-    """One that is not there is an internal error; it goes although it is protected."""
+    """In moto, a missing one is an internal error, and a protected one can be deleted."""
     name = response.params["GlobalClusterIdentifier"]
     if global_of(response.backend, name).deletion_protection:
         message = "Cannot delete protected Global Cluster, please disable deletion protection and try again."
@@ -157,7 +157,7 @@ def delete_global_cluster(response):
 
 
 def remove_from_global_cluster(response):
-    """It works in one region only, never fails, and a primary leaves its secondaries behind."""
+    """In moto, this works in one region only, never fails, and lets the primary leave before its secondaries."""
     found = global_of(response.backend, response.params["GlobalClusterIdentifier"])
     arn = response.params["DbClusterIdentifier"]
     member = next((member for member in found.members if member.arn == arn), None)
@@ -186,7 +186,7 @@ for action in (
 
 @replaces(RDSBackend)
 def create_db_cluster(original, backend, kwargs):
-    """A second one takes the place of the first, and a global cluster need not exist."""
+    """In moto, a second one replaces the first, and the global cluster does not have to exist."""
     taken("DBClusterAlreadyExistsFault", "DB cluster", kwargs["db_cluster_identifier"], backend.clusters)
     group = kwargs.get("db_subnet_group_name")
     if group and group not in backend.subnet_groups:
@@ -200,10 +200,10 @@ def create_db_cluster(original, backend, kwargs):
 
 
 def follow(found, kwargs):
-    """What a member of a global cluster must and must not bring along."""
+    """Checks the parameters that a member of a global cluster requires or does not support."""
     if kwargs.get("manage_master_user_password"):
         raise InvalidParameterCombination("ManageMasterUserPassword isn't supported for members of a global cluster.")
-    # Whoever names no version gets that of the global cluster.
+    # The default is the version of the global cluster.
     kwargs["engine_version"] = kwargs.get("engine_version") or found.engine_version
     if kwargs["engine_version"] != found.engine_version or kwargs["engine"] != found.engine:
         raise InvalidParameterCombination("The engine is not that of the global cluster.")
@@ -226,7 +226,7 @@ def follow(found, kwargs):
 
 @replaces(RDSBackend)
 def modify_db_cluster(original, backend, kwargs):
-    """Log exports and authentication by IAM stay as they are, and so does the version of the global cluster."""
+    """moto ignores log exports, IAM authentication, and the version of the global cluster."""
     name = kwargs["db_cluster_identifier"]
     exports = kwargs.get("cloudwatch_logs_export_configuration")
     changed = original(backend, kwargs=kwargs)
@@ -245,7 +245,7 @@ def modify_db_cluster(original, backend, kwargs):
 
 @replaces(RDSBackend)
 def delete_db_cluster(original, backend, cluster_identifier, snapshot_name):
-    """A member of a global cluster goes; the secret goes although the snapshot's name is taken; its backups stay."""
+    """moto deletes members of a global cluster and secrets before a failing snapshot, and keeps backups."""
     cluster = backend.clusters.get(cluster_identifier)
     if cluster and snapshot_name and snapshot_name in backend.cluster_snapshots:
         raise DBClusterSnapshotAlreadyExistsError(snapshot_name)
@@ -260,7 +260,7 @@ def delete_db_cluster(original, backend, cluster_identifier, snapshot_name):
 
 
 def require_final_snapshot(params):
-    """Whoever deletes a database takes a last snapshot, or says that there is to be none."""
+    """AWS requires either a final snapshot or an explicit request to skip it."""
     name, skip = params.get("FinalDBSnapshotIdentifier"), params.get("SkipFinalSnapshot")
     if not name and not skip:
         message = "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
@@ -272,7 +272,7 @@ def require_final_snapshot(params):
 
 @replaces(RDSResponse)
 def delete_db_cluster(original, response):
-    """It goes without a last snapshot although nobody said so."""
+    """moto deletes it without a final snapshot although this was not requested."""
     if response.params.get("DBClusterIdentifier") in response.backend.clusters:
         require_final_snapshot(response.params)
     return original(response)
@@ -280,14 +280,14 @@ def delete_db_cluster(original, response):
 
 @replaces(RDSResponse)
 def delete_db_instance(original, response):
-    """It goes without a last snapshot although nobody said so; that of an Aurora cluster's member is the cluster's."""
+    """As above; the final snapshot of a member of an Aurora cluster is the cluster's."""
     instance = response.backend.databases.get(response.params.get("DBInstanceIdentifier"))
     if instance and not instance.db_cluster_identifier:
         require_final_snapshot(response.params)
     return original(response)
 
 
-# The key is looked for in moto's KMS, which is not the one that answers.
+# moto looks for the key in its own KMS, but another emulator provides KMS.
 MasterUserSecret.kms_key_id = property(lambda secret: secret.secret.kms_key_id)
 
 
@@ -295,7 +295,7 @@ MasterUserSecret.kms_key_id = property(lambda secret: secret.secret.kms_key_id)
 
 
 def insights(instance, arguments):
-    """Performance Insights are not kept."""
+    """moto does not store Performance Insights."""
     enabled = arguments.get("enable_performance_insights")
     if enabled is not None:
         instance.performance_insights_enabled = enabled
@@ -322,7 +322,7 @@ def modify_db_instance(original, backend, db_instance_identifier, db_kwargs):
 
 @replaces(RDSBackend)
 def _get_resource_for_tagging(original, backend, arn):
-    """Global clusters cannot be tagged."""
+    """In moto, global clusters cannot be tagged."""
     if ":global-cluster:" in arn:
         return global_of(backend, arn.rpartition(":")[2])
     return original(backend, arn=arn)

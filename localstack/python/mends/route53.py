@@ -12,7 +12,7 @@ def refuse(message):
 
 
 def known(name):
-    """A name in one form: `*` may be written as an escape."""
+    """The normalized form of a name: `*` may be escaped."""
     return name.replace("\\052", "*").rstrip(".").lower()
 
 
@@ -21,7 +21,7 @@ def key(record):
 
 
 def content(record):
-    """All that a deletion has to tell."""
+    """The values that a deletion must match."""
     alias = record.alias_target
     return (
         key(record),
@@ -36,7 +36,7 @@ def content(record):
 
 
 def policy(record):
-    """The sort of routing; record sets of a name and type have the same."""
+    """The routing policy; record sets with the same name and type must have the same one."""
     sorts = ("weight", "region", "failover", "geo_location", "multi_value_answer")
     return next((sort for sort in sorts if getattr(record, sort) is not None), "simple")
 
@@ -74,7 +74,7 @@ def changed(zone, records, action, record):
 
 @replaces(Route53Backend)
 def change_resource_record_sets(_original, backend, zoneid, change_list):
-    """A batch is one transaction, `CREATE` is not `UPSERT`, and a deletion is of exactly what is told."""
+    """A batch is one transaction, `CREATE` is not `UPSERT`, and a deletion must match all values."""
     zone = backend.get_hosted_zone(zoneid)
     records = zone.rrsets
     for change in change_list:
@@ -110,13 +110,13 @@ def delete_hosted_zone(original, backend, id_):
 
 
 def references(backend):
-    """The caller references of all health checks that ever were, with their arguments and ids."""
+    """The caller references of all health checks, including deleted ones, with their arguments and ids."""
     return backend.__dict__.setdefault("health_check_references", {})
 
 
 @replaces(Route53Backend)
 def create_health_check(original, backend, caller_reference, health_check_args):
-    """The same reference brings back the same health check, unless it is another one or gone."""
+    """The same reference returns the same health check, unless its arguments differ or it was deleted."""
     if caller_reference in references(backend):
         arguments, identifier = references(backend)[caller_reference]
         if arguments == health_check_args and identifier in backend.health_checks:

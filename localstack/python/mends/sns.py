@@ -2,7 +2,7 @@
 
 from ministack.services import sns
 
-# Those that have to confirm a subscription.
+# The protocols whose subscriptions must be confirmed.
 CONFIRMING = ("email", "email-json", "http", "https")
 
 
@@ -16,7 +16,7 @@ def attributes(params):
 
 
 def create_topic(params, original=sns._create_topic):
-    """A topic of the same name is the same topic, whatever else it is."""
+    """MiniStack returns an existing topic even if its tags or attributes differ."""
     name = sns._p(params, "Name")
     topic = sns._topics.get(f"arn:aws:sns:{sns.get_region()}:{sns.get_account_id()}:{name}")
     if topic:
@@ -29,7 +29,7 @@ def create_topic(params, original=sns._create_topic):
 
 
 def subscribe(params, original=sns._subscribe):
-    """E-mail counts as confirmed, and `ReturnSubscriptionArn` is not heard."""
+    """MiniStack confirms e-mail subscriptions, and ignores `ReturnSubscriptionArn`."""
     answer = original(params)
     topic, error = sns._get_topic(sns._p(params, "TopicArn"))
     protocol, endpoint = sns._p(params, "Protocol"), sns._p(params, "Endpoint")
@@ -48,7 +48,7 @@ def subscribe(params, original=sns._subscribe):
 
 
 def unsubscribe(params, original=sns._unsubscribe):
-    """A subscription that waits to be confirmed can be deleted."""
+    """MiniStack deletes subscriptions that are pending confirmation."""
     arn = sns._p(params, "SubscriptionArn")
     topic = sns._topic_by_arn_any_scope(sns._sub_arn_to_topic.get(arn, ""))
     for sub in topic["subscriptions"] if topic else []:

@@ -1,4 +1,4 @@
-"""Half of what moto takes to start and to answer: reading the same files and looking at the same classes again."""
+"""Halves moto's startup and response times, by avoiding repeated reads of files and repeated introspection."""
 
 import functools
 
@@ -10,7 +10,7 @@ from moto.utilities import utils
 
 @functools.cache
 def read(path, original=loaders.JSONFileLoader.load_file):
-    """Three sessions, one for each list of regions, read the endpoints of all services of AWS."""
+    """Three sessions, one for each list of regions, read the endpoints of all AWS services."""
     return original(loaders.JSONFileLoader(), path)
 
 
@@ -18,13 +18,13 @@ loaders.JSONFileLoader.load_file = lambda _self, path: read(path)
 
 
 def load_resource(resource, original=utils.load_resource):
-    """No instances are started here, so nobody asks which types of them every region offers."""
+    """No instances are started here, so the instance types of each region are not needed."""
     return [] if "instance_type_offerings" in resource else original(resource)
 
 
 utils.load_resource = load_resource
 
-# For every call, moto looks at its own folder and at all members of the service.
+# For every call, moto inspects its own folder and all members of the service.
 responses.method_names_from_class = functools.cache(responses.method_names_from_class)
 
 

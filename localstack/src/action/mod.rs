@@ -1,4 +1,4 @@
-//! What a request asks for: the name of the operation, and whether it changes anything.
+//! Parses requests: the name of the operation, and whether it changes anything.
 
 mod rest;
 mod s3;
@@ -9,26 +9,26 @@ use serde_json::Value;
 
 use crate::route::{Scope, decode, pairs, query};
 
-/// How a service speaks.
+/// The protocol of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// `Action=…` as a form, XML with EC2's own error document.
+    /// Form parameters with `Action=…`, XML responses with EC2's own error document.
     Ec2,
-    /// `Action=…` as a form, XML.
+    /// Form parameters with `Action=…`, XML responses.
     Query,
     /// `X-Amz-Target`, JSON.
     Json,
-    /// Method and path, JSON.
+    /// REST with JSON.
     RestJson,
-    /// Method and path, XML.
+    /// REST with XML.
     RestXml,
     /// As `RestXml` with S3's own error document.
     S3,
-    /// Smithy's CBOR, which the newer `CloudWatch` clients speak.
+    /// Smithy's CBOR, which newer `CloudWatch` clients use.
     Cbor,
 }
 
-/// A request to AWS, understood.
+/// A parsed request to AWS.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) scope: Scope,
@@ -40,7 +40,7 @@ pub(crate) struct Request {
     pub(crate) body: Bytes,
 }
 
-/// Operations begin with one of these if they change nothing.
+/// The prefixes of read-only operations.
 const READS: &[&str] = &[
     "BatchGet", "Check", "Describe", "Filter", "Get", "Head", "List", "Lookup", "Search", "Select", "Simulate", "Test",
     "Validate",
@@ -90,7 +90,7 @@ impl Request {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The body if it is a form.
+    /// The body, if it is a form.
     pub(crate) fn form_text(&self) -> Option<&str> {
         let form = self.headers.get(CONTENT_TYPE)?.to_str().ok()?.starts_with("application/x-www-form-urlencoded");
         form.then(|| std::str::from_utf8(&self.body).ok()).flatten()
@@ -106,18 +106,18 @@ impl Request {
         self.form_text().map(|text| pairs(text).collect()).unwrap_or_default()
     }
 
-    /// The body if it is JSON, else null.
+    /// The body if it is JSON, or null.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// Everything that the request says, decoded: for finding out whether it mentions something.
+    /// All text of the request, decoded, to search it.
     pub(crate) fn text(&self) -> String {
         let target = self.uri.path_and_query().map_or("", |target| target.as_str());
         decode(target) + "\n" + &decode(&String::from_utf8_lossy(&self.body))
     }
 
-    /// What makes two requests the same question: all but when it was signed.
+    /// Identifies equal requests: everything except the signature and its time.
     pub(crate) fn question(&self) -> String {
         let target = self.uri.path_and_query().map_or("", |target| target.as_str());
         let target = target.split("X-Amz-Algorithm").next().unwrap_or_default();
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    /// What the kinds of the stacks call, by service: those that read, and those that change something.
+    /// The operations that the kinds of the stacks use, by service: read-only and mutating.
     const CALLS: &[(&str, &str, &[&str], &[&str])] = &[
         (
             "acm",

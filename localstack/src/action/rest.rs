@@ -2,8 +2,8 @@
 
 use hyper::Method;
 
-/// A readable name for an operation of a REST service: `Get /2015-03-31/functions/{}` is the best that can be said
-/// without the service's model, except for the names that are used most.
+/// A readable name for an operation of a REST service. Without the service's model, that is a text such as `Get
+/// /2015-03-31/functions/{}`, except for the most common operations.
 pub(super) fn action(method: &Method, path: &str) -> String {
     let trimmed = path.trim_matches('/');
     let parts: Vec<&str> = trimmed.split('/').collect();
@@ -20,7 +20,7 @@ pub(super) fn action(method: &Method, path: &str) -> String {
         "PUT" => "Put",
         _ => "Post",
     };
-    // Every second part is an id, after the version if there is one.
+    // Every second segment is an id, after the version if there is one.
     let versioned = parts.first().is_some_and(|part| part.starts_with(|first: char| first.is_ascii_digit()));
     let skip = usize::from(versioned);
     let template: Vec<&str> = parts
@@ -32,7 +32,7 @@ pub(super) fn action(method: &Method, path: &str) -> String {
     format!("{verb} /{}", template.join("/"))
 }
 
-/// Whether a path has the shape of a pattern, in which `*` is any one part and a last `**` any rest.
+/// Whether a path matches a pattern, in which `*` matches one segment and a final `**` any number of segments.
 fn matches(pattern: &str, parts: &[&str]) -> bool {
     let mut parts = parts.iter();
     for expected in pattern.split('/') {
@@ -47,7 +47,7 @@ fn matches(pattern: &str, parts: &[&str]) -> bool {
     parts.next().is_none()
 }
 
-/// Method, path and name of the operations that stacks use most.
+/// Method, path and name of the most common operations.
 const REST: &[(&str, &str, &str)] = &[
     ("GET", "*/functions", "ListFunctions"),
     ("POST", "*/functions", "CreateFunction"),

@@ -1,10 +1,10 @@
-//! The names of S3's operations, which only method, path and query tell.
+//! The names of S3's operations, which follow from method, path and query.
 
 use hyper::{HeaderMap, Method};
 
 use crate::route::pairs;
 
-/// Sub-resources of a bucket, as the query names them and as operations do.
+/// Sub-resources of a bucket, by their names in queries and in operations.
 const BUCKET: &[(&str, &str)] = &[
     ("accelerate", "BucketAccelerateConfiguration"),
     ("acl", "BucketAcl"),
@@ -58,7 +58,7 @@ pub(super) fn action(method: &Method, path: &str, query_text: &str, headers: &He
         ("GET", false, true) if has("versions") => list("ObjectVersions"),
         ("GET", false, true) if has("uploads") => list("MultipartUploads"),
         (_, false, true) => match (subresource(BUCKET), method.as_str()) {
-            // AWS's own exceptions from the pattern.
+            // Exceptions from the pattern.
             (Some(noun), "DELETE") if noun == "BucketLifecycleConfiguration" => "DeleteBucketLifecycle".to_owned(),
             (Some(noun), _) => format!("{verb}{noun}"),
             (None, "PUT") => "CreateBucket".to_owned(),

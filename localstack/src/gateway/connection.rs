@@ -1,4 +1,4 @@
-//! Connections of clients: reading requests, writing answers, and breaking both.
+//! Client connections: reads requests, writes responses, and injects failures of both.
 
 use std::{
     convert::Infallible,
@@ -36,7 +36,7 @@ use crate::{
 
 type Body = BoxBody<Bytes, io::Error>;
 
-/// Serves until it is told to stop.
+/// Serves until it is stopped.
 pub(crate) async fn serve(gateway: Arc<Gateway>, listener: TcpListener) {
     loop {
         let accepted = tokio::select! {
@@ -46,7 +46,7 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, listener: TcpListener) {
         match accepted {
             Ok((stream, _)) => drop(tokio::spawn(connection(Arc::clone(&gateway), stream))),
             Err(error) => {
-                // Too many open files, most likely: connections that end make room.
+                // Most likely there are too many open files, and connections that end free some.
                 tracing::warn!("cannot accept a connection: {error}");
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
@@ -55,14 +55,14 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, listener: TcpListener) {
 }
 
 async fn connection(gateway: Arc<Gateway>, stream: TcpStream) {
-    // Small answers must not wait for each other. A connection that cannot be set so still works.
+    // Disables Nagle's algorithm, so that small responses are not delayed. If that fails, the connection still works.
     let _slower = stream.set_nodelay(true);
     let reset = Arc::new(AtomicBool::new(false));
     let stream = Resettable { stream, reset: Arc::clone(&reset) };
     let service = service_fn(move |request| {
         let (gateway, reset) = (Arc::clone(&gateway), Arc::clone(&reset));
         async move {
-            // A task of its own: what AWS has begun it ends, whether or not the client is still there.
+            // A separate task: as in AWS, a request that has started completes even if its client disconnects.
             let handled = tokio::spawn(handle(gateway, request)).await;
             match handled.unwrap_or(Outcome::Reset) {
                 Outcome::Answer(answer) => Ok(response(answer, false)),
@@ -103,12 +103,12 @@ async fn handle(gateway: Arc<Gateway>, request: hyper::Request<Incoming>) -> Out
         None if route::is_data_plane(&head.headers, &head.uri) => {
             Outcome::Answer(gateway.forward_data(&head.method, &head.uri, &head.headers, body).await)
         }
-        // What a browser asks before it sends what an allowed page wants.
+        // The CORS preflight of a browser for an allowed page.
         None if origin.is_some() && head.method == Method::OPTIONS => {
             Outcome::Answer(gateway.forward_preflight(&head.uri, &head.headers).await)
         }
         None => {
-            let message = "The request is not signed, so the emulated AWS cannot tell which service it is for: \
+            let message = "The request is not signed, so the emulated AWS cannot determine its service: \
                            set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (any value will do)";
             Outcome::Answer(refused("MissingAuthenticationToken", message))
         }
@@ -119,12 +119,12 @@ async fn handle(gateway: Arc<Gateway>, request: hyper::Request<Incoming>) -> Out
     outcome
 }
 
-/// A refusal of the gateway's own.
+/// An error of the gateway itself.
 fn refused(code: &str, message: &str) -> Answer {
     Answer::json(StatusCode::FORBIDDEN, &json!({ "__type": code, "message": message }))
 }
 
-/// The answer on its way out, whole or broken off in its middle.
+/// The body of a response, complete or truncated.
 fn response(answer: Answer, truncate: bool) -> Response<Body> {
     let Answer { status, headers, body } = answer;
     let length = body.len();
@@ -144,7 +144,7 @@ fn response(answer: Answer, truncate: bool) -> Response<Body> {
     response
 }
 
-/// A connection that can be closed with a TCP reset instead of an orderly end.
+/// A connection that can be closed with a TCP reset.
 struct Resettable {
     stream: TcpStream,
     reset: Arc<AtomicBool>,
@@ -153,7 +153,7 @@ struct Resettable {
 impl Drop for Resettable {
     fn drop(&mut self) {
         if self.reset.load(Ordering::Relaxed) {
-            // Without it the connection ends in order, which a client takes for the same failure.
+            // If this fails, the connection closes normally, which clients treat as the same failure.
             let _orderly = self.stream.set_zero_linger();
         }
     }

@@ -1,4 +1,4 @@
-//! The one endpoint: understands each call, lets it fail as the rules say, and passes it on.
+//! The endpoint: parses each call, injects faults, and forwards it to an emulator.
 
 mod connection;
 mod upstream;
@@ -41,23 +41,23 @@ pub(crate) struct Gateway {
     pub(crate) origins: Vec<String>,
     pub(crate) recorder: Recorder,
     pub(crate) engine: Engine,
-    /// Notified when a client asks that all be stopped.
+    /// Notified when a client requests a shutdown.
     pub(crate) stop: tokio::sync::Notify,
     upstream: upstream::Upstream,
     windows: Windows,
     limits: Limits,
     pub(crate) latency: Latency,
     tokens: Tokens,
-    /// The scales of throttling and latency.
+    /// The factors of throttling and latency.
     scales: Mutex<(Option<f64>, Option<f64>)>,
     servers: Mutex<Vec<Server>>,
 }
 
-/// How a call ends for the client.
+/// The result of a call for the client.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Answer(Answer),
-    /// The answer breaks off.
+    /// The response is truncated.
     Truncated(Answer),
     /// The connection is reset.
     Reset,
@@ -90,27 +90,27 @@ impl Gateway {
         }
     }
 
-    /// The faults that are set.
+    /// The active faults.
     pub(crate) fn faults(&self) -> Faults {
         let (throttling, latency) = *self.scales.lock().unwrap_or_else(PoisonError::into_inner);
         Faults { rules: self.engine.rules(), throttling, latency }
     }
 
-    /// Sets the faults in the place of those before, whose windows close.
+    /// Replaces the faults, and ends their effects.
     pub(crate) fn set_faults(&self, faults: Faults) {
         self.engine.set(faults.rules);
         self.windows.clear();
         self.set_scales(|scales| *scales = (faults.throttling, faults.latency));
     }
 
-    /// Changes the scales of throttling and latency.
+    /// Changes the factors of throttling and latency.
     pub(crate) fn set_scales(&self, change: impl FnOnce(&mut (Option<f64>, Option<f64>))) {
         change(&mut self.scales.lock().unwrap_or_else(PoisonError::into_inner));
         self.limits.clear();
         self.latency.clear();
     }
 
-    /// An empty account: new servers, nothing remembered. Faults stay.
+    /// Deletes all resources and recorded calls by starting new servers. Faults are kept.
     pub(crate) async fn reset(self: &Arc<Self>) -> Result<()> {
         let gateway = Arc::clone(self);
         let restarted = tokio::task::spawn_blocking(move || gateway.restart()).await;
@@ -124,7 +124,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Replaces the servers whose start takes milliseconds.
+    /// Replaces the servers that start within milliseconds.
     fn restart(&self) -> Result<()> {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         let all: Vec<_> = servers.iter().map(|server| server.backend).collect();
@@ -141,19 +141,19 @@ impl Gateway {
         servers.iter().map(|server| (server.backend, server.port, server.pid)).collect()
     }
 
-    /// Ends the servers.
+    /// Stops the servers.
     pub(crate) fn end_servers(&self) {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Asks whether an emulator answers, whatever it says.
+    /// Sends a request to an emulator, and accepts any response.
     pub(crate) async fn probe(&self, backend: Backend, uri: &hyper::Uri) -> std::result::Result<(), String> {
         let nothing = hyper::HeaderMap::new();
         let sent = self.upstream.send(Some(backend), &hyper::Method::GET, uri, &nothing, bytes::Bytes::new()).await;
         sent.map(drop).map_err(|error| error.to_string())
     }
 
-    /// Handles one call of a client, from record to record.
+    /// Handles one call of a client, including its record.
     pub(crate) async fn handle(&self, request: Request) -> Outcome {
         let arrived = Instant::now();
         let mut call = self.recorder.begin(&request);
@@ -229,7 +229,7 @@ impl Gateway {
         if truncate { Outcome::Truncated(answer) } else { Outcome::Answer(answer) }
     }
 
-    /// Has the emulators answer, and keeps back what AWS would not have done yet.
+    /// Forwards a call to the emulators, and simulates AWS's latency.
     async fn take_time(&self, request: &Request, scale: f64) -> Answer {
         if let Some(refused) = self.latency.refuse(request) {
             return refused;
@@ -243,7 +243,7 @@ impl Gateway {
         answer
     }
 
-    /// Has the emulators answer, mended.
+    /// Forwards a call to the emulators, and fixes the response.
     async fn pass_on(&self, request: &Request) -> Answer {
         if request.scope.service == "tagging" && self.profile != Profile::External {
             return tagging::answer(self, request).await;
@@ -277,14 +277,14 @@ impl Gateway {
         })
     }
 
-    /// Asks S3 whether a browser may send what an allowed page wants.
+    /// Asks S3 for its response to the CORS preflight of an allowed page.
     pub(crate) async fn forward_preflight(&self, uri: &hyper::Uri, headers: &hyper::HeaderMap) -> Answer {
         let backend = self.profile.backend("s3");
         let sent = self.upstream.send(backend, &hyper::Method::OPTIONS, uri, headers, bytes::Bytes::new()).await;
         sent.unwrap_or_else(|error| Answer::json(StatusCode::BAD_GATEWAY, &json!({ "message": error.to_string() })))
     }
 
-    /// Sends a request that is not signed to where functions and APIs are run.
+    /// Sends an unsigned request to the emulator that runs functions and APIs.
     pub(crate) async fn forward_data(
         &self,
         method: &hyper::Method,
@@ -298,7 +298,7 @@ impl Gateway {
     }
 }
 
-/// Kills a client; its connection is of no more use.
+/// Kills a client, whose connection is then useless.
 fn kill(pid: u32) -> Outcome {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     let killed = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL));

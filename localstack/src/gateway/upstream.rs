@@ -1,4 +1,4 @@
-//! The way to the emulators.
+//! Requests to the emulators.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ use crate::{
     guard,
 };
 
-/// What can go wrong on the way; only its text matters.
+/// Any error; only its text is used.
 type SendError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Connections to the emulators.
@@ -32,7 +32,7 @@ type SendError = Box<dyn std::error::Error + Send + Sync>;
 pub(super) struct Upstream {
     client: Client<HttpConnector, Full<Bytes>>,
     external: Option<Uri>,
-    /// What shows the emulators that a request comes from here.
+    /// The header that shows the emulators that a request comes from this gateway.
     secret: String,
     ports: RwLock<BTreeMap<Backend, u16>>,
 }
@@ -47,13 +47,13 @@ impl Upstream {
         upstream
     }
 
-    /// Makes these the servers to send to.
+    /// Replaces the servers.
     pub(super) fn set(&self, servers: &[Server]) {
         let mut ports = self.ports.write().unwrap_or_else(PoisonError::into_inner);
         *ports = servers.iter().map(|server| (server.backend, server.port)).collect();
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the complete response.
     pub(super) async fn send(
         &self,
         backend: Option<Backend>,
@@ -66,11 +66,11 @@ impl Upstream {
         let uri: Uri = match (backend, &self.external) {
             (Some(backend), _) => {
                 let ports = self.ports.read().unwrap_or_else(PoisonError::into_inner);
-                let port = ports.get(&backend).ok_or("it is not running")?;
+                let port = ports.get(&backend).ok_or("the emulator is not running")?;
                 format!("http://127.0.0.1:{port}{target}").parse()?
             }
             (None, Some(external)) => format!("{}{target}", external.to_string().trim_end_matches('/')).parse()?,
-            (None, None) => return Err("there is none".into()),
+            (None, None) => return Err("there is no external endpoint".into()),
         };
         let mut request = Request::builder().method(method).uri(uri).body(Full::new(body))?;
         *request.headers_mut() = headers.clone();
@@ -104,7 +104,7 @@ impl Upstream {
     }
 }
 
-/// `LocalStack` takes a client's account from its access key.
+/// `LocalStack` derives the account from the client's access key.
 fn set_account(headers: &mut HeaderMap) {
     let replaced = headers.get(AUTHORIZATION).and_then(|value| {
         let (before, after) = value.to_str().ok()?.split_once("Credential=")?;

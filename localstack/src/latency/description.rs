@@ -1,4 +1,4 @@
-//! What descriptions say of things that are under way.
+//! How descriptions show resources in progress.
 
 use bytes::Bytes;
 use hyper::{StatusCode, header::CONTENT_TYPE};
@@ -12,34 +12,34 @@ use crate::{
     xml::{Element, Node},
 };
 
-/// A thing as it was described.
+/// A resource as it was described.
 #[derive(Debug, Clone)]
 pub(super) enum Description {
     Xml(Element),
     Json(Value),
 }
 
-/// A thing that is under way, as it is to be shown.
-#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
+/// How a resource in progress is shown.
+#[expect(clippy::struct_excessive_bools, reason = "the flags are independent")]
 pub(super) struct Shown<'a> {
     pub(super) life: &'static Life,
     pub(super) id: &'a str,
     pub(super) status: &'static str,
-    /// Whether it is described although the emulator has it no more.
+    /// Whether it is described although the emulator no longer has it.
     pub(super) goes: bool,
-    /// Whether it is not described at all.
+    /// Whether it is hidden.
     pub(super) hidden: bool,
-    /// Whether its time begins when it is seen as done.
+    /// Whether its time starts when a description first shows it as done.
     pub(super) waits_for_sight: bool,
     pub(super) before: Option<&'a Description>,
-    /// A table's replica that comes (true) or goes.
+    /// A table's replica that is being created (true) or deleted.
     pub(super) replica: Option<&'a (String, bool)>,
     /// Whether it was described as done.
     pub(super) seen: bool,
 }
 
 impl Description {
-    /// The thing with this id in an answer.
+    /// The resource with this id in a response.
     pub(super) fn find(life: &Life, id: &str, protocol: Protocol, answer: &Answer) -> Option<Self> {
         let mut found = None;
         match protocol {
@@ -67,7 +67,7 @@ impl Description {
         }
     }
 
-    /// Everything that it says: among it the ids of what it uses.
+    /// All of its values, including the ids of resources that it uses.
     pub(super) fn texts(&self) -> Vec<String> {
         let mut texts = Vec::new();
         match self {
@@ -81,7 +81,7 @@ impl Description {
     }
 }
 
-/// The request that describes what another one names.
+/// The request that describes a resource that another request names.
 pub(super) fn question(request: &Request, describe: &str, life: &Life) -> Request {
     let mut question = Request { action: describe.to_owned(), ..request.clone() };
     if request.protocol == Protocol::Json {
@@ -104,7 +104,7 @@ pub(super) fn question(request: &Request, describe: &str, life: &Life) -> Reques
     question
 }
 
-/// Whether an element describes the thing with this id.
+/// Whether an element describes the resource with this id.
 fn is_of(life: &Life, id: &str, element: &Element) -> bool {
     let mut children = element.elements();
     let says = |text: &str| text == id || text.strip_prefix("/change/") == Some(id);
@@ -177,7 +177,7 @@ pub(super) fn show_xml(request: &Request, answer: &mut Answer, shown: &mut [Show
     answer.body = Bytes::from(root.document());
 }
 
-/// An answer that describes nothing.
+/// An empty response to a request for descriptions.
 fn empty(request: &Request) -> Element {
     let (action, id) = (&request.action, "00000000-0000-0000-0000-000000000000");
     let mut of_request = Element::of(if request.protocol == Protocol::Ec2 { "requestId" } else { "RequestId" }, []);
@@ -189,7 +189,7 @@ fn empty(request: &Request) -> Element {
     Element::of(&format!("{action}Response"), children)
 }
 
-/// Whether a request asks for a thing that the emulator has no more.
+/// Whether a request asks for a resource that the emulator no longer has.
 fn asks_for(request: &Request, it: &Shown<'_>, before: &Element, is_answered: bool) -> bool {
     let named = requested(it.life, request);
     if !named.is_empty() {
@@ -198,13 +198,13 @@ fn asks_for(request: &Request, it: &Shown<'_>, before: &Element, is_answered: bo
     is_answered && filters_accept(request, before)
 }
 
-/// Whether a thing says, for each filter, one of the values that it wants.
+/// Whether a resource matches all filters.
 fn filters_accept(request: &Request, before: &Element) -> bool {
     let texts = Description::Xml(before.clone()).texts();
     filters(request).iter().all(|(_, values)| values.iter().any(|value| texts.contains(value)))
 }
 
-/// The filters of a request: name and values.
+/// The filters of a request: names and values.
 fn filters(request: &Request) -> Vec<(String, Vec<String>)> {
     let parameters = request.parameters();
     let names = parameters.iter().filter(|(key, _)| key.starts_with("Filter") && key.ends_with(".Name"));
@@ -215,7 +215,7 @@ fn filters(request: &Request) -> Vec<(String, Vec<String>)> {
     names.map(|(key, name)| (name.clone(), values(key))).collect()
 }
 
-/// Takes out of EC2's list what has another status than was asked for.
+/// Removes resources with another status than requested from EC2's list.
 fn keep_status_filter(request: &Request, root: &mut Element) {
     let filters = filters(request);
     let wanted = filters.iter().find(|(name, _)| ["state", "vpc-endpoint-state"].contains(&&name[..]));
@@ -289,7 +289,7 @@ fn set_json(it: &mut Shown<'_>, value: &mut Value) {
     }
 }
 
-/// Shows an ECS service whose newest deployment has not got its tasks yet.
+/// Shows an ECS service whose newest deployment has no running tasks yet.
 fn progress(service: &mut Value) {
     let mut deployments = service["deployments"].as_array_mut().into_iter().flatten();
     let Some(newest) = deployments.find(|deployment| deployment["status"] == "PRIMARY") else { return };

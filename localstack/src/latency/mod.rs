@@ -1,7 +1,8 @@
-//! How long AWS takes: for an answer, until what was created can be used, and until what was deleted is gone.
+//! Simulates AWS's latency: of responses, of created resources until they can be used, and of deleted ones until they
+//! are gone.
 //!
-//! The emulators do everything at once. What they did is kept back here: a description shows the earlier status until
-//! AWS's time has passed, what was deleted is still described, and what it uses cannot be deleted before.
+//! The emulators complete everything immediately. This module delays the effect: descriptions show the earlier status
+//! until AWS's time has passed, deleted resources are still described, and resources that they use cannot be deleted.
 
 mod description;
 mod table;
@@ -27,7 +28,7 @@ use crate::{
     xml::Element,
 };
 
-/// Keeps back what AWS has not done yet.
+/// Delays the effects of changes.
 #[derive(Debug, Default)]
 pub(crate) struct Latency {
     state: Mutex<State>,
@@ -36,28 +37,28 @@ pub(crate) struct Latency {
 #[derive(Debug, Default)]
 struct State {
     under_way: Vec<UnderWay>,
-    /// New web ACLs, and until when they cannot be used.
+    /// New web ACLs, and the times until which they cannot be used.
     web_acls: Vec<(String, Instant)>,
     waits: Vec<Wait>,
-    /// How many changes Route 53 has taken.
+    /// The number of changes in Route 53.
     record_changes: u64,
 }
 
-/// A change that takes its time.
+/// A change in progress.
 struct UnderWay {
     life: &'static Life,
     change: &'static Change,
-    /// Empty for EC2, whose ids are the same nowhere else.
+    /// The region; empty for EC2, whose ids are unique.
     region: String,
     id: String,
-    /// `None` until the time begins.
+    /// The end; `None` until the time starts.
     until: Option<Instant>,
     lasts: Duration,
-    /// How it was before.
+    /// The earlier description.
     before: Option<Description>,
-    /// What cannot be deleted before this is done.
+    /// The resources that cannot be deleted before this is done.
     holds: Vec<String>,
-    /// A table's replica that comes (true) or goes.
+    /// A table's replica that is being created (true) or deleted.
     replica: Option<(String, bool)>,
 }
 
@@ -67,21 +68,21 @@ impl std::fmt::Debug for UnderWay {
     }
 }
 
-/// A change that AWS takes its time for.
+/// A change with latency.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wait {
     /// The signing name.
     pub service: String,
-    /// The operation that began it.
+    /// The operation that started it.
     pub action: String,
-    /// Of what.
+    /// The id of the resource.
     pub id: String,
-    /// How long it takes from the call on, scale and all.
+    /// The duration from the call on, with the factor applied.
     pub seconds: f64,
 }
 
 impl Latency {
-    /// How long the answer to a request takes.
+    /// The latency of the response to a request.
     pub(crate) fn of(request: &Request, scale: f64) -> Duration {
         let row = ANSWERS
             .iter()
@@ -89,18 +90,18 @@ impl Latency {
         seconds(row.map_or(ANSWER, |(_, _, seconds)| *seconds) * scale)
     }
 
-    /// The window in which a new role cannot be used.
+    /// The duration for which a new role cannot be used.
     pub(crate) fn window(request: &Request, scale: f64) -> Option<Fault> {
         let role = request.scope.service == "iam" && request.action == "CreateRole";
         role.then_some(Fault::RoleNotAssumable { seconds: ROLE * scale })
     }
 
-    /// The changes since the last [`clear`](Self::clear) that took their time, in order.
+    /// The changes with latency since the last [`clear`](Self::clear), in order.
     pub(crate) fn waits(&self) -> Vec<Wait> {
         self.lock().waits.clone()
     }
 
-    /// What to ask before a request is passed on, in order to know what it will delete.
+    /// The request to send before a call is forwarded, to find out what the call will delete.
     pub(crate) fn question(request: &Request) -> Option<Request> {
         let goes = |change: &Change| matches!(change.becomes, Becomes::Gone | Becomes::GoneButHolding);
         let life = LIVES.iter().find(|life| {
@@ -109,14 +110,14 @@ impl Latency {
                 && changes.any(|change| change.action == request.action && goes(change))
         })?;
         let mut describes = life.describes.iter();
-        // The one for peerings if it is one.
+        // The kind for peerings, if it is one.
         let noun = request.action.trim_start_matches("Delete");
         let own = describes.clone().find(|(action, ..)| action.contains(noun));
         let (describe, ..) = own.or_else(|| describes.next())?;
         Some(description::question(request, describe, life))
     }
 
-    /// The answer to what cannot be done yet.
+    /// The error for a call that is not possible yet.
     pub(crate) fn refuse(&self, request: &Request) -> Option<Answer> {
         let mut state = self.lock();
         state.expire();
@@ -131,7 +132,7 @@ impl Latency {
         }
         if let Some((_, _, code)) = BUSY.iter().find(|row| (row.0, row.1) == (service, action)) {
             let mut under_way = state.under_way.iter();
-            // A request may name other things, too.
+            // A request may also name other resources.
             let own = |it: &&UnderWay| it.life.service == service && is_own(action, it.life);
             if let Some(busy) = under_way.find(|it| own(it) && named(request, it.life, &it.id, &it.region)) {
                 let id = &busy.id;
@@ -148,11 +149,11 @@ impl Latency {
         };
         let is_thing = |text: &String| *text == thing || text.ends_with(&format!("/{thing}"));
         let holder = state.under_way.iter().find(|it| it.id != thing && it.holds.iter().any(is_thing))?;
-        refused(code, &format!("{thing} has dependencies and cannot be deleted: {} is going", holder.id))
+        refused(code, &format!("{thing} has dependencies and cannot be deleted: {} is being deleted", holder.id))
     }
 
-    /// Remembers what a call began, and shows as under way what is not done yet. `before` is the answer to
-    /// [`question`](Self::question).
+    /// Records the change that a call started, and shows changes in progress in its response. `before` is the response
+    /// to [`question`](Self::question).
     pub(crate) fn edit(&self, request: &Request, answer: &mut Answer, before: Option<&Answer>, scale: f64) {
         let mut state = self.lock();
         state.expire();
@@ -162,7 +163,7 @@ impl Latency {
         state.show(request, answer);
     }
 
-    /// Makes everything done.
+    /// Completes all changes.
     pub(crate) fn clear(&self) {
         *self.lock() = State::default();
     }
@@ -218,7 +219,7 @@ impl State {
         let until = (change.becomes != Becomes::ReadySinceSeen).then(|| Instant::now() + lasts);
         let holds = match &before {
             Some(before) => before.texts(),
-            // As long as one of its members has not left it, a global cluster stays.
+            // A global cluster is kept until its last member has left it.
             None if change.action == "RemoveFromGlobalCluster" => {
                 request.parameters().into_iter().map(|(_, value)| value).collect()
             }
@@ -252,7 +253,7 @@ impl State {
         self.under_way.extend(begun);
     }
 
-    /// Gives a change of records an id of its own, as AWS does.
+    /// Gives a change of records its own id, as AWS does.
     fn number(&mut self, answer: &mut Answer) {
         let Some(mut root) = Element::parse(&answer.text()) else { return };
         self.record_changes += 1;
@@ -309,19 +310,19 @@ impl UnderWay {
     }
 }
 
-/// Whether an operation is one on a kind itself, and not on another that names it.
+/// Whether an operation acts on a kind itself, rather than only naming it.
 fn is_own(action: &str, life: &Life) -> bool {
     let nouns =
         life.describes.iter().map(|(describe, ..)| describe.trim_start_matches("Describe").trim_end_matches('s'));
     nouns.into_iter().any(|noun| action.ends_with(noun))
 }
 
-/// Whether a request names a thing by its kind's identifier.
+/// Whether a request identifies a resource by its kind's identifier.
 fn named(request: &Request, life: &Life, id: &str, region: &str) -> bool {
     requested(life, request).iter().any(|(named, of)| named == id && of == region)
 }
 
-/// The ids, with their regions, of those that a call changed.
+/// The ids, with their regions, that a call changed.
 fn ids(life: &Life, request: &Request, answer: &Answer) -> Vec<(String, String)> {
     let requested = requested(life, request);
     if !requested.is_empty() {
@@ -350,7 +351,7 @@ fn requested(life: &Life, request: &Request) -> Vec<(String, String)> {
     values.map(|value| place(life, value, &request.scope.region)).collect()
 }
 
-/// An id and the region that it is in, which an ARN may say.
+/// An id and its region, which may come from an ARN.
 fn place(life: &Life, id: String, region: &str) -> (String, String) {
     match life.service {
         "ec2" => (id, String::new()),

@@ -1,8 +1,8 @@
-//! How long AWS takes, as data: median seconds (AWS-FACTS §5), and what it shows meanwhile.
+//! AWS's latencies as data: median seconds (AWS-FACTS §5), and the status meanwhile.
 
 use crate::action::Request;
 
-/// Median seconds until AWS answers: service, operations, seconds. The first row that fits counts.
+/// Median seconds until AWS responds: service, operations, seconds. The first matching row counts.
 pub(super) const ANSWERS: &[(&str, &str, f64)] = &[
     ("acm", "*", 0.3),
     ("apigateway", "*", 0.4),
@@ -40,48 +40,48 @@ pub(super) const ANSWERS: &[(&str, &str, f64)] = &[
     ("wafv2", "D*", 1.0),
 ];
 
-/// What every other call takes.
+/// The default for all other calls.
 pub(super) const ANSWER: f64 = 0.3;
 
-/// Until other services may assume a role whose name was never used before.
+/// The time until other services can assume a role with a new name.
 pub(super) const ROLE: f64 = 8.0;
 
-/// Until AWS WAF lets a new web ACL be associated.
+/// The time until a new web ACL can be associated.
 pub(super) const WEB_ACL: f64 = 15.0;
 
-/// A kind of resource whose changes take their time.
+/// A kind of resource whose changes have latency.
 pub(super) struct Life {
     pub(super) service: &'static str,
-    /// The member that holds its id, in requests and in descriptions of it; upper and lower case are the same.
+    /// The member that contains its id, in requests and in descriptions; case-insensitive.
     pub(super) id: &'static str,
-    /// The operations that describe it, each with the name of its list, and of the items in there.
+    /// The operations that describe it, each with the names of its list and of the list's items.
     pub(super) describes: &'static [(&'static str, &'static str, &'static str)],
-    /// Where its status is. ECS tells it by the progress of a deployment instead.
+    /// The member that contains its status. ECS shows the progress of a deployment instead.
     pub(super) status: &'static str,
     pub(super) changes: &'static [Change],
 }
 
-/// A change that is not done when the call is answered. The first one that fits a call counts.
+/// A change that is not complete when the call returns. The first matching one counts.
 pub(super) struct Change {
     pub(super) action: &'static str,
-    /// Whether it is the one, by the request and by how the resource was before.
+    /// Whether a call makes this change, by the request and the earlier description.
     pub(super) when: fn(&Request, &str) -> bool,
     pub(super) becomes: Becomes,
-    /// What its status is until then.
+    /// The status until it is complete.
     pub(super) meanwhile: &'static str,
     pub(super) seconds: f64,
 }
 
-/// What a change ends in.
+/// The end of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Becomes {
-    /// It can be used.
+    /// The resource can be used.
     Ready,
-    /// It can be used; the time begins with the first description that says so.
+    /// The resource can be used; the time starts with the first description that shows it as done.
     ReadySinceSeen,
-    /// It is gone. Until then it can be seen, and holds what it uses.
+    /// The resource is gone. Until then it is visible, and the resources that it uses cannot be deleted.
     Gone,
-    /// It is gone at once, but its network interfaces are not.
+    /// The resource is gone immediately, but its network interfaces are not.
     GoneButHolding,
 }
 
@@ -96,7 +96,7 @@ macro_rules! change {
     };
 }
 
-/// All kinds that take their time, by service.
+/// All kinds with latency, by service.
 pub(super) const LIVES: &[Life] = &[
     Life {
         service: "acm",
@@ -259,8 +259,8 @@ pub(super) const LIVES: &[Life] = &[
     },
 ];
 
-/// What cannot be done to a thing while something that goes still uses it: service, operation, the parameter that names
-/// the thing, AWS's error code.
+/// Operations that fail while a resource that is being deleted still uses the named one: service, operation, the
+/// parameter with the name, AWS's error code.
 pub(super) const HELD: &[(&str, &str, &str, &str)] = &[
     ("ec2", "DeleteSecurityGroup", "GroupId", "DependencyViolation"),
     ("ec2", "DeleteSubnet", "SubnetId", "DependencyViolation"),
@@ -273,7 +273,7 @@ pub(super) const HELD: &[(&str, &str, &str, &str)] = &[
     ("rds", "DeleteGlobalCluster", "GlobalClusterIdentifier", "InvalidGlobalClusterStateFault"),
 ];
 
-/// What cannot be done to a thing that is itself on its way: service, operation, AWS's error code.
+/// Operations that fail while the resource itself is changing: service, operation, AWS's error code.
 pub(super) const BUSY: &[(&str, &str, &str)] = &[
     ("dynamodb", "CreateTable", "ResourceInUseException"),
     ("dynamodb", "DeleteTable", "ResourceInUseException"),
@@ -294,7 +294,7 @@ fn has(request: &Request, parameter: &str) -> bool {
     request.form(parameter).is_some_and(|value| !value.is_empty())
 }
 
-/// Whether an Aurora cluster is to be the copy of another in a global one: it gets no user.
+/// Whether an Aurora cluster is a secondary of a global cluster: it gets no user.
 fn is_secondary(request: &Request) -> bool {
     has(request, "GlobalClusterIdentifier") && !has(request, "MasterUsername")
 }

@@ -1,4 +1,4 @@
-//! What emulators get wrong and the gateway puts right. `GAPS.md` lists each with AWS's documentation.
+//! Fixes for differences between the emulators and AWS, in the gateway. `GAPS.md` lists them with AWS's documentation.
 
 pub(crate) mod owner;
 pub(crate) mod tagging;

@@ -1,4 +1,4 @@
-//! Whose a bucket is: `x-amz-expected-bucket-owner`, which the emulators ignore.
+//! Checks `x-amz-expected-bucket-owner`, which the emulators ignore.
 
 use crate::{
     action::Request,
@@ -7,10 +7,10 @@ use crate::{
     route::query,
 };
 
-/// The names of the bucket's expected owner, and of that of the bucket that is copied from.
+/// The headers with the expected owner of the bucket, and of the source bucket of a copy.
 const NAMES: &[&str] = &["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
 
-/// The refusal of a request that expects another account to own a bucket: all buckets are this account's.
+/// Rejects a request that expects another account to own a bucket: this account owns all buckets.
 pub(crate) fn refuse(request: &Request) -> Option<Answer> {
     if request.scope.service != "s3" {
         return None;

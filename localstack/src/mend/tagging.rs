@@ -1,4 +1,4 @@
-//! The tagging API speaks for all services, and therefore for all emulators.
+//! Combines the tagging APIs of all emulators, because AWS's tagging API covers all services.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::{action::Request, answer::Answer, backend::Backend, gateway::Gateway};
 
-/// How many pages of one emulator are read before it is taken to be going in circles.
+/// The maximum number of pages to read from one emulator.
 const PAGES: usize = 1000;
 
-/// Asks every emulator and makes one answer of theirs.
+/// Sends the request to every emulator, and merges the responses.
 pub(crate) async fn answer(gateway: &Gateway, request: &Request) -> Answer {
     if request.action == "TagResources" || request.action == "UntagResources" {
         return change(gateway, request).await;
@@ -22,7 +22,7 @@ pub(crate) async fn answer(gateway: &Gateway, request: &Request) -> Answer {
         for _ in 0..PAGES {
             let answer = send(gateway, backend, request, &asked).await;
             if !answer.is_success() {
-                // One that does not know the API has nothing to tell; the others may.
+                // An emulator without this API has no resources to return.
                 tracing::debug!("{} has no {}: {}", backend.name(), request.action, answer.text());
                 last.get_or_insert(answer);
                 break;

@@ -1,4 +1,4 @@
-//! Idempotency tokens: the same token returns the same resource, which the emulators ignore.
+//! Idempotency tokens, which the emulators ignore: the same token returns the same resource.
 
 use std::{
     collections::HashMap,
@@ -10,17 +10,17 @@ use crate::{
     answer::{self, Answer},
 };
 
-/// The calls that carried a token and succeeded.
+/// Successful calls with a token.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
     calls: Mutex<HashMap<String, Slot>>,
 }
 
-/// One token's first call; locked while it is under way, so that a repetition waits for its answer.
+/// The first call with a token; locked while it is in progress, so that a repeat waits for its response.
 pub(crate) type Slot = Arc<tokio::sync::Mutex<Option<(String, Answer)>>>;
 
 impl Tokens {
-    /// The place of a request's token, if it has one that AWS honours.
+    /// The location of a request's token, if AWS supports one for the operation.
     pub(crate) fn slot(&self, request: &Request) -> Option<Slot> {
         let token = token(request)?;
         let scope = &request.scope;
@@ -33,7 +33,7 @@ impl Tokens {
     }
 }
 
-/// The answer that a repetition of an earlier call gets.
+/// The response to a repeat of an earlier call.
 pub(crate) fn repeated(request: &Request, earlier: Option<&(String, Answer)>) -> Option<Answer> {
     let (body, answer) = earlier?;
     if *body == same(request) {
@@ -46,7 +46,7 @@ pub(crate) fn repeated(request: &Request, earlier: Option<&(String, Answer)>) ->
     Some(answer::error(request, 400, code, "The token was used with other parameters"))
 }
 
-/// What has to be the same in a repetition.
+/// The parameters that must be equal in a repeat.
 pub(crate) fn same(request: &Request) -> String {
     let mut parameters = request.parameters();
     if parameters.is_empty() {

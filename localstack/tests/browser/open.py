@@ -2,8 +2,8 @@
 
     open.py HOST=ADDRESS,... URL...
 
-A page is done once its title is `done`; its results are then in its variable `results`. Names are resolved as the first
-argument says, and no others are but those of this machine.
+A page is complete when its title is `done`; its results are then in its variable `results`. The first argument resolves
+names; all other names are rejected, except those of this machine.
 """
 
 import json
@@ -18,7 +18,7 @@ try:
     from PySide6.QtWebEngineCore import QWebEnginePage, QWebEngineProfile
     from PySide6.QtWidgets import QApplication
 except ImportError as error:
-    # The wheels bring Chromium, and the system its libraries, such as libnss3 and libxkbcommon.
+    # The wheels contain Chromium, but not shared libraries of the system such as libnss3 and libxkbcommon.
     print(error, file=sys.stderr)
     sys.exit(77)
 
@@ -27,7 +27,7 @@ PATIENCE = 180_000
 names, urls = sys.argv[1], sys.argv[2:]
 rules = [f"MAP {name} {address}" for name, address in (pair.split("=") for pair in names.split(","))]
 rules += ["MAP * ~NOTFOUND", "EXCLUDE localhost", "EXCLUDE *.localhost", "EXCLUDE 127.0.0.1", "EXCLUDE 127.0.0.2"]
-# The pages are the test's own, and root has no sandbox.
+# The pages are trusted, and Chromium has no sandbox for root.
 flags = ["--no-sandbox", "--disable-gpu", f"--host-resolver-rules={','.join(rules)}"]
 application = QApplication([sys.argv[0], "--webEngineArgs", *flags])
 profile = QWebEngineProfile()
@@ -52,7 +52,7 @@ def shown(results):
 
 
 def late():
-    print(f"{page.url().toString()} is not done in time: {page.title()}", file=sys.stderr)
+    print(f"{page.url().toString()} timed out: {page.title()}", file=sys.stderr)
     application.exit(1)
 
 

@@ -15,7 +15,7 @@ pub(crate) struct Aws {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-/// An answer that arrived whole.
+/// A complete response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -23,7 +23,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The text of the first element of a name.
+    /// The text of the first element with a name.
     pub(crate) fn value(&self, element: &str) -> Option<&str> {
         let (_, rest) = self.body.split_once(&format!("<{element}>"))?;
         Some(rest.split_once("</")?.0)
@@ -42,34 +42,34 @@ impl Aws {
         Self { endpoint: emulator.endpoint(), client }
     }
 
-    /// A call of EC2 in us-east-1, and its answer if there is one.
+    /// An EC2 call in us-east-1, and its response if there is one.
     pub(crate) async fn try_ec2(&self, form: &str) -> Result<Answer, String> {
         self.form("ec2", "us-east-1", form).await
     }
 
-    /// A call of EC2 in us-east-1 that is answered.
+    /// An EC2 call in us-east-1, and its response.
     pub(crate) async fn ec2(&self, form: &str) -> Answer {
-        self.try_ec2(form).await.expect("an answer")
+        self.try_ec2(form).await.expect("a response")
     }
 
-    /// A call of a service with a query protocol.
+    /// A call of a service with a query protocol, and its response.
     pub(crate) async fn form(&self, service: &str, region: &str, form: &str) -> Result<Answer, String> {
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         self.send(service, region, "POST", "/", &headers, form).await
     }
 
-    /// A call of a service with a JSON protocol, answered.
+    /// A call of a service with a JSON protocol, and its response.
     pub(crate) async fn json(&self, service: &str, target: &str, body: &str) -> Answer {
         let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target)];
-        self.send(service, "us-east-1", "POST", "/", &headers, body).await.expect("an answer")
+        self.send(service, "us-east-1", "POST", "/", &headers, body).await.expect("a response")
     }
 
-    /// A call of S3, answered.
+    /// An S3 call, and its response.
     pub(crate) async fn s3(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        self.send("s3", "us-east-1", method, path, headers, body).await.expect("an answer")
+        self.send("s3", "us-east-1", method, path, headers, body).await.expect("a response")
     }
 
-    /// Any signed request, and its answer if there is one.
+    /// Any signed request, and its response if there is one.
     pub(crate) async fn send(
         &self,
         service: &str,
@@ -98,7 +98,7 @@ impl Aws {
         Ok(Answer { status, body: String::from_utf8_lossy(&body.to_bytes()).into_owned() })
     }
 
-    /// How many VPCs have this range.
+    /// The number of VPCs with this range.
     pub(crate) async fn vpcs(&self, cidr: &str) -> usize {
         let describe = format!("Action=DescribeVpcs&Filter.1.Name=cidr-block&Filter.1.Value.1={cidr}");
         self.ec2(&describe).await.body.matches("<vpcId>").count()

@@ -1,4 +1,4 @@
-//! A certificate that ACM issues once a record in DNS shows that the domain is ours.
+//! An ACM certificate, validated by DNS records.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,31 +13,31 @@ use crate::error::Unless;
 use crate::route53::DnsName;
 use crate::{Cx, Explain, Need};
 
-/// A public certificate, validated by DNS, for what stands in its region.
+/// A public certificate, validated by DNS, for resources in its region.
 ///
-/// It is *ready* when it is issued. It *exists*, as far as references to its outputs go, when AWS says which records it
-/// wants to see: they can be made while it is pending, and it is only issued once they stand.
+/// It is *ready* when it is issued. For references to its outputs, it *exists* when AWS returns the validation records:
+/// they can be created while it is pending, and it is only issued once they exist.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Certificate {
-    /// The name that it is for; `*.` at its beginning stands for one part.
+    /// The domain name; a leading `*.` matches one label.
     pub domain_name: DnsName,
-    /// Other names that it is for as well.
+    /// Alternative names.
     pub subject_alternative_names: BTreeSet<DnsName>,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CertificateOutputs {
     /// Its ARN.
     pub arn: Ref<String>,
-    /// The names of the `CNAME` records that it wants to see, one for each of its names but not twice for `a.b` and
-    /// `*.a.b`, sorted by these. They are the same for the same name in all regions of an account, and stay so: keep
-    /// them for its renewal. AWS says them some seconds after the request.
+    /// The names of the `CNAME` records for validation, sorted: one per domain name, but only one for `a.b` and
+    /// `*.a.b`. They are the same for the same name in all regions of an account, and do not change: keep them for the
+    /// renewal. AWS returns them some seconds after the request.
     #[serde(with = "later")]
     pub validation_names: Ref<Vec<DnsName>>,
-    /// What they lead to, in the same order.
+    /// The values of the records, in the same order.
     #[serde(with = "later")]
     pub validation_values: Ref<Vec<DnsName>>,
 }
@@ -48,7 +48,7 @@ impl Resource for Certificate {
     const REPLACE: Fields = fields!(Self: domain_name, subject_alternative_names);
     const COMPLETED_BY_DEPENDENTS: bool = true;
     const CREATE_FIRST: bool = true;
-    /// AWS usually issues it within minutes; one that a load balancer has just let go of cannot go for a while.
+    /// AWS usually issues it within minutes. It cannot be deleted right after a load balancer stopped using it.
     const TIMEOUT: Duration = Duration::from_mins(75);
     const EXPECTED: Expected = Expected::millis(150_000, 500);
     type Outputs = CertificateOutputs;
@@ -66,7 +66,7 @@ impl Resource for Certificate {
         Ok(Id::new(call.send().await.explain()?.certificate_arn.need("CertificateArn")?))
     }
 
-    /// By tags: the token is remembered for an hour only.
+    /// By tags, because the token is only valid for an hour.
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let alive = [CertificateStatus::PendingValidation, CertificateStatus::Issued];
         let found = list(cx, &alive).await?.into_iter();
@@ -103,7 +103,7 @@ impl Resource for Certificate {
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// By the certificate alone: its tags may be missing where it is not.
+    /// By the certificate alone, because its tags may be missing although it exists.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         let found = cx.acm().describe_certificate().certificate_arn(id).send().await.explain();
         Ok(found.unless(Class::NotFound)?.is_none())
@@ -116,7 +116,7 @@ fn live(certificate: CertificateDetail, tags: Tags) -> Result<Live<Certificate>>
     let arn = certificate.certificate_arn.need("CertificateArn")?;
     let domain_name = DnsName::new(certificate.domain_name.as_deref().unwrap_or_default());
     let records = validation(certificate.domain_validation_options.as_deref().unwrap_or_default());
-    // One whose records stand already may be issued before it shows them.
+    // If the records exist already, it may be issued before AWS returns them.
     let status = if status == Status::Ready && records.is_empty() { Status::Pending } else { status };
     let (validation_names, validation_values) = records.into_values().unzip();
     Ok(Live {
@@ -135,7 +135,7 @@ fn live(certificate: CertificateDetail, tags: Tags) -> Result<Live<Certificate>>
     })
 }
 
-/// Name and value of the record for each name; nothing while one of them is not said.
+/// Name and value of the record for each domain name; none until all are returned.
 fn validation(options: &[sdk::DomainValidation]) -> BTreeMap<DnsName, (DnsName, DnsName)> {
     let records = options.iter().map(|option| {
         let domain = option.domain_name.strip_prefix("*.").unwrap_or(&option.domain_name);
@@ -159,7 +159,7 @@ fn status(certificate: &CertificateDetail) -> Status {
     }
 }
 
-/// Lists that are null until AWS says them.
+/// Lists that are null until AWS returns the records.
 mod later {
     use payinfra_engine::Ref;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

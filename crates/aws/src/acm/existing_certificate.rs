@@ -1,4 +1,4 @@
-//! A certificate that exists already.
+//! A lookup of an existing certificate.
 
 use aws_sdk_acm::types::{CertificateDetail, CertificateStatus, CertificateSummary};
 use payinfra_engine::{Class, Error, Lookup, Ref, Result};
@@ -9,16 +9,16 @@ use crate::error::Unless;
 use crate::route53::DnsName;
 use crate::{Cx, Explain, Need};
 
-/// An issued certificate in this region that is good for a name.
+/// An issued certificate in this region for a domain name.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ExistingCertificate {
-    /// Its ARN; without it, the one certificate that is good for the name.
+    /// Its ARN; without it, the only certificate for the domain name.
     pub arn: Option<String>,
-    /// The name that it must be good for.
+    /// The domain name that it must cover.
     pub domain_name: DnsName,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ExistingCertificateOutputs {
     /// Its ARN.
@@ -40,7 +40,7 @@ impl Lookup for ExistingCertificate {
 }
 
 impl ExistingCertificate {
-    /// That the certificate is there, issued, and good for the name.
+    /// Checks that the certificate exists, is issued, and covers the name.
     async fn check(&self, cx: &Cx, arn: &str) -> Result<String> {
         let region = cx.region();
         match region_of(arn) {
@@ -75,7 +75,7 @@ impl ExistingCertificate {
         Ok(arn.to_owned())
     }
 
-    /// The one certificate that is good for the name.
+    /// The only certificate that covers the name.
     async fn search(&self, cx: &Cx) -> Result<String> {
         let mut fit = Vec::new();
         let found = list(cx, &[CertificateStatus::Issued]).await?.into_iter();
@@ -99,7 +99,7 @@ impl ExistingCertificate {
         }
     }
 
-    /// Whether what the list says of a certificate does not rule it out.
+    /// Whether a certificate may match, by its entry in the list.
     fn may(&self, summary: &CertificateSummary) -> bool {
         let names = summary.domain_name.iter().chain(summary.subject_alternative_name_summaries());
         let listed = names.into_iter().any(|name| DnsName::new(name).covers(&self.domain_name));

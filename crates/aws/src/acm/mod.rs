@@ -19,7 +19,7 @@ use crate::{Cx, Explain};
 /// The kinds of this service, sorted by name.
 pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Certificate>(), lookup::<ExistingCertificate>()];
 
-/// All sorts of keys: unless asked for, only certificates with `RSA_2048` are listed (AWS-FACTS §1.10).
+/// All key algorithms: by default, only certificates with `RSA_2048` are listed (AWS-FACTS §1.10).
 const ALGORITHMS: [KeyAlgorithm; 7] = [
     KeyAlgorithm::EcPrime256v1,
     KeyAlgorithm::EcSecp384r1,
@@ -30,7 +30,7 @@ const ALGORITHMS: [KeyAlgorithm; 7] = [
     KeyAlgorithm::Rsa4096,
 ];
 
-/// The certificates of the region with one of `statuses`; with none of them, all.
+/// The certificates of the region with one of `statuses`; if it is empty, all certificates.
 async fn list(cx: &Cx, statuses: &[CertificateStatus]) -> Result<Vec<CertificateSummary>> {
     let all = Filters::builder().set_key_types(Some(ALGORITHMS.to_vec())).build();
     let statuses = Some(statuses.to_vec()).filter(|statuses| !statuses.is_empty());
@@ -38,13 +38,13 @@ async fn list(cx: &Cx, statuses: &[CertificateStatus]) -> Result<Vec<Certificate
     call.into_paginator().items().send().try_collect().await.explain()
 }
 
-/// The names that a certificate is for.
+/// The domain names of the certificate.
 fn issued_for(certificate: &CertificateDetail) -> BTreeSet<DnsName> {
     let names = certificate.domain_name.iter().chain(certificate.subject_alternative_names());
     names.map(|name| DnsName::new(name)).collect()
 }
 
-/// The certificates with their tags; the list comes without.
+/// The certificates with their tags, which the list does not include.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let arns = list(cx, &[]).await?.into_iter().filter_map(|summary| summary.certificate_arn);
     tagged(arns.map(|arn| (arn.clone(), async move { tags::of(cx, &arn).await }))).await

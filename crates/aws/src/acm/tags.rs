@@ -1,4 +1,4 @@
-//! Tags as ACM takes them.
+//! Tags in ACM's form.
 
 use aws_sdk_acm::types::Tag;
 use payinfra_engine::{Result, Tags};
@@ -17,9 +17,9 @@ pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
     Ok(tags.map(|tag| (tag.key, tag.value.unwrap_or_default())).collect())
 }
 
-/// Makes the tags of a certificate what they should be.
+/// Updates the tags of a certificate.
 pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
-    // ACM removes a tag only where the value fits as well, if one is given.
+    // If a value is given, ACM removes a tag only if the value matches.
     let (gone, new) = live.changes(want);
     let gone: Vec<_> = gone.iter().map(|key| Tag::builder().key(key).build().explain()).collect::<Result<_>>()?;
     if !gone.is_empty() {

@@ -1,4 +1,4 @@
-//! Application Auto Scaling: targets that scale, and the policies by which they do.
+//! Application Auto Scaling: scalable targets and scaling policies.
 
 mod policy;
 mod tags;
@@ -16,7 +16,7 @@ use crate::{Cx, Explain};
 /// The kinds of this service, sorted by name.
 pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Policy>(), kind::<Target>()];
 
-/// The targets with their tags; policies have none, and go with their target.
+/// The targets with their tags. Policies have no tags, and are deleted with their target.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let call = cx.application_autoscaling().describe_scalable_targets().service_namespace(ServiceNamespace::Ecs);
     let targets = call.into_paginator().items().send().try_collect().await.explain()?;

@@ -1,4 +1,4 @@
-//! A scaling policy: keeps a metric of a target near a value.
+//! A scaling policy with target tracking: keeps a metric near a value.
 
 use aws_sdk_applicationautoscaling::types::{
     self as sdk, MetricType, PolicyType, PredefinedMetricSpecification, ServiceNamespace,
@@ -15,48 +15,48 @@ use super::target::{id as target_id, parts};
 use crate::error::{Unless, vacant};
 use crate::{Cx, Explain, Need};
 
-/// A policy that tracks a value. Its id is its name and, behind a slash, its target's id.
+/// A target tracking policy. Its id is its name and, after a slash, its target's id.
 ///
-/// AWS makes alarms for it, `TargetTracking-…`, and removes them with it.
+/// AWS creates alarms for it, `TargetTracking-…`, and deletes them with it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Policy {
-    /// The name, one for the target; without slashes.
+    /// The name, unique per target; without slashes.
     pub name: String,
-    /// What is scaled.
+    /// The scalable target.
     pub target: Ref<Id<Target>>,
-    /// What is measured.
+    /// The metric.
     pub metric: Metric,
-    /// What it is kept near, in the metric's unit.
+    /// The target value, in the metric's unit.
     pub target_value: f64,
-    /// The seconds after growing in which it does not count as enough yet.
+    /// The scale-out cooldown in seconds.
     pub scale_out_cooldown: i32,
-    /// The seconds after shrinking before it shrinks again.
+    /// The scale-in cooldown in seconds.
     pub scale_in_cooldown: i32,
-    /// Whether it only ever grows.
+    /// Whether scale-in is disabled.
     pub disable_scale_in: bool,
 }
 
-/// What a policy goes by.
+/// The metric of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
-    /// The processors' use by an ECS service, in per cent.
+    /// The average CPU utilization of an ECS service, in percent.
     EcsCpu,
-    /// The memory's use by an ECS service, in per cent.
+    /// The average memory utilization of an ECS service, in percent.
     EcsMemory,
-    /// The requests that each target of a group gets in a minute.
+    /// The number of requests per target and minute.
     RequestsPerTarget {
         /// The ARN of the application load balancer.
         load_balancer: Ref<String>,
         /// The ARN of the target group.
         target_group: Ref<String>,
     },
-    /// Otherwise, as AWS names it: only ever read.
+    /// Another one, by AWS's name; only returned by reads.
     #[serde(untagged)]
     Other(String),
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PolicyOutputs {
     /// The ARN.
@@ -106,7 +106,7 @@ fn label(load_balancer: &str, target_group: &str) -> Result<String> {
     Ok(format!("{balancer}/{GROUP}{group}"))
 }
 
-/// The two ARNs again.
+/// The two ARNs of a resource label.
 fn unlabel(cx: &Cx, label: &str) -> (Ref<String>, Ref<String>) {
     let (balancer, group) = label.split_once(&format!("/{GROUP}")).unwrap_or((label, ""));
     let arn = |rest: String| {
@@ -130,7 +130,7 @@ impl Policy {
         Ok(Self::read(cx, &[self.id()?]).await?.pop().map(|live| live.id))
     }
 
-    /// The call replaces what is there.
+    /// The call replaces an existing policy.
     async fn put(&self, cx: &Cx) -> Result<()> {
         let (namespace, dimension, resource) = parts(self.target.known()?.as_str())?;
         let tracking = TargetTrackingScalingPolicyConfiguration::builder()
@@ -152,7 +152,7 @@ impl Resource for Policy {
     const KIND: &'static str = "application-autoscaling.policy";
     const REPLACE: Fields = fields!(Self: name, target);
     const IDENTITY: Identity = Identity::Part("target");
-    /// As many as one `DescribeScalingPolicies` takes.
+    /// The maximum number of names for `DescribeScalingPolicies`.
     const BATCH: usize = 50;
     const EXPECTED: Expected = Expected::millis(400, 400);
     type Outputs = PolicyOutputs;
@@ -161,14 +161,14 @@ impl Resource for Policy {
         None
     }
 
-    /// The call would change a policy that exists, so that it is looked for first.
+    /// The call would update an existing policy, so look for one first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         vacant(self.found(cx).await?, "scaling policy")?;
         self.put(cx).await?;
         self.id()
     }
 
-    /// Its name and its target, which is ours, are what it is known by.
+    /// Identified by its name and its target, which is ours.
     async fn recover(&self, cx: &Cx, _owner: &Owner) -> Result<Option<Id<Self>>> {
         self.found(cx).await
     }
@@ -184,7 +184,7 @@ impl Resource for Policy {
             }
         }
         let asked = services.into_iter().map(|(namespace, mut names)| async move {
-            // The same name may stand at several targets.
+            // Several targets may have policies with the same name.
             names.sort_unstable();
             names.dedup();
             let call = cx.application_autoscaling().describe_scaling_policies().service_namespace(namespace);
@@ -207,7 +207,7 @@ impl Resource for Policy {
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// Among all policies of its target: a filter by name that finds nothing proves nothing.
+    /// Among all policies of its target: an empty result of a filter by name proves nothing.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         let (name, target) = of(id)?;
         let (namespace, dimension, resource) = parts(target)?;

@@ -1,4 +1,4 @@
-//! Tags as Application Auto Scaling takes them.
+//! Tags in Application Auto Scaling's form.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
     Ok(found.tags.unwrap_or_default().into_iter().collect())
 }
 
-/// Makes the tags of the target `arn` what they should be.
+/// Updates the tags of the target `arn`.
 pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
     let scaling = cx.application_autoscaling();
     let (gone, new) = live.changes(want);

@@ -1,4 +1,4 @@
-//! A scalable target: what is scaled, and between which bounds.
+//! A scalable target of Application Auto Scaling.
 
 use aws_sdk_applicationautoscaling::types::{self as sdk, ScalableDimension, ServiceNamespace};
 use futures_util::future::try_join_all;
@@ -9,31 +9,32 @@ use super::tags;
 use crate::error::{Unless, claim, foreign};
 use crate::{Cx, Explain, Need};
 
-/// A target. Its id is its dimension and, behind a slash, the resource: `ecs:service:DesiredCount/service/a/b`.
+/// A scalable target. Its id is its dimension and, after a slash, the resource: `ecs:service:DesiredCount/service/a/b`.
 ///
-/// Register it when the resource is there, and deregister it before the resource goes: its policies go with it.
+/// It must be registered after the resource is created, and deregistered before the resource is deleted. Its policies
+/// are deleted with it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Target {
-    /// What is scaled, as in `service/CLUSTER/SERVICE`.
+    /// The resource, as in `service/CLUSTER/SERVICE`.
     pub resource: Ref<String>,
-    /// What of it, as in `ecs:service:DesiredCount`; the part before the first colon is the service.
+    /// The dimension, as in `ecs:service:DesiredCount`; the part before the first colon is the service.
     pub dimension: String,
-    /// The least.
+    /// The minimum capacity.
     pub min_capacity: i32,
-    /// The most.
+    /// The maximum capacity.
     pub max_capacity: i32,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TargetOutputs {
     /// The ARN.
     pub arn: Ref<String>,
 }
 
-/// The id of the target that scales `dimension` of `resource`.
+/// The id of the target for `dimension` of `resource`.
 pub(super) fn id(dimension: &ScalableDimension, resource: &str) -> String {
     format!("{}/{resource}", dimension.as_str())
 }
@@ -51,7 +52,7 @@ impl Target {
         Ok(Id::new(id(&ScalableDimension::from(self.dimension.as_str()), self.resource.known()?)))
     }
 
-    /// Whether it is there, and whose it is.
+    /// Whether it exists, and its tags.
     async fn found(&self, cx: &Cx) -> Result<Option<Tags>> {
         Ok(Self::read(cx, &[self.id()?]).await?.pop().map(|live| live.args.tags))
     }
@@ -61,7 +62,7 @@ impl Resource for Target {
     type Cx = Cx;
     const KIND: &'static str = "application-autoscaling.target";
     const REPLACE: Fields = fields!(Self: resource, dimension);
-    /// As many as one `DescribeScalableTargets` takes.
+    /// The maximum number of ids for `DescribeScalableTargets`.
     const BATCH: usize = 50;
     const EXPECTED: Expected = Expected::millis(400, 400);
     type Outputs = TargetOutputs;
@@ -71,7 +72,7 @@ impl Resource for Target {
     }
 
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
-        // The call changes a target that is there already, and its tags not: ask first.
+        // The call updates an existing target, but not its tags, so look for one first.
         let id = self.id()?;
         if self.found(cx).await?.is_some() {
             return Err(foreign("scalable target", self.resource.known()?, id.as_str()));
@@ -118,7 +119,7 @@ impl Resource for Target {
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// Without a filter, which proves nothing, and without the tags.
+    /// Without a filter, whose empty result proves nothing, and without the tags.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         let (namespace, ..) = parts(id.as_str())?;
         let call = cx.application_autoscaling().describe_scalable_targets().service_namespace(namespace);
@@ -127,7 +128,7 @@ impl Resource for Target {
     }
 }
 
-/// Those of `ids` that are of one service.
+/// Those of `ids` that belong to one service.
 async fn describe(cx: &Cx, namespace: ServiceNamespace, ids: &[Id<Target>]) -> Result<Vec<Live<Target>>> {
     let parts = ids.iter().map(|id| parts(id.as_str())).collect::<Result<Vec<_>>>()?;
     let resources = parts.iter().filter(|part| part.0 == namespace).map(|part| part.2.to_owned()).collect();

@@ -1,4 +1,4 @@
-//! `CloudTrail`: the record of who did what.
+//! `CloudTrail`: trails.
 
 mod tags;
 mod trail;

@@ -1,4 +1,4 @@
-//! Tags as `CloudTrail` takes them.
+//! Tags in `CloudTrail`'s form.
 
 use aws_sdk_cloudtrail::types::Tag;
 use payinfra_engine::{Result, Tags};
@@ -17,7 +17,7 @@ pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
     Ok(tags.map(|tag| (tag.key, tag.value.unwrap_or_default())).collect())
 }
 
-/// Makes the tags of the trail `arn` what they should be.
+/// Updates the tags of the trail `arn`.
 pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
     let (gone, new) = live.changes(want);
     let gone: Vec<_> = gone.iter().map(|key| Tag::builder().key(key).build().explain()).collect::<Result<_>>()?;

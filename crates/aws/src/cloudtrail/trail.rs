@@ -1,4 +1,4 @@
-//! A `CloudTrail` trail: who did what in the account, written into a bucket.
+//! A `CloudTrail` trail, which records the account's API calls to a bucket.
 
 use std::collections::BTreeSet;
 
@@ -11,33 +11,33 @@ use super::tags;
 use crate::error::{Unless, claim, shown};
 use crate::{Cx, Explain, Need};
 
-/// A trail. Its bucket's policy and its key's must let `CloudTrail` write before it is made.
+/// A trail. The policies of its bucket and its key must allow `CloudTrail` to write before it is created.
 #[derive(Debug, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "as AWS names them")]
+#[expect(clippy::struct_excessive_bools, reason = "AWS's own members")]
 pub struct Trail {
-    /// The name, 3 to 128 characters, one in the account and region.
+    /// The name, 3 to 128 characters, unique in the account and region.
     pub name: String,
-    /// The name of the bucket that it writes into.
+    /// The name of the bucket.
     pub bucket: Ref<String>,
-    /// What the keys of its files start with, before `/AWSLogs/`; none if empty.
+    /// The prefix of its files' keys, before `/AWSLogs/`; none if empty.
     pub prefix: String,
-    /// Whether it records all regions and not only its own.
+    /// Whether it records all regions.
     pub multi_region: bool,
-    /// Whether it writes digests by which its files can be proved to be unchanged.
+    /// Whether it writes digest files, which prove that the log files are unchanged.
     pub log_file_validation: bool,
-    /// The ARN of the key that encrypts its files.
+    /// The ARN of the KMS key for its files.
     pub kms_key: Option<Ref<String>>,
-    /// Whether it records what is done to resources.
+    /// Whether it records management events.
     pub management_events: bool,
-    /// Whose objects' reads and writes it records: the ARNs of buckets, `arn:aws:s3:::NAME/`, or of what keys start with.
+    /// The objects whose reads and writes it records: ARNs of buckets, `arn:aws:s3:::NAME/`, or of key prefixes.
     pub data_events: BTreeSet<Text>,
-    /// Whether it is at work.
+    /// Whether logging is enabled.
     pub logging: bool,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TrailOutputs {
     /// The trail's ARN.
@@ -50,7 +50,7 @@ impl Resource for Trail {
     type Cx = Cx;
     const KIND: &'static str = "cloudtrail.trail";
     const REPLACE: Fields = fields!(Self: name);
-    /// Two calls and the selectors, at a call a second.
+    /// Two calls and the event selectors, at one call per second.
     const EXPECTED: Expected = Expected::millis(3_500, 1_000);
     type Outputs = TrailOutputs;
 
@@ -58,7 +58,7 @@ impl Resource for Trail {
         Some(&mut self.tags)
     }
 
-    /// A new trail does not log, and records what is done to resources only; `update` does the rest.
+    /// A new trail does not log, and records only management events; `update` does the rest.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         let call = cx.cloudtrail().create_trail().name(&self.name).s3_bucket_name(self.bucket.known()?);
         let call = call.set_s3_key_prefix(Some(self.prefix.clone()).filter(|prefix| !prefix.is_empty()));
@@ -82,14 +82,14 @@ impl Resource for Trail {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// Events are chosen before logging starts, and a trail stops before it is changed for less.
+    /// Event selectors are set before logging starts, and logging stops before they are reduced.
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
         let (cloudtrail, was, id) = (cx.cloudtrail(), &live.args, live.id.as_str());
         let place = (&self.bucket, &self.prefix, self.multi_region, self.log_file_validation, &self.kms_key);
         if place != (&was.bucket, &was.prefix, was.multi_region, was.log_file_validation, &was.kms_key) {
             let key = self.kms_key.as_ref().map(Ref::known).transpose()?.cloned();
             let call = cloudtrail.update_trail().name(id).s3_bucket_name(self.bucket.known()?);
-            // What the call leaves out stays; the empty prefix and key take theirs away.
+            // Omitted values stay unchanged; an empty prefix or key removes the value.
             let call = call.s3_key_prefix(&self.prefix).kms_key_id(key.unwrap_or_default());
             let call = call.is_multi_region_trail(self.multi_region).include_global_service_events(true);
             call.enable_log_file_validation(self.log_file_validation).send().await.explain()?;
@@ -116,13 +116,13 @@ impl Resource for Trail {
         cx.cloudtrail().delete_trail().name(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// Whatever its tags.
+    /// Regardless of its tags.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         Ok(trails(cx, &[id.into()]).await?.is_empty())
     }
 }
 
-/// Those of this region's trails that have these names; other regions show shadows of trails that record all regions.
+/// The trails of this region with these names. Other regions show shadow trails of multi-region trails.
 async fn trails(cx: &Cx, names: &[String]) -> Result<Vec<sdk::Trail>> {
     let call = cx.cloudtrail().describe_trails().set_trail_name_list(Some(names.to_vec()));
     let found = call.include_shadow_trails(false).send().await.explain()?.trail_list.unwrap_or_default();

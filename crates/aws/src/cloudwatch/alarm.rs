@@ -1,4 +1,4 @@
-//! A `CloudWatch` alarm over a metric, or over an expression of several.
+//! A `CloudWatch` alarm on a metric, or on an expression of several metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,44 +13,44 @@ use crate::error::{Unless, claim, foreign, shown};
 use crate::refs::{answered, known};
 use crate::{Cx, Explain, Need};
 
-/// An alarm. It is made without data, and keeps its state when it is changed.
+/// An alarm. It starts without data, and keeps its state when it is updated.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Alarm {
-    /// The name, one in the account and region.
+    /// The name, unique in the account and region.
     pub name: String,
-    /// What it means when it fires, and what to do.
+    /// What it means when it fires, and what to do then.
     pub description: String,
-    /// What it looks at.
+    /// The metric or expression.
     pub watch: Watch,
-    /// How that compares to the threshold when it fires, such as `GreaterThanThreshold`.
+    /// The comparison with the threshold, such as `GreaterThanThreshold`.
     pub comparison: String,
-    /// With what it is compared.
+    /// The threshold.
     pub threshold: f64,
-    /// At how many periods it looks.
+    /// The number of periods to evaluate.
     pub periods: i32,
-    /// In how many of these the threshold must be broken.
+    /// The number of these periods that must breach the threshold.
     pub datapoints: i32,
-    /// What a period without data means.
+    /// How missing data is treated.
     pub missing: Missing,
-    /// The ARNs of what it calls when it fires.
+    /// The ARNs of the actions when it fires.
     pub alarm_actions: BTreeSet<Ref<String>>,
-    /// The ARNs of what it calls when it is over.
+    /// The ARNs of the actions when it returns to OK.
     pub ok_actions: BTreeSet<Ref<String>>,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What an alarm looks at.
+/// The source of an alarm's values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Watch {
     /// One metric.
     Metric(MetricStat),
-    /// The result of an expression over metrics.
+    /// The result of an expression on metrics.
     Math {
-        /// The metrics and expressions, by the names that expressions call them; they begin with a lower-case letter.
+        /// The metrics and expressions by id; ids start with a lower-case letter.
         queries: BTreeMap<String, Query>,
-        /// The name of the one that counts.
+        /// The id of the result.
         result: String,
     },
 }
@@ -61,22 +61,22 @@ pub enum Watch {
 pub enum Query {
     /// A metric.
     Metric(MetricStat),
-    /// An expression over the others, such as `100 * failed / FILL(all, 1)`.
+    /// An expression on the others, such as `100 * failed / FILL(all, 1)`.
     Expression(String),
 }
 
-/// What a period without data means.
+/// How missing data is treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
-    /// That the state is unknown: AWS's own choice.
+    /// As missing: the state becomes unknown. AWS's default.
     #[default]
     Unknown,
-    /// That the threshold is broken.
+    /// As breaching the threshold.
     Breaching,
-    /// That all is well.
+    /// As not breaching the threshold.
     NotBreaching,
-    /// That the state stays.
+    /// Ignored: the state is kept.
     Ignore,
 }
 
@@ -93,7 +93,7 @@ impl Missing {
     }
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct AlarmOutputs {
     /// The alarm's ARN.
@@ -146,7 +146,7 @@ impl Resource for Alarm {
         Some(&mut self.tags)
     }
 
-    /// The call would change an alarm that exists, so that it is looked for first.
+    /// The call would update an existing alarm, so look for one first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if !alarms(cx, std::slice::from_ref(&self.name)).await?.is_empty() {
             return Err(foreign("alarm", &self.name, &self.name));
@@ -168,7 +168,7 @@ impl Resource for Alarm {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// The call replaces everything but the tags, so it says all.
+    /// The call replaces everything except the tags, so it sets all values.
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
         let was = &live.args;
         let same = self.description == was.description
@@ -187,13 +187,13 @@ impl Resource for Alarm {
         super::delete(cx, live.id.as_str()).await
     }
 
-    /// Whatever its tags.
+    /// Regardless of its tags.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         Ok(alarms(cx, &[id.into()]).await?.is_empty())
     }
 }
 
-/// Those of the alarms over metrics that have these names: at most 100.
+/// The metric alarms with these names: at most 100.
 async fn alarms(cx: &Cx, names: &[String]) -> Result<Vec<sdk::MetricAlarm>> {
     let call = cx.cloudwatch().describe_alarms().set_alarm_names(Some(names.to_vec()));
     let call = call.alarm_types(AlarmType::MetricAlarm);

@@ -1,4 +1,4 @@
-//! A `CloudWatch` composite alarm: one that fires by the state of others.
+//! A `CloudWatch` composite alarm, which depends on the states of other alarms.
 
 use std::collections::BTreeSet;
 
@@ -12,24 +12,24 @@ use crate::error::{Unless, claim, foreign, shown};
 use crate::refs::{answered, known};
 use crate::{Cx, Explain, Need};
 
-/// A composite alarm. AWS deletes no alarm that another one's rule names, so the rule refers to them.
+/// A composite alarm. AWS does not delete an alarm that another one's rule names, so the rule contains references.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct CompositeAlarm {
-    /// The name, one among all alarms of the account and region.
+    /// The name, unique among all alarms of the account and region.
     pub name: String,
-    /// What it means when it fires, and what to do.
+    /// What it means when it fires, and what to do then.
     pub description: String,
-    /// When it fires: `ALARM("one") OR (ALARM("two") AND NOT OK("three"))`.
+    /// The rule: `ALARM("one") OR (ALARM("two") AND NOT OK("three"))`.
     pub rule: Text,
-    /// The ARNs of what it calls when it fires.
+    /// The ARNs of the actions when it fires.
     pub alarm_actions: BTreeSet<Ref<String>>,
-    /// The ARNs of what it calls when it is over.
+    /// The ARNs of the actions when it returns to OK.
     pub ok_actions: BTreeSet<Ref<String>>,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct CompositeAlarmOutputs {
     /// The alarm's ARN.
@@ -57,7 +57,7 @@ impl Resource for CompositeAlarm {
         Some(&mut self.tags)
     }
 
-    /// The call would change an alarm that exists, so that it is looked for first.
+    /// The call would update an existing alarm, so look for one first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if !alarms(cx, std::slice::from_ref(&self.name)).await?.is_empty() {
             return Err(foreign("composite alarm", &self.name, &self.name));
@@ -79,7 +79,7 @@ impl Resource for CompositeAlarm {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// The call replaces everything but the tags, so it says all.
+    /// The call replaces everything except the tags, so it sets all values.
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
         let was = &live.args;
         let same = (&self.description, &self.rule) == (&was.description, &was.rule)
@@ -94,16 +94,16 @@ impl Resource for CompositeAlarm {
         super::delete(cx, live.id.as_str()).await
     }
 
-    /// Whatever its tags.
+    /// Regardless of its tags.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         Ok(alarms(cx, &[id.into()]).await?.is_empty())
     }
 }
 
-/// Those of the composite alarms that have these names: at most 100.
+/// The composite alarms with these names: at most 100.
 async fn alarms(cx: &Cx, names: &[String]) -> Result<Vec<sdk::CompositeAlarm>> {
     let call = cx.cloudwatch().describe_alarms().set_alarm_names(Some(names.to_vec()));
-    // Without this AWS answers with the alarms over metrics only.
+    // By default, AWS returns only metric alarms.
     let call = call.alarm_types(AlarmType::CompositeAlarm);
     Ok(call.send().await.explain()?.composite_alarms.unwrap_or_default())
 }

@@ -10,12 +10,12 @@ use serde_json::Value;
 use crate::error::{Unless, foreign};
 use crate::{Cx, Explain, Need};
 
-/// A dashboard. All regions of an account share one list of names, so a name carries its region.
+/// A dashboard. All regions of an account share its namespace, so its name contains the region.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Dashboard {
-    /// The name, one in the account: letters, digits, `-` and `_`.
+    /// The name, unique in the account: letters, digits, `-` and `_`.
     pub name: String,
-    /// Its widgets, as AWS's "dashboard body structure" has them, with references anywhere; compared by meaning.
+    /// Its widgets in AWS's "dashboard body structure", which may contain references; compared by meaning.
     pub body: Value,
 }
 
@@ -31,7 +31,7 @@ impl Resource for Dashboard {
         None
     }
 
-    /// The call would change a dashboard that exists, so that it is looked for first.
+    /// The call would update an existing dashboard, so look for one first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if body(cx, &self.name).await?.is_some() {
             return Err(foreign("dashboard", &self.name, &self.name));
@@ -40,8 +40,8 @@ impl Resource for Dashboard {
         Ok(Id::new(&self.name))
     }
 
-    /// A dashboard carries no tags that could be read with it. What an interrupted create left has exactly our body, and
-    /// nobody loses anything by it; any other is somebody's work.
+    /// A dashboard has no tags that could be read with it. If its body equals ours, it is the result of an interrupted
+    /// create, or its loss does no harm; otherwise it belongs to somebody else.
     async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
         match body(cx, &self.name).await? {
             Some(found) if found == self.body => Ok(Some(Id::new(&self.name))),
@@ -69,7 +69,7 @@ impl Resource for Dashboard {
     }
 }
 
-/// AWS keeps a dashboard with faults, and says so in an answer that is a success.
+/// AWS stores an invalid dashboard, and reports the errors in a successful response.
 async fn put(cx: &Cx, dashboard: &Dashboard) -> Result<()> {
     let call = cx.cloudwatch().put_dashboard().dashboard_name(&dashboard.name);
     let done = call.dashboard_body(dashboard.body.to_string()).send().await.explain()?;

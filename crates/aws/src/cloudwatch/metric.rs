@@ -1,4 +1,4 @@
-//! One metric, and what is made of its values in a period.
+//! A metric, its statistic and its period.
 
 use std::collections::BTreeMap;
 
@@ -11,26 +11,26 @@ use crate::Need;
 /// A metric and its statistic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MetricStat {
-    /// Whose it is, such as `AWS/ECS`.
+    /// The namespace, such as `AWS/ECS`.
     pub namespace: String,
-    /// Its name, such as `CPUUtilization`.
+    /// The name, such as `CPUUtilization`.
     pub name: String,
-    /// What it is about; all dimensions that it was published with, or it is another metric.
+    /// The dimensions. They must be complete, because other dimensions make another metric.
     pub dimensions: BTreeMap<String, Text>,
     /// `Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p99`.
     pub statistic: String,
-    /// Over how many seconds: 10, 30, or a multiple of 60.
+    /// The period in seconds: 10, 30, or a multiple of 60.
     pub period: i32,
 }
 
 impl MetricStat {
-    /// The dimensions as AWS takes them.
+    /// The dimensions in AWS's form.
     pub(super) fn dimensions(&self) -> Result<Vec<sdk::Dimension>> {
         let dimensions = self.dimensions.iter();
         dimensions.map(|(name, value)| Ok(sdk::Dimension::builder().name(name).value(value.known()?).build())).collect()
     }
 
-    /// For a query of metric math.
+    /// For a metric math query.
     pub(super) fn sdk(&self) -> Result<sdk::MetricStat> {
         let metric = sdk::Metric::builder().namespace(&self.namespace).metric_name(&self.name);
         let metric = metric.set_dimensions(Some(self.dimensions()?)).build();
@@ -49,7 +49,7 @@ impl MetricStat {
     }
 }
 
-/// The dimensions by their names.
+/// The dimensions by name.
 pub(super) fn named(dimensions: Option<Vec<sdk::Dimension>>) -> BTreeMap<String, Text> {
     let dimensions = dimensions.unwrap_or_default().into_iter();
     dimensions.filter_map(|it| Some((it.name?, Text::from(it.value.unwrap_or_default())))).collect()

@@ -22,13 +22,13 @@ use crate::{Cx, Explain};
 /// The kinds of this service, sorted by name.
 pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Alarm>(), kind::<CompositeAlarm>(), kind::<Dashboard>()];
 
-/// Deletes an alarm of either kind.
+/// Deletes a metric alarm or a composite alarm.
 async fn delete(cx: &Cx, name: &str) -> Result<()> {
     let call = cx.cloudwatch().delete_alarms().alarm_names(name);
     call.send().await.explain().unless(Class::NotFound).map(drop)
 }
 
-/// The alarms with their tags; dashboards carry none.
+/// The alarms with their tags; dashboards have no tags.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let types =
         [aws_sdk_cloudwatch::types::AlarmType::CompositeAlarm, aws_sdk_cloudwatch::types::AlarmType::MetricAlarm];

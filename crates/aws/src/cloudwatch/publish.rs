@@ -1,4 +1,4 @@
-//! Metrics of payinfra's own.
+//! Publishes payinfra's own metrics.
 
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 use payinfra_engine::{Metric, Result};

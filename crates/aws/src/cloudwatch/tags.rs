@@ -1,4 +1,4 @@
-//! Tags as `CloudWatch` takes them. An alarm's call takes tags only when it makes the alarm (AWS-FACTS §1.11).
+//! Tags in `CloudWatch`'s form. `PutMetricAlarm` sets tags only when it creates the alarm (AWS-FACTS §1.11).
 
 use aws_sdk_cloudwatch::types::Tag;
 use payinfra_engine::{Result, Tags};
@@ -17,7 +17,7 @@ pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
     Ok(tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect())
 }
 
-/// Makes the tags of the alarm `arn` what they should be.
+/// Updates the tags of the alarm `arn`.
 pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
     let (gone, new) = live.changes(want);
     if !gone.is_empty() {

@@ -13,7 +13,7 @@ use crate::{Cx, Explain, Need};
 /// The kinds of this service, sorted by name.
 pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Table>()];
 
-/// The tables with their tags, and the copies of tables of other regions, but not those that their table still knows.
+/// The tables with their tags, and the replicas of tables of other regions whose table no longer knows them.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let names = cx.dynamodb().list_tables().into_paginator().items().send().try_collect().await.explain()?;
     let of = async |name: String| {

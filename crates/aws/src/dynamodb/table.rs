@@ -1,4 +1,4 @@
-//! A table: its key and indexes, how it is kept, and its replicas in other regions.
+//! A DynamoDB table: its keys and indexes, its settings, and its replicas in other regions.
 
 mod change;
 mod schema;
@@ -20,51 +20,51 @@ use super::tags;
 use crate::error::{Unless, claim, foreign, same_owner, shown};
 use crate::{Cx, Explain, Need};
 
-/// A table. With replicas it is a global table (version 2019.11.21) whose region is the one that adds and removes them
+/// A table. With replicas it is a global table (version 2019.11.21), which is managed from this table's region
 /// (AWS-FACTS §4.1).
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Table {
-    /// The name, 3 to 255 characters, one in the region.
+    /// The name, 3 to 255 characters, unique in the region.
     pub name: String,
-    /// The attribute that tells items apart, or their groups.
+    /// The partition key.
     pub hash_key: Attribute,
-    /// The attribute that tells the items of a group apart, and sorts them.
+    /// The sort key.
     pub range_key: Option<Attribute>,
-    /// Other ways to find items, by name.
+    /// The global secondary indexes by name.
     pub indexes: BTreeMap<String, Index>,
-    /// How reads and writes are paid for.
+    /// The billing mode.
     pub billing: Billing,
-    /// The ARN of the key that encrypts it; without one, a key that DynamoDB owns.
+    /// The ARN of the KMS key; without one, a key that DynamoDB owns.
     pub kms_key: Option<Ref<String>>,
-    /// What the stream of changes shows; replicas need [`StreamView::NewAndOldImages`].
+    /// The content of the stream; replicas require [`StreamView::NewAndOldImages`].
     pub stream: Option<StreamView>,
-    /// The attribute that says in seconds since 1970 when an item may go. AWS takes one change an hour.
+    /// The time-to-live attribute, in seconds since 1970. AWS allows one change per hour.
     pub time_to_live: Option<String>,
-    /// Whether it can be restored to any second of the last 35 days; holds for this region's copy.
+    /// Whether point-in-time recovery is enabled in this region.
     pub point_in_time_recovery: bool,
-    /// Its copies in other regions; each takes minutes to be added or removed.
+    /// The replicas in other regions; adding or removing one takes minutes.
     pub replicas: BTreeMap<Region, Replica>,
-    /// Whether AWS refuses to delete it; holds for this region's copy, and each replica has its own.
+    /// Whether deletion protection is enabled in this region; each replica has its own.
     pub deletion_protection: Option<bool>,
-    /// The tags, which the replicas carry too.
+    /// The tags, which the replicas have as well.
     pub tags: Tags,
 }
 
-/// A copy of a table in another region.
+/// A replica of a table in another region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replica {
-    /// The ARN of a key of that region; needed where the table has one. Another key means another copy.
+    /// The ARN of a key in that region; required if the table has one. Another key means another replica.
     pub kms_key: Option<Ref<String>>,
-    /// As the table's.
+    /// The same as for the table.
     pub point_in_time_recovery: bool,
-    /// Whether AWS refuses to delete it; the table's own protection does not cover it.
+    /// Whether deletion protection is enabled; the table's own protection does not cover the replica.
     #[serde(default)]
     pub deletion_protection: Option<bool>,
-    /// Where its tags differ from the table's: a value of its own, or an empty one where it lacks the tag.
+    /// The tags that differ from the table's: another value, or an empty one if the replica lacks the tag.
     pub other_tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TableOutputs {
     /// The ARN of the table in its own region.
@@ -79,12 +79,12 @@ impl Resource for Table {
     const REPLACE: Fields = fields!(Self: name, hash_key, range_key);
     const KEEPS_DATA: bool = true;
     const SHIELD: Option<&'static str> = Some("deletion_protection");
-    /// Each replica and each index takes minutes, and they come one after the other (AWS-FACTS §4.1).
+    /// Each replica and each index takes minutes, sequentially (AWS-FACTS §4.1).
     const TIMEOUT: Duration = Duration::from_mins(30);
     const EXPECTED: Expected = Expected::millis(8_000, 8_000);
     type Outputs = TableOutputs;
 
-    /// Replicas come and go one after the other.
+    /// Replicas are added and removed sequentially.
     fn expected(&self) -> Expected {
         self.replicas.iter().fold(Self::EXPECTED, |sum, _| sum.and(Expected::millis(150_000, 120_000)))
     }
@@ -100,7 +100,7 @@ impl Resource for Table {
 
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if let Some(there) = self.left_in(cx).await? {
-            // What was written to it is kept by the copy, and its name is taken there.
+            // Its data is still in the replica, and the name is in use there.
             change::add_replica(&there, &self.name, cx.region(), self.kms_key.as_ref())?.send().await.explain()?;
             return Ok(Id::new(&self.name));
         }
@@ -124,7 +124,7 @@ impl Resource for Table {
             return Ok(None);
         }
         let tags = shown("table", &self.name, tags::of(cx, table.table_arn().need("TableArn")?).await)?;
-        // One that was created from its copy has no tags at first.
+        // A table that was created from its replica has no tags at first.
         if Owner::of(&tags).is_none() && is_copy_of_ours(cx, &table, owner).await? {
             return Ok(Some(Id::new(&self.name)));
         }
@@ -139,8 +139,8 @@ impl Resource for Table {
         Ok(try_join_all(found).await?.into_iter().flatten().collect())
     }
 
-    /// AWS takes one change of a table's form at a time, so each update makes one; the rest follows when it is active
-    /// again. What is kept by region goes to each region.
+    /// AWS allows one change of a table at a time, so each update makes one change, and the next follows when the table
+    /// is active again. Settings per region are sent to each region.
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
         let (name, was) = (live.id.as_str(), &live.args);
         tags::sync(cx, live.outputs.arn.known()?, &was.tags, &self.tags).await?;
@@ -149,7 +149,7 @@ impl Resource for Table {
         }
         let on = self.deletion_protection.unwrap_or_default();
         if on != was.deletion_protection.unwrap_or_default() {
-            // A change of the table's form has to wait until it is active again.
+            // A change of the table has to wait until it is active again.
             return settings::put_deletion_protection(cx, name, on).await;
         }
         if self.time_to_live != was.time_to_live {
@@ -181,15 +181,15 @@ impl Resource for Table {
         }
     }
 
-    /// The replicas go first and the table last: the region that added a replica may not go for 24 hours while
-    /// there are others (AWS-FACTS §4.1).
+    /// Replicas are deleted first and the table last: the region that added a replica cannot be deleted for 24 hours
+    /// while there are others (AWS-FACTS §4.1).
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let name = live.id.as_str();
         let Some(table) = describe(cx, name).await? else { return Ok(()) };
         if table.table_status == Some(TableStatus::Deleting) {
             return Ok(());
         }
-        // AWS would refuse only after its copies are gone.
+        // AWS would reject this only after the replicas are gone.
         if table.deletion_protection_enabled == Some(true) {
             return Err(Error::failed(format!("deletion protection is enabled for the table `{name}`")));
         }
@@ -219,7 +219,7 @@ async fn describe(cx: &Cx, name: &str) -> Result<Option<sdk::TableDescription>> 
 }
 
 impl Table {
-    /// A region in which a copy of ours is left although the table is gone: somebody deleted it there only.
+    /// A region that still has a replica of ours although the table is gone: it was deleted outside payinfra.
     async fn left_in(&self, cx: &Cx) -> Result<Option<Cx>> {
         for region in self.replicas.keys() {
             let there = cx.in_region(region);
@@ -239,7 +239,7 @@ impl Table {
     }
 }
 
-/// Whether a copy of `table` in another region carries the owner tags that it lacks itself.
+/// Whether a replica of `table` in another region has the owner tags that the table lacks.
 async fn is_copy_of_ours(cx: &Cx, table: &sdk::TableDescription, owner: &Owner) -> Result<bool> {
     for replica in replicas(table) {
         let there = cx.in_region(&Region::new(replica.region_name().need("RegionName")?));
@@ -251,7 +251,7 @@ async fn is_copy_of_ours(cx: &Cx, table: &sdk::TableDescription, owner: &Owner) 
     Ok(false)
 }
 
-/// Whether `table` has a copy in `region` that is not on its way out.
+/// Whether `table` has a replica in `region` that is not being deleted.
 pub(super) fn is_copied_to(table: &sdk::TableDescription, region: &Region) -> bool {
     replicas(table).any(|replica| {
         let here = replica.region_name() == Some(region.as_str());
@@ -259,12 +259,12 @@ pub(super) fn is_copied_to(table: &sdk::TableDescription, region: &Region) -> bo
     })
 }
 
-/// The table's ARN in another region.
+/// The ARN of the table's replica in another region.
 fn arn_in(cx: &Cx, name: &str) -> String {
     format!("arn:aws:dynamodb:{}:{}:table/{name}", cx.region(), cx.account())
 }
 
-/// The copies in other regions, which DynamoDB lists without the asked one on some days and with it on others.
+/// The replicas in other regions. DynamoDB's list sometimes includes the region of the request.
 fn replicas(table: &sdk::TableDescription) -> impl Iterator<Item = &sdk::ReplicaDescription> {
     let home = table.table_arn().and_then(|arn| arn.split(':').nth(3)).unwrap_or_default();
     table.replicas().iter().filter(move |replica| replica.region_name() != Some(home))
@@ -274,7 +274,7 @@ async fn live(cx: &Cx, table: sdk::TableDescription) -> Result<Live<Table>> {
     let name = table.table_name.clone().need("TableName")?;
     let arn = table.table_arn.clone().need("TableArn")?;
     let settled = matches!(table.table_status, Some(TableStatus::Active | TableStatus::Updating));
-    // One that is being made or removed has no settings yet, or no longer.
+    // A replica that is being created or deleted has no settings.
     let (own_tags, recovery, time_to_live) = if settled {
         let (tags, recovery, time_to_live) =
             tokio::try_join!(tags::of(cx, &arn), settings::recovery(cx, &name), settings::time_to_live(cx, &name))?;
@@ -306,13 +306,13 @@ async fn live(cx: &Cx, table: sdk::TableDescription) -> Result<Live<Table>> {
     })
 }
 
-/// The key of the account that encrypts it.
+/// The ARN of the account's default key for DynamoDB.
 fn key(sse: &sdk::SseDescription) -> Option<Ref<String>> {
     let on = matches!(sse.status, Some(SseStatus::Enabled | SseStatus::Enabling | SseStatus::Updating));
     sse.kms_master_key_arn.clone().filter(|_| on).map(Ref::Known)
 }
 
-/// A replica with what only its own region knows.
+/// A replica with the settings that only its own region returns.
 async fn copy(cx: &Cx, name: &str, replica: &sdk::ReplicaDescription, tags: &Tags) -> Result<(Region, Replica)> {
     let region = Region::new(replica.region_name.as_deref().need("RegionName")?);
     let there = cx.in_region(&region);
@@ -324,7 +324,7 @@ async fn copy(cx: &Cx, name: &str, replica: &sdk::ReplicaDescription, tags: &Tag
         Ok((recovery, protected, difference(&own, tags)))
     };
     let is_active = replica.replica_status == Some(ReplicaStatus::Active);
-    // One that goes at this moment is read like one that is not there yet.
+    // A replica that is being deleted is read like one that is not created yet.
     let read = if is_active { read.await.unless(Class::NotFound)? } else { None };
     let (point_in_time_recovery, deletion_protection, other_tags) = read.unwrap_or_default();
     let kms_key = replica.kms_master_key_id.clone().map(Ref::Known);
@@ -332,14 +332,14 @@ async fn copy(cx: &Cx, name: &str, replica: &sdk::ReplicaDescription, tags: &Tag
     Ok((region, Replica { kms_key, point_in_time_recovery, deletion_protection, other_tags }))
 }
 
-/// The tags of a copy that are not as the table's, and those of the table that the copy lacks.
+/// The tags of a replica that differ from the table's, and those that it lacks.
 fn difference(copy: &Tags, table: &Tags) -> Tags {
     let own = copy.iter().filter(|(key, value)| table.get(key) != Some(value));
     let lacks = table.iter().filter(|(key, _)| copy.get(key).is_none()).map(|(key, _)| (key, ""));
     own.chain(lacks).collect()
 }
 
-/// A table is ready when its indexes, its encryption and its replicas are.
+/// A table is ready when its indexes, its encryption and its replicas are ready.
 fn status(table: &sdk::TableDescription) -> Status {
     let failed = |what: &str| Status::Failed(format!("{what}; check the table in the AWS console"));
     match &table.table_status {

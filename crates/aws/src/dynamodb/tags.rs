@@ -1,4 +1,4 @@
-//! Tags as DynamoDB takes them: by ARN, in the region of the ARN.
+//! Tags in DynamoDB's form: by ARN, in the region of the ARN.
 
 use aws_sdk_dynamodb::types::Tag;
 use payinfra_engine::{Class, Result, Tags};
@@ -13,7 +13,7 @@ pub(super) fn sdk(tags: &Tags) -> Result<Vec<Tag>> {
 /// The tags of the table `arn`.
 ///
 /// # Errors
-/// [`Class::NotFound`] if there is no such table, although AWS then answers that access is denied.
+/// [`Class::NotFound`] if the table does not exist, for which AWS returns that access is denied.
 pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
     match all(cx, arn).await {
         Err(error) if error.is(Class::Denied) => {
@@ -39,7 +39,7 @@ async fn all(cx: &Cx, arn: &str) -> Result<Tags> {
     }
 }
 
-/// Makes the tags of the table `arn` what they should be.
+/// Updates the tags of the table `arn`.
 pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
     let (gone, new) = live.changes(want);
     if !gone.is_empty() {

@@ -1,4 +1,4 @@
-//! An Elastic IP: a public address that stays.
+//! An Elastic IP address.
 
 use aws_sdk_ec2::types::{self as sdk, DomainType, ResourceType};
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
@@ -8,17 +8,17 @@ use super::{by_id, tags};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
-/// An Elastic IP; its id is the allocation id. What uses it refers to it, not the other way round.
+/// An Elastic IP address; its id is the allocation id. Resources that use it refer to it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Eip {
     /// The tags.
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EipOutputs {
-    /// The address.
+    /// The public IP address.
     pub public_ip: Ref<String>,
 }
 
@@ -56,7 +56,7 @@ impl Resource for Eip {
 
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let released = cx.ec2().release_address().allocation_id(&live.id).send().await.explain();
-        // So AWS calls an address that is still on the interface of a NAT gateway that goes (AWS-FACTS §1.1).
+        // AWS returns this for an address on the interface of a NAT gateway that is being deleted (AWS-FACTS §1.1).
         let released = released.map_err(|error| match error.get_code() {
             Some("AuthFailure") => error.into_class(Class::Conflict),
             _ => error,

@@ -1,4 +1,4 @@
-//! A flow log: who talked to whom in a VPC.
+//! A flow log: a record of a VPC's network traffic.
 
 use aws_sdk_ec2::types::{self as sdk, FlowLogsResourceType, LogDestinationType, ResourceType, TrafficType};
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
@@ -8,14 +8,14 @@ use super::{Vpc, by_id, tags, unsuccessful};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
-/// The log of all traffic of a VPC, accepted and rejected, to `CloudWatch` Logs.
+/// A log of all traffic of a VPC, accepted and rejected, in `CloudWatch` Logs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct FlowLog {
-    /// The network.
+    /// The VPC.
     pub vpc: Ref<Id<Vpc>>,
     /// The ARN of the log group, without `:*`.
     pub log_group: Ref<String>,
-    /// The ARN of the role that writes; its policy must be there first.
+    /// The ARN of the role that writes the log; its policy must exist before.
     pub role: Ref<String>,
     /// The tags.
     pub tags: Tags,
@@ -47,8 +47,8 @@ impl Resource for FlowLog {
         Ok(Id::new(answer.flow_log_ids().first().need("FlowLogIds")?))
     }
 
-    /// By tags, not by the token, which would also bring back one that has died; what tags show too late, the token
-    /// of the next `create` finds.
+    /// By tags, not by the token, which would also return a deleted one. If the tags are not visible yet, the next
+    /// `create` finds it by the token.
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let call = cx.ec2().describe_flow_logs().set_filter(Some(tags::owned_by(owner)));
         let found = call.send().await.explain()?;
@@ -75,7 +75,7 @@ impl Resource for FlowLog {
     absent!(describe_flow_logs, flow_log_ids, flow_logs);
 }
 
-/// One that cannot deliver is there all the same: it says so itself, and begins to when it can.
+/// A flow log that cannot deliver is still active: it reports the error itself, and starts to deliver when it can.
 fn live(log: sdk::FlowLog) -> Result<Live<FlowLog>> {
     let group = log.log_destination.unwrap_or_default();
     Ok(Live {

@@ -1,4 +1,4 @@
-//! A machine image that exists already.
+//! A lookup of an existing machine image.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::filter;
 use crate::{Cx, Explain, Need};
 
-/// The newest image that all that is given fits.
+/// The newest image that matches all criteria.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Image {
-    /// Whose it is: `amazon`, `self` or account ids. At least one, because anybody may give an image any name.
+    /// Its owners: `amazon`, `self` or account ids. At least one, because anybody can give an image any name.
     pub owners: BTreeSet<String>,
     /// Its name, with `*` for any characters and `?` for one.
     pub name: String,
@@ -19,12 +19,12 @@ pub struct Image {
     pub architecture: Option<String>,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ImageOutputs {
     /// Its id.
     pub id: Ref<String>,
-    /// Its whole name.
+    /// Its full name.
     pub name: Ref<String>,
 }
 
@@ -42,7 +42,7 @@ impl Lookup for Image {
         let call = call.filters(filter("name", &self.name)).filters(filter("state", "available"));
         let call = self.architecture.iter().fold(call, |call, it| call.filters(filter("architecture", it)));
         let found = call.into_paginator().items().send().try_collect().await.explain()?;
-        // The dates are of one form, so their text has their order; those of the same moment are told apart by their ids.
+        // The dates have the same format, so they sort as text; images of the same moment are sorted by id.
         let newest = found
             .into_iter()
             .max_by(|one, other| (one.creation_date(), one.image_id()).cmp(&(other.creation_date(), other.image_id())));

@@ -1,4 +1,4 @@
-//! An Internet gateway: the way between a VPC and the Internet.
+//! An internet gateway, which connects a VPC to the internet.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::{Vpc, by_id, filter, tags};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
-/// An Internet gateway. It is made without a network; `update` attaches it.
+/// An internet gateway. It is created detached; `update` attaches it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct InternetGateway {
-    /// The network that it is attached to; an empty id while it is attached to none.
+    /// The VPC that it is attached to; an empty id if it is detached.
     pub vpc: Ref<Id<Vpc>>,
     /// The tags.
     pub tags: Tags,
@@ -24,7 +24,7 @@ impl Resource for InternetGateway {
     const KIND: &'static str = "ec2.internet-gateway";
     const REPLACE: Fields = fields!(Self:);
     const HOLDS: Fields = fields!(Self: vpc);
-    // Detaching is refused until the last public address is unmapped, which AWS does late (AWS-FACTS §1.1).
+    // Detaching fails until the last public address is unmapped, which AWS does with a delay (AWS-FACTS §1.1).
     const TIMEOUT: Duration = Duration::from_mins(20);
     const EXPECTED: Expected = Expected::millis(1_000, 2_000);
     type Outputs = ();
@@ -74,7 +74,7 @@ impl Resource for InternetGateway {
     absent!(describe_internet_gateways, internet_gateway_ids, internet_gateways);
 }
 
-/// That it is detached already is fine: `Gateway.NotAttached` is of the class `NotFound`.
+/// If it is already detached, `Gateway.NotAttached` has the class `NotFound`.
 async fn detach(cx: &Cx, id: &Id<InternetGateway>, vpc: &Id<Vpc>) -> Result<()> {
     if vpc.as_str().is_empty() {
         return Ok(());
@@ -83,7 +83,7 @@ async fn detach(cx: &Cx, id: &Id<InternetGateway>, vpc: &Id<Vpc>) -> Result<()> 
     call.send().await.explain().unless(Class::NotFound).map(drop)
 }
 
-/// AWS says the same whether the network has another gateway or, after a repetition, already this one.
+/// AWS returns the same error whether the VPC has another gateway or, after a retry, already this one.
 async fn attached(cx: &Cx, id: &Id<InternetGateway>, vpc: &Id<Vpc>, error: Error) -> Result<()> {
     if error.get_code() != Some("Resource.AlreadyAssociated") {
         return Err(error);
@@ -95,7 +95,7 @@ async fn attached(cx: &Cx, id: &Id<InternetGateway>, vpc: &Id<Vpc>, error: Error
 }
 
 fn live(gateway: sdk::InternetGateway) -> Result<Live<InternetGateway>> {
-    // An attachment that stands is `available`, which the SDK does not know as a state.
+    // An existing attachment is `available`, which the SDK does not have as a state.
     let attachment =
         gateway.attachments.unwrap_or_default().into_iter().find(|attachment| {
             !matches!(attachment.state, Some(AttachmentStatus::Detaching | AttachmentStatus::Detached))

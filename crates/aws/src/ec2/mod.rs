@@ -1,7 +1,7 @@
 //! EC2: networks.
 
-/// Absence by an explicit id, which EC2 answers with `Invalid….NotFound`: a filter that finds nothing is no proof. What
-/// has ended and is still listed is absent as well.
+/// Absence by an explicit id, which EC2 reports as `Invalid….NotFound`: an empty result of a filter proves nothing.
+/// Terminated resources that are still listed are absent as well.
 macro_rules! absent {
     ($describe:ident, $ids:ident, $items:ident) => {
         absent!($describe, $ids, $items, |_| false);
@@ -89,17 +89,17 @@ pub const KINDS: &[&dyn Kind<Cx>] = &[
     lookup::<Zones>(),
 ];
 
-/// Those with one of `ids`: a filter, because an id list fails as a whole when one of them is gone.
+/// The resources with one of `ids`: by a filter, because a list of ids fails as a whole if one of them is gone.
 fn by_id<R>(name: &str, ids: &[Id<R>]) -> Filter {
     Filter::builder().name(name).set_values(Some(ids.iter().map(String::from).collect())).build()
 }
 
-/// A filter for one value.
+/// A filter with one value.
 fn filter(name: &str, value: impl Into<String>) -> Filter {
     Filter::builder().name(name).values(value).build()
 }
 
-/// What an answer says it could not do, although it is a success.
+/// The failures in a successful response.
 fn unsuccessful(call: &str, items: &[UnsuccessfulItem]) -> Result<()> {
     match items.iter().find_map(UnsuccessfulItem::error) {
         Some(error) => Err(error::partial(call, error.code(), error.message())),

@@ -1,4 +1,4 @@
-//! A NAT gateway: the way out for subnets that nobody may come into.
+//! A NAT gateway: outbound internet access for private subnets.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use super::{Eip, Subnet, by_id, tags};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
-/// A public NAT gateway in one zone. The Internet gateway must be attached first, or it fails after a while; its
-/// deletion neither releases the address nor removes the routes to it.
+/// A public NAT gateway in one zone. The internet gateway must be attached before; otherwise it fails after a while.
+/// Deleting it neither releases the address nor removes the routes to it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct NatGateway {
-    /// The public subnet that it stands in.
+    /// The public subnet.
     pub subnet: Ref<Id<Subnet>>,
-    /// Its address.
+    /// The Elastic IP address.
     pub eip: Ref<Id<Eip>>,
     /// The tags.
     pub tags: Tags,
@@ -41,8 +41,8 @@ impl Resource for NatGateway {
         Ok(Id::new(gateway.nat_gateway_id.need("NatGatewayId")?))
     }
 
-    /// By tags, not by the token, which would also bring back one that has died; what tags show too late, the token
-    /// of the next `create` finds.
+    /// By tags, not by the token, which would also return a deleted one. If the tags are not visible yet, the next
+    /// `create` finds it by the token.
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let call = cx.ec2().describe_nat_gateways().set_filter(Some(tags::owned_by(owner)));
         let found = call.send().await.explain()?;
@@ -55,7 +55,7 @@ impl Resource for NatGateway {
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
         let call = cx.ec2().describe_nat_gateways().filter(by_id("nat-gateway-id", ids));
         let found = call.into_paginator().items().send().try_collect().await.explain()?;
-        // The deleted stay listed for about an hour.
+        // Deleted ones are listed for about an hour.
         let found = found.into_iter().filter(|gateway| gateway.state != Some(NatGatewayState::Deleted));
         found.map(live).collect()
     }
@@ -81,7 +81,7 @@ fn live(gateway: sdk::NatGateway) -> Result<Live<NatGateway>> {
         status,
         args: NatGateway {
             subnet: Ref::Known(Id::new(gateway.subnet_id.need("SubnetId")?)),
-            // One that failed or goes may have lost it.
+            // A failed or deleted one may have no address.
             eip: Ref::Known(Id::new(primary.and_then(|address| address.allocation_id()).unwrap_or_default())),
             tags: tags::from(gateway.tags),
         },

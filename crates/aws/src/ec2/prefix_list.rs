@@ -1,4 +1,4 @@
-//! A prefix list that exists already: the addresses of a service of AWS, or of somebody.
+//! A lookup of an existing prefix list, AWS-managed or customer-managed.
 
 use aws_sdk_ec2::types::{ManagedPrefixList, PrefixListState};
 use payinfra_engine::{Error, Lookup, Ref, Result};
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::filter;
 use crate::{Cx, Explain, Need};
 
-/// The one prefix list of that name, whoever looks after it.
+/// The only prefix list with a name, whoever owns it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PrefixList {
     /// Its name, such as `com.amazonaws.us-east-1.s3`.
     pub name: String,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PrefixListOutputs {
-    /// Its id, for rules of security groups and routes.
+    /// Its id, for security group rules and routes.
     pub id: Ref<String>,
     /// Its CIDR blocks, sorted as text.
     pub cidrs: Ref<Vec<String>>,

@@ -1,4 +1,4 @@
-//! A route: the next hop for one block of addresses, in one route table.
+//! A route in a route table.
 
 use std::collections::BTreeSet;
 
@@ -13,14 +13,14 @@ use super::{InternetGateway, NatGateway, RouteTable, TransitGateway, by_id};
 use crate::error::Unless;
 use crate::{Cx, Explain};
 
-/// A route. AWS gives it no id: the table and the destination are its identity, `rtb-1_10.0.0.0/8`.
+/// A route. AWS gives it no id, so route table and destination identify it: `rtb-1_10.0.0.0/8`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Route {
-    /// The table that it stands in.
+    /// The route table.
     pub table: Ref<Id<RouteTable>>,
-    /// For which addresses it is.
+    /// The destination.
     pub destination: Ipv4Net,
-    /// Where packets to them go.
+    /// The next hop.
     pub target: RouteTarget,
 }
 
@@ -28,13 +28,13 @@ pub struct Route {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RouteTarget {
-    /// The Internet.
+    /// An internet gateway.
     InternetGateway(Ref<Id<InternetGateway>>),
-    /// The Internet, but only outwards. It may still be pending.
+    /// A NAT gateway. It may still be pending.
     NatGateway(Ref<Id<NatGateway>>),
-    /// Other networks. The network's attachment must be available first, which nothing here refers to.
+    /// A transit gateway. The VPC's attachment must be available first, which no reference here expresses.
     TransitGateway(Ref<Id<TransitGateway>>),
-    /// What somebody else put there, as AWS names it: only ever read.
+    /// Another one, by AWS's name; only returned by reads.
     Other(String),
 }
 
@@ -60,7 +60,7 @@ impl Resource for Route {
         Ok(id(table, self.destination))
     }
 
-    /// By the key; one that died has the same id, so that `is_known` says nothing here.
+    /// By its natural key. A deleted one has the same id, so `is_known` is not useful here.
     async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
         let id = id(self.table.known()?, self.destination);
         Ok(Self::read(cx, &[id]).await?.into_iter().next().map(|live| live.id))
@@ -107,7 +107,7 @@ impl Resource for Route {
 }
 
 impl RouteTarget {
-    /// The members of the calls of which one is set: gateway, NAT gateway, transit gateway.
+    /// The parameters of the call, of which one is set: gateway, NAT gateway, transit gateway.
     fn ids(&self) -> Result<[Option<String>; 3]> {
         Ok(match self {
             Self::InternetGateway(id) => [Some(id.known()?.into()), None, None],
@@ -128,7 +128,7 @@ fn parts(id: &Id<Route>) -> Result<(Id<RouteTable>, Ipv4Net)> {
     parts.ok_or_else(|| Error::invalid(format!("`{id}` is not a route id")).hint("write rtb-1_10.0.0.0/8"))
 }
 
-/// A gateway made a moment ago may not be attached yet, or not be known everywhere (AWS-FACTS §0.1).
+/// A new gateway may not be attached yet, or may not have propagated (AWS-FACTS §0.1).
 fn fresh(error: Error) -> Error {
     match error.get_code() {
         Some("InvalidParameterException") => error.into_class(Class::Eventual),
@@ -139,8 +139,8 @@ fn fresh(error: Error) -> Error {
     }
 }
 
-/// `None` for the routes that others make: local ones, those of gateway endpoints, and propagated ones. Those whose
-/// target has gone (`blackhole`) exist.
+/// `None` for routes that AWS manages: local ones, those of gateway endpoints, and propagated ones. Routes whose target
+/// is gone (`blackhole`) exist.
 fn live(table: &Id<RouteTable>, route: sdk::Route) -> Option<Live<Route>> {
     let target = target(&route);
     let destination = route.destination_cidr_block?.parse().ok()?;

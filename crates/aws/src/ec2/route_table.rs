@@ -1,4 +1,4 @@
-//! A route table: where packets from its subnets go.
+//! A route table.
 
 use aws_sdk_ec2::types::{self as sdk, ResourceType};
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
@@ -8,10 +8,10 @@ use super::{Vpc, by_id, tags};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
-/// A route table. Its routes and associations are kinds of their own; the VPC's main table is none of ours.
+/// A route table. Its routes and associations are separate kinds. The VPC's main route table is not managed.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RouteTable {
-    /// The network it belongs to.
+    /// The VPC.
     pub vpc: Ref<Id<Vpc>>,
     /// The tags.
     pub tags: Tags,
@@ -36,8 +36,8 @@ impl Resource for RouteTable {
         Ok(Id::new(table.route_table_id.need("RouteTableId")?))
     }
 
-    /// By tags, not by the token, which would also bring back one that has died; what tags show too late, the token
-    /// of the next `create` finds.
+    /// By tags, not by the token, which would also return a deleted one. If the tags are not visible yet, the next
+    /// `create` finds it by the token.
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let call = cx.ec2().describe_route_tables().set_filters(Some(tags::owned_by(owner)));
         let found = call.send().await.explain()?;

@@ -1,4 +1,4 @@
-//! An association: which route table a subnet uses.
+//! The association of a subnet with a route table.
 
 use aws_sdk_ec2::types::{self as sdk, RouteTableAssociationStateCode};
 use payinfra_engine::{
@@ -10,12 +10,12 @@ use super::{RouteTable, Subnet, by_id};
 use crate::error::{Unless, vacant};
 use crate::{Cx, Explain, Need};
 
-/// The explicit association of a subnet with a route table; without one the subnet uses the main table.
+/// The explicit association of a subnet with a route table; without one, the subnet uses the main route table.
 ///
-/// Its id here is the subnet's: a subnet has at most one, and AWS's own id changes whenever the table does.
+/// Its id here is the subnet's, because a subnet has at most one association, and AWS's id changes with the table.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RouteTableAssociation {
-    /// The table.
+    /// The route table.
     pub table: Ref<Id<RouteTable>>,
     /// The subnet.
     pub subnet: Ref<Id<Subnet>>,
@@ -34,7 +34,7 @@ impl Resource for RouteTableAssociation {
         None
     }
 
-    /// The same association again is the same one, whoever made it: so this looks first.
+    /// AWS returns an existing equal association, whoever created it, so look for one first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         let subnet = self.subnet.known()?;
         vacant(self.found(cx).await?, "association of a route table with")?;
@@ -43,7 +43,7 @@ impl Resource for RouteTableAssociation {
         Ok(Id::new(subnet))
     }
 
-    /// By the key; one that died has the same id, so that `is_known` says nothing here.
+    /// By its natural key. A deleted one has the same id, so `is_known` is not useful here.
     async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
         self.found(cx).await
     }
@@ -57,7 +57,7 @@ impl Resource for RouteTableAssociation {
         if table == live.args.table.known()? {
             return Ok(());
         }
-        // In one step: the subnet is never without a table.
+        // In one step, so that the subnet always has a table.
         for found in find(cx, std::slice::from_ref(&live.id)).await? {
             let id = found.route_table_association_id.need("RouteTableAssociationId")?;
             let call = cx.ec2().replace_route_table_association().association_id(id).route_table_id(table);
@@ -75,7 +75,7 @@ impl Resource for RouteTableAssociation {
         Ok(())
     }
 
-    /// In all tables, without the filter, which lags behind.
+    /// In all tables, without the filter, which lags.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         let tables = cx.ec2().describe_route_tables().into_paginator().items().send().try_collect().await.explain()?;
         let mut all = tables.iter().flat_map(sdk::RouteTable::associations);
@@ -93,12 +93,12 @@ impl RouteTableAssociation {
     }
 }
 
-/// The associations of these subnets that have not ended.
+/// The active associations of these subnets.
 async fn find(cx: &Cx, ids: &[Id<RouteTableAssociation>]) -> Result<Vec<sdk::RouteTableAssociation>> {
     let call = cx.ec2().describe_route_tables().filters(by_id("association.subnet-id", ids));
     let tables = call.into_paginator().items().send().try_collect().await.explain()?;
     let all = tables.into_iter().flat_map(|table| table.associations.unwrap_or_default());
-    // A table comes with all its associations, also those of other subnets.
+    // AWS returns a table with all of its associations, including those of other subnets.
     let asked = |subnet: &str| ids.iter().any(|id| id.as_str() == subnet);
     let ours = all.filter(|found| found.subnet_id().is_some_and(asked));
     Ok(ours.filter(|found| state(found) != Some(&RouteTableAssociationStateCode::Disassociated)).collect())

@@ -1,4 +1,4 @@
-//! A security group: who may talk to what is in it, and to whom that may talk.
+//! A security group with its rules.
 
 mod rule;
 
@@ -16,19 +16,19 @@ use super::{Vpc, by_id, filter, tags};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
-/// A security group with all its rules: a rule that is not here is revoked, also the one that lets everything out
-/// and that AWS puts into every new group.
+/// A security group with all of its rules. Other rules are revoked, including the outbound rule that AWS adds to every
+/// new group.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SecurityGroup {
-    /// The network it belongs to.
+    /// The VPC.
     pub vpc: Ref<Id<Vpc>>,
-    /// Its name, which only one group of the network has.
+    /// Its name, unique in the VPC.
     pub name: String,
-    /// What it is for.
+    /// The description.
     pub description: String,
-    /// What may come in.
+    /// The inbound rules.
     pub ingress: BTreeSet<Rule>,
-    /// What may go out.
+    /// The outbound rules.
     pub egress: BTreeSet<Rule>,
     /// The tags.
     pub tags: Tags,
@@ -40,7 +40,7 @@ impl Resource for SecurityGroup {
     const REPLACE: Fields = fields!(Self: vpc, name, description);
     const HOLDS: Fields = fields!(Self: ingress, egress);
     const NETWORK: Fields = fields!(Self: vpc);
-    // As many as a filter takes.
+    // The maximum number of values in a filter.
     const BATCH: usize = 200;
     const TIMEOUT: Duration = Duration::from_mins(15);
     const EXPECTED: Expected = Expected::millis(1_500, 1_000);
@@ -95,7 +95,7 @@ impl Resource for SecurityGroup {
     }
 
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
-        // Authorise before revoking, so that what may go on may go on at every instant.
+        // Authorizes before it revokes, so that permitted traffic is never interrupted.
         let ingress = Change::between(&live.args.ingress, &self.ingress)?;
         let egress = Change::between(&live.args.egress, &self.egress)?;
         for (way, change) in [(Way::In, &ingress), (Way::Out, &egress)] {
@@ -108,7 +108,8 @@ impl Resource for SecurityGroup {
         tags::sync(cx, &live.id, &live.args.tags, &self.tags).await
     }
 
-    /// First its rules about other groups go: two groups with rules about each other could never be deleted.
+    /// First, its rules that refer to other groups are revoked: two groups that refer to each other could not be
+    /// deleted.
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         for (way, rules) in [(Way::In, &live.args.ingress), (Way::Out, &live.args.egress)] {
             let crossing: Vec<_> = rules.iter().filter(|rule| rule.is_about_a_group()).collect();
@@ -120,7 +121,7 @@ impl Resource for SecurityGroup {
     absent!(describe_security_groups, group_ids, security_groups);
 }
 
-/// What is to be done about the rules of one direction.
+/// The changes to the rules of one direction.
 struct Change<'a> {
     new: Vec<&'a Rule>,
     described: Vec<&'a Rule>,
@@ -128,7 +129,7 @@ struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    /// Rules are the same if all but the description is: AWS takes a second one with another description for a
+    /// Rules are equal if everything except the description is: AWS treats a second one with another description as a
     /// duplicate.
     fn between(live: &'a BTreeSet<Rule>, want: &'a BTreeSet<Rule>) -> Result<Self> {
         let live: BTreeMap<_, _> = live.iter().map(|rule| (rule.key(), rule)).collect();
@@ -147,7 +148,7 @@ impl<'a> Change<'a> {
     }
 }
 
-/// The direction of a rule, for which AWS has calls of its own.
+/// The direction of a rule; each has its own API calls.
 #[derive(Clone, Copy)]
 enum Way {
     In,
@@ -155,8 +156,8 @@ enum Way {
 }
 
 impl Way {
-    /// One that is there already fails them all (AWS-FACTS §1.1), so then each is tried by itself: a read may be older
-    /// than what an earlier attempt did.
+    /// An existing rule fails the whole call (AWS-FACTS §1.1), so in that case try each rule separately. A read may be
+    /// older than the result of an earlier attempt.
     async fn authorize(self, cx: &Cx, group: &Id<SecurityGroup>, rules: &[&Rule]) -> Result<()> {
         if rules.is_empty() {
             return Ok(());
@@ -183,7 +184,7 @@ impl Way {
         }
     }
 
-    /// One that is gone already may fail them all, so then each is tried by itself.
+    /// A missing rule may fail the whole call, so in that case try each rule separately.
     async fn revoke(self, cx: &Cx, group: &Id<SecurityGroup>, rules: &[&Rule]) -> Result<()> {
         if rules.is_empty() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! A security group that exists already.
+//! A lookup of an existing security group.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 use super::{SecurityGroup, Vpc, filter};
 use crate::{Cx, Explain, Need};
 
-/// The one security group, made by somebody else, that all that is given fits.
+/// The only existing security group that matches all criteria.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ExistingSecurityGroup {
     /// Its id.
     pub id: Option<Ref<String>>,
-    /// Its name, which only one group of a VPC has.
+    /// Its name, unique in the VPC.
     pub name: Option<String>,
     /// The id of its VPC.
     pub vpc: Option<Ref<String>>,
-    /// Tags that it carries.
+    /// Its tags; it may have others.
     pub tags: BTreeMap<String, String>,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ExistingSecurityGroupOutputs {
     /// The group.

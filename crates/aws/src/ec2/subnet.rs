@@ -1,4 +1,4 @@
-//! A subnet: one zone's share of a VPC.
+//! A subnet: a part of a VPC in one availability zone.
 
 use aws_sdk_ec2::types::{self as sdk, AttributeBooleanValue, ResourceType, SubnetState};
 use ipnet::Ipv4Net;
@@ -12,13 +12,13 @@ use crate::{Cx, Explain, Need};
 /// A subnet.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Subnet {
-    /// The network it belongs to.
+    /// The VPC.
     pub vpc: Ref<Id<Vpc>>,
-    /// Its addresses, a part of the network's.
+    /// Its CIDR block, a part of the VPC's.
     pub cidr: Ipv4Net,
     /// The availability zone, such as `us-east-1a`.
     pub zone: Ref<String>,
-    /// Whether what starts here gets a public address.
+    /// Whether instances that start here get a public IP address.
     pub public: bool,
     /// The tags.
     pub tags: Tags,

@@ -1,4 +1,4 @@
-//! Subnets that exist already.
+//! A lookup of existing subnets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,27 +10,27 @@ use serde::{Deserialize, Serialize};
 use super::{Subnet, Vpc, by_id, filter};
 use crate::{Cx, Explain, Need};
 
-/// Subnets of one VPC that somebody else made; all that is given must fit.
+/// Existing subnets of one VPC that match all criteria.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Subnets {
-    /// Their ids; each must exist.
+    /// Their ids; all must exist.
     pub ids: Option<BTreeSet<String>>,
     /// The id of their VPC.
     pub vpc: Option<Ref<String>>,
-    /// Their `Name`.
+    /// Their `Name` tag.
     pub name: Option<String>,
-    /// Tags that they carry.
+    /// Their tags; they may have others.
     pub tags: BTreeMap<String, String>,
 }
 
-/// What others can refer to; the lists go by zone, then by id.
+/// The outputs; the lists are sorted by zone, then by id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SubnetsOutputs {
     /// The subnets.
     pub ids: Ref<Vec<Id<Subnet>>>,
-    /// Their addresses, in the order of `ids`.
+    /// Their CIDR blocks, in the order of `ids`.
     pub cidrs: Ref<Vec<Ipv4Net>>,
-    /// The VPC of them all.
+    /// Their VPC.
     pub vpc: Ref<Id<Vpc>>,
 }
 

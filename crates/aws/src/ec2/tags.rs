@@ -1,4 +1,4 @@
-//! Tags as EC2 takes them: with the create call, and by their own calls afterwards.
+//! Tags in EC2's form: in the create call, and in separate calls afterwards.
 
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
 use payinfra_engine::{Owner, Result, Tags};
@@ -6,22 +6,22 @@ use payinfra_engine::{Owner, Result, Tags};
 use super::filter;
 use crate::{Cx, Explain};
 
-/// The tags of a create call; EC2 makes the resource with them or not at all.
+/// The tags of a create call; EC2 creates the resource together with them.
 pub(super) fn spec(kind: ResourceType, tags: &Tags) -> TagSpecification {
     TagSpecification::builder().resource_type(kind).set_tags(Some(sdk(tags))).build()
 }
 
-/// The filters that find what `owner` owns.
+/// The filters for the resources of `owner`.
 pub(super) fn owned_by(owner: &Owner) -> Vec<Filter> {
     owner.tags().iter().map(|(key, value)| filter(&format!("tag:{key}"), value)).collect()
 }
 
-/// The tags of an answer.
+/// The tags of a response.
 pub(super) fn from(tags: Option<Vec<Tag>>) -> Tags {
     tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
 }
 
-/// Makes the tags of `id` what they should be.
+/// Updates the tags of `id`.
 pub(super) async fn sync(cx: &Cx, id: impl Into<String>, live: &Tags, want: &Tags) -> Result<()> {
     let id = id.into();
     let (gone, new) = live.changes(want);

@@ -1,4 +1,4 @@
-//! A transit gateway: the hub of a region's networks.
+//! A transit gateway, which connects the VPCs of a region.
 
 use std::time::Duration;
 
@@ -13,18 +13,19 @@ use super::{by_id, tags};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
-/// A transit gateway with one route table, which every attachment uses and announces itself in.
+/// A transit gateway with one route table, with which every attachment is associated and to which it propagates its
+/// routes.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TransitGateway {
-    /// The number of its autonomous system; those of peers must differ.
+    /// The autonomous system number; those of peers must differ.
     pub asn: i64,
-    /// What it is for.
+    /// The description.
     pub description: String,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TransitGatewayOutputs {
     /// The id of the route table.
@@ -66,7 +67,7 @@ impl Resource for TransitGateway {
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
         let call = cx.ec2().describe_transit_gateways().filters(by_id("transit-gateway-id", ids));
         let found = call.into_paginator().items().send().try_collect().await.explain()?;
-        // The deleted stay listed for hours.
+        // Deleted ones are listed for hours.
         let found = found.into_iter().filter(|gateway| gateway.state != Some(TransitGatewayState::Deleted));
         found.map(live).collect()
     }
@@ -79,7 +80,7 @@ impl Resource for TransitGateway {
         tags::sync(cx, &live.id, &live.args.tags, &self.tags).await
     }
 
-    /// `IncorrectState` until all its attachments and peerings have gone.
+    /// `IncorrectState` until all of its attachments and peerings are gone.
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let call = cx.ec2().delete_transit_gateway().transit_gateway_id(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
@@ -105,7 +106,7 @@ fn live(gateway: sdk::TransitGateway) -> Result<Live<TransitGateway>> {
             tags: tags::from(gateway.tags),
         },
         outputs: TransitGatewayOutputs {
-            // Only one that is ready is sure to have it.
+            // Only an available one certainly has it.
             route_table: match status {
                 Status::Ready => table.need("AssociationDefaultRouteTableId")?.into(),
                 _ => table.unwrap_or_default().into(),

@@ -1,4 +1,4 @@
-//! A transit gateway peering, as its requester sees it: what joins the hubs of two regions.
+//! A transit gateway peering, from the requester's side: connects the transit gateways of two regions.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
 /// A request for a peering, which a [`super::TransitGatewayPeeringAccepter`] in the peer's region accepts. It is ready
-/// when it can be accepted; what needs it to carry traffic, such as a route, refers to the accepter.
+/// when it can be accepted. Resources that need the accepted peering, such as routes, refer to the accepter.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TransitGatewayPeering {
     /// The transit gateway in this region.
@@ -29,7 +29,7 @@ impl Resource for TransitGatewayPeering {
     const KIND: &'static str = "ec2.transit-gateway-peering";
     const REPLACE: Fields = fields!(Self: gateway, peer, peer_region);
     const TIMEOUT: Duration = Duration::from_mins(10);
-    // The accepter, which goes first, has ended it already.
+    // The accepter, which is deleted first, has deleted it already.
     const EXPECTED: Expected = Expected::millis(30_000, 1_000);
     type Outputs = ();
 
@@ -78,14 +78,14 @@ impl Resource for TransitGatewayPeering {
     );
 }
 
-/// Those of `ids` that this region knows, corpses too.
+/// Those of `ids` that exist in this region, including deleted ones.
 pub(super) async fn describe<R>(cx: &Cx, ids: &[Id<R>]) -> Result<Vec<sdk::TransitGatewayPeeringAttachment>> {
     let call = cx.ec2().describe_transit_gateway_peering_attachments();
     let call = call.filters(by_id("transit-gateway-attachment-id", ids));
     call.into_paginator().items().send().try_collect().await.explain()
 }
 
-/// From whichever side this region is; the other may have ended it already.
+/// This region may be on either side; the other side may have deleted it already.
 pub(super) async fn delete<R>(cx: &Cx, id: &Id<R>) -> Result<()> {
     let call = cx.ec2().delete_transit_gateway_peering_attachment().transit_gateway_attachment_id(id);
     match call.send().await.explain().unless(Class::NotFound) {
@@ -98,7 +98,7 @@ pub(super) async fn delete<R>(cx: &Cx, id: &Id<R>) -> Result<()> {
     }
 }
 
-/// For the requester it is done when it can be accepted: `pending` comes after that.
+/// For the requester, it is ready when it can be accepted: the state `pending` follows the acceptance.
 fn status(state: Option<&State>) -> Option<Status> {
     match state {
         Some(State::PendingAcceptance | State::Pending) => Some(Status::Ready),
@@ -106,7 +106,7 @@ fn status(state: Option<&State>) -> Option<Status> {
     }
 }
 
-/// `None` if the peering has gone.
+/// `None` if the peering is gone.
 fn live(peering: sdk::TransitGatewayPeeringAttachment) -> Result<Option<Live<TransitGatewayPeering>>> {
     let Some(status) = status(peering.state.as_ref()) else { return Ok(None) };
     let peer = peering.accepter_tgw_info.need("AccepterTgwInfo")?;

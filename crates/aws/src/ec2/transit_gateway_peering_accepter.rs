@@ -11,13 +11,13 @@ use super::{TransitGatewayPeering, tags, transit_gateway_vpc_attachment};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
-/// An accepted peering; its id is that of the attachment, the same in both regions. To delete it is to end the peering:
-/// AWS knows no way back to one that is not accepted.
+/// An accepted peering; its id is that of the attachment, the same in both regions. Deleting it deletes the peering,
+/// because AWS cannot revoke the acceptance.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TransitGatewayPeeringAccepter {
-    /// The request.
+    /// The requested peering.
     pub peering: Ref<Id<TransitGatewayPeering>>,
-    /// The tags of this side; the requester's are its own.
+    /// The tags of this side; the requester's side has its own.
     pub tags: Tags,
 }
 
@@ -25,7 +25,7 @@ impl Resource for TransitGatewayPeeringAccepter {
     type Cx = Cx;
     const KIND: &'static str = "ec2.transit-gateway-peering-accepter";
     const REPLACE: Fields = fields!(Self: peering);
-    /// Its tags are set only after it was accepted.
+    /// Its tags are set only after the acceptance.
     const IDENTITY: Identity = Identity::Part("peering");
     const TIMEOUT: Duration = Duration::from_mins(10);
     const EXPECTED: Expected = Expected::millis(90_000, 60_000);
@@ -35,19 +35,19 @@ impl Resource for TransitGatewayPeeringAccepter {
         Some(&mut self.tags)
     }
 
-    /// The tags cannot come with it; `update` sets them.
+    /// The call accepts no tags; `update` sets them.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         let id = Id::new(self.peering.known()?);
         let call = cx.ec2().accept_transit_gateway_peering_attachment().transit_gateway_attachment_id(&id);
         match call.send().await.explain() {
             Ok(_) => Ok(id),
-            // Too early, or done already.
+            // Too early, or already accepted.
             Err(error) if error.is(Class::Conflict) => accepted(cx, &id).await?.ok_or(error),
             Err(error) => Err(error),
         }
     }
 
-    /// By the key: there is one acceptance of a request.
+    /// By its natural key: a request has one acceptance.
     async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
         accepted(cx, &Id::new(self.peering.known()?)).await
     }
@@ -84,7 +84,7 @@ async fn accepted(
     Ok(accepted.then(|| id.clone()))
 }
 
-/// `None` if the peering has gone.
+/// `None` if the peering is gone.
 fn live(peering: sdk::TransitGatewayPeeringAttachment) -> Result<Option<Live<TransitGatewayPeeringAccepter>>> {
     let Some(status) = transit_gateway_vpc_attachment::status(peering.state.as_ref()) else { return Ok(None) };
     let id = peering.transit_gateway_attachment_id.need("TransitGatewayAttachmentId")?;

@@ -1,4 +1,4 @@
-//! A static route of a transit gateway: the attachment that packets for one block of addresses leave by.
+//! A static route of a transit gateway.
 
 use std::collections::BTreeSet;
 
@@ -14,15 +14,15 @@ use super::filter;
 use crate::error::Unless;
 use crate::{Cx, Explain};
 
-/// A static route. AWS gives it no id: the table and the destination are its identity, `tgw-rtb-1_10.1.0.0/16`.
+/// A static route. AWS gives it no id, so route table and destination identify it: `tgw-rtb-1_10.1.0.0/16`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TransitGatewayRoute {
-    /// The table that it stands in, such as the gateway's `outputs.route_table`.
+    /// The route table, such as the gateway's `outputs.route_table`.
     pub table: Ref<String>,
-    /// For which addresses it is.
+    /// The destination.
     pub destination: Ipv4Net,
-    /// Where packets to them go: `vpc_attachment.id.into()`, or the id of a peering's accepter, on both sides, because
-    /// the peering must have been accepted.
+    /// The attachment: `vpc_attachment.id.into()` or, for a peering, the id of its accepter on both sides, because the
+    /// peering must be accepted first.
     pub attachment: Ref<String>,
 }
 
@@ -48,14 +48,14 @@ impl Resource for TransitGatewayRoute {
         Ok(id(table, self.destination))
     }
 
-    /// By the key; one that died has the same id, so that `is_known` says nothing here.
+    /// By its natural key. A deleted one has the same id, so `is_known` is not useful here.
     async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
         let id = id(self.table.known()?, self.destination);
         let found = Self::read(cx, &[id]).await?.into_iter().find(|live| live.status != Status::Deleting);
         Ok(found.map(|live| live.id))
     }
 
-    /// One search per table: there is no other way, and no next page after 1,000 routes.
+    /// One search per table: AWS offers no other call, and no second page after 1,000 routes.
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
         let keys: BTreeSet<_> = ids.iter().map(parts).collect::<Result<_>>()?;
         let tables: BTreeSet<_> = keys.iter().map(|(table, _)| table).collect();
@@ -87,7 +87,7 @@ impl Resource for TransitGatewayRoute {
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// By its destination, in another form than [`read`](Self::read) asks.
+    /// By its destination, with another filter than [`read`](Self::read).
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         let (table, destination) = parts(id)?;
         let call = cx.ec2().search_transit_gateway_routes().transit_gateway_route_table_id(&table);
@@ -113,7 +113,7 @@ fn parts(id: &Id<TransitGatewayRoute>) -> Result<(String, Ipv4Net)> {
     })
 }
 
-/// `None` for one that has gone. One whose attachment has gone (`blackhole`) exists.
+/// `None` for a deleted one. A route whose attachment is gone (`blackhole`) exists.
 fn live(table: &str, route: &sdk::TransitGatewayRoute) -> Option<Live<TransitGatewayRoute>> {
     let destination = route.destination_cidr_block()?.parse().ok()?;
     let attachment = route.transit_gateway_attachments().first().and_then(|to| to.transit_gateway_attachment_id());

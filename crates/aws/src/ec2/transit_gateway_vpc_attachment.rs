@@ -1,4 +1,4 @@
-//! A VPC attachment: what joins a network to a transit gateway.
+//! The attachment of a VPC to a transit gateway.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use super::{Subnet, TransitGateway, Vpc, by_id, filter, tags};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
-/// A VPC attachment. Routes to the transit gateway, in its tables and in the network's, must wait until it is ready.
+/// A VPC attachment. Routes to the transit gateway, in its route tables and in the VPC's, must wait until it is ready.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TransitGatewayVpcAttachment {
     /// The transit gateway.
     pub gateway: Ref<Id<TransitGateway>>,
-    /// The network.
+    /// The VPC.
     pub vpc: Ref<Id<Vpc>>,
-    /// The subnets that its interfaces stand in, one per zone.
+    /// The subnets of its network interfaces, one per zone.
     pub subnets: BTreeSet<Ref<Id<Subnet>>>,
     /// The tags.
     pub tags: Tags,
@@ -49,7 +49,7 @@ impl Resource for TransitGatewayVpcAttachment {
         Ok(Id::new(attachment.and_then(|it| it.transit_gateway_attachment_id).need("TransitGatewayAttachmentId")?))
     }
 
-    /// By gateway and network, between which there is only one.
+    /// By transit gateway and VPC, between which only one is possible.
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let (gateway, vpc) = (self.gateway.known()?, self.vpc.known()?);
         let call = cx.ec2().describe_transit_gateway_vpc_attachments().filters(filter("transit-gateway-id", gateway));
@@ -103,7 +103,7 @@ impl Resource for TransitGatewayVpcAttachment {
     );
 }
 
-/// How far an attachment of any type is; `None` for one that has gone, which stays listed for hours.
+/// The status of an attachment of any type; `None` for a deleted one, which is listed for hours.
 pub(super) fn status(state: Option<&State>) -> Option<Status> {
     Some(match state {
         Some(State::Available) => Status::Ready,
@@ -116,7 +116,7 @@ pub(super) fn status(state: Option<&State>) -> Option<Status> {
     })
 }
 
-/// `None` if the attachment has gone.
+/// `None` if the attachment is gone.
 fn live(attachment: sdk::TransitGatewayVpcAttachment) -> Result<Option<Live<TransitGatewayVpcAttachment>>> {
     let Some(status) = status(attachment.state.as_ref()) else { return Ok(None) };
     let subnets = attachment.subnet_ids.unwrap_or_default();

@@ -10,14 +10,14 @@ use super::{by_id, tags};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
-/// A VPC. AWS makes a main route table, a network ACL and a security group with it and removes them with it.
+/// A VPC. AWS creates and deletes a main route table, a network ACL and a security group with it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Vpc {
-    /// The addresses of the network.
+    /// The CIDR block.
     pub cidr: Ipv4Net,
-    /// Whether the network resolves names.
+    /// Whether DNS resolution is enabled.
     pub dns_support: bool,
-    /// Whether what runs in the network gets names; needs `dns_support`.
+    /// Whether instances get DNS host names; requires `dns_support`.
     pub dns_hostnames: bool,
     /// The tags.
     pub tags: Tags,
@@ -58,7 +58,7 @@ impl Resource for Vpc {
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
         let on = |value| AttributeBooleanValue::builder().value(value).build();
         let modify = || cx.ec2().modify_vpc_attribute().vpc_id(&live.id);
-        // One attribute per call, and support before host names (AWS-FACTS §1.1).
+        // One attribute per call, and DNS resolution before host names (AWS-FACTS §1.1).
         if self.dns_support != live.args.dns_support {
             modify().enable_dns_support(on(self.dns_support)).send().await.explain()?;
         }
@@ -75,7 +75,7 @@ impl Resource for Vpc {
     absent!(describe_vpcs, vpc_ids, vpcs);
 }
 
-/// `None` if the VPC went while it was read.
+/// `None` if the VPC was deleted while it was read.
 async fn live(cx: &Cx, vpc: sdk::Vpc) -> Result<Option<Live<Vpc>>> {
     let id = vpc.vpc_id.need("VpcId")?;
     let ask = async |name| {

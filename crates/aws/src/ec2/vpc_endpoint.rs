@@ -1,4 +1,4 @@
-//! A VPC endpoint: the way from a private network to a service of AWS.
+//! A VPC endpoint for an AWS service.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,38 +13,39 @@ use super::{RouteTable, SecurityGroup, Subnet, Vpc, by_id, tags, unsuccessful};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need, Policy, Statement};
 
-/// A VPC endpoint of either type. A gateway has route tables; an interface has subnets and at least one group.
+/// A VPC endpoint. A gateway endpoint has route tables; an interface endpoint has subnets and at least one security
+/// group.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct VpcEndpoint {
-    /// The network it belongs to.
+    /// The VPC.
     pub vpc: Ref<Id<Vpc>>,
     /// The service, such as `com.amazonaws.us-east-1.s3`.
     pub service: String,
-    /// How the service is reached.
+    /// The type.
     pub kind: EndpointType,
-    /// The tables that get a route to a gateway.
+    /// The route tables of a gateway endpoint.
     pub tables: BTreeSet<Ref<Id<RouteTable>>>,
-    /// The subnets that an interface stands in, one per zone.
+    /// The subnets of an interface endpoint, one per zone.
     pub subnets: BTreeSet<Ref<Id<Subnet>>>,
-    /// Who may talk to an interface.
+    /// The security groups of an interface endpoint.
     pub groups: BTreeSet<Ref<Id<SecurityGroup>>>,
-    /// Whether the service's own name leads to an interface; needs both DNS attributes of the network.
+    /// Whether private DNS is enabled for an interface endpoint; requires both DNS attributes of the VPC.
     pub private_dns: Option<bool>,
-    /// What may be done through it; everything if `None`.
+    /// The endpoint policy; full access if `None`.
     pub policy: Option<Policy>,
     /// The tags.
     pub tags: Tags,
 }
 
-/// How an endpoint reaches its service.
+/// The type of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndpointType {
-    /// By a route: S3 and `DynamoDB` only, free of charge.
+    /// A gateway endpoint: a route, only for S3 and `DynamoDB`, free of charge.
     Gateway,
-    /// By network interfaces in the subnets.
+    /// An interface endpoint: network interfaces in the subnets.
     Interface,
-    /// Otherwise, as AWS names it: only ever read.
+    /// Another one, by AWS's name; only returned by reads.
     #[serde(untagged)]
     Other(String),
 }
@@ -52,12 +53,12 @@ pub enum EndpointType {
 impl Resource for VpcEndpoint {
     type Cx = Cx;
     const KIND: &'static str = "ec2.vpc-endpoint";
-    // Never the new one first: a second one with private DNS for the same service is refused.
+    // AWS rejects a second endpoint with private DNS for the same service, so the old one is deleted first.
     const REPLACE: Fields = fields!(Self: vpc, service, kind);
     const HOLDS: Fields = fields!(Self: subnets, groups);
     const NETWORK: Fields = fields!(Self: vpc, tables, subnets, groups);
     const TIMEOUT: Duration = Duration::from_mins(10);
-    // Of an interface; a gateway takes 8 and 10 s.
+    // For an interface endpoint; a gateway endpoint takes 8 and 10 s.
     const EXPECTED: Expected = Expected::millis(75_000, 120_000);
     type Outputs = ();
 
@@ -84,8 +85,8 @@ impl Resource for VpcEndpoint {
         Ok(Id::new(endpoint.vpc_endpoint_id.need("VpcEndpointId")?))
     }
 
-    /// By tags, not by the token, which would also bring back one that has died; what tags show too late, the token
-    /// of the next `create` finds.
+    /// By tags, not by the token, which would also return a deleted one. If the tags are not visible yet, the next
+    /// `create` finds it by the token.
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let call = cx.ec2().describe_vpc_endpoints().set_filters(Some(tags::owned_by(owner)));
         for endpoint in call.send().await.explain()?.vpc_endpoints.unwrap_or_default() {
@@ -150,13 +151,13 @@ impl EndpointType {
     }
 }
 
-/// `None` instead of an empty list, which AWS would take for one empty value.
+/// `None` instead of an empty list, which AWS would treat as one empty value.
 fn list<'a, R: 'a>(ids: impl IntoIterator<Item = &'a Ref<Id<R>>>) -> Result<Option<Vec<String>>> {
     let ids = ids.into_iter().map(|id| Ok(id.known()?.into())).collect::<Result<Vec<_>>>()?;
     Ok(Some(ids).filter(|ids| !ids.is_empty()))
 }
 
-/// `None` if the endpoint has gone.
+/// `None` if the endpoint is gone.
 fn live(endpoint: sdk::VpcEndpoint) -> Result<Option<Live<VpcEndpoint>>> {
     let Some(status) = status(&endpoint) else { return Ok(None) };
     let kind = match endpoint.vpc_endpoint_type.need("VpcEndpointType")? {
@@ -187,7 +188,7 @@ fn refs<R>(ids: impl IntoIterator<Item = String>) -> BTreeSet<Ref<Id<R>>> {
     ids.into_iter().map(|id| Ref::Known(Id::new(id))).collect()
 }
 
-/// The enum spells the states with capitals, answers have been in lower case. `None` for one that has gone.
+/// The enum has capitalized states, but AWS has also returned lower-case ones. `None` for a deleted endpoint.
 fn status(endpoint: &sdk::VpcEndpoint) -> Option<Status> {
     let state = endpoint.state().map(|state| state.as_str().to_ascii_lowercase()).unwrap_or_default();
     Some(match &*state {
@@ -203,8 +204,7 @@ fn status(endpoint: &sdk::VpcEndpoint) -> Option<Status> {
     })
 }
 
-/// What AWS gives an endpoint without a policy lets do everything, in a version that no policy of ours has: that is
-/// `None`.
+/// `None` for AWS's default policy, which allows everything and has a version that our policies do not have.
 fn policy(document: &str) -> Result<Option<Policy>> {
     let policy = Policy::parse(document)?;
     let everything = Statement::allow("", ["*"]).principal("*", "*").on(Text::from("*"));

@@ -1,4 +1,4 @@
-//! The availability zones of a region.
+//! A lookup of the availability zones of a region.
 
 use aws_sdk_ec2::types::AvailabilityZone;
 use payinfra_engine::{Error, Lookup, Ref, Result};
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::filter;
 use crate::{Cx, Explain};
 
-/// The first zones of the region by name: those that are up and that every account has.
+/// The first zones of the region by name that are available and need no opt-in.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Zones {
-    /// How many are needed.
+    /// The number of zones.
     pub count: usize,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ZonesOutputs {
-    /// As many names as were asked for, sorted.
+    /// The requested number of names, sorted.
     pub names: Ref<Vec<String>>,
 }
 

@@ -1,4 +1,4 @@
-//! An ECS cluster: where services run, and what is measured of them.
+//! An ECS cluster.
 
 use std::time::Duration;
 
@@ -10,33 +10,33 @@ use super::tags;
 use crate::error::{Unless, claim, foreign};
 use crate::{Cx, Explain, Need};
 
-/// A cluster for Fargate. Its id is its ARN; it goes only when no service is left in it.
+/// A cluster for Fargate. Its id is its ARN. It can only be deleted without services.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Cluster {
-    /// The name, one in the region.
+    /// The name, unique in the region.
     pub name: String,
-    /// What Container Insights measures.
+    /// The level of Container Insights.
     pub container_insights: ContainerInsights,
     /// The tags.
     pub tags: Tags,
 }
 
-/// How much Container Insights measures.
+/// A level of Container Insights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ContainerInsights {
-    /// Nothing.
+    /// Disabled.
     Disabled,
-    /// Clusters, services and tasks.
+    /// Enabled: clusters, services and tasks.
     Enabled,
-    /// Containers too.
+    /// Enhanced: containers as well.
     Enhanced,
-    /// Otherwise, as AWS names it: only ever read.
+    /// Another one, by AWS's name; only returned by reads.
     #[serde(untagged)]
     Other(String),
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ClusterOutputs {
     /// The cluster's ARN.
@@ -89,7 +89,7 @@ impl Resource for Cluster {
     }
 
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
-        // Of a cluster that is there already ECS says "created" (AWS-FACTS §1.14): ask first.
+        // For an existing cluster, ECS returns success (AWS-FACTS §1.14), so look for it first.
         if describe(cx, std::slice::from_ref(&self.name)).await?.iter().any(is_active) {
             return Err(foreign("cluster", &self.name, &self.name));
         }
@@ -120,13 +120,13 @@ impl Resource for Cluster {
         cx.ecs().delete_cluster().cluster(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// A create revives it under the same ARN; what AWS does not show of it any more, `update` sets.
+    /// A create restores it under the same ARN; `update` sets what AWS no longer returns.
     async fn restore(cx: &Cx, live: &Live<Self>) -> Result<()> {
         live.args.make(cx).await.map(drop)
     }
 }
 
-/// The clusters of these names or ARNs, as far as ECS knows them; the dead ones too.
+/// The clusters with these names or ARNs, including inactive ones.
 async fn describe(cx: &Cx, names: &[String]) -> Result<Vec<sdk::Cluster>> {
     let call = cx.ecs().describe_clusters().set_clusters(Some(names.to_vec()));
     let call = call.include(ClusterField::Settings).include(ClusterField::Tags);
@@ -148,7 +148,7 @@ fn live(cluster: sdk::Cluster) -> Result<Live<Cluster>> {
         status: match cluster.status.as_deref() {
             Some("ACTIVE") => Status::Ready,
             Some("DEPROVISIONING") => Status::Deleting,
-            // AWS keeps them for days, and makes the same one of the next cluster of that name.
+            // AWS keeps inactive clusters for days, and a new cluster with the same name reuses the old one.
             Some("INACTIVE") => Status::Scheduled("it is inactive, and AWS removes it at some point".to_owned()),
             Some("FAILED") => Status::Failed("ECS could not create the resources of the cluster".to_owned()),
             _ => Status::Pending,

@@ -1,4 +1,4 @@
-//! A container of a task definition, in the one form in which two of them compare.
+//! A container of a task definition, in normalized form.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,61 +8,61 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Cx, Explain, Need};
 
-/// A container. What ECS returns beside this are its defaults (AWS-FACTS §6.1).
+/// A container. All other members that ECS returns are defaults (AWS-FACTS §6.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
-    /// The image, with its registry and a tag or, better, a digest.
+    /// The image, with its registry and a tag or, preferably, a digest.
     pub image: Sensitive<String>,
-    /// The TCP ports that it listens on; with `awsvpc` they are the task's own.
+    /// The TCP ports that it listens on; with `awsvpc` they are the task's ports.
     pub ports: BTreeSet<u16>,
-    /// The environment. Nothing here shows its values, but anyone who may describe the task definition can read them:
-    /// secrets belong into `secrets`.
+    /// The environment. payinfra never shows its values, but everyone with permission to describe the task definition
+    /// can read them: secrets belong in `secrets`.
     pub environment: BTreeMap<String, Secret<Text>>,
-    /// Variables whose values the execution role fetches as the container starts: the ARN of a secret or parameter,
-    /// for a secret with `:key:stage:version` behind it where only a part is meant.
+    /// Variables whose values the execution role reads when the container starts: the ARN of a secret or parameter, for
+    /// a secret optionally followed by `:key:stage:version`.
     pub secrets: BTreeMap<String, Text>,
-    /// Where it logs; nowhere if `None`.
+    /// Its log group; no logs if `None`.
     pub log: Option<Log>,
-    /// How ECS asks whether it works; the load balancer's check counts beside this.
+    /// ECS's own health check, in addition to the load balancer's.
     pub health_check: Option<HealthCheck>,
-    /// Whether it cannot write to its root file system.
+    /// Whether the root file system is read-only.
     pub read_only: bool,
-    /// The user, and with a colon the group, that it runs as; root if empty, or what the image says.
+    /// The user, optionally with a group after a colon; if empty, the image's user, or root.
     pub user: String,
-    /// Whether the task stops when it does.
+    /// Whether the task stops when this container stops.
     pub essential: bool,
 }
 
-/// A log group of the container's own region.
+/// A log group in the container's own region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log {
     /// The name of the log group, which must exist.
     pub group: Ref<String>,
-    /// What the names of its streams begin with.
+    /// The prefix of its streams' names.
     pub prefix: String,
 }
 
-/// A command in the container that ends with 0 if it is well.
+/// A command in the container that exits with 0 if the container is healthy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthCheck {
-    /// `CMD` and a program with its arguments, or `CMD-SHELL` and a line for the shell; a token may stand there.
+    /// `CMD` with a program and its arguments, or `CMD-SHELL` with a shell command; it may contain a token.
     pub command: Secret<Vec<String>>,
-    /// The seconds between two checks, 5 to 300.
+    /// The interval between two checks in seconds, 5 to 300.
     pub interval: i32,
-    /// The seconds that a check may take, 2 to 60.
+    /// The timeout of a check in seconds, 2 to 60.
     pub timeout: i32,
-    /// After how many failed checks in a row it counts as ill, 1 to 10.
+    /// The number of consecutive failures after which it is unhealthy, 1 to 10.
     pub retries: i32,
-    /// For how many seconds after the start failures do not count, 0 to 300.
+    /// The start period in seconds, in which failures do not count, 0 to 300.
     pub start_period: i32,
 }
 
-/// What the driver `awslogs` calls its options.
+/// The names of the options of the log driver `awslogs`.
 const GROUP: &str = "awslogs-group";
 const PREFIX: &str = "awslogs-stream-prefix";
 const REGION: &str = "awslogs-region";
 
-/// As ECS takes it.
+/// In ECS's form.
 pub(super) fn sdk(cx: &Cx, name: &str, container: &Container) -> Result<sdk::ContainerDefinition> {
     let mut call = sdk::ContainerDefinition::builder().name(name).image(container.image.expose()?);
     call = call.essential(container.essential).readonly_root_filesystem(container.read_only);
@@ -93,7 +93,7 @@ pub(super) fn sdk(cx: &Cx, name: &str, container: &Container) -> Result<sdk::Con
     Ok(call.build())
 }
 
-/// As ECS returns it, with its name.
+/// From ECS's form, with its name.
 pub(super) fn from(container: sdk::ContainerDefinition) -> Result<(String, Container)> {
     let ports = container.port_mappings.unwrap_or_default().into_iter();
     let environment = container.environment.unwrap_or_default().into_iter();
@@ -120,7 +120,7 @@ fn log(log: sdk::LogConfiguration) -> Log {
     Log { group: Ref::Known(option(GROUP)), prefix: option(PREFIX) }
 }
 
-/// With ECS's defaults where it leaves something out.
+/// With ECS's defaults for omitted values.
 fn health_check(check: sdk::HealthCheck) -> HealthCheck {
     HealthCheck {
         command: Secret::new(check.command),

@@ -1,4 +1,4 @@
-//! An ECS service: keeps tasks running, and moves them to another task definition without a gap.
+//! An ECS service.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,94 +18,94 @@ use crate::{Cx, Explain, Need};
 
 /// A service on Fargate. Its id is its ARN.
 ///
-/// It is ready when its deployment is: as many tasks run as should, and they are well by the checks of the container
-/// and of the load balancers. So what waits for it can send it traffic.
+/// It is ready when its deployment is complete: the desired number of tasks is running, and they pass the health checks
+/// of the container and of the load balancers. So dependents can send it traffic.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Service {
     /// The cluster.
     pub cluster: Ref<Id<Cluster>>,
-    /// The name, one in the cluster.
+    /// The name, unique in the cluster.
     pub name: String,
-    /// What its tasks are; another one is rolled out task by task.
+    /// The task definition; a new one is rolled out task by task.
     pub task_definition: Ref<Id<TaskDefinition>>,
-    /// How many tasks run.
+    /// The number of tasks.
     pub count: Count,
-    /// Where the tasks run.
+    /// The subnets of the tasks.
     pub subnets: BTreeSet<Ref<Id<Subnet>>>,
-    /// Who may talk to them, and whom they may talk to.
+    /// The security groups of the tasks.
     pub groups: BTreeSet<Ref<Id<SecurityGroup>>>,
-    /// Whether they get public addresses.
+    /// Whether tasks get public IP addresses.
     pub public_ip: bool,
-    /// The target groups that they are put into. A load balancer's listener must lead to each one before.
+    /// The target groups of the tasks. A load balancer's listener must forward to each of them before.
     pub load_balancers: BTreeSet<LoadBalancer>,
-    /// For how many seconds after its start a task's health checks do not count; other than 0 only with load balancers.
+    /// The grace period of a new task's health checks in seconds; other than 0 only with load balancers.
     pub health_check_grace: i32,
-    /// How many tasks stay in a deployment at least, in per cent of `count`.
+    /// The minimum number of tasks during a deployment, in percent of `count`.
     pub minimum_healthy: i32,
-    /// How many tasks there are in a deployment at most, in per cent of `count`.
+    /// The maximum number of tasks during a deployment, in percent of `count`.
     pub maximum: i32,
-    /// Whether a deployment whose tasks do not come up ends, and goes back to the last one that did.
+    /// Whether a failed deployment is stopped and rolled back.
     pub circuit_breaker: bool,
-    /// Where tasks get their tags from.
+    /// The source of the tasks' tags.
     pub propagate_tags: PropagateTags,
-    /// Whether one can open a shell in its containers.
+    /// Whether ECS Exec is enabled.
     pub execute_command: bool,
     /// The tags.
     pub tags: Tags,
 }
 
-/// How many tasks a service runs.
+/// The number of tasks of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Count {
-    /// So many.
+    /// A fixed number.
     Fixed(i32),
-    /// So many at first, and then as many as auto scaling wants. AWS does not know this number, so it is kept on the
-    /// service, in the tag `payinfra:initial-count`.
+    /// An initial number, which auto scaling then changes. AWS does not store the initial number, so the tag
+    /// `payinfra:initial-count` of the service does.
     Initial(i32),
 }
 
-/// A target group that a service's tasks are in.
+/// A target group in which a service registers its tasks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LoadBalancer {
-    /// The ARN of the target group, whose targets are addresses (`ip`).
+    /// The ARN of the target group, whose target type is `ip`.
     pub target_group: Ref<String>,
-    /// The container that answers.
+    /// The container.
     pub container: String,
-    /// The port on which it does.
+    /// The port of the container.
     pub port: u16,
 }
 
-/// Where tasks get their tags from.
+/// The source of the tasks' tags.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PropagateTags {
-    /// They have none.
+    /// No tags.
     None,
-    /// From the service.
+    /// The service.
     Service,
-    /// From the task definition.
+    /// The task definition.
     TaskDefinition,
-    /// Otherwise, as AWS names it: only ever read.
+    /// Another one, by AWS's name; only returned by reads.
     #[serde(untagged)]
     Other(String),
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ServiceOutputs {
     /// The ARN.
     pub arn: Ref<String>,
     /// The name.
     pub name: Ref<String>,
-    /// What Application Auto Scaling calls it: `service/CLUSTER/SERVICE`.
+    /// The resource id for Application Auto Scaling: `service/CLUSTER/SERVICE`.
     pub scalable: Ref<String>,
 }
 
 const INITIAL: &str = "payinfra:initial-count";
 
 impl Service {
-    /// The tags, with the one that is a field.
+    /// The tags, including the one that stores a field.
     fn all_tags(&self) -> Tags {
         match self.count {
             Count::Fixed(_) => self.tags.clone(),
@@ -155,7 +155,7 @@ impl Resource for Service {
     const REPLACE: Fields = fields!(Self: cluster, name);
     const HOLDS: Fields = fields!(Self: subnets, groups);
     const NETWORK: Fields = fields!(Self: subnets, groups);
-    /// As many as one `DescribeServices` takes.
+    /// The maximum number of services for `DescribeServices`.
     const BATCH: usize = 10;
     const TIMEOUT: Duration = Duration::from_mins(20);
     const EXPECTED: Expected = Expected::millis(90_000, 120_000);
@@ -189,14 +189,15 @@ impl Resource for Service {
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let found = describe(cx, self.cluster.known()?.as_str(), vec![self.name.clone()]).await?;
-        // One that drains makes room for the next of its name, which `create` waits for.
+        // A new service with the name of a draining one is possible only when that one is gone, which `create` waits
+        // for.
         let Some(found) = found.into_iter().find(|it| it.status.as_deref() == Some("ACTIVE")) else { return Ok(None) };
         let id = Id::new(found.service_arn.need("ServiceArn")?);
         claim("service", &self.name, id, &tags::from(found.tags), owner)
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
-        // A call is for one cluster, which the ARN names: `…:service/CLUSTER/SERVICE`.
+        // A call is for one cluster, which is in the ARN: `…:service/CLUSTER/SERVICE`.
         let mut clusters: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for id in ids {
             if let Some(cluster) = id.as_str().split('/').nth(1) {
@@ -205,7 +206,7 @@ impl Resource for Service {
         }
         let found = try_join_all(clusters.into_iter().map(|(cluster, arns)| describe(cx, cluster, arns))).await?;
         let found = found.into_iter().flatten();
-        // Those that have gone stay visible for hours.
+        // Deleted services are described for hours.
         found.filter(|service| service.status.as_deref() != Some("INACTIVE")).map(live).collect()
     }
 
@@ -225,7 +226,7 @@ impl Resource for Service {
         };
         let rolled = self.task_definition != was.task_definition;
         if moved || balanced || shell || counted.is_some() || rolled || rest(self) != rest(was) {
-            // What the call leaves out stays as it is (AWS-FACTS §0.11); a shell ends with the tasks that offer it.
+            // Omitted values stay unchanged (AWS-FACTS §0.11). ECS Exec only changes for new tasks.
             let call = cx.ecs().update_service().cluster(self.cluster.known()?).service(&live.id);
             let call = call.set_desired_count(counted).force_new_deployment(shell);
             let call = call.task_definition(self.task_definition.known()?).deployment_configuration(self.deployment());
@@ -238,14 +239,14 @@ impl Resource for Service {
         tags::sync(cx, live.id.as_str(), &was.all_tags(), &self.all_tags()).await
     }
 
-    /// With force, so that its tasks need not be ended before.
+    /// With `force`, so that its tasks do not have to be stopped first.
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let call = cx.ecs().delete_service().cluster(live.args.cluster.known()?).service(&live.id).force(true);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
 }
 
-/// The services of these names or ARNs in one cluster, as far as ECS knows them; the dead ones too.
+/// The services with these names or ARNs in one cluster, including inactive ones.
 async fn describe(cx: &Cx, cluster: &str, names: Vec<String>) -> Result<Vec<sdk::Service>> {
     let call = cx.ecs().describe_services().cluster(cluster).set_services(Some(names)).include(ServiceField::Tags);
     let found = call.send().await.explain().unless(Class::NotFound)?;
@@ -302,11 +303,13 @@ fn balancer(balancer: sdk::LoadBalancer) -> LoadBalancer {
     }
 }
 
-/// How far the deployment is that counts.
+/// The status of the current deployment.
 ///
-/// It has failed only where nothing runs: what has failed is replaced, and that must not end tasks that serve. While ECS
-/// goes back the old ones serve on, and when it has, the service is steady again on the old task definition, which then
-/// differs.
+/// It has failed only if no tasks are running: a failed service is replaced, which must not stop tasks that serve
+/// requests.
+/// During a rollback, the old tasks continue to serve. After it, the service is stable with the old task definition,
+/// which
+/// then shows as a difference.
 fn status(service: &sdk::Service) -> Status {
     if service.status() != Some("ACTIVE") {
         return Status::Deleting;
@@ -322,7 +325,7 @@ fn status(service: &sdk::Service) -> Status {
     }
 }
 
-/// Whether tasks run as they should. Where somebody else says how many there are, the number is always on its way.
+/// Whether the desired tasks are running. If auto scaling sets their number, it may always be changing.
 fn runs(service: &sdk::Service) -> bool {
     let scaled = service.tags().iter().any(|tag| tag.key() == Some(INITIAL));
     match service.desired_count {
@@ -352,10 +355,10 @@ mod tests {
             (2, 2, "COMPLETED", Status::Ready),
             (2, 1, "COMPLETED", Status::Pending),
             (0, 0, "COMPLETED", Status::Ready),
-            // The waiter of the SDK would call this steady, some seconds too early.
+            // The SDK's waiter would consider this stable, some seconds too early.
             (2, 2, "IN_PROGRESS", Status::Pending),
             (2, 0, "FAILED", Status::Failed("3 failed".to_owned())),
-            // ECS is about to go back to the tasks that still run.
+            // ECS is about to roll back to the tasks that are still running.
             (2, 2, "FAILED", Status::Pending),
         ] {
             assert_eq!(status(&service(desired, running, primary).build()), expected, "{running} {primary}");

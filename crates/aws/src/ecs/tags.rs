@@ -1,4 +1,4 @@
-//! Tags as ECS takes them.
+//! Tags in ECS's form.
 
 use aws_sdk_ecs::types::Tag;
 use payinfra_engine::{Result, Tags};
@@ -10,7 +10,7 @@ pub(super) fn sdk(tags: &Tags) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
-/// The tags of an answer.
+/// The tags of a response.
 pub(super) fn from(tags: Option<Vec<Tag>>) -> Tags {
     tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
 }
@@ -21,7 +21,7 @@ pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
     Ok(from(found.tags))
 }
 
-/// Makes the tags of the resource `arn` what they should be.
+/// Updates the tags of the resource `arn`.
 pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
     let (gone, new) = live.changes(want);
     if !gone.is_empty() {

@@ -1,4 +1,4 @@
-//! A revision of a task definition: what the tasks of a service are.
+//! A revision of a task definition, from which the tasks of a service are started.
 
 use std::collections::BTreeMap;
 
@@ -15,21 +15,21 @@ use super::tags;
 use crate::error::{Unless, foreign, partial, same_owner};
 use crate::{Cx, Explain, Need};
 
-/// A revision for Fargate under Linux. It never changes: what differs is registered as the family's next revision
-/// first, so that services can move to it, and then this one goes.
+/// A revision for Fargate on Linux. Revisions are immutable: a change registers the next revision of the family,
+/// services move to it, and then the old one is deleted.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TaskDefinition {
-    /// The name that all revisions share.
+    /// The family, which all revisions share.
     pub family: String,
-    /// CPU units, 1,024 for one core; Fargate has certain pairs of this and `memory` only.
+    /// CPU units, 1,024 per vCPU; Fargate supports certain combinations with `memory`.
     pub cpu: i32,
     /// Memory in MiB.
     pub memory: i32,
-    /// The processors that the images are for.
+    /// The CPU architecture of the images.
     pub architecture: Architecture,
-    /// The ARN of the role by which ECS fetches images and secrets and writes logs.
+    /// The ARN of the role with which ECS pulls images, reads secrets and writes logs.
     pub execution_role: Ref<String>,
-    /// The ARN of the role that the containers have.
+    /// The ARN of the role of the containers.
     pub task_role: Ref<String>,
     /// The containers by name.
     pub containers: BTreeMap<String, Container>,
@@ -37,7 +37,7 @@ pub struct TaskDefinition {
     pub tags: Tags,
 }
 
-/// A processor's instruction set.
+/// A CPU architecture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Architecture {
     /// Graviton.
@@ -46,25 +46,25 @@ pub enum Architecture {
     /// Intel and AMD.
     #[serde(rename = "X86_64")]
     X86_64,
-    /// Otherwise, as AWS names it: only ever read.
+    /// Another one, by AWS's name; only returned by reads.
     #[serde(untagged)]
     Other(String),
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TaskDefinitionOutputs {
     /// The ARN, with the revision.
     pub arn: Ref<String>,
 }
 
-/// Among how many of the latest revisions an interrupted registration is looked for.
+/// The number of latest revisions in which to look for the result of an interrupted registration.
 const LATEST: i32 = 20;
 
 const DELETE: &str = "ecs:DeleteTaskDefinitions";
 
 impl TaskDefinition {
-    /// Whether `other` would be the same revision; tags can change in place.
+    /// Whether `other` would be an equal revision; tags can be updated in place.
     fn is_like(&self, other: &Self) -> bool {
         let content = |it: &Self| (it.cpu, it.memory, it.architecture.clone(), it.containers.clone());
         let roles = |it: &Self| (it.execution_role.clone(), it.task_role.clone());
@@ -94,7 +94,7 @@ impl Resource for TaskDefinition {
         Some(&mut self.tags)
     }
 
-    /// A revision in somebody else's family would be the one that its name means from now on: so this looks first.
+    /// A new revision in another owner's family would become its latest one, so look for the family first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if let Some(latest) = latest(cx, &self.family, 1).await?.pop()
             && !cx.is_known(&latest)
@@ -123,7 +123,7 @@ impl Resource for TaskDefinition {
         Ok(Id::new(registered.task_definition_arn.need("TaskDefinitionArn")?))
     }
 
-    /// Every registration makes another revision, so an interrupted one is told by its content: ours, and the same.
+    /// Every registration creates another revision, so an interrupted one is identified by its owner and content.
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         for arn in latest(cx, &self.family, LATEST).await?.into_iter().filter(|arn| !cx.is_known(arn)) {
             let found = describe(cx, &Id::new(arn)).await?;
@@ -142,10 +142,10 @@ impl Resource for TaskDefinition {
         tags::sync(cx, live.id.as_str(), &live.args.tags, &self.tags).await
     }
 
-    /// First it stops being offered, then it is deleted: without the second step it stays in the account for ever.
-    /// Tasks that still run keep it until they end.
+    /// It has to be deregistered before it is deleted; otherwise it stays in the account forever. Running tasks keep it
+    /// until they end.
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
-        // As it is now: the half of this may have been done.
+        // Its current status: an earlier attempt may have completed the first step.
         let Some(now) = describe(cx, &live.id).await? else { return Ok(()) };
         if now.status == Status::Ready {
             let call = cx.ecs().deregister_task_definition().task_definition(&live.id);
@@ -153,20 +153,20 @@ impl Resource for TaskDefinition {
         }
         let deleted = cx.ecs().delete_task_definitions().task_definitions(&live.id).send().await.explain()?;
         let failures = deleted.failures.unwrap_or_default().into_iter();
-        // What a failure says is its reason; it has no code.
+        // A failure has a reason, but no code.
         let mut failures = failures.map(|failure| partial(DELETE, Some("ClientException"), failure.reason.as_deref()));
         failures.next().map_or(Ok(()), Err).unless(Class::NotFound).map(drop)
     }
 }
 
-/// The latest active revisions of a family, the last one first.
+/// The latest active revisions of a family, newest first.
 async fn latest(cx: &Cx, family: &str, count: i32) -> Result<Vec<String>> {
     let call = cx.ecs().list_task_definitions().family_prefix(family).sort(SortOrder::Desc);
     let call = call.status(TaskDefinitionStatus::Active).max_results(count);
     Ok(call.send().await.explain()?.task_definition_arns.unwrap_or_default())
 }
 
-/// The revision, unless it is on its way out.
+/// The revision, unless it is being deleted.
 async fn describe(cx: &Cx, id: &Id<TaskDefinition>) -> Result<Option<Live<TaskDefinition>>> {
     let call = cx.ecs().describe_task_definition().task_definition(id).include(TaskDefinitionField::Tags);
     let Some(found) = call.send().await.explain().unless(Class::NotFound)? else { return Ok(None) };
@@ -179,14 +179,14 @@ async fn describe(cx: &Cx, id: &Id<TaskDefinition>) -> Result<Option<Live<TaskDe
 
 fn live(definition: sdk::TaskDefinition, tags: Option<Vec<sdk::Tag>>) -> Result<Live<TaskDefinition>> {
     let arn = definition.task_definition_arn.need("TaskDefinitionArn")?;
-    // Whatever is no number is not what was registered here.
+    // A value that is not a number was not registered by payinfra.
     let number = |text: Option<String>| text.and_then(|text| text.parse().ok()).unwrap_or_default();
     let architecture = definition.runtime_platform.and_then(|platform| platform.cpu_architecture);
     let containers = definition.container_definitions.unwrap_or_default().into_iter().map(container::from);
     Ok(Live {
         id: Id::new(&arn),
         status: match definition.status {
-            // No service can start it any more; half a `delete` leaves this too.
+            // No service can start tasks from it; an interrupted `delete` leaves this status too.
             Some(TaskDefinitionStatus::Inactive) => Status::Failed("it was deregistered".to_owned()),
             _ => Status::Ready,
         },
@@ -214,7 +214,7 @@ mod tests {
 
     use super::*;
 
-    /// As AWS fills it in: defaults, empty lists, another order.
+    /// In the form that AWS returns: with defaults, empty lists, and another order.
     #[test]
     fn what_aws_fills_in_is_no_difference() -> Result<()> {
         let pair = |name: &str| KeyValuePair::builder().name(name).value("1").build();

@@ -1,4 +1,4 @@
-//! What a listener or a rule does with a request.
+//! The actions of listeners and listener rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,35 +12,35 @@ use serde::{Deserialize, Serialize};
 use super::TargetGroup;
 use crate::Need;
 
-/// What is done with a request.
+/// An action.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// It is sent to one of these, at most five, by their weights.
+    /// Forwards to one of these target groups, at most five, by weight.
     Forward(BTreeSet<Target>),
-    /// The client is told to go elsewhere.
+    /// Redirects.
     Redirect(Redirect),
-    /// The client gets this answer.
+    /// Returns a fixed response.
     FixedResponse(FixedResponse),
-    /// Something else that somebody else configured: only ever read.
+    /// An action that was configured outside payinfra; only returned by reads.
     Other(String),
 }
 
-/// A target group, and its share of the requests.
+/// A target group and its weight.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Target {
-    /// The group.
+    /// The target group.
     pub group: Ref<Id<TargetGroup>>,
-    /// Its share, 0 to 999, against the sum of all. `None` leaves it to whoever shifts traffic, such as a deployment:
-    /// apply neither compares nor changes it. Where nobody has set one yet, the first group by ARN gets everything, so
-    /// `…-blue-…` before `…-green-…`.
+    /// Its weight, 0 to 999, relative to the sum. `None` leaves it to the process that shifts traffic, such as a
+    /// deployment: apply neither compares nor changes it. If no weights are set yet, the first group by ARN gets all
+    /// traffic, so `…-blue-…` before `…-green-…`.
     pub weight: Option<i32>,
 }
 
-/// Where a client is sent. `None` keeps that part of the address.
+/// A redirect. `None` keeps that part of the URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redirect {
-    /// Whether clients may remember it: 301, otherwise 302.
+    /// Whether it is permanent: 301, otherwise 302.
     pub permanent: bool,
     /// `HTTP` or `HTTPS`.
     pub protocol: Option<String>,
@@ -48,28 +48,28 @@ pub struct Redirect {
     pub port: Option<String>,
     /// The host.
     pub host: Option<String>,
-    /// The path, with the slash in front.
+    /// The path, with a leading slash.
     pub path: Option<String>,
     /// The query, without the question mark.
     pub query: Option<String>,
 }
 
-/// An answer that needs no target.
+/// A fixed response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FixedResponse {
     /// The HTTP status code, 2XX, 4XX or 5XX.
     pub status: String,
-    /// The type of the body, such as `text/plain`.
+    /// The content type, such as `text/plain`.
     pub content_type: Option<String>,
     /// The body.
     pub body: Option<String>,
 }
 
-/// What a target group gets for which nobody has set a share, if it gets everything.
+/// The weight of a target group that gets all traffic if no weights are set.
 const ALL: i32 = 100;
 
 impl Redirect {
-    /// To HTTPS, for good.
+    /// A permanent redirect to HTTPS.
     #[must_use]
     pub fn to_https() -> Self {
         let (protocol, port) = (Some("HTTPS".to_owned()), Some("443".to_owned()));
@@ -78,12 +78,12 @@ impl Redirect {
 }
 
 impl Action {
-    /// Whether somebody else decides about shares, so that what they are now must be known to change anything else.
+    /// Whether weights are managed elsewhere, so that the current ones must be known before other changes.
     pub(super) fn is_shared(&self) -> bool {
         matches!(self, Self::Forward(targets) if targets.iter().any(|target| target.weight.is_none()))
     }
 
-    /// As AWS takes it; `now` has the shares as they are.
+    /// In AWS's form; `now` has the current weights.
     pub(super) fn sdk(&self, now: &BTreeMap<String, i32>) -> Result<Vec<sdk::Action>> {
         let action = sdk::Action::builder();
         let action = match self {
@@ -145,12 +145,12 @@ impl Action {
     }
 }
 
-/// The shares of the groups that these actions forward to.
+/// The weights of the groups that these actions forward to.
 pub(super) fn shares_of(actions: &[sdk::Action]) -> Result<BTreeMap<String, i32>> {
     Ok(actions.iter().map(shares).collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
-/// AWS answers for a single group both with its ARN and with a configuration; others answer with only one of them.
+/// For a single group, AWS returns both its ARN and a configuration; other implementations return only one of them.
 fn shares(action: &sdk::Action) -> Result<BTreeMap<String, i32>> {
     match (action.forward_config(), action.target_group_arn()) {
         (Some(config), _) if !config.target_groups().is_empty() => {
@@ -164,8 +164,8 @@ fn shares(action: &sdk::Action) -> Result<BTreeMap<String, i32>> {
     }
 }
 
-/// The share of each: the one wanted; otherwise as it is now; otherwise none, or everything for the first if nobody
-/// has any.
+/// The weight of each group: the desired one, or else the current one, or else zero, or all traffic for the first group
+/// if there are no weights.
 fn weights(targets: &BTreeSet<Target>, now: &BTreeMap<String, i32>) -> Result<BTreeMap<String, i32>> {
     let weight = |target: &Target| {
         let arn = String::from(target.group.known()?);
@@ -181,7 +181,7 @@ fn weights(targets: &BTreeSet<Target>, now: &BTreeMap<String, i32>) -> Result<BT
     Ok(weights)
 }
 
-/// A part of the address; AWS says of those that stay that they are what they were.
+/// A part of a URL; AWS returns placeholders for unchanged parts.
 fn part(value: Option<&str>, same: &str) -> Option<String> {
     value.filter(|value| *value != same).map(str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! Which requests a rule is about.
+//! The conditions of listener rules.
 
 use std::collections::BTreeSet;
 
@@ -9,21 +9,21 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use payinfra_engine::{Error, Result, Secret};
 use serde::{Deserialize, Serialize};
 
-/// A condition: one of its values must fit. `*` stands for any characters, `?` for one.
+/// A condition: one of its values must match. `*` stands for any characters, `?` for one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
-    /// Of the header of this name; often a token that only a proxy in front knows.
+    /// A header with this name; often a token that only a proxy in front knows.
     Header(String, BTreeSet<Secret<String>>),
-    /// Of the host; letters have no case.
+    /// The host; case-insensitive.
     Host(BTreeSet<String>),
-    /// Of the method: `GET`; no wildcards.
+    /// The method: `GET`; no wildcards.
     Method(BTreeSet<String>),
-    /// Of the path; letters have a case.
+    /// The path; case-sensitive.
     Path(BTreeSet<String>),
-    /// Of the address that it comes from, as CIDR blocks.
+    /// The source address, as CIDR blocks.
     SourceIp(BTreeSet<String>),
-    /// Something else that somebody else configured: only ever read.
+    /// A condition that was configured outside payinfra; only returned by reads.
     Other(String),
 }
 
@@ -60,7 +60,7 @@ impl Condition {
         .build())
     }
 
-    /// Of host and path, AWS writes a single value twice: into the condition itself as well.
+    /// For host and path, AWS also returns the values in the condition itself.
     pub(super) fn from_sdk(condition: &sdk::RuleCondition) -> Self {
         let set = |values: &[String]| values.iter().cloned().collect::<BTreeSet<_>>();
         let field = condition.field().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A listener: what a load balancer does with what arrives at one of its ports.
+//! A listener of a load balancer.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,29 +15,29 @@ use crate::{Cx, Explain, Need};
 pub struct Listener {
     /// The load balancer.
     pub load_balancer: Ref<Id<LoadBalancer>>,
-    /// The port, one listener each.
+    /// The port, unique per load balancer.
     pub port: u16,
-    /// What clients speak.
+    /// The protocol of clients.
     pub protocol: Protocol,
-    /// The ARN of the certificate of an HTTPS listener; it must have been issued, in the same region.
+    /// The ARN of the certificate of an HTTPS listener, issued in the same region.
     pub certificate: Option<Ref<String>>,
-    /// Which versions and ciphers of TLS an HTTPS listener takes, by the name of the policy; AWS's own choice,
-    /// `ELBSecurityPolicy-2016-08`, still takes TLS 1.0.
+    /// The TLS policy of an HTTPS listener, which defines versions and ciphers. AWS's default,
+    /// `ELBSecurityPolicy-2016-08`, still supports TLS 1.0.
     pub ssl_policy: Option<String>,
-    /// What is done with requests that no rule is about.
+    /// The default action, for requests that match no rule.
     pub default_action: Action,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ListenerOutputs {
-    /// The ARN, which is the id as well.
+    /// The ARN, equal to the id.
     pub arn: Ref<String>,
 }
 
-/// What `None` means after a value.
+/// The value to which `None` resets.
 const DEFAULT_POLICY: &str = "ELBSecurityPolicy-2016-08";
 
 impl Resource for Listener {
@@ -63,7 +63,7 @@ impl Resource for Listener {
         Ok(Id::new(made.listener_arn.need("ListenerArn")?))
     }
 
-    /// By the port.
+    /// By its port.
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let call = cx.elbv2().describe_listeners().load_balancer_arn(self.load_balancer.known()?);
         let found = call.into_paginator().items().send().try_collect().await.explain().unless(Class::NotFound)?;
@@ -84,7 +84,7 @@ impl Resource for Listener {
 
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
         let was = &live.args;
-        // What the call leaves out stays as it is.
+        // Omitted values stay unchanged.
         let mut call = cx.elbv2().modify_listener().listener_arn(&live.id);
         let mut changes = false;
         if self.port != was.port {
@@ -94,7 +94,7 @@ impl Resource for Listener {
             (call, changes) = (call.protocol(self.protocol.sdk()?), true);
         }
         if self.protocol == Protocol::Https {
-            // A listener that becomes an HTTPS one needs both.
+            // A listener that changes to HTTPS needs both.
             if self.certificate != was.certificate || changes {
                 (call, changes) = (call.set_certificates(self.certificates()?), true);
             }
@@ -134,7 +134,7 @@ async fn described(cx: &Cx, arns: Vec<String>) -> Result<Vec<sdk::Listener>> {
     each(arns, ask).await
 }
 
-/// The shares of the target groups as they are.
+/// The current weights of the target groups.
 async fn shares(cx: &Cx, id: &Id<Listener>) -> Result<BTreeMap<String, i32>> {
     let found = described(cx, vec![id.into()]).await?;
     let actions = found.into_iter().filter_map(|listener| listener.default_actions).flatten().collect::<Vec<_>>();
@@ -144,7 +144,7 @@ async fn shares(cx: &Cx, id: &Id<Listener>) -> Result<BTreeMap<String, i32>> {
 fn live(listener: sdk::Listener, tags: &HashMap<String, Tags>) -> Result<Live<Listener>> {
     let arn = listener.listener_arn.need("ListenerArn")?;
     let protocol = Protocol::from_sdk(listener.protocol.as_ref());
-    // What is left of them on other listeners has no effect.
+    // On other listeners, they are leftovers without effect.
     let is_tls = protocol == Protocol::Https;
     let certificate = listener.certificates.unwrap_or_default().into_iter().find_map(|it| it.certificate_arn);
     let args = Listener {

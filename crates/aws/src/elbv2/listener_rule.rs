@@ -1,4 +1,4 @@
-//! A rule of a listener: what it does with the requests that the rule is about.
+//! A listener rule.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,26 +10,26 @@ use super::{Action, Condition, Listener, action, each, tags};
 use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need};
 
-/// A rule of a listener.
+/// A listener rule: conditions, and an action for requests that match them.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ListenerRule {
     /// The listener.
     pub listener: Ref<Id<Listener>>,
-    /// Its place among the listener's rules, 1 to 50,000, the first that fits counts. Two rules cannot change places
-    /// in one apply: give one of them a free place.
+    /// Its priority, 1 to 50,000; the first matching rule counts. Two rules cannot swap priorities in one apply: move
+    /// one of them to a free priority first.
     pub priority: i32,
-    /// Which requests it is about: all of these must fit.
+    /// The conditions, which must all match.
     pub conditions: BTreeSet<Condition>,
-    /// What is done with them.
+    /// The action.
     pub action: Action,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ListenerRuleOutputs {
-    /// The ARN, which is the id as well.
+    /// The ARN, equal to the id.
     pub arn: Ref<String>,
 }
 
@@ -54,7 +54,7 @@ impl Resource for ListenerRule {
         Ok(Id::new(made.rules.unwrap_or_default().pop().and_then(|rule| rule.rule_arn).need("RuleArn")?))
     }
 
-    /// By the priority.
+    /// By its priority.
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let call = cx.elbv2().describe_rules().listener_arn(self.listener.known()?);
         let found = call.into_paginator().items().send().try_collect().await.explain().unless(Class::NotFound)?;
@@ -78,7 +78,7 @@ impl Resource for ListenerRule {
             let pair = RulePriorityPair::builder().rule_arn(&live.id).priority(self.priority).build();
             elb.set_rule_priorities().rule_priorities(pair).send().await.explain()?;
         }
-        // What the call leaves out stays as it is.
+        // Omitted values stay unchanged.
         let mut call = elb.modify_rule().rule_arn(&live.id);
         if self.conditions != was.conditions {
             call = call.set_conditions(Some(self.conditions()?));
@@ -113,7 +113,7 @@ async fn described(cx: &Cx, arns: Vec<String>) -> Result<Vec<sdk::Rule>> {
     each(arns, ask).await
 }
 
-/// The shares of the target groups as they are.
+/// The current weights of the target groups.
 async fn shares(cx: &Cx, id: &Id<ListenerRule>) -> Result<BTreeMap<String, i32>> {
     let found = described(cx, vec![id.into()]).await?;
     action::shares_of(&found.into_iter().filter_map(|rule| rule.actions).flatten().collect::<Vec<_>>())

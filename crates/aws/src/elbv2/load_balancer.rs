@@ -1,4 +1,4 @@
-//! An application load balancer: the one thing of a region that the Internet reaches.
+//! An application load balancer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,47 +17,47 @@ use crate::error::{Unless, claim, foreign, same_owner};
 use crate::refs::known;
 use crate::{Cx, Explain, Need};
 
-/// An application load balancer. An Internet gateway must be attached before one that is not internal is made
-/// (AWS-FACTS §4.5); its network interfaces stay for some minutes after it has gone.
+/// An application load balancer. If it is not internal, an internet gateway must be attached before it is created
+/// (AWS-FACTS §4.5). Its network interfaces remain for some minutes after it is deleted.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LoadBalancer {
-    /// The name, one in the region, at most 32 letters, digits and inner hyphens, without `internal-` in front.
+    /// The name, unique in the region, at most 32 letters, digits and inner hyphens, without the prefix `internal-`.
     pub name: String,
-    /// Whether only the network reaches it.
+    /// Whether it is internal.
     pub internal: bool,
-    /// The subnets that it stands in: of two zones at least, one per zone.
+    /// The subnets: in at least two zones, one per zone.
     pub subnets: BTreeSet<Ref<Id<Subnet>>>,
-    /// Who may talk to it.
+    /// The security groups.
     pub security_groups: BTreeSet<Ref<Id<SecurityGroup>>>,
-    /// Where its requests are written down; the bucket's policy must let it write (UG: Enable access logs).
+    /// The destination of access logs; the bucket's policy must allow it to write (UG: Enable access logs).
     pub access_logs: Option<AccessLogs>,
-    /// After how many seconds without traffic a connection ends, 1 to 4,000; AWS's own choice is 60.
+    /// The idle timeout in seconds, 1 to 4,000; AWS's default is 60.
     pub idle_timeout: Option<i32>,
-    /// Whether header fields that are not valid are dropped; AWS's own choice is that they pass.
+    /// Whether invalid header fields are dropped; AWS's default is that they are not.
     pub drop_invalid_header_fields: Option<bool>,
-    /// Whether AWS refuses to delete it.
+    /// Whether deletion protection is enabled.
     pub deletion_protection: bool,
     /// The tags.
     pub tags: Tags,
 }
 
-/// Where requests are written down.
+/// Access logs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessLogs {
-    /// The bucket's name. The bucket must be in the same region and encrypted by S3 itself.
+    /// The bucket's name. The bucket must be in the same region and use S3's own encryption.
     pub bucket: Ref<String>,
-    /// What their keys begin with, before `/AWSLogs/ACCOUNT/`; can be empty.
+    /// The key prefix, before `/AWSLogs/ACCOUNT/`; can be empty.
     pub prefix: String,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LoadBalancerOutputs {
-    /// The ARN, which is the id as well.
+    /// The ARN, equal to the id.
     pub arn: Ref<String>,
-    /// The name in DNS.
+    /// The DNS name.
     pub dns_name: Ref<String>,
-    /// The hosted zone of that name, for alias records.
+    /// The hosted zone of the DNS name, for alias records.
     pub zone_id: Ref<String>,
     /// The dimension `LoadBalancer` of metrics: `app/NAME/ID`.
     pub full_name: Ref<String>,
@@ -70,7 +70,7 @@ const IDLE: &str = "idle_timeout.timeout_seconds";
 const DROP: &str = "routing.http.drop_invalid_header_fields.enabled";
 const PROTECTION: &str = "deletion_protection.enabled";
 
-/// What `None` means after a value.
+/// The value to which `None` resets.
 const DEFAULT_IDLE: i32 = 60;
 
 impl Resource for LoadBalancer {
@@ -89,7 +89,7 @@ impl Resource for LoadBalancer {
         Some(&mut self.tags)
     }
 
-    /// AWS returns the one that exists if its settings are the same, whosever it is: so this looks first.
+    /// If an existing one has the same settings, AWS returns it, whoever owns it: so look for one first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if let Some((arn, theirs)) = by_name(cx, &self.name).await?
             && !same_owner(&self.tags, &theirs)
@@ -150,7 +150,7 @@ impl Resource for LoadBalancer {
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// By the ARN alone, without the attributes and tags that a read asks for.
+    /// By the ARN alone, without the attributes and tags that a read includes.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         let found = cx.elbv2().describe_load_balancers().load_balancer_arns(id).send().await.explain();
         Ok(found.unless(Class::NotFound)?.is_none_or(|found| found.load_balancers().is_empty()))
@@ -158,7 +158,7 @@ impl Resource for LoadBalancer {
 }
 
 impl LoadBalancer {
-    /// The attributes that differ from `was`; what is no longer managed gets AWS's own choice.
+    /// The attributes that differ from `was`; unmanaged ones are reset to AWS's defaults.
     fn attributes(&self, was: &Self) -> Result<Vec<LoadBalancerAttribute>> {
         let mut changes = Vec::new();
         if self.access_logs != was.access_logs {
@@ -184,12 +184,12 @@ impl LoadBalancer {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "numbers, switches and texts alike")]
+#[expect(clippy::needless_pass_by_value, reason = "values of several types")]
 fn attribute(key: &str, value: impl ToString) -> LoadBalancerAttribute {
     LoadBalancerAttribute::builder().key(key).value(value.to_string()).build()
 }
 
-/// The ARN and tags of the load balancer of that name.
+/// The ARN and tags of the load balancer with this name.
 async fn by_name(cx: &Cx, name: &str) -> Result<Option<(String, Tags)>> {
     let found = cx.elbv2().describe_load_balancers().names(name).send().await.explain().unless(Class::NotFound)?;
     let found = found.and_then(|found| found.load_balancers.unwrap_or_default().pop());
@@ -198,7 +198,7 @@ async fn by_name(cx: &Cx, name: &str) -> Result<Option<(String, Tags)>> {
     Ok(Some((arn, tags)))
 }
 
-/// `None` if it has gone since it was listed.
+/// `None` if it was deleted since the list call.
 async fn live(
     cx: &Cx,
     balancer: sdk::LoadBalancer,
@@ -244,7 +244,7 @@ async fn live(
 fn status(balancer: &sdk::LoadBalancer) -> Status {
     let state = balancer.state();
     match state.and_then(|state| state.code()) {
-        // Impaired is one that routes traffic but cannot grow.
+        // An impaired load balancer routes traffic but cannot scale.
         Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired) => Status::Ready,
         Some(LoadBalancerStateEnum::Failed) => {
             let why = state.and_then(|state| state.reason()).unwrap_or("AWS gave no reason");

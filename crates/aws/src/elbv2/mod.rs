@@ -27,7 +27,7 @@ use crate::{Cx, Explain};
 pub const KINDS: &[&dyn Kind<Cx>] =
     &[kind::<Listener>(), kind::<ListenerRule>(), kind::<LoadBalancer>(), kind::<TargetGroup>()];
 
-/// As many ARNs as `DescribeTags` takes, and the other calls by ARN.
+/// The maximum number of ARNs for `DescribeTags`, and for other calls by ARN.
 const BATCH: usize = 20;
 
 /// The load balancers, listeners, rules and target groups with their tags.
@@ -48,14 +48,15 @@ pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
         let call = elb.describe_rules().listener_arn(arn).into_paginator().items();
         call.send().try_collect().await.explain().unless(Class::NotFound)
     }));
-    // A listener's default rule carries no tags of its own.
+    // A listener's default rule has no tags of its own.
     let rules = rules.await?.into_iter().flatten().flatten().filter(|rule| rule.is_default != Some(true));
     let arns = groups.into_iter().filter_map(|group| group.target_group_arn);
     let arns: Vec<_> = arns.chain(rules.filter_map(|rule| rule.rule_arn)).chain(balancers).chain(listeners).collect();
     Ok(tags::of(cx, &arns).await?.into_iter().collect())
 }
 
-/// What `ask` says of all `arns` in one call; of each alone where that fails, because one that has gone fails the call.
+/// The result of `ask` for all `arns` in one call. If it fails, for each of them, because one that is gone fails the
+/// whole call.
 async fn each<T, F>(arns: Vec<String>, ask: impl Fn(Vec<String>) -> F) -> Result<Vec<T>>
 where
     F: Future<Output = Result<Vec<T>>>,
@@ -74,7 +75,7 @@ where
     Ok(alone.into_iter().flatten().flatten().collect())
 }
 
-/// The name of a load balancer or a target group as `CloudWatch` has it: what follows `marker` in the ARN.
+/// The name of a load balancer or a target group in `CloudWatch`: the part of the ARN after `marker`.
 fn full_name(arn: &str, marker: &str) -> Result<String> {
     let found = arn.split_once(marker).map(|(_, name)| name.to_owned());
     found.ok_or_else(|| Error::failed(format!("AWS returned the ARN `{arn}`")))

@@ -1,4 +1,4 @@
-//! What listeners, targets and health checks speak.
+//! The protocols of listeners, targets and health checks.
 
 use aws_sdk_elasticloadbalancingv2::types::ProtocolEnum;
 use payinfra_engine::{Error, Result};
@@ -12,7 +12,7 @@ pub enum Protocol {
     Http,
     /// HTTP over TLS.
     Https,
-    /// Otherwise, as AWS names it: only ever read.
+    /// Another one, by AWS's name; only returned by reads.
     #[serde(untagged)]
     Other(String),
 }

@@ -1,4 +1,4 @@
-//! Tags as Elastic Load Balancing takes them.
+//! Tags in Elastic Load Balancing's form.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ pub(super) fn sdk(tags: &Tags) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
-/// The tags of those of `arns` that exist, twenty in one call.
+/// The tags of those of `arns` that exist, with twenty per call.
 pub(super) async fn of(cx: &Cx, arns: &[String]) -> Result<HashMap<String, Tags>> {
     let ask = |arns: Vec<String>| async move {
         let found = cx.elbv2().describe_tags().set_resource_arns(Some(arns)).send().await.explain()?;
@@ -29,7 +29,7 @@ pub(super) async fn of(cx: &Cx, arns: &[String]) -> Result<HashMap<String, Tags>
     Ok(tagged.collect())
 }
 
-/// Makes the tags of the resource `arn` what they should be.
+/// Updates the tags of the resource `arn`.
 pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
     let (gone, new) = live.changes(want);
     if !gone.is_empty() {

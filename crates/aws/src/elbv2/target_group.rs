@@ -1,4 +1,4 @@
-//! A target group: the addresses that a listener sends requests to, and how their health is seen.
+//! A target group: the addresses to which a listener forwards requests, and their health check.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -13,52 +13,52 @@ use crate::ec2::Vpc;
 use crate::error::{Unless, claim, foreign, same_owner};
 use crate::{Cx, Explain, Need};
 
-/// A target group of IP addresses. Whoever runs the targets registers them: they are no part of it.
+/// A target group for IP addresses. Targets are registered elsewhere, and not managed here.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TargetGroup {
-    /// The name, one in the region, at most 32 letters, digits and inner hyphens.
+    /// The name, unique in the region, at most 32 letters, digits and inner hyphens.
     pub name: String,
-    /// The network of the targets.
+    /// The VPC of the targets.
     pub vpc: Ref<Id<Vpc>>,
-    /// What the targets speak.
+    /// The protocol of the targets.
     pub protocol: Protocol,
     /// The port of the targets.
     pub port: u16,
-    /// How the targets' health is seen.
+    /// The health check of the targets.
     pub health_check: HealthCheck,
-    /// How many seconds a target that leaves may finish its requests, 0 to 3,600; AWS's own choice is 300.
+    /// The deregistration delay in seconds, 0 to 3,600; AWS's default is 300.
     pub deregistration_delay: Option<i32>,
-    /// Over how many seconds a new target gets its full share, 30 to 900, or 0 for at once, AWS's own choice.
+    /// The slow start duration in seconds, 30 to 900, or 0 to disable it, AWS's default.
     pub slow_start: Option<i32>,
     /// The tags.
     pub tags: Tags,
 }
 
-/// How the health of targets is seen.
+/// A health check of targets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthCheck {
-    /// What the check speaks.
+    /// The protocol of the check.
     pub protocol: Protocol,
-    /// The port that it asks: a number, or `traffic-port` for the target's own.
+    /// The port of the check: a number, or `traffic-port` for the target's own.
     pub port: String,
-    /// What it asks for, such as `/health`; a token may stand there.
+    /// The path of the check, such as `/health`; it may contain a token.
     pub path: Secret<String>,
-    /// The HTTP status codes of a target that is well: `200`, or `200-299`.
+    /// The HTTP status codes of a healthy target: `200`, or `200-299`.
     pub codes: String,
-    /// Seconds between two checks, 5 to 300.
+    /// The interval between two checks in seconds, 5 to 300.
     pub interval: i32,
-    /// After how many seconds without an answer a check has failed, 2 to 120, and less than the interval.
+    /// The timeout of a check in seconds, 2 to 120, less than the interval.
     pub timeout: i32,
-    /// After how many good checks a target is healthy, 2 to 10.
+    /// The number of consecutive successful checks after which a target is healthy, 2 to 10.
     pub healthy: i32,
-    /// After how many failed checks a target is not, 2 to 10.
+    /// The number of consecutive failed checks after which a target is unhealthy, 2 to 10.
     pub unhealthy: i32,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TargetGroupOutputs {
-    /// The ARN, which is the id as well.
+    /// The ARN, equal to the id.
     pub arn: Ref<String>,
     /// The dimension `TargetGroup` of metrics: `targetgroup/NAME/ID`.
     pub full_name: Ref<String>,
@@ -67,7 +67,7 @@ pub struct TargetGroupOutputs {
 const DELAY: &str = "deregistration_delay.timeout_seconds";
 const SLOW_START: &str = "slow_start.duration_seconds";
 
-/// What `None` means after a value.
+/// The value to which `None` resets.
 const DEFAULT_DELAY: i32 = 300;
 
 impl Resource for TargetGroup {
@@ -84,7 +84,7 @@ impl Resource for TargetGroup {
         Some(&mut self.tags)
     }
 
-    /// AWS returns the one that exists if its settings are the same, whosever it is: so this looks first.
+    /// If an existing one has the same settings, AWS returns it, whoever owns it: so look for one first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if let Some((arn, theirs)) = by_name(cx, &self.name).await?
             && !same_owner(&self.tags, &theirs)
@@ -148,13 +148,13 @@ impl Resource for TargetGroup {
         tags::sync(cx, live.id.as_str(), &was.tags, &self.tags).await
     }
 
-    /// A listener or a rule that still sends requests here is a conflict.
+    /// A listener or rule that still forwards to it is a conflict.
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let call = cx.elbv2().delete_target_group().target_group_arn(&live.id);
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// By the ARN alone, without the attributes and tags that a read asks for.
+    /// By the ARN alone, without the attributes and tags that a read includes.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         let found = cx.elbv2().describe_target_groups().target_group_arns(id).send().await.explain();
         Ok(found.unless(Class::NotFound)?.is_none_or(|found| found.target_groups().is_empty()))
@@ -171,7 +171,7 @@ fn attribute(key: &str, value: i32) -> TargetGroupAttribute {
     TargetGroupAttribute::builder().key(key).value(value.to_string()).build()
 }
 
-/// The ARN and tags of the target group of that name.
+/// The ARN and tags of the target group with this name.
 async fn by_name(cx: &Cx, name: &str) -> Result<Option<(String, Tags)>> {
     let found = cx.elbv2().describe_target_groups().names(name).send().await.explain().unless(Class::NotFound)?;
     let found = found.and_then(|found| found.target_groups.unwrap_or_default().pop());
@@ -180,7 +180,7 @@ async fn by_name(cx: &Cx, name: &str) -> Result<Option<(String, Tags)>> {
     Ok(Some((arn, tags)))
 }
 
-/// `None` if it has gone since it was listed.
+/// `None` if it was deleted since the list call.
 async fn live(cx: &Cx, group: sdk::TargetGroup, tags: &HashMap<String, Tags>) -> Result<Option<Live<TargetGroup>>> {
     let arn = group.target_group_arn.need("TargetGroupArn")?;
     let call = cx.elbv2().describe_target_group_attributes().target_group_arn(&arn);

@@ -1,4 +1,4 @@
-//! `EventBridge`: rules of the account's own bus, and their targets.
+//! `EventBridge`: rules of the default event bus, and their targets.
 
 mod rule;
 mod tags;
@@ -16,7 +16,7 @@ use crate::{Cx, Explain};
 /// The kinds of this service, sorted by name.
 pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Rule>(), kind::<Target>()];
 
-/// The rules with their tags; targets carry none.
+/// The rules with their tags; targets have no tags.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let mut rules = Vec::new();
     let mut next = None;

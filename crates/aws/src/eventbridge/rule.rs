@@ -1,4 +1,4 @@
-//! An `EventBridge` rule of the account's own bus: which events go to its targets, or when they are called.
+//! An `EventBridge` rule of the default event bus, with an event pattern or a schedule.
 
 use aws_sdk_eventbridge::operation::describe_rule::DescribeRuleOutput;
 use aws_sdk_eventbridge::types::RuleState;
@@ -11,32 +11,32 @@ use super::{tags, targets};
 use crate::error::{Unless, claim, foreign, shown};
 use crate::{Cx, Explain, Need};
 
-/// A rule. It takes some seconds until a new one matches.
+/// A rule. A new one takes some seconds before it matches events.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Rule {
-    /// The name: at most 64 letters, digits, `.`, `-` and `_`; one in the account and region.
+    /// The name: at most 64 letters, digits, `.`, `-` and `_`; unique in the account and region.
     pub name: String,
-    /// What it is for.
+    /// The description.
     pub description: String,
-    /// When its targets are called.
+    /// When its targets are invoked.
     pub on: On,
-    /// Whether it is at work.
+    /// Whether it is enabled.
     pub enabled: bool,
     /// The tags.
     pub tags: Tags,
 }
 
-/// When the targets of a rule are called.
+/// When the targets of a rule are invoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum On {
-    /// On events that match this pattern, with references anywhere in it; compared by meaning.
+    /// On events that match this pattern, which may contain references; compared by meaning.
     Event(Value),
-    /// By the clock: `rate(5 minutes)`, `cron(0 12 * * ? *)`.
+    /// On a schedule: `rate(5 minutes)`, `cron(0 12 * * ? *)`.
     Schedule(String),
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RuleOutputs {
     /// The rule's ARN.
@@ -44,7 +44,7 @@ pub struct RuleOutputs {
 }
 
 impl Rule {
-    /// The call replaces everything but the tags, so it says all.
+    /// The call replaces everything except the tags, so it sets all values.
     async fn put(&self, cx: &Cx, tags: Option<&Tags>) -> Result<()> {
         let call = cx.eventbridge().put_rule().name(&self.name).description(&self.description);
         let call = call.state(if self.enabled { RuleState::Enabled } else { RuleState::Disabled });
@@ -67,7 +67,7 @@ impl Resource for Rule {
         Some(&mut self.tags)
     }
 
-    /// The call would change a rule that exists, so that it is looked for first.
+    /// The call would update an existing rule, so look for one first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if rule(cx, &self.name).await?.is_some() {
             return Err(foreign("rule", &self.name, &self.name));
@@ -100,13 +100,13 @@ impl Resource for Rule {
         tags::sync(cx, live.outputs.arn.known()?, &was.tags, &self.tags).await
     }
 
-    /// A rule goes with its targets: those that are left are nobody's, or of a stack whose state is lost.
+    /// A rule can only be deleted without targets. Remaining ones are unmanaged, or of a stack whose state was lost.
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         targets::remove_all(cx, live.id.as_str()).await?;
         cx.eventbridge().delete_rule().name(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// Whatever its tags.
+    /// Regardless of its tags.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         Ok(rule(cx, id.as_str()).await?.is_none())
     }

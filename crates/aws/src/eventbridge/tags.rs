@@ -1,4 +1,4 @@
-//! Tags as `EventBridge` takes them. A rule takes tags only when it is made (AWS-FACTS §1.17).
+//! Tags in `EventBridge`'s form. `PutRule` sets tags only when it creates the rule (AWS-FACTS §1.17).
 
 use aws_sdk_eventbridge::types::Tag;
 use payinfra_engine::{Result, Tags};
@@ -16,7 +16,7 @@ pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
     Ok(found.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect())
 }
 
-/// Makes the tags of the rule `arn` what they should be.
+/// Updates the tags of the rule `arn`.
 pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
     let (gone, new) = live.changes(want);
     if !gone.is_empty() {

@@ -1,4 +1,4 @@
-//! A target of an `EventBridge` rule: what gets the events.
+//! A target of an `EventBridge` rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,26 +14,26 @@ use super::targets::{list, remove};
 use crate::error::{partial, vacant};
 use crate::{Cx, Explain};
 
-/// A target. AWS gives it no id of its own: rule and name are its identity, `RULE/NAME`.
+/// A target. AWS gives it no id of its own, so rule and name identify it: `RULE/NAME`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Target {
-    /// The rule; AWS takes five targets for each.
+    /// The rule; AWS allows five targets per rule.
     pub rule: Ref<Id<Rule>>,
-    /// The name: at most 64 letters, digits, `.`, `-` and `_`; one in the rule.
+    /// The name: at most 64 letters, digits, `.`, `-` and `_`; unique in the rule.
     pub name: String,
-    /// The ARN of what is called, whose own policy must let `events.amazonaws.com` do so.
+    /// The ARN of the target, whose own policy must allow `events.amazonaws.com` to invoke it.
     pub arn: Ref<String>,
-    /// What is made of the event; without it, the event itself is sent.
+    /// The input transformer; without it, the event itself is sent.
     pub transform: Option<Transform>,
 }
 
-/// What is sent in place of the event.
+/// An input transformer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transform {
     /// Parts of the event by name: `cluster` → `$.detail.clusterArn`.
     pub paths: BTreeMap<String, String>,
-    /// A JSON value with the names in angle brackets: `"<cluster> is in trouble"`, quotes included. What the receiver
-    /// wants to be told may be a credential.
+    /// A JSON value with the names in angle brackets: `"<cluster> is in trouble"`, including quotes. It may contain
+    /// credentials for the receiver.
     pub template: Secret<String>,
 }
 
@@ -52,7 +52,7 @@ impl Target {
         let target = sdk::Target::builder().id(&self.name).arn(self.arn.known()?);
         let target = target.set_input_transformer(transform.transpose()?).build().explain()?;
         let call = cx.eventbridge().put_targets().rule(self.rule.known()?).targets(target);
-        // A rule made a moment ago may not be known everywhere yet.
+        // A new rule may not have propagated yet.
         let done = call.send().await.explain().map_err(|error| match error.class() {
             Class::NotFound => error.into_class(Class::Eventual),
             _ => error,
@@ -76,19 +76,19 @@ impl Resource for Target {
         None
     }
 
-    /// The call would change a target that exists, so that it is looked for first.
+    /// The call would update an existing target, so look for one first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         vacant(self.found(cx).await?, "target")?;
         self.put(cx).await?;
         Ok(id(self.rule.known()?.as_str(), &self.name))
     }
 
-    /// By the key.
+    /// By its natural key.
     async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
         self.found(cx).await
     }
 
-    /// One list per rule.
+    /// One list call per rule.
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
         let rules: BTreeSet<_> = ids.iter().map(|id| Ok(parts(id)?.0)).collect::<Result<_>>()?;
         let found = try_join_all(rules.into_iter().map(|rule| targets(cx, rule))).await?;
@@ -116,7 +116,7 @@ fn parts(id: &Id<Target>) -> Result<(&str, &str)> {
         .ok_or_else(|| Error::invalid(format!("`{id}` is not a rule target id")).hint("write RULE/NAME"))
 }
 
-/// The targets of `rule`; none where there is no such rule.
+/// The targets of `rule`; none if the rule does not exist.
 async fn targets(cx: &Cx, rule: &str) -> Result<Vec<Live<Target>>> {
     Ok(list(cx, rule).await?.into_iter().map(|target| live(rule, target)).collect())
 }

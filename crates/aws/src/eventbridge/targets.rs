@@ -7,15 +7,15 @@ use payinfra_engine::{Class, Result};
 use crate::error::{Unless, partial};
 use crate::{Cx, Explain};
 
-/// The targets of `rule`; none where there is no such rule.
+/// The targets of `rule`; none if the rule does not exist.
 pub(super) async fn list(cx: &Cx, rule: &str) -> Result<Vec<sdk::Target>> {
     let call = cx.eventbridge().list_targets_by_rule().rule(rule);
-    // A rule has five targets at most, and a page has a hundred.
+    // A rule has at most five targets, and the page size is a hundred.
     let found = call.send().await.explain().unless(Class::NotFound)?.and_then(|found| found.targets);
     Ok(found.unwrap_or_default())
 }
 
-/// Removes whatever `rule` still has.
+/// Removes all targets of `rule`.
 pub(super) async fn remove_all(cx: &Cx, rule: &str) -> Result<()> {
     let names: Vec<_> = list(cx, rule).await?.into_iter().map(|target| target.id).collect();
     if names.is_empty() { Ok(()) } else { remove(cx, rule, names).await }

@@ -13,10 +13,10 @@ use crate::{Cx, Explain};
 /// The kinds of this service, sorted by name.
 pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Role>()];
 
-/// The roles with their tags; lists of roles come without.
+/// The roles with their tags, which lists of roles do not include.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let roles = cx.iam().list_roles().into_paginator().items().send().try_collect().await.explain()?;
-    // AWS's own roles cannot be ours.
+    // AWS's service-linked roles cannot be ours.
     let roles = roles.into_iter().filter(|role| !role.path.starts_with("/aws-service-role/"));
     tagged(roles.map(|role| {
         let call = cx.iam().list_role_tags().role_name(&role.role_name).into_paginator().items();

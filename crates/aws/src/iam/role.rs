@@ -12,20 +12,20 @@ use super::tags;
 use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need, Policy};
 
-/// A role. What takes it on may have to wait some seconds until it is known everywhere (AWS-FACTS §0.7).
+/// A role. It may take some seconds until other services can assume it (AWS-FACTS §0.7).
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Role {
-    /// The name, at most 64 characters, one in the account; the case of letters does not tell names apart.
+    /// The name, at most 64 characters, unique in the account regardless of case.
     pub name: String,
-    /// What it is for.
+    /// The description.
     pub description: String,
-    /// Who may take it on.
+    /// The trust policy: who may assume it.
     pub trust: Policy,
-    /// What it may do, by the policies' names.
+    /// The inline policies by name.
     pub inline: BTreeMap<String, Policy>,
-    /// The ARNs of the managed policies that hold for it too.
+    /// The ARNs of the attached managed policies.
     pub managed: BTreeSet<String>,
-    /// How long a session may last, in seconds, 3,600 to 43,200; AWS's own choice is 3,600.
+    /// The maximum session duration in seconds, 3,600 to 43,200; AWS's default is 3,600.
     pub max_session: i32,
     /// The path, `/` or `/…/`.
     pub path: String,
@@ -33,17 +33,17 @@ pub struct Role {
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RoleOutputs {
     /// The role's ARN.
     pub arn: Ref<String>,
 }
 
-/// What AWS does not mention.
+/// Defaults that AWS does not return.
 const DEFAULT_SESSION: i32 = 3_600;
 
-/// From this many roles on, one list of all roles is cheaper than asking for each one's policies.
+/// From this number of roles on, one list of all roles is cheaper than one call per role.
 const MANY: usize = 3;
 
 impl Resource for Role {
@@ -75,7 +75,7 @@ impl Resource for Role {
         let mut listed = if ids.len() < MANY { HashMap::new() } else { policies_of_all(cx).await? };
         let found = ids.iter().map(|id| (id, listed.remove(id.as_str())));
         let found = try_join_all(found.map(|(id, policies)| async move {
-            // A role that the list lacks may be younger than the list.
+            // A role that is missing from the list may be newer than the list.
             let found = tokio::try_join!(async { cx.iam().get_role().role_name(id).send().await.explain() }, async {
                 match policies {
                     Some(policies) => Ok(policies),
@@ -96,11 +96,11 @@ impl Resource for Role {
             call.policy_document(self.trust.document()?).send().await.explain()?;
         }
         if self.description != was.description || self.max_session != was.max_session {
-            // What the call leaves out stays as it is, so it says all (AWS-FACTS §6.2).
+            // Omitted values are reset, so it sets all values (AWS-FACTS §6.2).
             let call = iam.update_role().role_name(&live.id).description(&self.description);
             call.max_session_duration(self.max_session).send().await.explain()?;
         }
-        // One after the other: IAM refuses parallel edits of one role. What is new before what goes.
+        // Sequentially, because IAM rejects concurrent updates of a role. Additions come before removals.
         for (name, policy) in self.inline.iter().filter(|(name, policy)| was.inline.get(*name) != Some(policy)) {
             let call = iam.put_role_policy().role_name(&live.id).policy_name(name);
             call.policy_document(policy.document()?).send().await.explain()?;
@@ -123,13 +123,13 @@ impl Resource for Role {
         empty_and_delete(cx, &live.id).await.unless(Class::NotFound).map(drop)
     }
 
-    /// By the role alone: one of its policies may have gone while they were read.
+    /// By the role alone, because one of its policies may have been deleted while they were read.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         Ok(cx.iam().get_role().role_name(id).send().await.explain().unless(Class::NotFound)?.is_none())
     }
 }
 
-/// A role goes only when nothing hangs on it; others may have hung something on it since it was read.
+/// A role can only be deleted without policies and instance profiles; some may have been attached since it was read.
 async fn empty_and_delete(cx: &Cx, id: &Id<Role>) -> Result<()> {
     let iam = cx.iam();
     let attached = iam.list_attached_role_policies().role_name(id);
@@ -152,14 +152,14 @@ async fn empty_and_delete(cx: &Cx, id: &Id<Role>) -> Result<()> {
     iam.delete_role().role_name(id).send().await.explain().map(drop)
 }
 
-/// The policies of a role: those in it, and the ARNs of those attached to it.
+/// The policies of a role: the inline ones, and the ARNs of the attached ones.
 #[derive(Default)]
 struct Policies {
     inline: BTreeMap<String, Policy>,
     managed: BTreeSet<String>,
 }
 
-/// The policies of all roles of the account, by the roles' names.
+/// The policies of all roles of the account, by role name.
 async fn policies_of_all(cx: &Cx) -> Result<HashMap<String, Policies>> {
     let call = cx.iam().get_account_authorization_details().filter(EntityType::Role).max_items(1_000);
     let mut pages = call.into_paginator().send();
@@ -198,7 +198,7 @@ fn arns(policies: Vec<sdk::AttachedPolicy>) -> BTreeSet<String> {
     policies.into_iter().filter_map(|policy| policy.policy_arn).collect()
 }
 
-/// IAM returns documents as they travel in an address.
+/// IAM returns percent-encoded documents.
 fn parse(document: Option<&str>) -> Result<Policy> {
     let document = percent_decode_str(document.need("PolicyDocument")?).decode_utf8();
     Policy::parse(&document.map_err(|_| Error::failed("AWS returned a policy that is not UTF-8"))?)

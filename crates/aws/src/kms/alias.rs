@@ -1,4 +1,4 @@
-//! A KMS alias: the name of a key, which may come to mean another one.
+//! A KMS alias.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::{Cx, Explain};
 pub struct Alias {
     /// The name, starting with `alias/`.
     pub name: String,
-    /// The key that it means.
+    /// The key that it refers to.
     pub key: Ref<Id<Key>>,
 }
 
@@ -38,8 +38,8 @@ impl Resource for Alias {
         Ok(Id::new(&self.name))
     }
 
-    /// An alias has no tags, so its key says whose it is. One that means a key in its deletion window is still that key's:
-    /// it may be restored (AWS-FACTS §1.2).
+    /// An alias has no tags, so its key shows the owner. An alias of a key that is pending deletion still belongs to
+    /// that key, because the key may be restored (AWS-FACTS §1.2).
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let Some(key) = aliases(cx).await?.remove(&self.name) else { return Ok(None) };
         let tags = shown("key", key.as_str(), tags::of(cx, key.as_str()).await)?;
@@ -78,19 +78,19 @@ impl Resource for Alias {
         cx.kms().delete_alias().alias_name(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// By the key of that name: the list of all aliases is a moment late.
+    /// By its key, because the list of all aliases lags.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         Ok(cx.kms().describe_key().key_id(id).send().await.explain().unless(Class::NotFound)?.is_none())
     }
 }
 
-/// All aliases of the region, but those of AWS's own keys that do not exist yet.
+/// All aliases of the region, except those of AWS-managed keys that do not exist yet.
 async fn aliases(cx: &Cx) -> Result<BTreeMap<String, Id<Key>>> {
     let found = cx.kms().list_aliases().into_paginator().items().send().try_collect().await.explain()?;
     Ok(found.into_iter().filter_map(|alias| Some((alias.alias_name?, Id::new(alias.target_key_id?)))).collect())
 }
 
-/// A key made a moment ago is not known everywhere yet (AWS-FACTS §1.2).
+/// A new key may not have propagated yet (AWS-FACTS §1.2).
 fn key_is_young(error: Error) -> Error {
     if error.is(Class::NotFound) { error.into_class(Class::Eventual) } else { error }
 }

@@ -1,4 +1,4 @@
-//! A KMS key: symmetric, for one region.
+//! A KMS key: symmetric, in one region.
 
 use aws_sdk_kms::types::{KeyMetadata, KeyState};
 use aws_smithy_types::date_time::Format;
@@ -10,47 +10,48 @@ use super::tags;
 use crate::error::Unless;
 use crate::{Cx, Explain, Need, Policy};
 
-/// A symmetric key for encryption.
+/// A symmetric encryption key.
 ///
-/// A deleted key is scheduled for deletion and can be restored until its window ends; then what it encrypted is lost. AWS
-/// makes the next one under another id.
+/// A deleted key is scheduled for deletion and can be restored until its waiting period ends; then all data that it
+/// encrypted is lost. AWS
+/// gives the next key another id.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Key {
-    /// What it is for.
+    /// The description.
     pub description: String,
-    /// Who may use it. It must let the account's root administer the key, or nobody can (AWS refuses that).
+    /// The key policy. It must allow the account's root user to administer the key; otherwise AWS rejects it.
     pub policy: Policy,
-    /// Whether it can be used. One whose restore was interrupted, or that somebody disabled, cannot.
+    /// Whether it is enabled. A key whose restore was interrupted, or that was disabled manually, is not.
     #[serde(default = "enabled")]
     pub enabled: bool,
-    /// Whether AWS changes the key material every year; not while the key is disabled, whatever it says.
+    /// Whether automatic rotation is enabled; a disabled key is never rotated.
     pub rotation: bool,
-    /// The days between the delete call and the key's end, 7 to 30. AWS knows it only when the key is being deleted,
-    /// so until then it is kept on the key, in the tag `payinfra:deletion-window`.
+    /// The waiting period before deletion in days, 7 to 30. AWS only stores it when the key is deleted, so until then
+    /// the tag `payinfra:deletion-window` of the key does.
     pub deletion_window: i32,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct KeyOutputs {
     /// The key's ARN.
     pub arn: Ref<String>,
 }
 
-/// What keys were before there was this field.
+/// The value for keys from before this field existed.
 fn enabled() -> bool {
     true
 }
 
 const WINDOW: &str = "payinfra:deletion-window";
 
-/// What AWS takes if it is not told.
+/// AWS's default.
 const DEFAULT_WINDOW: i32 = 30;
 
 impl Key {
-    /// The tags, with the one that is a field.
+    /// The tags, including the one that stores a field.
     fn all_tags(&self) -> Tags {
         self.tags.clone().with(WINDOW, self.deletion_window.to_string())
     }
@@ -60,7 +61,7 @@ impl Resource for Key {
     type Cx = Cx;
     const KIND: &'static str = "kms.key";
     const REPLACE: Fields = fields!(Self:);
-    /// All that it encrypts is lost with it.
+    /// All data that it encrypts is lost with it.
     const KEEPS_DATA: bool = true;
     const EXPECTED: Expected = Expected::millis(2_000, 300);
     type Outputs = KeyOutputs;
@@ -76,11 +77,12 @@ impl Resource for Key {
     }
 
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
-        // KMS cannot search by tag, and the tagging API is minutes late: ask each key (AWS-FACTS §2).
+        // KMS cannot search by tag, and the tagging API lags by minutes, so ask each key (AWS-FACTS §2).
         let keys = cx.kms().list_keys().into_paginator().items().send().try_collect().await.explain()?;
         let keys = keys.into_iter().filter_map(|key| key.key_id).filter(|id| !cx.is_known(id));
         let asked = try_join_all(keys.map(|id| owned(cx, owner, id))).await?;
-        // Where every key is refused it is not a foreign key's policy but a right that we lack.
+        // If access to every key is denied, the reason is a missing permission of ours, not the policy of somebody
+        // else's key.
         if !asked.is_empty() && asked.iter().all(Result::is_err) {
             return asked.into_iter().collect::<Result<Vec<_>>>().map(|_| None);
         }
@@ -101,7 +103,7 @@ impl Resource for Key {
         if self.description != live.args.description {
             kms.update_key_description().key_id(&live.id).description(&self.description).send().await.explain()?;
         }
-        // AWS changes the rotation of an enabled key only.
+        // AWS only changes the rotation of enabled keys.
         if self.enabled && !live.args.enabled {
             kms.enable_key().key_id(&live.id).send().await.explain()?;
         }
@@ -119,17 +121,17 @@ impl Resource for Key {
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let call = cx.kms().schedule_key_deletion().key_id(&live.id);
         let call = call.pending_window_in_days(live.args.deletion_window);
-        // A key that is pending deletion already is of this class as well.
+        // A key that is already pending deletion has this class as well.
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// By the key alone: what else a read asks for may refuse to be told of some keys.
+    /// By the key alone: other calls of a read may be rejected for some keys.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         Ok(state(cx, id).await.unless(Class::NotFound)?.is_none())
     }
 
-    /// In two steps, of which an earlier attempt may have done the first: AWS leaves the key disabled. Where this ends
-    /// between the two, the next read shows a disabled key, which `update` enables.
+    /// In two steps, of which an earlier attempt may have completed the first, because AWS leaves the key disabled. If
+    /// this is interrupted between the two, the next read shows a disabled key, which `update` enables.
     async fn restore(cx: &Cx, live: &Live<Self>) -> Result<()> {
         if is_dying(state(cx, &live.id).await?.as_ref()) {
             cx.kms().cancel_key_deletion().key_id(&live.id).send().await.explain()?;
@@ -138,8 +140,8 @@ impl Resource for Key {
     }
 }
 
-/// The id if the key is `owner`'s and lives. The outer failure ends the search; the inner one is a key whose policy
-/// shuts us out, which is then not ours.
+/// The id, if the key is `owner`'s and not pending deletion. The outer error ends the search; the inner one is a key
+/// whose policy denies us access, which is therefore not ours.
 async fn owned(cx: &Cx, owner: &Owner, id: String) -> Result<Result<Option<String>>> {
     let tags = match tags::of(cx, &id).await.unless(Class::NotFound) {
         Err(error) if error.is(Class::Denied) => return Ok(Err(error)),
@@ -151,7 +153,7 @@ async fn owned(cx: &Cx, owner: &Owner, id: String) -> Result<Result<Option<Strin
     Ok(Ok(is_alive(cx, &Id::new(&id)).await?.then_some(id)))
 }
 
-/// Whether the key exists and is not about to be deleted.
+/// Whether the key exists and is not pending deletion.
 async fn is_alive(cx: &Cx, id: &Id<Key>) -> Result<bool> {
     Ok(state(cx, id).await.unless(Class::NotFound)?.is_some_and(|state| !is_dying(state.as_ref())))
 }
@@ -165,7 +167,7 @@ fn is_dying(state: Option<&KeyState>) -> bool {
     matches!(state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
 }
 
-/// When a key that is about to be deleted goes.
+/// When a key that is pending deletion is deleted.
 fn until(key: &KeyMetadata) -> String {
     match key.deletion_date.and_then(|date| date.fmt(Format::DateTime).ok()) {
         Some(date) => format!("until {date}"),
@@ -178,7 +180,7 @@ async fn live(cx: &Cx, id: &Id<Key>) -> Result<Live<Key>> {
     let (key, policy, rotation, all) = tokio::try_join!(
         async { kms.describe_key().key_id(id).send().await.explain() },
         async { kms.get_key_policy().key_id(id).send().await.explain() },
-        // Some refuse to tell it of a key that is pending deletion, which is of this class.
+        // The call is rejected for some keys that are pending deletion, with this class.
         async { kms.get_key_rotation_status().key_id(id).send().await.explain().unless(Class::NotFound) },
         tags::of(cx, id.as_str()),
     )?;

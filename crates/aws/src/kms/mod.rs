@@ -1,4 +1,4 @@
-//! KMS: keys and their names.
+//! KMS: keys and aliases.
 
 mod alias;
 mod key;
@@ -16,13 +16,13 @@ use crate::{Cx, Explain};
 /// The kinds of this service, sorted by name.
 pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Alias>(), kind::<Key>()];
 
-/// The keys with their tags. An alias has none: it is its key's, under the same name.
+/// The keys with their tags. An alias has no tags: it belongs to the key with the same name in its address.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let keys = async { cx.kms().list_keys().into_paginator().items().send().try_collect().await.explain() };
     let aliases = async { cx.kms().list_aliases().into_paginator().items().send().try_collect().await.explain() };
     let (keys, aliases) = tokio::try_join!(keys, aliases)?;
     let keys = keys.into_iter().filter_map(|key| key.key_id).map(|id| async move {
-        // A key whose policy shuts us out is not ours.
+        // A key whose policy denies us access is not ours.
         let tags = tags::of(cx, &id).await.unless(Class::NotFound).or_else(|error| match error.class() {
             Class::Denied => Ok(None),
             _ => Err(error),

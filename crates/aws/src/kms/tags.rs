@@ -1,11 +1,11 @@
-//! Tags as KMS takes them.
+//! Tags in KMS's form.
 
 use aws_sdk_kms::types::Tag;
 use payinfra_engine::{Result, Tags};
 
 use crate::{Cx, Explain};
 
-/// The tags of a create call; KMS makes the key with them or not at all.
+/// The tags of a create call; KMS creates the key together with them.
 pub(super) fn sdk(tags: &Tags) -> Result<Vec<Tag>> {
     tags.iter().map(|(key, value)| Tag::builder().tag_key(key).tag_value(value).build().explain()).collect()
 }
@@ -17,7 +17,7 @@ pub(super) async fn of(cx: &Cx, id: &str) -> Result<Tags> {
     Ok(tags.into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect())
 }
 
-/// Makes the tags of the key `id` what they should be.
+/// Updates the tags of the key `id`.
 pub(super) async fn sync(cx: &Cx, id: &str, live: &Tags, want: &Tags) -> Result<()> {
     let (gone, new) = live.changes(want);
     if !gone.is_empty() {

@@ -1,17 +1,17 @@
-//! One limit: tokens that come back at a rate, for whoever came first.
+//! A rate limit: a token bucket with a fair queue.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A bucket of tokens that fills by itself.
+/// A token bucket that refills over time.
 #[derive(Debug)]
 pub(super) struct Bucket {
     burst: f64,
     /// Tokens per second.
     rate: f64,
-    /// Held by the first in the queue until it has its token; this lock is fair.
+    /// Held by the first caller in the queue until it has its token; this lock is fair.
     turn: tokio::sync::Mutex<()>,
     level: Mutex<Level>,
 }
@@ -19,20 +19,20 @@ pub(super) struct Bucket {
 #[derive(Debug)]
 struct Level {
     tokens: f64,
-    /// The share of the rate that AWS grants at present.
+    /// The fraction of the rate that AWS currently allows.
     share: f64,
-    /// When `tokens` was right.
+    /// The time for which `tokens` is valid.
     at: Instant,
     shrunk: Option<Instant>,
 }
 
-/// The least share of its rate that a bucket shrinks to.
+/// The minimum fraction of the rate.
 const LEAST: f64 = 1.0 / 16.0;
 
 impl Bucket {
     /// A full bucket.
     pub(super) fn new(burst: f64, rate: f64) -> Self {
-        // Less than one token would never be enough.
+        // With less than one token, no call would ever pass.
         let burst = burst.max(1.0);
         let level = Level { tokens: burst, share: 1.0, at: Instant::now(), shrunk: None };
         Self { burst, rate, turn: tokio::sync::Mutex::default(), level: Mutex::new(level) }
@@ -53,7 +53,7 @@ impl Bucket {
         level
     }
 
-    /// Waits for a token; returns when it was granted. Giving up in the queue costs the others nothing.
+    /// Waits for a token; returns the time when it was granted. Cancelling while queued does not affect other callers.
     pub(super) async fn take(&self) -> Instant {
         let _turn = self.turn.lock().await;
         loop {
@@ -65,12 +65,13 @@ impl Bucket {
                 }
                 (1.0 - level.tokens) / (self.rate * level.share)
             };
-            // Rounded up: a sleep that ends too early would be the first of many.
+            // Rounded up, because a sleep that ends too early would have to be repeated.
             tokio::time::sleep(Duration::from_secs_f64(wait) + Duration::from_millis(1)).await;
         }
     }
 
-    /// AWS refused a call that was granted at `granted`; calls from before the last shrinking tell nothing new.
+    /// Records that AWS throttled a call that was granted at `granted`. Calls from before the last reduction are
+    /// ignored.
     pub(super) fn shrink(&self, granted: Instant) {
         let mut level = self.level();
         if level.shrunk.is_none_or(|shrunk| granted > shrunk) {
@@ -80,7 +81,7 @@ impl Bucket {
         }
     }
 
-    /// AWS let a call through: a tenth of the rate comes back within a second of work.
+    /// Records that AWS accepted a call: the fraction grows by a tenth per second of use.
     pub(super) fn recover(&self) {
         let mut level = self.level();
         if level.share < 1.0 {

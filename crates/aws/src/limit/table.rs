@@ -1,34 +1,34 @@
-//! The limits themselves: AWS-FACTS §3.1 as one table.
+//! AWS's rate limits: AWS-FACTS §3.1 as one table.
 
-/// The calls of a service that share a limit.
+/// Operations of a service that share a limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
-    /// The service, as `Cx` names its clients.
+    /// The service, by the name of its client in `Cx`.
     service: &'static str,
-    /// The operations, in full or as the beginning of a name before `*`; none for all others of the service.
+    /// The operations, by name or as a prefix before `*`; empty for all other operations of the service.
     pub(super) operations: &'static [&'static str],
-    /// Whether each operation has a bucket of its own.
+    /// Whether each operation has its own bucket.
     pub(super) each: bool,
-    /// Whose limit it is.
+    /// The scope of the limit.
     pub(super) scope: Scope,
-    /// How many calls at once.
+    /// The burst.
     pub(super) burst: f64,
-    /// How many calls a second after that.
+    /// The rate in calls per second.
     pub(super) rate: f64,
 }
 
-/// Whose a limit is.
+/// The scope of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// Of the account in one region.
+    /// The account in one region.
     Region,
-    /// Of the account, over all regions.
+    /// The account in all regions.
     Account,
 }
 
 impl Row {
-    /// The limit of `operation`: the first row that fits. REST protocols do not name the operation; for these, and for
-    /// operations without a row, the service's last row counts.
+    /// The limit of `operation`: the first matching row. For operations without a row, and for REST protocols, which do
+    /// not contain the operation's name, the service's last row counts.
     pub(super) fn of(service: &str, operation: &str) -> &'static Self {
         let fits = |row: &&Self| row.service == service && row.has(operation);
         LIMITS.iter().find(fits).unwrap_or(&UNKNOWN)
@@ -50,7 +50,7 @@ const fn group(service: &'static str, operations: &'static [&'static str], burst
     Row { service, operations, each: false, scope: Scope::Region, burst, rate }
 }
 
-/// A bucket for each of these operations.
+/// One bucket for each of these operations.
 const fn each(service: &'static str, operations: &'static [&'static str], burst: f64, rate: f64) -> Row {
     Row { each: true, ..group(service, operations, burst, rate) }
 }
@@ -60,17 +60,17 @@ const fn all(service: &'static str, burst: f64, rate: f64) -> Row {
     group(service, &[], burst, rate)
 }
 
-/// A bucket for each of all other operations.
+/// One bucket for each other operation.
 const fn others(service: &'static str, burst: f64, rate: f64) -> Row {
     each(service, &[], burst, rate)
 }
 
-/// The same, over all regions.
+/// The same limit, but for all regions together.
 const fn account(row: Row) -> Row {
     Row { scope: Scope::Account, ..row }
 }
 
-/// Burst, and calls a second. A limit that AWS gives per second has a burst of one second.
+/// Burst, and calls per second. A limit that AWS documents per second has a burst of one second.
 const LIMITS: &[Row] = &[
     each("acm", &["Describe*", "ListTags*", "DeleteCertificate"], 10.0, 10.0),
     each("acm", &["ListCertificates"], 8.0, 8.0),

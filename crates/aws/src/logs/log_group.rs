@@ -1,4 +1,4 @@
-//! A log group: where a service writes its log, for how long, under which key.
+//! A `CloudWatch` Logs log group.
 
 use aws_sdk_cloudwatchlogs::types as sdk;
 use futures_util::future::try_join_all;
@@ -9,24 +9,24 @@ use super::tags;
 use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need};
 
-/// A log group. Make it before its writer and remove it after: services make missing groups themselves, for ever
-/// and unencrypted.
+/// A log group. It must be created before its writer and deleted after it: services create missing groups themselves,
+/// unencrypted and without retention.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LogGroup {
     /// The name, such as `/payinfra/flow-logs`.
     pub name: String,
-    /// For how many days entries are kept, one of the numbers that AWS offers (1, 3, 5, 7, 14, 30, …).
+    /// The retention in days, one of AWS's values (1, 3, 5, 7, 14, 30, …).
     pub retention_days: Option<i32>,
-    /// The ARN of the key that encrypts it; the key's policy must allow `logs.REGION.amazonaws.com` to use it.
+    /// The ARN of the KMS key; its policy must allow `logs.REGION.amazonaws.com` to use it.
     pub kms_key: Option<Ref<String>>,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LogGroupOutputs {
-    /// The ARN, without the `:*` that AWS sometimes puts behind it.
+    /// The ARN, without the `:*` that AWS sometimes appends.
     pub arn: Ref<String>,
 }
 
@@ -34,7 +34,7 @@ impl Resource for LogGroup {
     type Cx = Cx;
     const KIND: &'static str = "logs.log-group";
     const REPLACE: Fields = fields!(Self: name);
-    /// As many names as one `DescribeLogGroups` takes.
+    /// The maximum number of names for `DescribeLogGroups`.
     const BATCH: usize = 50;
     const EXPECTED: Expected = Expected::millis(600, 300);
     type Outputs = LogGroupOutputs;
@@ -50,8 +50,8 @@ impl Resource for LogGroup {
         Ok(Id::new(&self.name))
     }
 
-    /// After a create of ours, a group without tags, retention and key is ours as well: a service may have made it for
-    /// itself in between (AWS-FACTS §1.11).
+    /// After a create of ours, a group without tags, retention and key also counts as ours: a service may have created
+    /// it in between (AWS-FACTS §1.11).
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let id = Id::new(&self.name);
         let Some(found) = Self::read(cx, std::slice::from_ref(&id)).await?.pop() else { return Ok(None) };
@@ -98,7 +98,7 @@ impl Resource for LogGroup {
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// By its name alone, whatever its tags.
+    /// By its name, regardless of its tags.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         let call = cx.logs().describe_log_groups().log_group_name_prefix(id);
         let found = call.into_paginator().items().send().try_collect().await.explain()?;
@@ -106,7 +106,7 @@ impl Resource for LogGroup {
     }
 }
 
-/// Until the key and its policy are known everywhere, AWS calls it an invalid parameter (AWS-FACTS §1.11).
+/// AWS returns an invalid parameter until the key and its policy have propagated (AWS-FACTS §1.11).
 fn key_is_young(error: Error) -> Error {
     let young = error.get_code() == Some("InvalidParameterException") && error.message().contains("KMS");
     if young { error.into_class(Class::Eventual) } else { error }

@@ -1,4 +1,4 @@
-//! A metric filter: makes a metric of the entries of a log group that match a pattern.
+//! A metric filter of a log group.
 
 use aws_sdk_cloudwatchlogs::types::{self as sdk, MetricTransformation};
 use payinfra_engine::{
@@ -10,27 +10,27 @@ use super::LogGroup;
 use crate::error::{Unless, vacant};
 use crate::{Cx, Explain, Need};
 
-/// A metric filter. AWS gives it no id: group and name are its identity, `GROUP:NAME`.
+/// A metric filter. AWS gives it no id, so group and name identify it: `GROUP:NAME`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct MetricFilter {
-    /// The group; AWS takes a hundred filters for each.
+    /// The log group; AWS allows a hundred filters per group.
     pub group: Ref<Id<LogGroup>>,
-    /// The name, one in the group.
+    /// The name, unique in the group.
     pub name: String,
-    /// Which entries count, such as `{ $.level = "error" }`; all, if it is empty.
+    /// The pattern, such as `{ $.level = "error" }`; if it is empty, all entries match.
     pub pattern: String,
     /// The namespace of the metric.
     pub metric_namespace: String,
     /// The name of the metric.
     pub metric_name: String,
-    /// What an entry adds to the metric: a number, or a field of the entry such as `$.latency`.
+    /// The value that an entry adds to the metric: a number, or a field of the entry such as `$.latency`.
     pub metric_value: String,
-    /// What is published for a minute without a match.
+    /// The value for a minute without matches.
     pub default_value: Option<f64>,
 }
 
 impl MetricFilter {
-    /// The call replaces everything, so it says all.
+    /// The call replaces everything, so it sets all values.
     async fn put(&self, cx: &Cx) -> Result<()> {
         let metric = MetricTransformation::builder().metric_namespace(&self.metric_namespace);
         let metric = metric.metric_name(&self.metric_name).metric_value(&self.metric_value);
@@ -60,19 +60,19 @@ impl Resource for MetricFilter {
         None
     }
 
-    /// The call would change a filter that exists, so that it is looked for first.
+    /// The call would update an existing filter, so look for one first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         vacant(self.found(cx).await?, "metric filter")?;
         self.put(cx).await?;
         Ok(id(self.group.known()?.as_str(), &self.name))
     }
 
-    /// By the key.
+    /// By its natural key.
     async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
         self.found(cx).await
     }
 
-    /// One list over all groups; of one's filters alone where only one is asked for.
+    /// One list call for all groups, or for a single filter if only one is read.
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
         let call = cx.logs().describe_metric_filters();
         let call = match ids {
@@ -99,7 +99,7 @@ fn id(group: &str, name: &str) -> Id<MetricFilter> {
     Id::new(format!("{group}:{name}"))
 }
 
-/// The names of groups and of filters have no colons.
+/// Names of groups and filters contain no colons.
 fn parts(id: &Id<MetricFilter>) -> Result<(&str, &str)> {
     id.as_str()
         .split_once(':')

@@ -1,4 +1,4 @@
-//! Tags as `CloudWatch` Logs takes them.
+//! Tags in `CloudWatch` Logs's form.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
     Ok(found.tags.unwrap_or_default().into_iter().collect())
 }
 
-/// Makes the tags of the resource `arn` what they should be.
+/// Updates the tags of the resource `arn`.
 pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
     let (gone, new) = live.changes(want);
     if !gone.is_empty() {

@@ -1,4 +1,4 @@
-//! payinfra itself: what its other workspaces and stacks give away.
+//! payinfra itself: outputs of other workspaces and stacks.
 
 mod outputs;
 

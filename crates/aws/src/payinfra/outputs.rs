@@ -1,4 +1,4 @@
-//! Outputs of another workspace or stack, read from its state.
+//! A lookup of outputs of another workspace or stack, from its state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,29 +12,29 @@ use payinfra_sdk::DeniedBucket;
 
 use crate::{Cx, Explain};
 
-/// Outputs of another workspace or stack, as its last successful apply left them. Its state is read and never written;
-/// the bucket is one of the region that this is looked up in.
+/// Outputs of another workspace or stack after its last successful apply. Its state is only read. The bucket must be in
+/// the region of this lookup.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RemoteOutputs {
     /// The bucket of the state.
     pub bucket: String,
-    /// The account that has to own the bucket; by default the one that is signed in to.
+    /// The account that must own the bucket; by default, the current account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// The stack.
     pub stack: String,
     /// The workspace.
     pub workspace: String,
-    /// The lineage that the state must have; without it that of any deployment will do.
+    /// The lineage that the state must have; by default, any.
     pub lineage: Option<String>,
-    /// The names of the outputs; each must be there.
+    /// The names of the outputs; all must exist.
     pub outputs: BTreeSet<String>,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RemoteOutputsFound {
-    /// The outputs by name, those that were asked for.
+    /// The requested outputs by name.
     pub values: Ref<BTreeMap<String, String>>,
 }
 
@@ -75,8 +75,8 @@ impl Lookup for RemoteOutputs {
     }
 }
 
-/// What is read of a state. All formats so far have it in the same form, so that a workspace that was last applied by an
-/// older payinfra can be read.
+/// The part of a state that is read. It is the same in all formats so far, so that workspaces that were last applied by
+/// an older version of payinfra can be read.
 #[derive(Debug, Deserialize)]
 struct Remote {
     stack: String,
@@ -106,24 +106,24 @@ impl Remote {
     }
 }
 
-/// Whether the key denies access, and not the bucket.
+/// Whether access to the key is denied, not to the bucket.
 fn is_of_the_key(error: &Error) -> bool {
     error.message().to_lowercase().contains("kms")
 }
 
-/// What is read, whole.
+/// Reads the complete object.
 async fn body(answer: GetObjectOutput) -> Result<Vec<u8>> {
     let cut = |error| Error::new(Class::Ambiguous, "the response ended early").call("s3:GetObject").source(error);
     Ok(answer.body.collect().await.map_err(cut)?.to_vec())
 }
 
 impl RemoteOutputs {
-    /// As people call it.
+    /// In the form for messages.
     fn whose(&self) -> String {
         format!("workspace `{}` of stack `{}`", self.workspace, self.stack)
     }
 
-    /// Why the state could not be read. That it is not there will not change by waiting.
+    /// The error for a state that could not be read. A missing state is not retried.
     fn unread(&self, error: Error, region: &Region, place: &str) -> Error {
         let code = error.get_code().unwrap_or_default().to_owned();
         let (message, hint) = match (error.class(), code.as_str()) {
@@ -162,7 +162,7 @@ impl RemoteOutputs {
         }
     }
 
-    /// That it is the state that was meant.
+    /// Checks that it is the expected state.
     fn check(&self, state: &Remote, place: &str) -> Result<()> {
         let lineage = self.lineage.as_deref().unwrap_or(&state.lineage);
         for (what, is, should) in [
@@ -189,7 +189,7 @@ impl RemoteOutputs {
     }
 }
 
-/// As outputs are written to files: a string as it is, anything else as JSON.
+/// In the form for files: a string unquoted, any other value as JSON.
 fn flat(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -198,7 +198,7 @@ fn flat(value: &Value) -> String {
 mod tests {
     use super::*;
 
-    /// M-29: whoever may not read the state is told what to be allowed.
+    /// M-29: the error for a missing permission names the permission.
     #[test]
     fn m29_a_state_that_is_not_for_us_says_what_is_lacking() {
         let remote = RemoteOutputs {

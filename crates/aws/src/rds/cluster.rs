@@ -1,4 +1,4 @@
-//! An Aurora cluster: the storage of a database in one region, and its way in.
+//! An Aurora cluster: the storage and the endpoints of a database in one region.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,82 +13,83 @@ use crate::error::{Unless, ours};
 use crate::refs::known;
 use crate::{Cx, Explain, Need};
 
-/// An Aurora cluster, encrypted. It can be connected to once it has an instance.
+/// An encrypted Aurora cluster. It accepts connections once it has an instance.
 ///
-/// In a global cluster the first one is the primary; a secondary needs a primary with a writer, and takes the master
-/// user and the database from it (AWS-FACTS §4.2).
+/// In a global cluster, the first cluster is the primary. A secondary requires a primary with a writer, and inherits
+/// the
+/// master user and the database (AWS-FACTS §4.2).
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Cluster {
-    /// The name, in lower case, one in the region, and one among the members of a global cluster.
+    /// The name, in lower case, unique in the region and among the members of a global cluster.
     pub name: String,
     /// The engine, such as `aurora-postgresql`.
     pub engine: String,
     /// The engine's version.
     pub engine_version: String,
-    /// The global cluster that it is made in; a cluster that stands alone cannot join one later.
+    /// The global cluster in which it is created; a standalone cluster cannot join one later.
     pub global: Option<Ref<Id<GlobalCluster>>>,
-    /// The database that is made with it; none in a secondary.
+    /// The name of the initial database; none in a secondary.
     pub database: Option<String>,
     /// The master user's name; none in a secondary.
     pub username: Option<String>,
     /// The master user's password; none in a secondary.
     pub master: Option<Master>,
-    /// Where it listens.
+    /// The port.
     pub port: i32,
-    /// Where it stands.
+    /// The subnet group.
     pub subnet_group: Ref<Id<SubnetGroup>>,
     /// The ids of the security groups of its instances.
     pub security_groups: BTreeSet<Ref<String>>,
-    /// How its engine is set up.
+    /// The cluster parameter group.
     pub parameter_group: Ref<Id<ClusterParameterGroup>>,
-    /// The ARN of the key that encrypts it, of its own region.
+    /// The ARN of the KMS key, in its own region.
     pub kms_key: Ref<String>,
-    /// Whether users may show IAM's tokens instead of passwords.
+    /// Whether IAM database authentication is enabled.
     pub iam_authentication: bool,
-    /// For how many days one can go back to any point in time, 1 to 35.
+    /// The backup retention in days, 1 to 35.
     pub backup_retention_days: i32,
-    /// When backups are taken each day, in UTC: `03:00-04:00`.
+    /// The daily backup window, in UTC: `03:00-04:00`.
     pub backup_window: String,
     /// Whether snapshots get the cluster's tags.
     pub copy_tags_to_snapshots: bool,
-    /// The logs that go to `CloudWatch`, into `/aws/rds/cluster/NAME/LOG`. RDS makes groups that are missing, for ever
-    /// and unencrypted.
+    /// The logs that are exported to `CloudWatch`, in `/aws/rds/cluster/NAME/LOG`. RDS creates missing groups
+    /// unencrypted and without retention.
     pub log_exports: BTreeSet<String>,
-    /// Whether AWS refuses to delete it.
+    /// Whether deletion protection is enabled.
     pub deletion_protection: Option<bool>,
     /// The tags.
     pub tags: Tags,
 }
 
-/// Where the master user's password comes from. It is never in arguments, state or plans.
+/// The source of the master user's password. It is never in arguments, state or plans.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Master {
-    /// RDS makes it up, keeps it in a secret of its own and changes it every seven days. Not for members of a global
-    /// cluster, whose other regions could not follow: the Aurora user guide excludes them (Password management with
-    /// Amazon Aurora and AWS Secrets Manager, Limitations).
+    /// RDS generates it, stores it in a secret of its own and rotates it every seven days. Not for members of a global
+    /// cluster: the Aurora user guide excludes them (Password management with Amazon Aurora and AWS Secrets Manager,
+    /// Limitations).
     Managed {
-        /// The ARN of the key that encrypts RDS's secret.
+        /// The ARN of the KMS key of RDS's secret.
         kms_key: Ref<String>,
     },
-    /// It stands in a secret, as the member `password` of a JSON object, and is read in the moment it is needed. Which
-    /// secret it was is kept on the cluster, in the tag `payinfra:master`, because AWS does not tell.
+    /// It is the member `password` of a JSON object in a secret, which is read when the password is needed. AWS does
+    /// not store the secret's ARN, so the tag `payinfra:master` of the cluster does.
     Stored {
         /// The secret's ARN.
         arn: Ref<String>,
     },
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ClusterOutputs {
     /// The ARN.
     pub arn: Ref<String>,
-    /// The immutable id, by which policies for IAM authentication name it.
+    /// The immutable resource id, for IAM authentication policies.
     pub resource_id: Ref<String>,
-    /// Where the writer is reached; in a secondary nobody listens there.
+    /// The writer endpoint; not available in a secondary.
     pub endpoint: Ref<String>,
-    /// Where the readers are reached.
+    /// The reader endpoint.
     pub reader_endpoint: Ref<String>,
     /// The ARN of the secret with the master user's password; empty in a secondary.
     pub master: Ref<String>,
@@ -97,7 +98,7 @@ pub struct ClusterOutputs {
 const MASTER: &str = "payinfra:master";
 
 impl Cluster {
-    /// The tags, with the one that is a field.
+    /// The tags, including the one that stores a field.
     fn all_tags(&self) -> Result<Tags> {
         Ok(match &self.master {
             Some(Master::Stored { arn }) => self.tags.clone().with(MASTER, arn.known()?),
@@ -105,7 +106,7 @@ impl Cluster {
         })
     }
 
-    /// Whether `is` lacks something that a change of the cluster itself can set.
+    /// Whether `is` differs in a value that `ModifyDBCluster` can set.
     fn differs(&self, is: &Self) -> bool {
         let managed = matches!(self.master, Some(Master::Managed { .. }));
         (managed && self.master != is.master)
@@ -175,7 +176,8 @@ impl Resource for Cluster {
     const EXPECTED: Expected = Expected::millis(60_000, 75_000);
     type Outputs = ClusterOutputs;
 
-    /// A copy in another region begins with all that the first one has; a member has to leave before it can go.
+    /// A secondary starts with a copy of the primary's data; a member has to leave the global cluster before it is
+    /// deleted.
     fn expected(&self) -> Expected {
         let (copies, leaves) = (Expected::millis(340_000, 0), Expected::millis(0, 90_000));
         let member = self.global.is_some();
@@ -245,19 +247,19 @@ impl Resource for Cluster {
                 return Err(unseen(live.id.as_str()));
             }
         }
-        // After the password, so that the tag never tells of one that the cluster has not got.
+        // After the password, so that the tag never names a secret whose password the cluster does not have.
         tags::sync(cx, live.outputs.arn.known()?, &live.args.all_tags()?, &self.all_tags()?).await
     }
 
-    /// A member of a global cluster leaves it first, which makes a secondary a cluster of its own within minutes. Until
-    /// then, and as long as it has instances or is the primary of others, what is refused is a conflict: the engine
-    /// calls again, and each call looks afresh at how far it is.
+    /// A member of a global cluster leaves it first; a secondary becomes a standalone cluster within minutes. Until
+    /// then, and while it has instances or is the primary of other members, the delete fails with a conflict: the
+    /// engine repeats the call, and each call reads the current status.
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let Some(now) = Self::read(cx, std::slice::from_ref(&live.id)).await?.pop() else { return Ok(()) };
         if now.status == Status::Deleting {
             return Ok(());
         }
-        // AWS would refuse only after it has left its global cluster.
+        // AWS would reject this only after it has left its global cluster.
         if now.args.deletion_protection == Some(true) {
             return Err(Error::failed(format!("deletion protection is enabled for {}", live.id)));
         }
@@ -276,19 +278,19 @@ impl Resource for Cluster {
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// By the identifier: a filter that finds nothing is no proof.
+    /// By the identifier: an empty result of a filter proves nothing.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         let found = cx.rds().describe_db_clusters().db_cluster_identifier(id).send().await.explain();
         Ok(found.unless(Class::NotFound)?.is_none_or(|found| found.db_clusters().is_empty()))
     }
 }
 
-/// How many final snapshots of one cluster there may be: one for each delete that took it and then failed.
+/// The maximum number of final snapshots of a cluster: one for each delete that took one and then failed.
 const SNAPSHOTS: u32 = 10;
 
-/// Deletes the cluster and leaves a snapshot, which gets its tags where it is set up so.
+/// Deletes the cluster with a final snapshot, which gets its tags if so configured.
 ///
-/// A snapshot of that name is of an earlier delete that failed afterwards. What was written since is not in it, so
+/// An existing snapshot with this name is from an earlier delete that failed afterwards. It lacks later writes, so
 /// another one is taken.
 async fn delete_with_snapshot(cx: &Cx, live: &Live<Cluster>) -> Result<()> {
     let resource = live.outputs.resource_id.known()?;
@@ -305,8 +307,8 @@ async fn delete_with_snapshot(cx: &Cx, live: &Live<Cluster>) -> Result<()> {
     Err(Error::failed(message).hint("delete the snapshots that are not needed, then run the command again"))
 }
 
-/// The name of a final snapshot. The resource id, which no other cluster has ever had, tells those of a name's several
-/// lives apart.
+/// The name of a final snapshot. It contains the resource id, which distinguishes successive clusters with the same
+/// name.
 fn snapshot(name: &str, resource: &str, number: u32) -> String {
     let resource = resource.trim_start_matches("cluster-").to_ascii_lowercase();
     let number = if number == 1 { String::new() } else { format!("-{number}") };
@@ -324,11 +326,11 @@ async fn members(cx: &Cx) -> Result<BTreeMap<String, String>> {
     Ok(members)
 }
 
-/// The password in a secret, for the one call that needs it.
+/// Reads the password from a secret, for the one call that needs it.
 async fn stored(cx: &Cx, arn: &str) -> Result<String> {
     let found = cx.secretsmanager().get_secret_value().secret_id(arn).send().await.explain()?;
     let value: Value = serde_json::from_str(&found.secret_string.need("SecretString")?)
-        // Without the parser's message, which could quote the value.
+        // Without the parser's message, which could contain the value.
         .map_err(|_| Error::invalid(format!("the secret {arn} is not a JSON object")))?;
     let password = value.get("password").and_then(Value::as_str).map(str::to_owned);
     password.ok_or_else(|| Error::invalid(format!("the secret {arn} has no member `password`")))
@@ -384,7 +386,7 @@ fn live(cluster: sdk::DbCluster, members: &BTreeMap<String, String>) -> Result<L
     })
 }
 
-/// No status counts as failed: what failed is replaced, and this would take the data with it.
+/// No status counts as failed: a failed resource is replaced, and its data would be lost.
 fn status(status: Option<&str>) -> Status {
     match status {
         Some("available" | "backing-up" | "storage-optimization") => Status::Ready,

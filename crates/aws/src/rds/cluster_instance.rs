@@ -10,20 +10,21 @@ use super::{Cluster, tags, unseen};
 use crate::error::{Unless, ours};
 use crate::{Cx, Explain, Need};
 
-/// An instance, never public. The first one of a cluster is its writer (in the primary of a global cluster).
+/// An instance, never publicly accessible. The first one of a cluster becomes its writer (in the primary of a global
+/// cluster).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ClusterInstance {
-    /// The name, in lower case, one in the region.
+    /// The name, in lower case, unique in the region.
     pub name: String,
     /// The cluster.
     pub cluster: Ref<Id<Cluster>>,
-    /// The engine, which must be the cluster's.
+    /// The engine of the cluster.
     pub engine: String,
-    /// The class, such as `db.r6g.large`.
+    /// The instance class, such as `db.r6g.large`.
     pub class: String,
-    /// Who becomes the writer when the writer is lost: those with the lowest number first, 0 to 15.
+    /// The failover priority: the instance with the lowest number becomes the writer first, 0 to 15.
     pub promotion_tier: i32,
-    /// Whether AWS brings in minor versions by itself.
+    /// Whether AWS installs minor versions automatically.
     pub auto_minor_version_upgrade: bool,
     /// Performance Insights.
     pub insights: Option<Insights>,
@@ -33,35 +34,35 @@ pub struct ClusterInstance {
     pub tags: Tags,
 }
 
-/// What the database waits for.
+/// Performance Insights: what the database waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Insights {
-    /// For how many days: 7, a multiple of 31, or 731.
+    /// The retention in days: 7, a multiple of 31, or 731.
     pub days: i32,
-    /// The ARN of the key that encrypts it; cannot be changed while it is on.
+    /// The ARN of the KMS key; it cannot be changed while Performance Insights is enabled.
     pub kms_key: Ref<String>,
 }
 
-/// What the machine beneath does.
+/// Enhanced monitoring of the operating system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Monitoring {
-    /// Every how many seconds it is looked at: 1, 5, 10, 15, 30 or 60.
+    /// The interval in seconds: 1, 5, 10, 15, 30 or 60.
     pub interval: i32,
-    /// The ARN of the role that writes it down.
+    /// The ARN of the role that writes the metrics.
     pub role: Ref<String>,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ClusterInstanceOutputs {
     /// The ARN.
     pub arn: Ref<String>,
-    /// Where it is reached itself.
+    /// The endpoint of this instance.
     pub endpoint: Ref<String>,
 }
 
 impl ClusterInstance {
-    /// Whether `is` lacks something that a change of the instance itself can set.
+    /// Whether `is` differs in a value that `ModifyDBInstance` can set.
     fn differs(&self, is: &Self) -> bool {
         self.class != is.class
             || self.promotion_tier != is.promotion_tier
@@ -70,7 +71,7 @@ impl ClusterInstance {
             || self.monitoring != is.monitoring
     }
 
-    /// Whether what is `shown` still lacks what is set here; what was left out is off or not ours to say.
+    /// Whether `shown` still differs from the desired values; omitted values are disabled or unmanaged.
     fn lacks(&self, shown: &Self) -> bool {
         let insights = self.insights.clone().or_else(|| shown.insights.clone());
         let monitoring = self.monitoring.clone().or_else(|| shown.monitoring.clone());
@@ -86,7 +87,7 @@ impl ClusterInstance {
         let call = match (&self.insights, &was.insights) {
             (Some(insights), was) if Some(insights) != was.as_ref() => {
                 let key = insights.kms_key.known()?;
-                // Of what is on already AWS does not even take the same key again.
+                // If it is already enabled, AWS rejects even the same key.
                 let key = was.as_ref().is_none_or(|was| was.kms_key != insights.kms_key).then_some(key);
                 let call = call.enable_performance_insights(true).set_performance_insights_kms_key_id(key.cloned());
                 call.performance_insights_retention_period(insights.days)
@@ -168,7 +169,7 @@ impl Resource for ClusterInstance {
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// By the identifier: a filter that finds nothing is no proof.
+    /// By the identifier: an empty result of a filter proves nothing.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         let found = cx.rds().describe_db_instances().db_instance_identifier(id).send().await.explain();
         Ok(found.unless(Class::NotFound)?.is_none_or(|found| found.db_instances().is_empty()))
@@ -178,8 +179,8 @@ impl Resource for ClusterInstance {
 fn live(instance: sdk::DbInstance) -> Result<Live<ClusterInstance>> {
     let name = instance.db_instance_identifier.need("DBInstanceIdentifier")?;
     let on = instance.performance_insights_enabled == Some(true);
-    // A class that waits for the maintenance window is one that the instance will have: so it is drift already now
-    // (AWS-FACTS §1.5).
+    // A pending change of the class counts as the current class, so that it is shown as drift immediately (AWS-FACTS
+    // §1.5).
     let pending = instance.pending_modified_values.and_then(|pending| pending.db_instance_class);
     let interval = instance.monitoring_interval.unwrap_or_default();
     let endpoint = instance.endpoint.and_then(|endpoint| endpoint.address);
@@ -208,7 +209,7 @@ fn live(instance: sdk::DbInstance) -> Result<Live<ClusterInstance>> {
     })
 }
 
-/// The data is the cluster's, so an instance that failed may be replaced.
+/// The cluster has the data, so a failed instance can be replaced.
 fn status(status: Option<&str>) -> Status {
     match status {
         Some("available" | "backing-up" | "storage-optimization") => Status::Ready,

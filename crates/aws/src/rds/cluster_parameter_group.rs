@@ -1,4 +1,4 @@
-//! A cluster parameter group: how the engine of a cluster is set up.
+//! A cluster parameter group, which configures the engine of a cluster.
 
 use std::collections::BTreeMap;
 
@@ -11,30 +11,30 @@ use super::tags;
 use crate::error::{Unless, ours};
 use crate::{Cx, Explain, Need};
 
-/// A cluster parameter group. A cluster holds on to it until it has gone itself, so where the family changes give it
-/// another name and address: then the new one comes, the cluster changes over, and the old one goes.
+/// A cluster parameter group. It cannot be deleted while a cluster uses it, so a change of the family needs another
+/// name and address: the new one is created, the cluster changes over, and the old one is deleted.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ClusterParameterGroup {
-    /// The name, in lower case, one in the region.
+    /// The name, in lower case, unique in the region.
     pub name: String,
     /// The engine and its major version, such as `aurora-postgresql16`.
     pub family: String,
-    /// What it is for.
+    /// The description.
     pub description: String,
-    /// The parameters that are not as the engine has them by itself.
+    /// The parameters that differ from the engine's defaults.
     pub parameters: BTreeMap<String, String>,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ClusterParameterGroupOutputs {
     /// The ARN.
     pub arn: Ref<String>,
 }
 
-/// How many parameters one call takes.
+/// The maximum number of parameters per call.
 const AT_ONCE: usize = 20;
 
 impl Resource for ClusterParameterGroup {
@@ -109,8 +109,8 @@ impl Resource for ClusterParameterGroup {
     }
 }
 
-/// How each parameter takes effect: a static one that is to apply at once is refused, and a dynamic one that waits for
-/// a reboot waits for ever.
+/// How each parameter is applied: AWS rejects an immediate change of a static parameter, and a dynamic parameter that
+/// waits for a reboot would wait forever.
 async fn methods(cx: &Cx, id: &Id<ClusterParameterGroup>) -> Result<BTreeMap<String, ApplyMethod>> {
     let call = cx.rds().describe_db_cluster_parameters().db_cluster_parameter_group_name(id);
     let all = call.into_paginator().items().send().try_collect().await.explain()?;
@@ -125,7 +125,7 @@ async fn methods(cx: &Cx, id: &Id<ClusterParameterGroup>) -> Result<BTreeMap<Str
 async fn live(cx: &Cx, group: sdk::DbClusterParameterGroup) -> Result<Live<ClusterParameterGroup>> {
     let name = group.db_cluster_parameter_group_name.need("DBClusterParameterGroupName")?;
     let arn = group.db_cluster_parameter_group_arn.need("DBClusterParameterGroupArn")?;
-    // Without this there are hundreds: the engine's own.
+    // Without this, it returns hundreds of engine defaults.
     let set = cx.rds().describe_db_cluster_parameters().db_cluster_parameter_group_name(&name).source("user");
     let (set, tags) = tokio::try_join!(
         async { set.into_paginator().items().send().try_collect().await.explain() },

@@ -1,4 +1,4 @@
-//! A global cluster: what holds the Aurora clusters of several regions together.
+//! A global cluster: connects Aurora clusters of several regions.
 
 use std::time::Duration;
 
@@ -12,33 +12,33 @@ use super::tags;
 use crate::error::{Unless, ours};
 use crate::{Cx, Explain, Need};
 
-/// A global cluster, empty at first: the first cluster that is made in it is the primary, those after it are
-/// secondaries. It goes when its last member has left it (AWS-FACTS §4.2).
+/// A global cluster, initially empty: the first cluster that is created in it becomes the primary, the others
+/// secondaries. It can be deleted when its last member has left it (AWS-FACTS §4.2).
 #[derive(Debug, Serialize, Deserialize)]
 pub struct GlobalCluster {
-    /// The name, in lower case, one in the account.
+    /// The name, in lower case, unique in the account.
     pub name: String,
     /// The engine, such as `aurora-postgresql`.
     pub engine: String,
-    /// The engine's version, which the members have too. A new major version is AWS's matter, in one step; a new minor
-    /// one goes from member to member, the primary last.
+    /// The engine's version, also of the members. AWS performs a major upgrade in one step; a minor upgrade is
+    /// performed member by member, the primary last.
     pub engine_version: String,
-    /// The database that the primary makes.
+    /// The name of the initial database of the primary.
     pub database: Option<String>,
-    /// Whether its members are encrypted; all are or none is.
+    /// Whether its members are encrypted: all of them or none.
     pub encrypted: bool,
-    /// Whether AWS refuses to delete it.
+    /// Whether deletion protection is enabled.
     pub deletion_protection: Option<bool>,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct GlobalClusterOutputs {
-    /// The ARN, which names no region.
+    /// The ARN, which contains no region.
     pub arn: Ref<String>,
-    /// Where the writer is reached, whichever region it is in.
+    /// The writer endpoint, whichever region the writer is in.
     pub endpoint: Ref<String>,
 }
 
@@ -92,19 +92,20 @@ impl Resource for GlobalCluster {
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// By the identifier: the list is a moment late.
+    /// By the identifier, because the list lags.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         let found = cx.rds().describe_global_clusters().global_cluster_identifier(id).send().await.explain();
         Ok(found.unless(Class::NotFound)?.is_none_or(|found| found.global_clusters().is_empty()))
     }
 }
 
-/// All global clusters; every region knows all of them, a moment late.
+/// All global clusters; every region returns all of them, with a delay.
 pub(super) async fn all(cx: &Cx) -> Result<Vec<sdk::GlobalCluster>> {
     cx.rds().describe_global_clusters().into_paginator().items().send().try_collect().await.explain()
 }
 
-/// Takes an upgrade one step further; until all members have the version this is a conflict, so it is called again.
+/// Starts the next step of an upgrade. Until all members have the version this is a conflict, so the engine calls it
+/// again.
 async fn upgrade(cx: &Cx, id: &Id<GlobalCluster>, version: &str) -> Result<()> {
     let global = all(cx).await?.into_iter().find(|it| it.global_cluster_identifier() == Some(id.as_str()));
     let global = global.need("GlobalCluster")?;
@@ -125,7 +126,7 @@ async fn upgrade(cx: &Cx, id: &Id<GlobalCluster>, version: &str) -> Result<()> {
         if cluster.engine_version.as_deref() == Some(version) {
             continue;
         }
-        // The primary waits for all others: it must not be ahead of those that follow it.
+        // The primary is upgraded last, because its version must not be ahead of the secondaries'.
         let first = behind.is_empty() || member.is_writer != Some(true);
         if first && cluster.status.as_deref() == Some("available") {
             let name = cluster.db_cluster_identifier.need("DBClusterIdentifier")?;

@@ -1,4 +1,4 @@
-//! RDS: Aurora clusters, their instances, and what they need.
+//! RDS: Aurora clusters, their instances, and groups.
 
 mod cluster;
 mod cluster_instance;
@@ -27,7 +27,7 @@ pub const KINDS: &[&dyn Kind<Cx>] = &[
     kind::<SubnetGroup>(),
 ];
 
-/// What carries tags, with them. Groups do not tell theirs in lists, so each one is asked.
+/// All taggable resources with their tags. Lists of groups do not include tags, so each group is asked.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let rds = cx.rds();
     let (clusters, instances, globals, groups, parameters) = tokio::try_join!(
@@ -46,14 +46,14 @@ pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let parameters = parameters
         .into_iter()
         .filter_map(|it| Some((it.db_cluster_parameter_group_name?, it.db_cluster_parameter_group_arn?)));
-    // AWS's own groups carry no tags.
+    // AWS's own groups have no tags.
     let groups = groups.chain(parameters).filter(|(name, _)| !name.starts_with("default"));
     let groups = tagged(groups.map(|(name, arn)| (name, async move { tags::of(cx, &arn).await }))).await?;
     Ok(clusters.chain(instances).chain(globals).chain(groups).collect())
 }
 
-/// AWS answers a change with success and shows it, or that it has begun, only seconds later (AWS-FACTS §1.5): asked
-/// before that, it would seem to have refused.
+/// RDS returns success for a change, but shows the change only seconds later (AWS-FACTS §1.5). A read before that would
+/// look as if it had been rejected.
 fn unseen(id: &str) -> Error {
     Error::new(Class::Conflict, format!("the change of {id} is not visible in RDS yet"))
 }

@@ -1,4 +1,4 @@
-//! A DB subnet group: where in a network databases may stand.
+//! A DB subnet group: the subnets of databases.
 
 use std::collections::BTreeSet;
 
@@ -15,9 +15,9 @@ use crate::{Cx, Explain, Need};
 /// A group of subnets in at least two zones.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SubnetGroup {
-    /// The name, in lower case, one in the region.
+    /// The name, in lower case, unique in the region.
     pub name: String,
-    /// What it is for.
+    /// The description.
     pub description: String,
     /// The ids of the subnets.
     pub subnets: BTreeSet<Ref<String>>,
@@ -25,7 +25,7 @@ pub struct SubnetGroup {
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SubnetGroupOutputs {
     /// The ARN.
@@ -56,7 +56,7 @@ impl Resource for SubnetGroup {
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
-        // AWS takes one name or none: one list is cheaper than a question for each.
+        // AWS accepts one name or none, and one list is cheaper than one call per name.
         let only = if let [id] = ids { Some(id.into()) } else { None };
         let call = cx.rds().describe_db_subnet_groups().set_db_subnet_group_name(only);
         let found = call.into_paginator().items().send().try_collect().await.explain().unless(Class::NotFound)?;

@@ -1,23 +1,23 @@
-//! A DNS name in the one form that compares equal.
+//! A DNS name in normalized form.
 
 use std::fmt;
 
 use payinfra_engine::Ref;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A DNS name: in lower case, without the dot at the end, and without Route 53's escapes (AWS-FACTS §1.9).
+/// A DNS name: in lower case, without a trailing dot and without Route 53's escapes (AWS-FACTS §1.9).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct DnsName(String);
 
 impl DnsName {
-    /// A name as somebody writes it, or as AWS does.
+    /// Normalizes a name of a user or of AWS.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(unescaped(text.strip_suffix('.').unwrap_or(text)).to_lowercase())
     }
 
-    /// The same value, where it is said that it is a name: for outputs of other services.
+    /// The same value as a DNS name: for outputs of other services.
     #[must_use]
     pub fn of(text: Ref<String>) -> Ref<Self> {
         match text {
@@ -32,7 +32,7 @@ impl DnsName {
         &self.0
     }
 
-    /// Whether a certificate for this name is good for `other`: a `*` stands for exactly one part.
+    /// Whether a certificate for this name covers `other`: a `*` matches exactly one label.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         let parent = |name: &Self| name.0.split_once('.').map(|(_, parent)| parent.to_owned());
@@ -40,7 +40,7 @@ impl DnsName {
     }
 }
 
-/// `\052` is how Route 53 writes `*`.
+/// `\052` is Route 53's escape for `*`.
 fn unescaped(text: &str) -> String {
     let mut parts = text.split('\\');
     let mut plain = parts.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! A health check: whether an HTTPS endpoint answers, as seen from several regions.
+//! A Route 53 health check of an HTTPS endpoint, from several regions.
 
 use std::collections::HashMap;
 
@@ -12,27 +12,27 @@ use super::{DnsName, tags};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
-/// A health check by HTTPS. It is healthy when the answer is 2xx or 3xx; certificates are not validated.
+/// An HTTPS health check. The endpoint is healthy if the response is 2xx or 3xx; certificates are not validated.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct HealthCheck {
-    /// The host that is asked; also what it is called in TLS.
+    /// The host, also for SNI.
     pub fully_qualified_domain_name: Ref<DnsName>,
-    /// Its port.
+    /// The port.
     pub port: u16,
-    /// What is asked for, such as `/health`; a token may stand there.
+    /// The path, such as `/health`; it may contain a token.
     pub resource_path: Secret<String>,
-    /// How often each checker asks, in seconds: 10 or 30.
+    /// The interval of each checker in seconds: 10 or 30.
     pub request_interval: i32,
-    /// After how many answers in a row its state changes, 1 to 10.
+    /// The number of consecutive results after which the status changes, 1 to 10.
     pub failure_threshold: i32,
-    /// Whether the host is named when TLS begins.
+    /// Whether SNI is enabled.
     pub enable_sni: bool,
     /// The tags.
     pub tags: Tags,
 }
 
-/// From this many on, the list of all health checks is cheaper than asking for each: the whole account has five calls
-/// a second.
+/// From this number on, a list of all health checks is cheaper than one call for each: the account has a limit of five
+/// calls per second.
 const MANY: usize = 3;
 
 const DEFAULT_PORT: i32 = 443;
@@ -53,7 +53,7 @@ impl Resource for HealthCheck {
         Some(&mut self.tags)
     }
 
-    /// The tags come by a second call; until then the reference says whose it is.
+    /// A second call sets the tags; until then, the reference identifies the owner.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         let config = HealthCheckConfig::builder()
             .r#type(HealthCheckType::Https)
@@ -68,7 +68,7 @@ impl Resource for HealthCheck {
         Ok(Id::new(call.send().await.explain()?.health_check.need("HealthCheck")?.id))
     }
 
-    /// By the reference. That of a removed check stays taken for days, so each generation has its own.
+    /// By the reference. That of a deleted check stays in use for days, so each generation has its own.
     async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
         let token = cx.token()?;
         let found = all(cx).await?.into_iter().find(|check| check.caller_reference == token && !cx.is_known(&check.id));

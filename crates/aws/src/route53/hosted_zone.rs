@@ -15,25 +15,26 @@ use super::{DnsName, bare, tags};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
-/// A public hosted zone. It answers once the domain's registrar, or the zone above, names its name servers.
+/// A public hosted zone. It is authoritative once the domain's registrar, or the parent zone, delegates to its name
+/// servers.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct HostedZone {
     /// The domain.
     pub name: DnsName,
-    /// What it is for, at most 256 characters.
+    /// The comment, at most 256 characters.
     pub comment: String,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HostedZoneOutputs {
     /// The name servers, sorted.
     pub name_servers: Ref<Vec<String>>,
 }
 
-/// How many of the records that are in the way a message names.
+/// The maximum number of remaining records in an error message.
 const NAMED: usize = 5;
 
 impl Resource for HostedZone {
@@ -42,7 +43,7 @@ impl Resource for HostedZone {
     const REPLACE: Fields = fields!(Self: name);
     const IDENTITY: Identity = Identity::Token;
     const MOST_TAGS: usize = tags::MOST;
-    /// Its records, and the name servers that the zone above names.
+    /// Its records, and the delegation in the parent zone.
     const KEEPS_DATA: bool = true;
     const EXPECTED: Expected = Expected::millis(1_500, 500);
     type Outputs = HostedZoneOutputs;
@@ -51,7 +52,7 @@ impl Resource for HostedZone {
         Some(&mut self.tags)
     }
 
-    /// The tags come by a second call; until then the reference says whose it is.
+    /// A second call sets the tags; until then, the reference identifies the owner.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         let call = cx.route53().create_hosted_zone().name(self.name.as_str()).caller_reference(cx.token()?);
         let call = call.hosted_zone_config(HostedZoneConfig::builder().comment(&self.comment).build());
@@ -68,7 +69,7 @@ impl Resource for HostedZone {
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
-        // The list of all zones has no name servers.
+        // The list of all zones does not include name servers.
         let found = try_join_all(ids.iter().map(|id| async move {
             cx.route53().get_hosted_zone().id(id).send().await.explain().unless(Class::NotFound)
         }))
@@ -87,7 +88,7 @@ impl Resource for HostedZone {
         tags::sync(cx, &TagResourceType::Hostedzone, live.id.as_str(), &live.args.tags, &self.tags).await
     }
 
-    /// Our own records go before their zone. Those of others stay, and the zone with them.
+    /// Our own records are deleted before their zone. If there are others, the zone is kept.
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         match cx.route53().delete_hosted_zone().id(&live.id).send().await.explain().unless(Class::NotFound) {
             Err(error) if error.get_code() == Some("HostedZoneNotEmpty") => Err(not_empty(cx, live, error).await?),
@@ -96,7 +97,7 @@ impl Resource for HostedZone {
     }
 }
 
-/// The error with the names of those that are in the way.
+/// The error with the names of the remaining records.
 async fn not_empty(cx: &Cx, live: &Live<HostedZone>, error: Error) -> Result<Error> {
     let mut others = Vec::new();
     for record in list(cx, live.id.as_str(), |_| false).await? {

@@ -33,7 +33,7 @@ pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     Ok(found.into_iter().collect())
 }
 
-/// The id of a zone without the path that AWS puts before it.
+/// The id of a zone without AWS's path prefix.
 fn bare(id: &str) -> &str {
     id.strip_prefix("/hostedzone/").unwrap_or(id)
 }

@@ -1,4 +1,4 @@
-//! A record set: what one name answers, alone or as one of several by weight, place or health.
+//! A record set of a hosted zone, with simple, weighted, failover or latency routing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,23 +19,24 @@ use super::{DnsName, HealthCheck, HostedZone};
 use crate::error::{Unless, partial};
 use crate::{Cx, Explain};
 
-/// A record set. AWS gives it no id and no tags: zone, name, type and set identifier are its identity,
-/// `Z1 www.example.com A us-east-1`.
+/// A record set. AWS gives it no id and no tags, so zone, name, type and set identifier identify it: `Z1
+/// www.example.com A us-east-1`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RecordSet {
-    /// The zone that it stands in.
+    /// The hosted zone.
     pub zone: Ref<Id<HostedZone>>,
-    /// The name; of the zone, or below it.
+    /// The name: the zone's own, or a subdomain.
     pub name: Ref<DnsName>,
     /// Its type.
     pub record_type: RecordType,
-    /// What tells it from others of the same name and type; empty where there is only one.
+    /// The set identifier, which distinguishes record sets with the same name and type; empty if there is only one.
     pub set_identifier: String,
-    /// How one of several is chosen. All of one name and type have the same sort.
+    /// The routing policy. All record sets with the same name and type must have the same one.
     pub routing: Routing,
-    /// What it answers. What it refers to need only exist: order it after what must be ready first.
+    /// The target. The resource that it refers to only needs to exist; order it after resources that must be ready
+    /// first.
     pub answer: Answer,
-    /// It only answers while this is healthy. A change of anything else takes off one that is not managed.
+    /// The health check on which its responses depend. An update of another field removes one that is not managed.
     pub health_check: Option<Ref<Id<HealthCheck>>>,
 }
 
@@ -47,67 +48,67 @@ pub enum RecordType {
     A,
     /// IPv6 addresses.
     Aaaa,
-    /// Who may issue certificates.
+    /// Certificate authorities (CAA).
     Caa,
-    /// Another name.
+    /// An alias for another name.
     Cname,
     /// Mail servers.
     Mx,
     /// Name servers.
     Ns,
-    /// Texts, in quotes.
+    /// Quoted text.
     Txt,
 }
 
-/// How one of several record sets of a name and type is chosen.
+/// The routing policy of a record set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Routing {
-    /// There is only one.
+    /// Simple: a single record set.
     Simple,
-    /// By its share of the sum of all weights, 0 to 255.
+    /// Weighted: its weight relative to the sum, 0 to 255.
     Weighted(u8),
-    /// The secondary answers when the primary is not healthy.
+    /// Failover: the secondary is used when the primary is unhealthy.
     Failover(FailoverRole),
-    /// The one in the region that the asker is nearest to.
+    /// Latency: the region with the lowest latency for the client.
     Latency(Region),
-    /// In a way that somebody else chose: only ever read.
+    /// A policy that was configured outside payinfra; only returned by reads.
     Other,
 }
 
-/// A part in a failover.
+/// The role in a failover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailoverRole {
-    /// Answers while it is healthy.
+    /// Used while it is healthy.
     Primary,
-    /// Answers else.
+    /// Used otherwise.
     Secondary,
 }
 
-/// What a record set answers.
+/// The target of a record set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// What an AWS resource answers at the moment.
+    /// An alias for an AWS resource.
     Alias {
-        /// The resource's name, such as a load balancer's.
+        /// The DNS name of the resource, such as a load balancer's.
         name: Ref<DnsName>,
-        /// The zone of the resource's service, not ours.
+        /// The hosted zone of the resource's service.
         zone: Ref<String>,
-        /// Whether it stops answering when the resource has no healthy target.
+        /// Whether the health of the resource's targets is evaluated.
         evaluate_target_health: bool,
     },
     /// Another name: `CNAME`.
     Name {
-        /// For how many seconds others may keep it.
+        /// The TTL in seconds.
         ttl: i64,
         /// The other name.
         name: Ref<DnsName>,
     },
     /// Values of any other type.
     Values {
-        /// For how many seconds others may keep them.
+        /// The TTL in seconds.
         ttl: i64,
         /// The values.
         values: BTreeSet<Ref<String>>,
@@ -119,9 +120,9 @@ impl Resource for RecordSet {
     const KIND: &'static str = "route53.record-set";
     const REPLACE: Fields = fields!(Self: zone, name, record_type, set_identifier);
     const IDENTITY: Identity = Identity::Record;
-    /// The list shows each change at once; only the name servers take a while.
+    /// The list shows each change immediately; only the name servers lag.
     const CONSISTENT: bool = true;
-    /// A certificate is only issued, and so ready, once its record stands.
+    /// A certificate is only issued, and therefore ready, once its record exists.
     const EARLY: Fields = fields!(Self: name, answer);
     const EXPECTED: Expected = Expected::millis(500, 500);
     type Outputs = ();
@@ -132,13 +133,14 @@ impl Resource for RecordSet {
 
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         let key = Key::of(self)?;
-        // Not `UPSERT`, which would overwrite somebody else's.
+        // Not `UPSERT`, which would overwrite somebody else's record.
         change(cx, &key.zone, ChangeAction::Create, self.sdk(&key)?).await?;
         Ok(key.id())
     }
 
-    /// By the key. As nothing says whose it is, what answers the same is taken for ours; the certificates of several
-    /// regions share one record like that (AWS-FACTS §4.4). The rest, such as the weight, may have changed since.
+    /// By its natural key. Nothing shows its owner, so a record set with the same values counts as ours; the
+    /// certificates of several regions share one record that way (AWS-FACTS §4.4). Other fields, such as the weight,
+    /// may have changed since.
     async fn recover(&self, cx: &Cx, _: &Owner) -> Result<Option<Id<Self>>> {
         let id = Key::of(self)?.id();
         let Some(live) = Self::read(cx, std::slice::from_ref(&id)).await?.pop() else { return Ok(None) };
@@ -173,7 +175,7 @@ impl Resource for RecordSet {
         change(cx, &key.zone, ChangeAction::Upsert, self.sdk(&key)?).await
     }
 
-    /// AWS removes only what is told in full, so it is read once more.
+    /// AWS only deletes a record set whose values all match, so read it again.
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let key = Key::parse(&live.id)?;
         let found = list(cx, &key.zone, |record| Key::at(&key.zone, record) == key).await?;
@@ -217,7 +219,7 @@ fn value(text: &str) -> Result<ResourceRecord> {
 }
 
 impl Answer {
-    /// Where it leads, without how.
+    /// The target, without the routing policy.
     fn leads(&self) -> Result<BTreeSet<&str>> {
         Ok(match self {
             Self::Alias { name, zone, .. } => BTreeSet::from([name.known()?.as_str(), zone.known()?]),
@@ -250,7 +252,7 @@ impl RecordType {
     }
 }
 
-/// What identifies a record set.
+/// The identity of a record set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     zone: String,
@@ -294,7 +296,7 @@ impl Key {
     }
 }
 
-/// One change in a transaction of its own. One that is still under way on the same zone makes it wait.
+/// One change in its own transaction. A change in progress on the same zone makes it wait.
 async fn change(cx: &Cx, zone: &str, action: ChangeAction, record: sdk::ResourceRecordSet) -> Result<()> {
     let change = Change::builder().action(action).resource_record_set(record).build().explain()?;
     let batch = ChangeBatch::builder().changes(change).build().explain()?;
@@ -302,7 +304,7 @@ async fn change(cx: &Cx, zone: &str, action: ChangeAction, record: sdk::Resource
     call.send().await.map(drop).map_err(refused)
 }
 
-/// What is wrong with a batch may only stand in its list of messages.
+/// The reason for an invalid batch may only be in its list of messages.
 fn refused(error: SdkError<ChangeResourceRecordSetsError, HttpResponse>) -> Error {
     let messages = match error.as_service_error() {
         Some(ChangeResourceRecordSetsError::InvalidChangeBatch(invalid)) => invalid.messages().join("; "),
@@ -319,7 +321,7 @@ fn refused(error: SdkError<ChangeResourceRecordSetsError, HttpResponse>) -> Erro
     }
 }
 
-/// `None` for types that are not ours.
+/// `None` for unsupported types.
 fn live(zone: &str, record: sdk::ResourceRecordSet) -> Option<Live<RecordSet>> {
     let key = Key::at(zone, &record);
     let record_type = RecordType::from(&record.r#type)?;

@@ -6,7 +6,7 @@ use payinfra_engine::{Class, Result};
 use crate::error::Unless;
 use crate::{Cx, Explain};
 
-/// The record sets of a zone up to the one that is `enough`; none if there is no zone.
+/// The record sets of a zone, up to the first one for which `enough` is true; none if the zone does not exist.
 pub(super) async fn list(
     cx: &Cx,
     zone: &str,

@@ -1,4 +1,4 @@
-//! Tags as Route 53 takes them: in a call of their own, ten at a time.
+//! Tags in Route 53's form: in separate calls, ten at a time.
 
 use std::collections::HashMap;
 
@@ -8,10 +8,10 @@ use payinfra_engine::{Class, Result, Tags};
 use crate::error::Unless;
 use crate::{Cx, Explain};
 
-/// As many tags as a hosted zone or a health check can carry (API reference: `ChangeTagsForResource`).
+/// The maximum number of tags of a hosted zone or a health check (API reference: `ChangeTagsForResource`).
 pub(super) const MOST: usize = 10;
 
-/// As many tags, or ids, as one call takes (AWS-FACTS §2).
+/// The maximum number of tags or ids per call (AWS-FACTS §2).
 const BATCH: usize = 10;
 
 /// The tags of those of `ids` that exist.
@@ -25,7 +25,7 @@ pub(super) async fn of(cx: &Cx, kind: &TagResourceType, ids: &[String]) -> Resul
             all.extend(sets.filter_map(|set| Some((set.resource_id?, from(set.tags)))));
             continue;
         }
-        // One that is gone makes the call fail for all of them.
+        // One that is gone fails the call for all of them.
         for id in ids {
             let call = cx.route53().list_tags_for_resource().resource_type(kind.clone()).resource_id(id);
             let found = call.send().await.explain().unless(Class::NotFound)?;
@@ -42,7 +42,7 @@ fn from(tags: Option<Vec<Tag>>) -> Tags {
     tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
 }
 
-/// Makes the tags of `id` what they should be.
+/// Updates the tags of `id`.
 pub(super) async fn sync(cx: &Cx, kind: &TagResourceType, id: &str, live: &Tags, want: &Tags) -> Result<()> {
     let (gone, new) = live.changes(want);
     for keys in gone.chunks(BATCH) {

@@ -1,4 +1,4 @@
-//! A hosted zone that exists already.
+//! A lookup of an existing hosted zone.
 
 use payinfra_engine::{Error, Id, Lookup, Ref, Result};
 use serde::{Deserialize, Serialize};
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::{DnsName, HostedZone, bare};
 use crate::{Cx, Explain, Need};
 
-/// The one public hosted zone of a domain, made by somebody else.
+/// The only existing public hosted zone of a domain.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Zone {
     /// The domain.
     pub name: DnsName,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ZoneOutputs {
     /// The zone.
@@ -28,7 +28,7 @@ impl Lookup for Zone {
     type Outputs = ZoneOutputs;
 
     async fn find(&self, cx: &Cx) -> Result<ZoneOutputs> {
-        // The list begins at the name, and goes on with others.
+        // The list starts at the name, and continues with others.
         let found = cx.route53().list_hosted_zones_by_name().dns_name(self.name.as_str()).send().await.explain()?;
         let public = found.hosted_zones().iter().filter(|zone| {
             DnsName::new(zone.name()) == self.name

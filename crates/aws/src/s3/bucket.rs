@@ -1,4 +1,4 @@
-//! An S3 bucket with all that is set on it: one kind, because S3 refuses parallel settings of one bucket.
+//! An S3 bucket with all of its settings: one kind, because S3 rejects concurrent changes to a bucket.
 
 mod empty;
 mod lifecycle;
@@ -20,58 +20,59 @@ use super::tags;
 use crate::error::{Unless, foreign};
 use crate::{Cx, Explain, Policy};
 
-/// A bucket. Deleting it deletes everything in it, all versions included.
+/// A bucket. Deleting it deletes all of its objects, including all versions.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Bucket {
-    /// The name, one in the world: 3 to 63 characters.
+    /// The name, globally unique: 3 to 63 characters.
     pub name: String,
-    /// Whether old versions of objects are kept. Once on it can only be suspended.
+    /// Whether versioning is enabled. It can only be suspended afterwards.
     pub versioning: bool,
-    /// What new objects are encrypted with unless their writer says otherwise; without it, a key that S3 owns.
+    /// The default encryption; without it, S3 uses a key of its own.
     pub encryption: Option<Encryption>,
-    /// Whether S3 refuses everything that would open the bucket to the public.
+    /// Whether public access is blocked.
     pub public_access_blocked: bool,
-    /// Who may do what to the bucket and its objects.
+    /// The bucket policy.
     pub policy: Option<Policy>,
-    /// What becomes of objects as they age, by the rules' ids.
+    /// The lifecycle rules by id.
     pub lifecycle: BTreeMap<String, LifecycleRule>,
-    /// The copies that S3 makes of new objects.
+    /// Replication of new objects.
     pub replication: Option<Replication>,
-    /// Where S3 records the requests.
+    /// The destination of access logs.
     pub logging: Option<Logging>,
-    /// Whether the account owns all objects, whoever wrote them, and access lists mean nothing.
+    /// Whether the account owns all objects, whoever wrote them, and ACLs are disabled.
     pub ownership_enforced: bool,
     /// The tags.
     pub tags: Tags,
 }
 
-/// Encryption under a key of the account's own.
+/// Encryption with a customer managed key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encryption {
-    /// The ARN of a key in the bucket's region; an alias would show as drift.
+    /// The ARN of a key in the bucket's region; an alias would be shown as drift.
     pub key: Ref<String>,
-    /// Whether S3 asks KMS once per bucket and hour instead of once per object: far fewer calls to pay for.
+    /// Whether bucket keys are enabled, which reduce the number of KMS calls from one per object to one per bucket and
+    /// hour.
     pub bucket_key: bool,
 }
 
-/// Records of the requests.
+/// Access logging.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logging {
-    /// The bucket that they go to; its policy must let `logging.s3.amazonaws.com` write, it must be in the same
-    /// region, and its encryption must be S3's own (AES256) or a key that lets that principal use it.
+    /// The target bucket. Its policy must allow `logging.s3.amazonaws.com` to write, it must be in the same region, and
+    /// its encryption must be S3's own (AES256) or a key that this principal may use.
     pub bucket: Text,
-    /// What the records' keys start with.
+    /// The key prefix of the logs.
     pub prefix: String,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct BucketOutputs {
     /// The bucket's ARN.
     pub arn: Ref<String>,
 }
 
-/// The region whose name S3 must not be told, for it was the first.
+/// The region that must not be specified as a location constraint, because it is S3's default.
 const UNNAMED: &str = "us-east-1";
 
 impl Resource for Bucket {
@@ -79,13 +80,13 @@ impl Resource for Bucket {
     const KIND: &'static str = "s3.bucket";
     const REPLACE: Fields = fields!(Self: name);
     const KEEPS_DATA: bool = true;
-    /// A full bucket takes its time to empty: a second for a thousand versions (AWS-FACTS §5).
+    /// Emptying a full bucket takes time: a second per thousand versions (AWS-FACTS §5).
     const TIMEOUT: Duration = Duration::from_hours(1);
     const EXPECTED: Expected = Expected::millis(4_000, 2_000);
     type Outputs = BucketOutputs;
 
     fn losses(&self, live: &Self) -> Vec<String> {
-        // To suspend versioning loses no version that is there.
+        // Suspending versioning keeps all existing versions.
         lifecycle::losses(&self.lifecycle, &live.lifecycle)
     }
 
@@ -94,7 +95,8 @@ impl Resource for Bucket {
     }
 
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
-        // In us-east-1 S3 says "created" of a bucket that one has already, and resets its access list: ask first.
+        // In us-east-1, creating an existing bucket of the same account succeeds and resets its ACL, so look for it
+        // first.
         if exists(cx, &self.name).await? {
             return Err(foreign("bucket", &self.name, &self.name));
         }
@@ -108,8 +110,8 @@ impl Resource for Bucket {
         Ok(Id::new(&self.name))
     }
 
-    /// A bucket of this name in our account counts as ours if it carries our tags. After a create of ours also if it has
-    /// no tags and nothing in it: that is what it leaves where tags and bucket are not made in one act (older endpoints).
+    /// A bucket with this name in our account counts as ours if it has our tags. After a create of ours, it also counts
+    /// if it has no tags and is empty, because older endpoints do not set tags and create the bucket atomically.
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         if !exists(cx, &self.name).await? {
             return Ok(None);
@@ -124,8 +126,8 @@ impl Resource for Bucket {
         Ok(try_join_all(found).await?.into_iter().flatten().collect())
     }
 
-    /// One setting after the other: S3 answers parallel ones with `OperationAborted`. Replication goes first and comes
-    /// last, because it needs versions; public access is blocked before a policy could grant it.
+    /// Sequentially, because S3 rejects concurrent changes with `OperationAborted`. Replication is removed first and
+    /// added last, because it requires versioning. Public access is blocked before a policy could grant it.
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
         let (bucket, was) = (live.id.as_str(), &live.args);
         if self.replication.is_none() && was.replication.is_some() {
@@ -162,24 +164,26 @@ impl Resource for Bucket {
         empty_and_delete(cx, live.id.as_str()).await.unless(Class::NotFound).map(drop)
     }
 
-    /// A bucket that is now another account's, or in another region, is not ours any more.
+    /// A bucket that now belongs to another account, or is in another region, is no longer ours.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         Ok(exists(cx, id.as_str()).await.unless(Class::Foreign)? != Some(true))
     }
 }
 
-/// Replication goes first: two buckets that replicate into each other refill each other (AWS-FACTS §4.3).
+/// Replication is removed first, because two buckets that replicate to each other would refill each other (AWS-FACTS
+/// §4.3).
 async fn empty_and_delete(cx: &Cx, bucket: &str) -> Result<()> {
     replication::put(cx, bucket, None).await?;
     empty::empty(cx, bucket).await?;
     cx.s3().delete_bucket().bucket(bucket).send().await.explain().map(drop)
 }
 
-/// Whether the bucket is in our account and this region; a failure if it is anywhere else.
+/// Whether the bucket is in our account and this region; an error if it is elsewhere.
 async fn exists(cx: &Cx, name: &str) -> Result<bool> {
     let call = cx.s3().head_bucket().bucket(name).expected_bucket_owner(cx.account());
     let asked = call.send().await;
-    // The answer to HEAD has no body and so no code: 403 is another account's; another region's says where it is.
+    // The response to HEAD has no body and therefore no code: 403 is another account's bucket; the response for another
+    // region names it.
     let elsewhere = asked.as_ref().err().and_then(|error| error.raw_response()).is_some_and(|answer| {
         let place = answer.headers().get("x-amz-bucket-region");
         matches!(answer.status().as_u16(), 301 | 403) || place.is_some_and(|place| place != cx.region().as_str())

@@ -19,7 +19,7 @@ pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let call = cx.s3().list_buckets().bucket_region(cx.region().as_str());
     let buckets = call.into_paginator().items().send().try_collect().await.explain()?;
     let tagged = buckets.into_iter().filter_map(|bucket| bucket.name).map(|name| async move {
-        // A bucket whose policy shuts us out, and one of another region, is not ours here.
+        // A bucket whose policy denies us access, or in another region, is not ours here.
         let tags = tags::of(cx, &name).await.unless(Class::NotFound).or_else(|error| match error.class() {
             Class::Denied | Class::Failed => Ok(None),
             _ => Err(error),

@@ -1,4 +1,4 @@
-//! Tags as S3 takes them: all at once.
+//! Tags in S3's form: all in one call.
 
 use aws_sdk_s3::types::{Tag, Tagging};
 use payinfra_engine::{Result, Tags};
@@ -17,7 +17,7 @@ pub(super) async fn of(cx: &Cx, name: &str) -> Result<Tags> {
     Ok(found.into_iter().flat_map(|found| found.tag_set).map(|tag| (tag.key, tag.value)).collect())
 }
 
-/// Makes the tags of the bucket `name` what they should be.
+/// Updates the tags of the bucket `name`.
 pub(super) async fn sync(cx: &Cx, name: &str, live: &Tags, want: &Tags) -> Result<()> {
     if want == live {
         return Ok(());

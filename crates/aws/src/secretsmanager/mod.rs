@@ -1,4 +1,4 @@
-//! Secrets Manager: secrets that exist, and passwords that it makes up.
+//! Secrets Manager: existing secrets, and generated passwords.
 
 mod password;
 mod secret;
@@ -14,7 +14,7 @@ use crate::{Cx, Explain};
 /// The kinds of this service, sorted by name.
 pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Password>(), lookup::<Secret>()];
 
-/// The secrets with their tags; this list may be minutes late (AWS-FACTS §1.13).
+/// The secrets with their tags; this list may lag by minutes (AWS-FACTS §1.13).
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let mut pages = cx.secretsmanager().list_secrets().into_paginator().send();
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! A password that Secrets Manager makes up and keeps.
+//! A password that Secrets Manager generates and stores.
 
 use aws_smithy_types::date_time::Format;
 use futures_util::future::try_join_all;
@@ -10,54 +10,55 @@ use super::tags;
 use crate::error::{Unless, claim, same_owner};
 use crate::{Cx, Explain, Need};
 
-/// A secret with a user's name and a password of 40 letters and digits, as `{"username": …, "password": …}`. The
-/// password passes through this process once, while the secret is made; it is in no argument, state or plan.
+/// A secret with a user name and a password of 40 letters and digits, as `{"username": …, "password": …}`. The password
+/// passes through this process once, when the secret is created; it is not in arguments, state or plans.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Password {
-    /// The secret's name.
+    /// The name of the secret.
     pub name: String,
-    /// What it is for.
+    /// The description.
     pub description: String,
-    /// The user. Kept on the secret in the tag `payinfra:username` as well, so that nobody has to read the secret to
-    /// know it.
+    /// The user name. It is also stored in the tag `payinfra:username` of the secret, so that reading it does not
+    /// require reading the secret.
     pub username: String,
-    /// The ARN of the key that encrypts it.
+    /// The ARN of the KMS key.
     pub kms_key: Ref<String>,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PasswordOutputs {
-    /// The secret's ARN, another one whenever it is made anew.
+    /// The secret's ARN, which is different for each new secret.
     pub arn: Ref<String>,
 }
 
 const USERNAME: &str = "payinfra:username";
 
-/// More than 200 bits, and within what every engine takes.
+/// More than 200 bits, and short enough for every engine.
 const LENGTH: i64 = 40;
 
-/// For how many days a secret whose data is kept can be restored: AWS's own choice.
+/// The recovery window in days of a secret whose data is kept: AWS's default.
 const WINDOW: i64 = 30;
 
 impl Password {
-    /// The tags, with the one that is a field.
+    /// The tags, including the one that stores a field.
     fn all_tags(&self) -> Tags {
         self.tags.clone().with(USERNAME, &self.username)
     }
 
     /// A new password with its user.
     async fn value(&self, cx: &Cx) -> Result<String> {
-        // Letters and digits only: what RDS refuses (/, @, " and the space) and shells interpret is not among them.
+        // Letters and digits only, which excludes characters that RDS rejects (/, @, " and the space) or shells
+        // interpret.
         let call = cx.secretsmanager().get_random_password().password_length(LENGTH).exclude_punctuation(true);
         let password = call.require_each_included_type(true).send().await.explain()?.random_password;
         Ok(json!({ "username": self.username, "password": password.need("RandomPassword")? }).to_string())
     }
 
-    /// What a destroy of ours left in its recovery window, with the password that it had. What else differs, `update`
-    /// sets: this may be interrupted.
+    /// A secret that our destroy left in its recovery window, with its old password. `update` sets everything else,
+    /// because this may be interrupted.
     async fn restored(&self, cx: &Cx, found: Live<Self>) -> Result<Id<Self>> {
         let (name, id) = (&self.name, found.id.as_str());
         if !same_owner(&self.tags, &found.args.tags) {
@@ -93,7 +94,7 @@ impl Resource for Password {
         }
         let call = cx.secretsmanager().create_secret().name(&self.name).description(&self.description);
         let call = call.kms_key_id(self.kms_key.known()?).secret_string(self.value(cx).await?);
-        // Not our own token: it names a version by its value, and each attempt has another value.
+        // Not our idempotency token, because it identifies a version by its value, and each attempt has another value.
         let made = call.set_tags(Some(tags::sdk(&self.all_tags()))).send().await.explain()?;
         Ok(Id::new(made.arn.need("ARN")?))
     }
@@ -114,7 +115,7 @@ impl Resource for Password {
             let call = cx.secretsmanager().update_secret().secret_id(&live.id).description(&self.description);
             call.kms_key_id(self.kms_key.known()?).send().await.explain()?;
         }
-        // Only of one that was restored. The tag that tells the user comes after the secret that has it.
+        // Only for a restored one. The tag with the user is set after the secret value.
         if self.username != live.args.username {
             let call = cx.secretsmanager().put_secret_value().secret_id(&live.id);
             call.secret_string(self.value(cx).await?).send().await.explain()?;
@@ -122,8 +123,8 @@ impl Resource for Password {
         tags::sync(cx, live.id.as_str(), &live.args.all_tags(), &self.all_tags()).await
     }
 
-    /// With a window in which it can be restored where the data is kept. Without it at once: in that window its name
-    /// would be taken (AWS-FACTS §1.13).
+    /// With a recovery window if the data is kept. Otherwise immediately, because the name would be in use during the
+    /// window (AWS-FACTS §1.13).
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         if matches!(live.status, Status::Scheduled(_)) {
             return Ok(());

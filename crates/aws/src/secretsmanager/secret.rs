@@ -1,4 +1,4 @@
-//! An existing secret.
+//! A lookup of an existing secret.
 
 use payinfra_engine::{Class, Error, Lookup, Ref, Result};
 use serde::{Deserialize, Serialize};
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
-/// A secret that somebody else looks after. Its value is not read: who needs it gets the ARN, and asks for it himself.
+/// An existing secret. Its value is not read: dependents get the ARN and read it themselves.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Secret {
     /// The name.
     pub name: String,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SecretOutputs {
     /// The ARN.

@@ -1,4 +1,4 @@
-//! Tags as Secrets Manager takes them.
+//! Tags in Secrets Manager's form.
 
 use aws_sdk_secretsmanager::types::Tag;
 use payinfra_engine::{Result, Tags};
@@ -10,13 +10,13 @@ pub(super) fn sdk(tags: &Tags) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
-/// The tags of an answer.
+/// The tags of a response.
 pub(super) fn from(tags: Option<Vec<Tag>>) -> Tags {
     let tags = tags.unwrap_or_default().into_iter();
     tags.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
 }
 
-/// Makes the tags of the secret `id` what they should be.
+/// Updates the tags of the secret `id`.
 pub(super) async fn sync(cx: &Cx, id: &str, live: &Tags, want: &Tags) -> Result<()> {
     let (gone, new) = live.changes(want);
     if !gone.is_empty() {

@@ -1,4 +1,4 @@
-//! SNS: topics and their subscriptions.
+//! SNS: topics and subscriptions.
 
 mod subscription;
 mod tags;
@@ -15,7 +15,7 @@ use crate::{Cx, Explain};
 /// The kinds of this service, sorted by name.
 pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Subscription>(), kind::<Topic>()];
 
-/// The topics with their tags; subscriptions carry none.
+/// The topics with their tags; subscriptions have no tags.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let topics = cx.sns().list_topics().into_paginator().items().send().try_collect().await.explain()?;
     let arns = topics.into_iter().filter_map(|topic| topic.topic_arn);

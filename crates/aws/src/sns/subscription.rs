@@ -1,4 +1,4 @@
-//! An SNS subscription: who gets what is published to a topic.
+//! An SNS subscription.
 
 use std::collections::HashMap;
 
@@ -12,33 +12,34 @@ use super::Topic;
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
-/// A subscription. E-mail and web addresses have to confirm it; it counts as ready without, because only its receiver
-/// can. One that nobody confirmed cannot be deleted: AWS forgets it after some days, and with its topic.
+/// A subscription. E-mail and web endpoints have to confirm it. It counts as ready without confirmation, because only
+/// the receiver can confirm. An unconfirmed subscription cannot be deleted: AWS deletes it after some days, and with
+/// its topic.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Subscription {
     /// The topic.
     pub topic: Ref<Id<Topic>>,
-    /// How it is delivered: `email`, `https`, `sqs`, `lambda`, …
+    /// The protocol: `email`, `https`, `sqs`, `lambda`, …
     pub protocol: String,
-    /// Where to.
+    /// The endpoint.
     pub endpoint: Endpoint,
-    /// Whether queues and web addresses get the message as it was published, without SNS's envelope.
+    /// Whether queues and web endpoints get the raw message, without SNS's envelope.
     pub raw: bool,
 }
 
-/// Where messages go.
+/// The endpoint of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Endpoint {
-    /// A web address: anyone who knows it can post there, and many carry a token. Others, where they are declared
-    /// secret.
+    /// A web endpoint: anyone who knows it can post to it, and many contain a token. Other endpoints, if they are
+    /// declared secret.
     Secret(Secret<String>),
     /// Any other address, or the ARN of a queue or function.
     Other(Ref<String>),
 }
 
 impl Endpoint {
-    /// What `protocol` delivers to: the web addresses are secret.
+    /// The endpoint for `protocol`: web endpoints are secret.
     pub fn new(protocol: &str, address: impl Into<String>) -> Self {
         let address = address.into();
         if is_web(protocol) { Self::Secret(Secret::new(address)) } else { Self::Other(Ref::Known(address)) }
@@ -58,7 +59,7 @@ fn is_web(protocol: &str) -> bool {
 
 const RAW: &str = "RawMessageDelivery";
 
-/// What AWS lists in place of the ARN of a subscription that nobody has confirmed yet.
+/// The placeholder that AWS lists instead of the ARN of an unconfirmed subscription.
 const PENDING: &str = "PendingConfirmation";
 
 impl Resource for Subscription {
@@ -73,7 +74,7 @@ impl Resource for Subscription {
         None
     }
 
-    /// AWS returns the subscription that exists: so this looks first. One that nobody has confirmed is nobody's loss.
+    /// AWS returns an existing subscription, so look for one first. An unconfirmed one does not count.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         if is_web(&self.protocol) && matches!(self.endpoint, Endpoint::Other(_)) {
             return Err(Error::failed("the endpoint of an HTTP or HTTPS subscription must be declared as a secret"));
@@ -85,8 +86,8 @@ impl Resource for Subscription {
         }
     }
 
-    /// By topic, protocol and endpoint. One that waits to be confirmed is listed without its ARN: asking for it once
-    /// more is the only way to know that, and sends its receiver another message.
+    /// By topic, protocol and endpoint. An unconfirmed one is listed without its ARN: the only way to get it is to
+    /// subscribe again, which sends the receiver another message.
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         match self.found(cx, &owner.lineage).await? {
             Some(arn) if arn == PENDING && cx.begun() => self.subscribe(cx).await.map(Some),
@@ -111,7 +112,7 @@ impl Resource for Subscription {
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let Some(attributes) = attributes(cx, &live.id).await? else { return Ok(()) };
         if attributes.get(PENDING).is_some_and(|pending| pending == "true") {
-            // As far as anyone can do anything about it, it is gone.
+            // Nothing more can be done about it, so it counts as gone.
             return Err(Error::new(Class::NotFound, "it is not confirmed, so AWS deletes it on its own"));
         }
         cx.sns().unsubscribe().subscription_arn(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
@@ -128,8 +129,8 @@ impl Subscription {
         Ok(Id::new(call.send().await.explain()?.subscription_arn.need("SubscriptionArn")?))
     }
 
-    /// The ARN of the subscription that exists, or [`PENDING`]. Of a secret endpoint that was declared once, only what
-    /// the deployment of `lineage` keeps of it may be known.
+    /// The ARN of the existing subscription, or [`PENDING`]. Of a recorded secret endpoint, only the digest in the
+    /// deployment of `lineage` may be known.
     async fn found(&self, cx: &Cx, lineage: &str) -> Result<Option<String>> {
         let call = cx.sns().list_subscriptions_by_topic().topic_arn(self.topic.known()?);
         let found = call.into_paginator().items().send().try_collect().await.explain().unless(Class::NotFound)?;

@@ -1,4 +1,4 @@
-//! An SNS topic: what alarms and events are published to.
+//! An SNS topic, to which alarms and events are published.
 
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
@@ -8,25 +8,25 @@ use super::tags;
 use crate::error::{Unless, claim, foreign, same_owner};
 use crate::{Cx, Explain, Need, Policy};
 
-/// A topic. Its id is its ARN, which its name makes.
+/// A topic. Its id is its ARN, which contains its name.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Topic {
-    /// The name, at most 256 letters, digits, `-` and `_`; one in the account and region.
+    /// The name, at most 256 letters, digits, `-` and `_`; unique in the account and region.
     pub name: String,
-    /// The ARN of the key that encrypts the messages; the key's policy must allow those that publish to use it.
+    /// The ARN of the KMS key; its policy must allow the publishers to use it.
     pub kms_key: Option<Ref<String>>,
-    /// Who may publish and subscribe. AWS's own choice lets in everybody whom the account's IAM policies let.
+    /// The topic policy. AWS's default allows everyone whom the account's IAM policies allow.
     pub policy: Policy,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TopicOutputs {
     /// The topic's ARN.
     pub arn: Ref<String>,
-    /// The topic's name, as metrics name it.
+    /// The topic's name, as a metric dimension.
     pub name: Ref<String>,
 }
 
@@ -44,7 +44,7 @@ impl Resource for Topic {
         Some(&mut self.tags)
     }
 
-    /// AWS returns the topic that exists if tags and attributes are the same: so this looks first whose it is.
+    /// If an existing topic has the same tags and attributes, AWS returns it, so check its owner first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         let arn = self.arn(cx);
         if let Some(theirs) = self.tags_there(cx).await?
@@ -80,7 +80,7 @@ impl Resource for Topic {
             set(POLICY, self.policy.document()?).await?;
         }
         if self.kms_key != live.args.kms_key {
-            // No key is the empty one (AWS-FACTS §6.2).
+            // An empty key disables encryption (AWS-FACTS §6.2).
             let key = self.kms_key.as_ref().map(Ref::known).transpose()?.cloned();
             set(KEY, key.unwrap_or_default()).await?;
         }
@@ -91,7 +91,7 @@ impl Resource for Topic {
         cx.sns().delete_topic().topic_arn(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// Whatever its tags.
+    /// Regardless of its tags.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         let found = cx.sns().get_topic_attributes().topic_arn(id).send().await.explain();
         Ok(found.unless(Class::NotFound)?.is_none())
@@ -99,7 +99,8 @@ impl Resource for Topic {
 }
 
 impl Topic {
-    /// The tags of the topic of this name, if there is one: what does not exist may have no tags instead of an error.
+    /// The tags of the topic with this name, if it exists. For a missing topic, AWS may return no tags instead of an
+    /// error.
     async fn tags_there(&self, cx: &Cx) -> Result<Option<Tags>> {
         Ok(live(cx, &Id::new(self.arn(cx))).await.unless(Class::NotFound)?.map(|live| live.args.tags))
     }

@@ -1,4 +1,4 @@
-//! A parameter: a value under a name, for what runs to read.
+//! A Systems Manager parameter.
 
 use std::collections::HashMap;
 
@@ -13,13 +13,13 @@ use super::{described_by, tags};
 use crate::error::{Unless, ours};
 use crate::{Cx, Explain, Need};
 
-/// A parameter whose value is in the configuration, and is not shown by anything here. What must be a secret in AWS as
-/// well belongs into Secrets Manager, which makes it up itself: there is no `SecureString` here.
+/// A parameter whose value is in the configuration and is not shown by payinfra. A value that must also be a secret in
+/// AWS belongs in Secrets Manager, which generates it: `SecureString` is not supported.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Parameter {
     /// The name, such as `/payments/endpoint`.
     pub name: String,
-    /// What it is for.
+    /// The description.
     pub description: String,
     /// The value.
     pub value: Secret<Text>,
@@ -27,7 +27,7 @@ pub struct Parameter {
     pub tags: Tags,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ParameterOutputs {
     /// The ARN.
@@ -38,7 +38,7 @@ impl Resource for Parameter {
     type Cx = Cx;
     const KIND: &'static str = "ssm.parameter";
     const REPLACE: Fields = fields!(Self: name);
-    /// As many names as one `GetParameters` takes.
+    /// The maximum number of names for `GetParameters`.
     const BATCH: usize = 10;
     const EXPECTED: Expected = Expected::millis(400, 300);
     type Outputs = ParameterOutputs;
@@ -60,7 +60,7 @@ impl Resource for Parameter {
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
         let names: Vec<_> = ids.iter().map(String::from).collect();
-        // The one call tells the value, the other one the description.
+        // One call returns the value, the other one the description.
         let filter = ParameterStringFilter::builder().key("Name").option("Equals").set_values(Some(names.clone()));
         let described = cx.ssm().describe_parameters().parameter_filters(filter.build().explain()?);
         let (values, described) = tokio::try_join!(
@@ -88,7 +88,7 @@ impl Resource for Parameter {
 
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
         if self.value != live.args.value || self.description != live.args.description {
-            // It says all, because what the call leaves out is lost; tags it does not take (AWS-FACTS §1.13).
+            // Omitted values are lost, so it sets all values. It accepts no tags (AWS-FACTS §1.13).
             let call = cx.ssm().put_parameter().name(&live.id).description(&self.description);
             let call = call.value(self.value.expose()?.known()?).r#type(ParameterType::String).overwrite(true);
             call.send().await.explain()?;
@@ -101,7 +101,7 @@ impl Resource for Parameter {
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// By the name, without a filter and without the tags.
+    /// By the name, without filters and tags.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         Ok(cx.ssm().get_parameter().name(id).send().await.explain().unless(Class::NotFound)?.is_none())
     }

@@ -1,4 +1,4 @@
-//! Tags as Systems Manager takes them.
+//! Tags in Systems Manager's form.
 
 use aws_sdk_ssm::types::{ResourceTypeForTagging, Tag};
 use payinfra_engine::{Result, Tags};
@@ -17,7 +17,7 @@ pub(super) async fn of(cx: &Cx, name: &str) -> Result<Tags> {
     Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
 }
 
-/// Makes the tags of the parameter `name` what they should be.
+/// Updates the tags of the parameter `name`.
 pub(super) async fn sync(cx: &Cx, name: &str, live: &Tags, want: &Tags) -> Result<()> {
     let parameter = ResourceTypeForTagging::Parameter;
     let (gone, new) = live.changes(want);

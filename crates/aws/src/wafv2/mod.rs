@@ -1,4 +1,4 @@
-//! WAF: web ACLs, and what they guard.
+//! WAF: web ACLs and their associations.
 
 mod rule;
 mod tags;

@@ -1,4 +1,4 @@
-//! One rule of a web ACL.
+//! A rule of a web ACL.
 
 use std::collections::BTreeSet;
 
@@ -11,64 +11,64 @@ use serde::{Deserialize, Serialize};
 
 use crate::Explain;
 
-/// A rule: which requests it is about, and whether it blocks them.
+/// A rule: a statement and an action.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// Its place among the rules, the lowest first.
+    /// Its priority; the lowest is evaluated first.
     pub priority: i32,
-    /// Which requests it is about.
+    /// The statement.
     pub statement: Statement,
-    /// Whether these are only counted, and not blocked.
+    /// Whether matching requests are only counted instead of blocked.
     pub count: bool,
-    /// What can be seen of it.
+    /// Metrics and sampled requests.
     pub visibility: Visibility,
 }
 
-/// Which requests a rule is about.
+/// The statement of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Statement {
-    /// Those that a group of rules blocks which somebody else looks after.
+    /// A managed rule group.
     Managed(ManagedRules),
-    /// Those of an address that sends too many.
+    /// A rate limit per address.
     RateLimit(RateLimit),
-    /// Something else that somebody else configured: only ever read.
+    /// A statement that was configured outside payinfra; only returned by reads.
     Other(String),
 }
 
-/// A managed group of rules, in the vendor's current version.
+/// A managed rule group, in the vendor's default version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManagedRules {
-    /// Who looks after it: `AWS`.
+    /// The vendor: `AWS`.
     pub vendor: String,
     /// Its name, such as `AWSManagedRulesCommonRuleSet`.
     pub name: String,
-    /// Those of its rules that only count.
+    /// The rules in the group that only count.
     pub counted: BTreeSet<String>,
 }
 
-/// How many requests of one address are too many.
+/// A rate limit per address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateLimit {
-    /// The most requests in a window, 10 to 2,000,000,000.
+    /// The maximum number of requests in a window, 10 to 2,000,000,000.
     pub requests: i64,
     /// The window in seconds: 60, 120, 300 or 600.
     pub window: i64,
 }
 
-/// What can be seen of a web ACL or a rule.
+/// Metrics and sampled requests of a web ACL or a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visibility {
-    /// The name of its metrics: letters, digits, hyphens and underscores.
+    /// The name of the metrics: letters, digits, hyphens and underscores.
     pub metric: String,
-    /// Whether there are metrics.
+    /// Whether metrics are enabled.
     pub metrics: bool,
-    /// Whether some requests can be looked at.
+    /// Whether sampled requests are enabled.
     pub samples: bool,
 }
 
 impl Visibility {
-    /// Everything, under this name.
+    /// Everything is enabled, with this metric name.
     #[must_use]
     pub fn of(metric: impl Into<String>) -> Self {
         Self { metric: metric.into(), metrics: true, samples: true }
@@ -92,12 +92,12 @@ impl Visibility {
 }
 
 impl Rule {
-    /// The rule as AWS takes it.
+    /// The rule in AWS's form.
     pub(super) fn sdk(&self, name: &str) -> Result<sdk::Rule> {
         let rule = sdk::Rule::builder().name(name).priority(self.priority);
         let rule = rule.visibility_config(self.visibility.sdk()?);
         let rule = match (&self.statement, self.count) {
-            // A group's rules say themselves what they do.
+            // The rules of a group have their own actions.
             (Statement::Managed(_), false) => rule.override_action(OverrideAction::builder().none(none()).build()),
             (Statement::Managed(_), true) => rule.override_action(OverrideAction::builder().count(count()).build()),
             (_, false) => rule.action(RuleAction::builder().block(BlockAction::builder().build()).build()),
@@ -106,7 +106,7 @@ impl Rule {
         rule.statement(self.statement.sdk()?).build().explain()
     }
 
-    /// The name, and the rule as AWS has it.
+    /// The name, and the rule that AWS returned.
     pub(super) fn from_sdk(rule: sdk::Rule) -> (String, Self) {
         let counted = rule.override_action().is_some_and(|action| action.count().is_some())
             || rule.action().is_some_and(|action| action.count().is_some());
@@ -123,7 +123,7 @@ impl Rule {
 }
 
 impl Statement {
-    /// AWS's own group of this name.
+    /// AWS's managed rule group with this name.
     #[must_use]
     pub fn aws(name: &str) -> Self {
         Self::Managed(ManagedRules { vendor: "AWS".to_owned(), name: name.to_owned(), counted: BTreeSet::new() })
@@ -151,7 +151,7 @@ impl Statement {
         })
     }
 
-    /// `None` where it says more than payinfra knows.
+    /// `None` if it has settings that payinfra does not support.
     fn from_sdk(statement: &sdk::Statement) -> Option<Self> {
         if let Some(group) = statement.managed_rule_group_statement() {
             let plain = group.scope_down_statement().is_none()
@@ -167,7 +167,7 @@ impl Statement {
         let rate = statement.rate_based_statement()?;
         let plain =
             rate.scope_down_statement().is_none() && rate.aggregate_key_type == RateBasedStatementAggregateKeyType::Ip;
-        // Answers of before there was a choice have no window.
+        // Older responses have no window.
         let window = if rate.evaluation_window_sec == 0 { 300 } else { rate.evaluation_window_sec };
         plain.then_some(Self::RateLimit(RateLimit { requests: rate.limit, window }))
     }

@@ -1,11 +1,11 @@
-//! Tags as WAF takes them.
+//! Tags in WAF's form.
 
 use aws_sdk_wafv2::types::Tag;
 use payinfra_engine::{Result, Tags};
 
 use crate::{Cx, Explain};
 
-/// Pages of a hundred; AWS takes fifty tags for a resource.
+/// The page size is a hundred; AWS allows fifty tags per resource.
 const PAGES: usize = 4;
 
 /// The tags of a create call.
@@ -29,7 +29,7 @@ pub(super) async fn of(cx: &Cx, arn: &str) -> Result<Tags> {
     Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
 }
 
-/// Makes the tags of the resource `arn` what they should be.
+/// Updates the tags of the resource `arn`.
 pub(super) async fn sync(cx: &Cx, arn: &str, live: &Tags, want: &Tags) -> Result<()> {
     let (gone, new) = live.changes(want);
     if !gone.is_empty() {

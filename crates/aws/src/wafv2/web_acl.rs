@@ -1,4 +1,4 @@
-//! A web ACL: which requests never reach what it guards.
+//! A web ACL, which filters requests to associated resources.
 
 use std::collections::BTreeMap;
 
@@ -11,43 +11,43 @@ use super::{Rule, Visibility, tags};
 use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need};
 
-/// A regional web ACL. Its rules are all that there are: a rule that is not here is removed.
+/// A regional web ACL. Its list of rules is complete: other rules are removed.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct WebAcl {
-    /// The name, one in the region.
+    /// The name, unique in the region.
     pub name: String,
-    /// What it is for.
+    /// The description.
     pub description: String,
-    /// What happens to requests that no rule blocks.
+    /// The default action, for requests that match no rule.
     pub default_action: DefaultAction,
-    /// The rules by name; each has a priority of its own.
+    /// The rules by name; each has its own priority.
     pub rules: BTreeMap<String, Rule>,
-    /// What can be seen of it.
+    /// Metrics and sampled requests.
     pub visibility: Visibility,
     /// The tags.
     pub tags: Tags,
 }
 
-/// What happens to requests that no rule blocks.
+/// The default action of a web ACL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DefaultAction {
-    /// They pass.
+    /// Allow.
     Allow,
-    /// They are blocked.
+    /// Block.
     Block,
 }
 
-/// What others can refer to.
+/// The outputs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WebAclOutputs {
-    /// The ARN, which is the id as well.
+    /// The ARN, equal to the id.
     pub arn: Ref<String>,
-    /// The name, which is the dimension `WebACL` of metrics.
+    /// The name, the dimension `WebACL` of metrics.
     pub name: Ref<String>,
 }
 
-/// Pages of a hundred: as many ACLs as no account has.
+/// The page size is a hundred, more than the quota of web ACLs.
 const PAGES: usize = 100;
 
 impl Resource for WebAcl {
@@ -84,7 +84,7 @@ impl Resource for WebAcl {
         Ok(try_join_all(found).await?.into_iter().flatten().collect())
     }
 
-    /// The call replaces everything, and wants to be told what it replaces.
+    /// The call replaces everything, and requires the lock token of the current version.
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
         let was = &live.args;
         let ours = (&self.description, self.default_action, &self.rules, &self.visibility);
@@ -104,14 +104,14 @@ impl Resource for WebAcl {
         call.send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// Whatever its tags.
+    /// Regardless of its tags.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         Ok(get(cx, id).await.unless(Class::NotFound)?.is_none())
     }
 }
 
 impl WebAcl {
-    /// AWS takes no empty one.
+    /// AWS does not accept an empty one.
     fn description(&self) -> Option<String> {
         Some(self.description.clone()).filter(|text| !text.is_empty())
     }
@@ -148,7 +148,7 @@ pub(super) async fn all(cx: &Cx) -> Result<Vec<(String, String)>> {
     Ok(all)
 }
 
-/// A web ACL, and the token that the next change of it needs.
+/// A web ACL, and the lock token for its next update.
 async fn get(cx: &Cx, id: &Id<WebAcl>) -> Result<(sdk::WebAcl, String)> {
     let found = cx.wafv2().get_web_acl().arn(id).send().await.explain()?;
     Ok((found.web_acl.need("WebACL")?, found.lock_token.need("LockToken")?))

@@ -1,4 +1,4 @@
-//! That a web ACL guards a load balancer or a stage of an API.
+//! The association of a web ACL with a load balancer or an API stage.
 
 use futures_util::future::try_join_all;
 use payinfra_engine::{
@@ -10,12 +10,13 @@ use super::WebAcl;
 use crate::error::{Unless, vacant};
 use crate::{Cx, Explain};
 
-/// That a web ACL guards something; each thing is guarded by one at most, and the association's id is the thing's ARN.
+/// The association of a web ACL with a resource. A resource has at most one, and the association's id is the resource's
+/// ARN.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct WebAclAssociation {
     /// The web ACL.
     pub web_acl: Ref<Id<WebAcl>>,
-    /// The ARN of what it guards.
+    /// The ARN of the associated resource.
     pub resource: Ref<String>,
 }
 
@@ -32,7 +33,7 @@ impl Resource for WebAclAssociation {
         None
     }
 
-    /// AWS replaces an association that exists without an error: so this looks first.
+    /// AWS replaces an existing association without an error, so look for one first.
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         vacant(self.found(cx).await?, "association with a web ACL of")?;
         self.associate(cx).await?;
@@ -75,7 +76,7 @@ impl WebAclAssociation {
         call.resource_arn(self.resource.known()?).send().await.explain().map(drop)
     }
 
-    /// It, if it is there; an error if another web ACL is.
+    /// The association, if it exists; an error if another web ACL is associated.
     async fn found(&self, cx: &Cx) -> Result<Option<Id<Self>>> {
         let resource = self.resource.known()?;
         match web_acl_of(cx, resource).await? {
@@ -89,7 +90,7 @@ impl WebAclAssociation {
     }
 }
 
-/// The ARN of the web ACL that guards `resource`; `None` also if there is no such resource.
+/// The ARN of the web ACL of `resource`; `None` also if the resource does not exist.
 async fn web_acl_of(cx: &Cx, resource: &str) -> Result<Option<String>> {
     let call = cx.wafv2().get_web_acl_for_resource().resource_arn(resource);
     let found = call.send().await.explain().unless(Class::NotFound)?;

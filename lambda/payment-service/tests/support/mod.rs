@@ -1,4 +1,4 @@
-//! The binary as a process of its own, without AWS or with one that says yes to everything.
+//! Runs the binary as a separate process, without AWS or with a simulated AWS that accepts every request.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -18,16 +18,16 @@ use tokio_rustls::rustls::{
     self, ClientConfig, DEFAULT_VERSIONS, DigitallySignedStruct, SignatureScheme, SupportedProtocolVersion,
 };
 
-/// A running service. It is killed when this is dropped.
+/// A running service. Dropping it kills it.
 pub(crate) struct Service {
     process: Child,
     pub(crate) address: SocketAddr,
-    /// What it logged until it listened.
+    /// The warnings that it logged before it listened.
     pub(crate) warnings: Vec<String>,
 }
 
 impl Service {
-    /// Starts it with these variables, and no AWS unless they name one.
+    /// Starts it with these variables, and without AWS unless they set an endpoint.
     pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_payment-service"));
         command.env_clear().envs([
@@ -54,7 +54,7 @@ impl Service {
             service.warnings.push(line["message"].as_str().unwrap().to_owned());
         }
         assert_ne!(service.address.port(), 0, "it did not start");
-        // A full pipe would hold it up.
+        // Drains the pipe, because a full pipe would block the service.
         thread::spawn(move || lines.count());
         service
     }
@@ -63,7 +63,7 @@ impl Service {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// A connection with encryption, of one of these versions.
+    /// A TLS connection with one of these versions.
     pub(crate) async fn connect_tls(&self, versions: &[&'static SupportedProtocolVersion]) -> TlsStream<TcpStream> {
         let provider = aws_lc_rs::default_provider();
         let config = ClientConfig::builder_with_provider(Arc::new(provider.clone()));
@@ -86,10 +86,10 @@ impl Drop for Service {
     }
 }
 
-/// All versions that there are.
+/// All supported versions.
 pub(crate) const ALL: &[&SupportedProtocolVersion] = DEFAULT_VERSIONS;
 
-/// The hash of a key, as the service is given it.
+/// The hash of a key, in the form that the service expects.
 pub(crate) fn hash(key: &str) -> String {
     Sha256::digest(key).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
@@ -99,7 +99,7 @@ pub(crate) fn hashes(keys: &[&str]) -> String {
     json!({ "sha256": keys.iter().map(|key| hash(key)).collect::<Vec<_>>() }).to_string()
 }
 
-/// Believes every certificate, as load balancers do.
+/// Accepts every certificate, as load balancers do.
 #[derive(Debug)]
 struct Anyone(CryptoProvider);
 

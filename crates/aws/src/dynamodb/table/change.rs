@@ -1,4 +1,4 @@
-//! The next change of a table's form: AWS takes one kind of change in a call, one index, one replica.
+//! The next change of a table: AWS allows one kind of change per call, one index, one replica.
 
 use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableFluentBuilder;
 use aws_sdk_dynamodb::types::{
@@ -12,7 +12,7 @@ use super::{Billing, Index, Replica, Table, describe, schema, settings};
 use crate::{Cx, Explain};
 
 impl Table {
-    /// The region of a copy that goes: it is not wanted, or wanted under another key.
+    /// The region of a replica to remove: it is not desired, or desired with another key.
     pub(super) fn unwanted<'a>(&self, was: &'a Self) -> Option<&'a Region> {
         let goes = |(region, copy): &(&Region, &Replica)| {
             self.replicas.get(*region).is_none_or(|replica| replica.kms_key != copy.kms_key)
@@ -20,8 +20,8 @@ impl Table {
         was.replicas.iter().find(goes).map(|(region, _)| region)
     }
 
-    /// The next call that brings `live` nearer to this, if there is one, when no copy is unwanted. What goes makes room
-    /// before what comes.
+    /// The next call that brings `live` closer to this table, if there is one, when no replica has to be removed.
+    /// Removals come before additions.
     pub(super) fn change(&self, cx: &Cx, live: &Live<Self>) -> Result<Option<UpdateTableFluentBuilder>> {
         let (name, was) = (live.id.as_str(), &live.args);
         let call = cx.dynamodb().update_table().table_name(name);
@@ -41,7 +41,7 @@ impl Table {
             return Ok(Some(call.sse_specification(sse)));
         }
         if self.stream != was.stream {
-            // Another view means none first; the next update sets it (AWS-FACTS §1.4).
+            // Another view type requires disabling the stream first; the next update enables it (AWS-FACTS §1.4).
             let stream = match (was.stream, self.stream) {
                 (None, Some(view)) => view.sdk()?,
                 _ => StreamSpecification::builder().stream_enabled(false).build().explain()?,
@@ -62,7 +62,7 @@ impl Table {
         Ok(None)
     }
 
-    /// From one way to pay to the other; by the hour, each index that is there wants its share too.
+    /// Changes the billing mode; for provisioned capacity, existing indexes need capacity as well.
     fn bill(&self, call: UpdateTableFluentBuilder, was: &Self) -> Result<UpdateTableFluentBuilder> {
         let call = call.billing_mode(self.billing.mode());
         let Billing::Provisioned { .. } = self.billing else { return Ok(call) };
@@ -78,7 +78,7 @@ impl Table {
     }
 }
 
-/// The call that adds a copy in `region`, encrypted with `key`.
+/// The call that adds a replica in `region`, encrypted with `key`.
 pub(super) fn add_replica(
     cx: &Cx,
     name: &str,
@@ -92,7 +92,7 @@ pub(super) fn add_replica(
     Ok(cx.dynamodb().update_table().table_name(name).replica_updates(update))
 }
 
-/// Removes the copy in `region`, whose own protection is switched off first: the plan allows its removal.
+/// Removes the replica in `region`. Its own deletion protection is disabled first, because the plan allows its removal.
 pub(super) async fn remove_replica(cx: &Cx, name: &str, region: &Region) -> Result<()> {
     let there = cx.in_region(region);
     let copy = describe(&there, name).await?;

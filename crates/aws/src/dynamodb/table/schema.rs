@@ -1,4 +1,4 @@
-//! The form of a table in our words and in the SDK's: attributes, indexes, billing, stream.
+//! The form of a table and its conversion to the SDK's types: attributes, indexes, billing, stream.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,90 +12,90 @@ use serde::{Deserialize, Serialize};
 use super::Table;
 use crate::{Explain, Need};
 
-/// An attribute of a key.
+/// A key attribute.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Attribute {
     /// Its name.
     pub name: String,
-    /// The type that its values must have.
+    /// The type of its values.
     #[serde(rename = "type")]
     pub kind: AttributeType,
 }
 
-/// The types that keys can have.
+/// The types of key attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AttributeType {
-    /// Bytes.
+    /// Binary.
     Binary,
-    /// A number.
+    /// Number.
     Number,
-    /// Text.
+    /// String.
     String,
 }
 
-/// Another way to find items.
+/// A global secondary index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
-    /// The attribute that groups the items.
+    /// The partition key.
     pub hash_key: Attribute,
-    /// The attribute that sorts them.
+    /// The sort key.
     pub range_key: Option<Attribute>,
-    /// What is found of them.
+    /// The projected attributes.
     pub projection: Projection,
 }
 
-/// What an index has of an item.
+/// The attributes in an index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Projection {
-    /// All of it.
+    /// All attributes.
     #[default]
     All,
-    /// The keys.
+    /// Only the keys.
     KeysOnly,
     /// The keys and these attributes.
     Include(BTreeSet<String>),
 }
 
-/// How reads and writes are paid for.
+/// The billing mode.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Billing {
-    /// By the request.
+    /// Pay per request.
     #[default]
     OnDemand,
-    /// By the hour, for so many a second, in the table and in each index.
+    /// Provisioned: capacity units of the table and of each index.
     Provisioned {
-        /// Reads of up to 4 KiB.
+        /// Read capacity units (up to 4 KiB per second).
         read: i64,
-        /// Writes of up to 1 KiB.
+        /// Write capacity units (up to 1 KiB per second).
         write: i64,
     },
 }
 
-/// What a stream shows of each change.
+/// The content of a stream record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StreamView {
     /// The key.
     KeysOnly,
-    /// What the item became.
+    /// The new item.
     NewImage,
-    /// What the item was.
+    /// The old item.
     OldImage,
     /// Both.
     NewAndOldImages,
 }
 
 impl Attribute {
-    /// A text.
+    /// A string attribute.
     #[must_use]
     pub fn string(name: &str) -> Self {
         Self { name: name.to_owned(), kind: AttributeType::String }
     }
 
-    /// A number.
+    /// A number attribute.
     #[must_use]
     pub fn number(name: &str) -> Self {
         Self { name: name.to_owned(), kind: AttributeType::Number }
@@ -116,7 +116,8 @@ impl Table {
         key_sdk(&self.hash_key, self.range_key.as_ref())
     }
 
-    /// The attributes of the table's key and of these indexes, and no others: AWS refuses what no key uses.
+    /// The attributes of the keys of the table and of these indexes, and no others: AWS rejects attributes that no key
+    /// uses.
     pub(super) fn attributes<'a>(&self, indexes: impl Iterator<Item = &'a Index>) -> Result<Vec<AttributeDefinition>> {
         let own = std::iter::once(&self.hash_key).chain(&self.range_key);
         let of_indexes = indexes.flat_map(|index| std::iter::once(&index.hash_key).chain(&index.range_key));
@@ -125,7 +126,7 @@ impl Table {
 }
 
 impl Index {
-    /// As a new table takes it.
+    /// In the form for a new table.
     pub(super) fn sdk(&self, name: &str, billing: &Billing) -> Result<GlobalSecondaryIndex> {
         let index = GlobalSecondaryIndex::builder().index_name(name);
         let index = index.set_key_schema(Some(self.key()?)).projection(self.projection.sdk());
@@ -173,7 +174,7 @@ impl Billing {
         throughput.build().explain().map(Some)
     }
 
-    /// A table that says nothing is paid for by the hour (AWS-FACTS §6.1).
+    /// A table without a billing mode is provisioned (AWS-FACTS §6.1).
     pub(super) fn of(table: &sdk::TableDescription) -> Self {
         let mode = table.billing_mode_summary.as_ref().and_then(|summary| summary.billing_mode.as_ref());
         if mode == Some(&BillingMode::PayPerRequest) {
@@ -209,7 +210,7 @@ impl StreamView {
     }
 }
 
-/// Encryption under a key of the account's own.
+/// Encryption with a customer managed key.
 pub(super) fn encrypted(key: &Ref<String>) -> Result<SseSpecification> {
     let sse = SseSpecification::builder().enabled(true).sse_type(SseType::Kms);
     Ok(sse.kms_master_key_id(key.known()?).build())
@@ -223,7 +224,7 @@ fn key_sdk(hash: &Attribute, range: Option<&Attribute>) -> Result<Vec<KeySchemaE
     hash.chain(range.map(|range| element(range, KeyType::Range))).collect()
 }
 
-/// The attributes of a key of `table`.
+/// The key attributes of `table`.
 pub(super) fn key(
     table: &sdk::TableDescription,
     schema: &[KeySchemaElement],
@@ -241,7 +242,7 @@ pub(super) fn key(
     Ok((attribute(KeyType::Hash).need("KeySchema")?, attribute(KeyType::Range)))
 }
 
-/// The indexes of `table` that are not on their way out.
+/// The indexes of `table` that are not being deleted.
 pub(super) fn indexes(table: &sdk::TableDescription) -> Result<BTreeMap<String, Index>> {
     let indexes = table.global_secondary_indexes().iter();
     let indexes = indexes.filter(|index| index.index_status != Some(sdk::IndexStatus::Deleting));

@@ -1,4 +1,4 @@
-//! What is not part of a table's form: its recovery, its protection, and when items go.
+//! Settings that are separate from a table's schema: point-in-time recovery, protection, and time to live.
 
 use aws_sdk_dynamodb::types::{
     PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, TimeToLiveSpecification, TimeToLiveStatus,
@@ -7,7 +7,7 @@ use payinfra_engine::Result;
 
 use crate::{Cx, Explain};
 
-/// Whether the region's copy can be restored to any second of the last 35 days.
+/// Whether point-in-time recovery is enabled in the region.
 pub(super) async fn recovery(cx: &Cx, name: &str) -> Result<bool> {
     let found = cx.dynamodb().describe_continuous_backups().table_name(name).send().await.explain()?;
     let recovery = found.continuous_backups_description.and_then(|it| it.point_in_time_recovery_description);
@@ -21,14 +21,13 @@ pub(super) async fn put_recovery(cx: &Cx, name: &str, on: bool) -> Result<()> {
     call.point_in_time_recovery_specification(specification.explain()?).send().await.explain().map(drop)
 }
 
-/// Whether AWS refuses to delete the region's copy.
+/// Whether deletion protection is enabled in the region.
 pub(super) async fn put_deletion_protection(cx: &Cx, name: &str, on: bool) -> Result<()> {
     let call = cx.dynamodb().update_table().table_name(name).deletion_protection_enabled(on);
     call.send().await.explain().map(drop)
 }
 
-/// The attribute that says when an item may go; it counts from when it is asked for, which is up to an hour before it
-/// works.
+/// The time-to-live attribute. It counts from the request on, which may take up to an hour to have an effect.
 pub(super) async fn time_to_live(cx: &Cx, name: &str) -> Result<Option<String>> {
     let found = cx.dynamodb().describe_time_to_live().table_name(name).send().await.explain()?;
     let description = found.time_to_live_description.filter(|found| {
@@ -37,7 +36,7 @@ pub(super) async fn time_to_live(cx: &Cx, name: &str) -> Result<Option<String>> 
     Ok(description.and_then(|found| found.attribute_name))
 }
 
-/// Another attribute means none first (AWS-FACTS §1.4); the next update sets it.
+/// Another attribute requires disabling time to live first (AWS-FACTS §1.4); the next update enables it.
 pub(super) async fn put_time_to_live(cx: &Cx, name: &str, was: Option<&str>, want: Option<&str>) -> Result<()> {
     let (on, attribute) = match (was, want) {
         (Some(was), _) => (false, was),
@@ -47,7 +46,7 @@ pub(super) async fn put_time_to_live(cx: &Cx, name: &str, was: Option<&str>, wan
     let specification = TimeToLiveSpecification::builder().enabled(on).attribute_name(attribute).build().explain()?;
     let call = cx.dynamodb().update_time_to_live().table_name(name).time_to_live_specification(specification);
     match call.send().await.explain() {
-        // An attempt whose answer was lost.
+        // An earlier attempt whose response was lost.
         Err(error) if error.message().contains("TimeToLive is already") => Ok(()),
         other => other.map(drop),
     }

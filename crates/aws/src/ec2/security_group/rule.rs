@@ -1,4 +1,4 @@
-//! One rule of a security group.
+//! A security group rule.
 
 use aws_sdk_ec2::types::{
     IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroupRule, UserIdGroupPair, builders::IpPermissionBuilder,
@@ -10,14 +10,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::SecurityGroup;
 use crate::Need;
 
-/// A rule: which traffic, and from or to whom.
+/// A rule: the traffic, and its source or destination.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Rule {
-    /// Which traffic.
+    /// The traffic.
     pub protocol: Protocol,
-    /// From whom it may come, or to whom it may go.
+    /// The source or destination.
     pub peer: Peer,
-    /// What the rule is for; can be empty.
+    /// The description; can be empty.
     pub description: String,
 }
 
@@ -29,33 +29,33 @@ pub enum Protocol {
     All,
     /// ICMP, all types.
     Icmp,
-    /// TCP, from this port to that.
+    /// TCP, with the first and last port.
     Tcp(u16, u16),
-    /// UDP, from this port to that.
+    /// UDP, with the first and last port.
     Udp(u16, u16),
-    /// Another protocol, by AWS's name or number, with what stands for its ports: so that what somebody else put into
-    /// a group can be shown and revoked.
+    /// Another protocol, by AWS's name or number, with its values for ports, so that manually added rules can be shown
+    /// and revoked.
     Other(String, i32, i32),
 }
 
-/// The other end.
+/// The source or destination.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Peer {
-    /// These addresses.
+    /// An IPv4 CIDR block.
     #[serde(deserialize_with = "without_host")]
     Cidr(Ipv4Net),
-    /// These IPv6 addresses.
+    /// An IPv6 CIDR block.
     Cidr6(Ipv6Net),
-    /// What is in that group.
+    /// The members of a security group.
     Group(Ref<Id<SecurityGroup>>),
-    /// The addresses of that prefix list, such as those of S3.
+    /// The addresses in a prefix list, such as those of S3.
     PrefixList(Ref<String>),
-    /// What is in this same group: a group cannot refer to itself by its id.
+    /// The members of the same group, because a group cannot refer to itself by its id.
     Itself,
 }
 
-/// AWS drops the bits of the host, so that a rule with them would never compare equal.
+/// AWS removes the host bits, so that a rule with them would never compare equal.
 fn without_host<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Ipv4Net, D::Error> {
     Ipv4Net::deserialize(deserializer).map(|net| net.trunc())
 }
@@ -79,7 +79,7 @@ impl Rule {
         Self::new(Protocol::All, peer, description)
     }
 
-    /// By what AWS tells the rules of a group apart.
+    /// The properties by which AWS distinguishes the rules of a group.
     pub(super) fn key(&self) -> (&Protocol, &Peer) {
         (&self.protocol, &self.peer)
     }
@@ -88,7 +88,7 @@ impl Rule {
         matches!(self.peer, Peer::Group(_))
     }
 
-    /// The rule as AWS takes it, in `group`.
+    /// The rule in AWS's form, in `group`.
     pub(super) fn permission(&self, group: &Id<SecurityGroup>) -> Result<IpPermission> {
         let text = Some(self.description.clone()).filter(|text| !text.is_empty());
         let pair = |id: &Id<_>| UserIdGroupPair::builder().group_id(id).set_description(text.clone()).build();
@@ -112,7 +112,7 @@ impl Rule {
         Ok(permission.build())
     }
 
-    /// The rule as AWS has it, in `group`.
+    /// The rule that AWS returned, in `group`.
     pub(super) fn from_sdk(rule: &SecurityGroupRule, group: &Id<SecurityGroup>) -> Result<Self> {
         let peer = if let Some(cidr) = rule.cidr_ipv4() {
             Peer::Cidr(cidr.parse().map_err(|_| unreadable(cidr))?)
@@ -150,7 +150,7 @@ impl Protocol {
         permission.ip_protocol(name).set_from_port(from).set_to_port(to)
     }
 
-    /// AWS writes some by name and some by number.
+    /// AWS returns some protocols by name and some by number.
     fn from_sdk(name: &str, from: i32, to: i32) -> Self {
         match (name, u16::try_from(from), u16::try_from(to)) {
             ("-1", ..) => Self::All,

@@ -1,4 +1,4 @@
-//! Emptying a bucket: versions, delete markers, unfinished uploads.
+//! Empties a bucket: versions, delete markers, multipart uploads.
 
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures_util::future::try_join_all;
@@ -7,16 +7,16 @@ use payinfra_engine::{Class, Error, Result};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
-/// How many pages of a thousand one delete call removes; then the engine calls again.
+/// The number of pages of a thousand that one delete call removes; the engine repeats the call.
 const PAGES: usize = 1_000;
 
-/// Whether nothing was ever kept in `bucket`.
+/// Whether `bucket` has neither versions nor delete markers.
 pub(super) async fn is_empty(cx: &Cx, bucket: &str) -> Result<bool> {
     let page = cx.s3().list_object_versions().bucket(bucket).max_keys(1).send().await.explain()?;
     Ok(page.versions().is_empty() && page.delete_markers().is_empty())
 }
 
-/// Removes everything. Others may write meanwhile (replication, logs), so it goes on until there is nothing.
+/// Removes everything. Replication and logs may still write, so it continues until the bucket is empty.
 pub(super) async fn empty(cx: &Cx, bucket: &str) -> Result<()> {
     for _ in 0..PAGES {
         let (objects, uploads) = (empty_page(cx, bucket).await?, abort_uploads(cx, bucket).await?);
@@ -27,9 +27,9 @@ pub(super) async fn empty(cx: &Cx, bucket: &str) -> Result<()> {
     Err(Error::new(Class::Conflict, format!("the bucket `{bucket}` still has objects")))
 }
 
-/// Removes up to a thousand versions and delete markers; whether there were any.
+/// Removes up to a thousand versions and delete markers; returns whether there were any.
 async fn empty_page(cx: &Cx, bucket: &str) -> Result<bool> {
-    // Always the first page: what was removed is not in the list any more.
+    // Always the first page, because removed versions are no longer listed.
     let page = cx.s3().list_object_versions().bucket(bucket).send().await.explain()?;
     let versions = page.versions.unwrap_or_default().into_iter().map(|object| (object.key, object.version_id));
     let markers = page.delete_markers.unwrap_or_default().into_iter().map(|marker| (marker.key, marker.version_id));
@@ -42,7 +42,7 @@ async fn empty_page(cx: &Cx, bucket: &str) -> Result<bool> {
     }
     let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build().explain()?;
     let done = cx.s3().delete_objects().bucket(bucket).delete(delete).send().await.explain()?;
-    // The answer is 200 even if nothing was deleted (AWS-FACTS §0.10).
+    // The status is 200 even if nothing was deleted (AWS-FACTS §0.10).
     match done.errors.unwrap_or_default().into_iter().next() {
         None => Ok(true),
         Some(error) => {
@@ -54,7 +54,7 @@ async fn empty_page(cx: &Cx, bucket: &str) -> Result<bool> {
     }
 }
 
-/// Ends up to a thousand unfinished uploads; whether there were any.
+/// Aborts up to a thousand multipart uploads; returns whether there were any.
 async fn abort_uploads(cx: &Cx, bucket: &str) -> Result<bool> {
     let page = cx.s3().list_multipart_uploads().bucket(bucket).send().await.explain()?;
     let uploads = page.uploads.unwrap_or_default();

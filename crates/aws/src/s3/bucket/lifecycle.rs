@@ -1,4 +1,4 @@
-//! What becomes of a bucket's objects as they age.
+//! Lifecycle rules of a bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,35 +12,35 @@ use serde::{Deserialize, Serialize};
 use crate::error::Unless;
 use crate::{Cx, Explain};
 
-/// One rule. Numbers of days are 0 for never: a rule is all or nothing, so none of it is unmanaged.
+/// A lifecycle rule. A number of days of 0 means never: rules are managed as a whole, so no part of one is unmanaged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LifecycleRule {
-    /// Whether it rests.
+    /// Whether it is disabled.
     pub disabled: bool,
-    /// The objects it is about: those whose keys start so; all if it is empty.
+    /// The key prefix of the objects; all objects if it is empty.
     pub prefix: String,
-    /// The cheaper storage that objects move to.
+    /// Transitions of objects.
     pub transitions: BTreeSet<Transition>,
-    /// After how many days objects go; where versions are kept, they become old versions.
+    /// The age in days at which objects expire; in a versioned bucket, they become noncurrent.
     pub expiration_days: i32,
-    /// The cheaper storage that old versions move to.
+    /// Transitions of noncurrent versions.
     pub noncurrent_transitions: BTreeSet<Transition>,
-    /// After how many days old versions go.
+    /// The age in days at which noncurrent versions expire.
     pub noncurrent_expiration_days: i32,
-    /// After how many days uploads that nobody finished go.
+    /// The age in days at which incomplete multipart uploads are aborted.
     pub abort_multipart_days: i32,
 }
 
-/// A move to cheaper storage.
+/// A transition to another storage class.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Transition {
-    /// After how many days.
+    /// The age in days.
     pub days: i32,
-    /// To which storage class: `STANDARD_IA`, `GLACIER`, ….
+    /// The storage class: `STANDARD_IA`, `GLACIER`, ….
     pub class: String,
 }
 
-/// What expires by the rules in `want` that stayed, or stayed longer, by those in `was`.
+/// The objects that expire with the rules in `want`, but not, or later, with those in `was`.
 pub(super) fn losses(want: &BTreeMap<String, LifecycleRule>, was: &BTreeMap<String, LifecycleRule>) -> Vec<String> {
     let mut losses = Vec::new();
     for (id, rule) in want.iter().filter(|(_, rule)| !rule.disabled) {
@@ -57,14 +57,14 @@ pub(super) fn losses(want: &BTreeMap<String, LifecycleRule>, was: &BTreeMap<Stri
     losses
 }
 
-/// The rules of `bucket` by their ids.
+/// The rules of `bucket` by id.
 pub(super) async fn of(cx: &Cx, bucket: &str) -> Result<BTreeMap<String, LifecycleRule>> {
     let found = cx.s3().get_bucket_lifecycle_configuration().bucket(bucket).send().await.explain();
     let found = found.unless_code(&["NoSuchLifecycleConfiguration"])?.and_then(|found| found.rules);
     Ok(found.into_iter().flatten().map(|rule| (rule.id.clone().unwrap_or_default(), from(rule))).collect())
 }
 
-/// Puts all `rules` at once, as S3 wants them.
+/// Replaces all `rules`, as S3 requires.
 pub(super) async fn put(cx: &Cx, bucket: &str, rules: &BTreeMap<String, LifecycleRule>) -> Result<()> {
     if rules.is_empty() {
         return cx.s3().delete_bucket_lifecycle().bucket(bucket).send().await.explain().map(drop);
@@ -107,8 +107,8 @@ fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
 }
 
 fn from(rule: sdk::LifecycleRule) -> LifecycleRule {
-    // Rules of before there were filters have the prefix themselves.
-    #[expect(deprecated, reason = "S3 still answers so")]
+    // Rules of the schema without filters have the prefix themselves.
+    #[expect(deprecated, reason = "S3 still returns it")]
     let old_prefix = rule.prefix;
     let class = |class: Option<TransitionStorageClass>| class.map(|class| class.to_string()).unwrap_or_default();
     let moves = rule.transitions.unwrap_or_default().into_iter();
@@ -116,7 +116,7 @@ fn from(rule: sdk::LifecycleRule) -> LifecycleRule {
     LifecycleRule {
         disabled: rule.status == ExpirationStatus::Disabled,
         prefix: match rule.filter {
-            // Somebody else's: nothing that we say can equal it.
+            // Rules that payinfra cannot express; they never compare equal.
             Some(filter) if filter.and.is_some() || filter.tag.is_some() => format!("{filter:?}"),
             Some(filter) => filter.prefix.unwrap_or_default(),
             None => old_prefix.unwrap_or_default(),

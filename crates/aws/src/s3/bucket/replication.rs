@@ -1,4 +1,4 @@
-//! The copies that S3 makes of a bucket's new objects in other buckets (AWS-FACTS §4.3).
+//! Replication of a bucket's new objects to other buckets (AWS-FACTS §4.3).
 
 use std::collections::BTreeMap;
 
@@ -13,34 +13,34 @@ use serde::{Deserialize, Serialize};
 use crate::error::Unless;
 use crate::{Cx, Explain};
 
-/// Replication. Both ends must keep versions. S3 does not check role and keys: what is wrong with them shows only in
-/// the objects that are not copied.
+/// Replication. Both buckets must be versioned. S3 does not validate role and keys: errors only show as objects that
+/// are not replicated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replication {
-    /// The ARN of the role that S3 takes on for it.
+    /// The ARN of the role that S3 assumes.
     pub role: Ref<String>,
-    /// What goes where, by the rules' ids.
+    /// The rules by id.
     pub rules: BTreeMap<String, ReplicationRule>,
 }
 
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicationRule {
-    /// Whether it rests.
+    /// Whether it is disabled.
     pub disabled: bool,
-    /// Which rule counts where two fit: the higher number.
+    /// The priority: if two rules match, the higher number counts.
     pub priority: i32,
-    /// The objects it is about: those whose keys start so; all if it is empty.
+    /// The key prefix of the objects; all objects if it is empty.
     pub prefix: String,
-    /// The ARN of the bucket that the copies go to. Where two buckets copy into each other it has to be written from
-    /// the bucket's name (`arn:aws:s3:::NAME`), because a reference would close a circle.
+    /// The ARN of the destination bucket. If two buckets replicate to each other, it must be written with the bucket's
+    /// name (`arn:aws:s3:::NAME`), because references would form a cycle.
     pub bucket: Text,
-    /// The ARN of the key, in that bucket's region, for copies of objects that a key of KMS encrypts; without it such
-    /// objects are not copied.
+    /// The ARN of the key in the destination's region for replicas of objects that are encrypted with KMS; without it,
+    /// such objects are not replicated.
     pub kms_key: Option<Ref<String>>,
-    /// Whether `CloudWatch` gets to know how far behind the copies are.
+    /// Whether replication metrics are published to `CloudWatch`.
     pub metrics: bool,
-    /// Whether what is deleted here is deleted there too; never so for versions.
+    /// Whether delete markers are replicated. Deletions of versions never are.
     pub delete_markers: bool,
 }
 
@@ -64,7 +64,7 @@ pub(super) async fn put(cx: &Cx, bucket: &str, replication: Option<&Replication>
     call.replication_configuration(configuration.build().explain()?).send().await.explain().map(drop)
 }
 
-/// Priority, filter and delete markers are all said, for S3 takes a rule that lacks one for an older form.
+/// Priority, filter and delete markers are always set; otherwise S3 treats the rule as an older schema.
 fn sdk(id: &str, rule: &ReplicationRule) -> Result<sdk::ReplicationRule> {
     let mut to = Destination::builder().bucket(rule.bucket.known()?);
     if rule.metrics {
@@ -95,8 +95,8 @@ fn sdk(id: &str, rule: &ReplicationRule) -> Result<sdk::ReplicationRule> {
 }
 
 fn from(rule: sdk::ReplicationRule) -> ReplicationRule {
-    // Rules of before there were filters have the prefix themselves.
-    #[expect(deprecated, reason = "S3 still answers so")]
+    // Rules of the schema without filters have the prefix themselves.
+    #[expect(deprecated, reason = "S3 still returns it")]
     let old_prefix = rule.prefix;
     let to = rule.destination;
     let criteria = rule.source_selection_criteria.and_then(|criteria| criteria.sse_kms_encrypted_objects);
@@ -107,7 +107,7 @@ fn from(rule: sdk::ReplicationRule) -> ReplicationRule {
         disabled: rule.status == ReplicationRuleStatus::Disabled,
         priority: rule.priority.unwrap_or_default(),
         prefix: match rule.filter {
-            // Somebody else's: nothing that we say can equal it.
+            // Rules that payinfra cannot express; they never compare equal.
             Some(filter) if filter.and.is_some() || filter.tag.is_some() => format!("{filter:?}"),
             Some(filter) => filter.prefix.unwrap_or_default(),
             None => old_prefix.unwrap_or_default(),

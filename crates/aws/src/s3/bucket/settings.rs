@@ -1,6 +1,6 @@
-//! The small settings of a bucket: how each is read, and put.
+//! The small settings of a bucket: how each is read and written.
 //!
-//! One that is absent is a failure with a code of its own; the bucket's absence has another, which is left as it is.
+//! A missing setting has an error code of its own. That of a missing bucket is different, and is passed on.
 
 use aws_sdk_s3::types::{
     BucketLoggingStatus, BucketVersioningStatus, LoggingEnabled, ObjectOwnership, OwnershipControls,
@@ -25,7 +25,7 @@ pub(super) async fn put_versioning(cx: &Cx, bucket: &str, on: bool) -> Result<()
     call.send().await.explain().map(drop)
 }
 
-/// `None` where S3's own key is used: that is how every new bucket is.
+/// `None` if S3's own key is used, as in every new bucket.
 pub(super) async fn encryption(cx: &Cx, bucket: &str) -> Result<Option<Encryption>> {
     let found = cx.s3().get_bucket_encryption().bucket(bucket).send().await.explain();
     let found = found.unless_code(&["ServerSideEncryptionConfigurationNotFoundError"])?;
