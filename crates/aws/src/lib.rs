@@ -1,6 +1,7 @@
 //! AWS for the payinfra engine: one folder per service, one file per kind of resource.
 
 mod census;
+mod cidr;
 mod client;
 mod cloud;
 mod error;
@@ -32,6 +33,6 @@ pub mod ssm;
 pub mod wafv2;
 
 pub use client::{Access, Cx, Identity};
-pub use cloud::{Aws, KINDS};
+pub use cloud::{Aws, KINDS, catalog};
 pub use payinfra_sdk::{Explain, Need};
 pub use policy::{Effect, Policy, Statement};

@@ -5,7 +5,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use crate::address::Address;
 use crate::error::{Error, Result};
@@ -13,7 +15,7 @@ use crate::pointer::Pointer;
 use crate::secret::digest;
 
 /// A value, or a reference to an output of another resource.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Ref<T> {
     /// `{"$ref": "address#output"}`: known once that resource exists.
@@ -75,6 +77,19 @@ impl<T: Clone> Ref<BTreeMap<String, T>> {
                 .map(|value| Ref::Known(value.clone()))
                 .ok_or_else(|| Error::invalid(format!("member `{name}` not found"))),
             Self::Pointer { pointer } => Ok(Ref::to(&pointer.address, &format!("{}/{name}", pointer.output))),
+        }
+    }
+}
+
+/// Derived, an error would not say what is wrong with the value.
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Ref<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        match value.get("$ref") {
+            Some(Value::String(text)) if value.as_object().is_some_and(|members| members.len() == 1) => {
+                Ok(Self::Pointer { pointer: text.parse().map_err(D::Error::custom)? })
+            }
+            _ => T::deserialize(value).map(Self::Known).map_err(D::Error::custom),
         }
     }
 }
@@ -265,21 +280,24 @@ impl Serialize for Text {
     }
 }
 
+/// Derived, an error would not say which part is wrong.
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Raw {
-            Literal(String),
-            Parts {
-                #[serde(rename = "$text")]
-                parts: Vec<Part>,
+        let value = Value::deserialize(deserializer)?;
+        let parts = match &value {
+            Value::String(text) => return Ok(Self::from(text.as_str())),
+            Value::Object(members) if members.len() == 1 => members.get("$text").and_then(Value::as_array),
+            _ => None,
+        };
+        let parts = parts.ok_or_else(|| D::Error::custom("expected a string or `{\"$text\": [...]}`"))?;
+        let part = |part: &Value| match part {
+            Value::String(text) => Ok(Part::Literal(text.clone())),
+            part => match Ref::<String>::deserialize(part).map_err(D::Error::custom)? {
+                Ref::Pointer { pointer } => Ok(Part::Pointer { pointer }),
+                Ref::Known(text) => Ok(Part::Literal(text)),
             },
-        }
-        Ok(match Raw::deserialize(deserializer)? {
-            Raw::Literal(text) => Self::from(text),
-            Raw::Parts { parts } => Self(parts),
-        })
+        };
+        Ok(Self(parts.iter().map(part).collect::<std::result::Result<_, _>>()?))
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use payinfra_engine::{
-    Class, Error, Expected, Fields, Id, Identity, Kind, Live, Lookup, Owner, Ref, Resource, Result, Tags, fields, kind,
-    lookup,
+    Catalog, Class, Error, Expected, Fields, Id, Identity, Kind, Live, Lookup, Owner, Ref, Resource, Result, Tags,
+    fields, kind, lookup,
 };
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -26,6 +27,12 @@ pub const KINDS: &[&dyn Kind<Cx>] = &[
     kind::<Vault>(),
     lookup::<Zones>(),
 ];
+
+/// All kinds by name.
+#[must_use]
+pub fn catalog() -> Catalog {
+    Catalog::new(KINDS.iter().map(|kind| *kind as &dyn payinfra_engine::Facts))
+}
 
 /// What `days` is where nobody sets it.
 pub const DAYS: u32 = 30;
@@ -52,7 +59,7 @@ struct Facts {
 }
 
 /// What every fake resource has to offer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Made {
     /// A second name of it.
     pub arn: Ref<String>,
@@ -65,7 +72,8 @@ macro_rules! fake {
         tags $tags:expr, consts { $($constant:item)* }, { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }
     ) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
         pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
 
         impl $name {
@@ -267,14 +275,14 @@ fake! {
 }
 
 /// The zones of a region.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Zones {
     /// What their names begin with.
     pub prefix: String,
 }
 
 /// What was found.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ZonesFound {
     /// Their names.
     pub names: Ref<Vec<String>>,

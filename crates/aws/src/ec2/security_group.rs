@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_sdk_ec2::types::{self as sdk, ResourceType};
 use futures_util::future::try_join;
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use rule::{Peer, Protocol, Rule};
@@ -18,7 +19,8 @@ use crate::{Cx, Explain, Need};
 
 /// A security group with all of its rules. Other rules are revoked, including the outbound rule that AWS adds to every
 /// new group.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SecurityGroup {
     /// The VPC.
     pub vpc: Ref<Id<Vpc>>,

@@ -7,6 +7,7 @@ use futures_util::future::try_join_all;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Secret, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Rule;
@@ -15,7 +16,8 @@ use crate::error::{partial, vacant};
 use crate::{Cx, Explain};
 
 /// A target. AWS gives it no id of its own, so rule and name identify it: `RULE/NAME`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Target {
     /// The rule; AWS allows five targets per rule.
     pub rule: Ref<Id<Rule>>,
@@ -28,7 +30,8 @@ pub struct Target {
 }
 
 /// An input transformer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Transform {
     /// Parts of the event by name: `cluster` → `$.detail.clusterArn`.
     pub paths: BTreeMap<String, String>,

@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Region, Resource, Result, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::records::list;
@@ -21,7 +22,8 @@ use crate::{Cx, Explain};
 
 /// A record set. AWS gives it no id and no tags, so zone, name, type and set identifier identify it: `Z1
 /// www.example.com A us-east-1`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RecordSet {
     /// The hosted zone.
     pub zone: Ref<Id<HostedZone>>,
@@ -41,7 +43,7 @@ pub struct RecordSet {
 }
 
 /// The type of a record set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum RecordType {
     /// IPv4 addresses.
@@ -61,7 +63,7 @@ pub enum RecordType {
 }
 
 /// The routing policy of a record set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Routing {
     /// Simple: a single record set.
@@ -77,7 +79,7 @@ pub enum Routing {
 }
 
 /// The role in a failover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailoverRole {
     /// Used while it is healthy.
@@ -87,7 +89,7 @@ pub enum FailoverRole {
 }
 
 /// The target of a record set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// An alias for an AWS resource.
