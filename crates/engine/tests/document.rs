@@ -20,7 +20,7 @@ fn example() -> Value {
         "nodes": {
             ZONES: { "args": { "prefix": "z" }, "lookup": true },
             NODE: {
-                "args": args(json!({ "$ref": format!("{ZONES}#names/0") })),
+                "args": args(&json!({ "$ref": format!("{ZONES}#names/0") })),
                 "protect": true,
                 "final_snapshot": true,
                 "after": [],
@@ -32,7 +32,7 @@ fn example() -> Value {
     })
 }
 
-fn args(zone: Value) -> Value {
+fn args(zone: &Value) -> Value {
     json!({ "zone": zone, "size": 1, "days": null, "parents": [], "uses": [], "tags": { "team": "payments" } })
 }
 

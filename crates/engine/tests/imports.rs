@@ -49,14 +49,14 @@ impl Sources {
     fn read(root: &Path, read: Read<'_>) -> Outcome<Self> {
         let mut sources = Self::default();
         let folder = root.parent().unwrap_or(Path::new("")).to_owned();
-        sources.file(Vec::new(), root.to_owned(), &folder, read)?;
+        sources.file(Vec::new(), root, &folder, read)?;
         Ok(sources)
     }
 
-    fn file(&mut self, module: Module, file: PathBuf, folder: &Path, read: Read<'_>) -> Outcome {
-        let text = read(&file).ok_or_else(|| format!("{}: cannot be read", file.display()))?;
+    fn file(&mut self, module: Module, file: &Path, folder: &Path, read: Read<'_>) -> Outcome {
+        let text = read(file).ok_or_else(|| format!("{}: cannot be read", file.display()))?;
         let parsed = syn::parse_file(&text).map_err(|error| format!("{}: {error}", file.display()))?;
-        self.items(module, &file, folder, &parsed.items, read)
+        self.items(module, file, folder, &parsed.items, read)
     }
 
     fn items(&mut self, module: Module, file: &Path, folder: &Path, items: &[Item], read: Read<'_>) -> Outcome {
@@ -67,14 +67,13 @@ impl Sources {
                 Item::Mod(item) => {
                     let name = item.ident.to_string();
                     let (module, inner) = ([&module[..], std::slice::from_ref(&name)].concat(), folder.join(&name));
-                    match &item.content {
-                        Some((_, items)) => self.items(module, file, &inner, items, read)?,
-                        None => {
-                            let mut files = [folder.join(format!("{name}.rs")), inner.join("mod.rs")].into_iter();
-                            let file = files.find(|file| read(file).is_some());
-                            let file = file.ok_or_else(|| format!("{}: no file for `{name}`", folder.display()))?;
-                            self.file(module, file, &inner, read)?;
-                        }
+                    if let Some((_, items)) = &item.content {
+                        self.items(module, file, &inner, items, read)?;
+                    } else {
+                        let mut files = [folder.join(format!("{name}.rs")), inner.join("mod.rs")].into_iter();
+                        let file = files.find(|file| read(file).is_some());
+                        let file = file.ok_or_else(|| format!("{}: no file for `{name}`", folder.display()))?;
+                        self.file(module, &file, &inner, read)?;
                     }
                     contents.children.insert(name);
                 }

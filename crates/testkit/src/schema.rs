@@ -34,10 +34,9 @@ impl Check<'_> {
         };
         for (keyword, rule) in keywords {
             let fits = match keyword.as_str() {
-                "$schema" | "$defs" | "title" | "description" | "default" | "format" | "writeOnly" => true,
-                // Checked together with the members and items below.
-                "patternProperties" if keywords.contains_key("additionalProperties") => true,
-                "prefixItems" => true,
+                // `prefixItems` is checked below.
+                "$schema" | "$defs" | "title" | "description" | "default" | "format" | "prefixItems" => true,
+                "patternProperties" => keywords.contains_key("additionalProperties"),
                 "$ref" => {
                     let target = rule.as_str().and_then(|rule| self.root.pointer(rule.strip_prefix('#')?));
                     match target {
@@ -57,7 +56,9 @@ impl Check<'_> {
                 "anyOf" => list(rule).iter().any(|rule| self.fits(rule, value)),
                 "oneOf" => list(rule).iter().filter(|rule| self.fits(rule, value)).count() == 1,
                 "allOf" => {
-                    list(rule).iter().for_each(|rule| self.check(rule, value, place, found));
+                    for rule in list(rule) {
+                        self.check(rule, value, place, found);
+                    }
                     true
                 }
                 "pattern" => value.as_str().is_none_or(|text| matches(rule, text)),
