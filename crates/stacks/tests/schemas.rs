@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use std::path::Path;
+use std::process::Command;
+
 use payinfra_aws::catalog;
 use payinfra_engine::{Graph, graph_schema};
 use payinfra_stacks::{Configuration, build};
@@ -38,4 +41,20 @@ fn documents_fit_their_schema_and_parse_back() {
         subnet["args"]["cidr"] = json!(17);
         assert!(!violations(&schema, &document).is_empty());
     }
+}
+
+/// The graph that `examples/python-graph` declares in Python.
+#[test]
+fn a_graph_of_a_python_script_is_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/python-graph");
+    let output = Command::new("python3").arg(folder.join("graph.py")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(violations(&graph_schema(&catalog()), &document), [""; 0]);
+    let graph = Graph::parse(&output.stdout, &catalog()).unwrap();
+    assert_eq!(graph.nodes().len(), 6);
+    let role = &graph.nodes()[&"global/iam.role/reader".parse().unwrap()];
+    assert!(graph.depends(&"global/iam.role/reader".parse().unwrap()).len() == 1 && role.args["tags"].is_object());
+    let script = std::fs::read_to_string(folder.join("graph.py")).unwrap();
+    assert!(script.lines().count() <= 60);
 }
