@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::secret::without;
+use crate::mask::without;
 
 /// The result type of the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::address::Address;
-use crate::cloud::{Cloud, Seen, Site, Status};
+use crate::cloud::{Cloud, Seen, Site, Status, spec};
 use crate::error::{Class, Error, Result};
 use crate::graph::Graph;
-use crate::plan::{claimed, elsewhere, lookups, spec};
-use crate::reference::Pointer;
+use crate::ownership::{claimed, elsewhere};
+use crate::plan::lookups;
+use crate::pointer::Pointer;
 use crate::resolve::{output, pointers, resolve};
 use crate::retry::{Patience, patiently};
 use crate::secret::{marked, redact};
