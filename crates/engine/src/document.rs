@@ -56,6 +56,8 @@ struct Member {
     final_snapshot: bool,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     after: BTreeSet<Address>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    replace_triggered_by: BTreeSet<Address>,
 }
 
 impl Graph {
@@ -70,6 +72,7 @@ impl Graph {
             protect: node.protect,
             final_snapshot: node.final_snapshot,
             after: node.after.clone(),
+            replace_triggered_by: node.replace_triggered_by.clone(),
         };
         let document = Document {
             format: GRAPH_FORMAT,
@@ -187,8 +190,9 @@ impl Graph {
             }
         }
         let args = kind.normal(&args)?;
-        let Member { lookup, protect, final_snapshot, after, .. } = member;
-        Ok(Declared { args, lookup, protect, final_snapshot, after })
+        let Member { lookup, protect, final_snapshot, mut after, replace_triggered_by, .. } = member;
+        after.extend(replace_triggered_by.iter().cloned());
+        Ok(Declared { args, lookup, protect, final_snapshot, after, replace_triggered_by })
     }
 
     fn check_pointers(&self, catalog: &Catalog) -> Result<()> {
@@ -344,6 +348,11 @@ pub fn graph_schema(catalog: &Catalog) -> Value {
         if !lookup {
             member["properties"]["protect"] =
                 json!({ "description": "Whether a plan that would delete it fails.", "type": "boolean" });
+            member["properties"]["replace_triggered_by"] = json!({
+                "description": "Dependencies whose replacement replaces it, too.",
+                "type": "array",
+                "items": { "type": "string", "pattern": ADDRESS },
+            });
             member["properties"]["final_snapshot"] = json!({
                 "description": "Whether a final snapshot is taken when it is deleted, if the kind supports it.",
                 "type": "boolean",

@@ -115,6 +115,7 @@ fn invalid_documents_are_refused_with_place_and_fix() {
         ("a cycle", node("/args/uses"), json!([{ "$ref": format!("{NODE}#id") }])),
         ("an order after nothing", node("/after"), json!(["east/fake.tagged/none"])),
         ("an order after no address", node("/after"), json!(["none"])),
+        ("a trigger that is nothing", node("/replace_triggered_by"), json!(["east/fake.tagged/none"])),
         ("a missing tag", node("/args/tags"), json!({})),
         ("another owner", node("/args/tags/payinfra:stack"), json!("other")),
         ("a missing secret", node("/args/zone"), json!({ "$secret": null })),
