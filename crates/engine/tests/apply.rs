@@ -272,7 +272,7 @@ async fn what_is_stillborn_is_made_anew_by_the_next_apply() -> Result<()> {
     let (bench, mut graph) = (Bench::new(), Bench::nothing());
     token(&mut graph, "t", &[])?;
     bench.world.set_faults(Faults::one(Point::Nth(Operation::Create, "", 0), When::Before, Fault::Stillborn));
-    assert!(done(&bench, &graph).await.failed[0].1.to_string().contains("stillborn"));
+    assert!(done(&bench, &graph).await.failed[0].1.to_string().contains("failed on creation"));
     let model = Bench::new();
     model.converge(&graph).await?;
     assert!(done(&bench, &graph).await.is_complete());
