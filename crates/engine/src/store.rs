@@ -17,7 +17,8 @@ pub struct Stored {
     pub version: String,
 }
 
-/// A place for one workspace's state. Every write is conditional: it fails with [`Class::Stale`] when somebody else wrote.
+/// A place for one workspace's state. Every write is conditional: it fails with [`Class::Stale`](crate::Class::Stale)
+/// when somebody else wrote.
 pub trait Store: Send + Sync + 'static {
     /// The state; `None` if there is none yet.
     fn load(&self) -> BoxFuture<'_, Result<Option<Stored>>>;
@@ -94,7 +95,8 @@ pub trait Lock: Send + Sync + 'static {
     /// then continues from the epoch of the state.
     ///
     /// # Errors
-    /// [`Class::Locked`], naming the holder, if somebody else has it and their lease has not run out.
+    /// [`Class::Locked`](crate::Class::Locked), naming the holder, if somebody else has it and their lease has not run
+    /// out.
     fn acquire<'a>(&'a self, holder: &'a Holder, floor: u64) -> BoxFuture<'a, Result<Box<dyn Lease>>>;
     /// The last epoch that was given to a holder; 0 if nobody ever held it.
     fn epoch(&self) -> BoxFuture<'_, Result<u64>>;
@@ -109,7 +111,8 @@ pub type Guard = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
 /// A held lock, kept alive by a heartbeat of its own.
 pub trait Lease: Send + Sync {
-    /// Fails with [`Class::Locked`] once the lease is lost or could not be renewed in time: nothing may be changed then.
+    /// Fails with [`Class::Locked`](crate::Class::Locked) once the lease is lost or could not be renewed in time: nothing
+    /// may be changed then.
     fn guard(&self) -> Guard;
     /// Asks the guard.
     ///
