@@ -9,7 +9,7 @@ use payinfra_tests::{Bench, Outcome, caught};
 
 const APPLY: &[&str] = &["apply", "--workspace", "legacy", "--yes"];
 
-/// An hour on either side: the first request of each client is refused and tells the time, the next is taken.
+/// An hour on either side: the first request of a command is refused, and its answer tells all clients the time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_an_hour_off_is_corrected() {
     for ahead in [3600, -3600] {
@@ -23,7 +23,7 @@ async fn a_clock_that_is_an_hour_off_is_corrected() {
             call.error.as_deref().is_some_and(|error| codes.contains(&error))
         });
         assert!(refused.count() > 0, "the emulated AWS looked at no clock");
-        // Set right in the middle, as a time server does.
+        // A clock that is set right between two commands.
         bench.aws.set_clock(0);
         bench.run(&["destroy", "--workspace", "legacy", "--yes", "--accept-loss"]).ok();
     }

@@ -17,7 +17,7 @@ use crate::graph::{Declared, Graph};
 use crate::reference::Pointer;
 use crate::resolve::{json_pointer, output, pointers, resolve};
 use crate::retry::{Patience, patiently};
-use crate::secret::{discloses, is_secret, marked, redact};
+use crate::secret::{discloses, is_secret, redact, redacted_like};
 use crate::state::{Intent, Record, State};
 use crate::tags::Owner;
 
@@ -561,7 +561,7 @@ fn foreign(spec: &Spec, state: &State, address: &Address, seen: &Seen) -> Option
     if record.intent == Some(Intent::Create) || seen.status != Status::Ready || !(bare || other.is_some()) {
         return None;
     }
-    let changes = diff(&record.args, &seen_as(seen, &record.args, &state.lineage), None);
+    let changes = diff(&record.args, &redacted_like(&seen.args, &record.args, &state.lineage), None);
     let change = changes.iter().find(|change| spec.replace.contains(&change.field()))?;
     let whose = other.map_or_else(|| "it has no owner tags".to_owned(), |other| format!("its tags name {other}"));
     Some(format!("{whose}, and its `{}` is not what was made", change.path))
@@ -589,7 +589,7 @@ pub fn drift(state: &State, refreshed: &Refreshed) -> BTreeMap<Address, Drift> {
                 drifts.insert(address.clone(), Drift::Scheduled(until.clone()));
             }
             Some(seen) => {
-                let changes = diff(&record.args, &seen_as(seen, &record.args, &state.lineage), None);
+                let changes = diff(&record.args, &redacted_like(&seen.args, &record.args, &state.lineage), None);
                 if !changes.is_empty() {
                     drifts.insert(address.clone(), Drift::Changed(changes));
                 }
@@ -599,17 +599,12 @@ pub fn drift(state: &State, refreshed: &Refreshed) -> BTreeMap<Address, Drift> {
     drifts
 }
 
-/// What `seen` is, without what is secret in it or in `like`.
-fn seen_as(seen: &Seen, like: &Value, lineage: &str) -> Value {
-    redact(&marked(&seen.args, like), lineage)
-}
-
 /// Hides in `change` what is secret in `like`.
 fn conceal(change: &mut Change, like: &Value, lineage: &str) {
     let Some(like) = like.pointer(&json_pointer(change.path.split('.'))) else { return };
-    change.old = redact(&marked(&change.old, like), lineage);
+    change.old = redacted_like(&change.old, like, lineage);
     if let Wanted::Value(new) = &mut change.new {
-        *new = redact(&marked(new, like), lineage);
+        *new = redacted_like(new, like, lineage);
     }
 }
 
@@ -838,7 +833,8 @@ impl Planner<'_> {
         let desired = self.cloud.normal(&address.kind, &resolve(args, &|pointer| self.known(pointer)))?;
         let desired = redact(&desired, &self.state.lineage);
         let record = self.state.resources.get(address);
-        let as_declared = |seen: &Seen| Seen { args: seen_as(seen, &desired, &self.state.lineage), ..seen.clone() };
+        let as_declared =
+            |seen: &Seen| Seen { args: redacted_like(&seen.args, &desired, &self.state.lineage), ..seen.clone() };
         let seen = self.refreshed.live.get(address).map(as_declared);
         let seen = seen.as_ref();
         let moves = self.moves(&spec, args)?;
@@ -848,13 +844,13 @@ impl Planner<'_> {
                 // What was a secret may still be one, although it is no longer declared as one.
                 step.changes.iter_mut().for_each(|change| conceal(change, &record.args, &self.state.lineage));
                 if step.action == Action::Update && moves {
-                    step.action = if spec.create_first { Action::ReplaceCreateFirst } else { Action::Replace };
+                    step.action = replacement(&spec);
                     step.because = Some("it moves to another network".to_owned());
                 }
                 if matches!(step.action, Action::Keep | Action::Update)
                     && let Some(trigger) = self.trigger(node)
                 {
-                    step.action = if spec.create_first { Action::ReplaceCreateFirst } else { Action::Replace };
+                    step.action = replacement(&spec);
                     step.because = Some(format!("it is replaced whenever {trigger} is"));
                 }
                 // What it hangs on can only go after the old one has gone, and the new one needs what comes then.
@@ -981,15 +977,19 @@ impl Planner<'_> {
     }
 }
 
+/// How something of this kind is replaced.
+fn replacement(spec: &Spec) -> Action {
+    if spec.create_first { Action::ReplaceCreateFirst } else { Action::Replace }
+}
+
 fn existing(spec: &Spec, record: &Record, seen: &Seen, desired: &Value) -> Step {
-    let replace = if spec.create_first { Action::ReplaceCreateFirst } else { Action::Replace };
     let changes = diff(desired, &seen.args, Some(&record.args));
     let forced = changes.iter().any(|change| spec.replace.contains(&change.field()));
     let (action, because) = match (&seen.status, record.intent) {
         (Status::Failed(why), _) => (Action::Replace, Some(format!("it failed: {why}"))),
         (Status::Deleting, _) => (Action::Replace, Some("it is being deleted".to_owned())),
         (Status::Scheduled(until), _) => (Action::Restore, Some(format!("it is scheduled for deletion: {until}"))),
-        _ if forced => (replace, None),
+        _ if forced => (replacement(spec), None),
         _ if !changes.is_empty() => (Action::Update, None),
         // An intent says what may have happened, never what is wanted.
         (_, Some(Intent::Delete)) => (Action::Update, Some("its removal was begun and did not happen".to_owned())),

@@ -9,7 +9,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::address::Address;
 use crate::error::{Error, Result};
-use crate::secret::digest;
 
 /// The output that every resource has.
 pub const ID: &str = "id";
@@ -357,18 +356,6 @@ impl<T> Secret<T> {
                 Err(Error::failed("a secret is needed of which only the digest is recorded")
                     .hint("declare it again in payinfra.toml, and apply"))
             }
-        }
-    }
-
-    /// Whether it is `value`, as far as the deployment of `lineage` can tell.
-    pub fn is(&self, value: &T, lineage: &str) -> bool
-    where
-        T: PartialEq + Serialize,
-    {
-        match &self.0 {
-            Kept::Value(own) => own == value,
-            Kept::Digest(own) => serde_json::to_value(value).is_ok_and(|value| digest(&value, lineage) == *own),
-            Kept::Pending(_) => false,
         }
     }
 }

@@ -51,7 +51,7 @@ pub fn has_secret(value: &Value) -> bool {
 }
 
 /// What is kept of `value` in the deployment of `lineage`.
-pub(crate) fn digest(value: &Value, lineage: &str) -> String {
+fn digest(value: &Value, lineage: &str) -> String {
     // An HMAC takes keys of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(lineage.as_bytes()) else { return String::new() };
     mac.update(value.to_string().as_bytes());
@@ -101,6 +101,11 @@ pub(crate) fn marked(value: &Value, like: &Value) -> Value {
     }
 }
 
+/// `value` with the digest of everything that is secret in it or in `like`.
+pub(crate) fn redacted_like(value: &Value, like: &Value, lineage: &str) -> Value {
+    redact(&marked(value, like), lineage)
+}
+
 /// Whether `found` is what `own` says. Of the secrets of `own` only the digests may be known, in the deployment of
 /// `lineage`; `found` is as AWS returns it.
 ///
@@ -110,7 +115,7 @@ pub fn is_same<T: Serialize>(own: &T, found: &T, lineage: &str) -> Result<bool> 
     let json =
         |value| serde_json::to_value(value).map_err(|error| Error::failed(format!("arguments are not JSON: {error}")));
     let (own, found) = (json(own)?, json(found)?);
-    Ok(redact(&marked(&found, &own), lineage) == redact(&own, lineage))
+    Ok(redacted_like(&found, &own, lineage) == redact(&own, lineage))
 }
 
 /// Whether `recorded` shows something that is secret in `declared`.
