@@ -156,9 +156,7 @@ impl Error {
             causes.push(without(&error.to_string(), secrets));
             cause = error.source();
         }
-        inner.source = (!causes.is_empty())
-            .then(|| Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(causes.join(": "))));
-        self
+        if causes.is_empty() { self } else { self.source(causes.join(": ")) }
     }
 
     /// The same error with a place before its message: `PLACE: MESSAGE`.

@@ -12,7 +12,6 @@ use serde_json::Value;
 use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::pointer::Pointer;
-use crate::secret::digest;
 
 /// A value, or a reference to an output of another resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -334,18 +333,6 @@ impl<T> Secret<T> {
                 Err(Error::failed("the value of a secret is needed, but only its digest is recorded")
                     .hint("declare it again in payinfra.toml, then run apply"))
             }
-        }
-    }
-
-    /// Whether the secret equals `value` in the deployment of `lineage`.
-    pub fn is(&self, value: &T, lineage: &str) -> bool
-    where
-        T: PartialEq + Serialize,
-    {
-        match &self.0 {
-            Kept::Value(own) => own == value,
-            Kept::Digest(own) => serde_json::to_value(value).is_ok_and(|value| digest(&value, lineage) == *own),
-            Kept::Pending(_) => false,
         }
     }
 }

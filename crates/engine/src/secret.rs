@@ -41,7 +41,7 @@ pub fn has_secret(value: &Value) -> bool {
 }
 
 /// The stored form of `value` in the deployment of `lineage`.
-pub(crate) fn digest(value: &Value, lineage: &str) -> String {
+fn digest(value: &Value, lineage: &str) -> String {
     // An HMAC accepts keys of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(lineage.as_bytes()) else { return String::new() };
     mac.update(value.to_string().as_bytes());

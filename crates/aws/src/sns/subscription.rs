@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
+use payinfra_engine::secret::is_same;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Secret, Status, Tags, fields,
 };
@@ -139,7 +140,7 @@ impl Subscription {
         for it in found.unwrap_or_default() {
             let Some(endpoint) = it.endpoint.filter(|_| it.protocol.as_ref() == Some(&self.protocol)) else { continue };
             let same = match &self.endpoint {
-                Endpoint::Secret(address) => address.is(&endpoint, lineage),
+                Endpoint::Secret(address) => is_same(address, &Secret::new(endpoint), lineage)?,
                 Endpoint::Other(address) => *address.known()? == endpoint,
             };
             if same {

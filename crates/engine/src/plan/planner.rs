@@ -245,13 +245,13 @@ impl Planner<'_> {
                 // A value that was secret may still be sensitive, although it is no longer declared as secret.
                 step.changes.iter_mut().for_each(|change| change.conceal(&record.args, &self.state.lineage));
                 if step.action == Action::Update && moves {
-                    step.action = if spec.create_first { Action::ReplaceCreateFirst } else { Action::Replace };
+                    step.action = replacement(&spec);
                     step.because = Some("it moves to another network".to_owned());
                 }
                 if matches!(step.action, Action::Keep | Action::Update)
                     && let Some(trigger) = self.trigger(node)
                 {
-                    step.action = if spec.create_first { Action::ReplaceCreateFirst } else { Action::Replace };
+                    step.action = replacement(&spec);
                     step.because = Some(format!("it is replaced whenever {trigger} is replaced"));
                 }
                 // A dependency is deleted before its replacement is created. This resource has to be deleted before
@@ -382,15 +382,19 @@ impl Planner<'_> {
     }
 }
 
+/// How a resource of this kind is replaced.
+fn replacement(spec: &Spec) -> Action {
+    if spec.create_first { Action::ReplaceCreateFirst } else { Action::Replace }
+}
+
 fn existing(spec: &Spec, record: &Record, seen: &Seen, desired: &Value) -> Step {
-    let replace = if spec.create_first { Action::ReplaceCreateFirst } else { Action::Replace };
     let changes = diff(desired, &seen.args, Some(&record.args));
     let forced = changes.iter().any(|change| spec.replace.contains(&change.field()));
     let (action, because) = match (&seen.status, record.intent) {
         (Status::Failed(why), _) => (Action::Replace, Some(format!("it failed: {why}"))),
         (Status::Deleting, _) => (Action::Replace, Some("it is being deleted".to_owned())),
         (Status::Scheduled(until), _) => (Action::Restore, Some(format!("it is scheduled for deletion: {until}"))),
-        _ if forced => (replace, None),
+        _ if forced => (replacement(spec), None),
         _ if !changes.is_empty() => (Action::Update, None),
         // An intent says what may have happened, never what is desired.
         (_, Some(Intent::Delete)) => (Action::Update, Some("an interrupted delete had no effect".to_owned())),
