@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dynamo::DynamoLock;
 use crate::file::{FileLock, FileStore};
+use crate::name::check_name;
 use crate::s3::S3Store;
 
 /// Where the state and the lock are stored.
@@ -159,13 +160,4 @@ fn lease(config: &SdkConfig) -> Result<Option<Duration>> {
         _ => Err(Error::invalid(format!("invalid value `{text}` of {LEASE}"))
             .hint("set it to milliseconds, at least 100, or unset it")),
     }
-}
-
-/// Checks that `name` is valid as one part of a path.
-pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if !name.is_empty() && !name.starts_with('.') && name.chars().all(fits) {
-        return Ok(());
-    }
-    Err(Error::invalid(format!("`{name}` is not a valid {what} name")).hint("use letters, digits, `-`, `_` and `.`"))
 }

@@ -16,10 +16,10 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::backend::check_name;
 use crate::disk::{self, Readers, failed};
 use crate::dynamo::{locked, not_theirs};
 use crate::epoch::next_epoch;
+use crate::name::check_name;
 use crate::s3::{stale, taken};
 
 /// How long to wait for the guard; holders need milliseconds.

@@ -10,6 +10,7 @@ mod dynamo;
 mod epoch;
 mod file;
 mod format;
+mod name;
 mod retry;
 mod s3;
 

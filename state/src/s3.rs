@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use payinfra_engine::{Class, Error, Result, Store, Stored, Version};
 use payinfra_sdk::{DeniedBucket, Explain, Need};
 
-use crate::backend::check_name;
+use crate::name::check_name;
 use crate::retry::{PAUSES, patiently, timeouts};
 
 /// The timeout of one request with its body. A state of ten thousand resources has a few megabytes.

@@ -6,10 +6,9 @@ use aws_sdk_ec2::types::Filter;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 use payinfra_engine::sweep::{Census, Owned};
-use payinfra_engine::{Address, Class, Error, Owner, Region, Resource, Result, Tags};
+use payinfra_engine::{Address, Owner, Region, Resource, Result, Tags};
 
 use crate::cloud::Aws;
-use crate::error::Unless;
 use crate::{
     Cx, Explain, acm, application_autoscaling, cloudtrail, cloudwatch, dynamodb, ecs, elbv2, eventbridge, iam, kms,
     logs, rds, route53, s3, secretsmanager, sns, ssm, wafv2,
@@ -57,16 +56,6 @@ fn owned(stack: &str, region: &Region, id: String, tags: &Tags) -> Option<Owned>
     let here = |address: &Address| address.region == *region || COPIED.contains(&&*address.kind);
     let owner = Owner::of(tags).filter(|owner| owner.stack == stack && here(&owner.address))?;
     Some(Owned { owner, region: region.clone(), id })
-}
-
-/// Ids with their tags, for services that return tags one resource at a time. Resources that were deleted since the
-/// list call are omitted.
-pub(crate) async fn tagged(
-    them: impl Iterator<Item = (String, impl Future<Output = Result<Tags>>)>,
-) -> Result<Vec<(String, Tags)>> {
-    let tagged =
-        them.map(async |(id, tags)| Ok::<_, Error>(tags.await.unless(Class::NotFound)?.map(|tags| (id, tags))));
-    Ok(try_join_all(tagged).await?.into_iter().flatten().collect())
 }
 
 /// All tagged EC2 resources, in one paged call.

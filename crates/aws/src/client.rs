@@ -11,6 +11,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use payinfra_engine::{Class, Error, Guard, Region, Result, Site};
 use payinfra_sdk::is_local;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
@@ -18,7 +19,8 @@ use crate::limit::Limits;
 use crate::{Explain, Need};
 
 /// The credentials to use.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Identity {
     /// A profile of the shared configuration files.
     pub profile: Option<String>,

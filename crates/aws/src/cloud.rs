@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Cloud, Error, Expected, Guard, Kind, Metric, Region, Result, Seen, Site, Spec};
+use payinfra_engine::{Catalog, Cloud, Error, Expected, Facts, Guard, Kind, Metric, Region, Result, Seen, Site, Spec};
 use serde_json::Value;
 
 use crate::client::{Access, Cx};
@@ -38,6 +38,12 @@ pub const KINDS: &[&[&dyn Kind<Cx>]] = &[
 pub struct Aws {
     access: Access,
     kinds: BTreeMap<&'static str, &'static dyn Kind<Cx>>,
+}
+
+/// All kinds by name.
+#[must_use]
+pub fn catalog() -> Catalog {
+    Catalog::new(KINDS.iter().copied().flatten().map(|kind| *kind as &dyn Facts))
 }
 
 impl Aws {

@@ -1,6 +1,7 @@
 //! AWS for the payinfra engine: one folder per service, one file per kind of resource.
 
 mod census;
+mod cidr;
 mod client;
 mod clock;
 mod cloud;
@@ -9,6 +10,7 @@ mod gate;
 mod limit;
 mod policy;
 mod refs;
+mod tagged;
 
 pub mod acm;
 pub mod application_autoscaling;
@@ -32,6 +34,6 @@ pub mod ssm;
 pub mod wafv2;
 
 pub use client::{Access, Cx, Identity};
-pub use cloud::{Aws, KINDS};
+pub use cloud::{Aws, KINDS, catalog};
 pub use payinfra_sdk::{Explain, Need};
 pub use policy::{Effect, Policy, Statement};

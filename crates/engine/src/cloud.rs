@@ -1,5 +1,6 @@
 //! The engine's view of a cloud: kinds by name, JSON in and out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::address::{Address, Region};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metric::Metric;
 use crate::store::Guard;
 use crate::tags::Owner;
@@ -62,6 +63,13 @@ pub struct Spec {
     pub timeout: Duration,
     /// Whether it is a lookup, which is never created or deleted.
     pub lookup: bool,
+}
+
+impl Spec {
+    /// Whether AWS's own deletion protection is enabled for `seen`.
+    pub(crate) fn is_shielded(&self, seen: &Seen) -> bool {
+        self.shield.is_some_and(|field| seen.args.get(field) == Some(&Value::Bool(true)))
+    }
 }
 
 /// How long operations on a resource usually take, by AWS-FACTS §5.
@@ -171,4 +179,16 @@ pub trait Cloud: Send + Sync + 'static {
     fn find<'a>(&'a self, region: &'a Region, kind: &'a str, args: &'a Value) -> BoxFuture<'a, Result<Value>>;
     /// Publishes a metric.
     fn publish<'a>(&'a self, metric: &'a Metric) -> BoxFuture<'a, Result<()>>;
+}
+
+/// The facts about `kind`.
+///
+/// # Errors
+/// If the cloud has no such kind.
+pub(crate) fn spec(cloud: &Arc<dyn Cloud>, kind: &str) -> Result<Spec> {
+    cloud.spec(kind).ok_or_else(|| {
+        Error::invalid(format!("unknown kind `{kind}`")).hint(
+            "a newer version of payinfra may have written it: use that version, or remove it with `payinfra state rm`",
+        )
+    })
 }

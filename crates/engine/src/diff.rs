@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::resolve::pointers;
-use crate::secret::is_secret;
+use crate::resolve::{json_pointer, pointers};
+use crate::secret::{is_secret, redacted_like};
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,15 @@ impl Change {
     #[must_use]
     pub fn field(&self) -> &str {
         self.path.split('.').next().unwrap_or_default()
+    }
+
+    /// Hides what is secret in `like`.
+    pub(crate) fn conceal(&mut self, like: &Value, lineage: &str) {
+        let Some(like) = like.pointer(&json_pointer(self.path.split('.'))) else { return };
+        self.old = redacted_like(&self.old, like, lineage);
+        if let Wanted::Value(new) = &mut self.new {
+            *new = redacted_like(new, like, lineage);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::secret::without;
+use crate::mask::without;
 
 /// The result type of the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -156,9 +156,7 @@ impl Error {
             causes.push(without(&error.to_string(), secrets));
             cause = error.source();
         }
-        inner.source = (!causes.is_empty())
-            .then(|| Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(causes.join(": "))));
-        self
+        if causes.is_empty() { self } else { self.source(causes.join(": ")) }
     }
 
     /// The same error with a place before its message: `PLACE: MESSAGE`.

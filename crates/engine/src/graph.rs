@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::address::{Address, Region};
 use crate::error::{Error, Result};
 use crate::metric::Metric;
-use crate::reference::{ID, Id, Ref, Text};
+use crate::pointer::ID;
+use crate::reference::{Id, Ref, Text};
 use crate::resolve::{json_pointer, pointers};
 use crate::resource::{Lookup, Resource};
 use crate::secret::is_secret;
@@ -227,6 +228,24 @@ impl Graph {
         &self.metrics
     }
 
+    pub(crate) fn extra_tags(&self) -> &Tags {
+        &self.extra_tags
+    }
+
+    /// Declares what was checked already.
+    pub(crate) fn put(&mut self, address: Address, declared: Declared) {
+        self.nodes.insert(address, declared);
+    }
+
+    pub(crate) fn put_output(&mut self, name: String, value: Value) {
+        self.outputs.insert(name, value);
+    }
+
+    /// All arguments and outputs.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
+        self.nodes.values_mut().map(|node| &mut node.args).chain(self.outputs.values_mut())
+    }
+
     /// The owner tags of `address`, except the lineage, which a graph does not know.
     #[must_use]
     pub fn owner(&self, address: &Address) -> Owner {
@@ -279,7 +298,8 @@ impl Graph {
             edges.add_node(*address);
             for on in depends {
                 let Some((on, _)) = self.nodes.get_key_value(on) else {
-                    return Err(Error::invalid(format!("{address} refers to {on}, which is not declared")));
+                    return Err(Error::invalid(format!("{address} refers to {on}, which is not declared"))
+                        .hint("declare it, or correct the reference"));
                 };
                 edges.add_edge(on, *address, ());
             }
@@ -299,7 +319,8 @@ impl Graph {
         for (name, value) in &self.outputs {
             for pointer in pointers(value) {
                 if !self.nodes.contains_key(&pointer.address) {
-                    return Err(Error::invalid(format!("output {name} refers to {pointer}, which is not declared")));
+                    return Err(Error::invalid(format!("output {name} refers to {pointer}, which is not declared"))
+                        .hint("declare it, or correct the reference"));
                 }
             }
         }
@@ -310,7 +331,8 @@ impl Graph {
         for (address, node) in &self.nodes {
             let Some(Value::Object(tags)) = node.args.get("tags") else { continue };
             if let Some((key, _)) = self.tags.iter().find(|(key, _)| !node.lookup && !tags.contains_key(*key)) {
-                return Err(Error::invalid(format!("{address} lacks the required tag `{key}`")));
+                return Err(Error::invalid(format!("{address} lacks the required tag `{key}`"))
+                    .hint("add it to the tags of the resource"));
             }
         }
         Ok(())

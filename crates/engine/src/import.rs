@@ -7,14 +7,15 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::address::Address;
-use crate::cloud::{Cloud, Seen, Site, Status};
+use crate::cloud::{Cloud, Seen, Site, Status, spec};
 use crate::error::{Class, Error, Result};
 use crate::graph::Graph;
-use crate::plan::{claimed, elsewhere, lookups, spec};
-use crate::reference::Pointer;
+use crate::ownership::{claimed, elsewhere};
+use crate::plan::lookups;
+use crate::pointer::Pointer;
 use crate::resolve::{output, pointers, resolve};
 use crate::retry::{Patience, patiently};
-use crate::secret::{marked, redact};
+use crate::secret::redacted_like;
 use crate::state::{Record, State};
 use crate::sweep::Orphan;
 use crate::tags::Owner;
@@ -73,7 +74,7 @@ pub async fn import(
         generation: before.map_or(0, |record| record.generation).saturating_add(1),
         intent: None,
         id: Some(seen.id.clone()),
-        args: redact(&marked(&seen.args, &node.args), &state.lineage),
+        args: redacted_like(&seen.args, &node.args, &state.lineage),
         outputs: seen.outputs,
         depends: graph.resources(address),
         protect: node.protect,
@@ -194,7 +195,7 @@ fn recorded(cloud: &Arc<dyn Cloud>, graph: &Graph, state: &State, address: &Addr
         generation: 1,
         intent: None,
         id: Some(seen.id.clone()),
-        args: redact(&marked(&seen.args, declared), &state.lineage),
+        args: redacted_like(&seen.args, declared, &state.lineage),
         outputs: seen.outputs.clone(),
         depends: graph.resources(address),
         protect: node.map_or(spec.keeps_data, |node| node.protect),

@@ -8,9 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use crate::address::{Address, Region};
-use crate::cloud::{Cloud, Seen};
+use crate::cloud::{Cloud, Seen, spec};
 use crate::error::{Class, Error, Result};
-use crate::plan::spec;
 use crate::retry::{Patience, patiently};
 
 /// How long a read waits for others to join it.

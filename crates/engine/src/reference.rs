@@ -5,55 +5,16 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use crate::address::Address;
 use crate::error::{Error, Result};
-use crate::secret::digest;
-
-/// The output that every resource has.
-pub const ID: &str = "id";
-
-/// A pointer to an output of another resource, written `address#output` or `address#output/0`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pointer {
-    /// The address of the other resource.
-    pub address: Address,
-    /// The output: `id` or a member of the kind's outputs, with an optional path into it.
-    pub output: String,
-}
-
-impl fmt::Display for Pointer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.address, self.output)
-    }
-}
-
-impl std::str::FromStr for Pointer {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (address, output) = text
-            .split_once('#')
-            .ok_or_else(|| Error::invalid(format!("`{text}` is not a reference")).hint("write ADDRESS#OUTPUT"))?;
-        Ok(Self { address: address.parse()?, output: output.to_owned() })
-    }
-}
-
-impl Serialize for Pointer {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Pointer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
+use crate::pointer::Pointer;
 
 /// A value, or a reference to an output of another resource.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Ref<T> {
     /// `{"$ref": "address#output"}`: known once that resource exists.
@@ -115,6 +76,19 @@ impl<T: Clone> Ref<BTreeMap<String, T>> {
                 .map(|value| Ref::Known(value.clone()))
                 .ok_or_else(|| Error::invalid(format!("member `{name}` not found"))),
             Self::Pointer { pointer } => Ok(Ref::to(&pointer.address, &format!("{}/{name}", pointer.output))),
+        }
+    }
+}
+
+/// Derived, an error would not say what is wrong with the value.
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Ref<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        match value.get("$ref") {
+            Some(Value::String(text)) if value.as_object().is_some_and(|members| members.len() == 1) => {
+                Ok(Self::Pointer { pointer: text.parse().map_err(D::Error::custom)? })
+            }
+            _ => T::deserialize(value).map(Self::Known).map_err(D::Error::custom),
         }
     }
 }
@@ -305,21 +279,24 @@ impl Serialize for Text {
     }
 }
 
+/// Derived, an error would not say which part is wrong.
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Raw {
-            Literal(String),
-            Parts {
-                #[serde(rename = "$text")]
-                parts: Vec<Part>,
+        let value = Value::deserialize(deserializer)?;
+        let parts = match &value {
+            Value::String(text) => return Ok(Self::from(text.as_str())),
+            Value::Object(members) if members.len() == 1 => members.get("$text").and_then(Value::as_array),
+            _ => None,
+        };
+        let parts = parts.ok_or_else(|| D::Error::custom("expected a string or `{\"$text\": [...]}`"))?;
+        let part = |part: &Value| match part {
+            Value::String(text) => Ok(Part::Literal(text.clone())),
+            part => match Ref::<String>::deserialize(part).map_err(D::Error::custom)? {
+                Ref::Pointer { pointer } => Ok(Part::Pointer { pointer }),
+                Ref::Known(text) => Ok(Part::Literal(text)),
             },
-        }
-        Ok(match Raw::deserialize(deserializer)? {
-            Raw::Literal(text) => Self::from(text),
-            Raw::Parts { parts } => Self(parts),
-        })
+        };
+        Ok(Self(parts.iter().map(part).collect::<std::result::Result<_, _>>()?))
     }
 }
 
@@ -356,18 +333,6 @@ impl<T> Secret<T> {
                 Err(Error::failed("the value of a secret is needed, but only its digest is recorded")
                     .hint("declare it again in payinfra.toml, then run apply"))
             }
-        }
-    }
-
-    /// Whether the secret equals `value` in the deployment of `lineage`.
-    pub fn is(&self, value: &T, lineage: &str) -> bool
-    where
-        T: PartialEq + Serialize,
-    {
-        match &self.0 {
-            Kept::Value(own) => own == value,
-            Kept::Digest(own) => serde_json::to_value(value).is_ok_and(|value| digest(&value, lineage) == *own),
-            Kept::Pending(_) => false,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::reference::{ID, Pointer};
+use crate::pointer::{ID, Pointer};
 
 /// The JSON pointer (RFC 6901) to the value at `keys`.
 pub(crate) fn json_pointer<'a>(keys: impl Iterator<Item = &'a str>) -> String {

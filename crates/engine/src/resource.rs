@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryFutureExt};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use crate::cloud::{Expected, Identity, Seen, Spec, Status};
 use crate::error::{Error, Result};
 use crate::reference::Id;
+use crate::schema::Schemas;
 use crate::secret::concealed;
 use crate::tags::{Owner, Tags};
 
@@ -24,7 +26,7 @@ pub type Fields = &'static [&'static str];
 /// A field that is `None` is unmanaged: neither compared nor changed. When a managed value becomes `None`, `update`
 /// sees `Some` in `live` and sends the explicit reset value (AWS-FACTS §6.2). For fields that were never managed it
 /// sees `None` in `live` as well, so `self.x != live.args.x` is always the right comparison.
-pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
+pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Sized + 'static {
     /// What calls need: clients, region, token.
     type Cx: Send + Sync;
     /// The name in addresses, state and plans: `ec2.subnet`.
@@ -65,7 +67,7 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
     /// How long operations usually take (AWS-FACTS §5): the scheduler starts the longest path first.
     const EXPECTED: Expected = Expected::millis(1_000, 1_000);
     /// The outputs besides the id: a struct of [`crate::Ref`]s, or `()`.
-    type Outputs: Serialize + DeserializeOwned + Send + Sync + 'static;
+    type Outputs: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
     /// How long operations on this resource usually take, if that depends on its arguments.
     fn expected(&self) -> Expected {
@@ -105,13 +107,13 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + Sized + 'static
 }
 
 /// An existing resource that is only looked up: never created, updated or deleted.
-pub trait Lookup: Serialize + DeserializeOwned + Send + Sync + Sized + 'static {
+pub trait Lookup: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Sized + 'static {
     /// What calls need.
     type Cx: Send + Sync;
     /// The name in addresses: `ec2.zones`.
     const KIND: &'static str;
     /// The outputs: a struct of [`crate::Ref`]s.
-    type Outputs: Serialize + DeserializeOwned + Send + Sync + 'static;
+    type Outputs: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
     /// Finds it.
     fn find(&self, cx: &Self::Cx) -> impl Future<Output = Result<Self::Outputs>> + Send;
@@ -138,8 +140,8 @@ macro_rules! fields {
     };
 }
 
-/// The type-erased form of [`Resource`] and [`Lookup`].
-pub trait Kind<Cx>: Send + Sync {
+/// What is known about a kind without a call.
+pub trait Facts: Send + Sync {
     /// The constants of the kind.
     fn spec(&self) -> Spec;
     /// See [`Resource::expected`]; for invalid arguments, the kind's default.
@@ -151,6 +153,14 @@ pub trait Kind<Cx>: Send + Sync {
     /// # Errors
     /// If they are not valid arguments of this kind.
     fn normal(&self, args: &Value) -> Result<Value>;
+    /// The JSON schemas of its arguments and outputs.
+    fn schemas(&self) -> Schemas;
+    /// The JSON schema of its arguments as a part of a larger schema.
+    fn args_schema(&self, generator: &mut SchemaGenerator) -> Schema;
+}
+
+/// The type-erased form of [`Resource`] and [`Lookup`].
+pub trait Kind<Cx>: Facts {
     /// See [`Resource::create`].
     fn create<'a>(&'a self, cx: &'a Cx, args: &'a Value) -> BoxFuture<'a, Result<String>>;
     /// See [`Resource::recover`].
@@ -184,7 +194,7 @@ pub const fn lookup<L: Lookup>() -> &'static dyn Kind<L::Cx> {
 struct Erased<R>(PhantomData<fn() -> R>);
 struct ErasedLookup<L>(PhantomData<fn() -> L>);
 
-impl<R: Resource> Kind<R::Cx> for Erased<R> {
+impl<R: Resource> Facts for Erased<R> {
     fn spec(&self) -> Spec {
         Spec {
             kind: R::KIND,
@@ -218,6 +228,16 @@ impl<R: Resource> Kind<R::Cx> for Erased<R> {
         json(&parse::<R>(R::KIND, args)?)
     }
 
+    fn schemas(&self) -> Schemas {
+        Schemas::of::<R, R::Outputs>()
+    }
+
+    fn args_schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<R>()
+    }
+}
+
+impl<R: Resource> Kind<R::Cx> for Erased<R> {
     fn create<'a>(&'a self, cx: &'a R::Cx, args: &'a Value) -> BoxFuture<'a, Result<String>> {
         async move { Ok(parse::<R>(R::KIND, args)?.create(cx).await?.into()) }
             .map_err(|error| concealed(error, &[args]))
@@ -273,7 +293,7 @@ impl<L: Lookup> ErasedLookup<L> {
     }
 }
 
-impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
+impl<L: Lookup> Facts for ErasedLookup<L> {
     fn spec(&self) -> Spec {
         Spec {
             kind: L::KIND,
@@ -306,6 +326,16 @@ impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
         json(&parse::<L>(L::KIND, args)?)
     }
 
+    fn schemas(&self) -> Schemas {
+        Schemas::of::<L, L::Outputs>()
+    }
+
+    fn args_schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<L>()
+    }
+}
+
+impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
     fn create<'a>(&'a self, _: &'a L::Cx, _: &'a Value) -> BoxFuture<'a, Result<String>> {
         Self::refuse()
     }
@@ -342,9 +372,13 @@ impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
 }
 
 fn parse<T: DeserializeOwned>(kind: &str, args: &Value) -> Result<T> {
-    T::deserialize(args).map_err(|error| {
-        let error = Error::invalid(format!("invalid arguments for `{kind}`: {error}"))
-            .hint("a newer version of payinfra may have written them; use that version");
+    serde_path_to_error::deserialize(args).map_err(|error| {
+        let member = error.path().to_string();
+        let place = if member == "." { String::new() } else { format!("`{member}`: ") };
+        let error = Error::invalid(format!("invalid arguments for `{kind}`: {place}{}", error.inner())).hint(format!(
+            "compare them with `payinfra schema --kind {kind}`; if a newer version of payinfra has written them, use that \
+             version"
+        ));
         concealed(error, &[args])
     })
 }

@@ -17,8 +17,8 @@ pub struct Stored {
     pub version: String,
 }
 
-/// A store for the state of one workspace. Every write is conditional: it fails with [`Class::Stale`] after a write by
-/// somebody else.
+/// A store for the state of one workspace. Every write is conditional: it fails with
+/// [`Class::Stale`](crate::Class::Stale) after a write by somebody else.
 pub trait Store: Send + Sync + 'static {
     /// The state; `None` if there is none yet.
     fn load(&self) -> BoxFuture<'_, Result<Option<Stored>>>;
@@ -95,7 +95,8 @@ pub trait Lock: Send + Sync + 'static {
     /// it then continues from the epoch of the state.
     ///
     /// # Errors
-    /// [`Class::Locked`], naming the holder, if somebody else has the lock and the lease has not expired.
+    /// [`Class::Locked`](crate::Class::Locked), naming the holder, if somebody else has the lock and the lease has not
+    /// expired.
     fn acquire<'a>(&'a self, holder: &'a Holder, floor: u64) -> BoxFuture<'a, Result<Box<dyn Lease>>>;
     /// The epoch of the last holder; 0 if there was none.
     fn epoch(&self) -> BoxFuture<'_, Result<u64>>;
@@ -110,7 +111,8 @@ pub type Guard = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
 /// A held lock, renewed by its own heartbeat.
 pub trait Lease: Send + Sync {
-    /// The guard that fails with [`Class::Locked`] once the lease is lost or could not be renewed in time.
+    /// The guard that fails with [`Class::Locked`](crate::Class::Locked) once the lease is lost or could not be renewed in
+    /// time.
     fn guard(&self) -> Guard;
     /// Calls the guard.
     ///

@@ -8,9 +8,9 @@ use futures_util::future::{BoxFuture, join_all, try_join_all};
 use tokio::time::sleep;
 
 use crate::address::{Address, Region};
-use crate::cloud::{Cloud, Seen, Site, Status};
+use crate::cloud::{Cloud, Seen, Site, Status, spec};
 use crate::error::{Class, Error, Result};
-use crate::plan::{ALL, is_shielded, spec};
+use crate::plan::ALL;
 use crate::retry::{Patience, patiently};
 use crate::state::State;
 use crate::tags::{Owner, Tags};
@@ -185,7 +185,7 @@ async fn removed(cloud: &Arc<dyn Cloud>, orphan: &Orphan) -> Result<()> {
         // The data loss was accepted before the sweep.
         final_snapshot: false,
     };
-    if is_shielded(&spec, &seen) && seen.status != Status::Deleting {
+    if spec.is_shielded(&seen) && seen.status != Status::Deleting {
         let mut open = seen.args.clone();
         open[spec.shield.unwrap_or_default()] = false.into();
         cloud.update(&site, &open, &seen).await?;

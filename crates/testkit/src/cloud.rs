@@ -8,26 +8,10 @@ use futures_util::future::BoxFuture;
 use payinfra_engine::{Cloud, Error, Expected, Guard, Kind, Metric, Region, Result, Seen, Site, Spec};
 use serde_json::Value;
 
+use crate::cx::Cx;
 use crate::faults::Operation;
 use crate::kinds::KINDS;
 use crate::world::World;
-
-/// The context of calls of the simulated kinds.
-pub struct Cx {
-    pub(crate) world: Arc<World>,
-    pub(crate) region: Region,
-    site: Option<Site>,
-}
-
-impl Cx {
-    pub(crate) fn token(&self) -> Result<&str> {
-        self.site.as_ref().map(|site| &site.token[..]).ok_or_else(|| Error::failed("no token outside a site"))
-    }
-
-    pub(crate) fn known(&self) -> &[String] {
-        self.site.as_ref().map(|site| &site.known[..]).unwrap_or_default()
-    }
-}
 
 /// One client's view of a [`World`]; implements the engine's cloud.
 pub struct FakeCloud {

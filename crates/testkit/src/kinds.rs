@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use payinfra_engine::{
-    Class, Error, Expected, Fields, Id, Identity, Kind, Live, Lookup, Owner, Ref, Resource, Result, Tags, fields, kind,
-    lookup,
+    Catalog, Class, Error, Expected, Fields, Id, Identity, Kind, Live, Lookup, Owner, Ref, Resource, Result, Tags,
+    fields, kind, lookup,
 };
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::cloud::Cx;
+use crate::cx::Cx;
 use crate::world::New;
 
 /// All kinds, sorted.
@@ -26,6 +27,12 @@ pub const KINDS: &[&dyn Kind<Cx>] = &[
     kind::<Vault>(),
     lookup::<Zones>(),
 ];
+
+/// All kinds by name.
+#[must_use]
+pub fn catalog() -> Catalog {
+    Catalog::new(KINDS.iter().map(|kind| *kind as &dyn payinfra_engine::Facts))
+}
 
 /// The default of `days`.
 pub const DAYS: u32 = 30;
@@ -52,7 +59,7 @@ struct Facts {
 }
 
 /// The properties of every simulated kind.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Made {
     /// Another name for it.
     pub arn: Ref<String>,
@@ -65,7 +72,8 @@ macro_rules! fake {
         tags $tags:expr, consts { $($constant:item)* }, { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }
     ) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
         pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
 
         impl $name {
@@ -267,14 +275,14 @@ fake! {
 }
 
 /// A lookup of the zones of a region.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Zones {
     /// The prefix of their names.
     pub prefix: String,
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ZonesFound {
     /// Their names.
     pub names: Ref<Vec<String>>,

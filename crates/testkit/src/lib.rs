@@ -5,16 +5,22 @@
 
 mod bench;
 mod cloud;
+mod cx;
 mod faults;
 mod kinds;
+mod schema;
 mod sketch;
 mod store;
 mod world;
 
 pub use bench::{Bench, End};
-pub use cloud::{Cx, FakeCloud};
+pub use cloud::FakeCloud;
+pub use cx::Cx;
 pub use faults::{Fault, Faults, Operation, Point, Rule, When};
-pub use kinds::{DAYS, First, Group, KINDS, Link, Made, Named, Proof, Tagged, Token, Vault, Zones, ZonesFound};
+pub use kinds::{
+    DAYS, First, Group, KINDS, Link, Made, Named, Proof, Tagged, Token, Vault, Zones, ZonesFound, catalog,
+};
+pub use schema::violations;
 pub use sketch::{Edit, Item, Sketch, edits, history, sketches};
 pub use store::{MemoryLock, MemoryStore};
 pub use world::{Call, Lags, World};

@@ -94,7 +94,9 @@ fn is_ulid(text: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_uppercase() && !matches!(byte, b'I' | b'L' | b'O' | b'U');
     let bytes = text.as_bytes();
     bytes.len() == 26
-        && matches!(bytes[0], b'0'..=b'7')
+        // Its first ten characters are a time in milliseconds: between 2004 and 2109.
+        && bytes[0] == b'0'
+        && matches!(bytes[1], b'1'..=b'3')
         && bytes.iter().all(|byte| byte.is_ascii_digit() || letter(*byte))
         // Random ids do not contain this many digits in a row.
         && bytes.split(u8::is_ascii_uppercase).all(|piece| piece.len() < *DIGITS.start())
@@ -278,6 +280,7 @@ mod tests {
             ("41111111-1111-1111-8111-111111111111", true),
             ("01K4V3B2Q0ZJ6M1N2P3R4S5T6V", false),
             ("01K4111111111111111ABCDEFG", true),
+            ("04Z2Z2Z2Z2Z2Z2Z2Z2Z2Z2Z2Z2", true),
             ("", false),
         ] {
             assert_eq!(is_in(text), found, "{text}");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_acm::types::{self as sdk, CertificateDetail, CertificateStatus, CertificateSummary, ValidationMethod};
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{issued_for, list, tags};
@@ -17,7 +18,8 @@ use crate::{Cx, Explain, Need};
 ///
 /// It is *ready* when it is issued. For references to its outputs, it *exists* when AWS returns the validation records:
 /// they can be created while it is pending, and it is only issued once they exist.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Certificate {
     /// The domain name; a leading `*.` matches one label.
     pub domain_name: DnsName,
@@ -28,7 +30,7 @@ pub struct Certificate {
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CertificateOutputs {
     /// Its ARN.
     pub arn: Ref<String>,
@@ -36,9 +38,11 @@ pub struct CertificateOutputs {
     /// `*.a.b`. They are the same for the same name in all regions of an account, and do not change: keep them for the
     /// renewal. AWS returns them some seconds after the request.
     #[serde(with = "later")]
+    #[schemars(with = "Ref<Vec<DnsName>>")]
     pub validation_names: Ref<Vec<DnsName>>,
     /// The values of the records, in the same order.
     #[serde(with = "later")]
+    #[schemars(with = "Ref<Vec<DnsName>>")]
     pub validation_values: Ref<Vec<DnsName>>,
 }
 
@@ -162,6 +166,7 @@ fn status(certificate: &CertificateDetail) -> Status {
 /// Lists that are null until AWS returns the records.
 mod later {
     use payinfra_engine::Ref;
+    use serde::de::DeserializeOwned;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     pub(super) fn serialize<T, S>(list: &Ref<Vec<T>>, serializer: S) -> Result<S::Ok, S::Error>
@@ -177,7 +182,7 @@ mod later {
 
     pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<Ref<Vec<T>>, D::Error>
     where
-        T: Deserialize<'de>,
+        T: DeserializeOwned,
         D: Deserializer<'de>,
     {
         Ok(Option::deserialize(deserializer)?.unwrap_or_else(|| Ref::Known(Vec::new())))

@@ -2,6 +2,7 @@
 
 use aws_sdk_acm::types::{CertificateDetail, CertificateStatus, CertificateSummary};
 use payinfra_engine::{Class, Error, Lookup, Ref, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{issued_for, list};
@@ -10,7 +11,8 @@ use crate::route53::DnsName;
 use crate::{Cx, Explain, Need};
 
 /// An issued certificate in this region for a domain name.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ExistingCertificate {
     /// Its ARN; without it, the only certificate for the domain name.
     pub arn: Option<String>,
@@ -19,7 +21,7 @@ pub struct ExistingCertificate {
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ExistingCertificateOutputs {
     /// Its ARN.
     pub arn: Ref<String>,

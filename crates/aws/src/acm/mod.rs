@@ -12,8 +12,8 @@ use payinfra_engine::{Kind, Result, Tags, kind, lookup};
 pub use certificate::{Certificate, CertificateOutputs};
 pub use existing_certificate::{ExistingCertificate, ExistingCertificateOutputs};
 
-use crate::census::tagged;
 use crate::route53::DnsName;
+use crate::tagged::tagged;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.

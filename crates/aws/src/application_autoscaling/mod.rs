@@ -10,7 +10,7 @@ use payinfra_engine::{Kind, Result, Tags, kind};
 pub use policy::{Metric, Policy, PolicyOutputs};
 pub use target::{Target, TargetOutputs};
 
-use crate::census::tagged;
+use crate::tagged::tagged;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.

@@ -8,6 +8,7 @@ use futures_util::future::try_join_all;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Target;
@@ -18,7 +19,8 @@ use crate::{Cx, Explain, Need};
 /// A target tracking policy. Its id is its name and, after a slash, its target's id.
 ///
 /// AWS creates alarms for it, `TargetTracking-…`, and deletes them with it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Policy {
     /// The name, unique per target; without slashes.
     pub name: String,
@@ -37,7 +39,7 @@ pub struct Policy {
 }
 
 /// The metric of a policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// The average CPU utilization of an ECS service, in percent.
@@ -57,7 +59,7 @@ pub enum Metric {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyOutputs {
     /// The ARN.
     pub arn: Ref<String>,

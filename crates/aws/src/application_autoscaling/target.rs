@@ -3,6 +3,7 @@
 use aws_sdk_applicationautoscaling::types::{self as sdk, ScalableDimension, ServiceNamespace};
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tags;
@@ -13,7 +14,8 @@ use crate::{Cx, Explain, Need};
 ///
 /// It must be registered after the resource is created, and deregistered before the resource is deleted. Its policies
 /// are deleted with it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Target {
     /// The resource, as in `service/CLUSTER/SERVICE`.
     pub resource: Ref<String>,
@@ -28,7 +30,7 @@ pub struct Target {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TargetOutputs {
     /// The ARN.
     pub arn: Ref<String>,

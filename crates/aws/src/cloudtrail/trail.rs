@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_cloudtrail::types::{self as sdk, DataResource, EventSelector, ReadWriteType};
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tags;
@@ -12,7 +13,8 @@ use crate::error::{Unless, claim, shown};
 use crate::{Cx, Explain, Need};
 
 /// A trail. The policies of its bucket and its key must allow `CloudTrail` to write before it is created.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "AWS's own members")]
 pub struct Trail {
     /// The name, 3 to 128 characters, unique in the account and region.
@@ -38,7 +40,7 @@ pub struct Trail {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TrailOutputs {
     /// The trail's ARN.
     pub arn: Ref<String>,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_cloudwatch::types::{self as sdk, AlarmType};
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::metric::{MetricStat, named};
@@ -14,7 +15,8 @@ use crate::refs::{answered, known};
 use crate::{Cx, Explain, Need};
 
 /// An alarm. It starts without data, and keeps its state when it is updated.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Alarm {
     /// The name, unique in the account and region.
     pub name: String,
@@ -41,7 +43,7 @@ pub struct Alarm {
 }
 
 /// The source of an alarm's values.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Watch {
     /// One metric.
@@ -56,7 +58,7 @@ pub enum Watch {
 }
 
 /// A part of an expression.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Query {
     /// A metric.
@@ -66,7 +68,7 @@ pub enum Query {
 }
 
 /// How missing data is treated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
     /// As missing: the state becomes unknown. AWS's default.
@@ -94,7 +96,7 @@ impl Missing {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AlarmOutputs {
     /// The alarm's ARN.
     pub arn: Ref<String>,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_cloudwatch::types::{self as sdk, AlarmType};
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tags;
@@ -13,7 +14,8 @@ use crate::refs::{answered, known};
 use crate::{Cx, Explain, Need};
 
 /// A composite alarm. AWS does not delete an alarm that another one's rule names, so the rule contains references.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct CompositeAlarm {
     /// The name, unique among all alarms of the account and region.
     pub name: String,
@@ -30,7 +32,7 @@ pub struct CompositeAlarm {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CompositeAlarmOutputs {
     /// The alarm's ARN.
     pub arn: Ref<String>,

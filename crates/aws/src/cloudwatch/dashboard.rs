@@ -4,6 +4,7 @@ use futures_util::future::try_join_all;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Identity, Live, Owner, Resource, Result, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,7 +12,8 @@ use crate::error::{Unless, foreign};
 use crate::{Cx, Explain, Need};
 
 /// A dashboard. All regions of an account share its namespace, so its name contains the region.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Dashboard {
     /// The name, unique in the account: letters, digits, `-` and `_`.
     pub name: String,

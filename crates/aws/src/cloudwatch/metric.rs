@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use aws_sdk_cloudwatch::types as sdk;
 use payinfra_engine::{Result, Text};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Need;
 
 /// A metric and its statistic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct MetricStat {
     /// The namespace, such as `AWS/ECS`.
     pub namespace: String,

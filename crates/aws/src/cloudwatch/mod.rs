@@ -15,8 +15,8 @@ pub use dashboard::Dashboard;
 pub use metric::MetricStat;
 pub(crate) use publish::publish;
 
-use crate::census::tagged;
 use crate::error::Unless;
+use crate::tagged::tagged;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.

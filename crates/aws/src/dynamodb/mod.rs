@@ -7,7 +7,7 @@ use payinfra_engine::{Kind, Owner, Result, Tags, kind};
 
 pub use table::{Attribute, AttributeType, Billing, Index, Projection, Replica, StreamView, Table, TableOutputs};
 
-use crate::census::tagged;
+use crate::tagged::tagged;
 use crate::{Cx, Explain, Need};
 
 /// The kinds of this service, sorted by name.

@@ -12,6 +12,7 @@ use futures_util::future::try_join_all;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Live, Owner, Ref, Region, Resource, Result, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use schema::{Attribute, AttributeType, Billing, Index, Projection, StreamView};
@@ -22,7 +23,8 @@ use crate::{Cx, Explain, Need};
 
 /// A table. With replicas it is a global table (version 2019.11.21), which is managed from this table's region
 /// (AWS-FACTS §4.1).
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Table {
     /// The name, 3 to 255 characters, unique in the region.
     pub name: String,
@@ -51,7 +53,8 @@ pub struct Table {
 }
 
 /// A replica of a table in another region.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Replica {
     /// The ARN of a key in that region; required if the table has one. Another key means another replica.
     pub kms_key: Option<Ref<String>>,
@@ -65,7 +68,7 @@ pub struct Replica {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TableOutputs {
     /// The ARN of the table in its own region.
     pub arn: Ref<String>,

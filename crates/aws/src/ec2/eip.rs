@@ -2,6 +2,7 @@
 
 use aws_sdk_ec2::types::{self as sdk, DomainType, ResourceType};
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{by_id, tags};
@@ -9,14 +10,15 @@ use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
 /// An Elastic IP address; its id is the allocation id. Resources that use it refer to it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Eip {
     /// The tags.
     pub tags: Tags,
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct EipOutputs {
     /// The public IP address.
     pub public_ip: Ref<String>,

@@ -2,6 +2,7 @@
 
 use aws_sdk_ec2::types::{self as sdk, FlowLogsResourceType, LogDestinationType, ResourceType, TrafficType};
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Vpc, by_id, tags, unsuccessful};
@@ -9,7 +10,8 @@ use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
 /// A log of all traffic of a VPC, accepted and rejected, in `CloudWatch` Logs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct FlowLog {
     /// The VPC.
     pub vpc: Ref<Id<Vpc>>,

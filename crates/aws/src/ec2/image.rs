@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use payinfra_engine::{Error, Lookup, Ref, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::filter;
 use crate::{Cx, Explain, Need};
 
 /// The newest image that matches all criteria.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Image {
     /// Its owners: `amazon`, `self` or account ids. At least one, because anybody can give an image any name.
     pub owners: BTreeSet<String>,
@@ -20,7 +22,7 @@ pub struct Image {
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ImageOutputs {
     /// Its id.
     pub id: Ref<String>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types::{self as sdk, AttachmentStatus, ResourceType};
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Vpc, by_id, filter, tags};
@@ -11,7 +12,8 @@ use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
 /// An internet gateway. It is created detached; `update` attaches it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct InternetGateway {
     /// The VPC that it is attached to; an empty id if it is detached.
     pub vpc: Ref<Id<Vpc>>,

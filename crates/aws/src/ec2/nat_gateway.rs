@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types::{self as sdk, NatGatewayState, ResourceType};
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Eip, Subnet, by_id, tags};
@@ -12,7 +13,8 @@ use crate::{Cx, Explain, Need};
 
 /// A public NAT gateway in one zone. The internet gateway must be attached before; otherwise it fails after a while.
 /// Deleting it neither releases the address nor removes the routes to it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NatGateway {
     /// The public subnet.
     pub subnet: Ref<Id<Subnet>>,

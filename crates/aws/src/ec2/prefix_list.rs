@@ -2,20 +2,22 @@
 
 use aws_sdk_ec2::types::{ManagedPrefixList, PrefixListState};
 use payinfra_engine::{Error, Lookup, Ref, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::filter;
 use crate::{Cx, Explain, Need};
 
 /// The only prefix list with a name, whoever owns it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PrefixList {
     /// Its name, such as `com.amazonaws.us-east-1.s3`.
     pub name: String,
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PrefixListOutputs {
     /// Its id, for security group rules and routes.
     pub id: Ref<String>,

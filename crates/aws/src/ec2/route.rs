@@ -7,25 +7,29 @@ use ipnet::Ipv4Net;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{InternetGateway, NatGateway, RouteTable, TransitGateway, by_id};
+use crate::cidr::Cidr;
 use crate::error::Unless;
 use crate::{Cx, Explain};
 
 /// A route. AWS gives it no id, so route table and destination identify it: `rtb-1_10.0.0.0/8`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Route {
     /// The route table.
     pub table: Ref<Id<RouteTable>>,
     /// The destination.
+    #[schemars(with = "Cidr")]
     pub destination: Ipv4Net,
     /// The next hop.
     pub target: RouteTarget,
 }
 
 /// The next hop of a route.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RouteTarget {
     /// An internet gateway.

@@ -2,6 +2,7 @@
 
 use aws_sdk_ec2::types::{self as sdk, ResourceType};
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Vpc, by_id, tags};
@@ -9,7 +10,8 @@ use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
 /// A route table. Its routes and associations are separate kinds. The VPC's main route table is not managed.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RouteTable {
     /// The VPC.
     pub vpc: Ref<Id<Vpc>>,

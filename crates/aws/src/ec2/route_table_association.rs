@@ -4,6 +4,7 @@ use aws_sdk_ec2::types::{self as sdk, RouteTableAssociationStateCode};
 use payinfra_engine::{
     Class, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RouteTable, Subnet, by_id};
@@ -13,7 +14,8 @@ use crate::{Cx, Explain, Need};
 /// The explicit association of a subnet with a route table; without one, the subnet uses the main route table.
 ///
 /// Its id here is the subnet's, because a subnet has at most one association, and AWS's id changes with the table.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RouteTableAssociation {
     /// The route table.
     pub table: Ref<Id<RouteTable>>,

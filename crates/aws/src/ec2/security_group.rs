@@ -1,20 +1,26 @@
 //! A security group with its rules.
 
+mod rule;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{self as sdk, ResourceType};
 use futures_util::future::try_join;
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Rule, Vpc, by_id, filter, tags};
+pub use rule::{Peer, Protocol, Rule};
+
+use super::{Vpc, by_id, filter, tags};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
 /// A security group with all of its rules. Other rules are revoked, including the outbound rule that AWS adds to every
 /// new group.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SecurityGroup {
     /// The VPC.
     pub vpc: Ref<Id<Vpc>>,
@@ -250,7 +256,6 @@ fn live(group: sdk::SecurityGroup, rules: &[sdk::SecurityGroupRule]) -> Result<L
 mod tests {
     use ipnet::Ipv4Net;
 
-    use super::super::{Peer, Protocol};
     use super::*;
 
     fn set<const N: usize>(rules: [Rule; N]) -> BTreeSet<Rule> {

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::Filter;
 use payinfra_engine::{Error, Id, Lookup, Ref, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{SecurityGroup, Vpc, filter};
 use crate::{Cx, Explain, Need};
 
 /// The only existing security group that matches all criteria.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ExistingSecurityGroup {
     /// Its id.
     pub id: Option<Ref<String>>,
@@ -23,7 +25,7 @@ pub struct ExistingSecurityGroup {
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ExistingSecurityGroupOutputs {
     /// The group.
     pub id: Ref<Id<SecurityGroup>>,

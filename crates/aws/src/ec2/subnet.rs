@@ -3,18 +3,22 @@
 use aws_sdk_ec2::types::{self as sdk, AttributeBooleanValue, ResourceType, SubnetState};
 use ipnet::Ipv4Net;
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Vpc, by_id, tags};
+use crate::cidr::Cidr;
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
 /// A subnet.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Subnet {
     /// The VPC.
     pub vpc: Ref<Id<Vpc>>,
     /// Its CIDR block, a part of the VPC's.
+    #[schemars(with = "Cidr")]
     pub cidr: Ipv4Net,
     /// The availability zone, such as `us-east-1a`.
     pub zone: Ref<String>,

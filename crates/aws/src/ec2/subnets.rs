@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_ec2::types::Filter;
 use ipnet::Ipv4Net;
 use payinfra_engine::{Error, Id, Lookup, Ref, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Subnet, Vpc, by_id, filter};
+use crate::cidr::Cidr;
 use crate::{Cx, Explain, Need};
 
 /// Existing subnets of one VPC that match all criteria.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Subnets {
     /// Their ids; all must exist.
     pub ids: Option<BTreeSet<String>>,
@@ -24,11 +27,12 @@ pub struct Subnets {
 }
 
 /// The outputs; the lists are sorted by zone, then by id.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SubnetsOutputs {
     /// The subnets.
     pub ids: Ref<Vec<Id<Subnet>>>,
     /// Their CIDR blocks, in the order of `ids`.
+    #[schemars(with = "Ref<Vec<Cidr>>")]
     pub cidrs: Ref<Vec<Ipv4Net>>,
     /// Their VPC.
     pub vpc: Ref<Id<Vpc>>,

@@ -7,6 +7,7 @@ use aws_sdk_ec2::types::{
     TransitGatewayRequestOptions, TransitGatewayState,
 };
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{by_id, tags};
@@ -15,7 +16,8 @@ use crate::{Cx, Explain, Need};
 
 /// A transit gateway with one route table, with which every attachment is associated and to which it propagates its
 /// routes.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TransitGateway {
     /// The autonomous system number; those of peers must differ.
     pub asn: i64,
@@ -26,7 +28,7 @@ pub struct TransitGateway {
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TransitGatewayOutputs {
     /// The id of the route table.
     pub route_table: Ref<String>,

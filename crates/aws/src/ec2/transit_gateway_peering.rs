@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types::{self as sdk, ResourceType, TransitGatewayAttachmentState as State};
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Region, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{TransitGateway, by_id, tags, transit_gateway_vpc_attachment};
@@ -12,7 +13,8 @@ use crate::{Cx, Explain, Need};
 
 /// A request for a peering, which a [`super::TransitGatewayPeeringAccepter`] in the peer's region accepts. It is ready
 /// when it can be accepted. Resources that need the accepted peering, such as routes, refer to the accepter.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TransitGatewayPeering {
     /// The transit gateway in this region.
     pub gateway: Ref<Id<TransitGateway>>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types::{self as sdk, TransitGatewayAttachmentState as State};
 use payinfra_engine::{Class, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::transit_gateway_peering::{delete, describe};
@@ -13,7 +14,8 @@ use crate::{Cx, Explain, Need};
 
 /// An accepted peering; its id is that of the attachment, the same in both regions. Deleting it deletes the peering,
 /// because AWS cannot revoke the acceptance.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TransitGatewayPeeringAccepter {
     /// The requested peering.
     pub peering: Ref<Id<TransitGatewayPeering>>,

@@ -8,18 +8,22 @@ use ipnet::Ipv4Net;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::filter;
+use crate::cidr::Cidr;
 use crate::error::Unless;
 use crate::{Cx, Explain};
 
 /// A static route. AWS gives it no id, so route table and destination identify it: `tgw-rtb-1_10.1.0.0/16`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TransitGatewayRoute {
     /// The route table, such as the gateway's `outputs.route_table`.
     pub table: Ref<String>,
     /// The destination.
+    #[schemars(with = "Cidr")]
     pub destination: Ipv4Net,
     /// The attachment: `vpc_attachment.id.into()` or, for a peering, the id of its accepter on both sides, because the
     /// peering must be accepted first.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_ec2::types::{self as sdk, ResourceType, TransitGatewayAttachmentState as State};
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Subnet, TransitGateway, Vpc, by_id, filter, tags};
@@ -12,7 +13,8 @@ use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
 /// A VPC attachment. Routes to the transit gateway, in its route tables and in the VPC's, must wait until it is ready.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TransitGatewayVpcAttachment {
     /// The transit gateway.
     pub gateway: Ref<Id<TransitGateway>>,

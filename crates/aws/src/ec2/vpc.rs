@@ -4,16 +4,20 @@ use aws_sdk_ec2::types::{self as sdk, AttributeBooleanValue, ResourceType, VpcAt
 use futures_util::future::try_join_all;
 use ipnet::Ipv4Net;
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{by_id, tags};
+use crate::cidr::Cidr;
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
 /// A VPC. AWS creates and deletes a main route table, a network ACL and a security group with it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Vpc {
     /// The CIDR block.
+    #[schemars(with = "Cidr")]
     pub cidr: Ipv4Net,
     /// Whether DNS resolution is enabled.
     pub dns_support: bool,

@@ -7,6 +7,7 @@ use aws_sdk_ec2::types::{self as sdk, ResourceType, VpcEndpointType};
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RouteTable, SecurityGroup, Subnet, Vpc, by_id, tags, unsuccessful};
@@ -15,7 +16,8 @@ use crate::{Cx, Explain, Need, Policy, Statement};
 
 /// A VPC endpoint. A gateway endpoint has route tables; an interface endpoint has subnets and at least one security
 /// group.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct VpcEndpoint {
     /// The VPC.
     pub vpc: Ref<Id<Vpc>>,
@@ -38,7 +40,7 @@ pub struct VpcEndpoint {
 }
 
 /// The type of an endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndpointType {
     /// A gateway endpoint: a route, only for S3 and `DynamoDB`, free of charge.

@@ -2,20 +2,22 @@
 
 use aws_sdk_ec2::types::AvailabilityZone;
 use payinfra_engine::{Error, Lookup, Ref, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::filter;
 use crate::{Cx, Explain};
 
 /// The first zones of the region by name that are available and need no opt-in.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Zones {
     /// The number of zones.
     pub count: usize,
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ZonesOutputs {
     /// The requested number of names, sorted.
     pub names: Ref<Vec<String>>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_ecs::types::{self as sdk, ClusterField, ClusterSettingName};
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tags;
@@ -11,7 +12,8 @@ use crate::error::{Unless, claim, foreign};
 use crate::{Cx, Explain, Need};
 
 /// A cluster for Fargate. Its id is its ARN. It can only be deleted without services.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Cluster {
     /// The name, unique in the region.
     pub name: String,
@@ -22,7 +24,7 @@ pub struct Cluster {
 }
 
 /// A level of Container Insights.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ContainerInsights {
     /// Disabled.
@@ -37,7 +39,7 @@ pub enum ContainerInsights {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterOutputs {
     /// The cluster's ARN.
     pub arn: Ref<String>,

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_ecs::types as sdk;
 use payinfra_engine::{Ref, Result, Secret, Sensitive, Text};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Cx, Explain, Need};
 
 /// A container. All other members that ECS returns are defaults (AWS-FACTS §6.1).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Container {
     /// The image, with its registry and a tag or, preferably, a digest.
     pub image: Sensitive<String>,
@@ -34,7 +36,8 @@ pub struct Container {
 }
 
 /// A log group in the container's own region.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Log {
     /// The name of the log group, which must exist.
     pub group: Ref<String>,
@@ -43,7 +46,8 @@ pub struct Log {
 }
 
 /// A command in the container that exits with 0 if the container is healthy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct HealthCheck {
     /// `CMD` with a program and its arguments, or `CMD-SHELL` with a shell command; it may contain a token.
     pub command: Secret<Vec<String>>,

@@ -14,8 +14,8 @@ pub use container::{Container, HealthCheck, Log};
 pub use service::{Count, LoadBalancer, PropagateTags, Service, ServiceOutputs};
 pub use task_definition::{Architecture, TaskDefinition, TaskDefinitionOutputs};
 
-use crate::census::tagged;
 use crate::error::Unless;
+use crate::tagged::tagged;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.

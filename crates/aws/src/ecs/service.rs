@@ -9,6 +9,7 @@ use aws_sdk_ecs::types::{
 };
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Cluster, TaskDefinition, tags};
@@ -20,7 +21,8 @@ use crate::{Cx, Explain, Need};
 ///
 /// It is ready when its deployment is complete: the desired number of tasks is running, and they pass the health checks
 /// of the container and of the load balancers. So dependents can send it traffic.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Service {
     /// The cluster.
     pub cluster: Ref<Id<Cluster>>,
@@ -55,7 +57,7 @@ pub struct Service {
 }
 
 /// The number of tasks of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Count {
     /// A fixed number.
@@ -66,7 +68,8 @@ pub enum Count {
 }
 
 /// A target group in which a service registers its tasks.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LoadBalancer {
     /// The ARN of the target group, whose target type is `ip`.
     pub target_group: Ref<String>,
@@ -77,7 +80,7 @@ pub struct LoadBalancer {
 }
 
 /// The source of the tasks' tags.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PropagateTags {
     /// No tags.
@@ -92,7 +95,7 @@ pub enum PropagateTags {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceOutputs {
     /// The ARN.
     pub arn: Ref<String>,

@@ -9,6 +9,7 @@ use aws_sdk_ecs::types::{
 use futures_util::future::try_join_all;
 use payinfra_engine::secret::is_same;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::container::{self, Container};
@@ -18,7 +19,8 @@ use crate::{Cx, Explain, Need};
 
 /// A revision for Fargate on Linux. Revisions are immutable: a change registers the next revision of the family,
 /// services move to it, and then the old one is deleted.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TaskDefinition {
     /// The family, which all revisions share.
     pub family: String,
@@ -39,7 +41,7 @@ pub struct TaskDefinition {
 }
 
 /// A CPU architecture.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Architecture {
     /// Graviton.
     #[serde(rename = "ARM64")]
@@ -53,7 +55,7 @@ pub enum Architecture {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TaskDefinitionOutputs {
     /// The ARN, with the revision.
     pub arn: Ref<String>,

@@ -7,13 +7,14 @@ use aws_sdk_elasticloadbalancingv2::types::{
     RedirectActionStatusCodeEnum, TargetGroupTuple,
 };
 use payinfra_engine::{Error, Id, Ref, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::TargetGroup;
 use crate::Need;
 
 /// An action.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Forwards to one of these target groups, at most five, by weight.
@@ -27,7 +28,8 @@ pub enum Action {
 }
 
 /// A target group and its weight.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Target {
     /// The target group.
     pub group: Ref<Id<TargetGroup>>,
@@ -38,7 +40,8 @@ pub struct Target {
 }
 
 /// A redirect. `None` keeps that part of the URL.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Redirect {
     /// Whether it is permanent: 301, otherwise 302.
     pub permanent: bool,
@@ -55,7 +58,8 @@ pub struct Redirect {
 }
 
 /// A fixed response.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct FixedResponse {
     /// The HTTP status code, 2XX, 4XX or 5XX.
     pub status: String,

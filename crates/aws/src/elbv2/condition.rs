@@ -7,10 +7,11 @@ use aws_sdk_elasticloadbalancingv2::types::{
     PathPatternConditionConfig, SourceIpConditionConfig,
 };
 use payinfra_engine::{Error, Result, Secret};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A condition: one of its values must match. `*` stands for any characters, `?` for one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// A header with this name; often a token that only a proxy in front knows.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_elasticloadbalancingv2::types::{self as sdk, Certificate};
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, LoadBalancer, Protocol, action, each, tags};
@@ -11,7 +12,8 @@ use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need};
 
 /// A listener of a load balancer.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Listener {
     /// The load balancer.
     pub load_balancer: Ref<Id<LoadBalancer>>,
@@ -31,7 +33,7 @@ pub struct Listener {
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ListenerOutputs {
     /// The ARN, equal to the id.
     pub arn: Ref<String>,

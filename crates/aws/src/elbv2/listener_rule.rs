@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_elasticloadbalancingv2::types::{self as sdk, RulePriorityPair};
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Condition, Listener, action, each, tags};
@@ -11,7 +12,8 @@ use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need};
 
 /// A listener rule: conditions, and an action for requests that match them.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ListenerRule {
     /// The listener.
     pub listener: Ref<Id<Listener>>,
@@ -27,7 +29,7 @@ pub struct ListenerRule {
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ListenerRuleOutputs {
     /// The ARN, equal to the id.
     pub arn: Ref<String>,

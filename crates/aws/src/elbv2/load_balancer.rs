@@ -9,6 +9,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{each, full_name, tags};
@@ -19,7 +20,8 @@ use crate::{Cx, Explain, Need};
 
 /// An application load balancer. If it is not internal, an internet gateway must be attached before it is created
 /// (AWS-FACTS §4.5). Its network interfaces remain for some minutes after it is deleted.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LoadBalancer {
     /// The name, unique in the region, at most 32 letters, digits and inner hyphens, without the prefix `internal-`.
     pub name: String,
@@ -42,7 +44,8 @@ pub struct LoadBalancer {
 }
 
 /// Access logs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AccessLogs {
     /// The bucket's name. The bucket must be in the same region and use S3's own encryption.
     pub bucket: Ref<String>,
@@ -51,7 +54,7 @@ pub struct AccessLogs {
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LoadBalancerOutputs {
     /// The ARN, equal to the id.
     pub arn: Ref<String>,

@@ -2,10 +2,11 @@
 
 use aws_sdk_elasticloadbalancingv2::types::ProtocolEnum;
 use payinfra_engine::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A protocol of application load balancers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
     /// HTTP, unencrypted.

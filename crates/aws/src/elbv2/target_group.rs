@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_elasticloadbalancingv2::types::{self as sdk, Matcher, TargetGroupAttribute, TargetTypeEnum};
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Secret, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Protocol, each, full_name, tags};
@@ -14,7 +15,8 @@ use crate::error::{Unless, claim, foreign, same_owner};
 use crate::{Cx, Explain, Need};
 
 /// A target group for IP addresses. Targets are registered elsewhere, and not managed here.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TargetGroup {
     /// The name, unique in the region, at most 32 letters, digits and inner hyphens.
     pub name: String,
@@ -35,7 +37,8 @@ pub struct TargetGroup {
 }
 
 /// A health check of targets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct HealthCheck {
     /// The protocol of the check.
     pub protocol: Protocol,
@@ -56,7 +59,7 @@ pub struct HealthCheck {
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TargetGroupOutputs {
     /// The ARN, equal to the id.
     pub arn: Ref<String>,

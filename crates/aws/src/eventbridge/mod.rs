@@ -3,13 +3,14 @@
 mod rule;
 mod tags;
 mod target;
+mod targets;
 
 use payinfra_engine::{Kind, Result, Tags, kind};
 
 pub use rule::{On, Rule, RuleOutputs};
 pub use target::{Target, Transform};
 
-use crate::census::tagged;
+use crate::tagged::tagged;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.

@@ -4,15 +4,17 @@ use aws_sdk_eventbridge::operation::describe_rule::DescribeRuleOutput;
 use aws_sdk_eventbridge::types::RuleState;
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{tags, target};
+use super::{tags, targets};
 use crate::error::{Unless, claim, foreign, shown};
 use crate::{Cx, Explain, Need};
 
 /// A rule. A new one takes some seconds before it matches events.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// The name: at most 64 letters, digits, `.`, `-` and `_`; unique in the account and region.
     pub name: String,
@@ -27,7 +29,7 @@ pub struct Rule {
 }
 
 /// When the targets of a rule are invoked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum On {
     /// On events that match this pattern, which may contain references; compared by meaning.
@@ -37,7 +39,7 @@ pub enum On {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RuleOutputs {
     /// The rule's ARN.
     pub arn: Ref<String>,
@@ -102,7 +104,7 @@ impl Resource for Rule {
 
     /// A rule can only be deleted without targets. Remaining ones are unmanaged, or of a stack whose state was lost.
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
-        target::remove_all(cx, live.id.as_str()).await?;
+        targets::remove_all(cx, live.id.as_str()).await?;
         cx.eventbridge().delete_rule().name(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
     }
 

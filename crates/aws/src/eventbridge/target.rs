@@ -2,20 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_eventbridge::operation::remove_targets::RemoveTargetsOutput;
 use aws_sdk_eventbridge::types::{self as sdk, InputTransformer};
 use futures_util::future::try_join_all;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Secret, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Rule;
-use crate::error::{Unless, partial, vacant};
+use super::targets::{list, remove};
+use crate::error::{partial, vacant};
 use crate::{Cx, Explain};
 
 /// A target. AWS gives it no id of its own, so rule and name identify it: `RULE/NAME`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Target {
     /// The rule; AWS allows five targets per rule.
     pub rule: Ref<Id<Rule>>,
@@ -28,7 +30,8 @@ pub struct Target {
 }
 
 /// An input transformer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Transform {
     /// Parts of the event by name: `cluster` → `$.detail.clusterArn`.
     pub paths: BTreeMap<String, String>,
@@ -106,20 +109,6 @@ impl Resource for Target {
     }
 }
 
-/// Removes all targets of `rule`.
-pub(super) async fn remove_all(cx: &Cx, rule: &str) -> Result<()> {
-    let names: Vec<_> = targets(cx, rule).await?.into_iter().map(|live| live.args.name).collect();
-    if names.is_empty() { Ok(()) } else { remove(cx, rule, names).await }
-}
-
-async fn remove(cx: &Cx, rule: &str, names: Vec<String>) -> Result<()> {
-    let call = cx.eventbridge().remove_targets().rule(rule).set_ids(Some(names));
-    let done = call.send().await.explain().unless(Class::NotFound)?;
-    let failed = done.iter().flat_map(RemoveTargetsOutput::failed_entries);
-    let mut failed = failed.map(|it| partial("events:RemoveTargets", it.error_code(), it.error_message()));
-    failed.find(|error| !error.is(Class::NotFound)).map_or(Ok(()), Err)
-}
-
 fn id(rule: &str, name: &str) -> Id<Target> {
     Id::new(format!("{rule}/{name}"))
 }
@@ -132,10 +121,7 @@ fn parts(id: &Id<Target>) -> Result<(&str, &str)> {
 
 /// The targets of `rule`; none if the rule does not exist.
 async fn targets(cx: &Cx, rule: &str) -> Result<Vec<Live<Target>>> {
-    let call = cx.eventbridge().list_targets_by_rule().rule(rule);
-    // A rule has at most five targets, and the page size is a hundred.
-    let found = call.send().await.explain().unless(Class::NotFound)?.and_then(|found| found.targets);
-    Ok(found.unwrap_or_default().into_iter().map(|target| live(rule, target)).collect())
+    Ok(list(cx, rule).await?.into_iter().map(|target| live(rule, target)).collect())
 }
 
 fn live(rule: &str, target: sdk::Target) -> Live<Target> {

@@ -7,7 +7,7 @@ use payinfra_engine::{Kind, Result, Tags, kind};
 
 pub use role::{Role, RoleOutputs};
 
-use crate::census::tagged;
+use crate::tagged::tagged;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.

@@ -6,6 +6,7 @@ use aws_sdk_iam::types::{self as sdk, EntityType};
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use percent_encoding::percent_decode_str;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tags;
@@ -13,7 +14,8 @@ use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need, Policy};
 
 /// A role. It may take some seconds until other services can assume it (AWS-FACTS §0.7).
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Role {
     /// The name, at most 64 characters, unique in the account regardless of case.
     pub name: String,
@@ -34,7 +36,7 @@ pub struct Role {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RoleOutputs {
     /// The role's ARN.
     pub arn: Ref<String>,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Key, tags};
@@ -12,7 +13,8 @@ use crate::error::{Unless, shown};
 use crate::{Cx, Explain};
 
 /// An alias.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Alias {
     /// The name, starting with `alias/`.
     pub name: String,

@@ -4,6 +4,7 @@ use aws_sdk_kms::types::{KeyMetadata, KeyState};
 use aws_smithy_types::date_time::Format;
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tags;
@@ -15,7 +16,8 @@ use crate::{Cx, Explain, Need, Policy};
 /// A deleted key is scheduled for deletion and can be restored until its waiting period ends; then all data that it
 /// encrypted is lost. AWS
 /// gives the next key another id.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Key {
     /// The description.
     pub description: String,
@@ -34,7 +36,7 @@ pub struct Key {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct KeyOutputs {
     /// The key's ARN.
     pub arn: Ref<String>,

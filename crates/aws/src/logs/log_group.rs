@@ -3,6 +3,7 @@
 use aws_sdk_cloudwatchlogs::types as sdk;
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tags;
@@ -11,7 +12,8 @@ use crate::{Cx, Explain, Need};
 
 /// A log group. It must be created before its writer and deleted after it: services create missing groups themselves,
 /// unencrypted and without retention.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LogGroup {
     /// The name, such as `/payinfra/flow-logs`.
     pub name: String,
@@ -24,7 +26,7 @@ pub struct LogGroup {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LogGroupOutputs {
     /// The ARN, without the `:*` that AWS sometimes appends.
     pub arn: Ref<String>,

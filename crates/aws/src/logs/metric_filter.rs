@@ -4,6 +4,7 @@ use aws_sdk_cloudwatchlogs::types::{self as sdk, MetricTransformation};
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::LogGroup;
@@ -11,7 +12,8 @@ use crate::error::{Unless, vacant};
 use crate::{Cx, Explain, Need};
 
 /// A metric filter. AWS gives it no id, so group and name identify it: `GROUP:NAME`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct MetricFilter {
     /// The log group; AWS allows a hundred filters per group.
     pub group: Ref<Id<LogGroup>>,

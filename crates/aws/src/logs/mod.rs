@@ -9,7 +9,7 @@ use payinfra_engine::{Kind, Result, Tags, kind};
 pub use log_group::{LogGroup, LogGroupOutputs};
 pub use metric_filter::MetricFilter;
 
-use crate::census::tagged;
+use crate::tagged::tagged;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.

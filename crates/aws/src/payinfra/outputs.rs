@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use payinfra_engine::secret::is_secret;
 use payinfra_engine::{Class, Error, FORMAT, Lookup, Ref, Region, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,7 +15,8 @@ use crate::{Cx, Explain};
 
 /// Outputs of another workspace or stack after its last successful apply. Its state is only read. The bucket must be in
 /// the region of this lookup.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RemoteOutputs {
     /// The bucket of the state.
     pub bucket: String,
@@ -32,7 +34,7 @@ pub struct RemoteOutputs {
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RemoteOutputsFound {
     /// The requested outputs by name.
     pub values: Ref<BTreeMap<String, String>>,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_rds::types::{self as sdk, CloudwatchLogsExportConfiguration, Filter};
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,7 +19,8 @@ use crate::{Cx, Explain, Need};
 /// In a global cluster, the first cluster is the primary. A secondary requires a primary with a writer, and inherits
 /// the
 /// master user and the database (AWS-FACTS §4.2).
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Cluster {
     /// The name, in lower case, unique in the region and among the members of a global cluster.
     pub name: String,
@@ -62,7 +64,7 @@ pub struct Cluster {
 }
 
 /// The source of the master user's password. It is never in arguments, state or plans.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Master {
     /// RDS generates it, stores it in a secret of its own and rotates it every seven days. Not for members of a global
@@ -81,7 +83,7 @@ pub enum Master {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterOutputs {
     /// The ARN.
     pub arn: Ref<String>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_rds::types::{self as sdk, Filter};
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Cluster, tags, unseen};
@@ -12,7 +13,8 @@ use crate::{Cx, Explain, Need};
 
 /// An instance, never publicly accessible. The first one of a cluster becomes its writer (in the primary of a global
 /// cluster).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ClusterInstance {
     /// The name, in lower case, unique in the region.
     pub name: String,
@@ -35,7 +37,8 @@ pub struct ClusterInstance {
 }
 
 /// Performance Insights: what the database waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Insights {
     /// The retention in days: 7, a multiple of 31, or 731.
     pub days: i32,
@@ -44,7 +47,8 @@ pub struct Insights {
 }
 
 /// Enhanced monitoring of the operating system.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Monitoring {
     /// The interval in seconds: 1, 5, 10, 15, 30 or 60.
     pub interval: i32,
@@ -53,7 +57,7 @@ pub struct Monitoring {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterInstanceOutputs {
     /// The ARN.
     pub arn: Ref<String>,

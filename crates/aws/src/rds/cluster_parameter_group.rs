@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_rds::types::{self as sdk, ApplyMethod, Parameter};
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tags;
@@ -13,7 +14,8 @@ use crate::{Cx, Explain, Need};
 
 /// A cluster parameter group. It cannot be deleted while a cluster uses it, so a change of the family needs another
 /// name and address: the new one is created, the cluster changes over, and the old one is deleted.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ClusterParameterGroup {
     /// The name, in lower case, unique in the region.
     pub name: String,
@@ -28,7 +30,7 @@ pub struct ClusterParameterGroup {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterParameterGroupOutputs {
     /// The ARN.
     pub arn: Ref<String>,

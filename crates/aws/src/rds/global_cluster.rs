@@ -6,6 +6,7 @@ use aws_sdk_rds::types as sdk;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Live, Owner, Ref, Region, Resource, Result, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tags;
@@ -14,7 +15,8 @@ use crate::{Cx, Explain, Need};
 
 /// A global cluster, initially empty: the first cluster that is created in it becomes the primary, the others
 /// secondaries. It can be deleted when its last member has left it (AWS-FACTS §4.2).
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct GlobalCluster {
     /// The name, in lower case, unique in the account.
     pub name: String,
@@ -34,7 +36,7 @@ pub struct GlobalCluster {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct GlobalClusterOutputs {
     /// The ARN, which contains no region.
     pub arn: Ref<String>,

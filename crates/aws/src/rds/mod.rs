@@ -15,7 +15,7 @@ pub use cluster_parameter_group::{ClusterParameterGroup, ClusterParameterGroupOu
 pub use global_cluster::{GlobalCluster, GlobalClusterOutputs};
 pub use subnet_group::{SubnetGroup, SubnetGroupOutputs};
 
-use crate::census::tagged;
+use crate::tagged::tagged;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_rds::types as sdk;
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tags;
@@ -13,7 +14,8 @@ use crate::refs::known;
 use crate::{Cx, Explain, Need};
 
 /// A group of subnets in at least two zones.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SubnetGroup {
     /// The name, in lower case, unique in the region.
     pub name: String,
@@ -26,7 +28,7 @@ pub struct SubnetGroup {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SubnetGroupOutputs {
     /// The ARN.
     pub arn: Ref<String>,

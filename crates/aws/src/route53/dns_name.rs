@@ -3,10 +3,11 @@
 use std::fmt;
 
 use payinfra_engine::Ref;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// A DNS name: in lower case, without a trailing dot and without Route 53's escapes (AWS-FACTS §1.9).
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct DnsName(String);
 

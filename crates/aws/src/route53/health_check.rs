@@ -6,6 +6,7 @@ use aws_sdk_route53::types::{self as sdk, HealthCheckConfig, HealthCheckType, Ta
 use payinfra_engine::{
     Class, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Secret, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DnsName, tags};
@@ -13,7 +14,8 @@ use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
 /// An HTTPS health check. The endpoint is healthy if the response is 2xx or 3xx; certificates are not validated.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct HealthCheck {
     /// The host, also for SNI.
     pub fully_qualified_domain_name: Ref<DnsName>,

@@ -8,16 +8,18 @@ use futures_util::future::try_join_all;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::record_set::list;
+use super::records::list;
 use super::{DnsName, bare, tags};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
 /// A public hosted zone. It is authoritative once the domain's registrar, or the parent zone, delegates to its name
 /// servers.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct HostedZone {
     /// The domain.
     pub name: DnsName,
@@ -28,7 +30,7 @@ pub struct HostedZone {
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct HostedZoneOutputs {
     /// The name servers, sorted.
     pub name_servers: Ref<Vec<String>>,

@@ -4,6 +4,7 @@ mod dns_name;
 mod health_check;
 mod hosted_zone;
 mod record_set;
+mod records;
 mod tags;
 mod zone;
 

@@ -12,15 +12,18 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Region, Resource, Result, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::records::list;
 use super::{DnsName, HealthCheck, HostedZone};
 use crate::error::{Unless, partial};
 use crate::{Cx, Explain};
 
 /// A record set. AWS gives it no id and no tags, so zone, name, type and set identifier identify it: `Z1
 /// www.example.com A us-east-1`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RecordSet {
     /// The hosted zone.
     pub zone: Ref<Id<HostedZone>>,
@@ -40,7 +43,7 @@ pub struct RecordSet {
 }
 
 /// The type of a record set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum RecordType {
     /// IPv4 addresses.
@@ -60,7 +63,7 @@ pub enum RecordType {
 }
 
 /// The routing policy of a record set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Routing {
     /// Simple: a single record set.
@@ -76,7 +79,7 @@ pub enum Routing {
 }
 
 /// The role in a failover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailoverRole {
     /// Used while it is healthy.
@@ -86,7 +89,7 @@ pub enum FailoverRole {
 }
 
 /// The target of a record set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// An alias for an AWS resource.
@@ -292,34 +295,6 @@ impl Key {
         };
         let identifier = parts.next().unwrap_or_default().to_owned();
         Ok(Self { zone: zone.to_owned(), name: DnsName::new(name), kind: kind.to_owned(), identifier })
-    }
-}
-
-/// The record sets of a zone, up to the first one for which `enough` is true; none if the zone does not exist.
-pub(super) async fn list(
-    cx: &Cx,
-    zone: &str,
-    mut enough: impl FnMut(&sdk::ResourceRecordSet) -> bool,
-) -> Result<Vec<sdk::ResourceRecordSet>> {
-    let mut found = Vec::new();
-    let mut next = (None, None, None);
-    loop {
-        let (name, kind, identifier) = next.clone();
-        let call = cx.route53().list_resource_record_sets().hosted_zone_id(zone).set_start_record_name(name);
-        let call = call.set_start_record_type(kind).set_start_record_identifier(identifier);
-        let Some(page) = call.send().await.explain().unless(Class::NotFound)? else { return Ok(found) };
-        for record in page.resource_record_sets {
-            let last = enough(&record);
-            found.push(record);
-            if last {
-                return Ok(found);
-            }
-        }
-        let after = (page.next_record_name, page.next_record_type, page.next_record_identifier);
-        if !page.is_truncated || after == next {
-            return Ok(found);
-        }
-        next = after;
     }
 }
 

@@ -1,20 +1,22 @@
 //! A lookup of an existing hosted zone.
 
 use payinfra_engine::{Error, Id, Lookup, Ref, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DnsName, HostedZone, bare};
 use crate::{Cx, Explain, Need};
 
 /// The only existing public hosted zone of a domain.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Zone {
     /// The domain.
     pub name: DnsName,
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ZoneOutputs {
     /// The zone.
     pub id: Ref<Id<HostedZone>>,

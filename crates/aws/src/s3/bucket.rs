@@ -11,6 +11,7 @@ use std::time::Duration;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use lifecycle::{LifecycleRule, Transition};
@@ -21,7 +22,8 @@ use crate::error::{Unless, foreign};
 use crate::{Cx, Explain, Policy};
 
 /// A bucket. Deleting it deletes all of its objects, including all versions.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Bucket {
     /// The name, globally unique: 3 to 63 characters.
     pub name: String,
@@ -46,7 +48,8 @@ pub struct Bucket {
 }
 
 /// Encryption with a customer managed key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Encryption {
     /// The ARN of a key in the bucket's region; an alias would be shown as drift.
     pub key: Ref<String>,
@@ -56,7 +59,8 @@ pub struct Encryption {
 }
 
 /// Access logging.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Logging {
     /// The target bucket. Its policy must allow `logging.s3.amazonaws.com` to write, it must be in the same region, and
     /// its encryption must be S3's own (AES256) or a key that this principal may use.
@@ -66,7 +70,7 @@ pub struct Logging {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BucketOutputs {
     /// The bucket's ARN.
     pub arn: Ref<String>,

@@ -3,6 +3,7 @@
 use aws_smithy_types::date_time::Format;
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -12,7 +13,8 @@ use crate::{Cx, Explain, Need};
 
 /// A secret with a user name and a password of 40 letters and digits, as `{"username": …, "password": …}`. The password
 /// passes through this process once, when the secret is created; it is not in arguments, state or plans.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Password {
     /// The name of the secret.
     pub name: String,
@@ -28,7 +30,7 @@ pub struct Password {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PasswordOutputs {
     /// The secret's ARN, which is different for each new secret.
     pub arn: Ref<String>,

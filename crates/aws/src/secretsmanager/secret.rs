@@ -1,20 +1,22 @@
 //! A lookup of an existing secret.
 
 use payinfra_engine::{Class, Error, Lookup, Ref, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
 /// An existing secret. Its value is not read: dependents get the ARN and read it themselves.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Secret {
     /// The name.
     pub name: String,
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SecretOutputs {
     /// The ARN.
     pub arn: Ref<String>,

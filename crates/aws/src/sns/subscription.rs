@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
+use payinfra_engine::secret::is_same;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Secret, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Topic;
@@ -15,7 +17,8 @@ use crate::{Cx, Explain, Need};
 /// A subscription. E-mail and web endpoints have to confirm it. It counts as ready without confirmation, because only
 /// the receiver can confirm. An unconfirmed subscription cannot be deleted: AWS deletes it after some days, and with
 /// its topic.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Subscription {
     /// The topic.
     pub topic: Ref<Id<Topic>>,
@@ -28,7 +31,7 @@ pub struct Subscription {
 }
 
 /// The endpoint of a subscription.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Endpoint {
     /// A web endpoint: anyone who knows it can post to it, and many contain a token. Other endpoints, if they are
@@ -137,7 +140,7 @@ impl Subscription {
         for it in found.unwrap_or_default() {
             let Some(endpoint) = it.endpoint.filter(|_| it.protocol.as_ref() == Some(&self.protocol)) else { continue };
             let same = match &self.endpoint {
-                Endpoint::Secret(address) => address.is(&endpoint, lineage),
+                Endpoint::Secret(address) => is_same(address, &Secret::new(endpoint), lineage)?,
                 Endpoint::Other(address) => *address.known()? == endpoint,
             };
             if same {

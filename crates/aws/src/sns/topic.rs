@@ -2,6 +2,7 @@
 
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tags;
@@ -9,7 +10,8 @@ use crate::error::{Unless, claim, foreign, same_owner};
 use crate::{Cx, Explain, Need, Policy};
 
 /// A topic. Its id is its ARN, which contains its name.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Topic {
     /// The name, at most 256 letters, digits, `-` and `_`; unique in the account and region.
     pub name: String,
@@ -22,7 +24,7 @@ pub struct Topic {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TopicOutputs {
     /// The topic's ARN.
     pub arn: Ref<String>,

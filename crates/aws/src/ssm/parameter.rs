@@ -7,6 +7,7 @@ use futures_util::future::try_join_all;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Secret, Status, Tags, Text, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{described_by, tags};
@@ -15,7 +16,8 @@ use crate::{Cx, Explain, Need};
 
 /// A parameter whose value is in the configuration and is not shown by payinfra. A value that must also be a secret in
 /// AWS belongs in Secrets Manager, which generates it: `SecureString` is not supported.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Parameter {
     /// The name, such as `/payments/endpoint`.
     pub name: String,
@@ -28,7 +30,7 @@ pub struct Parameter {
 }
 
 /// The outputs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ParameterOutputs {
     /// The ARN.
     pub arn: Ref<String>,

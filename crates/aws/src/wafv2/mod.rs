@@ -12,7 +12,7 @@ pub use web_acl::{DefaultAction, WebAcl, WebAclOutputs};
 pub use web_acl_association::WebAclAssociation;
 
 use crate::Cx;
-use crate::census::tagged;
+use crate::tagged::tagged;
 
 /// The kinds of this service, sorted by name.
 pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<WebAcl>(), kind::<WebAclAssociation>()];

@@ -7,12 +7,14 @@ use aws_sdk_wafv2::types::{
     RateBasedStatementAggregateKeyType, RuleAction, RuleActionOverride, VisibilityConfig,
 };
 use payinfra_engine::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Explain;
 
 /// A rule: a statement and an action.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Its priority; the lowest is evaluated first.
     pub priority: i32,
@@ -25,7 +27,7 @@ pub struct Rule {
 }
 
 /// The statement of a rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Statement {
     /// A managed rule group.
@@ -37,7 +39,8 @@ pub enum Statement {
 }
 
 /// A managed rule group, in the vendor's default version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ManagedRules {
     /// The vendor: `AWS`.
     pub vendor: String,
@@ -48,7 +51,8 @@ pub struct ManagedRules {
 }
 
 /// A rate limit per address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RateLimit {
     /// The maximum number of requests in a window, 10 to 2,000,000,000.
     pub requests: i64,
@@ -57,7 +61,8 @@ pub struct RateLimit {
 }
 
 /// Metrics and sampled requests of a web ACL or a rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Visibility {
     /// The name of the metrics: letters, digits, hyphens and underscores.
     pub metric: String,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_wafv2::types::{self as sdk, AllowAction, BlockAction, Scope};
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Rule, Visibility, tags};
@@ -12,7 +13,8 @@ use crate::error::{Unless, claim};
 use crate::{Cx, Explain, Need};
 
 /// A regional web ACL. Its list of rules is complete: other rules are removed.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct WebAcl {
     /// The name, unique in the region.
     pub name: String,
@@ -29,7 +31,7 @@ pub struct WebAcl {
 }
 
 /// The default action of a web ACL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DefaultAction {
     /// Allow.
@@ -39,7 +41,7 @@ pub enum DefaultAction {
 }
 
 /// The outputs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WebAclOutputs {
     /// The ARN, equal to the id.
     pub arn: Ref<String>,

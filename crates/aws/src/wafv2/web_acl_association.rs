@@ -4,6 +4,7 @@ use futures_util::future::try_join_all;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Identity, Live, Owner, Ref, Resource, Result, Status, Tags, fields,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::WebAcl;
@@ -12,7 +13,8 @@ use crate::{Cx, Explain};
 
 /// The association of a web ACL with a resource. A resource has at most one, and the association's id is the resource's
 /// ARN.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct WebAclAssociation {
     /// The web ACL.
     pub web_acl: Ref<Id<WebAcl>>,

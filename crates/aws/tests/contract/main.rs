@@ -23,6 +23,7 @@ mod payinfra;
 mod rds;
 mod route53;
 mod s3;
+mod schemas;
 mod secretsmanager;
 mod sns;
 mod ssm;

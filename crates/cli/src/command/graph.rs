@@ -25,6 +25,9 @@ enum Format {
     Dot,
     /// Mermaid, for Markdown pages
     Mermaid,
+    /// A document for other programs, described by `payinfra schema --graph`; secrets are left out, and ARNs have the
+    /// account 000000000000
+    Json,
 }
 
 impl Execute for Graph {
@@ -37,6 +40,7 @@ impl Execute for Graph {
         screen::print(&match self.format {
             Format::Dot => dot(&graph),
             Format::Mermaid => mermaid(&graph),
+            Format::Json => graph.without_secrets().document()? + "\n",
         });
         Ok(Exit::Done)
     }

@@ -1,9 +1,11 @@
-//! `payinfra schema`: prints JSON schemas of the configuration, the state and events.
+//! `payinfra schema`: prints JSON schemas of the configuration, the state, events, kinds and graph documents.
 
 use clap::Args;
-use payinfra_engine::{Error, Result};
+use payinfra_aws::catalog;
+use payinfra_engine::{Error, Result, graph_schema};
 use payinfra_stack::AnyStack;
 use schemars::schema_for;
+use serde::Serialize;
 
 use super::Execute;
 use crate::context::Context;
@@ -17,26 +19,35 @@ pub(super) struct Schema {
     #[arg(long, conflicts_with = "events")]
     state: bool,
     /// Stack whose configuration is meant; by default the one that the configuration names, or the first
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["state", "events"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["state", "events", "kind", "graph"])]
     stack: Option<String>,
     /// Print the schema of the events of `--json`
     #[arg(long)]
     events: bool,
+    /// Print the schemas of the arguments and outputs of a kind, such as `ec2.subnet`
+    #[arg(long, conflicts_with_all = ["events", "state"])]
+    kind: Option<String>,
+    /// Print the schema of graph documents, which `payinfra graph --format json` writes
+    #[arg(long, conflicts_with_all = ["events", "kind", "state"])]
+    graph: bool,
 }
 
 impl Execute for Schema {
     const NAME: &'static str = "schema";
-    const ABOUT: &'static str = "Print the JSON schema of the configuration, the state, or events";
+    const ABOUT: &'static str = "Print the JSON schema of the configuration, the state, events, kinds, or graphs";
 
     async fn execute(self, cx: &Context) -> Outcome {
         if self.state {
             screen::print(&payinfra_state::schema()?);
             return Ok(Exit::Done);
         }
-        let schema = if self.events { schema_for!(Line) } else { payinfra_stack::schema(self.stack(cx)?) };
-        let text = serde_json::to_string_pretty(&schema).map_err(|error| Error::failed(error.to_string()))?;
-        screen::line(&text);
-        Ok(Exit::Done)
+        if let Some(kind) = &self.kind {
+            return print(&catalog().schemas(kind)?);
+        }
+        if self.graph {
+            return print(&graph_schema(&catalog()));
+        }
+        print(&if self.events { schema_for!(Line) } else { payinfra_stack::schema(self.stack(cx)?) })
     }
 }
 
@@ -57,4 +68,9 @@ impl Schema {
             Error::invalid(format!("unknown stack `{name}`")).hint(format!("available stacks: {}", known.join(", ")))
         })
     }
+}
+
+fn print(schema: &impl Serialize) -> Outcome {
+    screen::line(&serde_json::to_string_pretty(schema).map_err(|error| Error::failed(error.to_string()))?);
+    Ok(Exit::Done)
 }

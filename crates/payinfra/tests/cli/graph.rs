@@ -1,5 +1,8 @@
 //! `payinfra graph`.
 
+use payinfra_aws::catalog;
+use payinfra_engine::Graph;
+
 use crate::support::Folder;
 
 #[test]
@@ -23,4 +26,13 @@ fn mermaid_draws_the_same() {
     assert_eq!(ended.code, Some(0), "{}", ended.transcript);
     assert!(ended.stdout.starts_with("flowchart LR\n  subgraph "), "{}", ended.stdout);
     assert!(ended.stdout.contains(" --> "));
+}
+
+#[test]
+fn json_is_a_graph_document() {
+    let ended = Folder::new().run(&["graph", "--workspace", "migration", "--format", "json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.transcript);
+    let graph = Graph::parse(ended.stdout.as_bytes(), &catalog()).unwrap();
+    assert_eq!((graph.stack.as_str(), graph.workspace.as_str()), ("migration", "migration"));
+    assert!(graph.nodes().len() > 100, "{}", graph.nodes().len());
 }

@@ -40,3 +40,16 @@ fn configuration_and_state() {
     assert_eq!(schema(&[])["title"], "payinfra.toml");
     assert_eq!(schema(&["--state"])["title"], "State");
 }
+
+#[test]
+fn a_kind_and_graph_documents() {
+    let kind = schema(&["--kind", "ec2.subnet"]);
+    assert_eq!(kind["args"]["properties"]["cidr"]["type"], "string");
+    assert_eq!(kind["args"]["additionalProperties"], false);
+    assert!(kind["outputs"].is_object());
+    let ended = Folder::new().run(&["schema", "--kind", "ec2.subnt"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.transcript);
+    assert!(ended.transcript.contains("unknown kind `ec2.subnt`"), "{}", ended.transcript);
+    assert!(ended.transcript.contains("`ec2.subnet`"), "{}", ended.transcript);
+    assert_eq!(schema(&["--graph"])["title"], "Graph");
+}

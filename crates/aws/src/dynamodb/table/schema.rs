@@ -7,13 +7,15 @@ use aws_sdk_dynamodb::types::{
     ProvisionedThroughput, ScalarAttributeType, SseSpecification, SseType, StreamSpecification, StreamViewType,
 };
 use payinfra_engine::{Ref, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Table;
 use crate::{Explain, Need};
 
 /// A key attribute.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Attribute {
     /// Its name.
     pub name: String,
@@ -23,7 +25,7 @@ pub struct Attribute {
 }
 
 /// The types of key attributes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AttributeType {
     /// Binary.
@@ -35,7 +37,8 @@ pub enum AttributeType {
 }
 
 /// A global secondary index.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Index {
     /// The partition key.
     pub hash_key: Attribute,
@@ -46,7 +49,7 @@ pub struct Index {
 }
 
 /// The attributes in an index.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Projection {
     /// All attributes.
@@ -59,7 +62,7 @@ pub enum Projection {
 }
 
 /// The billing mode.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Billing {
     /// Pay per request.
@@ -75,7 +78,7 @@ pub enum Billing {
 }
 
 /// The content of a stream record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StreamView {
     /// The key.

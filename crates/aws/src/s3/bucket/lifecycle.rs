@@ -7,13 +7,15 @@ use aws_sdk_s3::types::{
     LifecycleRuleFilter, NoncurrentVersionExpiration, NoncurrentVersionTransition, TransitionStorageClass,
 };
 use payinfra_engine::Result;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Unless;
 use crate::{Cx, Explain};
 
 /// A lifecycle rule. A number of days of 0 means never: rules are managed as a whole, so no part of one is unmanaged.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LifecycleRule {
     /// Whether it is disabled.
     pub disabled: bool,
@@ -32,7 +34,8 @@ pub struct LifecycleRule {
 }
 
 /// A transition to another storage class.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Transition {
     /// The age in days.
     pub days: i32,

@@ -8,6 +8,7 @@ use aws_sdk_s3::types::{
     SseKmsEncryptedObjects, SseKmsEncryptedObjectsStatus,
 };
 use payinfra_engine::{Ref, Result, Text};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Unless;
@@ -15,7 +16,8 @@ use crate::{Cx, Explain};
 
 /// Replication. Both buckets must be versioned. S3 does not validate role and keys: errors only show as objects that
 /// are not replicated.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Replication {
     /// The ARN of the role that S3 assumes.
     pub role: Ref<String>,
@@ -24,7 +26,8 @@ pub struct Replication {
 }
 
 /// One rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ReplicationRule {
     /// Whether it is disabled.
     pub disabled: bool,

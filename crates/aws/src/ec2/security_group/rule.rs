@@ -5,13 +5,16 @@ use aws_sdk_ec2::types::{
 };
 use ipnet::{Ipv4Net, Ipv6Net};
 use payinfra_engine::{Error, Id, Ref, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::SecurityGroup;
 use crate::Need;
+use crate::cidr::Cidr;
 
 /// A rule: the traffic, and its source or destination.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// The traffic.
     pub protocol: Protocol,
@@ -22,7 +25,7 @@ pub struct Rule {
 }
 
 /// A protocol, with its ports if it has any.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
     /// All traffic.
@@ -39,14 +42,14 @@ pub enum Protocol {
 }
 
 /// The source or destination.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Peer {
     /// An IPv4 CIDR block.
     #[serde(deserialize_with = "without_host")]
-    Cidr(Ipv4Net),
+    Cidr(#[schemars(with = "Cidr")] Ipv4Net),
     /// An IPv6 CIDR block.
-    Cidr6(Ipv6Net),
+    Cidr6(#[schemars(with = "Cidr")] Ipv6Net),
     /// The members of a security group.
     Group(Ref<Id<SecurityGroup>>),
     /// The addresses in a prefix list, such as those of S3.

@@ -1,0 +1,165 @@
+//! Deletes one resource.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::Work;
+use super::waits::VISIBLE;
+use crate::cloud::{Seen, Site, Status};
+use crate::error::{Class, Error, Result};
+use crate::retry::{Patience, patiently};
+use crate::state::{Intent, Record};
+
+/// When to repeat a delete of a resource that is not shown as deleting; the interval doubles each time.
+const ASK: Duration = Duration::from_secs(1);
+
+impl Work<'_> {
+    pub(super) async fn remove(&self, replaced: bool) -> Result<()> {
+        let Some(record) = self.record() else { return Ok(()) };
+        let mut ids: Vec<String> = record.deposed.iter().map(|deposed| deposed.id.clone()).collect();
+        match (&record.id, record.intent) {
+            (Some(id), intent) => {
+                if intent == Some(Intent::Create) {
+                    self.visible(id).await?;
+                }
+                ids.push(id.clone());
+            }
+            (None, Some(Intent::Create)) => match self.look(&self.site(&record), &record.args).await {
+                // The existing resource is somebody else's, so ours was never created.
+                Err(error) if error.is(Class::Foreign) => {}
+                found => ids.extend(found?),
+            },
+            (None, _) => {}
+        }
+        self.permit()?;
+        self.journal(|record| {
+            record.id = record.id.take().or_else(|| ids.last().cloned());
+            record.intent = Some(Intent::Delete);
+        })
+        .await?;
+        // No dependent waits for a delete to exist; this frees its slot among the operations being started.
+        self.reached();
+        for id in &ids {
+            self.end(&record, id).await?;
+        }
+        if replaced {
+            self.journal(|record| {
+                record.id = None;
+                record.intent = None;
+                record.deposed.clear();
+            })
+            .await
+        } else {
+            self.run().journal.commit(|state| drop(state.resources.remove(self.address))).await
+        }
+    }
+
+    /// Waits until `id`, whose create was interrupted, is visible. A resource that is not visible yet must not count as
+    /// gone.
+    async fn visible(&self, id: &str) -> Result<()> {
+        let mut waits = self.waits();
+        while waits.begun.elapsed() <= VISIBLE && self.read(id).await?.is_none() {
+            self.pause(&mut waits, "visible").await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn depose(&self) -> Result<()> {
+        let record = self.record().unwrap_or_default();
+        for deposed in &record.deposed {
+            self.end(&record, &deposed.id).await?;
+            self.journal(|record| record.deposed.retain(|it| it.id != deposed.id)).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the resource from the state, if it is gone as planned.
+    pub(super) async fn forget(&self) -> Result<()> {
+        let id = self.record().and_then(|record| record.id);
+        if let Some(id) = id
+            && let Some(seen) = self.read(&id).await?
+            && !matches!(seen.status, Status::Scheduled(_))
+        {
+            return Err(Error::new(
+                Class::Stale,
+                format!("{id} exists again; it was missing when the plan was created"),
+            )
+            .hint("run the command again to create a new plan"));
+        }
+        self.run().journal.commit(|state| drop(state.resources.remove(self.address))).await
+    }
+
+    /// Disables AWS's own deletion protection, as planned.
+    async fn unshield(&self, site: &Site, seen: &Seen) -> Result<()> {
+        let Some(field) = self.spec.shield else { return Ok(()) };
+        let mut open = seen.args.clone();
+        open[field] = Value::Bool(false);
+        patiently(&Patience::changing(self.spec.timeout), || async {
+            self.permit()?;
+            self.run().cloud.update(site, &open, seen).await
+        })
+        .await
+    }
+
+    /// Deletes `id` and waits until it is gone: until a delete has succeeded and it is no longer shown, or two reads
+    /// agree that it does not exist.
+    async fn end(&self, record: &Record, id: &str) -> Result<()> {
+        let begun = Instant::now();
+        let site = self.site(record);
+        let mut waits = self.waits();
+        let mut ask = Duration::ZERO;
+        let mut deleted = false;
+        loop {
+            let Some(seen) = self.read(id).await? else {
+                if deleted || self.is_gone(id).await? {
+                    return Ok(());
+                }
+                if begun.elapsed() > self.spec.timeout {
+                    return Err(self.late(id, "gone"));
+                }
+                continue;
+            };
+            if matches!(seen.status, Status::Scheduled(_)) {
+                return Ok(());
+            }
+            self.ours(&seen)?;
+            if self.spec.is_shielded(&seen) && seen.status != Status::Deleting {
+                if begun.elapsed() > self.spec.timeout {
+                    return Err(self.late(id, "unprotected"));
+                }
+                self.unshield(&site, &seen).await?;
+                self.pause(&mut waits, "unprotected").await?;
+                continue;
+            }
+            // Reads may lag behind, so repeat the delete only after a while, and not while the resource is shown as
+            // deleting.
+            if seen.status != Status::Deleting && waits.begun.elapsed() >= ask {
+                self.permit()?;
+                let patience = Patience::removing(self.spec.timeout);
+                let answered = patiently(&patience, || async {
+                    self.permit()?;
+                    self.run().cloud.delete(&site, &seen).await
+                });
+                match answered.await {
+                    // Reads may still show it, but there is nothing left to delete.
+                    Err(error) if error.is(Class::NotFound) => return Ok(()),
+                    answered => answered?,
+                }
+                deleted = true;
+                if ask == Duration::ZERO {
+                    // The delete may have waited for other resources; its own timeout starts now.
+                    waits = self.waits();
+                    ask = ASK;
+                    continue;
+                }
+                ask = waits.begun.elapsed() * 2;
+            }
+            if begun.elapsed() > self.spec.timeout {
+                return Err(self.late(id, "gone"));
+            }
+            self.pause(&mut waits, "gone").await?;
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Waits until one resource is ready and matches, and updates it where it differs.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::Work;
+use super::waits::{CONSISTENT, VISIBLE};
+use crate::cloud::{Seen, Status};
+use crate::diff::{Change, diff, masked};
+use crate::error::{Class, Error, Result};
+use crate::plan::Action;
+use crate::retry::{Patience, patiently};
+use crate::secret::marked;
+
+/// How long an update may take to become visible: RDS shows the new values before it starts to change.
+const SIGHT: Duration = Duration::from_secs(30);
+/// How many updates without effect are an error.
+const UPDATES: u32 = 2;
+
+impl Work<'_> {
+    /// Waits until the resource is ready and matches; updates it where it differs.
+    pub(super) async fn settle(&self, id: &str, desired: &Value, mut recorded: Option<&Value>) -> Result<Seen> {
+        let begun = Instant::now();
+        let mut waits = self.waits();
+        let mut last: Vec<Change> = Vec::new();
+        let mut updates = 0;
+        let mut restored = false;
+        let mut shown: Option<Value> = None;
+        let visible = if self.spec.consistent { CONSISTENT } else { VISIBLE };
+        loop {
+            let Some(mut seen) = self.read(id).await? else {
+                if (shown.is_some() || begun.elapsed() > visible) && self.is_gone(id).await? {
+                    return Err(Error::new(Class::NotFound, format!("{id} disappeared while waiting for it"))
+                        .hint("run the command again; check CloudTrail for who deleted it"));
+                }
+                self.pause(&mut waits, "visible").await?;
+                continue;
+            };
+            if let Status::Scheduled(until) = &seen.status {
+                if self.planned() != Action::Restore {
+                    return Err(Error::new(Class::Stale, format!("{id} is scheduled for deletion: {until}"))
+                        .hint("run the command again to restore it"));
+                }
+                if begun.elapsed() > self.spec.timeout {
+                    return Err(self.late(id, "restored"));
+                }
+                if !std::mem::replace(&mut restored, true) {
+                    self.ours(&seen)?;
+                    let site = self.site(&self.record().unwrap_or_default());
+                    patiently(&Patience::changing(self.spec.timeout), || async {
+                        self.permit()?;
+                        self.run().cloud.restore(&site, &seen).await
+                    })
+                    .await?;
+                }
+                self.pause(&mut waits, "restored").await?;
+                continue;
+            }
+            seen.args = marked(&seen.args, desired);
+            let changes = diff(desired, &seen.args, recorded);
+            if seen.status == Status::Ready && changes.is_empty() {
+                return Ok(seen);
+            }
+            if shown.as_ref() != Some(&seen.outputs) {
+                shown = Some(seen.outputs.clone());
+                let outputs = seen.outputs.clone();
+                self.journal(|record| record.outputs = outputs).await?;
+                // Dependents that only need it to exist may use any of its outputs.
+                if is_whole(&seen.outputs) {
+                    self.reached();
+                }
+            }
+            match &seen.status {
+                Status::Failed(why) => return Err(Error::failed(format!("{id} failed: {why}"))),
+                Status::Deleting => {
+                    return Err(Error::failed(format!("{id} is being deleted"))
+                        .hint("run the command again when it is gone; check CloudTrail for who deletes it"));
+                }
+                Status::Pending if begun.elapsed() > self.spec.timeout => return Err(self.late(id, "ready")),
+                Status::Pending => {
+                    self.pause(&mut waits, "ready").await?;
+                    continue;
+                }
+                Status::Ready | Status::Scheduled(_) => {}
+            }
+            // A field that is no longer managed shows AWS's default after its reset, which is not a difference.
+            if updates > 0 && changes == last && waits.begun.elapsed() < SIGHT {
+                self.pause(&mut waits, "changed").await?;
+                continue;
+            }
+            if changes == last && updates >= UPDATES {
+                return Err(refused(&changes));
+            }
+            let record = self.record().unwrap_or_default();
+            let site = self.site(&record);
+            self.ours(&seen)?;
+            let live = Seen { args: masked(&seen.args, desired, recorded), ..seen };
+            patiently(&Patience::changing(self.spec.timeout), || async {
+                self.permit()?;
+                self.run().cloud.update(&site, desired, &live).await
+            })
+            .await?;
+            updates = if changes == last { updates + 1 } else { 1 };
+            recorded = None;
+            last = diff(desired, &live.args, recorded);
+            waits = self.waits();
+        }
+    }
+}
+
+/// Whether every output is known; some are filled in only after the resource exists.
+fn is_whole(outputs: &Value) -> bool {
+    outputs.as_object().is_none_or(|outputs| !outputs.values().any(Value::is_null))
+}
+
+fn refused(changes: &[Change]) -> Error {
+    let fields: Vec<_> = changes.iter().map(|change| change.path.as_str()).collect();
+    Error::failed(format!("two updates succeeded, but did not change {}", fields.join(", ")))
+        .hint("AWS may store the value in another form; compare it in the AWS console")
+}

@@ -1,0 +1,24 @@
+//! The context of calls of the simulated kinds.
+
+use std::sync::Arc;
+
+use payinfra_engine::{Error, Region, Result, Site};
+
+use crate::world::World;
+
+/// The context of calls of the simulated kinds.
+pub struct Cx {
+    pub(crate) world: Arc<World>,
+    pub(crate) region: Region,
+    pub(crate) site: Option<Site>,
+}
+
+impl Cx {
+    pub(crate) fn token(&self) -> Result<&str> {
+        self.site.as_ref().map(|site| &site.token[..]).ok_or_else(|| Error::failed("no token outside a site"))
+    }
+
+    pub(crate) fn known(&self) -> &[String] {
+        self.site.as_ref().map(|site| &site.known[..]).unwrap_or_default()
+    }
+}
