@@ -186,6 +186,41 @@ async fn a_plan_of_targets_takes_what_they_depend_on_and_nothing_else() -> Resul
     Ok(())
 }
 
+/// A dependent outside of the targets would keep the old resource in use.
+#[tokio::test(start_paused = true)]
+async fn targets_include_the_dependents_of_a_replaced_resource() -> Result<()> {
+    let graph = |name: &str, size| {
+        let mut graph = family(name, size, None)?;
+        let follower = graph.add(&east(), "follower", named("follower", 1, None))?;
+        graph.replace_triggered_by(&"east/fake.named/parent".parse()?, &follower.address);
+        graph.add(&east(), "other", named("other", 1, None))?;
+        Ok::<_, Error>(graph)
+    };
+    let only = |addresses: &[&str]| {
+        let targets = addresses.iter().map(|address| address.parse()).collect::<Result<_>>()?;
+        Ok::<_, Error>(Options { targets, ..Options::default() })
+    };
+    let (parent, dependents) = ("east/fake.named/parent", ["east/fake.named/child", "east/fake.named/follower"]);
+    let bench = applied(&graph("p", 1)?).await?;
+    assert_snapshot!(shown(&bench.plan_with(&graph("p", 2)?, &only(&[parent])?).await?), @r"
+    Update east/fake.named/parent
+      size: 1 -> 2
+    ");
+    let refused = bench.plan_with(&graph("q", 1)?, &only(&[parent])?).await.expect_err("dependents are left out");
+    assert_snapshot!(refused, @r"
+    the targets exclude dependents of a resource to be replaced:
+    east/fake.named/child depends on east/fake.named/parent, which would be replaced
+    east/fake.named/follower depends on east/fake.named/parent, which would be replaced
+    ");
+    assert_snapshot!(
+        refused.get_hint().unwrap_or_default(),
+        @"add --target=east/fake.named/child --target=east/fake.named/follower, or plan without --target"
+    );
+    let plan = bench.plan_with(&graph("q", 1)?, &only(&dependents)?).await?;
+    assert_eq!(plan.left_out, BTreeSet::from(["east/fake.named/other".parse()?]));
+    Ok(())
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_protected_is_not_removed() -> Result<()> {
     let bench = applied(&family("p", 1, None)?).await?;

@@ -114,10 +114,11 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
     }
     planner.cascades.retain(|(address, _)| !options.accepted.covers(address));
     cascading(&planner.cascades)?;
-    let left_out = match &selected {
+    let left_out: BTreeSet<_> = match &selected {
         None => BTreeSet::new(),
         Some(selected) => steps.keys().filter(|address| !selected.contains(*address)).cloned().collect(),
     };
+    outside(&graph, state, &steps, &left_out)?;
     Ok(Plan {
         format: FORMAT,
         account: state.account.clone(),
@@ -169,6 +170,33 @@ fn cascading(cascades: &[(Address, String)]) -> Result<()> {
          it and lose its data, pass {}",
         accepted.join(" ")
     )))
+}
+
+/// Fails if a resource is replaced while the targets exclude dependents of it: they would keep it in use, and refer to a
+/// resource that no longer exists.
+fn outside(
+    graph: &Graph,
+    state: &State,
+    steps: &BTreeMap<Address, Step>,
+    left_out: &BTreeSet<Address>,
+) -> Result<()> {
+    let is_replaced = |on: &Address| {
+        let action = steps.get(on).map(|step| step.action);
+        matches!(action, Some(Action::Replace | Action::ReplaceCreateFirst))
+    };
+    let (mut told, mut missing) = (Vec::new(), Vec::new());
+    for (address, record) in state.resources.iter().filter(|(address, _)| left_out.contains(*address)) {
+        let triggers = graph.nodes().get(address).map(|node| &node.replace_triggered_by);
+        if let Some(on) = record.depends.iter().chain(triggers.into_iter().flatten()).find(|on| is_replaced(on)) {
+            told.push(format!("{address} depends on {on}, which would be replaced"));
+            missing.push(format!("--target={address}"));
+        }
+    }
+    if told.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("the targets exclude dependents of a resource to be replaced:\n{}", told.join("\n")))
+        .hint(format!("add {}, or plan without --target", missing.join(" "))))
 }
 
 /// The targets with their dependencies and, for those to be deleted, their recorded dependents.

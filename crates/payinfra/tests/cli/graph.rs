@@ -28,11 +28,16 @@ fn mermaid_draws_the_same() {
     assert!(ended.stdout.contains(" --> "));
 }
 
+/// It has no secrets; whoever applies it elsewhere writes them.
 #[test]
-fn json_is_a_graph_document() {
+fn json_is_a_graph_document_without_secrets() {
     let ended = Folder::new().run(&["graph", "--workspace", "migration", "--format", "json"]);
     assert_eq!(ended.code, Some(0), "{}", ended.transcript);
-    let graph = Graph::parse(ended.stdout.as_bytes(), &catalog()).unwrap();
+    let refused = Graph::parse(ended.stdout.as_bytes(), &catalog()).unwrap_err();
+    let message = "global/route53.health-check/us-east-1: `args.resource_path`: the value of a secret is missing";
+    assert_eq!((refused.to_string().as_str(), refused.get_hint()), (message, Some("write the value")));
+    let complete = ended.stdout.replace(r#""$secret": null"#, r#""$secret": "/health""#);
+    let graph = Graph::parse(complete.as_bytes(), &catalog()).unwrap();
     assert_eq!((graph.stack.as_str(), graph.workspace.as_str()), ("migration", "migration"));
     assert!(graph.nodes().len() > 100, "{}", graph.nodes().len());
 }
