@@ -45,6 +45,7 @@ pub struct Bench {
     /// The emulated AWS.
     pub aws: Emulator,
     lease: Option<Duration>,
+    program: PathBuf,
     folder: tempfile::TempDir,
 }
 
@@ -73,10 +74,19 @@ impl Bench {
         Self::on(profile, configuration).await
     }
 
+    /// With this configuration for `program`, a command line with other stacks than the shipped ones.
+    pub async fn of(program: &Path, configuration: &str) -> Self {
+        Self::start_with(Profile::Default, program.to_owned(), configuration).await
+    }
+
     /// With these emulators and this configuration.
     pub async fn on(profile: Profile, configuration: &str) -> Self {
+        Self::start_with(profile, binary(), configuration).await
+    }
+
+    async fn start_with(profile: Profile, program: PathBuf, configuration: &str) -> Self {
         let aws = Emulator::builder().profile(profile).start().await.unwrap();
-        let bench = Self { aws, lease: None, folder: tempfile::tempdir().unwrap() };
+        let bench = Self { aws, lease: None, program, folder: tempfile::tempdir().unwrap() };
         bench.configure(configuration);
         bench.run(&["bootstrap"]).ok();
         bench.aws.clear_calls();
@@ -109,7 +119,7 @@ impl Bench {
     /// The command line with these arguments.
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(&self.program);
         command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
         command.env_remove("PAYINFRA_WORKSPACE").env_remove("PAYINFRA_CONFIG");
         isolate(&mut command, &self.aws.endpoint());

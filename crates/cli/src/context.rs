@@ -1,5 +1,7 @@
 //! What commands start from: the configuration, the AWS account and the state.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -115,10 +117,11 @@ impl Context {
             Error::invalid(format!("cannot read the configuration {name}: {error}"))
                 .hint("run payinfra in the folder of payinfra.toml, or select a file with --config")
         })?;
-        let configuration = Configuration::parse(&text, &name, self.stacks)
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let open = |file: &Path| Ok(Box::new(File::open(folder.join(file))?) as Box<dyn Read>);
+        let configuration = Configuration::open(&text, &name, self.stacks, &open)
             .map_err(|error| Failure::in_configuration(*error, &text, self.stacks))?;
         let backend = backend(&configuration, path);
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         Ok(Project {
             configuration,
             text,

@@ -18,5 +18,11 @@ mod run;
 mod screen;
 mod value_view;
 
+// All that a stack needs, so that its crate depends on this one only.
+pub use payinfra_aws as aws;
+pub use payinfra_components as components;
+pub use payinfra_engine as engine;
+pub use payinfra_stack as stack;
+
 pub use arguments::{commands, main, run};
 pub use command::{COMMANDS, Entry};

@@ -228,7 +228,9 @@ impl Graph {
         &self.metrics
     }
 
-    pub(crate) fn extra_tags(&self) -> &Tags {
+    /// The tags that resources have if AWS accepts that many.
+    #[must_use]
+    pub fn extra_tags(&self) -> &Tags {
         &self.extra_tags
     }
 

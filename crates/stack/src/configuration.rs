@@ -26,6 +26,7 @@ pub use schema::schema;
 pub use sensitive::{SensitiveVariable, without_secrets};
 
 use self::file::{File, SharedVariables};
+use crate::files::{self, Open};
 use crate::problem::{ConfigError, Problem, Problems};
 use crate::stack::{AnyStack, Own, Stacks};
 use crate::workspace::{Places, Workspace};
@@ -49,12 +50,22 @@ pub struct Configuration {
 
 impl Configuration {
     /// Parses and checks the text of a configuration of one of `stacks`; messages refer to it as `source_name`.
+    /// Variables cannot name files.
     ///
     /// # Errors
     /// All problems that are found, with their places.
     pub fn parse(text: &str, source_name: &str, stacks: Stacks) -> Result<Self, Box<ConfigError>> {
+        Self::open(text, source_name, stacks, &files::none)
+    }
+
+    /// As [`Configuration::parse`], and reads the files that variables name with `open`.
+    ///
+    /// # Errors
+    /// All problems that are found, with their places.
+    pub fn open(text: &str, source_name: &str, stacks: Stacks, open: Open<'_>) -> Result<Self, Box<ConfigError>> {
         let mut problems = Problems::default();
-        let read = read(text, source_name, stacks, &mut problems);
+        let source = Source { text, name: source_name, stacks, open };
+        let read = read(source, &mut problems);
         if let Some(error) = problems.into_error(source_name, text) {
             return Err(Box::new(error.without(&sensitive::secrets(text, stacks))));
         }
@@ -91,16 +102,26 @@ impl Configuration {
     }
 }
 
+/// What a configuration is read from.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    text: &'a str,
+    /// What messages call it.
+    name: &'a str,
+    stacks: Stacks,
+    open: Open<'a>,
+}
+
 /// Reads and checks everything; `None` if there are problems.
-fn read(text: &str, source_name: &str, stacks: Stacks, problems: &mut Problems) -> Option<Configuration> {
-    let (configuration, listed) = variables(text, source_name, stacks, problems)?;
+fn read(source: Source<'_>, problems: &mut Problems) -> Option<Configuration> {
+    let (configuration, listed) = variables(source, problems)?;
     let mut sensitive = BTreeMap::new();
     for (name, paths) in listed {
         let vary = |text: &str| {
-            let (mut read, _) = variables(text, source_name, stacks, &mut Problems::default())?;
+            let (mut read, _) = variables(Source { text, ..source }, &mut Problems::default())?;
             read.workspaces.remove(name.get_ref())
         };
-        let variables = sensitive::check(text, name.get_ref(), paths, &vary, problems);
+        let variables = sensitive::check(source.text, name.get_ref(), paths, &vary, problems);
         sensitive.insert(name.get_ref().clone(), variables);
     }
     problems.is_empty().then_some(Configuration { sensitive, ..configuration })
@@ -110,12 +131,8 @@ fn read(text: &str, source_name: &str, stacks: Stacks, problems: &mut Problems) 
 type Listed = Vec<(Spanned<String>, Vec<Spanned<String>>)>;
 
 /// Reads and checks everything except the sensitive variables; `None` if there are problems.
-fn variables(
-    text: &str,
-    source_name: &str,
-    stacks: Stacks,
-    problems: &mut Problems,
-) -> Option<(Configuration, Listed)> {
+fn variables(source: Source<'_>, problems: &mut Problems) -> Option<(Configuration, Listed)> {
+    let Source { text, name: source_name, stacks, open } = source;
     let root = problems.take(DeTable::parse(text).map_err(Problem::from))?;
     let file = File::deserialize(toml::Deserializer::from(root.clone()));
     let file = problems.take(file.map_err(Problem::from))?;
@@ -140,13 +157,14 @@ fn variables(
         reader.read(&name, table::merged(defaults, own, stack.replaced()), problems);
         let merged = table::merged(own, defaults, stack.replaced());
         let places = Places(table::places(&merged, &name.span()));
+        let files = files::read(&merged, stack.files(), open, problems);
         let Some((mut shared, own)) = reader.read(&name, merged, problems) else { continue };
         let paths = shared.sensitive.take().unwrap_or_default();
         for path in &paths {
             problems.take(sensitive::is_known(&reader.schema, path));
         }
         tags::check(&shared, stack.tags(), problems);
-        let context = shared::Context { stack, name: &name, places, state: &state };
+        let context = shared::Context { stack, name: &name, places, files, state: &state };
         let Some(workspace) = context.workspace(shared, problems).and_then(|shared| stack.join(shared, own)) else {
             continue;
         };

@@ -37,6 +37,8 @@ pub trait Stack: Sync {
     const REPLACED: &'static [&'static str] = &[];
     /// The variables whose web addresses are secret although the user does not list them as sensitive, by path.
     const SECRET: &'static [&'static str] = &[];
+    /// The variables that name files, by key. The files are read with the configuration; see [`Workspace::file`].
+    const FILES: &'static [&'static str] = &[];
     /// A configuration to start from, for `init`.
     const EXAMPLE: Option<&'static str> = None;
 
@@ -107,6 +109,8 @@ pub trait AnyStack: Sync {
     fn replaced(&self) -> &'static [&'static str];
     /// See [`Stack::SECRET`].
     fn secret(&self) -> &'static [&'static str];
+    /// See [`Stack::FILES`].
+    fn files(&self) -> &'static [&'static str];
     /// See [`Stack::EXAMPLE`].
     fn example(&self) -> Option<&'static str>;
     /// The schema of its own variables.
@@ -164,6 +168,10 @@ impl<S: Stack> AnyStack for S {
 
     fn secret(&self) -> &'static [&'static str] {
         S::SECRET
+    }
+
+    fn files(&self) -> &'static [&'static str] {
+        S::FILES
     }
 
     fn example(&self) -> Option<&'static str> {

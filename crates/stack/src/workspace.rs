@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ipnet::Ipv4Net;
 use payinfra_engine::{Graph, Region, Result, Tags};
 
+use crate::files::Files;
 use crate::names::{AccountId, Names, Suffix};
 use crate::problem::Problem;
 use crate::remote::RemoteOutputs;
@@ -41,6 +42,7 @@ pub struct Workspace<V = Erased> {
     /// Additional tags.
     pub tags: Tags,
     pub(crate) places: Places,
+    pub(crate) files: Files,
     /// The stack's own variables.
     pub variables: V,
 }
@@ -115,6 +117,12 @@ impl<V> Workspace<V> {
         }
     }
 
+    /// The content of the file that `variable` names, one of [`Stack::FILES`](crate::Stack::FILES).
+    #[must_use]
+    pub fn file(&self, variable: &str) -> Option<&[u8]> {
+        self.files.0.get(variable).map(|content| &**content)
+    }
+
     /// The problem that a required variable is not set; `why` says what it is for.
     #[must_use]
     pub fn lacks(&self, variable: &str, why: &str) -> Problem {
@@ -136,6 +144,7 @@ impl<V> Workspace<V> {
             remote_outputs,
             tags,
             places,
+            files,
             variables: _,
         } = self;
         Workspace {
@@ -152,6 +161,7 @@ impl<V> Workspace<V> {
             remote_outputs,
             tags,
             places,
+            files,
             variables,
         }
     }

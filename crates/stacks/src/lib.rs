@@ -4,12 +4,13 @@
 
 pub mod migration;
 
+use payinfra_components::GraphFile;
 use payinfra_stack::Stacks;
 
 pub use migration::{Migration, Phase};
 
 /// The stacks, sorted by name.
-pub const STACKS: Stacks = &[&Migration];
+pub const STACKS: Stacks = &[&GraphFile, &Migration];
 
 #[cfg(test)]
 mod tests {

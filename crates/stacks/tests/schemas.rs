@@ -54,7 +54,7 @@ fn a_graph_of_a_python_script_is_valid() {
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(violations(&graph_schema(&catalog()), &document), [""; 0]);
     let graph = Graph::parse(&output.stdout, &catalog()).unwrap();
-    assert_eq!(graph.nodes().len(), 6);
+    assert_eq!(graph.nodes().len(), 7);
     let role = &graph.nodes()[&"global/iam.role/reader".parse().unwrap()];
     assert!(graph.depends(&"global/iam.role/reader".parse().unwrap()).len() == 1 && role.args["tags"].is_object());
     let script = std::fs::read_to_string(folder.join("graph.py")).unwrap();

@@ -9,6 +9,7 @@ mod completions;
 mod destroy;
 mod drift;
 mod graph;
+mod graph_file;
 mod import;
 mod init;
 mod output;

@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::file::{RegionVariables, SharedVariables, StateConfig};
 use super::remote_outputs;
 use crate::cidr;
+use crate::files::Files;
 use crate::names::{AccountId, Names, Suffix};
 use crate::problem::{At, Problem, Problems};
 use crate::region::{is_region, not_a_region};
@@ -32,6 +33,7 @@ pub(super) struct Context<'a> {
     pub(super) stack: &'static dyn AnyStack,
     pub(super) name: &'a Spanned<String>,
     pub(super) places: Places,
+    pub(super) files: Files,
     pub(super) state: &'a StateConfig,
 }
 
@@ -66,6 +68,7 @@ impl Context<'_> {
             remote_outputs,
             tags: variables.tags.into_iter().map(|(key, value)| (key.into_inner(), value.into_inner())).collect(),
             places: self.places,
+            files: self.files,
             variables: (),
         })
     }

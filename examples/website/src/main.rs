@@ -1,0 +1,115 @@
+//! A website's content: a bucket, a role that publishes to it, and alarms about it. `payinfra.toml` says how to run it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+
+use payinfra::aws::cloudwatch::{Alarm, MetricStat, Missing, Watch};
+use payinfra::aws::iam::Role;
+use payinfra::aws::s3::{Bucket, Encryption};
+use payinfra::aws::{Policy, Statement};
+use payinfra::components::buckets;
+use payinfra::components::keys::{self, Purpose};
+use payinfra::engine::{Graph, Region, Result, Tags, Text};
+use payinfra::stack::{AccountId, Problem, Problems, Site, Stack, Workspace};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The stack.
+struct Website;
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Variables {
+    /// The service that publishes pages, such as `codebuild.amazonaws.com`.
+    publisher: String,
+    /// The number of failed requests within five minutes that raise an alarm.
+    #[serde(default = "ten")]
+    errors: u32,
+}
+
+fn ten() -> u32 {
+    10
+}
+
+impl Stack for Website {
+    const NAME: &'static str = "website";
+    const ABOUT: &'static str = "the content of a website, and who may publish it";
+    type Variables = Variables;
+
+    fn check(&self, workspace: &Workspace<Variables>, problems: &mut Problems) {
+        if !workspace.variables.publisher.ends_with(".amazonaws.com") {
+            let wrong = format!("`{}` is not a service of AWS", workspace.variables.publisher);
+            let wrong = Problem::new(wrong, workspace.place("publisher"));
+            problems.add(wrong.hint("write a service principal, such as \"codebuild.amazonaws.com\""));
+        }
+    }
+
+    fn build(&self, workspace: &Workspace<Variables>, account: &AccountId) -> Result<Graph> {
+        let names = workspace.names(account)?;
+        let mut graph = workspace.graph(&Tags::new());
+        for config in &workspace.regions {
+            region(&mut graph, &workspace.variables, &Site::new(workspace, &names, config))?;
+        }
+        Ok(graph)
+    }
+}
+
+fn region(graph: &mut Graph, variables: &Variables, site: &Site<'_>) -> Result<()> {
+    let purpose = Purpose { name: "storage", services: &["s3"], grants: false, statements: Vec::new() };
+    let key = keys::key(graph, site, purpose)?.outputs.arn;
+    let name = site.names.bucket("pages", site.region())?;
+    let bucket = Bucket {
+        versioning: true,
+        encryption: Some(Encryption { key: key.clone(), bucket_key: true }),
+        ..buckets::private(site, "pages", &name, [])
+    };
+    let bucket = graph.add(site.region(), "pages", bucket)?;
+    site.output(graph, "bucket", &bucket.id);
+
+    let trust = Statement::allow("Assume", ["sts:AssumeRole"]).principal("Service", variables.publisher.as_str());
+    let publish = Statement::allow("Publish", ["s3:GetObject", "s3:PutObject"])
+        .on(Text::from(&bucket.outputs.arn).and("/*"));
+    let encrypt = Statement::allow("Encrypt", ["kms:Decrypt", "kms:GenerateDataKey"]).on(&key);
+    let role = Role {
+        name: site.names.role("publisher", site.region())?,
+        description: "Publishes pages".to_owned(),
+        trust: Policy::new([trust]),
+        inline: BTreeMap::from([("publish".to_owned(), Policy::new([publish, encrypt]))]),
+        managed: BTreeSet::new(),
+        max_session: 3600,
+        path: "/".to_owned(),
+        tags: site.named("publisher"),
+    };
+    let role = graph.add(&Region::global(), &format!("publisher-{}", site.region()), role)?;
+    site.output(graph, "publisher_arn", &role.outputs.arn);
+
+    for error in ["4xxErrors", "5xxErrors"] {
+        let dimensions = [("BucketName", Text::from(&bucket.id)), ("FilterId", Text::from("all"))];
+        let metric = MetricStat {
+            namespace: "AWS/S3".to_owned(),
+            name: error.to_owned(),
+            dimensions: dimensions.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            statistic: "Sum".to_owned(),
+            period: 300,
+        };
+        let alarm = Alarm {
+            name: site.names.name(error),
+            description: format!("More than {} {error} in five minutes; look at the bucket's access", variables.errors),
+            watch: Watch::Metric(metric),
+            comparison: "GreaterThanThreshold".to_owned(),
+            threshold: f64::from(variables.errors),
+            periods: 1,
+            datapoints: 1,
+            missing: Missing::NotBreaching,
+            alarm_actions: BTreeSet::new(),
+            ok_actions: BTreeSet::new(),
+            tags: site.named(error),
+        };
+        graph.add(site.region(), error, alarm)?;
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    payinfra::main(&[&Website])
+}
