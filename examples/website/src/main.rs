@@ -67,8 +67,8 @@ fn region(graph: &mut Graph, variables: &Variables, site: &Site<'_>) -> Result<(
     site.output(graph, "bucket", &bucket.id);
 
     let trust = Statement::allow("Assume", ["sts:AssumeRole"]).principal("Service", variables.publisher.as_str());
-    let publish = Statement::allow("Publish", ["s3:GetObject", "s3:PutObject"])
-        .on(Text::from(&bucket.outputs.arn).and("/*"));
+    let publish =
+        Statement::allow("Publish", ["s3:GetObject", "s3:PutObject"]).on(Text::from(&bucket.outputs.arn).and("/*"));
     let encrypt = Statement::allow("Encrypt", ["kms:Decrypt", "kms:GenerateDataKey"]).on(&key);
     let role = Role {
         name: site.names.role("publisher", site.region())?,

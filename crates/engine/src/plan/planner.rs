@@ -174,12 +174,7 @@ fn cascading(cascades: &[(Address, String)]) -> Result<()> {
 
 /// Fails if a resource is replaced while the targets exclude dependents of it: they would keep it in use, and refer to a
 /// resource that no longer exists.
-fn outside(
-    graph: &Graph,
-    state: &State,
-    steps: &BTreeMap<Address, Step>,
-    left_out: &BTreeSet<Address>,
-) -> Result<()> {
+fn outside(graph: &Graph, state: &State, steps: &BTreeMap<Address, Step>, left_out: &BTreeSet<Address>) -> Result<()> {
     let is_replaced = |on: &Address| {
         let action = steps.get(on).map(|step| step.action);
         matches!(action, Some(Action::Replace | Action::ReplaceCreateFirst))
