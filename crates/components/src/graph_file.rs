@@ -36,7 +36,8 @@ impl Stack for GraphFile {
 
     fn check(&self, workspace: &Workspace<GraphVariables>, problems: &mut Problems) {
         if !workspace.remote_outputs.is_empty() {
-            let unused = Problem::new("graph documents cannot refer to remote outputs", workspace.place("remote_outputs"));
+            let unused =
+                Problem::new("graph documents cannot refer to remote outputs", workspace.place("remote_outputs"));
             problems.add(unused.hint("remove `remote_outputs`, and write the values into the document"));
         }
         if let Err(error) = read(workspace) {
@@ -91,10 +92,14 @@ fn agree(graph: &Graph, workspace: &Workspace<GraphVariables>) -> Result<()> {
         let is = graph.tags.get(key).or_else(|| graph.extra_tags().get(key));
         agree_on(key, Some(value), is, "extra_tags")?;
     }
-    let declared = |region: &Region| region.as_str() == "global" || workspace.regions.iter().any(|it| it.region == *region);
+    let declared =
+        |region: &Region| region.as_str() == "global" || workspace.regions.iter().any(|it| it.region == *region);
     if let Some(address) = graph.nodes().keys().find(|address| !declared(&address.region)) {
-        return Err(Error::invalid(format!("{address} is in a region that workspace `{}` does not list", workspace.name))
-            .hint(format!("add {} to `regions` in the configuration, or change the address", address.region)));
+        return Err(Error::invalid(format!(
+            "{address} is in a region that workspace `{}` does not list",
+            workspace.name
+        ))
+        .hint(format!("add {} to `regions` in the configuration, or change the address", address.region)));
     }
     Ok(())
 }

@@ -103,7 +103,13 @@ fn an_unknown_key_is_refused() {
 
 #[test]
 fn an_unknown_stack_is_refused() {
-    check("\"migration\"", "\"trading\"", "\"trading\"", "unknown stack `trading`", "available stacks: graph, migration");
+    check(
+        "\"migration\"",
+        "\"trading\"",
+        "\"trading\"",
+        "unknown stack `trading`",
+        "available stacks: graph, migration",
+    );
 }
 
 #[test]
