@@ -22,13 +22,20 @@ struct Website;
 struct Variables {
     /// The service that publishes pages, such as `codebuild.amazonaws.com`.
     publisher: String,
-    /// The number of failed requests within five minutes that raise an alarm.
-    #[serde(default = "ten")]
-    errors: u32,
+    /// The number of objects above which an alarm fires.
+    #[serde(default = "objects")]
+    objects: u32,
+    /// The size of all objects, in megabytes, above which an alarm fires.
+    #[serde(default = "megabytes")]
+    megabytes: u32,
 }
 
-fn ten() -> u32 {
-    10
+fn objects() -> u32 {
+    10_000
+}
+
+fn megabytes() -> u32 {
+    1_000
 }
 
 impl Stack for Website {
@@ -83,29 +90,32 @@ fn region(graph: &mut Graph, variables: &Variables, site: &Site<'_>) -> Result<(
     let role = graph.add(&Region::global(), &format!("publisher-{}", site.region()), role)?;
     site.output(graph, "publisher_arn", &role.outputs.arn);
 
-    for error in ["4xxErrors", "5xxErrors"] {
-        let dimensions = [("BucketName", Text::from(&bucket.id)), ("FilterId", Text::from("all"))];
+    // S3 publishes these metrics once a day, without a setting on the bucket.
+    let (objects, bytes) = (f64::from(variables.objects), f64::from(variables.megabytes) * 1e6);
+    let watched = [("NumberOfObjects", "AllStorageTypes", objects), ("BucketSizeBytes", "StandardStorage", bytes)];
+    for (name, storage, threshold) in watched {
+        let dimensions = [("BucketName", Text::from(&bucket.id)), ("StorageType", Text::from(storage))];
         let metric = MetricStat {
             namespace: "AWS/S3".to_owned(),
-            name: error.to_owned(),
+            name: name.to_owned(),
             dimensions: dimensions.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            statistic: "Sum".to_owned(),
-            period: 300,
+            statistic: "Average".to_owned(),
+            period: 86_400,
         };
         let alarm = Alarm {
-            name: site.names.name(error),
-            description: format!("More than {} {error} in five minutes; look at the bucket's access", variables.errors),
+            name: site.names.name(name),
+            description: format!("{name} is above {threshold}; remove old pages, or raise the limit"),
             watch: Watch::Metric(metric),
             comparison: "GreaterThanThreshold".to_owned(),
-            threshold: f64::from(variables.errors),
+            threshold,
             periods: 1,
             datapoints: 1,
             missing: Missing::NotBreaching,
             alarm_actions: BTreeSet::new(),
             ok_actions: BTreeSet::new(),
-            tags: site.named(error),
+            tags: site.named(name),
         };
-        graph.add(site.region(), error, alarm)?;
+        graph.add(site.region(), name, alarm)?;
     }
     Ok(())
 }
