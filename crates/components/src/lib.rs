@@ -1,12 +1,22 @@
 //! What stacks have in common: the rules that their graphs obey, and components to compose them of.
 //!
-//! Nothing here knows a stack.
+//! A component is a function that declares related resources of one region in a graph and returns references to them.
+//! Names, tags and outputs come from its [`payinfra_stack::Site`]. Nothing here knows a stack.
 
+pub mod alarms;
 pub mod buckets;
+pub mod dashboard;
 mod desired;
+pub mod endpoints;
+pub mod events;
+pub mod flow_log;
 mod graph_file;
 pub mod keys;
+pub mod network;
+pub mod roles;
 pub mod rules;
+pub mod topic;
+pub mod trail;
 
 pub use desired::graph;
 pub use graph_file::{GraphFile, GraphVariables};

@@ -10,10 +10,10 @@ use payinfra_aws::ecs::{
     TaskDefinition,
 };
 use payinfra_aws::logs::LogGroup;
+use payinfra_components::network::ANYWHERE;
 use payinfra_engine::{Graph, Node, Result, Secret, Text};
 
 use super::edge::Edge;
-use super::network::ANYWHERE;
 use super::payments::{self, Payments};
 use super::settings;
 use super::{Part, Site, roles};

@@ -8,10 +8,10 @@ use payinfra_aws::elbv2::{
 };
 use payinfra_aws::s3::Bucket;
 use payinfra_aws::wafv2::{self, DefaultAction, RateLimit, Statement, Visibility, WebAcl, WebAclAssociation};
+use payinfra_components::network::{ANYWHERE, Network};
 use payinfra_engine::{Graph, Node, Ref, Result, Secret};
 
 use super::Site;
-use super::network::{ANYWHERE, Network};
 use super::storage::BALANCER_LOGS;
 
 /// The resource types in names with a short limit.
@@ -116,7 +116,9 @@ fn balancer(
     };
     let balancer = graph.add(site.region(), "main", balancer)?;
     // Nothing refers to it, but AWS creates no public load balancer in a network without it (AWS-FACTS §4.5).
-    graph.order(&network.gateway, &balancer.address);
+    if let Some(gateway) = &network.gateway {
+        graph.order(&gateway.address, &balancer.address);
+    }
     Ok(balancer)
 }
 

@@ -4,7 +4,6 @@
 //! certificate. Then the transit gateways are peered, and the regions' buckets replicate to each other. Every step is a
 //! loop over the regions of the phase (M-02), so that adding a region takes one line in the configuration.
 
-mod audit;
 mod compute;
 mod database;
 mod dns;
@@ -13,8 +12,6 @@ mod endpoints;
 mod keys;
 mod legacy;
 mod monitoring;
-mod network;
-mod observability;
 mod payments;
 mod phase;
 mod protection;
@@ -24,8 +21,14 @@ mod settings;
 mod storage;
 mod transit;
 
-use payinfra_engine::{Graph, Ref, Region, Result, Tags, Text};
-use payinfra_stack::{AccountId, Names, Problems, RegionConfig, Stack, Workspace};
+use std::ops::Deref;
+
+use payinfra_components::flow_log::flow_log;
+use payinfra_components::network::{self, Layout, Network, network};
+use payinfra_components::trail::trail;
+use payinfra_engine::{Graph, Ref, Result, Tags, Text};
+use payinfra_stack::cidr::Subnets;
+use payinfra_stack::{AccountId, Problems, RegionConfig, Stack, Workspace};
 use serde_json::{Value, json};
 
 pub use self::phase::Phase;
@@ -38,7 +41,6 @@ use self::database::DATABASES;
 use self::edge::BALANCERS;
 use self::keys::Keys;
 use self::monitoring::Watched;
-use self::network::Network;
 use self::roles::ROLES;
 use self::storage::{BUCKETS, Buckets};
 use self::transit::Hub;
@@ -115,12 +117,13 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
     let mut domain = dns::domain(&mut graph, settings, &names)?;
     let mut parts = Vec::new();
     for config in &settings.regions {
-        let site = Site { workspace, settings, names: &names, config };
+        let shared = payinfra_stack::Site::new(workspace, &names, config);
+        let site = Site { workspace, settings, shared };
         site.output(&mut graph, "weight", site.weight().to_string());
         let keys = keys::keys(&mut graph, &site)?;
-        let network = network::network(&mut graph, &site)?;
+        let network = network(&mut graph, &site, &layout(&site)?)?;
         endpoints::endpoints(&mut graph, &site, &network)?;
-        observability::flow_log(&mut graph, &site, &network, &keys)?;
+        flow_log(&mut graph, &site, &network.vpc, &keys.logs, settings.flow_log_retention_days)?;
         let hub = transit::hub(&mut graph, &site, &network)?;
         let buckets = storage::names(&site)?;
         let certificate = dns::certificate(&mut graph, &site, &mut domain)?;
@@ -133,7 +136,9 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
     for (part, database) in parts.iter().zip(&databases) {
         let stored = storage::buckets(&mut graph, part, &parts)?;
         if part.site.config.is_primary() {
-            audit::trail(&mut graph, part, &parts, &stored.audit_trail)?;
+            // M-23: the trail records access to the transaction logs of all regions.
+            let transactions: Vec<_> = parts.iter().map(|part| part.buckets.transactions()).collect();
+            trail(&mut graph, &part.site, &stored.audit_trail, &part.keys.storage, &transactions)?;
         }
         let certificate = part.certificate.clone();
         let edge = edge::edge(&mut graph, &part.site, &part.network, certificate, &stored.access_logs)?;
@@ -158,13 +163,31 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
     Ok(graph)
 }
 
-/// The context of what is built: a region of a workspace, and its names.
+/// The subnets of a region in three zones (M-07).
+fn layout(site: &Site<'_>) -> Result<Layout> {
+    let Subnets { private, public } = Subnets::of(&site.config.cidr)?;
+    let nat = match site.settings.nat {
+        Nat::PerZone => network::Nat::PerZone,
+        Nat::Single => network::Nat::Single,
+    };
+    Ok(Layout { private, public, nat })
+}
+
+/// A region of a workspace with its settings.
 #[derive(Clone, Copy)]
 struct Site<'a> {
     workspace: &'a Workspace<MigrationVariables>,
     settings: &'a Settings,
-    names: &'a Names,
-    config: &'a RegionConfig,
+    shared: payinfra_stack::Site<'a>,
+}
+
+/// What components need to know.
+impl<'a> Deref for Site<'a> {
+    type Target = payinfra_stack::Site<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.shared
+    }
 }
 
 /// A region and its resources.
@@ -179,31 +202,8 @@ struct Part<'a> {
 }
 
 impl Site<'_> {
-    fn region(&self) -> &Region {
-        &self.config.region
-    }
-
     fn weight(&self) -> u8 {
         self.settings.weight(self.region())
-    }
-
-    fn account(&self) -> &str {
-        self.names.account().as_str()
-    }
-
-    /// The tags of one resource: its name. The graph adds the common tags.
-    fn named(&self, resource_type: &str) -> Tags {
-        Tags::new().with("Name", self.names.name(resource_type))
-    }
-
-    /// Declares an output of this region: `vpc_id_us_east_1`.
-    fn output(&self, graph: &mut Graph, name: &str, value: impl Into<Text>) {
-        graph.output(&format!("{name}_{}", self.region().as_str().replace('-', "_")), value);
-    }
-
-    /// The ARN of a resource in this region and account.
-    fn arn(&self, service: &str, rest: &str) -> String {
-        format!("arn:aws:{service}:{}:{}:{rest}", self.region(), self.account())
     }
 }
 

@@ -4,13 +4,12 @@ mod alarms;
 mod dashboard;
 mod events;
 mod metrics;
-mod topic;
 
-use payinfra_engine::{Graph, Metric, Ref, Result, Text};
+use payinfra_aws::sns::Topic;
+use payinfra_components::alarms::Alarms;
+use payinfra_components::topic::{self, Subscriber};
+use payinfra_engine::{Graph, Metric, Node, Ref, Result, Text};
 
-pub(super) use self::topic::key_statement;
-
-use self::alarms::Alarms;
 use super::Site;
 use super::edge::Edge;
 use super::keys::Keys;
@@ -47,24 +46,36 @@ impl<'a> Watched<'a> {
         let own = self.site.config.index;
         all.iter().filter(move |other| other.site.config.index != own)
     }
+
+    /// What the alarms for this region have in common.
+    fn alarms<'b>(&self, topic: Option<&'b Node<Topic>>) -> Alarms<'b>
+    where
+        'a: 'b,
+    {
+        Alarms { site: self.site.shared, topic, periods: self.site.settings.alarms.periods }
+    }
 }
 
 /// Declares the monitoring of all regions.
 pub(super) fn monitoring(graph: &mut Graph, parts: &[Watched<'_>]) -> Result<()> {
-    let topics = parts.iter().map(|part| topic::topic(graph, &part.site, part.keys)).collect::<Result<Vec<_>>>()?;
+    let topics = parts.iter().map(|part| topic(graph, part)).collect::<Result<Vec<_>>>()?;
     let mut alarms = Vec::new();
     for (part, topic) in parts.iter().zip(&topics) {
-        let made = Alarms { site: part.site, topic: Some(topic) };
-        alarms.push(made.region(graph, part, parts)?);
+        alarms.push(alarms::region(graph, part, parts, &part.alarms(Some(topic)))?);
         events::rules(graph, part, topic)?;
     }
     alarms::health(graph, parts, &topics, &mut alarms)?;
-    for (part, topic) in parts.iter().zip(&topics) {
+    for part in parts {
         dashboard::dashboard(graph, part, parts, &alarms)?;
         phase(graph, part);
-        part.site.output(graph, "alarm_topic_arn", &topic.outputs.arn);
     }
     Ok(())
+}
+
+fn topic(graph: &mut Graph, part: &Watched<'_>) -> Result<Node<Topic>> {
+    let subscribers = part.site.settings.alarms.subscriptions.iter();
+    let subscribers = subscribers.map(|given| Subscriber { protocol: &given.protocol, endpoint: &given.endpoint });
+    topic::topic(graph, &part.site, &part.keys.application, &subscribers.collect::<Vec<_>>())
 }
 
 /// The number of the phase, for dashboards and for analyzing past alarms.

@@ -4,9 +4,9 @@ use payinfra_aws::ec2::{
     Route, RouteTarget, TransitGateway, TransitGatewayPeering, TransitGatewayPeeringAccepter, TransitGatewayRoute,
     TransitGatewayVpcAttachment,
 };
+use payinfra_components::network::Network;
 use payinfra_engine::{Graph, Node, Ref, Result};
 
-use super::network::Network;
 use super::{Part, Site};
 
 /// The first private autonomous system number; each region has its own, as peerings require.

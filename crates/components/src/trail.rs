@@ -1,43 +1,55 @@
-//! The audit trail: one trail for all regions, stored in the primary region's audit bucket (M-23).
+//! A trail of `CloudTrail` for all regions, which writes to a bucket of its own region.
 
 use std::collections::BTreeSet;
 
 use payinfra_aws::Statement;
-use payinfra_aws::cloudtrail::Trail;
+use payinfra_aws::cloudtrail;
+use payinfra_aws::kms::Key;
 use payinfra_aws::s3::Bucket;
 use payinfra_engine::{Graph, Node, Result, Text};
+use payinfra_stack::Site;
 
-use super::roles::arn;
-use super::{Part, Site};
+use crate::buckets::arn;
 
+/// The resource type in the trail's name.
+const TRAIL: &str = "trail";
 /// The key prefix of the trail's files.
 const PREFIX: &str = "cloudtrail";
 const PRINCIPAL: &str = "cloudtrail.amazonaws.com";
 
-/// Declares the trail in the primary region. It writes to `bucket`, whose policy allows it.
-pub(super) fn trail(graph: &mut Graph, primary: &Part<'_>, parts: &[Part<'_>], bucket: &Node<Bucket>) -> Result<()> {
-    let site = &primary.site;
-    // Exclude the audit buckets: the trail would record its own writes endlessly.
-    let transactions = parts.iter().map(|part| Text::from(arn(part.buckets.transactions()) + "/"));
-    let trail = Trail {
+/// Declares the trail. The policy of `bucket` must have [`bucket_statements`], and that of `key` [`key_statements`].
+///
+/// `recorded` are the names of the buckets whose reads and writes of objects are recorded. It must not contain the
+/// trail's own bucket, because the trail would record its own writes endlessly.
+///
+/// # Errors
+/// If the graph has a trail in this region already.
+pub fn trail(
+    graph: &mut Graph,
+    site: &Site<'_>,
+    bucket: &Node<Bucket>,
+    key: &Node<Key>,
+    recorded: &[&str],
+) -> Result<Node<cloudtrail::Trail>> {
+    let trail = cloudtrail::Trail {
         name: name(site),
         bucket: bucket.id.clone().into(),
         prefix: PREFIX.to_owned(),
         multi_region: true,
         log_file_validation: true,
-        kms_key: Some(primary.keys.storage.outputs.arn.clone()),
+        kms_key: Some(key.outputs.arn.clone()),
         management_events: true,
-        data_events: transactions.collect::<BTreeSet<_>>(),
+        data_events: recorded.iter().map(|name| Text::from(arn(name) + "/")).collect::<BTreeSet<_>>(),
         logging: true,
-        tags: site.named("trail"),
+        tags: site.named(TRAIL),
     };
     let trail = graph.add(site.region(), "main", trail)?;
     site.output(graph, "trail_arn", &trail.outputs.arn);
-    Ok(())
+    Ok(trail)
 }
 
 fn name(site: &Site<'_>) -> String {
-    site.names.name("trail")
+    site.names.name(TRAIL)
 }
 
 /// The trail's ARN, known before it exists: the policies of its bucket and key contain it, and it refers to both.
@@ -46,7 +58,8 @@ fn trail_arn(site: &Site<'_>) -> String {
 }
 
 /// The statements that the trail needs in the policy of the bucket `name`.
-pub(super) fn bucket_statements(site: &Site<'_>, name: &str) -> [Statement; 2] {
+#[must_use]
+pub fn bucket_statements(site: &Site<'_>, name: &str) -> [Statement; 2] {
     let ours = |statement: Statement| {
         statement.principal("Service", PRINCIPAL).when("StringEquals", "aws:SourceArn", trail_arn(site))
     };
@@ -59,7 +72,8 @@ pub(super) fn bucket_statements(site: &Site<'_>, name: &str) -> [Statement; 2] {
 }
 
 /// The statements that the trail needs in the policy of its key.
-pub(super) fn key_statements(site: &Site<'_>) -> [Statement; 2] {
+#[must_use]
+pub fn key_statements(site: &Site<'_>) -> [Statement; 2] {
     let ours = |statement: Statement| {
         let statement = statement.principal("Service", PRINCIPAL).on("*");
         statement.when("StringEquals", "aws:SourceArn", trail_arn(site))
