@@ -5,17 +5,20 @@ use payinfra_engine::{Address, Graph, Result};
 use payinfra_stack::{AccountId, Configuration};
 use serde_json::Value;
 
+use crate::protection::protect;
 use crate::rules;
 
-/// The desired state of `workspace` of the configured stack in `account`.
+/// The desired state of `workspace` of the configured stack in `account`. Resources that keep data are protected as the
+/// workspace says.
 ///
 /// # Errors
 /// If the workspace is not declared, the account id is invalid, the stack cannot be built, its graph violates a rule, or
 /// AWS would show the value of a sensitive variable.
 pub fn graph(configuration: &Configuration, workspace: &str, account: &str) -> Result<Graph> {
     let account = AccountId::try_from(account.to_owned())?;
-    let graph = payinfra_stack::build(configuration, workspace, &account, &accepts)?;
+    let mut graph = payinfra_stack::build(configuration, workspace, &account, &accepts)?;
     let workspace = configuration.workspace(workspace).map_err(|error| *error)?;
+    protect(&mut graph, workspace);
     rules::check(&graph, &workspace.names(&account)?, configuration.stack.rules())?;
     Ok(graph)
 }

@@ -47,19 +47,7 @@ impl Stack for GraphFile {
     }
 
     fn build(&self, workspace: &Workspace<GraphVariables>, _: &AccountId) -> Result<Graph> {
-        let mut graph = read(workspace)?;
-        let (catalog, nodes) = (catalog(), graph.nodes().clone());
-        for address in nodes.iter().filter(|(_, node)| !node.lookup).map(|(address, _)| address) {
-            if catalog.kind(&address.kind)?.spec().keeps_data {
-                if workspace.protect {
-                    graph.protect(address);
-                }
-                if workspace.final_snapshot {
-                    graph.final_snapshot(address);
-                }
-            }
-        }
-        Ok(graph)
+        read(workspace)
     }
 }
 

@@ -13,6 +13,7 @@ pub mod flow_log;
 mod graph_file;
 pub mod keys;
 pub mod network;
+mod protection;
 pub mod roles;
 pub mod rules;
 pub mod topic;

@@ -155,7 +155,9 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
         watched.push(Watched { site, keys, buckets, edge, database, service, health_check });
     }
     monitoring::monitoring(&mut graph, &watched)?;
-    protection::protection(&mut graph, workspace, &databases);
+    if workspace.protect {
+        protection::protection(&mut graph, &databases);
+    }
     let remote = remote::remote(&mut graph, workspace, account)?;
     legacy::lookups(&mut graph, settings, &remote)?;
     graph.output("phase", settings.phase.as_str());
