@@ -40,6 +40,10 @@ impl Stack for GraphFile {
                 Problem::new("graph documents cannot refer to remote outputs", workspace.place("remote_outputs"));
             problems.add(unused.hint("remove `remote_outputs`, and write the values into the document"));
         }
+        // A file that cannot be read is reported already.
+        if workspace.file(FILE).is_none() {
+            return;
+        }
         if let Err(error) = read(workspace) {
             let wrong = Problem::new(error.message(), workspace.place(FILE));
             problems.add(error.get_hint().into_iter().fold(wrong, Problem::hint));

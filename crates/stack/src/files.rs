@@ -34,21 +34,21 @@ pub(crate) fn read(table: &DeTable<'_>, variables: &[&str], open: Open<'_>, prob
     for variable in variables {
         let Some(value) = table.get(*variable) else { continue };
         let Some(path) = value.get_ref().as_str() else { continue };
-        let content = content(path, open).map_err(|why| {
-            Problem::new(format!("`{variable}`: {path} {why}"), value.span())
-                .hint("paths are relative to the folder of the configuration")
-        });
+        let content = content(path, open)
+            .map_err(|(why, hint)| Problem::new(format!("`{variable}`: {path} {why}"), value.span()).hint(hint));
         files.extend(problems.take(content).map(|content| ((*variable).to_owned(), content)));
     }
     Files(files)
 }
 
-fn content(path: &str, open: Open<'_>) -> Result<Arc<[u8]>, String> {
-    let unreadable = |error: io::Error| format!("cannot be read: {error}");
+/// The content of the file at `path`, or why there is none and what to do.
+fn content(path: &str, open: Open<'_>) -> Result<Arc<[u8]>, (String, &'static str)> {
+    let relative = "paths are relative to the folder of the configuration";
+    let unreadable = |error: io::Error| (format!("cannot be read: {error}"), relative);
     let mut bytes = Vec::new();
     open(Path::new(path)).and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
     if u64::try_from(bytes.len()).is_ok_and(|size| size <= FILE_BYTES) {
         return Ok(bytes.into());
     }
-    Err(format!("is larger than {} MB", FILE_BYTES / 1_000_000))
+    Err((format!("is larger than {} MB", FILE_BYTES / 1_000_000), "split it into several workspaces"))
 }

@@ -122,7 +122,7 @@ fn mistakes_are_reported_with_place_and_fix() {
     wrong(&format!("{VPC}/after"), after("us-east-1/ec2.vpc/none"), &["us-east-1/ec2.vpc/none"]);
     wrong(&format!("{VPC}/args/sidr"), json!(1), &["us-east-1/ec2.vpc/main", "sidr"]);
     wrong(&format!("{VPC}/args/cidr"), json!(1), &["us-east-1/ec2.vpc/main", "cidr"]);
-    wrong(&format!("{VPC}/args/tags"), json!({}), &["us-east-1/ec2.vpc/main", "lacks the tag `Project`"]);
+    wrong(&format!("{VPC}/args/tags"), json!({}), &["us-east-1/ec2.vpc/main", "lacks the required tag `Environment`"]);
     wrong(&format!("{VPC}/args/cidr"), json!("8.8.0.0/16"), &["us-east-1/ec2.vpc/main", "not private"]);
 }
 
@@ -134,10 +134,12 @@ fn a_file_that_is_missing_or_too_large_is_reported_with_its_place() {
     for part in ["payinfra.toml:9:8", "`file`: graph.json cannot be read", "relative to the folder"] {
         assert!(message.contains(part), "{part}: {message}");
     }
+    assert!(!message.contains("not read"), "{message}");
     File::create(folder.path("graph.json")).unwrap().set_len(50_000_000).unwrap();
     let (code, message) = said(&folder, "plan");
     assert_eq!(code, Some(1), "{message}");
     assert!(message.contains(&format!("graph.json is larger than {} MB", GRAPH_BYTES / 1_000_000)), "{message}");
+    assert!(message.contains("split it into several workspaces"), "{message}");
     let folder = Folder::with(&CONFIGURATION.replace("file = \"graph.json\"\n", ""));
     let (code, message) = said(&folder, "plan");
     assert_eq!(code, Some(1), "{message}");
