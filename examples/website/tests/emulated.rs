@@ -1,5 +1,7 @@
 //! Applies and destroys the example on the emulated AWS.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::path::Path;
 
 use payinfra_tests::Bench;
@@ -18,12 +20,12 @@ async fn the_website_applies_plans_empty_and_is_destroyed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_publisher_is_reported_with_its_place() {
     let wrong = include_str!("../payinfra.toml").replace("codebuild.amazonaws.com", "codebuild");
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("payinfra.toml"), wrong).expect("a file");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("payinfra.toml"), wrong).unwrap();
     let program = env!("CARGO_BIN_EXE_website");
     let output = std::process::Command::new(program).arg("validate").current_dir(folder.path()).output();
-    let output = output.expect("the program runs");
+    let output = output.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("payinfra.toml:8:13") && said.contains("`codebuild` is not a service of AWS"), "{said}");
+    assert!(said.contains("payinfra.toml:9:13") && said.contains("`codebuild` is not a service of AWS"), "{said}");
 }
