@@ -27,5 +27,5 @@ async fn a_wrong_publisher_is_reported_with_its_place() {
     let output = output.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("payinfra.toml:8:13") && said.contains("`codebuild` is not a service of AWS"), "{said}");
+    assert!(said.contains("payinfra.toml:9:13") && said.contains("`codebuild` is not a service of AWS"), "{said}");
 }
