@@ -7,6 +7,7 @@ pub mod alarms;
 pub mod buckets;
 pub mod dashboard;
 mod desired;
+pub mod domain;
 pub mod endpoints;
 pub mod events;
 pub mod flow_log;

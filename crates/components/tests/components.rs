@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 
 use payinfra_aws::cloudwatch::MetricStat;
 use payinfra_aws::ec2::{Peer, Rule};
+use payinfra_aws::route53::{DnsName, FailoverRole, Routing};
 use payinfra_aws::s3::Bucket;
 use payinfra_aws::{Policy, Statement};
 use payinfra_components::alarms::{Alarms, Condition};
 use payinfra_components::buckets::{self, Replicas};
 use payinfra_components::dashboard::{Widget, dashboard, row};
+use payinfra_components::domain::{Alias, Domain, health_check};
 use payinfra_components::endpoints::{Endpoints, endpoints};
 use payinfra_components::events::{Alert, alert};
 use payinfra_components::flow_log::flow_log;
@@ -65,7 +67,7 @@ impl Setting {
     fn statement(&self, address: &str, path: &str, sid: &str) -> Value {
         let policy: Policy = serde_json::from_value(self.args(address).pointer(path).unwrap().clone()).unwrap();
         let found = policy.statements().find(|statement| statement.sid == sid);
-        json!(found.unwrap_or_else(|| panic!("{address} has no statement {sid}")))
+        json!(found.unwrap())
     }
 }
 
@@ -229,14 +231,14 @@ fn x05_buckets_are_private_and_demand_tls() {
 fn x04_a_role_has_what_its_task_needs() -> Result<()> {
     let mut setting = Setting::new();
     let (graph, site) = setting.site(2);
-    let managed = "arn:aws:iam::aws:policy/Example";
+    let managed = ["arn:aws:iam::aws:policy/Example"];
     let wanted = |task, managed| TaskRole { task, description: "Works", trust: trust("x"), policy: None, managed };
-    role(graph, &site, wanted("work", &[managed]))?;
+    role(graph, &site, wanted("work", &managed))?;
     let long = "a-task-with-a-name-that-is-longer-than-iam-accepts";
     assert!(role(graph, &site, wanted(long, &[])).unwrap_err().message().contains("AWS accepts at most 64"));
     let args = setting.args("global/iam.role/work-us-west-2");
     assert_eq!((&args["name"], &args["inline"]), (&json!("shop-work-dev-x1-us-west-2"), &json!({})));
-    assert_eq!((&args["managed"], &args["description"]), (&json!([managed]), &json!("Works in us-west-2")));
+    assert_eq!((&args["managed"], &args["description"]), (&json!(managed), &json!("Works in us-west-2")));
     Ok(())
 }
 
@@ -288,5 +290,42 @@ fn alarms_and_events_reach_the_topic_and_the_dashboard() -> Result<()> {
     // A key that no service uses on behalf of the account grants nothing to services.
     let policy = setting.args("us-east-1/kms.key/logs")["policy"].to_string();
     assert!(!policy.contains("kms:CreateGrant"), "{policy}");
+    Ok(())
+}
+
+#[test]
+fn g02_one_record_validates_the_certificates_of_all_regions() -> Result<()> {
+    let mut setting = Setting::new();
+    let names = setting.names.clone();
+    let mut domain = Domain::find(&mut setting.graph, &names, "example.com", "web")?;
+    for (index, role) in [(0, FailoverRole::Primary), (1, FailoverRole::Secondary)] {
+        let (graph, site) = setting.site(index);
+        domain.certificate(graph, &site)?;
+        let host = Ref::Known(DnsName::new(&format!("{}.example.org", site.region())));
+        let check = health_check(graph, &site, host.clone(), "/alive")?;
+        let alias = Alias { name: host, zone: "Z1".into() };
+        domain.record(graph, &site, alias, Routing::Failover(role), &check)?;
+    }
+    setting.graph.sorted()?;
+    assert_eq!(setting.of_kind("route53.record-set"), ["validation", "web-us-east-1", "web-us-east-2"]);
+    assert_eq!(setting.of_kind("route53.hosted-zone"), Vec::<String>::new());
+    let second = "us-east-2/acm.certificate/web".parse::<Address>().unwrap();
+    let validation = "global/route53.record-set/validation".parse::<Address>().unwrap();
+    assert_eq!(setting.graph.nodes()[&second].after, BTreeSet::from([validation]));
+    let record = setting.args("global/route53.record-set/web-us-east-2");
+    assert_eq!(
+        (&record["name"], &record["set_identifier"]),
+        (&json!("shop-web-dev-x1.example.com"), &json!("us-east-2"))
+    );
+    let check = setting.args("global/route53.health-check/us-east-1");
+    assert_eq!(check["fully_qualified_domain_name"], "us-east-1.example.org");
+
+    let zone = format!("{}.example.com", "a".repeat(50));
+    let mut domain = Domain::create(&mut Setting::new().graph, &names, &zone, "web")?;
+    let (graph, site) = setting.site(2);
+    let error = domain.certificate(graph, &site).unwrap_err();
+    assert!(error.message().contains("a certificate's common name has at most 64"), "{error}");
+    let existing = domain.existing_certificate(graph, &site, "arn:aws:acm:us-west-2:123456789012:certificate/1")?;
+    assert_eq!(existing, Ref::to(&"us-west-2/acm.existing-certificate/web".parse()?, "arn"));
     Ok(())
 }
