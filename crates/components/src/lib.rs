@@ -4,6 +4,7 @@
 //! Names, tags and outputs come from its [`payinfra_stack::Site`]. Nothing here knows a stack.
 
 pub mod alarms;
+pub mod aurora;
 pub mod buckets;
 pub mod dashboard;
 mod desired;

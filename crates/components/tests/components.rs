@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 
 use payinfra_aws::cloudwatch::MetricStat;
 use payinfra_aws::ec2::{Peer, Rule};
+use payinfra_aws::rds::Master;
 use payinfra_aws::route53::{DnsName, FailoverRole, Routing};
 use payinfra_aws::s3::Bucket;
 use payinfra_aws::{Policy, Statement};
 use payinfra_components::alarms::{Alarms, Condition};
+use payinfra_components::aurora::{Aurora, MYSQL, MasterUser, aurora};
 use payinfra_components::buckets::{self, Replicas};
 use payinfra_components::dashboard::{Widget, dashboard, row};
 use payinfra_components::domain::{Alias, Domain, health_check};
@@ -327,5 +329,52 @@ fn g02_one_record_validates_the_certificates_of_all_regions() -> Result<()> {
     assert!(error.message().contains("a certificate's common name has at most 64"), "{error}");
     let existing = domain.existing_certificate(graph, &site, "arn:aws:acm:us-west-2:123456789012:certificate/1")?;
     assert_eq!(existing, Ref::to(&"us-west-2/acm.existing-certificate/web".parse()?, "arn"));
+    Ok(())
+}
+
+#[test]
+fn t03_a_cluster_of_mysql_stands_alone() -> Result<()> {
+    let mut setting = Setting::new();
+    let (graph, site) = setting.site(2);
+    let key = key(graph, &site, Purpose { name: "all", services: &["rds"], grants: true, statements: Vec::new() })?;
+    let network = network(graph, &site, &layout(3, 0, Nat::None))?;
+    let password = Master::Managed { kms_key: key.outputs.arn.clone() };
+    let wanted = Aurora {
+        engine: &MYSQL,
+        engine_version: "8.0.mysql_aurora.3.08.0",
+        global: None,
+        master: Some(MasterUser { database: "shop", username: "shop", password }),
+        network: &network,
+        ingress: BTreeSet::new(),
+        key: &key,
+        log_key: &key,
+        log_retention_days: 30,
+        backup_retention_days: 7,
+        backup_window: "03:00-04:00",
+        instances: 2,
+        instance_class: "db.t4g.medium",
+        insights_days: 7,
+        monitoring_interval: 60,
+    };
+    let database = aurora(graph, &site, wanted)?;
+    assert_eq!(database.instances.len(), 2);
+    setting.graph.sorted()?;
+    let parameters = setting.args("us-west-2/rds.cluster-parameter-group/database-8-0");
+    assert_eq!(
+        (&parameters["family"], &parameters["name"]),
+        (&json!("aurora-mysql8.0"), &json!("shop-db-parameters-8-0-dev-x1"))
+    );
+    assert_eq!(parameters["parameters"], json!({ "require_secure_transport": "ON" }));
+    let cluster = setting.args("us-west-2/rds.cluster/main");
+    assert_eq!(
+        (&cluster["port"], &cluster["global"], &cluster["deletion_protection"]),
+        (&json!(3306), &Value::Null, &json!(true))
+    );
+    assert_eq!(
+        setting.args("us-west-2/logs.log-group/database")["name"],
+        "/aws/rds/cluster/shop-db-cluster-dev-x1-us-west-2/error"
+    );
+    let reader = &setting.graph.nodes()[&database.instances[1].address];
+    assert_eq!(reader.after, BTreeSet::from([database.instances[0].address.clone()]));
     Ok(())
 }

@@ -2,10 +2,10 @@
 
 use payinfra_aws::KINDS;
 use payinfra_aws::rds::{Cluster, GlobalCluster};
+use payinfra_components::aurora::Database;
 use payinfra_engine::{Address, Graph, Resource};
 use payinfra_stack::Workspace;
 
-use super::database::Database;
 use super::settings::MigrationVariables;
 
 /// Protects all resources in `graph` that keep data, and requests final snapshots of database clusters, as configured
