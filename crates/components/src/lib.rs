@@ -4,9 +4,11 @@
 //! Names, tags and outputs come from its [`payinfra_stack::Site`]. Nothing here knows a stack.
 
 pub mod alarms;
+pub mod aurora;
 pub mod buckets;
 pub mod dashboard;
 mod desired;
+pub mod domain;
 pub mod endpoints;
 pub mod events;
 pub mod flow_log;

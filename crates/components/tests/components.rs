@@ -6,11 +6,15 @@ use std::collections::BTreeSet;
 
 use payinfra_aws::cloudwatch::MetricStat;
 use payinfra_aws::ec2::{Peer, Rule};
+use payinfra_aws::rds::Master;
+use payinfra_aws::route53::{DnsName, FailoverRole, Routing};
 use payinfra_aws::s3::Bucket;
 use payinfra_aws::{Policy, Statement};
 use payinfra_components::alarms::{Alarms, Condition};
+use payinfra_components::aurora::{Aurora, MYSQL, MasterUser, aurora};
 use payinfra_components::buckets::{self, Replicas};
 use payinfra_components::dashboard::{Widget, dashboard, row};
+use payinfra_components::domain::{Alias, Domain, health_check};
 use payinfra_components::endpoints::{Endpoints, endpoints};
 use payinfra_components::events::{Alert, alert};
 use payinfra_components::flow_log::flow_log;
@@ -288,5 +292,89 @@ fn alarms_and_events_reach_the_topic_and_the_dashboard() -> Result<()> {
     // A key that no service uses on behalf of the account grants nothing to services.
     let policy = setting.args("us-east-1/kms.key/logs")["policy"].to_string();
     assert!(!policy.contains("kms:CreateGrant"), "{policy}");
+    Ok(())
+}
+
+#[test]
+fn g02_one_record_validates_the_certificates_of_all_regions() -> Result<()> {
+    let mut setting = Setting::new();
+    let names = setting.names.clone();
+    let mut domain = Domain::find(&mut setting.graph, &names, "example.com", "web")?;
+    for (index, role) in [(0, FailoverRole::Primary), (1, FailoverRole::Secondary)] {
+        let (graph, site) = setting.site(index);
+        domain.certificate(graph, &site)?;
+        let host = Ref::Known(DnsName::new(&format!("{}.example.org", site.region())));
+        let check = health_check(graph, &site, host.clone(), "/alive")?;
+        let alias = Alias { name: host, zone: "Z1".into() };
+        domain.record(graph, &site, alias, Routing::Failover(role), &check)?;
+    }
+    setting.graph.sorted()?;
+    assert_eq!(setting.of_kind("route53.record-set"), ["validation", "web-us-east-1", "web-us-east-2"]);
+    assert_eq!(setting.of_kind("route53.hosted-zone"), Vec::<String>::new());
+    let second = "us-east-2/acm.certificate/web".parse::<Address>().unwrap();
+    let validation = "global/route53.record-set/validation".parse::<Address>().unwrap();
+    assert_eq!(setting.graph.nodes()[&second].after, BTreeSet::from([validation]));
+    let record = setting.args("global/route53.record-set/web-us-east-2");
+    assert_eq!(
+        (&record["name"], &record["set_identifier"]),
+        (&json!("shop-web-dev-x1.example.com"), &json!("us-east-2"))
+    );
+    let check = setting.args("global/route53.health-check/us-east-1");
+    assert_eq!(check["fully_qualified_domain_name"], "us-east-1.example.org");
+
+    let zone = format!("{}.example.com", "a".repeat(50));
+    let mut domain = Domain::create(&mut Setting::new().graph, &names, &zone, "web")?;
+    let (graph, site) = setting.site(2);
+    let error = domain.certificate(graph, &site).unwrap_err();
+    assert!(error.message().contains("a certificate's common name has at most 64"), "{error}");
+    let existing = domain.existing_certificate(graph, &site, "arn:aws:acm:us-west-2:123456789012:certificate/1")?;
+    assert_eq!(existing, Ref::to(&"us-west-2/acm.existing-certificate/web".parse()?, "arn"));
+    Ok(())
+}
+
+#[test]
+fn t03_a_cluster_of_mysql_stands_alone() -> Result<()> {
+    let mut setting = Setting::new();
+    let (graph, site) = setting.site(2);
+    let key = key(graph, &site, Purpose { name: "all", services: &["rds"], grants: true, statements: Vec::new() })?;
+    let network = network(graph, &site, &layout(3, 0, Nat::None))?;
+    let password = Master::Managed { kms_key: key.outputs.arn.clone() };
+    let wanted = Aurora {
+        engine: &MYSQL,
+        engine_version: "8.0.mysql_aurora.3.08.0",
+        global: None,
+        master: Some(MasterUser { database: "shop", username: "shop", password }),
+        network: &network,
+        ingress: BTreeSet::new(),
+        key: &key,
+        log_key: &key,
+        log_retention_days: 30,
+        backup_retention_days: 7,
+        backup_window: "03:00-04:00",
+        instances: 2,
+        instance_class: "db.t4g.medium",
+        insights_days: 7,
+        monitoring_interval: 60,
+    };
+    let database = aurora(graph, &site, wanted)?;
+    assert_eq!(database.instances.len(), 2);
+    setting.graph.sorted()?;
+    let parameters = setting.args("us-west-2/rds.cluster-parameter-group/database-8-0");
+    assert_eq!(
+        (&parameters["family"], &parameters["name"]),
+        (&json!("aurora-mysql8.0"), &json!("shop-db-parameters-8-0-dev-x1"))
+    );
+    assert_eq!(parameters["parameters"], json!({ "require_secure_transport": "ON" }));
+    let cluster = setting.args("us-west-2/rds.cluster/main");
+    assert_eq!(
+        (&cluster["port"], &cluster["global"], &cluster["deletion_protection"]),
+        (&json!(3306), &Value::Null, &json!(true))
+    );
+    assert_eq!(
+        setting.args("us-west-2/logs.log-group/database")["name"],
+        "/aws/rds/cluster/shop-db-cluster-dev-x1-us-west-2/error"
+    );
+    let reader = &setting.graph.nodes()[&database.instances[1].address];
+    assert_eq!(reader.after, BTreeSet::from([database.instances[0].address.clone()]));
     Ok(())
 }

@@ -10,6 +10,7 @@ mod remote_outputs;
 mod schema;
 mod sensitive;
 mod shared;
+mod state;
 mod table;
 mod tags;
 
@@ -20,10 +21,11 @@ use serde_json::Value as Json;
 use toml::Spanned;
 use toml::de::DeTable;
 
-pub use file::{AwsConfig, StateConfig};
+pub use file::AwsConfig;
 pub(crate) use schema::ambiguous;
 pub use schema::schema;
 pub use sensitive::{SensitiveVariable, without_secrets};
+pub use state::StateConfig;
 
 use self::file::{File, SharedVariables};
 use crate::files::{self, Open};

@@ -1,13 +1,13 @@
 //! `payinfra.toml` as it is written: every value that may come from a default or from `[defaults]` is optional.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::{Spanned, Table};
 
 use super::remote_outputs::RemoteVariables;
+use super::state::StateConfig;
 use crate::names::AccountId;
 
 /// The configuration of payinfra: a stack, its workspaces and their variables.
@@ -47,20 +47,6 @@ pub struct AwsConfig {
     /// command that would change one asks for confirmation.
     #[serde(default)]
     pub account_ids: Vec<AccountId>,
-}
-
-/// Where the state is stored: in S3 with a lock in `DynamoDB`, or in a local folder.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StateConfig {
-    /// The S3 bucket; by default `payinfra-state-ACCOUNT`.
-    pub bucket: Option<String>,
-    /// The region of the bucket and the table; by default us-east-1.
-    pub region: Option<String>,
-    /// The `DynamoDB` lock table; by default `payinfra-locks`.
-    pub table: Option<String>,
-    /// A local folder, instead of all of the above.
-    pub path: Option<PathBuf>,
 }
 
 /// The variables that all stacks share, of a workspace or in `[defaults]`.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::file::StateConfig;
+use super::state::StateConfig;
 use crate::names::{AccountId, Suffix};
 use crate::problem::{At, Problem, Problems};
 use crate::region::{is_region, not_a_region};

@@ -5,8 +5,9 @@ use std::ops::Range;
 use payinfra_engine::Region;
 use toml::Spanned;
 
-use super::file::{RegionVariables, SharedVariables, StateConfig};
+use super::file::{RegionVariables, SharedVariables};
 use super::remote_outputs;
+use super::state::StateConfig;
 use crate::cidr;
 use crate::files::Files;
 use crate::names::{AccountId, Names, Suffix};

@@ -1,9 +1,8 @@
 //! Protection of two kinds of resources that keep no data themselves (M-28).
 
 use payinfra_aws::rds::GlobalCluster;
+use payinfra_components::aurora::Database;
 use payinfra_engine::{Address, Graph, Resource};
-
-use super::database::Database;
 
 /// Protects the global cluster, because deleting it ends replication between the regions, and the first instance of each
 /// region, because the region's cluster cannot be accessed without an instance.

@@ -1,8 +1,9 @@
-//! IAM roles of the payment service and the database (M-21, X-04).
+//! IAM roles of the payment service (M-21, X-04).
 
 use payinfra_aws::iam::Role;
 use payinfra_aws::logs::LogGroup;
 use payinfra_aws::{Policy, Statement};
+use payinfra_components::aurora::MONITORING;
 use payinfra_components::buckets::{REPLICATION, arn};
 use payinfra_components::flow_log::FLOW_LOGS;
 use payinfra_components::roles::{TaskRole, repository, role, sid, through, trust_from};
@@ -12,25 +13,10 @@ use super::payments::{PENDING, Payments};
 use super::{Part, Site};
 
 /// The resource types in the roles' names.
-pub(super) const ROLES: [&str; 5] = [DATABASE_MONITORING, EXECUTION, FLOW_LOGS, REPLICATION, TASK];
+pub(super) const ROLES: [&str; 5] = [EXECUTION, FLOW_LOGS, MONITORING, REPLICATION, TASK];
 
-const DATABASE_MONITORING: &str = "db-monitoring";
 const EXECUTION: &str = "ecs-execution";
 const TASK: &str = "ecs-task";
-
-/// The role for enhanced monitoring by RDS. AWS's managed policy names only the log group `RDSOSMetrics`, which all
-/// databases of the account share.
-pub(super) fn database_monitoring(graph: &mut Graph, site: &Site<'_>) -> Result<Node<Role>> {
-    let databases = site.arn("rds", &format!("db:{}-{}", site.names.name("*"), site.region()));
-    let monitoring = TaskRole {
-        task: DATABASE_MONITORING,
-        description: "Writes enhanced monitoring of databases",
-        trust: trust_from(site, "monitoring.rds.amazonaws.com", &databases),
-        policy: None,
-        managed: &["arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"],
-    };
-    role(graph, site, monitoring)
-}
 
 /// The execution role: ECS uses it to pull the image and to write logs.
 ///
