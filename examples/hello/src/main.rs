@@ -2,7 +2,7 @@
 use std::process::ExitCode;
 
 use payinfra::aws::{Policy, Statement, ec2::Vpc, iam::Role, s3::Bucket, s3::Encryption};
-use payinfra::components::{buckets, keys};
+use payinfra::components::{buckets, keys, roles};
 use payinfra::engine::{Graph, Region, Result, Tags, Text};
 use payinfra::stack::{AccountId, Site, Stack, Workspace};
 
@@ -30,12 +30,11 @@ impl Stack for Hello {
             let encryption = Some(Encryption { key, bucket_key: true });
             let bucket = Bucket { versioning: true, encryption, ..buckets::private(&site, "files", &name, []) };
             let files = Text::from(&graph.add(site.region(), "files", bucket)?.outputs.arn).and("/*");
-            let trust = Statement::allow("Assume", ["sts:AssumeRole"]);
             let read = Policy::new([Statement::allow("Read", ["s3:GetObject"]).on(files)]);
             let role = Role {
                 name: names.role("reader", site.region())?,
                 description: "Reads the files".to_owned(),
-                trust: Policy::new([trust.principal("Service", workspace.variables.reader.as_str())]),
+                trust: Policy::new([roles::trust(&workspace.variables.reader)]),
                 inline: [("read".to_owned(), read)].into(),
                 managed: [].into(),
                 max_session: 3600,

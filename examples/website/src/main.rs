@@ -9,6 +9,7 @@ use payinfra::aws::s3::{Bucket, Encryption};
 use payinfra::aws::{Policy, Statement};
 use payinfra::components::buckets;
 use payinfra::components::keys::{self, Purpose};
+use payinfra::components::roles;
 use payinfra::engine::{Graph, Region, Result, Tags, Text};
 use payinfra::stack::{AccountId, Problem, Problems, Site, Stack, Workspace};
 use schemars::JsonSchema;
@@ -73,7 +74,7 @@ fn region(graph: &mut Graph, variables: &Variables, site: &Site<'_>) -> Result<(
     let bucket = graph.add(site.region(), "pages", bucket)?;
     site.output(graph, "bucket", &bucket.id);
 
-    let trust = Statement::allow("Assume", ["sts:AssumeRole"]).principal("Service", variables.publisher.as_str());
+    let trust = roles::trust(&variables.publisher);
     let publish =
         Statement::allow("Publish", ["s3:GetObject", "s3:PutObject"]).on(Text::from(&bucket.outputs.arn).and("/*"));
     let encrypt = Statement::allow("Encrypt", ["kms:Decrypt", "kms:GenerateDataKey"]).on(&key);

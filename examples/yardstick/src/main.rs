@@ -15,6 +15,7 @@ use payinfra::aws::s3::{Bucket, Encryption};
 use payinfra::aws::{Policy, Statement};
 use payinfra::components::buckets;
 use payinfra::components::keys::{self, Purpose};
+use payinfra::components::roles;
 use payinfra::engine::{Error, Graph, Id, Ref, Region, Result, Tags, Text};
 use payinfra::stack::{AccountId, Problem, Problems, Site, Stack, Workspace};
 use schemars::JsonSchema;
@@ -127,7 +128,7 @@ fn table(site: &Site<'_>, name: &str, key: &Ref<String>) -> Table {
 }
 
 fn role(site: &Site<'_>, name: &str, objects: Text) -> Result<Role> {
-    let trust = Statement::allow("Assume", ["sts:AssumeRole"]).principal("Service", "lambda.amazonaws.com");
+    let trust = roles::trust("lambda.amazonaws.com");
     let read = Statement::allow("Read", ["s3:GetObject"]).on(objects);
     Ok(Role {
         name: site.names.role(name, site.region())?,
