@@ -1,6 +1,6 @@
 //! The desired state of a workspace of any stack.
 
-use payinfra_aws::KINDS;
+use payinfra_aws::catalog;
 use payinfra_engine::{Address, Graph, Result};
 use payinfra_stack::{AccountId, Configuration};
 use serde_json::Value;
@@ -16,15 +16,12 @@ use crate::rules;
 /// AWS would show the value of a sensitive variable.
 pub fn graph(configuration: &Configuration, workspace: &str, account: &str) -> Result<Graph> {
     let account = AccountId::try_from(account.to_owned())?;
+    let catalog = catalog();
+    let accepts =
+        |address: &Address, args: &Value| catalog.kind(&address.kind).is_ok_and(|kind| kind.normal(args).is_ok());
     let mut graph = payinfra_stack::build(configuration, workspace, &account, &accepts)?;
     let workspace = configuration.workspace(workspace).map_err(|error| *error)?;
-    protect(&mut graph, workspace);
+    protect(&mut graph, workspace, &catalog);
     rules::check(&graph, &workspace.names(&account)?, configuration.stack.rules())?;
     Ok(graph)
-}
-
-/// Whether the kind of the address accepts the arguments with their secrets.
-fn accepts(address: &Address, args: &Value) -> bool {
-    let kind = KINDS.iter().copied().flatten().find(|kind| kind.spec().kind == &*address.kind);
-    kind.is_some_and(|kind| kind.normal(args).is_ok())
 }

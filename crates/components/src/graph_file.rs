@@ -60,20 +60,17 @@ fn read(workspace: &Workspace<GraphVariables>) -> Result<Graph> {
     let file = workspace.variables.file.display().to_string();
     let bytes = workspace.file(FILE).ok_or_else(|| Error::invalid(format!("{file} was not read")))?;
     let agreed = Graph::parse(bytes, &catalog()).and_then(|graph| agree(&graph, workspace).map(|()| graph));
-    agreed.map_err(|error| {
-        let placed = Error::invalid(format!("{file}: {}", error.message()));
-        error.get_hint().into_iter().fold(placed, Error::hint)
-    })
+    agreed.map_err(|error| error.at(file))
 }
 
 /// Checks that the document belongs to `workspace` of the configuration.
 fn agree(graph: &Graph, workspace: &Workspace<GraphVariables>) -> Result<()> {
-    for (member, is, shall) in
+    for (member, found, expected) in
         [("stack", &*graph.stack, workspace.stack), ("workspace", &*graph.workspace, &*workspace.name)]
     {
-        if is != shall {
-            return Err(Error::invalid(format!("`{member}` is `{is}`, but the configuration has `{shall}`"))
-                .hint(format!("write `\"{member}\": \"{shall}\"`, or select another document with `{FILE}`")));
+        if found != expected {
+            return Err(Error::invalid(format!("`{member}` is `{found}`, but the configuration has `{expected}`"))
+                .hint(format!("write `\"{member}\": \"{expected}\"`, or select another document with `{FILE}`")));
         }
     }
     let common = workspace.graph(&Tags::new());
@@ -81,8 +78,8 @@ fn agree(graph: &Graph, workspace: &Workspace<GraphVariables>) -> Result<()> {
         agree_on(key, common.tags.get(key), graph.tags.get(key), "tags")?;
     }
     for (key, value) in workspace.tags.iter() {
-        let is = graph.tags.get(key).or_else(|| graph.extra_tags().get(key));
-        agree_on(key, Some(value), is, "extra_tags")?;
+        let found = graph.tags.get(key).or_else(|| graph.extra_tags().get(key));
+        agree_on(key, Some(value), found, "extra_tags")?;
     }
     let declared =
         |region: &Region| region.as_str() == "global" || workspace.regions.iter().any(|it| it.region == *region);
@@ -97,13 +94,13 @@ fn agree(graph: &Graph, workspace: &Workspace<GraphVariables>) -> Result<()> {
 }
 
 /// Checks that the tag `key` of the document, in its member `section`, has the configured value.
-fn agree_on(key: &str, shall: Option<&str>, is: Option<&str>, section: &str) -> Result<()> {
-    let shall = shall.unwrap_or_default();
-    let message = match is {
-        Some(is) if is == shall => return Ok(()),
-        Some(is) => format!("the tag `{key}` is `{is}`, but the configuration has `{shall}`"),
-        None => format!("`{section}` has no tag `{key}`, which the configuration sets to `{shall}`"),
+fn agree_on(key: &str, expected: Option<&str>, found: Option<&str>, section: &str) -> Result<()> {
+    let expected = expected.unwrap_or_default();
+    let message = match found {
+        Some(found) if found == expected => return Ok(()),
+        Some(found) => format!("the tag `{key}` is `{found}`, but the configuration has `{expected}`"),
+        None => format!("`{section}` has no tag `{key}`, which the configuration sets to `{expected}`"),
     };
     Err(Error::invalid(message)
-        .hint(format!("write `\"{key}\": \"{shall}\"` into `{section}` and into the tags of all resources")))
+        .hint(format!("write `\"{key}\": \"{expected}\"` into `{section}` and into the tags of all resources")))
 }

@@ -1,15 +1,14 @@
 //! Protection of resources that keep data, and their final snapshots.
 
-use payinfra_aws::KINDS;
 use payinfra_aws::rds::Cluster;
-use payinfra_engine::{Address, Graph, Resource};
+use payinfra_engine::{Address, Catalog, Graph, Resource};
 use payinfra_stack::Workspace;
 
 /// Protects all resources in `graph` whose kinds keep data, and requests final snapshots of database clusters, as
 /// configured in the workspace. [`graph`](crate::graph) does this for every stack.
-pub(crate) fn protect<V>(graph: &mut Graph, workspace: &Workspace<V>) {
+pub(crate) fn protect<V>(graph: &mut Graph, workspace: &Workspace<V>, catalog: &Catalog) {
     if workspace.protect {
-        for address in resources(graph, keeps_data) {
+        for address in resources(graph, |kind| catalog.kind(kind).is_ok_and(|kind| kind.spec().keeps_data)) {
             graph.protect(&address);
         }
     }
@@ -23,8 +22,4 @@ pub(crate) fn protect<V>(graph: &mut Graph, workspace: &Workspace<V>) {
 fn resources(graph: &Graph, wanted: impl Fn(&str) -> bool) -> Vec<Address> {
     let nodes = graph.nodes().iter().filter(|(address, node)| !node.lookup && wanted(&address.kind));
     nodes.map(|(address, _)| address.clone()).collect()
-}
-
-fn keeps_data(kind: &str) -> bool {
-    KINDS.iter().copied().flatten().map(|kind| kind.spec()).any(|spec| spec.kind == kind && spec.keeps_data)
 }

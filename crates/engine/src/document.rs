@@ -136,10 +136,10 @@ impl Graph {
         let mut graph =
             Self::new(&document.stack, &document.workspace, document.tags).with_extra_tags(document.extra_tags);
         for (address, member) in document.nodes {
-            graph.declare(address, member, catalog).map_err(|(address, error)| placed(&address.to_string(), &error))?;
+            graph.declare(address, member, catalog).map_err(|(address, error)| error.at(address))?;
         }
         for (name, value) in document.outputs {
-            check_output(&value).map_err(|error| placed(&format!("output {name}"), &error))?;
+            check_output(&value).map_err(|error| error.at(format!("output {name}")))?;
             graph.put_output(name, value);
         }
         document.metrics.into_iter().for_each(|metric| graph.metric(metric));
@@ -196,27 +196,28 @@ impl Graph {
     }
 
     fn check_pointers(&self, catalog: &Catalog) -> Result<()> {
+        // A kind's outputs come from its schema, which takes longer to build than all else here.
+        let mut known = BTreeSet::new();
         for (address, node) in self.nodes() {
             for (member, value) in node.args.as_object().into_iter().flatten() {
                 for pointer in pointers(value) {
+                    let output = (pointer.address.kind.clone(), pointer.output.clone());
+                    if known.contains(&output) {
+                        continue;
+                    }
                     let checked = catalog.has_output(&pointer);
-                    checked.map_err(|error| placed(&format!("{address}: `args.{member}`"), &error))?;
+                    checked.map_err(|error| error.at(format!("{address}: `args.{member}`")))?;
+                    known.insert(output);
                 }
             }
         }
         for (name, value) in self.outputs() {
             for pointer in pointers(value) {
-                catalog.has_output(&pointer).map_err(|error| placed(&format!("output {name}"), &error))?;
+                catalog.has_output(&pointer).map_err(|error| error.at(format!("output {name}")))?;
             }
         }
         Ok(())
     }
-}
-
-/// `error` at `place`.
-fn placed(place: &str, error: &Error) -> Error {
-    let placed = Error::invalid(format!("{place}: {}", error.message()));
-    error.get_hint().map(str::to_owned).into_iter().fold(placed, Error::hint)
 }
 
 fn check_output(value: &Value) -> Result<()> {

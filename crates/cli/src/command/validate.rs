@@ -1,9 +1,7 @@
 //! `payinfra validate`: checks the configuration as far as possible without AWS.
 
-use std::collections::BTreeMap;
-
 use clap::Args;
-use payinfra_aws::KINDS;
+use payinfra_aws::catalog;
 use payinfra_engine::{Error, Graph, Result};
 
 use super::Execute;
@@ -41,11 +39,9 @@ impl Execute for Validate {
 
 /// Checks the arguments of every node against its kind.
 fn sound(graph: &Graph) -> Result<()> {
-    let kinds: BTreeMap<_, _> = KINDS.iter().copied().flatten().map(|kind| (kind.spec().kind, kind)).collect();
+    let catalog = catalog();
     for (address, node) in graph.nodes() {
-        let kind = kinds
-            .get(&*address.kind)
-            .ok_or_else(|| Error::failed(format!("{address}: unknown kind `{}`", address.kind)))?;
+        let kind = catalog.kind(&address.kind).map_err(|error| error.at(address))?;
         kind.normal(&node.args).map_err(|error| Error::failed(format!("{address}: {error}")))?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Every taggable resource has the required tags and the owner tags (X-02, M-05), and only tags that all services
 //! accept.
 
-use payinfra_aws::KINDS;
+use payinfra_aws::catalog;
 use payinfra_engine::{Error, Graph, Owner, Result, Tags};
 
 use payinfra_stack::tags::{self, REQUIRED};
@@ -12,6 +12,7 @@ pub(super) const RULE: Rule = Rule { name: "tagged", about: "every resource has 
 const OWNER: [&str; 3] = [Owner::ADDRESS, Owner::STACK, Owner::WORKSPACE];
 
 fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
+    let catalog = catalog();
     let mut broken = Vec::new();
     for (address, node) in graph.nodes().iter().filter(|(_, node)| !node.lookup) {
         let Some(tags) = node.args.get("tags") else { continue };
@@ -29,8 +30,7 @@ fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
         }
         // The lineage is added when the graph is planned.
         let count = tags.iter().count() + 1;
-        let spec = KINDS.iter().copied().flatten().map(|kind| kind.spec()).find(|spec| *spec.kind == *address.kind);
-        let most = spec.map_or(tags::MOST, |spec| spec.most_tags);
+        let most = catalog.kind(&address.kind).map_or(tags::MOST, |kind| kind.spec().most_tags);
         if count > most {
             broken.push(Violation::new(address, format!("has {count} tags, but AWS accepts at most {most}")));
         }
