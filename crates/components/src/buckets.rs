@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use payinfra_aws::iam::Role;
-use payinfra_aws::s3::{Bucket, LifecycleRule, Replication, ReplicationRule, Transition};
+use payinfra_aws::kms::Key;
+use payinfra_aws::s3::{Bucket, Encryption, LifecycleRule, Replication, ReplicationRule, Transition};
 use payinfra_aws::{Policy, Statement};
-use payinfra_engine::{Graph, Node, Ref, Region, Result};
+use payinfra_engine::{Graph, Node, Ref, Region, Result, Text};
 use payinfra_stack::Site;
 
+use crate::keys::{Purpose, key};
 use crate::roles::{self, TaskRole};
 
 /// The resource type in the name of the role that replicates objects.
@@ -44,6 +46,49 @@ pub fn private(
         logging: None,
         ownership_enforced: true,
         tags: site.named(resource_type),
+    }
+}
+
+/// A private bucket with a key of its own.
+#[derive(Debug)]
+pub struct Encrypted {
+    /// The bucket.
+    pub bucket: Node<Bucket>,
+    /// The key that encrypts its objects.
+    pub key: Node<Key>,
+}
+
+/// Declares a private, versioned bucket, and the key that encrypts its objects. Both have the name `resource_type`.
+///
+/// # Errors
+/// If its name is too long for S3, or the graph has such a bucket or key already.
+pub fn encrypted(graph: &mut Graph, site: &Site<'_>, resource_type: &str) -> Result<Encrypted> {
+    let name = site.names.bucket(resource_type, site.region())?;
+    let purpose = Purpose { name: resource_type, services: &["s3"], grants: false, statements: Vec::new() };
+    let key = key(graph, site, purpose)?;
+    let encryption = Encryption { key: key.outputs.arn.clone(), bucket_key: true };
+    let bucket = private(site, resource_type, &name, []);
+    let bucket = Bucket { versioning: true, encryption: Some(encryption), ..bucket };
+    Ok(Encrypted { bucket: graph.add(site.region(), resource_type, bucket)?, key })
+}
+
+impl Encrypted {
+    /// The statements that allow a role to read the objects.
+    #[must_use]
+    pub fn read(&self) -> [Statement; 2] {
+        self.grant("Read", "s3:GetObject", "Decrypt", &["kms:Decrypt"])
+    }
+
+    /// The statements that allow a role to write objects. An upload in parts is decrypted when it is completed.
+    #[must_use]
+    pub fn write(&self) -> [Statement; 2] {
+        self.grant("Write", "s3:PutObject", "Encrypt", &["kms:Decrypt", "kms:GenerateDataKey"])
+    }
+
+    fn grant(&self, sid: &str, action: &str, key_sid: &str, key_actions: &[&str]) -> [Statement; 2] {
+        let objects = Text::from(&self.bucket.outputs.arn).and("/*");
+        let key = Statement::allow(key_sid, key_actions.iter().copied()).on(&self.key.outputs.arn);
+        [Statement::allow(sid, [action]).on(objects), roles::through(key, "s3", &self.bucket.address.region)]
     }
 }
 

@@ -20,7 +20,7 @@ pub fn graph(configuration: &Configuration, workspace: &str, account: &str) -> R
     let accepts =
         |address: &Address, args: &Value| catalog.kind(&address.kind).is_ok_and(|kind| kind.normal(args).is_ok());
     let mut graph = payinfra_stack::build(configuration, workspace, &account, &accepts)?;
-    let workspace = configuration.workspace(workspace).map_err(|error| *error)?;
+    let workspace = configuration.workspace(workspace)?;
     protect(&mut graph, workspace, &catalog);
     rules::check(&graph, &workspace.names(&account)?, configuration.stack.rules())?;
     Ok(graph)

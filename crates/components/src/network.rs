@@ -54,8 +54,7 @@ pub struct Network {
 /// If private subnets are to reach the internet, but there is no public subnet for a NAT gateway.
 pub fn network(graph: &mut Graph, site: &Site<'_>, layout: &Layout) -> Result<Network> {
     let region = site.region();
-    let vpc = Vpc { cidr: site.config.cidr, dns_support: true, dns_hostnames: true, tags: site.named("vpc") };
-    let vpc = graph.add(region, "main", vpc)?;
+    let vpc = vpc(graph, site)?;
     let zones = Zones { count: layout.private.len().max(layout.public.len()) };
     let zones = graph.find(region, "main", &zones)?.outputs.names;
     let private = subnets(graph, site, &vpc, &zones, "private", &layout.private)?;
@@ -82,6 +81,15 @@ pub fn network(graph: &mut Graph, site: &Site<'_>, layout: &Layout) -> Result<Ne
         site.output(graph, "public_subnet_ids", list(&public));
     }
     Ok(Network { vpc, private, public, gateway, tables })
+}
+
+/// Declares the VPC of a region without subnets, in the site's CIDR block, with DNS resolution and host names.
+///
+/// # Errors
+/// If the graph has a VPC in this region already.
+pub fn vpc(graph: &mut Graph, site: &Site<'_>) -> Result<Node<Vpc>> {
+    let vpc = Vpc { cidr: site.config.cidr, dns_support: true, dns_hostnames: true, tags: site.named("vpc") };
+    graph.add(site.region(), "main", vpc)
 }
 
 fn subnets(

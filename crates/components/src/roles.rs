@@ -22,6 +22,20 @@ pub struct TaskRole<'a> {
     pub managed: &'a [&'a str],
 }
 
+impl<'a> TaskRole<'a> {
+    /// A role without permissions.
+    #[must_use]
+    pub fn new(task: &'a str, description: &'a str, trust: Statement) -> Self {
+        Self { task, description, trust, policy: None, managed: &[] }
+    }
+
+    /// The same role with these permissions.
+    #[must_use]
+    pub fn with_policy(self, statements: impl IntoIterator<Item = Statement>) -> Self {
+        Self { policy: Some(Policy::new(statements)), ..self }
+    }
+}
+
 /// Declares the role of a task in a region. Roles are global, so its name includes the region.
 ///
 /// # Errors

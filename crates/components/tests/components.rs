@@ -216,6 +216,28 @@ fn x10_a_bucket_replicates_to_every_other_region() -> Result<()> {
 }
 
 #[test]
+fn x04_a_bucket_with_its_own_key_grants_its_readers_and_writers_nothing_else() -> Result<()> {
+    let mut setting = Setting::new();
+    let (graph, site) = setting.site(1);
+    let files = buckets::encrypted(graph, &site, "files")?;
+    let permissions = files.read().into_iter().chain(files.write());
+    role(graph, &site, TaskRole::new("reader", "Reads", trust("x")).with_policy(permissions))?;
+    assert_eq!(setting.args("us-east-2/s3.bucket/files")["encryption"]["key"]["$ref"], "us-east-2/kms.key/files#arn");
+    let granted = |sid: &str| setting.statement("global/iam.role/reader-us-east-2", "/inline/reader", sid).to_string();
+    for (sid, action, resource) in [
+        ("Read", "s3:GetObject", "us-east-2/s3.bucket/files#arn"),
+        ("Write", "s3:PutObject", "us-east-2/s3.bucket/files#arn"),
+        ("Decrypt", "kms:Decrypt", "us-east-2/kms.key/files#arn"),
+        ("Encrypt", "kms:GenerateDataKey", "us-east-2/kms.key/files#arn"),
+    ] {
+        let statement = granted(sid);
+        assert!(statement.contains(action) && statement.contains(resource), "{sid}: {statement}");
+        assert_eq!(statement.contains("s3.us-east-2.amazonaws.com"), action.starts_with("kms"), "{sid}: {statement}");
+    }
+    Ok(())
+}
+
+#[test]
 fn x05_buckets_are_private_and_demand_tls() {
     let mut setting = Setting::new();
     let (_, site) = setting.site(0);

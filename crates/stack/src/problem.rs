@@ -58,6 +58,12 @@ impl From<ConfigError> for Error {
     }
 }
 
+impl From<Box<ConfigError>> for Error {
+    fn from(error: Box<ConfigError>) -> Self {
+        Self::from(*error)
+    }
+}
+
 /// Something wrong in a configuration: a message, its place in the file, and what to do about it.
 #[derive(Debug)]
 pub struct Problem {

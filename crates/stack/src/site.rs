@@ -1,8 +1,8 @@
 //! The context of components: a region of a workspace, with names and tags.
 
-use payinfra_engine::{Graph, Region, Tags, Text};
+use payinfra_engine::{Graph, Region, Result, Tags, Text};
 
-use crate::names::Names;
+use crate::names::{AccountId, Names};
 use crate::workspace::{RegionConfig, Workspace};
 
 /// A region of a workspace: what a component needs to know to name, tag and protect its resources.
@@ -52,5 +52,23 @@ impl<'a> Site<'a> {
     #[must_use]
     pub fn arn(&self, service: &str, rest: &str) -> String {
         format!("arn:aws:{service}:{}:{}:{rest}", self.region(), self.account())
+    }
+}
+
+impl<V> Workspace<V> {
+    /// A graph of this workspace in `account`, with the common tags, to which `declare` adds the resources of each region.
+    ///
+    /// # Errors
+    /// If the workspace's name is not valid in names, or `declare` fails.
+    pub fn graph_per_region(
+        &self,
+        account: &AccountId,
+        declare: impl Fn(&mut Graph, &Site<'_>) -> Result<()>,
+    ) -> Result<Graph> {
+        let (names, mut graph) = (self.names(account)?, self.graph(&Tags::new()));
+        for config in &self.regions {
+            declare(&mut graph, &Site::new(self, &names, config))?;
+        }
+        Ok(graph)
     }
 }

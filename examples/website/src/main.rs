@@ -1,16 +1,12 @@
 //! A website's content: a bucket, a role that publishes to it, and alarms about it. `payinfra.toml` says how to run it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use payinfra::aws::cloudwatch::{Alarm, MetricStat, Missing, Watch};
-use payinfra::aws::iam::Role;
-use payinfra::aws::s3::{Bucket, Encryption};
-use payinfra::aws::{Policy, Statement};
 use payinfra::components::buckets;
-use payinfra::components::keys::{self, Purpose};
-use payinfra::components::roles;
-use payinfra::engine::{Graph, Region, Result, Tags, Text};
+use payinfra::components::roles::{TaskRole, role, trust};
+use payinfra::engine::{Graph, Result, Text};
 use payinfra::stack::{AccountId, Problem, Problems, Site, Stack, Workspace};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,49 +49,23 @@ impl Stack for Website {
     }
 
     fn build(&self, workspace: &Workspace<Variables>, account: &AccountId) -> Result<Graph> {
-        let names = workspace.names(account)?;
-        let mut graph = workspace.graph(&Tags::new());
-        for config in &workspace.regions {
-            region(&mut graph, &workspace.variables, &Site::new(workspace, &names, config))?;
-        }
-        Ok(graph)
+        workspace.graph_per_region(account, |graph, site| region(graph, &workspace.variables, site))
     }
 }
 
 fn region(graph: &mut Graph, variables: &Variables, site: &Site<'_>) -> Result<()> {
-    let purpose = Purpose { name: "storage", services: &["s3"], grants: false, statements: Vec::new() };
-    let key = keys::key(graph, site, purpose)?.outputs.arn;
-    let name = site.names.bucket("pages", site.region())?;
-    let bucket = Bucket {
-        versioning: true,
-        encryption: Some(Encryption { key: key.clone(), bucket_key: true }),
-        ..buckets::private(site, "pages", &name, [])
-    };
-    let bucket = graph.add(site.region(), "pages", bucket)?;
-    site.output(graph, "bucket", &bucket.id);
-
-    let trust = roles::trust(&variables.publisher);
-    let publish =
-        Statement::allow("Publish", ["s3:GetObject", "s3:PutObject"]).on(Text::from(&bucket.outputs.arn).and("/*"));
-    let encrypt = Statement::allow("Encrypt", ["kms:Decrypt", "kms:GenerateDataKey"]).on(&key);
-    let role = Role {
-        name: site.names.role("publisher", site.region())?,
-        description: "Publishes pages".to_owned(),
-        trust: Policy::new([trust]),
-        inline: BTreeMap::from([("publish".to_owned(), Policy::new([publish, encrypt]))]),
-        managed: BTreeSet::new(),
-        max_session: 3600,
-        path: "/".to_owned(),
-        tags: site.named("publisher"),
-    };
-    let role = graph.add(&Region::global(), &format!("publisher-{}", site.region()), role)?;
-    site.output(graph, "publisher_arn", &role.outputs.arn);
+    let pages = buckets::encrypted(graph, site, "pages")?;
+    site.output(graph, "bucket", &pages.bucket.id);
+    let publisher = TaskRole::new("publisher", "Publishes pages", trust(&variables.publisher));
+    let publisher = publisher.with_policy(pages.read().into_iter().chain(pages.write()));
+    let publisher = role(graph, site, publisher)?;
+    site.output(graph, "publisher_arn", &publisher.outputs.arn);
 
     // S3 publishes these metrics once a day, without a setting on the bucket.
     let (objects, bytes) = (f64::from(variables.objects), f64::from(variables.megabytes) * 1e6);
     let watched = [("NumberOfObjects", "AllStorageTypes", objects), ("BucketSizeBytes", "StandardStorage", bytes)];
     for (name, storage, threshold) in watched {
-        let dimensions = [("BucketName", Text::from(&bucket.id)), ("StorageType", Text::from(storage))];
+        let dimensions = [("BucketName", Text::from(&pages.bucket.id)), ("StorageType", Text::from(storage))];
         let metric = MetricStat {
             namespace: "AWS/S3".to_owned(),
             name: name.to_owned(),
