@@ -68,14 +68,28 @@ impl Builder {
     /// # Errors
     /// If Python or the emulators cannot be found, installed or started, or the port is in use.
     pub async fn start(self) -> Result<Emulator> {
-        // The gateway has its own thread and runtime, so that it works whatever the test does with its runtime, even
-        // while the test's time is paused.
+        let (thread, started) = self.spawn()?;
+        Ok(Emulator { gateway: started.await.map_err(|_| ended())??, thread: Some(thread) })
+    }
+
+    /// As [`start`](Self::start), for tests without a runtime.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    ///
+    /// # Panics
+    /// In an asynchronous context.
+    pub fn start_blocking(self) -> Result<Emulator> {
+        let (thread, started) = self.spawn()?;
+        Ok(Emulator { gateway: started.blocking_recv().map_err(|_| ended())??, thread: Some(thread) })
+    }
+
+    /// The gateway has its own thread and runtime, so that it works whatever the test does with its runtime, even while
+    /// the test's time is paused.
+    fn spawn(self) -> Result<(JoinHandle<()>, oneshot::Receiver<Result<Arc<Gateway>>>)> {
         let (ready, started) = oneshot::channel();
         let thread = thread::Builder::new().name("emulated-aws".to_owned()).spawn(move || self.run(ready));
-        let thread = thread.map_err(|source| Error::Listen { port: 0, source })?;
-        let ended = || Error::Backend { emulator: "the gateway", reason: "its thread ended".to_owned() };
-        let gateway = started.await.map_err(|_| ended())??;
-        Ok(Emulator { gateway, thread: Some(thread) })
+        Ok((thread.map_err(|source| Error::Listen { port: 0, source })?, started))
     }
 
     fn run(self, ready: oneshot::Sender<Result<Arc<Gateway>>>) {
@@ -114,6 +128,11 @@ impl Builder {
         }
         Ok((gateway, tokio::net::TcpListener::from_std(listener).map_err(failed)?))
     }
+}
+
+/// The error that the thread of the gateway ended before it was ready.
+fn ended() -> Error {
+    Error::Backend { emulator: "the gateway", reason: "its thread ended".to_owned() }
 }
 
 /// Starts emulators concurrently.

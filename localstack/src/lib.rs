@@ -1,11 +1,13 @@
 //! An emulated AWS behind one endpoint, for tests and for trying things out.
 //!
-//! [`Emulator::start`] gives a test an isolated instance. A gateway in front of the emulators records every call, fixes
+//! [`Bench`] runs a program with a stack on an instance of its own, for tests of stacks; [`Emulator::start`] gives a test
+//! an instance alone. A gateway in front of the emulators records every call, fixes
 //! differences between the emulators and AWS (`GAPS.md`), and injects failures of networks and AWS ([`Rule`]).
 
 mod action;
 mod answer;
 mod backend;
+mod bench;
 mod client;
 mod control;
 mod emulator;
@@ -25,6 +27,7 @@ mod venv;
 mod window;
 mod xml;
 
+pub use bench::{Bench, Outcome};
 pub use client::Control;
 pub use control::Status;
 pub use emulator::{ACCOUNT_ID, Builder, Emulator, environment, isolate, misleading};

@@ -7,26 +7,22 @@ pub mod crash;
 mod inventory;
 pub mod service;
 
-use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use payinfra_localstack::{Call, Emulator, Held, Hold, Profile, isolate};
+use payinfra_localstack::{Call, Emulator, Held, Hold, Profile};
 use serde_json::Value;
 
 pub use inventory::Inventory;
+pub use payinfra_localstack::Outcome;
 
 /// The regions that the stacks use.
 pub const REGIONS: [&str; 3] = ["us-east-1", "us-east-2", "us-west-2"];
-
-/// The maximum length of output in a failure.
-const LINES: usize = 60;
 
 /// How long a command may take until the call at which it is held.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -40,24 +36,16 @@ pub async fn caught(hold: &mut Hold) -> Held {
     next.unwrap_or_else(|_| panic!("no call was held within {PATIENCE:?}")).unwrap()
 }
 
-/// A private emulated AWS with a state backend, and a folder with a configuration.
-pub struct Bench {
-    /// The emulated AWS.
-    pub aws: Emulator,
-    lease: Option<Duration>,
-    program: PathBuf,
-    folder: tempfile::TempDir,
-}
+/// A bench with independent access to the account.
+pub struct Bench(payinfra_localstack::Bench);
 
-/// The result of a command.
-#[derive(Debug)]
-pub struct Outcome {
-    /// The exit code; `None` after a signal.
-    pub code: Option<i32>,
-    /// Its stdout.
-    pub stdout: String,
-    /// Its stderr.
-    pub stderr: String,
+/// What a bench does without the SDK, it does as the one of every stack's own tests.
+impl Deref for Bench {
+    type Target = payinfra_localstack::Bench;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 impl Bench {
@@ -86,72 +74,13 @@ impl Bench {
 
     async fn start_with(profile: Profile, program: PathBuf, configuration: &str) -> Self {
         let aws = Emulator::builder().profile(profile).start().await.unwrap();
-        let bench = Self { aws, lease: None, program, folder: tempfile::tempdir().unwrap() };
-        bench.configure(configuration);
-        bench.run(&["bootstrap"]).ok();
-        bench.aws.clear_calls();
-        bench
+        Self(payinfra_localstack::Bench::around(aws, &program, configuration))
     }
 
     /// With another lease of the lock in DynamoDB than the default of 30 s.
     #[must_use]
     pub fn lease(self, lease: Duration) -> Self {
-        Self { lease: Some(lease), ..self }
-    }
-
-    /// Writes another configuration.
-    pub fn configure(&self, configuration: &str) {
-        fs::write(self.file("payinfra.toml"), configuration).unwrap();
-    }
-
-    /// The path of the configuration.
-    #[must_use]
-    pub fn configuration(&self) -> String {
-        fs::read_to_string(self.file("payinfra.toml")).unwrap()
-    }
-
-    /// The path of a file in the folder in which commands run.
-    #[must_use]
-    pub fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// The command line with these arguments.
-    #[must_use]
-    pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
-        command.env_remove("PAYINFRA_WORKSPACE").env_remove("PAYINFRA_CONFIG");
-        isolate(&mut command, &self.aws.endpoint());
-        if let Some(lease) = self.lease {
-            command.env("PAYINFRA_LEASE_MILLIS", lease.as_millis().to_string());
-        }
-        command
-    }
-
-    /// These arguments, with the options that confirm the command's prompts.
-    #[must_use]
-    pub fn consenting<'a>(&self, args: &[&'a str]) -> Vec<&'a str> {
-        static ASKED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
-        let words = if args.first() == Some(&"state") { 2 } else { 1 };
-        let command = &args[..words];
-        let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
-        let help =
-            asked.entry(command.join(" ")).or_insert_with(|| self.run(&[command, &["--help"]].concat()).ok().stdout);
-        let answers = ["--yes", "--accept-loss"].into_iter().filter(|answer| help.contains(answer));
-        args.iter().copied().chain(answers).collect()
-    }
-
-    /// Runs the command line, and waits until it ends.
-    #[must_use]
-    pub fn run(&self, args: &[&str]) -> Outcome {
-        self.command(args).output().unwrap().into()
-    }
-
-    /// Starts the command line without waiting.
-    #[must_use]
-    pub fn start(&self, args: &[&str]) -> Child {
-        self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        Self(self.0.lease(lease))
     }
 
     /// The mutating calls since the last look, without those for the lock and the state.
@@ -194,56 +123,6 @@ impl Bench {
     /// The resources in the account, by AWS's own lists.
     pub async fn inventory(&self) -> Inventory {
         Inventory::take(self).await
-    }
-
-    /// The outputs of a workspace.
-    #[must_use]
-    pub fn outputs(&self, workspace: &str) -> Value {
-        let outcome = self.run(&["output", "--json", "--workspace", workspace]);
-        serde_json::from_str(&outcome.ok().stdout).unwrap()
-    }
-
-    /// The state of a workspace.
-    #[must_use]
-    pub fn state(&self, workspace: &str) -> Value {
-        let outcome = self.run(&["state", "pull", "--workspace", workspace]);
-        serde_json::from_str(&outcome.ok().stdout).unwrap()
-    }
-
-    /// The id of the resource at `address`, from the state.
-    #[must_use]
-    pub fn id(&self, workspace: &str, address: &str) -> String {
-        let state = self.state(workspace);
-        state["resources"][address]["id"].as_str().unwrap_or_else(|| panic!("{address} is not in the state")).to_owned()
-    }
-}
-
-impl Outcome {
-    /// Checks that it ended with this code.
-    #[track_caller]
-    #[expect(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "called for the assertion")]
-    pub fn expect(self, code: i32) -> Self {
-        let lines: Vec<_> = self.stdout.lines().collect();
-        let last = lines[lines.len().saturating_sub(LINES)..].join("\n");
-        assert_eq!(self.code, Some(code), "stderr:\n{}\nthe end of stdout:\n{last}", self.stderr);
-        self
-    }
-
-    /// Checks that it ended with 0.
-    #[track_caller]
-    #[expect(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "called for the assertion")]
-    pub fn ok(self) -> Self {
-        self.expect(0)
-    }
-}
-
-impl From<Output> for Outcome {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
     }
 }
 
