@@ -47,6 +47,7 @@ pub use plan::{Action, Drift, Plan, Step};
 pub use pointer::{ID, Pointer};
 pub use publish::publish;
 pub use reference::{Id, Ref, Secret, Sensitive, Text};
+pub use resolve::pointers;
 pub use resource::{Facts, Fields, Kind, Live, Lookup, Resource, kind, lookup};
 pub use run::{Run, WIDTH};
 pub use schema::{ADDRESS, REFERENCE, Schemas};

@@ -9,8 +9,9 @@ pub(crate) fn json_pointer<'a>(keys: impl Iterator<Item = &'a str>) -> String {
     keys.flat_map(|key| ["/".to_owned(), key.replace('~', "~0").replace('/', "~1")]).collect()
 }
 
-/// All references in `value`.
-pub(crate) fn pointers(value: &Value) -> Vec<Pointer> {
+/// All references in `value`, the arguments of a resource or an output of a stack.
+#[must_use]
+pub fn pointers(value: &Value) -> Vec<Pointer> {
     let mut found = Vec::new();
     walk(value, &mut found);
     found

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use payinfra_engine::plan::{Options, plan};
 use payinfra_engine::{
-    Cloud, Error, Graph, Holder, Journal, Lock, Observer, Plan, Report, Result, Run, State, Store, Tags, WIDTH, apply,
+    Catalog, Cloud, Error, Graph, Holder, Journal, Lock, Observer, Plan, Report, Result, Run, State, Store, Tags,
+    WIDTH, apply,
 };
 use tokio::sync::watch;
 
-use crate::cloud::FakeCloud;
+use crate::cloud::{FakeCloud, Kinds, own, simulated};
 use crate::faults::Faults;
 use crate::store::{MemoryLock, MemoryStore};
 use crate::world::World;
@@ -26,6 +27,7 @@ pub struct Bench {
     pub store: MemoryStore,
     /// The lock.
     pub lock: MemoryLock,
+    kinds: Kinds,
     forgetful: bool,
     /// Ctrl-C for the running client.
     pub cancel: watch::Sender<bool>,
@@ -62,12 +64,19 @@ impl Bench {
             store: MemoryStore::new(&world),
             world,
             lock: MemoryLock::default(),
+            kinds: own(),
             forgetful: false,
             cancel: watch::channel(false).0,
             width: WIDTH,
             uncertain: false,
             observer: Arc::new(observer),
         }
+    }
+
+    /// The same, with simulated kinds of another cloud: those of `catalog`.
+    #[must_use]
+    pub fn of(catalog: &Catalog) -> Self {
+        Self { kinds: simulated(catalog), ..Self::new() }
     }
 
     /// The same, but `recover` never finds anything.
@@ -89,8 +98,10 @@ impl Bench {
         Graph::new("stack", "test", Tags::new())
     }
 
-    fn client(&self) -> (Arc<dyn Cloud>, MemoryStore) {
-        let cloud = FakeCloud::new(&self.world);
+    /// A client that will plan `graph`.
+    fn client(&self, graph: &Graph) -> (Arc<dyn Cloud>, MemoryStore) {
+        self.world.ask(graph);
+        let cloud = FakeCloud::of(&self.world, &self.kinds);
         let store = self.store.of(cloud.life());
         (if self.forgetful { Arc::new(cloud.forgetful()) } else { Arc::new(cloud) }, store)
     }
@@ -108,8 +119,8 @@ impl Bench {
     /// # Errors
     /// If planning fails.
     pub async fn plan_with(&self, graph: &Graph, options: &Options) -> Result<Plan> {
-        let (cloud, store) = self.client();
-        let state = load(&store).await?.0;
+        let (cloud, store) = self.client(graph);
+        let state = load(&store, graph).await?.0;
         plan(&cloud, graph.clone(), &state, options).await
     }
 
@@ -124,7 +135,7 @@ impl Bench {
     }
 
     async fn live(&self, graph: &Graph, plan: Option<Plan>) -> End {
-        let (cloud, store) = self.client();
+        let (cloud, store) = self.client(graph);
         tokio::select! {
             biased;
             () = self.world.killed() => {
@@ -156,7 +167,7 @@ impl Bench {
         let floor = self.store.state()?.map_or(0, |state| state.epoch + 1);
         let lease = self.lock.acquire(&holder, floor).await?;
         let worked = async {
-            let (state, version) = load(&store).await?;
+            let (state, version) = load(&store, graph).await?;
             let plan = match made {
                 Some(plan) => plan,
                 None => plan(&cloud, graph.clone(), &state, &Options::default()).await?,
@@ -195,12 +206,7 @@ impl Bench {
             match self.apply(graph).await {
                 End::Killed => {}
                 End::Failed(error) => return Err(error),
-                End::Done(_, report) if report.is_complete() => return Ok(life),
-                End::Done(_, report) => {
-                    let failures: Vec<_> =
-                        report.failed.iter().map(|(address, error)| format!("{address}: {error}")).collect();
-                    return Err(Error::failed(format!("not complete: {}", failures.join("; "))));
-                }
+                End::Done(_, report) => return complete(report).map(|_| life),
             }
         }
         Err(Error::failed(format!("not done after {LIVES} lives")))
@@ -255,9 +261,19 @@ fn shown(values: Option<&Vec<serde_json::Value>>) -> String {
     values.map_or_else(|| "missing".to_owned(), |values| serde_json::json!(values).to_string())
 }
 
-async fn load(store: &MemoryStore) -> Result<(State, Option<String>)> {
+/// `report`, if all steps succeeded.
+pub(crate) fn complete(report: Report) -> Result<Report> {
+    if report.is_complete() {
+        return Ok(report);
+    }
+    let failures: Vec<_> = report.failed.iter().map(|(address, error)| format!("{address}: {error}")).collect();
+    Err(Error::failed(format!("not complete: {}", failures.join("; "))))
+}
+
+/// The state of the workspace of `graph`, with its version.
+async fn load(store: &MemoryStore, graph: &Graph) -> Result<(State, Option<String>)> {
     Ok(match store.load().await? {
         Some(stored) => (State::parse(&stored.bytes)?, Some(stored.version)),
-        None => (State::new("stack", "test", "account"), None),
+        None => (State::new(&graph.stack, &graph.workspace, "account"), None),
     })
 }

@@ -5,19 +5,50 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Cloud, Error, Expected, Guard, Kind, Metric, Region, Result, Seen, Site, Spec};
+use payinfra_engine::{Catalog, Cloud, Error, Expected, Guard, Kind, Metric, Region, Result, Seen, Site, Spec};
 use serde_json::Value;
 
 use crate::cx::Cx;
 use crate::faults::Operation;
 use crate::kinds::KINDS;
+use crate::simulated::Simulated;
 use crate::world::World;
+
+/// The kinds of a simulated cloud by name.
+pub(crate) type Kinds = Arc<BTreeMap<&'static str, Known>>;
+
+/// A kind of a simulated cloud.
+pub(crate) enum Known {
+    /// One that is made for it.
+    Own(&'static dyn Kind<Cx>),
+    /// One of another cloud.
+    Simulated(Simulated),
+}
+
+impl Known {
+    fn kind(&self) -> &dyn Kind<Cx> {
+        match self {
+            Self::Own(kind) => *kind,
+            Self::Simulated(kind) => kind,
+        }
+    }
+}
+
+/// The kinds that are made for the simulated cloud.
+pub(crate) fn own() -> Kinds {
+    Arc::new(KINDS.iter().map(|kind| (kind.spec().kind, Known::Own(*kind))).collect())
+}
+
+/// The kinds of `catalog`, simulated.
+pub(crate) fn simulated(catalog: &Catalog) -> Kinds {
+    Arc::new(catalog.iter().map(|(name, facts)| (name, Known::Simulated(Simulated::new(facts)))).collect())
+}
 
 /// One client's view of a [`World`]; implements the engine's cloud.
 pub struct FakeCloud {
     world: Arc<World>,
     life: usize,
-    kinds: BTreeMap<&'static str, &'static dyn Kind<Cx>>,
+    kinds: Kinds,
     guard: Mutex<Option<Guard>>,
     forgetful: bool,
 }
@@ -26,8 +57,13 @@ impl FakeCloud {
     /// A new client. Pending calls of earlier clients are never answered.
     #[must_use]
     pub fn new(world: &Arc<World>) -> Self {
-        let kinds = KINDS.iter().map(|kind| (kind.spec().kind, *kind)).collect();
-        Self { world: Arc::clone(world), life: world.reborn(), kinds, guard: Mutex::default(), forgetful: false }
+        Self::of(world, &own())
+    }
+
+    /// The same, with these kinds.
+    pub(crate) fn of(world: &Arc<World>, kinds: &Kinds) -> Self {
+        let (kinds, life) = (kinds.clone(), world.reborn());
+        Self { world: Arc::clone(world), life, kinds, guard: Mutex::default(), forgetful: false }
     }
 
     /// A client whose `recover` never finds anything, to check that the tests notice this.
@@ -43,8 +79,9 @@ impl FakeCloud {
         self.life
     }
 
-    fn kind(&self, name: &str) -> Result<&'static dyn Kind<Cx>> {
-        self.kinds.get(name).copied().ok_or_else(|| Error::invalid(format!("unknown kind `{name}`")))
+    fn kind(&self, name: &str) -> Result<&dyn Kind<Cx>> {
+        let kind = self.kinds.get(name).map(Known::kind);
+        kind.ok_or_else(|| Error::invalid(format!("unknown kind `{name}`")))
     }
 
     fn cx(&self, region: &Region, site: Option<&Site>) -> Cx {
@@ -71,15 +108,15 @@ impl FakeCloud {
 
 impl Cloud for FakeCloud {
     fn spec(&self, kind: &str) -> Option<Spec> {
-        self.kinds.get(kind).map(|kind| kind.spec())
+        self.kinds.get(kind).map(|kind| kind.kind().spec())
     }
 
     fn expected(&self, kind: &str, args: &Value) -> Expected {
-        self.kinds.get(kind).map_or_else(Expected::default, |kind| kind.expected(args))
+        self.kinds.get(kind).map_or_else(Expected::default, |kind| kind.kind().expected(args))
     }
 
     fn losses(&self, kind: &str, args: &Value, live: &Value) -> Vec<String> {
-        self.kinds.get(kind).map(|kind| kind.losses(args, live)).unwrap_or_default()
+        self.kinds.get(kind).map(|kind| kind.kind().losses(args, live)).unwrap_or_default()
     }
 
     fn normal(&self, kind: &str, args: &Value) -> Result<Value> {

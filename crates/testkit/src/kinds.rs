@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::cx::Cx;
-use crate::world::New;
+use crate::world::{New, Referent};
 
 /// All kinds, sorted.
 pub const KINDS: &[&dyn Kind<Cx>] = &[
@@ -318,15 +318,16 @@ fn default(field: &str) -> Value {
     }
 }
 
-/// The resources that `args` refers to, and whether they only have to exist.
-fn holds(facts: &Facts, args: &Value) -> Vec<(String, bool)> {
+/// The resources that `args` refers to.
+fn refers(facts: &Facts, args: &Value) -> Vec<Referent> {
     let ids = |field: &&'static str| {
         let early = facts.early.contains(field);
         let ids = match &args[*field] {
             Value::Array(ids) => ids.clone(),
             id => vec![id.clone()],
         };
-        ids.into_iter().filter_map(move |id| Some((id.as_str()?.to_owned(), early))).collect::<Vec<_>>()
+        let referent = move |id: Value| Some(Referent { id: id.as_str()?.to_owned(), early, held: true });
+        ids.into_iter().filter_map(referent).collect::<Vec<_>>()
     };
     facts.holds.iter().flat_map(ids).collect()
 }
@@ -352,7 +353,9 @@ fn create(facts: &Facts, cx: &Cx, args: &Value) -> Result<String> {
         region: &cx.region,
         token,
         unique: unique(facts, &args),
-        holds: holds(facts, &args),
+        refers: refers(facts, &args),
+        owner: None,
+        shield: Some("locked"),
         args,
         create: facts.expected.create,
         delete: facts.expected.delete,
@@ -389,5 +392,5 @@ fn update(facts: &Facts, cx: &Cx, id: &str, args: &Value, live: &Value) -> Resul
         }
         changes.insert(field.clone(), if value.is_null() { default(field) } else { value.clone() });
     }
-    cx.world.update(id, changes, holds(facts, args))
+    cx.world.update(id, changes, refers(facts, args))
 }

@@ -1,14 +1,19 @@
-//! Support for tests of the engine: a simulated cloud in virtual time that enforces a cloud's rules, fails as clouds
-//! do, and kills its clients; an in-memory store and lock; random graphs and edits of them.
+//! Support for tests: a simulated cloud in virtual time that enforces a cloud's rules, fails as clouds do, and kills its
+//! clients; an in-memory store and lock; random graphs and edits of them.
 //!
-//! Everything waits on tokio's clock, so run tests with a paused clock (`#[tokio::test(start_paused = true)]`).
+//! [`Simulation`] is for tests of stacks: it has the kinds of any catalog, such as those of AWS, and needs no runtime.
+//! [`Bench`] is for tests of the engine. It waits on tokio's clock, so run tests with a paused clock
+//! (`#[tokio::test(start_paused = true)]`).
 
 mod bench;
 mod cloud;
 mod cx;
 mod faults;
 mod kinds;
+mod made_up;
 mod schema;
+mod simulated;
+mod simulation;
 mod sketch;
 mod store;
 mod world;
@@ -21,6 +26,7 @@ pub use kinds::{
     DAYS, First, Group, KINDS, Link, Made, Named, Proof, Tagged, Token, Vault, Zones, ZonesFound, catalog,
 };
 pub use schema::violations;
+pub use simulation::Simulation;
 pub use sketch::{Edit, Item, Sketch, edits, history, sketches};
 pub use store::{MemoryLock, MemoryStore};
 pub use world::{Call, Lags, World};

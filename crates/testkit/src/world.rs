@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use payinfra_engine::{Class, Error, Metric, Owner, Region, Result, Status, Tags};
+use payinfra_engine::{Address, Class, Error, Graph, Metric, Owner, Pointer, Region, Result, Status, Tags, pointers};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -64,6 +64,8 @@ struct Inner {
     stillborn: bool,
     /// The resources that the next reads do not return, and the number of these reads.
     hidden: BTreeMap<String, usize>,
+    /// The outputs that graphs refer to.
+    asked: BTreeSet<Pointer>,
 }
 
 /// A resource in the world.
@@ -74,8 +76,12 @@ struct Thing {
     /// The property that is unique for its kind in its region: a name, a natural key.
     unique: Option<String>,
     args: Value,
-    /// The ids that it refers to.
-    holds: BTreeSet<String>,
+    /// The ids that it refers to, and whether they cannot be deleted before it.
+    refers: BTreeMap<String, bool>,
+    /// Whom it was created for, if its tags need not say so.
+    owner: Option<Owner>,
+    /// The field for deletion protection.
+    shield: Option<&'static str>,
     made: Instant,
     ready: Instant,
     failed: bool,
@@ -94,10 +100,23 @@ pub(crate) struct New<'a> {
     pub(crate) token: Option<&'a str>,
     pub(crate) unique: Option<String>,
     pub(crate) args: Value,
-    /// The resources that it refers to, and whether they only have to exist.
-    pub(crate) holds: Vec<(String, bool)>,
+    pub(crate) refers: Vec<Referent>,
+    /// Whom it is created for, if its tags need not say so.
+    pub(crate) owner: Option<&'a Owner>,
+    /// The field for deletion protection.
+    pub(crate) shield: Option<&'static str>,
     pub(crate) create: Duration,
     pub(crate) delete: Duration,
+}
+
+/// A resource that another one refers to.
+#[derive(Clone, Debug)]
+pub(crate) struct Referent {
+    pub(crate) id: String,
+    /// Whether it only has to exist, not be ready.
+    pub(crate) early: bool,
+    /// Whether it cannot be deleted while it is referred to.
+    pub(crate) held: bool,
 }
 
 /// A resource as a read returns it.
@@ -130,6 +149,7 @@ impl World {
             stubborn: BTreeSet::new(),
             stillborn: false,
             hidden: BTreeMap::new(),
+            asked: BTreeSet::new(),
         };
         Arc::new(Self { inner: Mutex::new(inner), begun: Instant::now(), life: watch::channel((0, false)).0 })
     }
@@ -217,7 +237,8 @@ impl World {
                 let owner =
                     thing.args.pointer("/tags").and_then(|tags| tags.get(Owner::ADDRESS)).and_then(Value::as_str);
                 let end = |field: &str| labels.get(thing.args.get(field)?.as_str()?).cloned();
-                let label = owner.map(str::to_owned).or_else(|| {
+                let own = thing.owner.as_ref().map(|owner| owner.address.to_string());
+                let label = own.or_else(|| owner.map(str::to_owned)).or_else(|| {
                     Some(format!("{}({},{},{})", thing.kind, end("left")?, end("right")?, thing.args.get("slot")?))
                 });
                 label.is_none_or(|label| labels.insert((*id).clone(), label).is_some())
@@ -253,7 +274,9 @@ impl World {
                 region: region.clone(),
                 unique: Some(name.to_owned()),
                 args,
-                holds: BTreeSet::new(),
+                refers: BTreeMap::new(),
+                owner: None,
+                shield: None,
                 made: now,
                 ready: now,
                 failed: false,
@@ -383,7 +406,7 @@ impl World {
                 _ => Ok(id),
             };
         }
-        inner.referents(new.kind, &new.holds, now)?;
+        inner.referents(new.kind, &new.refers, now)?;
         if let Some(unique) = &new.unique {
             let taken = |thing: &Thing| {
                 thing.kind == new.kind && thing.region == *new.region && thing.unique.as_ref() == Some(unique)
@@ -413,7 +436,9 @@ impl World {
                 region: new.region.clone(),
                 unique: new.unique,
                 args: new.args,
-                holds: new.holds.into_iter().map(|(id, _)| id).collect(),
+                refers: new.refers.into_iter().map(|referent| (referent.id, referent.held)).collect(),
+                owner: new.owner.cloned(),
+                shield: new.shield,
                 made: now,
                 ready: now + new.create,
                 failed: stillborn,
@@ -477,6 +502,48 @@ impl World {
         found.next().map(|(id, _)| id.clone())
     }
 
+    /// The resource that was created for `owner`, is not being deleted, and is not among `known`.
+    pub(crate) fn made_for(&self, owner: &Owner, known: &[String]) -> Option<String> {
+        let mut inner = self.inner();
+        let now = Instant::now();
+        inner.sweep(now);
+        let lag = inner.lags.tags.max(inner.lags.visible);
+        let mut found = inner.things.iter().filter(|(id, thing)| {
+            thing.owner.as_ref() == Some(owner)
+                && thing.gone.is_none()
+                && now >= thing.made + lag
+                && !known.contains(id)
+        });
+        found.next().map(|(id, _)| id.clone())
+    }
+
+    /// The ids of resources that occur in `value`, alone or within a text.
+    pub(crate) fn ids_in(&self, value: &Value) -> BTreeSet<String> {
+        let inner = self.inner();
+        let mut texts = Vec::new();
+        gather(value, &mut texts);
+        inner.things.keys().filter(|id| texts.iter().any(|text| mentions(text, id))).cloned().collect()
+    }
+
+    /// From now on, made-up outputs have the items and members that `graph` refers to.
+    pub(crate) fn ask(&self, graph: &Graph) {
+        let values = graph.nodes().values().map(|node| &node.args).chain(graph.outputs().values());
+        self.inner().asked.extend(values.flat_map(pointers));
+    }
+
+    /// The paths into `output` of `kind` that graphs refer to, such as `0` for the first item of a list.
+    pub(crate) fn asked(&self, kind: &str, output: &str) -> Vec<String> {
+        let inner = self.inner();
+        let pointers = inner.asked.iter().filter(|pointer| *pointer.address.kind == *kind);
+        let paths = pointers.filter_map(|pointer| pointer.output.strip_prefix(output)?.strip_prefix('/'));
+        paths.map(str::to_owned).collect()
+    }
+
+    /// The addresses of existing resources of kinds that are not made for this cloud.
+    pub(crate) fn addresses(&self) -> BTreeSet<Address> {
+        self.inner().alive().filter_map(|(_, thing)| Some(thing.owner.as_ref()?.address.clone())).collect()
+    }
+
     /// The resource with the unique property `unique`, with its tags.
     pub(crate) fn called(&self, kind: &str, region: &Region, unique: &str) -> Option<(String, Tags)> {
         let mut inner = self.inner();
@@ -493,8 +560,8 @@ impl World {
         found.next().map(|(id, thing)| (id.clone(), tags_of(&thing.args)))
     }
 
-    /// Changes `fields` of `id`, which then refers to `holds`.
-    pub(crate) fn update(&self, id: &str, fields: Map<String, Value>, holds: Vec<(String, bool)>) -> Result<()> {
+    /// Changes `fields` of `id`, which then refers to `refers`.
+    pub(crate) fn update(&self, id: &str, fields: Map<String, Value>, refers: Vec<Referent>) -> Result<()> {
         let mut inner = self.inner();
         let now = Instant::now();
         inner.sweep(now);
@@ -505,11 +572,11 @@ impl World {
         if now < thing.ready {
             return Err(inner.violation(format!("{id} was updated before it was ready")));
         }
-        let new: Vec<_> = holds.iter().filter(|(on, _)| !thing.holds.contains(on)).cloned().collect();
+        let new: Vec<_> = refers.iter().filter(|on| !thing.refers.contains_key(&on.id)).cloned().collect();
         inner.referents(thing.kind, &new, now)?;
         if let Some(thing) = inner.things.get_mut(id) {
             thing.before = Some((thing.args.clone(), now));
-            thing.holds = holds.into_iter().map(|(id, _)| id).collect();
+            thing.refers = refers.into_iter().map(|referent| (referent.id, referent.held)).collect();
             for (field, value) in fields {
                 if !stubborn.contains(&(thing.kind.to_owned(), field.clone())) {
                     thing.args[&field] = value;
@@ -548,14 +615,13 @@ impl World {
         let mut inner = self.inner();
         let now = Instant::now();
         inner.sweep(now);
-        let holder = inner.things.iter().find(|(_, thing)| thing.holds.contains(id)).map(|(holder, _)| holder.clone());
+        let holder = inner.things.iter().find(|(_, thing)| thing.refers.get(id) == Some(&true));
+        let holder = holder.map(|(holder, _)| holder.clone());
         match (inner.things.get_mut(id), holder) {
-            (Some(thing), _) if thing.args.get("locked") == Some(&Value::Bool(true)) => {
-                Err(Error::invalid(format!("{id} is protected")))
-            }
+            (Some(thing), _) if thing.is_shielded() => Err(Error::invalid(format!("{id} is protected"))),
             (Some(thing), None) if thing.kind == "fake.vault" => {
                 thing.scheduled = true;
-                thing.holds.clear();
+                thing.refers.clear();
                 Ok(())
             }
             (Some(thing), None) => {
@@ -567,6 +633,12 @@ impl World {
             }
             (None, _) => Ok(()),
         }
+    }
+}
+
+impl Thing {
+    fn is_shielded(&self) -> bool {
+        self.shield.is_some_and(|field| self.args.get(field) == Some(&Value::Bool(true)))
     }
 }
 
@@ -582,7 +654,7 @@ impl Inner {
 
     fn next_id(&mut self, kind: &str) -> String {
         self.made += 1;
-        format!("{}-{:04}", kind.trim_start_matches("fake."), self.made)
+        format!("{}-{:04}", kind.rsplit('.').next().unwrap_or(kind), self.made)
     }
 
     fn violation(&mut self, what: String) -> Error {
@@ -591,8 +663,8 @@ impl Inner {
     }
 
     /// Checks that the resources to refer to exist.
-    fn referents(&mut self, kind: &str, holds: &[(String, bool)], now: Instant) -> Result<()> {
-        for (id, early) in holds {
+    fn referents(&mut self, kind: &str, refers: &[Referent], now: Instant) -> Result<()> {
+        for Referent { id, early, .. } in refers {
             match self.things.get(id) {
                 None => {
                     return Err(Error::new(Class::NotFound, format!("{id} does not exist")).code("InvalidId.NotFound"));
@@ -610,6 +682,20 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+fn gather<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
+    match value {
+        Value::String(text) => texts.push(text),
+        Value::Array(values) => values.iter().for_each(|value| gather(value, texts)),
+        Value::Object(members) => members.values().for_each(|value| gather(value, texts)),
+        _ => {}
+    }
+}
+
+/// Whether `id`, which ends with a number, occurs in `text`.
+fn mentions(text: &str, id: &str) -> bool {
+    text.match_indices(id).any(|(at, _)| !text[at + id.len()..].starts_with(|next: char| next.is_ascii_digit()))
 }
 
 fn tags_of(args: &Value) -> Tags {

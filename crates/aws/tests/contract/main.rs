@@ -25,6 +25,7 @@ mod route53;
 mod s3;
 mod schemas;
 mod secretsmanager;
+mod simulated;
 mod sns;
 mod ssm;
 mod wafv2;
