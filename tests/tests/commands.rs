@@ -90,6 +90,7 @@ const ROWS: &[Row] = &[
         ownership: "refuses resources with the owner tags of another deployment",
     },
     looks("init"),
+    looks("new"),
     looks("output"),
     looks("plan"),
     looks("schema"),
@@ -279,6 +280,7 @@ fn looking_changes_nothing(bench: &Bench) {
     for command in changing(&[Changes::Nothing, Changes::Lock, Changes::Home]).into_iter().chain(["sweep"]) {
         let words: &[&str] = match command {
             "completions" => &["bash"],
+            "new" => &["another"],
             "state show" => &[TABLE],
             "init" | "unlock" => &["--yes"],
             _ => &[],

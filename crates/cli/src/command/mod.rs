@@ -9,6 +9,7 @@ mod drift;
 mod graph;
 mod import;
 mod init;
+mod new;
 mod output;
 mod plan;
 mod schema;
@@ -67,6 +68,7 @@ pub const COMMANDS: &[Entry] = &[
     entry::<graph::Graph>(),
     entry::<import::Import>(),
     entry::<init::Init>(),
+    entry::<new::New>(),
     entry::<output::Output>(),
     entry::<plan::Plan>(),
     entry::<schema::Schema>(),

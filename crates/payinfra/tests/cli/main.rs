@@ -12,6 +12,7 @@ mod graph;
 mod graph_file;
 mod import;
 mod init;
+mod new;
 mod output;
 mod plan;
 mod schema;
