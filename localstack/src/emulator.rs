@@ -43,6 +43,9 @@ pub struct Builder {
     origins: Vec<String>,
 }
 
+/// Receives the gateway when it is ready, or the reason why it did not start.
+type Started = oneshot::Receiver<Result<Arc<Gateway>>>;
+
 impl Builder {
     /// Uses these emulators.
     #[must_use]
@@ -86,7 +89,7 @@ impl Builder {
 
     /// The gateway has its own thread and runtime, so that it works whatever the test does with its runtime, even while
     /// the test's time is paused.
-    fn spawn(self) -> Result<(JoinHandle<()>, oneshot::Receiver<Result<Arc<Gateway>>>)> {
+    fn spawn(self) -> Result<(JoinHandle<()>, Started)> {
         let (ready, started) = oneshot::channel();
         let thread = thread::Builder::new().name("emulated-aws".to_owned()).spawn(move || self.run(ready));
         Ok((thread.map_err(|source| Error::Listen { port: 0, source })?, started))

@@ -101,19 +101,22 @@ impl Cargo {
         cargo
     }
 
-    /// A command that builds.
-    fn build(&self, name: &str) -> Command {
-        let mut cargo = self.command(name);
-        cargo.arg("--target-dir").arg(&self.target).args(self.release.then_some("--release"));
+    /// `cargo test` with these options.
+    fn test(&self, options: &[&str]) -> Command {
+        let mut cargo = self.command("test");
+        cargo.arg("--target-dir").arg(&self.target).args(self.release.then_some("--release")).args(options);
+        // Nothing is compiled twice.
+        cargo.env("CARGO_INCREMENTAL", "0");
         cargo
     }
 
-    /// The built program `name`.
-    fn program(&self, name: &str) -> PathBuf {
-        self.target.join(if self.release { "release" } else { "debug" }).join(name)
+    /// The folder of built programs.
+    fn profile(&self) -> PathBuf {
+        self.target.join(if self.release { "release" } else { "debug" })
     }
 
-    /// The clients of the AWS SDK and all crates below them, with their versions and features, if these kinds of dependencies are built.
+    /// The clients of the AWS SDK and all crates below them, with their versions and features, if these kinds of
+    /// dependencies are built.
     fn below_the_sdk(&self, edges: &str) -> BTreeSet<String> {
         let lock: toml::Table = fs::read_to_string(self.folder.join("Cargo.lock")).unwrap().parse().unwrap();
         let names = lock["package"].as_array().unwrap().iter().map(|package| package["name"].as_str().unwrap());
@@ -126,12 +129,13 @@ impl Cargo {
         lines.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).filter(|line| !line.is_empty()).collect()
     }
 
-    /// Builds the tests. Stops as soon as a crate of AWS is compiled, which would take half an hour and 7 GB.
-    fn build_tests(&self) {
-        let mut build = self.build("test");
-        build.args(["--no-run", "--message-format=json-render-diagnostics"]).stdout(Stdio::piped());
+    /// Builds the crate and its tests, and returns the executables. Stops as soon as a crate of AWS is compiled, which
+    /// would take half an hour and 7 GB.
+    fn build(&self) -> Vec<PathBuf> {
+        let mut build = self.test(&["--no-run", "--message-format=json-render-diagnostics"]);
         // A group of its own, so that the compilers that cargo has started can be stopped with it.
-        let mut running = build.process_group(0).spawn().unwrap();
+        let mut running = build.stdout(Stdio::piped()).process_group(0).spawn().unwrap();
+        let mut executables = Vec::new();
         for line in BufReader::new(running.stdout.take().unwrap()).lines() {
             let message: Value = serde_json::from_str(&line.unwrap()).unwrap();
             let name = message["target"]["name"].as_str().unwrap_or_default();
@@ -140,15 +144,32 @@ impl Cargo {
                 Command::new("kill").args(["--", &group]).status().unwrap();
                 panic!("{name} is compiled again: the crate has another profile or other features than this workspace");
             }
+            executables.extend(message["executable"].as_str().map(PathBuf::from));
         }
         assert!(running.wait().unwrap().success());
+        executables
     }
 
-    fn run(&self, mut cargo: Command) {
-        let ended = cargo.output().unwrap();
-        let said = [ended.stdout, ended.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-        assert!(ended.status.success(), "{}{}", said[0], said[1]);
+    /// Removes what was built of the crate itself. Its path differs between runs, so nothing would use it again. `cargo
+    /// clean --package` would also remove the tests of other crates that have the same names.
+    fn remove(&self, executables: &[PathBuf]) {
+        executables.iter().for_each(|executable| fs::remove_file(executable).unwrap());
+        for folder in ["deps", ".fingerprint"] {
+            for entry in fs::read_dir(self.profile().join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                if path.file_name().unwrap().to_string_lossy().starts_with(&format!("{CRATE}-")) {
+                    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+                }
+            }
+        }
     }
+}
+
+/// Runs a cargo command, and checks that it succeeds.
+fn run(mut cargo: Command) {
+    let ended = cargo.output().unwrap();
+    let said = [ended.stdout, ended.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(ended.status.success(), "{}{}", said[0], said[1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,15 +179,15 @@ async fn a_new_crate_builds_passes_its_tests_and_does_what_the_page_says() {
     // The versions that are built already.
     fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
     let (cargo, workspace) = (Cargo::new(made.clone()), Cargo::new(root()));
-    cargo.run(cargo.command("tree"));
+    run(cargo.command("tree"));
     let built = workspace.below_the_sdk("normal,build,dev");
     assert_eq!(cargo.below_the_sdk("normal,build,dev"), built, "`cargo test` would compile the AWS SDK again");
     assert_eq!(cargo.below_the_sdk("normal,build"), built, "`cargo run` would compile the AWS SDK again");
-    cargo.build_tests();
-    cargo.run(cargo.build("test"));
+    let executables = cargo.build();
+    run(cargo.test(&[]));
 
     let configuration = fs::read_to_string(made.join("payinfra.toml")).unwrap();
-    let bench = Bench::of(&cargo.program(CRATE), &configuration).await;
+    let bench = Bench::of(&cargo.profile().join(CRATE), &configuration).await;
     let page = page();
     let commands: Vec<_> =
         page.lines().filter_map(|line| line.strip_prefix("cargo run -- ")?.split(' ').next()).collect();
@@ -189,8 +210,5 @@ async fn a_new_crate_builds_passes_its_tests_and_does_what_the_page_says() {
         }
     }
     assert!(bench.addresses("demo").is_empty());
-    // It has another path in every run, so nobody would use what was built of it again.
-    let mut clean = cargo.command("clean");
-    clean.arg("--target-dir").arg(&cargo.target).args(["--package", CRATE]).args(cargo.release.then_some("--release"));
-    cargo.run(clean);
+    cargo.remove(&executables);
 }

@@ -24,8 +24,8 @@ impl Simulated {
         Self(facts)
     }
 
-    /// The resources whose ids occur in `args`. Those in a field that is updated in place can be deleted before: an update
-    /// detaches from them only if the kind says that they have to be detached.
+    /// The resources whose ids occur in `args`. They cannot be deleted before it if the field cannot be updated in place,
+    /// or if the kind says that it holds them.
     fn refers(self, cx: &Cx, args: &Value) -> Vec<Referent> {
         let spec = self.0.spec();
         let referents = |(field, value): (&String, &Value)| {

@@ -122,3 +122,64 @@ fn too_early<'a>(state: &'a State, report: &Report) -> Option<(&'a Address, &'a 
         state.resources.iter().flat_map(|(address, record)| record.depends.iter().map(move |on| (on, address)));
     pairs.find(|(on, address)| matches!((place(on), place(address)), (Some(on), Some(address)) if on < address))
 }
+
+#[cfg(test)]
+mod tests {
+    use payinfra_engine::plan::Summary;
+    use payinfra_engine::{Drift, Ref, Region};
+
+    use super::*;
+    use crate::{Token, catalog};
+
+    /// Two resources, the second of which refers to an output of the first.
+    fn pair(size: u32, zone: &str) -> Result<Graph> {
+        let mut graph = Graph::new("shop", "demo", Tags::new());
+        let token =
+            |size, zone: Ref<String>| Token { size, zone, days: None, parents: BTreeSet::new(), tags: Tags::new() };
+        let region = Region::new("r");
+        let first = graph.add(&region, "first", token(size, zone.into()))?;
+        graph.add(&region, "second", token(1, first.outputs.arn))?;
+        Ok(graph)
+    }
+
+    #[test]
+    fn plans_show_what_a_change_does() -> Result<()> {
+        let account = Simulation::new(&catalog())?;
+        account.apply(&pair(1, "a")?)?;
+        let summary = |graph: &Graph| Ok::<_, Error>(account.plan(graph)?.summary());
+        assert_eq!(summary(&pair(1, "a")?)?, Summary::default());
+        assert_eq!(summary(&pair(2, "a")?)?, Summary { update: 1, ..Summary::default() });
+        assert_eq!(summary(&pair(1, "b")?)?, Summary { replace: 2, ..Summary::default() });
+        for graph in [pair(2, "a")?, pair(2, "b")?] {
+            account.apply(&graph)?;
+            assert!(account.plan(&graph)?.is_empty());
+        }
+        assert_eq!(account.addresses().len(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn what_somebody_else_changes_is_drift() -> Result<()> {
+        let (account, graph) = (Simulation::new(&catalog())?, pair(1, "a")?);
+        assert!(account.tamper("r/fake.token/first", "size", 3.into()).is_err());
+        account.apply(&graph)?;
+        account.tamper("r/fake.token/first", "size", 3.into())?;
+        let drift = account.plan(&graph)?.drift;
+        let changes = drift.values().map(|drift| matches!(drift, Drift::Changed(changes) if changes[0].path == "size"));
+        assert_eq!(changes.collect::<Vec<_>>(), [true]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_resource_that_others_depend_on_is_deleted_last() -> Result<()> {
+        let account = Simulation::new(&catalog())?;
+        account.apply(&pair(1, "a")?)?;
+        let state = account.bench().store.state()?.ok_or_else(|| Error::failed("there is no state"))?;
+        let mut report = account.destroy(&pair(1, "a")?)?;
+        assert_eq!(too_early(&state, &report), None);
+        report.done.reverse();
+        let told = too_early(&state, &report).map(|(on, address)| (on.to_string(), address.to_string()));
+        assert_eq!(told, Some(("r/fake.token/first".to_owned(), "r/fake.token/second".to_owned())));
+        Ok(())
+    }
+}

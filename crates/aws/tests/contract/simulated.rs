@@ -15,7 +15,7 @@ fn every_example_applies_plans_empty_drifts_and_is_destroyed_in_a_simulated_acco
         let account = Simulation::new(&catalog)?;
         account.apply(&example.graph).map_err(at)?;
         assert!(account.plan(&example.graph).map_err(at)?.is_empty(), "{}", example.name());
-        let state = account.bench().store.state()?.unwrap_or_else(|| panic!("{} has no state", example.name()));
+        let state = account.bench().store.state()?.ok_or_else(|| Error::failed("there is no state"))?;
         for (address, record) in &state.resources {
             let found = violations(&json!(catalog.schemas(&address.kind)?.outputs), &record.outputs);
             assert!(found.is_empty(), "{address}: {found:#?}");

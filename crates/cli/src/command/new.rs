@@ -273,17 +273,6 @@ mod tests {
         Ok(())
     }
 
-    /// In the default style, a line in which the name stands is not broken, however long the name is.
-    #[test]
-    fn no_name_makes_a_line_too_long() {
-        let longest = "a-name-of-thirty-characters-ok";
-        for (path, text) in files(longest, &Source::Release) {
-            let code = path.ends_with(".rs");
-            let mut lines = text.lines().filter(|line| code && line.contains(longest));
-            assert!(lines.all(|line| line.len() <= 100), "{path}");
-        }
-    }
-
     #[test]
     fn a_manifest_quotes_the_path() {
         let source = Source::Checkout("/tmp/a \"b\"".to_owned());
