@@ -370,7 +370,7 @@ pub(crate) fn flat(state: &State) -> std::collections::BTreeMap<String, String> 
 fn is_idle(plan: &Plan, loaded: &Loaded) -> bool {
     let state = &loaded.state;
     let protected = |(address, node): (&Address, &Declared)| {
-        state.resources.get(address).is_none_or(|record| record.protect == node.protect)
+        state.resources.get(address).is_none_or(|record| record.reflects(node))
     };
     let recorded = || plan.outputs(state) == state.outputs && plan.graph.nodes().iter().all(protected);
     plan.is_empty() && !loaded.rescued && !loaded.uncertain && (!plan.left_out.is_empty() || recorded())

@@ -42,9 +42,7 @@ pub async fn apply(plan: &Plan, run: &Run<'_>) -> Result<Report> {
             state.epoch = epoch;
             for (address, node) in kept {
                 if let Some(record) = state.resources.get_mut(&address) {
-                    record.depends = plan.graph.resources(&address);
-                    record.protect = node.protect;
-                    record.final_snapshot = node.final_snapshot;
+                    record.declare(&node, plan.graph.resources(&address));
                 }
             }
         })

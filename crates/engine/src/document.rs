@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::address::Address;
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::graph::{Declared, Graph};
+use crate::graph::{Declared, Graph, Handover};
 use crate::metric::Metric;
 use crate::reference::Text;
 use crate::resolve::pointers;
@@ -58,6 +58,10 @@ struct Member {
     after: BTreeSet<Address>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     replace_triggered_by: BTreeSet<Address>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    operational: BTreeMap<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    handover: Option<Handover>,
 }
 
 impl Graph {
@@ -73,6 +77,8 @@ impl Graph {
             final_snapshot: node.final_snapshot,
             after: node.after.clone(),
             replace_triggered_by: node.replace_triggered_by.clone(),
+            operational: node.operational.clone(),
+            handover: node.handover.clone(),
         };
         let document = Document {
             format: GRAPH_FORMAT,
@@ -190,9 +196,13 @@ impl Graph {
             }
         }
         let args = kind.normal(&args)?;
-        let Member { lookup, protect, final_snapshot, mut after, replace_triggered_by, .. } = member;
+        let Member { lookup, protect, final_snapshot, mut after, replace_triggered_by, operational, handover, .. } = member;
+        if let Some(pointer) = operational.keys().find(|pointer| args.pointer(pointer).is_none()) {
+            return Err(Error::invalid(format!("`operational`: `args` has no value at `{pointer}`"))
+                .hint("write a JSON pointer to a value in `args`, such as `/routing/weighted`"));
+        }
         after.extend(replace_triggered_by.iter().cloned());
-        Ok(Declared { args, lookup, protect, final_snapshot, after, replace_triggered_by })
+        Ok(Declared { args, lookup, protect, final_snapshot, after, replace_triggered_by, operational, handover })
     }
 
     fn check_pointers(&self, catalog: &Catalog) -> Result<()> {
@@ -354,6 +364,13 @@ pub fn graph_schema(catalog: &Catalog) -> Value {
                 "type": "array",
                 "items": { "type": "string", "pattern": ADDRESS },
             });
+            member["properties"]["operational"] = json!({
+                "description": "Values in `args` that commands change after the create, such as a traffic weight: the JSON \
+                                pointer of each, and its initial value.",
+                "type": "object",
+                "propertyNames": { "pattern": "^/" },
+            });
+            member["properties"]["handover"] = generator.subschema_for::<Handover>().to_value();
             member["properties"]["final_snapshot"] = json!({
                 "description": "Whether a final snapshot is taken when it is deleted, if the kind supports it.",
                 "type": "boolean",

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graphmap::DiGraphMap;
+use schemars::JsonSchema;
 use serde::de::value::MapDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::{Deserialize, Serialize, forward_to_deserialize_any};
@@ -57,6 +58,26 @@ pub struct Declared {
     /// What it is replaced with: it cannot outlive their old ones.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub replace_triggered_by: BTreeSet<Address>,
+    /// Values in the arguments that commands change after the create, such as a traffic weight: the JSON pointer of each,
+    /// and the declared initial value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub operational: BTreeMap<String, Value>,
+    /// What takes over its work when it is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<Handover>,
+}
+
+/// How the work of a resource is handed over before it is deleted: clients of a record set that is deleted use the other
+/// record sets of its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Handover {
+    /// The resources that take over. Those that are still declared are created and updated before the delete starts.
+    #[schemars(with = "BTreeSet<String>")]
+    pub to: BTreeSet<Address>,
+    /// How long after the delete, in seconds, its dependencies may still be in use, and are therefore not deleted: the TTL
+    /// of a record set. It does not apply if nothing takes over.
+    pub drain_seconds: u32,
 }
 
 /// A handle to a declared resource, for references to it.
@@ -149,6 +170,8 @@ impl Graph {
             final_snapshot: false,
             after: BTreeSet::new(),
             replace_triggered_by: BTreeSet::new(),
+            operational: BTreeMap::new(),
+            handover: None,
         };
         match self.nodes.insert(address.clone(), declared) {
             None => Ok(()),
@@ -169,6 +192,31 @@ impl Graph {
         if let Some(node) = self.nodes.get_mut(address) {
             node.after.insert(trigger.clone());
             node.replace_triggered_by.insert(trigger.clone());
+        }
+    }
+
+    /// Makes the value at the JSON pointer `pointer` in the arguments of `address` operational: the declared value is its
+    /// initial value. After the create, commands change it (`payinfra traffic`), and the state keeps their value until the
+    /// declaration changes.
+    ///
+    /// # Errors
+    /// If the arguments have no value there.
+    pub fn operational(&mut self, address: &Address, pointer: &str) -> Result<()> {
+        let node = self.nodes.get_mut(address);
+        let initial = node.as_ref().and_then(|node| node.args.pointer(pointer)).cloned();
+        match (node, initial) {
+            (Some(node), Some(initial)) => {
+                node.operational.insert(pointer.to_owned(), initial);
+                Ok(())
+            }
+            _ => Err(Error::failed(format!("{address} has no value at {pointer}"))),
+        }
+    }
+
+    /// Lets others take over the work of `address` before it is deleted.
+    pub fn hand_over(&mut self, address: &Address, handover: Handover) {
+        if let Some(node) = self.nodes.get_mut(address) {
+            node.handover = Some(handover);
         }
     }
 
@@ -232,6 +280,10 @@ impl Graph {
     #[must_use]
     pub fn extra_tags(&self) -> &Tags {
         &self.extra_tags
+    }
+
+    pub(crate) fn nodes_mut(&mut self) -> &mut BTreeMap<Address, Declared> {
+        &mut self.nodes
     }
 
     /// Declares what was checked already.

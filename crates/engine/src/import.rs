@@ -79,6 +79,8 @@ pub async fn import(
         depends: graph.resources(address),
         protect: node.protect,
         final_snapshot: node.final_snapshot,
+        operational: node.operational.clone(),
+        handover: node.handover.clone(),
         deposed: before.map(|record| record.deposed.clone()).unwrap_or_default(),
     };
     state.resources.insert(address.clone(), record);
@@ -200,6 +202,8 @@ fn recorded(cloud: &Arc<dyn Cloud>, graph: &Graph, state: &State, address: &Addr
         depends: graph.resources(address),
         protect: node.map_or(spec.keeps_data, |node| node.protect),
         final_snapshot: node.map_or(spec.keeps_data, |node| node.final_snapshot),
+        operational: node.map(|node| node.operational.clone()).unwrap_or_default(),
+        handover: node.and_then(|node| node.handover.clone()),
         deposed: Vec::new(),
     })
 }

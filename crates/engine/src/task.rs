@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use petgraph::algo::toposort;
+use petgraph::algo::{has_path_connecting, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use serde_json::Value;
@@ -112,6 +112,16 @@ pub(crate) fn tasks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Resul
                 // resource. If this resource is itself replaced, its old generation stays attached until it is deleted.
                 let frees = depose.get(dependant).unwrap_or(making);
                 graph.add_edge(*frees, *node, Until::Done);
+            }
+        }
+    }
+    // What takes over the work of a resource is ready before the resource is deleted, unless it can only be created after
+    // the delete.
+    for (address, node) in &remove {
+        let handover = state.resources.get(*address).and_then(|record| record.handover.as_ref());
+        for making in handover.into_iter().flat_map(|handover| &handover.to).filter_map(|to| make.get(to)) {
+            if !has_path_connecting(&graph, *node, *making, None) {
+                graph.add_edge(*making, *node, Until::Done);
             }
         }
     }

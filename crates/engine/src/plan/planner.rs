@@ -14,6 +14,7 @@ use crate::cloud::{Cloud, Seen, Spec, Status, spec};
 use crate::diff::{Change, diff};
 use crate::error::{Error, Result};
 use crate::graph::{Declared, Graph};
+use crate::operational::Values;
 use crate::pointer::Pointer;
 use crate::resolve::{output, pointers, resolve};
 use crate::secret::{discloses, redact, redacted_like};
@@ -26,6 +27,8 @@ pub struct Options {
     pub targets: BTreeSet<Address>,
     /// Resources with data that may be replaced even if only drift requires it.
     pub accepted: Accepted,
+    /// New values of operational values.
+    pub operational: Values,
 }
 
 /// The accepted data losses.
@@ -57,7 +60,7 @@ impl Accepted {
 /// # Errors
 /// If the graph is invalid, a resource cannot be read, or a lookup finds nothing.
 pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: &Options) -> Result<Plan> {
-    let graph = graph.of_lineage(&state.lineage);
+    let graph = graph.of_lineage(&state.lineage).with_values(state, &options.operational)?;
     let sorted = graph.sorted()?;
     for (address, node) in graph.nodes() {
         let spec = spec(cloud, &address.kind)?;
