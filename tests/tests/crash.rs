@@ -15,8 +15,7 @@ const COMMAND: &str = "cargo test --workspace --test crash -- --ignored --nocapt
 
 /// The configuration at the root, edited.
 fn configuration(edit: impl FnOnce(&mut toml::Table)) -> String {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../payinfra.toml");
-    let mut file: toml::Table = std::fs::read_to_string(root).unwrap().parse().unwrap();
+    let mut file: toml::Table = payinfra_tests::example().parse().unwrap();
     edit(&mut file);
     file.to_string()
 }

@@ -115,11 +115,26 @@ pub(crate) struct Planned {
     steps: Vec<Step>,
     /// Drift: changes made outside payinfra.
     drift: Vec<Drifted>,
+    /// The operational values that differ from the configuration.
+    operational: Vec<Operational>,
     /// The addresses that `--target` excluded.
     left_out: Vec<String>,
     /// The estimated duration of the critical path, in seconds: a lower bound for the apply, from AWS's usual
     /// durations.
     expected: f64,
+}
+
+/// A value that a command has set, and that the configuration does not change.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Operational {
+    /// The address of the resource.
+    address: String,
+    /// The JSON pointer in its arguments.
+    pointer: String,
+    /// The value in the configuration.
+    initial: Value,
+    /// The current value.
+    value: Value,
 }
 
 /// The number of steps by action.
@@ -328,6 +343,16 @@ impl Emitter {
                 })
                 .collect(),
             drift: drifted(&plan.drift),
+            operational: plan
+                .deviations()
+                .into_iter()
+                .map(|it| Operational {
+                    address: it.address.to_string(),
+                    pointer: it.pointer.to_owned(),
+                    initial: it.initial.clone(),
+                    value: it.value.clone(),
+                })
+                .collect(),
             left_out: plan.left_out.iter().map(ToString::to_string).collect(),
             expected: expected.as_secs_f64(),
         }));

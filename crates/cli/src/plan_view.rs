@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use payinfra_aws::KINDS;
 use payinfra_engine::plan::Summary;
-use payinfra_engine::{Action, Address, Change, Drift, Plan, Step, Wanted};
+use payinfra_engine::{Action, Address, Change, Deviation, Drift, Plan, Step, Wanted};
 use serde_json::Value;
 
 use crate::losses;
@@ -41,7 +41,23 @@ impl PlanView {
         if !plan.left_out.is_empty() {
             push(&mut text, &format!("{DIM}Excluded by --target: {} resources.{DIM:#}", plan.left_out.len()));
         }
+        text.push_str(&self.operational(plan));
         push(&mut text, &summary(plan.summary()));
+        text
+    }
+
+    /// The operational values that a command has set, and that the configuration does not change.
+    pub(crate) fn operational(&self, plan: &Plan) -> String {
+        let mut text = String::new();
+        for Deviation { address, pointer, initial, value } in plan.deviations() {
+            let (member, initial, value) = (pointer[1..].replace('/', "."), self.value(initial), self.value(value));
+            push(
+                &mut text,
+                &format!(
+                    "{DIM}{address} keeps {member} = {value}, set by a command; the configuration has {initial}.{DIM:#}"
+                ),
+            );
+        }
         text
     }
 

@@ -267,6 +267,7 @@ impl Order<'_> {
             screen::line("Nothing to destroy.");
         } else {
             screen::line(&format!("{CREATE}No changes.{CREATE:#} Infrastructure matches the configuration."));
+            screen::print(&PlanView { whole: self.verbose }.operational(planned));
         }
         self.warn();
         self.outputs(state)?;

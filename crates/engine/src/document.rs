@@ -196,7 +196,8 @@ impl Graph {
             }
         }
         let args = kind.normal(&args)?;
-        let Member { lookup, protect, final_snapshot, mut after, replace_triggered_by, operational, handover, .. } = member;
+        let Member { lookup, protect, final_snapshot, mut after, replace_triggered_by, operational, handover, .. } =
+            member;
         if let Some(pointer) = operational.keys().find(|pointer| args.pointer(pointer).is_none()) {
             return Err(Error::invalid(format!("`operational`: `args` has no value at `{pointer}`"))
                 .hint("write a JSON pointer to a value in `args`, such as `/routing/weighted`"));
@@ -368,7 +369,8 @@ pub fn graph_schema(catalog: &Catalog) -> Value {
                 "description": "Values in `args` that commands change after the create, such as a traffic weight: the JSON \
                                 pointer of each, and its initial value.",
                 "type": "object",
-                "propertyNames": { "pattern": "^/" },
+                "patternProperties": { "^/": true },
+                "additionalProperties": false,
             });
             member["properties"]["handover"] = generator.subschema_for::<Handover>().to_value();
             member["properties"]["final_snapshot"] = json!({

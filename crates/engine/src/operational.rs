@@ -35,7 +35,8 @@ impl Graph {
     pub(crate) fn with_values(mut self, state: &State, new: &Values) -> Result<Self> {
         for (address, values) in new {
             let node = self.nodes().get(address);
-            if let Some(pointer) = values.keys().find(|at| node.is_none_or(|node| !node.operational.contains_key(*at))) {
+            if let Some(pointer) = values.keys().find(|at| node.is_none_or(|node| !node.operational.contains_key(*at)))
+            {
                 return Err(Error::failed(format!("{address} has no operational value at {pointer}")));
             }
         }

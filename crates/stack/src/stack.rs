@@ -39,6 +39,9 @@ pub trait Stack: Sync {
     const SECRET: &'static [&'static str] = &[];
     /// The variables that name files, by key. The files are read with the configuration; see [`Workspace::file`].
     const FILES: &'static [&'static str] = &[];
+    /// The values of the variable `phase`, in the order of a migration; empty if the stack has no phases. `payinfra phase`
+    /// moves a workspace from one to another.
+    const PHASES: &'static [&'static str] = &[];
     /// A configuration to start from, for `init`.
     const EXAMPLE: Option<&'static str> = None;
 
@@ -69,6 +72,11 @@ pub trait Stack: Sync {
     /// A word about `workspace` for `workspace list`, such as its phase.
     fn headline(&self, _workspace: &Workspace<Self::Variables>) -> String {
         String::new()
+    }
+
+    /// The phase of `workspace`, one of [`Stack::PHASES`].
+    fn phase(&self, _workspace: &Workspace<Self::Variables>) -> Option<&'static str> {
+        None
     }
 
     /// Its own variables with their defaults, for `workspace show`.
@@ -135,6 +143,10 @@ pub trait AnyStack: Sync {
     fn regions<'a>(&self, workspace: &'a Workspace) -> &'a [RegionConfig];
     /// See [`Stack::headline`].
     fn headline(&self, workspace: &Workspace) -> String;
+    /// See [`Stack::PHASES`].
+    fn phases(&self) -> &'static [&'static str];
+    /// See [`Stack::phase`].
+    fn phase(&self, workspace: &Workspace) -> Option<&'static str>;
     /// See [`Stack::describe`].
     fn describe(&self, workspace: &Workspace) -> Value;
     /// See [`Stack::warnings`].
@@ -215,6 +227,14 @@ impl<S: Stack> AnyStack for S {
 
     fn headline(&self, workspace: &Workspace) -> String {
         workspace.typed().map_or_else(String::new, |workspace| Stack::headline(self, workspace))
+    }
+
+    fn phases(&self) -> &'static [&'static str] {
+        S::PHASES
+    }
+
+    fn phase(&self, workspace: &Workspace) -> Option<&'static str> {
+        workspace.typed().and_then(|workspace| Stack::phase(self, workspace))
     }
 
     fn describe(&self, workspace: &Workspace) -> Value {

@@ -88,6 +88,7 @@ fn m02_production_has_what_migration_has() {
             }
             if let Some(weight) = node.pointer_mut("/args/routing/weighted") {
                 *weight = Value::Null;
+                node["operational"]["/routing/weighted"] = Value::Null;
             }
         }
         snapshot["nodes"].to_string().replace(&format!("-{workspace}-demo1"), "-WORKSPACE")

@@ -75,7 +75,11 @@ impl Execute for Apply {
             command: Self::NAME,
             wanted: declared.clone(),
             declared,
-            options: Options { targets: BTreeSet::from_iter(self.target), accepted: self.losses.accepted(), ..Options::default() },
+            options: Options {
+                targets: BTreeSet::from_iter(self.target),
+                accepted: self.losses.accepted(),
+                ..Options::default()
+            },
             saved,
             missing: if self.new_deployment { Missing::CreateAnother } else { Missing::Create },
             yes: self.yes,

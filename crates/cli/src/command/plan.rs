@@ -51,7 +51,11 @@ impl Execute for Plan {
         let graph = session.graph()?;
         let missing = if self.new_deployment { Missing::CreateAnother } else { Missing::Create };
         let loaded = session.load(missing).await?;
-        let options = Options { targets: BTreeSet::from_iter(self.target), accepted: self.losses.accepted(), ..Options::default() };
+        let options = Options {
+            targets: BTreeSet::from_iter(self.target),
+            accepted: self.losses.accepted(),
+            ..Options::default()
+        };
         let planned = plan(&session.cloud, graph, &loaded.state, &options).await?;
         if let Some(out) = &self.out {
             let bytes =

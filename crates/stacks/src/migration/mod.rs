@@ -60,6 +60,8 @@ impl Stack for Migration {
     const TAGS: &'static [&'static str] = &["CutoverTimestamp", "MigrationPhase"];
     const REPLACED: &'static [&'static str] = &["domain.certificates", "legacy_network", "weights"];
     const SECRET: &'static [&'static str] = &["alarms.subscriptions.endpoint"];
+    const PHASES: &'static [&'static str] =
+        &[Phase::Legacy.as_str(), Phase::Migration.as_str(), Phase::Production.as_str()];
     const EXAMPLE: Option<&'static str> = Some(include_str!("../../../../payinfra.toml"));
 
     type Variables = MigrationVariables;
@@ -79,6 +81,10 @@ impl Stack for Migration {
 
     fn headline(&self, workspace: &Workspace<MigrationVariables>) -> String {
         Settings::of(workspace).map_or_else(|_| String::new(), |settings| settings.phase.to_string())
+    }
+
+    fn phase(&self, workspace: &Workspace<MigrationVariables>) -> Option<&'static str> {
+        Settings::of(workspace).ok().map(|settings| settings.phase.as_str())
     }
 
     fn describe(&self, workspace: &Workspace<MigrationVariables>) -> Value {
@@ -132,7 +138,7 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
     transit::mesh(&mut graph, &parts)?;
     let payments = payments::payments(&mut graph, &parts)?;
     let databases = database::databases(&mut graph, &parts)?;
-    let mut watched = Vec::new();
+    let (mut watched, mut routes) = (Vec::new(), Vec::new());
     for (part, database) in parts.iter().zip(&databases) {
         let stored = storage::buckets(&mut graph, part, &parts)?;
         if part.site.config.is_primary() {
@@ -144,16 +150,18 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
         let edge = edge::edge(&mut graph, &part.site, &part.network, certificate, &stored.access_logs)?;
         let compute = compute::compute(&mut graph, part, &parts, &edge, &payments)?;
         let ready = [&edge.https.address, &compute.service.address];
-        let check = dns::record(&mut graph, &part.site, &domain, &edge.balancer, &ready)?;
+        let route = dns::record(&mut graph, &part.site, &domain, &edge.balancer, &ready)?;
         let (site, keys, buckets) = (part.site, &part.keys, &part.buckets);
         let service = monitoring::Service {
             cluster: Text::from(&compute.cluster.outputs.name),
             name: Text::from(&compute.service.outputs.name),
             arn: compute.service.outputs.arn,
         };
-        let (database, health_check) = (Text::from(&database.cluster.id), Text::from(&check.id));
+        let (database, health_check) = (Text::from(&database.cluster.id), Text::from(&route.check.id));
+        routes.push(route);
         watched.push(Watched { site, keys, buckets, edge, database, service, health_check });
     }
+    dns::hand_over(&mut graph, settings, &routes);
     monitoring::monitoring(&mut graph, &watched)?;
     if workspace.protect {
         protection::protection(&mut graph, &databases);

@@ -19,6 +19,9 @@ pub(super) struct DomainVariables {
     /// The ARNs of existing certificates for the service's name, by region; other regions request their own.
     #[schemars(with = "Option<BTreeMap<String, String>>")]
     certificates: Option<BTreeMap<Spanned<String>, Spanned<String>>>,
+    /// How long a region that leaves still serves after its record is deleted, in seconds; by default 60, the TTL of records
+    /// for load balancers. Clients that cache addresses for longer need more.
+    drain_seconds: Option<u32>,
 }
 
 /// The domain of a workspace.
@@ -30,7 +33,12 @@ pub struct DomainConfig {
     pub create_zone: bool,
     /// The ARNs of existing certificates, by region.
     pub certificates: BTreeMap<Region, String>,
+    /// How long a region that leaves still serves after its record is deleted, in seconds.
+    pub drain_seconds: u32,
 }
+
+/// The TTL of alias records for load balancers, in seconds (Route 53 developer guide, "Values specific for alias records").
+const TTL: u32 = 60;
 
 impl DomainVariables {
     pub(super) fn check(self, regions: &[RegionConfig]) -> Result<DomainConfig, Problem> {
@@ -50,6 +58,7 @@ impl DomainVariables {
             zone: self.zone.map_or_else(|| Ok("payments.example.com".to_owned()), zone)?,
             create_zone: self.create_zone.unwrap_or(true),
             certificates,
+            drain_seconds: self.drain_seconds.unwrap_or(TTL),
         })
     }
 }
