@@ -127,6 +127,15 @@ impl Cloud for Aws {
         .boxed()
     }
 
+    fn contents<'a>(
+        &'a self,
+        region: &'a Region,
+        kind: &'a str,
+        live: &'a Seen,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        async move { self.kind(kind)?.contents(&self.access.cx(region), live).await }.boxed()
+    }
+
     fn absent<'a>(&'a self, region: &'a Region, kind: &'a str, id: &'a str) -> BoxFuture<'a, Result<bool>> {
         async move { self.kind(kind)?.absent(&self.access.cx(region), id).await }.boxed()
     }

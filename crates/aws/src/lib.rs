@@ -29,6 +29,7 @@ pub mod rds;
 pub mod route53;
 pub mod s3;
 pub mod secretsmanager;
+mod size;
 pub mod sns;
 pub mod ssm;
 pub mod wafv2;

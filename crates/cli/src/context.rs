@@ -111,12 +111,18 @@ impl Context {
 
     /// Reads and checks the configuration; makes no calls.
     pub(crate) fn project(&self) -> Result<Project, Failure> {
+        self.project_with(Ok)
+    }
+
+    /// Reads the configuration, edits it in memory, and checks it; makes no calls.
+    fn project_with(&self, edit: impl FnOnce(String) -> Result<String>) -> Result<Project, Failure> {
         let path = &self.global.config;
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
             Error::invalid(format!("cannot read the configuration {name}: {error}"))
                 .hint("run payinfra in the folder of payinfra.toml, or select a file with --config")
         })?;
+        let text = edit(text)?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let open = |file: &Path| Ok(Box::new(File::open(folder.join(file))?) as Box<dyn Read>);
         let configuration = Configuration::open(&text, &name, self.stacks, &open)
@@ -135,7 +141,12 @@ impl Context {
 
     /// Loads the configuration, signs in, and opens the state of the workspace: all checks before a plan.
     pub(crate) async fn session(&self) -> Result<Session, Failure> {
-        let project = self.project()?;
+        self.session_with(Ok).await
+    }
+
+    /// The same for the configuration as `edit` changes it. The file stays as it is.
+    pub(crate) async fn session_with(&self, edit: impl FnOnce(String) -> Result<String>) -> Result<Session, Failure> {
+        let project = self.project_with(edit)?;
         let workspace = project.workspace()?.name.clone();
         // Report what can be found without AWS before calling AWS.
         project.graph(&workspace, ANY_ACCOUNT)?;

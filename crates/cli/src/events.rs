@@ -172,6 +172,8 @@ struct Loss {
     address: String,
     /// The parts that are lost.
     parts: Vec<String>,
+    /// How much data that is, in words, if AWS says so.
+    contents: Option<String>,
 }
 
 /// The action on a resource.
@@ -331,7 +333,11 @@ impl Emitter {
             losses: plan
                 .losses()
                 .into_iter()
-                .map(|(address, parts)| Loss { address: address.to_string(), parts: parts.to_vec() })
+                .map(|(address, parts)| Loss {
+                    address: address.to_string(),
+                    parts: parts.to_vec(),
+                    contents: plan.steps[address].contents.clone(),
+                })
                 .collect(),
             steps: steps
                 .map(|(address, step)| Step {

@@ -65,13 +65,12 @@ pub(crate) async fn confirmed(
 }
 
 /// The losses as a list with a heading; an empty string if there are none.
-pub(crate) fn render(losses: &BTreeMap<&Address, &[String]>) -> String {
+pub(crate) fn render(losses: &BTreeMap<&Address, String>) -> String {
     if losses.is_empty() {
         return String::new();
     }
-    let lines = losses
-        .iter()
-        .map(|(address, parts)| format!("  {DELETE}!{DELETE:#} {ADDRESS}{address}{ADDRESS:#}: {}\n", parts.join(", ")));
+    let lines =
+        losses.iter().map(|(address, lost)| format!("  {DELETE}!{DELETE:#} {ADDRESS}{address}{ADDRESS:#}: {lost}\n"));
     format!("{DELETE}This destroys data:{DELETE:#}\n{}\n", lines.collect::<String>())
 }
 

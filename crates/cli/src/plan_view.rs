@@ -26,7 +26,7 @@ impl PlanView {
     /// The drift, the steps and a summary line.
     pub(crate) fn render(&self, plan: &Plan) -> String {
         let mut text = String::new();
-        text.push_str(&losses::render(&plan.losses()));
+        text.push_str(&losses::render(&plan.described_losses()));
         if !plan.drift.is_empty() {
             push(&mut text, &format!("{HEADING}Drift detected (last applied → current):{HEADING:#}"));
             text.push_str(&self.drift(&plan.drift));

@@ -169,6 +169,16 @@ pub trait Cloud: Send + Sync + 'static {
     fn delete<'a>(&'a self, site: &'a Site, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
     /// Cancels a scheduled deletion.
     fn restore<'a>(&'a self, site: &'a Site, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
+    /// How much data `live` has, in words; `None` if that is not known.
+    fn contents<'a>(
+        &'a self,
+        region: &'a Region,
+        kind: &'a str,
+        live: &'a Seen,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        let _ = (region, kind, live);
+        Box::pin(async { Ok(None) })
+    }
     /// Whether `id`, which a read did not return, really does not exist. Asks in the most consistent way that the
     /// service offers.
     fn absent<'a>(&'a self, region: &'a Region, kind: &'a str, id: &'a str) -> BoxFuture<'a, Result<bool>>;

@@ -98,6 +98,12 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Si
         let error = Error::failed(format!("{} cannot be restored", live.id));
         async { Err(error) }
     }
+    /// How much data `live` has, such as `412 object versions, 3.2 MB`, for plans that would delete it; `None` if AWS does not
+    /// say. Only for kinds with [`KEEPS_DATA`](Self::KEEPS_DATA).
+    fn contents(_: &Self::Cx, live: &Live<Self>) -> impl Future<Output = Result<Option<String>>> + Send {
+        let _ = live;
+        async { Ok(None) }
+    }
     /// Whether `id`, which a read did not return, really does not exist. The default is a second read. Kinds whose
     /// reads filter or lag ask in the most consistent way that the service offers, without a filter.
     fn absent(cx: &Self::Cx, id: &Id<Self>) -> impl Future<Output = Result<bool>> + Send {
@@ -173,6 +179,8 @@ pub trait Kind<Cx>: Facts {
     fn delete<'a>(&'a self, cx: &'a Cx, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
     /// See [`Resource::restore`].
     fn restore<'a>(&'a self, cx: &'a Cx, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
+    /// See [`Resource::contents`].
+    fn contents<'a>(&'a self, cx: &'a Cx, live: &'a Seen) -> BoxFuture<'a, Result<Option<String>>>;
     /// See [`Resource::absent`].
     fn absent<'a>(&'a self, cx: &'a Cx, id: &'a str) -> BoxFuture<'a, Result<bool>>;
     /// See [`Lookup::find`].
@@ -277,6 +285,10 @@ impl<R: Resource> Kind<R::Cx> for Erased<R> {
         async move { R::restore(cx, &typed(live)?).await }.map_err(|error| concealed(error, &[&live.args])).boxed()
     }
 
+    fn contents<'a>(&'a self, cx: &'a R::Cx, live: &'a Seen) -> BoxFuture<'a, Result<Option<String>>> {
+        async move { R::contents(cx, &typed(live)?).await }.boxed()
+    }
+
     fn absent<'a>(&'a self, cx: &'a R::Cx, id: &'a str) -> BoxFuture<'a, Result<bool>> {
         async move { R::absent(cx, &Id::new(id)).await }.boxed()
     }
@@ -357,6 +369,10 @@ impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
     }
 
     fn restore<'a>(&'a self, _: &'a L::Cx, _: &'a Seen) -> BoxFuture<'a, Result<()>> {
+        Self::refuse()
+    }
+
+    fn contents<'a>(&'a self, _: &'a L::Cx, _: &'a Seen) -> BoxFuture<'a, Result<Option<String>>> {
         Self::refuse()
     }
 

@@ -10,6 +10,7 @@ mod graph;
 mod import;
 mod init;
 mod output;
+mod phase;
 mod plan;
 mod schema;
 mod state;
@@ -68,6 +69,7 @@ pub const COMMANDS: &[Entry] = &[
     entry::<import::Import>(),
     entry::<init::Init>(),
     entry::<output::Output>(),
+    entry::<phase::Phase>(),
     entry::<plan::Plan>(),
     entry::<schema::Schema>(),
     entry::<state::State>(),

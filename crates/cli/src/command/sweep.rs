@@ -107,7 +107,8 @@ impl Sweep {
         let losses = sweep::losses(&session.cloud, found)?;
         let losses: BTreeMap<_, _> = losses.iter().map(|(address, parts)| (address, &parts[..])).collect();
         if !self.json {
-            screen::print(&losses::render(&losses));
+            let told = losses.iter().map(|(address, parts)| (*address, parts.join(", "))).collect();
+            screen::print(&losses::render(&told));
         }
         let accepted = self.losses.accepted();
         if self.yes {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use serde_json::Value;
 
 use super::drift::drift;
@@ -115,6 +116,7 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
         let spec = spec(cloud, &address.kind)?;
         lost(&spec, step, refreshed.live.get(address));
     }
+    count(cloud, &mut steps, &refreshed).await;
     planner.cascades.retain(|(address, _)| !options.accepted.covers(address));
     cascading(&planner.cascades)?;
     let left_out: BTreeSet<_> = match &selected {
@@ -158,6 +160,19 @@ fn lost(spec: &Spec, step: &mut Step, seen: Option<&Seen>) {
         let off = "AWS deletion protection is disabled first";
         step.because = Some(step.because.take().map_or_else(|| off.to_owned(), |because| format!("{because}; {off}")));
     }
+}
+
+/// Sets how much data each step destroys. Where it cannot be counted, the plan says why; the loss itself is certain.
+async fn count(cloud: &Arc<dyn Cloud>, steps: &mut BTreeMap<Address, Step>, refreshed: &Refreshed) {
+    let losing = steps.iter_mut().filter(|(_, step)| step.loses.iter().any(|part| part == ALL));
+    let counts = losing.filter_map(|(address, step)| Some((address, step, refreshed.live.get(address)?)));
+    let counts = counts.map(|(address, step, seen)| async {
+        step.contents = cloud
+            .contents(&address.region, &address.kind, seen)
+            .await
+            .unwrap_or_else(|error| Some(format!("cannot be counted: {}", error.message())));
+    });
+    join_all(counts).await;
 }
 
 /// Fails if drift alone would destroy data. The user has to choose how to resolve it.
@@ -311,6 +326,7 @@ impl Planner<'_> {
                     _ => "it no longer exists".to_owned(),
                 }),
                 loses: Vec::new(),
+                contents: None,
             },
         };
         if !matches!(step.action, Action::Keep | Action::Update | Action::Restore) {
@@ -432,5 +448,5 @@ fn existing(spec: &Spec, record: &Record, seen: &Seen, desired: &Value) -> Step 
         _ if !record.deposed.is_empty() => (Action::Update, Some("the resource it replaced is deleted".to_owned())),
         _ => (Action::Keep, None),
     };
-    Step { action, changes, because, loses: Vec::new() }
+    Step { action, changes, because, loses: Vec::new(), contents: None }
 }
