@@ -26,51 +26,61 @@ fn last(calls: &[Call], action: &str, region: &str) -> usize {
     found.unwrap_or_else(|| panic!("no {action} in {region}"))
 }
 
-/// M-03: from `legacy` to `production` and back, in one workspace. The way back deletes only what the way there created,
-/// and the configuration follows.
+/// The commands of the stack's runbook, without the program.
+fn runbook() -> Vec<Vec<&'static str>> {
+    let text = include_str!("../../crates/stacks/src/migration/README.md");
+    let commands = text.lines().filter_map(|line| line.strip_prefix("payinfra "));
+    commands.map(|line| line.split(' ').collect()).collect()
+}
+
+/// M-03: the runbook's commands move one workspace from `legacy` to `production` and back. The way back deletes only what
+/// the way there created, and the configuration follows.
 #[tokio::test(flavor = "multi_thread")]
-async fn m03_a_workspace_moves_through_all_phases_and_back() {
+async fn m03_the_runbook_moves_a_workspace_through_all_phases_and_back() {
     let bench = bench().await;
-    bench.run(&[&["apply", "--yes"][..], &LIVE].concat()).expect(0);
-    let legacy = bench.inventory().await;
+    let line = |phase: &str| format!("final_snapshot = false\nphase = \"{phase}\"");
     let written = bench.configuration();
-    let shown = bench.run(&[&["phase"][..], &LIVE].concat()).expect(0).stdout;
-    assert!(shown.contains("● legacy") && shown.contains("○ migration") && shown.contains("○ production"), "{shown}");
-
-    let planned = bench.run(&[&["phase", "--to", "migration", "--plan"][..], &LIVE].concat()).expect(0).stdout;
-    assert!(planned.contains("us-east-2/ecs.service/service"), "{planned}");
-    assert_eq!(bench.inventory().await, legacy, "a plan changes nothing");
-    assert_eq!(bench.configuration(), written);
-
-    for to in ["migration", "production", "migration"] {
-        bench.run(&phase(to)).expect(0);
-        let moved = written.replace(
-            "[workspaces.live]\nprotect = false\nfinal_snapshot = false\nphase = \"legacy\"",
-            &format!("[workspaces.live]\nprotect = false\nfinal_snapshot = false\nphase = \"{to}\""),
-        );
-        assert_eq!(bench.configuration(), moved, "only the phase is written");
+    let mut first = None;
+    let mut visited = Vec::new();
+    for command in runbook() {
+        let to = command.iter().position(|word| *word == "--to").map(|index| command[index + 1]);
+        let Some(to) = to else {
+            bench.run(&bench.consenting(&command)).expect(0);
+            first = Some(bench.inventory().await);
+            let shown = bench.run(&[&["phase"][..], &LIVE].concat()).expect(0).stdout;
+            assert!(shown.contains("● legacy") && shown.contains("○ migration"), "{shown}");
+            continue;
+        };
+        if command.contains(&"--plan") {
+            let (before, configuration) = (bench.inventory().await, bench.configuration());
+            let planned = bench.run(&command).expect(0).stdout;
+            assert!(planned.contains("us-east-2/ecs.service/service"), "{planned}");
+            assert_eq!(bench.inventory().await, before, "a plan changes nothing");
+            assert_eq!(bench.configuration(), configuration);
+            continue;
+        }
+        if command.contains(&"--accept-loss") {
+            // The data that only the second region has is listed, and has to be accepted.
+            let refused = bench.run(&phase(to)).expect(1).stderr;
+            assert!(refused.contains("us-east-2/s3.bucket/audit-trail"), "{refused}");
+        }
+        bench.aws.clear_calls();
+        bench.run(&bench.consenting(&command)).expect(0);
+        assert_eq!(bench.configuration(), written.replace(&line("legacy"), &line(to)), "only the phase is written");
         bench.run(&[&["plan", "--exit-code"][..], &LIVE].concat()).expect(0);
+        visited.push(to);
     }
-
-    // The data that only the second region has is listed, and has to be accepted.
-    let refused = bench.run(&phase("legacy")).expect(1).stderr;
-    assert!(refused.contains("us-east-2/s3.bucket/audit-trail"), "{refused}");
-    bench.aws.clear_calls();
-    bench.run(&[phase("legacy"), vec!["--accept-loss"]].concat()).expect(0);
+    assert_eq!(visited, ["migration", "production", "migration", "legacy"]);
     let calls = bench.aws.calls();
-    // The weight of the first record, then the second record, and only then what served it.
-    let records: Vec<usize> =
-        (0..calls.len()).filter(|index| calls[*index].action == "ChangeResourceRecordSets").collect();
-    assert!(records.len() >= 2, "{records:?}");
+    // The second region's record is deleted before what served it.
+    let records = last(&calls, "ChangeResourceRecordSets", "us-east-1");
     for (action, region) in
         [("DeleteService", "us-east-2"), ("DeleteLoadBalancer", "us-east-2"), ("DeleteHealthCheck", "us-east-1")]
     {
-        assert!(*records.last().unwrap() < last(&calls, action, region), "{action}");
+        assert!(records < last(&calls, action, region), "{action}");
     }
-    bench.run(&[&["plan", "--exit-code"][..], &LIVE].concat()).expect(0);
-    assert_eq!(bench.configuration(), written);
-    let gone =
-        legacy.beyond(&bench.inventory().await).into_iter().filter(|line| !line.contains(" ecs.task-definition "));
+    let gone = first.unwrap().beyond(&bench.inventory().await).into_iter();
+    let gone = gone.filter(|line| !line.contains(" ecs.task-definition "));
     assert_eq!(gone.collect::<Vec<_>>(), Vec::<&str>::new());
 }
 
