@@ -32,6 +32,7 @@ mod store;
 pub mod sweep;
 mod tags;
 mod task;
+mod waiver;
 
 pub use address::{Address, Region};
 pub use apply::apply;
@@ -54,3 +55,4 @@ pub use state::{Deposed, FORMAT, Intent, Record, State};
 pub use store::{COUNT_MAX, Guard, Holder, Journal, Lease, Lock, Store, Stored, Version};
 pub use tags::{Owner, Tags};
 pub use task::longest;
+pub use waiver::{Scope, Waiver};

@@ -79,6 +79,39 @@ fn a_sound_document_is_a_valid_configuration() {
     assert_eq!((again.code, again.stdout), (Some(0), written.stdout));
 }
 
+/// The rules that a document waives are shown with their reasons, also to other programs.
+#[test]
+fn validate_shows_waivers_with_their_reasons() {
+    let mut document = document();
+    let args = document.pointer_mut(&format!("{VPC}/args")).unwrap();
+    args["cidr"] = "8.8.0.0/16".into();
+    args["tags"].as_object_mut().unwrap().remove("Project");
+    let address = "us-east-1/ec2.vpc/main";
+    document["waivers"] = json!([
+        { "rule": "cidr-blocks", "at": address, "reason": "the block was assigned to us, see the contract of 2019" },
+        { "rule": "tagged", "at": "everywhere", "reason": "costs are assigned by account" },
+    ]);
+    let folder = Folder::with(CONFIGURATION);
+    folder.write("graph.json", &document.to_string());
+    insta::assert_snapshot!(folder.run(&["validate"]).transcript);
+    let ended = folder.run(&["validate", "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.transcript);
+    let event: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(event["event"], "validate");
+    let workspace = &event["workspaces"][0];
+    assert_eq!((&workspace["workspace"], &workspace["resources"]), (&json!("demo"), &json!(1)));
+    assert_eq!(workspace["waivers"], document["waivers"]);
+    // One that is no longer needed is an error, as an event as well.
+    document.pointer_mut(&format!("{VPC}/args")).unwrap()["cidr"] = "10.9.0.0/16".into();
+    folder.write("graph.json", &document.to_string());
+    let ended = folder.run(&["validate", "--json"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.transcript);
+    let event: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let message = "the waiver of `cidr-blocks` at us-east-1/ec2.vpc/main has no effect: the resource does not violate \
+                   the rule";
+    assert_eq!((&event["event"], &event["message"]), (&json!("error"), &json!(message)));
+}
+
 #[test]
 fn what_keeps_data_is_protected_unless_the_configuration_says_otherwise() {
     let mut document = document();
@@ -122,7 +155,7 @@ fn mistakes_are_reported_with_place_and_fix() {
     wrong(&format!("{VPC}/after"), after("us-east-1/ec2.vpc/none"), &["us-east-1/ec2.vpc/none"]);
     wrong(&format!("{VPC}/args/sidr"), json!(1), &["us-east-1/ec2.vpc/main", "sidr"]);
     wrong(&format!("{VPC}/args/cidr"), json!(1), &["us-east-1/ec2.vpc/main", "cidr"]);
-    wrong(&format!("{VPC}/args/tags"), json!({}), &["us-east-1/ec2.vpc/main", "lacks the required tag `Environment`"]);
+    wrong(&format!("{VPC}/args/tags"), json!({}), &["us-east-1/ec2.vpc/main", "lacks the tag `Environment`"]);
     wrong(&format!("{VPC}/args/cidr"), json!("8.8.0.0/16"), &["us-east-1/ec2.vpc/main", "not private"]);
 }
 
