@@ -20,7 +20,7 @@ use crate::screen::WARNING;
 use crate::{account, lock, lost, screen};
 
 /// The account id used by commands that do not sign in.
-pub(crate) const ANY_ACCOUNT: &str = "000000000000";
+pub(crate) const ANY_ACCOUNT: &str = AccountId::PLACEHOLDER;
 
 /// The global options of the command line.
 #[derive(Debug)]

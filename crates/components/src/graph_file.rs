@@ -8,6 +8,7 @@ use payinfra_stack::tags::REQUIRED;
 use payinfra_stack::{AccountId, Problem, Problems, Stack, Workspace};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The stack `graph`: reads the desired state of a workspace from a document, as `payinfra graph --format json` writes.
 ///
@@ -81,6 +82,7 @@ fn agree(graph: &Graph, workspace: &Workspace<GraphVariables>) -> Result<()> {
         let found = graph.tags.get(key).or_else(|| graph.extra_tags().get(key));
         agree_on(key, Some(value), found, "extra_tags")?;
     }
+    has_account(graph)?;
     let declared =
         |region: &Region| region.as_str() == "global" || workspace.regions.iter().any(|it| it.region == *region);
     if let Some(address) = graph.nodes().keys().find(|address| !declared(&address.region)) {
@@ -103,4 +105,38 @@ fn agree_on(key: &str, expected: Option<&str>, found: Option<&str>, section: &st
     };
     Err(Error::invalid(message)
         .hint(format!("write `\"{key}\": \"{expected}\"` into `{section}` and into the tags of all resources")))
+}
+
+/// Checks that no value has the placeholder account, which `payinfra graph` writes because it does not sign in.
+fn has_account(graph: &Graph) -> Result<()> {
+    let args = graph.nodes().iter().map(|(address, node)| (address.to_string(), "args", &node.args));
+    let outputs = graph.outputs().iter().map(|(name, value)| (format!("output {name}"), "the value", value));
+    for (place, member, value) in args.chain(outputs) {
+        if let Some((path, text)) = placeholder(value, member) {
+            let message = format!("{place}: `{path}` has the placeholder account: `{text}`");
+            return Err(Error::invalid(message).hint(format!(
+                "write the id of your account instead of {} into the whole document",
+                AccountId::PLACEHOLDER
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The first string in `value`, which is at `path`, that has the placeholder account, and its path. In an ARN, an S3 key
+/// or the name of a registry, the account is a word of its own; the last part of a UUID is not.
+fn placeholder<'a>(value: &'a Value, path: &str) -> Option<(String, &'a str)> {
+    match value {
+        Value::String(text) => {
+            let mut words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
+            words.any(|word| word == AccountId::PLACEHOLDER).then(|| (path.to_owned(), text.as_str()))
+        }
+        Value::Array(values) => {
+            values.iter().enumerate().find_map(|(index, value)| placeholder(value, &format!("{path}.{index}")))
+        }
+        Value::Object(members) => {
+            members.iter().find_map(|(name, value)| placeholder(value, &format!("{path}.{name}")))
+        }
+        _ => None,
+    }
 }

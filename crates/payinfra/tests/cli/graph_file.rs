@@ -159,6 +159,45 @@ fn mistakes_are_reported_with_place_and_fix() {
     wrong(&format!("{VPC}/args/cidr"), json!("8.8.0.0/16"), &["us-east-1/ec2.vpc/main", "not private"]);
 }
 
+/// As in a document that `payinfra graph` has written.
+#[test]
+fn the_placeholder_account_is_reported_with_place_and_fix() {
+    let outputs = |value: Value| json!({ "where": value });
+    for (value, path) in [
+        (json!("arn:aws:iam::000000000000:role/x"), "the value"),
+        (json!({ "$text": ["in ", "s3://logs/AWSLogs/000000000000/"] }), "the value.$text.1"),
+        (json!({ "$secret": "000000000000" }), "the value.$secret"),
+    ] {
+        let place = format!("output where: `{path}` has the placeholder account");
+        wrong("/outputs", outputs(value), &["payinfra.toml:9:8", &place, "write the id of your account instead"]);
+    }
+    let role = |principal: &str| {
+        let statement = json!({
+            "sid": "Assume", "effect": "Allow", "principals": { "AWS": [principal] }, "actions": ["sts:AssumeRole"],
+            "resources": [], "conditions": {},
+        });
+        let mut tags = document().pointer(&format!("{VPC}/args/tags")).unwrap().clone();
+        tags["Name"] = "x-role-demo-s1".into();
+        json!({ "global/iam.role/role": { "args": {
+            "name": "x-role-demo-s1", "description": "", "path": "/", "max_session": 3600, "trust": [statement],
+            "inline": {}, "managed": [], "tags": tags,
+        } } })
+    };
+    wrong(
+        "/nodes",
+        role("arn:aws:iam::000000000000:root"),
+        &["global/iam.role/role: `args.trust.0.principals.AWS.0` has the placeholder account"],
+    );
+    // With an account, and with a UUID that ends like one.
+    let folder = Folder::with(CONFIGURATION);
+    let mut complete = document();
+    complete["nodes"] = role("arn:aws:iam::123456789012:root");
+    complete["outputs"] = outputs(json!("00000000-0000-0000-0000-000000000000"));
+    folder.write("graph.json", &complete.to_string());
+    let (code, message) = said(&folder, "validate");
+    assert_eq!(code, Some(0), "{message}");
+}
+
 #[test]
 fn a_file_that_is_missing_or_too_large_is_reported_with_its_place() {
     let folder = Folder::with(CONFIGURATION);
