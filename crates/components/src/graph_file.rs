@@ -1,6 +1,7 @@
 //! A stack whose graph is a document that any program can write.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use payinfra_aws::catalog;
 use payinfra_engine::{Error, Graph, Region, Result, Tags};
@@ -24,6 +25,9 @@ pub struct GraphFile;
 pub struct GraphVariables {
     /// The graph document, relative to the folder of the configuration; `payinfra schema --graph` describes it.
     pub file: PathBuf,
+    /// The graph in it, once it is parsed. The check of the configuration needs it, and each build.
+    #[serde(skip)]
+    parsed: OnceLock<Result<Graph>>,
 }
 
 /// The variable that names the document.
@@ -52,16 +56,23 @@ impl Stack for GraphFile {
     }
 
     fn build(&self, workspace: &Workspace<GraphVariables>, _: &AccountId) -> Result<Graph> {
-        read(workspace)
+        read(workspace).cloned()
     }
 }
 
 /// The graph in the document, which agrees with `workspace`.
-fn read(workspace: &Workspace<GraphVariables>) -> Result<Graph> {
-    let file = workspace.variables.file.display().to_string();
-    let bytes = workspace.file(FILE).ok_or_else(|| Error::invalid(format!("{file} was not read")))?;
-    let agreed = Graph::parse(bytes, &catalog()).and_then(|graph| agree(&graph, workspace).map(|()| graph));
-    agreed.map_err(|error| error.at(file))
+fn read(workspace: &Workspace<GraphVariables>) -> Result<&Graph> {
+    let agreed = parsed(workspace).and_then(|graph| agree(graph, workspace).map(|()| graph));
+    agreed.map_err(|error| error.at(workspace.variables.file.display()))
+}
+
+/// The graph in the document. It is parsed once.
+fn parsed(workspace: &Workspace<GraphVariables>) -> Result<&Graph> {
+    let parse = || {
+        let bytes = workspace.file(FILE).ok_or_else(|| Error::invalid("the file was not read"))?;
+        Graph::parse(bytes, &catalog())
+    };
+    workspace.variables.parsed.get_or_init(parse).as_ref().map_err(Clone::clone)
 }
 
 /// Checks that the document belongs to `workspace` of the configuration.
