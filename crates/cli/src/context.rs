@@ -49,6 +49,8 @@ pub(crate) struct Project {
 pub(crate) struct Kept {
     /// The configuration.
     pub(crate) project: Project,
+    /// The name of the stack in states and tags.
+    pub(crate) stack: String,
     /// The name of the workspace.
     pub(crate) workspace: String,
     /// The account; `None` if the backend needs no sign-in.
@@ -136,15 +138,14 @@ impl Context {
     /// Loads the configuration, signs in, and opens the state of the workspace: all checks before a plan.
     pub(crate) async fn session(&self) -> Result<Session, Failure> {
         let project = self.project()?;
-        let workspace = project.workspace()?.name.clone();
+        let (stack, workspace) = project.names()?;
         // Report what can be found without AWS before calling AWS.
         project.graph(&workspace, ANY_ACCOUNT)?;
         let access = project.sign_in().await?;
         let account = access.account().to_owned();
         let config = access.config(project.region());
-        let backing =
-            payinfra_state::open(&project.backend, &config, &account, project.configuration.stack.name(), &workspace)?;
-        let kept = Kept::new(project, workspace, Some(account.clone()), backing);
+        let backing = payinfra_state::open(&project.backend, &config, &account, &stack, &workspace)?;
+        let kept = Kept::new(project, (stack, workspace), Some(account.clone()), backing);
         let aws = Arc::new(Aws::new(access.clone()));
         let cloud: Arc<dyn Cloud> = aws.clone();
         // Commands that change resources take the lock, which replaces this guard with one that allows changes.
@@ -155,7 +156,7 @@ impl Context {
     /// Opens the state of the workspace. A state in a folder needs no sign-in.
     pub(crate) async fn kept(&self) -> Result<Kept, Failure> {
         let project = self.project()?;
-        let workspace = project.workspace()?.name.clone();
+        let (stack, workspace) = project.names()?;
         let (config, account) = match project.backend {
             Backend::S3 { .. } => {
                 let access = project.sign_in().await?;
@@ -164,9 +165,8 @@ impl Context {
             Backend::File { .. } => (aws_config::SdkConfig::builder().build(), None),
         };
         let named = account.as_deref().unwrap_or(ANY_ACCOUNT);
-        let backing =
-            payinfra_state::open(&project.backend, &config, named, project.configuration.stack.name(), &workspace)?;
-        Ok(Kept::new(project, workspace, account, backing))
+        let backing = payinfra_state::open(&project.backend, &config, named, &stack, &workspace)?;
+        Ok(Kept::new(project, (stack, workspace), account, backing))
     }
 }
 
@@ -187,6 +187,12 @@ impl Project {
                     .into())
             }
         }
+    }
+
+    /// The names of the selected workspace's stack and of itself, in states and tags.
+    fn names(&self) -> Result<(String, String), Failure> {
+        let workspace = self.workspace()?;
+        Ok((workspace.stack.clone(), workspace.name.clone()))
     }
 
     /// The path of the configuration.
@@ -237,13 +243,13 @@ impl Project {
 }
 
 impl Kept {
-    fn new(project: Project, workspace: String, account: Option<String>, backing: Backing) -> Self {
-        Self { project, workspace, account, backing, told: AtomicBool::default(), told_older: AtomicBool::default() }
+    fn new(project: Project, (stack, workspace): (String, String), account: Option<String>, backing: Backing) -> Self {
+        let (told, told_older) = (AtomicBool::default(), AtomicBool::default());
+        Self { project, stack, workspace, account, backing, told, told_older }
     }
 
     /// The state, which must belong to this deployment; an empty one if none is stored.
     pub(crate) async fn load(&self) -> Result<Loaded> {
-        let stack = self.project.configuration.stack.name();
         // List the history before reading the state, so that a run that ends in between does not look like a lost one.
         let history = lost::serials(&self.backing).await?;
         let stored = self.backing.store.load().await?;
@@ -257,10 +263,10 @@ impl Kept {
         let mut state = match found {
             Found::Newer(kept) => *kept,
             Found::Nothing | Found::Spent => {
-                state.unwrap_or_else(|| State::new(stack, &self.workspace, account.unwrap_or(ANY_ACCOUNT)))
+                state.unwrap_or_else(|| State::new(&self.stack, &self.workspace, account.unwrap_or(ANY_ACCOUNT)))
             }
         };
-        state.belongs(stack, &self.workspace, account.unwrap_or(&state.account))?;
+        state.belongs(&self.stack, &self.workspace, account.unwrap_or(&state.account))?;
         if rescued && !self.told.swap(true, Ordering::Relaxed) {
             screen::note(&format!(
                 "The state was recovered from {}, because an earlier run could not write it.",
@@ -340,7 +346,7 @@ impl Kept {
 
     /// The rescue file: where the state is saved if it cannot be written to its store.
     pub(crate) fn rescue(&self) -> Rescue {
-        Rescue::new(&self.project.folder, self.project.configuration.stack.name(), &self.workspace)
+        Rescue::new(&self.project.folder, &self.stack, &self.workspace)
     }
 }
 

@@ -133,8 +133,7 @@ impl Session {
 
     /// Resources with the owner tags of this workspace, of any lineage.
     pub(crate) async fn count(&self, state: &State) -> Result<Vec<Orphan>> {
-        let stack = self.kept.project.configuration.stack.name();
-        let mut found = census(&self.cloud, &*self.census, stack, &self.regions(state)).await?;
+        let mut found = census(&self.cloud, &*self.census, &self.kept.stack, &self.regions(state)).await?;
         found.retain(|orphan| orphan.owner.workspace == self.kept.workspace);
         Ok(found)
     }

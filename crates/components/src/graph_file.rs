@@ -13,9 +13,10 @@ use serde_json::Value;
 
 /// The stack `graph`: reads the desired state of a workspace from a document, as `payinfra graph --format json` writes.
 ///
-/// A document is complete: nothing is added but owner tags and, with `protect` and `final_snapshot`, the protection of
-/// what keeps data. The variables `environment`, `project`, `suffix`, `regions` and `tags` are checks: the document has
-/// to agree with them. `key_deletion_days` has no effect, and documents cannot refer to `remote_outputs`.
+/// The name of the stack in states and tags is the document's, so that documents of different systems do not share a
+/// state. A document is complete: nothing is added but owner tags and, with `protect` and `final_snapshot`, the
+/// protection of what keeps data. The variables `environment`, `project`, `suffix`, `regions` and `tags` are checks: the
+/// document has to agree with them. `key_deletion_days` has no effect, and documents cannot refer to `remote_outputs`.
 #[derive(Clone, Copy, Debug)]
 pub struct GraphFile;
 
@@ -58,6 +59,10 @@ impl Stack for GraphFile {
     fn build(&self, workspace: &Workspace<GraphVariables>, _: &AccountId) -> Result<Graph> {
         read(workspace).cloned()
     }
+
+    fn name_in(&self, workspace: &Workspace<GraphVariables>) -> Option<String> {
+        parsed(workspace).ok().map(|graph| graph.stack.clone())
+    }
 }
 
 /// The graph in the document, which agrees with `workspace`.
@@ -77,13 +82,10 @@ fn parsed(workspace: &Workspace<GraphVariables>) -> Result<&Graph> {
 
 /// Checks that the document belongs to `workspace` of the configuration.
 fn agree(graph: &Graph, workspace: &Workspace<GraphVariables>) -> Result<()> {
-    for (member, found, expected) in
-        [("stack", &*graph.stack, workspace.stack), ("workspace", &*graph.workspace, &*workspace.name)]
-    {
-        if found != expected {
-            return Err(Error::invalid(format!("`{member}` is `{found}`, but the configuration has `{expected}`"))
-                .hint(format!("write `\"{member}\": \"{expected}\"`, or select another document with `{FILE}`")));
-        }
+    let (found, expected) = (&graph.workspace, &workspace.name);
+    if found != expected {
+        return Err(Error::invalid(format!("`workspace` is `{found}`, but the configuration has `{expected}`"))
+            .hint(format!("write `\"workspace\": \"{expected}\"`, or select another document with `{FILE}`")));
     }
     let common = workspace.graph(&Tags::new());
     for key in REQUIRED {

@@ -145,7 +145,7 @@ async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes
         }
     };
     let account = place.account.clone().unwrap_or_else(|| state.account.clone());
-    state.belongs(place.project.configuration.stack.name(), &place.workspace, &account)?;
+    state.belongs(&place.stack, &place.workspace, &account)?;
     screen::line(&format!(
         "State of {}: serial {}, lineage {}, {} resources.",
         place.workspace,

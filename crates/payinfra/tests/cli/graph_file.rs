@@ -134,9 +134,11 @@ fn what_keeps_data_is_protected_unless_the_configuration_says_otherwise() {
 
 #[test]
 fn a_document_of_something_else_is_rejected() {
-    let place = ["payinfra.toml:9:8", "graph.json: `stack` is `python`, but the configuration has `graph`"];
-    wrong("/stack", json!("python"), &place);
-    wrong("/workspace", json!("other"), &["`workspace` is `other`", "write `\"workspace\": \"demo\"`"]);
+    let place = ["payinfra.toml:9:8", "graph.json: `workspace` is `other`", "write `\"workspace\": \"demo\"`"];
+    wrong("/workspace", json!("other"), &place);
+    let migration = ["payinfra.toml:11:13", "the stack of workspace `demo` is `migration`", "give it another name"];
+    wrong("/stack", json!("migration"), &migration);
+    wrong("/stack", json!("a/b"), &["the stack of workspace `demo` is `a/b`, which is not a valid name"]);
     wrong("/tags/Project", json!("q"), &["the tag `Project` is `q`, but the configuration has `p`"]);
     wrong("/extra_tags", json!({}), &["`extra_tags` has no tag `Team`", "write `\"Team\": \"blue\"`"]);
     let moved = json!({ "eu-west-1/ec2.vpc/main": document().pointer(VPC).unwrap() });
@@ -157,6 +159,31 @@ fn mistakes_are_reported_with_place_and_fix() {
     wrong(&format!("{VPC}/args/cidr"), json!(1), &["us-east-1/ec2.vpc/main", "cidr"]);
     wrong(&format!("{VPC}/args/tags"), json!({}), &["us-east-1/ec2.vpc/main", "lacks the tag `Environment`"]);
     wrong(&format!("{VPC}/args/cidr"), json!("8.8.0.0/16"), &["us-east-1/ec2.vpc/main", "not private"]);
+}
+
+/// Documents of two systems with the same name of the workspace, and their states in the same place.
+#[test]
+fn documents_of_two_stacks_have_two_states() {
+    let folder = Folder::with(CONFIGURATION);
+    let listed = |stack: &str| {
+        let mut document = document();
+        document["stack"] = stack.into();
+        folder.write("graph.json", &document.to_string());
+        let ended = folder.run(&["state", "list"]);
+        assert_eq!(ended.code, Some(0), "{}", ended.transcript);
+        ended.stdout
+    };
+    assert_eq!(listed("one"), "");
+    let record = json!({ "generation": 1, "id": "vpc-1", "args": {}, "outputs": null, "depends": [] });
+    let state = json!({
+        "format": 2, "lineage": "c0ffee", "stack": "one", "workspace": "demo", "account": "123456789012", "serial": 4,
+        "revision": 9, "epoch": 0, "resources": { "us-east-1/ec2.vpc/main": record }, "outputs": {},
+    });
+    folder.write("kept/one/demo/state.json", &state.to_string());
+    assert_eq!(listed("one"), "us-east-1/ec2.vpc/main\n");
+    assert_eq!(listed("two"), "");
+    let graph: Value = serde_json::from_str(&folder.run(&["graph", "--format", "json"]).stdout).unwrap();
+    assert_eq!(graph["nodes"]["us-east-1/ec2.vpc/main"]["args"]["tags"]["payinfra:stack"], "two");
 }
 
 /// As in a document that `payinfra graph` has written.

@@ -56,7 +56,7 @@ impl Context<'_> {
         let suffix = suffix?;
         problems.take(Names::new(self.stack.prefix(), name, &suffix, &AccountId::any()).at(place))?;
         Some(Workspace {
-            stack: self.stack.name(),
+            stack: self.stack.name().to_owned(),
             prefix: self.stack.prefix(),
             name: name.clone(),
             environment: environment?.into_inner(),
