@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use payinfra_aws::{Access, Aws, Identity};
 use payinfra_engine::sweep::Census;
-use payinfra_engine::{Class, Cloud, Error, Graph, Result, State};
+use payinfra_engine::{Class, Cloud, Error, Graph, Result, State, counted};
 use payinfra_stack::{AccountId, Configuration, Stacks, Workspace};
 use payinfra_state::{Backend, Backing};
 
@@ -374,7 +374,9 @@ impl Session {
 /// The note that the state is older than the history.
 fn older(serial: u64, newest: u64, caught: Option<&CaughtUp>) -> String {
     let taken = match caught {
-        Some(CaughtUp { serial, records }) => format!("{records} records were recovered from run {serial}"),
+        Some(CaughtUp { serial, records }) => {
+            format!("{} recovered from run {serial}", counted(*records, "record was", "records were"))
+        }
         None => "The history has no newer state of this lineage".to_owned(),
     };
     format!(

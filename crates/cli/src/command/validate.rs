@@ -2,7 +2,7 @@
 
 use clap::Args;
 use payinfra_aws::catalog;
-use payinfra_engine::{Error, Graph, Result, Scope, Waiver};
+use payinfra_engine::{Error, Graph, Result, Scope, Waiver, counted};
 
 use super::Execute;
 use crate::context::{ANY_ACCOUNT, Context};
@@ -40,7 +40,10 @@ impl Execute for Validate {
             if !self.json {
                 let Valid { resources, lookups, outputs, .. } = &valid;
                 screen::line(&format!(
-                    "{name:width$}  {CREATE}valid{CREATE:#}: {resources} resources, {lookups} lookups, {outputs} outputs"
+                    "{name:width$}  {CREATE}valid{CREATE:#}: {}, {}, {}",
+                    counted(*resources, "resource", "resources"),
+                    counted(*lookups, "lookup", "lookups"),
+                    counted(*outputs, "output", "outputs"),
                 ));
                 graph.waivers().iter().for_each(show);
             }
