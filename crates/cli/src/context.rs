@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use payinfra_aws::{Access, Aws, Identity};
 use payinfra_engine::sweep::Census;
-use payinfra_engine::{Class, Cloud, Error, Graph, Result, State};
+use payinfra_engine::{Class, Cloud, Error, Graph, Result, State, counted};
 use payinfra_stack::{AccountId, Configuration, Stacks, Workspace};
 use payinfra_state::{Backend, Backing};
 
@@ -20,7 +20,7 @@ use crate::screen::WARNING;
 use crate::{account, lock, lost, screen};
 
 /// The account id used by commands that do not sign in.
-pub(crate) const ANY_ACCOUNT: &str = "000000000000";
+pub(crate) const ANY_ACCOUNT: &str = AccountId::PLACEHOLDER;
 
 /// The global options of the command line.
 #[derive(Debug)]
@@ -49,6 +49,8 @@ pub(crate) struct Project {
 pub(crate) struct Kept {
     /// The configuration.
     pub(crate) project: Project,
+    /// The name of the stack in states and tags.
+    pub(crate) stack: String,
     /// The name of the workspace.
     pub(crate) workspace: String,
     /// The account; `None` if the backend needs no sign-in.
@@ -147,15 +149,14 @@ impl Context {
     /// The same for the configuration as `edit` changes it. The file stays as it is.
     pub(crate) async fn session_with(&self, edit: impl FnOnce(String) -> Result<String>) -> Result<Session, Failure> {
         let project = self.project_with(edit)?;
-        let workspace = project.workspace()?.name.clone();
+        let (stack, workspace) = project.names()?;
         // Report what can be found without AWS before calling AWS.
         project.graph(&workspace, ANY_ACCOUNT)?;
         let access = project.sign_in().await?;
         let account = access.account().to_owned();
         let config = access.config(project.region());
-        let backing =
-            payinfra_state::open(&project.backend, &config, &account, project.configuration.stack.name(), &workspace)?;
-        let kept = Kept::new(project, workspace, Some(account.clone()), backing);
+        let backing = payinfra_state::open(&project.backend, &config, &account, &stack, &workspace)?;
+        let kept = Kept::new(project, (stack, workspace), Some(account.clone()), backing);
         let aws = Arc::new(Aws::new(access.clone()));
         let cloud: Arc<dyn Cloud> = aws.clone();
         // Commands that change resources take the lock, which replaces this guard with one that allows changes.
@@ -166,7 +167,7 @@ impl Context {
     /// Opens the state of the workspace. A state in a folder needs no sign-in.
     pub(crate) async fn kept(&self) -> Result<Kept, Failure> {
         let project = self.project()?;
-        let workspace = project.workspace()?.name.clone();
+        let (stack, workspace) = project.names()?;
         let (config, account) = match project.backend {
             Backend::S3 { .. } => {
                 let access = project.sign_in().await?;
@@ -175,9 +176,8 @@ impl Context {
             Backend::File { .. } => (aws_config::SdkConfig::builder().build(), None),
         };
         let named = account.as_deref().unwrap_or(ANY_ACCOUNT);
-        let backing =
-            payinfra_state::open(&project.backend, &config, named, project.configuration.stack.name(), &workspace)?;
-        Ok(Kept::new(project, workspace, account, backing))
+        let backing = payinfra_state::open(&project.backend, &config, named, &stack, &workspace)?;
+        Ok(Kept::new(project, (stack, workspace), account, backing))
     }
 }
 
@@ -198,6 +198,12 @@ impl Project {
                     .into())
             }
         }
+    }
+
+    /// The names of the selected workspace's stack and of itself, in states and tags.
+    fn names(&self) -> Result<(String, String), Failure> {
+        let workspace = self.workspace()?;
+        Ok((workspace.stack.clone(), workspace.name.clone()))
     }
 
     /// The path of the configuration.
@@ -248,13 +254,13 @@ impl Project {
 }
 
 impl Kept {
-    fn new(project: Project, workspace: String, account: Option<String>, backing: Backing) -> Self {
-        Self { project, workspace, account, backing, told: AtomicBool::default(), told_older: AtomicBool::default() }
+    fn new(project: Project, (stack, workspace): (String, String), account: Option<String>, backing: Backing) -> Self {
+        let (told, told_older) = (AtomicBool::default(), AtomicBool::default());
+        Self { project, stack, workspace, account, backing, told, told_older }
     }
 
     /// The state, which must belong to this deployment; an empty one if none is stored.
     pub(crate) async fn load(&self) -> Result<Loaded> {
-        let stack = self.project.configuration.stack.name();
         // List the history before reading the state, so that a run that ends in between does not look like a lost one.
         let history = lost::serials(&self.backing).await?;
         let stored = self.backing.store.load().await?;
@@ -268,10 +274,10 @@ impl Kept {
         let mut state = match found {
             Found::Newer(kept) => *kept,
             Found::Nothing | Found::Spent => {
-                state.unwrap_or_else(|| State::new(stack, &self.workspace, account.unwrap_or(ANY_ACCOUNT)))
+                state.unwrap_or_else(|| State::new(&self.stack, &self.workspace, account.unwrap_or(ANY_ACCOUNT)))
             }
         };
-        state.belongs(stack, &self.workspace, account.unwrap_or(&state.account))?;
+        state.belongs(&self.stack, &self.workspace, account.unwrap_or(&state.account))?;
         if rescued && !self.told.swap(true, Ordering::Relaxed) {
             screen::note(&format!(
                 "The state was recovered from {}, because an earlier run could not write it.",
@@ -351,7 +357,7 @@ impl Kept {
 
     /// The rescue file: where the state is saved if it cannot be written to its store.
     pub(crate) fn rescue(&self) -> Rescue {
-        Rescue::new(&self.project.folder, self.project.configuration.stack.name(), &self.workspace)
+        Rescue::new(&self.project.folder, &self.stack, &self.workspace)
     }
 }
 
@@ -379,7 +385,9 @@ impl Session {
 /// The note that the state is older than the history.
 fn older(serial: u64, newest: u64, caught: Option<&CaughtUp>) -> String {
     let taken = match caught {
-        Some(CaughtUp { serial, records }) => format!("{records} records were recovered from run {serial}"),
+        Some(CaughtUp { serial, records }) => {
+            format!("{} recovered from run {serial}", counted(*records, "record was", "records were"))
+        }
         None => "The history has no newer state of this lineage".to_owned(),
     };
     format!(

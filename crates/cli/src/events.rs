@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use payinfra_engine::plan::Summary;
-use payinfra_engine::{Action, Address, Change, Class, Error, Event, Observer, Plan, Wanted};
+use payinfra_engine::{Action, Address, Change, Class, Error, Event, Graph, Observer, Plan, Waiver, Wanted};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -40,6 +40,11 @@ pub(crate) enum Message {
     Sweep {
         /// The orphaned resources.
         orphans: Vec<Swept>,
+    },
+    /// The workspaces of a valid configuration; the only event of validate.
+    Validate {
+        /// The workspaces.
+        workspaces: Vec<Valid>,
     },
     /// An operation on a resource has started.
     Started {
@@ -224,6 +229,51 @@ pub(crate) struct Swept {
     region: String,
     /// Its id.
     id: String,
+}
+
+/// A workspace whose graph is valid.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Valid {
+    /// The workspace.
+    workspace: String,
+    /// The number of resources.
+    pub(crate) resources: usize,
+    /// The number of lookups.
+    pub(crate) lookups: usize,
+    /// The number of outputs.
+    pub(crate) outputs: usize,
+    /// Where rules do not apply, with the reasons.
+    waivers: Vec<Waived>,
+}
+
+/// A rule that does not apply somewhere.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Waived {
+    /// The name of the rule.
+    rule: String,
+    /// The address of the resource to which the rule does not apply, or `everywhere`.
+    at: String,
+    /// Why it does not apply.
+    reason: String,
+}
+
+impl Valid {
+    /// The valid workspace that `graph` declares.
+    pub(crate) fn of(graph: &Graph) -> Self {
+        let lookups = graph.nodes().values().filter(|node| node.lookup).count();
+        let waived = |waiver: &Waiver| Waived {
+            rule: waiver.rule.clone(),
+            at: waiver.at.to_string(),
+            reason: waiver.reason.clone(),
+        };
+        Self {
+            workspace: graph.workspace.clone(),
+            resources: graph.nodes().len() - lookups,
+            lookups,
+            outputs: graph.outputs().len(),
+            waivers: graph.waivers().iter().map(waived).collect(),
+        }
+    }
 }
 
 /// A resource that has drifted.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use payinfra_engine::sweep::{Orphan, census};
-use payinfra_engine::{Class, Error, Region, Result, State, Version};
+use payinfra_engine::{Class, Error, Region, Result, State, Version, counted};
 use payinfra_state::Backing;
 use serde_json::Value;
 
@@ -133,8 +133,7 @@ impl Session {
 
     /// Resources with the owner tags of this workspace, of any lineage.
     pub(crate) async fn count(&self, state: &State) -> Result<Vec<Orphan>> {
-        let stack = self.kept.project.configuration.stack.name();
-        let mut found = census(&self.cloud, &*self.census, stack, &self.regions(state)).await?;
+        let mut found = census(&self.cloud, &*self.census, &self.kept.stack, &self.regions(state)).await?;
         found.retain(|orphan| orphan.owner.workspace == self.kept.workspace);
         Ok(found)
     }
@@ -169,21 +168,22 @@ fn lost(workspace: &str, versions: &[Version], history: &[u64], lineages: &BTree
     let mut ways = Vec::new();
     if let Some(newest) = versions.first() {
         let Version { id, modified, size, .. } = newest;
-        let count = versions.len();
-        lines.push(format!("  {count} versions of the state; newest: {id}, {modified}, {size} bytes"));
+        let versions = counted(versions.len(), "version", "versions");
+        let size = counted(*size, "byte", "bytes");
+        lines.push(format!("  {versions} of the state; newest: {id}, {modified}, {size}"));
         ways.push(format!("`payinfra state restore --version {id}`"));
     }
     if let Some(newest) = history.last() {
-        lines.push(format!("  {} runs in the history; newest serial: {newest}", history.len()));
+        let runs = counted(history.len(), "run", "runs");
+        lines.push(format!("  {runs} in the history; newest serial: {newest}"));
         ways.push(format!("`payinfra state restore --history {newest}`"));
     }
     for (lineage, count) in lineages {
+        let resources = counted(*count, "resource", "resources");
         if lineage.is_empty() {
-            lines.push(format!(
-                "  {count} resources in AWS without a lineage: import them one by one with `payinfra import`"
-            ));
+            lines.push(format!("  {resources} in AWS without a lineage; `payinfra import` imports one at a time"));
         } else {
-            lines.push(format!("  {count} resources in AWS with lineage {lineage}"));
+            lines.push(format!("  {resources} in AWS with lineage {lineage}"));
             ways.push(format!("`payinfra adopt --lineage {lineage}`"));
         }
     }
@@ -256,8 +256,8 @@ mod tests {
         assert_eq!(
             error.message(),
             "workspace one has no state, but it has been applied before:\n  2 versions of the state; newest: v2, \
-             yesterday, 7 bytes\n  2 runs in the history; newest serial: 4\n  1 resources in AWS without a lineage: \
-             import them one by one with `payinfra import`\n  84 resources in AWS with lineage abc"
+             yesterday, 7 bytes\n  2 runs in the history; newest serial: 4\n  1 resource in AWS without a lineage; \
+             `payinfra import` imports one at a time\n  84 resources in AWS with lineage abc"
         );
         assert_eq!(
             error.get_hint(),

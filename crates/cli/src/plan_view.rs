@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use payinfra_aws::KINDS;
 use payinfra_engine::plan::Summary;
-use payinfra_engine::{Action, Address, Change, Deviation, Drift, Plan, Step, Wanted};
+use payinfra_engine::{Action, Address, Change, Deviation, Drift, Plan, Step, Wanted, counted};
 use serde_json::Value;
 
 use crate::losses;
@@ -39,7 +39,8 @@ impl PlanView {
             text.push('\n');
         }
         if !plan.left_out.is_empty() {
-            push(&mut text, &format!("{DIM}Excluded by --target: {} resources.{DIM:#}", plan.left_out.len()));
+            let resources = counted(plan.left_out.len(), "resource", "resources");
+            push(&mut text, &format!("{DIM}Excluded by --target: {resources}.{DIM:#}"));
         }
         text.push_str(&self.operational(plan));
         push(&mut text, &summary(plan.summary()));

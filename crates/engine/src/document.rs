@@ -20,6 +20,7 @@ use crate::resolve::pointers;
 use crate::schema::ADDRESS;
 use crate::secret::is_secret;
 use crate::tags::{Owner, Tags};
+use crate::waiver::Waiver;
 
 /// The version of the document format.
 pub const GRAPH_FORMAT: u32 = 1;
@@ -42,6 +43,8 @@ struct Document {
     outputs: BTreeMap<String, Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     metrics: Vec<Metric>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    waivers: Vec<Waiver>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,6 +92,7 @@ impl Graph {
             nodes: self.nodes().iter().map(|(address, node)| (address.clone(), member(node))).collect(),
             outputs: self.outputs().clone(),
             metrics: self.metrics().to_vec(),
+            waivers: self.waivers().to_vec(),
         };
         serde_json::to_string_pretty(&document).map_err(|error| Error::failed(error.to_string()))
     }
@@ -149,6 +153,9 @@ impl Graph {
             graph.put_output(name, value);
         }
         document.metrics.into_iter().for_each(|metric| graph.metric(metric));
+        for (index, waiver) in document.waivers.into_iter().enumerate() {
+            graph.put_waiver(waiver).map_err(|error| error.at(format!("`waivers[{index}]`")))?;
+        }
         graph.sorted()?;
         graph.check_pointers(catalog)?;
         Ok(graph)
@@ -415,6 +422,11 @@ pub fn graph_schema(catalog: &Catalog) -> Value {
                 "description": "Metrics that every successful apply publishes.",
                 "type": "array",
                 "items": generator.subschema_for::<Metric>(),
+            },
+            "waivers": {
+                "description": "Rules that do not apply to some or all resources, with the reasons.",
+                "type": "array",
+                "items": generator.subschema_for::<Waiver>(),
             },
         },
         "required": ["format", "stack", "workspace", "nodes"],

@@ -19,6 +19,7 @@ use crate::resolve::{json_pointer, pointers};
 use crate::resource::{Lookup, Resource};
 use crate::secret::is_secret;
 use crate::tags::{Owner, Tags};
+use crate::waiver::{Scope, Waiver};
 
 /// The desired state of one workspace of a stack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,8 @@ pub struct Graph {
     outputs: BTreeMap<String, Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     metrics: Vec<Metric>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    waivers: Vec<Waiver>,
 }
 
 /// One declared resource or lookup.
@@ -112,6 +115,7 @@ impl Graph {
             nodes: BTreeMap::new(),
             outputs: BTreeMap::new(),
             metrics: Vec::new(),
+            waivers: Vec::new(),
         }
     }
 
@@ -258,6 +262,28 @@ impl Graph {
         self.metrics.push(metric);
     }
 
+    /// Leaves the resource at `address` out of the rule `rule`. `reason` is one line that says why; the graph keeps it.
+    ///
+    /// A waiver without effect is an error when the rules are checked.
+    ///
+    /// # Errors
+    /// If there is no reason, or the rule is already waived there.
+    pub fn waive(&mut self, address: &Address, rule: &str, reason: &str) -> Result<()> {
+        self.put_waiver(Waiver {
+            rule: rule.to_owned(),
+            at: Scope::Address(address.clone()),
+            reason: reason.to_owned(),
+        })
+    }
+
+    /// Leaves all resources out of the rule `rule`; see [`Graph::waive`].
+    ///
+    /// # Errors
+    /// If there is no reason, or the rule is already waived everywhere.
+    pub fn waive_everywhere(&mut self, rule: &str, reason: &str) -> Result<()> {
+        self.put_waiver(Waiver { rule: rule.to_owned(), at: Scope::Everywhere, reason: reason.to_owned() })
+    }
+
     /// The declared resources and lookups by address.
     #[must_use]
     pub fn nodes(&self) -> &BTreeMap<Address, Declared> {
@@ -274,6 +300,12 @@ impl Graph {
     #[must_use]
     pub fn metrics(&self) -> &[Metric] {
         &self.metrics
+    }
+
+    /// Where rules do not apply, in the order of declaration.
+    #[must_use]
+    pub fn waivers(&self) -> &[Waiver] {
+        &self.waivers
     }
 
     /// The tags that resources have if AWS accepts that many.
@@ -293,6 +325,15 @@ impl Graph {
 
     pub(crate) fn put_output(&mut self, name: String, value: Value) {
         self.outputs.insert(name, value);
+    }
+
+    pub(crate) fn put_waiver(&mut self, waiver: Waiver) -> Result<()> {
+        waiver.check()?;
+        if self.waivers.iter().any(|other| (&other.rule, &other.at) == (&waiver.rule, &waiver.at)) {
+            return Err(Error::invalid(format!("{waiver} is declared twice")).hint("declare it once"));
+        }
+        self.waivers.push(waiver);
+        Ok(())
     }
 
     /// All arguments and outputs.
@@ -343,7 +384,7 @@ impl Graph {
     /// The addresses in topological order: each after its dependencies.
     ///
     /// # Errors
-    /// If a reference has no target, a required tag is missing, or there is a cycle; the error names the whole cycle.
+    /// If a reference has no target, or there is a cycle; the error names the whole cycle.
     pub fn sorted(&self) -> Result<Vec<Address>> {
         let mut edges = DiGraphMap::<&Address, ()>::new();
         let depends: BTreeMap<&Address, BTreeSet<Address>> =
@@ -359,7 +400,6 @@ impl Graph {
             }
         }
         self.outputs_refer()?;
-        self.tagged()?;
         toposort(&edges, None).map(|sorted| sorted.into_iter().cloned().collect()).map_err(|_| {
             let cycles = kosaraju_scc(&edges);
             let group = cycles.into_iter().find(|group| group.len() > 1 || edges.contains_edge(group[0], group[0]));
@@ -376,17 +416,6 @@ impl Graph {
                     return Err(Error::invalid(format!("output {name} refers to {pointer}, which is not declared"))
                         .hint("declare it, or correct the reference"));
                 }
-            }
-        }
-        Ok(())
-    }
-
-    fn tagged(&self) -> Result<()> {
-        for (address, node) in &self.nodes {
-            let Some(Value::Object(tags)) = node.args.get("tags") else { continue };
-            if let Some((key, _)) = self.tags.iter().find(|(key, _)| !node.lookup && !tags.contains_key(*key)) {
-                return Err(Error::invalid(format!("{address} lacks the required tag `{key}`"))
-                    .hint("add it to the tags of the resource"));
             }
         }
         Ok(())

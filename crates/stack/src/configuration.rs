@@ -29,6 +29,7 @@ pub use state::StateConfig;
 
 use self::file::{File, SharedVariables};
 use crate::files::{self, Open};
+use crate::names::Suffix;
 use crate::problem::{ConfigError, Problem, Problems};
 use crate::stack::{AnyStack, Own, Stacks};
 use crate::workspace::{Places, Workspace};
@@ -170,6 +171,7 @@ fn variables(source: Source<'_>, problems: &mut Problems) -> Option<(Configurati
         let Some(workspace) = context.workspace(shared, problems).and_then(|shared| stack.join(shared, own)) else {
             continue;
         };
+        problems.take(own_name(&workspace, stack, stacks));
         stack.check(&workspace, problems);
         workspaces.insert(workspace.name.clone(), workspace);
         listed.push((name, paths));
@@ -177,6 +179,25 @@ fn variables(source: Source<'_>, problems: &mut Problems) -> Option<(Configurati
     let (source_name, sensitive) = (source_name.to_owned(), BTreeMap::new());
     let configuration = Configuration { source_name, stack, aws: file.aws, state, workspaces, sensitive };
     problems.is_empty().then_some((configuration, listed))
+}
+
+/// Checks the name of a workspace's stack that is not `stack`'s: it is part of states and tags.
+fn own_name(workspace: &Workspace, stack: &dyn AnyStack, stacks: Stacks) -> Result<(), Problem> {
+    let (name, place) = (&workspace.stack, workspace.place(""));
+    if name == stack.name() {
+        return Ok(());
+    }
+    let problem =
+        |why: &str| Problem::new(format!("the stack of workspace `{}` is `{name}`, {why}", workspace.name), place);
+    if Suffix::parse(name).is_err() {
+        return Err(problem("which is not a valid name").hint("use lower-case letters, digits and inner hyphens"));
+    }
+    if stacks.iter().any(|other| other.name() == name) {
+        return Err(
+            problem("which is another stack of this program").hint("give it another name, or they would share states")
+        );
+    }
+    Ok(())
 }
 
 /// Turns the table of a workspace into typed variables.

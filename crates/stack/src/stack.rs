@@ -88,6 +88,12 @@ pub trait Stack: Sync {
     fn warnings(&self, _workspace: &Workspace<Self::Variables>) -> Vec<String> {
         Vec::new()
     }
+
+    /// The name of the stack of `workspace` in states and tags, if it is not [`Stack::NAME`]: for a stack that reads what
+    /// it declares, so that two systems that it reads do not share a state.
+    fn name_in(&self, _workspace: &Workspace<Self::Variables>) -> Option<String> {
+        None
+    }
 }
 
 /// The variables of a stack that has none of its own.
@@ -199,9 +205,14 @@ impl<S: Stack> AnyStack for S {
         Ok(Own(Box::new(variables)))
     }
 
-    fn join(&self, shared: Workspace<()>, own: Own) -> Option<Workspace> {
+    fn join(&self, mut shared: Workspace<()>, own: Own) -> Option<Workspace> {
         let variables: Box<S::Variables> = own.0.downcast().ok()?;
-        Some(Workspace::erase(shared, *variables))
+        let mut typed = shared.clone().with(*variables);
+        if let Some(name) = self.name_in(&typed) {
+            shared.stack.clone_from(&name);
+            typed.stack = name;
+        }
+        Some(Workspace::erase(shared, typed))
     }
 
     fn check(&self, workspace: &Workspace, problems: &mut Problems) {

@@ -17,8 +17,8 @@ use crate::remote::RemoteOutputs;
 /// One workspace: the variables that all stacks share, and the stack's own.
 #[derive(Clone, Debug)]
 pub struct Workspace<V = Erased> {
-    /// The name of the stack.
-    pub stack: &'static str,
+    /// The name of the stack in states and tags.
+    pub stack: String,
     /// The first part of every name.
     pub prefix: &'static str,
     /// Its name.
@@ -98,7 +98,7 @@ impl<V> Workspace<V> {
             .with("ManagedBy", "payinfra")
             .with("Project", &self.project);
         tags.fill(more);
-        Graph::new(self.stack, &self.name, tags).with_extra_tags(self.tags.clone())
+        Graph::new(&self.stack, &self.name, tags).with_extra_tags(self.tags.clone())
     }
 
     /// Where the variable at `path` stands in the file, such as `service.cpu` or `regions.0.cidr`. If it is not set:
@@ -168,9 +168,8 @@ impl<V> Workspace<V> {
 }
 
 impl Workspace {
-    /// Forgets the type of the variables of `workspace`.
-    pub(crate) fn erase<V: Send + Sync + 'static>(shared: Workspace<()>, variables: V) -> Self {
-        let typed: Workspace<V> = shared.clone().with(variables);
+    /// The workspace `typed`, whose type is forgotten; `shared` is the same one without variables.
+    pub(crate) fn erase<V: Send + Sync + 'static>(shared: Workspace<()>, typed: Workspace<V>) -> Self {
         shared.with(Erased(Arc::new(typed)))
     }
 

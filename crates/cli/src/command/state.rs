@@ -1,7 +1,7 @@
 //! `payinfra state`: inspects and edits the state.
 
 use clap::{Args, Subcommand};
-use payinfra_engine::{Address, Error, Record, Result, State as Kept, Version};
+use payinfra_engine::{Address, Error, Record, Result, State as Kept, Version, counted};
 use serde_json::Value;
 
 use super::Execute;
@@ -106,7 +106,8 @@ async fn list_history(place: &Place) -> Result<()> {
     let versions = lost::versions(place).await?;
     for version in versions.iter().take(LISTED) {
         let Version { id, modified, size, .. } = version;
-        screen::line(&format!("version {ADDRESS}{id}{ADDRESS:#}  {modified}  {size} bytes"));
+        let size = counted(*size, "byte", "bytes");
+        screen::line(&format!("version {ADDRESS}{id}{ADDRESS:#}  {modified}  {size}"));
     }
     let serials = lost::serials(&place.backing).await?;
     for serial in serials.iter().rev().take(LISTED) {
@@ -114,7 +115,8 @@ async fn list_history(place: &Place) -> Result<()> {
         let entry: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let text = |name: &str| entry[name].as_str().unwrap_or("?").to_owned();
         let resources = entry.pointer("/state/resources").and_then(Value::as_object);
-        let resources = resources.map_or_else(|| "no state".to_owned(), |all| format!("{} resources", all.len()));
+        let resources =
+            resources.map_or_else(|| "no state".to_owned(), |all| counted(all.len(), "resource", "resources"));
         screen::line(&format!(
             "run {ADDRESS}{serial}{ADDRESS:#}  {}  {} by {}: {}, {resources}",
             text("ended"),
@@ -145,17 +147,18 @@ async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes
         }
     };
     let account = place.account.clone().unwrap_or_else(|| state.account.clone());
-    state.belongs(place.project.configuration.stack.name(), &place.workspace, &account)?;
+    state.belongs(&place.stack, &place.workspace, &account)?;
     screen::line(&format!(
-        "State of {}: serial {}, lineage {}, {} resources.",
+        "State of {}: serial {}, lineage {}, {}.",
         place.workspace,
         state.serial,
         state.lineage,
-        state.resources.len()
+        counted(state.resources.len(), "resource", "resources")
     ));
     let serials = lost::serials(&place.backing).await?;
     if let Some(CaughtUp { serial, records }) = lost::catch_up(&place.backing, &mut state, &serials).await? {
-        screen::line(&format!("{records} records come from run {serial}, which is newer."));
+        let records = counted(records, "record comes", "records come");
+        screen::line(&format!("{records} from run {serial}, which is newer."));
     }
     if !yes {
         screen::confirm("Restore this state?", "yes", "nothing was restored", "pass --yes").await?;

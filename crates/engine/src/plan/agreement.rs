@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Plan;
 use crate::address::Address;
+use crate::count::counted;
 use crate::error::{Class, Error, Result};
 use crate::secret::is_secret;
 
@@ -106,7 +107,7 @@ fn told(value: &Value, path: &str) -> String {
             format!("an object with the fields {}", names.join(", "))
         }
         Value::Array(values) if values.iter().any(|value| value.is_array() || value.is_object()) => {
-            format!("a list of {} items", values.len())
+            format!("a list of {}", counted(values.len(), "item", "items"))
         }
         value => value.to_string(),
     };

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use payinfra_engine::Region;
+use payinfra_engine::{Region, counted};
 use toml::Spanned;
 
 use super::file::{RegionVariables, SharedVariables};
@@ -56,7 +56,7 @@ impl Context<'_> {
         let suffix = suffix?;
         problems.take(Names::new(self.stack.prefix(), name, &suffix, &AccountId::any()).at(place))?;
         Some(Workspace {
-            stack: self.stack.name(),
+            stack: self.stack.name().to_owned(),
             prefix: self.stack.prefix(),
             name: name.clone(),
             environment: environment?.into_inner(),
@@ -126,6 +126,6 @@ fn key_deletion(days: &Spanned<i32>) -> Result<i32, Problem> {
     if (7..=30).contains(days.get_ref()) {
         return Ok(*days.get_ref());
     }
-    Err(Problem::new(format!("KMS does not support a waiting period of {} days", days.get_ref()), days.span())
-        .hint("use 7 to 30"))
+    let period = counted(*days.get_ref(), "day", "days");
+    Err(Problem::new(format!("KMS does not support a waiting period of {period}"), days.span()).hint("use 7 to 30"))
 }

@@ -1,5 +1,6 @@
 //! Variables of the databases (M-11 to M-14).
 
+use payinfra_engine::counted;
 use payinfra_stack::{Problem, Spanned, number, one_of};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -162,6 +163,7 @@ fn insights(given: &Spanned<i32>) -> Result<i32, Problem> {
     if days == 7 || days == 731 || (days % 31 == 0 && (1..=23).contains(&(days / 31))) {
         return Ok(days);
     }
-    Err(Problem::new(format!("Performance Insights does not support a retention of {days} days"), given.span())
+    let retention = counted(days, "day", "days");
+    Err(Problem::new(format!("Performance Insights does not support a retention of {retention}"), given.span())
         .hint("use 7, a multiple of 31 up to 713, or 731"))
 }
