@@ -79,8 +79,8 @@ async fn m03_the_runbook_moves_a_workspace_through_all_phases_and_back() {
     {
         assert!(records < last(&calls, action, region), "{action}");
     }
-    let gone = first.unwrap().beyond(&bench.inventory().await).into_iter();
-    let gone = gone.filter(|line| !line.contains(" ecs.task-definition "));
+    let (first, now) = (first.unwrap(), bench.inventory().await);
+    let gone = first.beyond(&now).into_iter().filter(|line| !line.contains(" ecs.task-definition "));
     assert_eq!(gone.collect::<Vec<_>>(), Vec::<&str>::new());
 }
 
