@@ -198,7 +198,8 @@ fn changing(what: &[Changes]) -> Vec<&'static str> {
 }
 
 /// In an order in which each finds what it needs.
-const ORDER: [&str; 8] = ["apply", "state rm", "import", "state mv", "state restore", "adopt", "sweep", "destroy"];
+const ORDER: [&str; 9] =
+    ["apply", "phase", "state rm", "import", "state mv", "state restore", "adopt", "sweep", "destroy"];
 
 /// Prepares what `command` needs and gives its line.
 async fn prepared(bench: &Bench, command: &str) -> Vec<String> {
@@ -229,6 +230,7 @@ async fn prepared(bench: &Bench, command: &str) -> Vec<String> {
             ["--delete", "--yes"].map(str::to_owned).to_vec()
         }
         "apply" => vec!["--yes".to_owned()],
+        "phase" => ["--to", "migration", "--yes"].map(str::to_owned).to_vec(),
         "destroy" => ["--yes", "--accept-loss"].map(str::to_owned).to_vec(),
         other => panic!("{other} needs a line"),
     };
@@ -284,7 +286,7 @@ async fn what_changes_something_takes_the_lock_and_what_looks_changes_nothing() 
 }
 
 fn looking_changes_nothing(bench: &Bench) {
-    for command in changing(&[Changes::Nothing, Changes::Lock, Changes::Home]).into_iter().chain(["sweep"]) {
+    for command in changing(&[Changes::Nothing, Changes::Lock, Changes::Home]).into_iter().chain(["phase", "sweep"]) {
         let words: &[&str] = match command {
             "completions" => &["bash"],
             "state show" => &[TABLE],
@@ -312,7 +314,7 @@ async fn after_the_lock_is_lost_nothing_is_changed() {
         let matches = if is_state {
             Match::action("s3", "GetObject")
         } else {
-            let action = if command == "apply" { "CreateVpc" } else { "Delete*" };
+            let action = if ["apply", "phase"].contains(&command) { "CreateVpc" } else { "Delete*" };
             Match { times: Some(1), ..Match::action("*", action) }
         };
         let mut hold = bench.aws.hold(matches, When::Before);
