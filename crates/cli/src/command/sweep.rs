@@ -149,7 +149,11 @@ pub(super) async fn find(session: &Session) -> Result<Vec<Orphan>> {
         } else {
             format!("if its state is lost, rebuild it with `payinfra adopt --lineage {lineage}`")
         };
-        let others = counted(count, "resource of another deployment is", "resources of another deployment are");
+        let others = counted(
+            count,
+            "resource belongs to another deployment and is",
+            "resources belong to another deployment and are",
+        );
         screen::note(&format!("{others} left unchanged; {way}."));
     }
     Ok(ours)
