@@ -13,6 +13,7 @@ mod graph_file;
 mod import;
 mod init;
 mod output;
+mod phase;
 mod plan;
 mod schema;
 mod state;
