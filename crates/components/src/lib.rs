@@ -18,6 +18,7 @@ pub mod network;
 mod protection;
 pub mod roles;
 pub mod rules;
+pub mod tables;
 pub mod topic;
 pub mod trail;
 

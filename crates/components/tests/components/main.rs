@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod tables;
+
 use std::collections::BTreeSet;
 
 use payinfra_aws::cloudwatch::MetricStat;
@@ -21,6 +23,7 @@ use payinfra_components::flow_log::flow_log;
 use payinfra_components::keys::{Purpose, key, logs_statement};
 use payinfra_components::network::{Layout, Nat, Network, network};
 use payinfra_components::roles::{TaskRole, role, trust};
+use payinfra_components::rules;
 use payinfra_components::topic::{self, Subscriber};
 use payinfra_components::trail;
 use payinfra_engine::{Address, Graph, Ref, Region, Result, Tags};
@@ -43,17 +46,49 @@ impl Setting {
             cidr: format!("10.{index}.0.0/16").parse().unwrap(),
         });
         let account = AccountId::try_from("123456789012".to_owned()).unwrap();
+        let tags = ["Environment", "ManagedBy", "Project", "Team"];
+        let tags = tags.into_iter().fold(Tags::new(), |tags, key| tags.with(key, "a"));
         Self {
             names: Names::new("shop", "dev", &Suffix::parse("x1").unwrap(), &account).unwrap(),
             regions: regions.collect(),
-            graph: Graph::new("shop", "dev", Tags::new().with("Team", "a")),
+            graph: Graph::new("shop", "dev", tags),
         }
     }
 
     /// The graph, and the site of the region at `index`.
     fn site(&mut self, index: usize) -> (&mut Graph, Site<'_>) {
-        let config = &self.regions[index];
-        (&mut self.graph, Site { names: &self.names, config, protect: true, key_deletion_days: 10 })
+        let (graph, sites) = self.sites();
+        (graph, sites[index])
+    }
+
+    /// The graph, and the sites of all regions.
+    fn sites(&mut self) -> (&mut Graph, [Site<'_>; 3]) {
+        let site = |index: usize| Site {
+            names: &self.names,
+            config: &self.regions[index],
+            protect: true,
+            key_deletion_days: 10,
+        };
+        (&mut self.graph, [site(0), site(1), site(2)])
+    }
+
+    /// Checks that the graph has an order, and obeys the rules of all stacks.
+    #[track_caller]
+    fn check(&self) {
+        self.graph.sorted().unwrap();
+        rules::check(&self.graph, &self.names, &[]).unwrap();
+    }
+
+    /// The kinds of what is declared.
+    fn kinds(&self) -> Vec<String> {
+        let kinds: BTreeSet<_> = self.graph.nodes().keys().map(|address| address.kind.to_string()).collect();
+        kinds.into_iter().collect()
+    }
+
+    /// What `address` waits for.
+    fn depends(&self, address: &str) -> Vec<String> {
+        let depends = self.graph.depends(&address.parse().unwrap());
+        depends.iter().map(ToString::to_string).collect()
     }
 
     fn args(&self, address: &str) -> &Value {

@@ -11,10 +11,11 @@ use payinfra_aws::ecs::{
 };
 use payinfra_aws::logs::LogGroup;
 use payinfra_components::network::ANYWHERE;
+use payinfra_components::tables::GlobalTable;
 use payinfra_engine::{Graph, Node, Result, Secret, Text};
 
 use super::edge::Edge;
-use super::payments::{self, Payments};
+use super::payments;
 use super::settings;
 use super::{Part, Site, roles};
 
@@ -42,7 +43,7 @@ pub(super) fn compute(
     part: &Part<'_>,
     parts: &[Part<'_>],
     edge: &Edge,
-    payments: &Payments,
+    payments: &GlobalTable,
 ) -> Result<Compute> {
     let site = &part.site;
     let cluster = Cluster {
@@ -105,7 +106,7 @@ fn definition(
     part: &Part<'_>,
     parts: &[Part<'_>],
     log_group: &Node<LogGroup>,
-    payments: &Payments,
+    payments: &GlobalTable,
 ) -> Result<Node<TaskDefinition>> {
     let site = &part.site;
     let config = &site.settings.service;

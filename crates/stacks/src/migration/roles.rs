@@ -7,9 +7,10 @@ use payinfra_components::aurora::MONITORING;
 use payinfra_components::buckets::{REPLICATION, arn};
 use payinfra_components::flow_log::FLOW_LOGS;
 use payinfra_components::roles::{TaskRole, repository, role, sid, through, trust_from};
+use payinfra_components::tables::GlobalTable;
 use payinfra_engine::{Graph, Node, Result, Text};
 
-use super::payments::{PENDING, Payments};
+use super::payments::PENDING;
 use super::{Part, Site};
 
 /// The resource types in the roles' names.
@@ -36,7 +37,12 @@ pub(super) fn execution(graph: &mut Graph, site: &Site<'_>, group: &Node<LogGrou
 
 /// The task role: stores payments and writes audit records, each in the region that the payment's id belongs to, and
 /// finds payments without an audit record in its own region.
-pub(super) fn task(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>], payments: &Payments) -> Result<Node<Role>> {
+pub(super) fn task(
+    graph: &mut Graph,
+    part: &Part<'_>,
+    parts: &[Part<'_>],
+    payments: &GlobalTable,
+) -> Result<Node<Role>> {
     let site = &part.site;
     let mut statements = home(part, payments, &str::to_owned);
     let pending = format!("{}/index/{PENDING}", payments.arn(site));
@@ -51,7 +57,7 @@ pub(super) fn task(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>], payme
 }
 
 /// The statements to store payments and write audit records in a region.
-fn home(part: &Part<'_>, payments: &Payments, name: &dyn Fn(&str) -> String) -> Vec<Statement> {
+fn home(part: &Part<'_>, payments: &GlobalTable, name: &dyn Fn(&str) -> String) -> Vec<Statement> {
     let (site, audit) = (&part.site, arn(part.buckets.audit_trail()));
     let store = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
     let store = Statement::allow(&name("Store"), store).on(payments.arn(site));
