@@ -21,6 +21,7 @@ pub mod rules;
 pub mod tables;
 pub mod topic;
 pub mod trail;
+pub mod transit;
 
 pub use desired::graph;
 pub use graph_file::{GraphFile, GraphVariables};

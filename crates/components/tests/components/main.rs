@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod tables;
+mod transit;
 
 use std::collections::BTreeSet;
 
