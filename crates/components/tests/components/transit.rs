@@ -1,23 +1,19 @@
 //! Three regions, each connected to both others.
 
-use payinfra_components::network::{Layout, Nat, network};
+use payinfra_components::network::{Nat, network};
 use payinfra_components::transit::{Member, hub, mesh};
 use payinfra_engine::Result;
 use serde_json::json;
 
-use crate::Setting;
+use crate::{Setting, layout};
 
 /// M-08, with a region more.
 #[test]
 fn m08_every_pair_of_regions_is_peered_and_routed() -> Result<()> {
     let mut setting = Setting::new();
     let (graph, sites) = setting.sites();
-    let networks = sites.map(|site| {
-        let first = site.config.index;
-        let private = [0, 1].map(|zone| format!("10.{first}.{zone}.0/24").parse().unwrap());
-        network(graph, &site, &Layout { private: private.into(), public: Vec::new(), nat: Nat::None })
-    });
-    let networks = networks.into_iter().collect::<Result<Vec<_>>>()?;
+    let networks = sites.iter().map(|site| network(graph, site, &layout(site, 2, 0, Nat::None)));
+    let networks = networks.collect::<Result<Vec<_>>>()?;
     let hubs = sites.iter().zip(&networks).map(|(site, network)| hub(graph, site, network));
     let hubs = hubs.collect::<Result<Vec<_>>>()?;
     let members = sites.into_iter().zip(&networks).zip(&hubs);
@@ -68,7 +64,7 @@ fn m08_every_pair_of_regions_is_peered_and_routed() -> Result<()> {
 fn a_region_alone_has_a_hub_without_peerings() -> Result<()> {
     let mut setting = Setting::new();
     let (graph, site) = setting.site(0);
-    let network = network(graph, &site, &crate::layout(2, 0, Nat::None))?;
+    let network = network(graph, &site, &layout(&site, 2, 0, Nat::None))?;
     let hub = hub(graph, &site, &network)?;
     assert!(mesh(graph, &[Member { site, network: &network, hub: &hub }])?.is_empty());
     let attachment = setting.args("us-east-1/ec2.transit-gateway-vpc-attachment/main");
