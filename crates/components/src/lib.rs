@@ -22,6 +22,7 @@ pub mod tables;
 pub mod topic;
 pub mod trail;
 pub mod transit;
+pub mod web_acl;
 
 pub use desired::graph;
 pub use graph_file::{GraphFile, GraphVariables};

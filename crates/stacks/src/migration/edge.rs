@@ -1,14 +1,14 @@
 //! The edge of a region: the load balancer, the only public resource, and the web ACL in front of it (M-16, M-24).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use payinfra_aws::ec2::{Peer, Rule, SecurityGroup};
 use payinfra_aws::elbv2::{
     AccessLogs, Action, HealthCheck, Listener, LoadBalancer, Protocol, Redirect, Target, TargetGroup,
 };
 use payinfra_aws::s3::Bucket;
-use payinfra_aws::wafv2::{self, DefaultAction, RateLimit, Statement, Visibility, WebAcl, WebAclAssociation};
 use payinfra_components::network::{ANYWHERE, Network};
+use payinfra_components::web_acl::web_acl;
 use payinfra_engine::{Graph, Node, Ref, Result, Secret};
 
 use super::Site;
@@ -70,7 +70,7 @@ pub(super) fn edge(
         tags: site.named("http-listener"),
     };
     graph.add(site.region(), "http", http)?;
-    firewall(graph, site, &balancer)?;
+    web_acl(graph, site, &balancer, site.settings.waf.requests_per_5_minutes)?;
     site.output(graph, "load_balancer_arn", &balancer.outputs.arn);
     site.output(graph, "load_balancer_dns_name", &balancer.outputs.dns_name);
     site.output(graph, "target_group_blue_arn", &blue.outputs.arn);
@@ -145,35 +145,4 @@ fn target_group(graph: &mut Graph, site: &Site<'_>, network: &Network, colour: &
         tags: site.named(&format!("{colour}-target-group")),
     };
     graph.add(site.region(), colour, group)
-}
-
-/// AWS manages the rules for malicious requests; the rate limit is ours.
-fn firewall(graph: &mut Graph, site: &Site<'_>, balancer: &Node<LoadBalancer>) -> Result<()> {
-    let limit = RateLimit { requests: site.settings.waf.requests_per_5_minutes, window: 300 };
-    // Cheapest rules first: IP reputation and rate limits do not inspect the request.
-    let rules = [
-        ("ip-reputation", Statement::aws("AWSManagedRulesAmazonIpReputationList")),
-        ("rate-limit", Statement::RateLimit(limit)),
-        ("common", Statement::aws("AWSManagedRulesCommonRuleSet")),
-        ("known-bad-inputs", Statement::aws("AWSManagedRulesKnownBadInputsRuleSet")),
-        ("sql-injection", Statement::aws("AWSManagedRulesSQLiRuleSet")),
-    ];
-    let rules = rules.into_iter().zip(0..).map(|((name, statement), priority)| {
-        let rule = wafv2::Rule { priority, statement, count: false, visibility: Visibility::of(name) };
-        (name.to_owned(), rule)
-    });
-    let name = site.names.name("web-acl");
-    let acl = WebAcl {
-        description: format!("Before the load balancer in {}", site.region()),
-        default_action: DefaultAction::Allow,
-        rules: rules.collect::<BTreeMap<_, _>>(),
-        visibility: Visibility::of(&name),
-        tags: site.named("web-acl"),
-        name,
-    };
-    let acl = graph.add(site.region(), "main", acl)?;
-    let association = WebAclAssociation { web_acl: acl.id.clone(), resource: balancer.outputs.arn.clone() };
-    graph.add(site.region(), "main", association)?;
-    site.output(graph, "web_acl_arn", &acl.outputs.arn);
-    Ok(())
 }
