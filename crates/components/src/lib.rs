@@ -14,6 +14,7 @@ pub mod events;
 pub mod flow_log;
 mod graph_file;
 pub mod keys;
+pub mod load_balancer;
 pub mod network;
 mod protection;
 pub mod roles;

@@ -10,11 +10,11 @@ use payinfra_aws::ecs::{
     TaskDefinition,
 };
 use payinfra_aws::logs::LogGroup;
+use payinfra_components::load_balancer::Edge;
 use payinfra_components::network::ANYWHERE;
 use payinfra_components::tables::GlobalTable;
 use payinfra_engine::{Graph, Node, Result, Secret, Text};
 
-use super::edge::Edge;
 use super::payments;
 use super::settings;
 use super::{Part, Site, roles};
@@ -55,6 +55,7 @@ pub(super) fn compute(
     let log_group = log_group(graph, part)?;
     let definition = definition(graph, part, parts, &log_group, payments)?;
     let group = group(graph, part, parts, edge)?;
+    let [blue, _] = &edge.colours;
     let service = Service {
         cluster: cluster.id.clone(),
         name: site.names.name(SERVICE),
@@ -64,7 +65,7 @@ pub(super) fn compute(
         groups: BTreeSet::from([group.id.clone()]),
         public_ip: false,
         load_balancers: BTreeSet::from([LoadBalancer {
-            target_group: edge.blue.outputs.arn.clone(),
+            target_group: blue.target_group.outputs.arn.clone(),
             container: SERVICE.to_owned(),
             port: site.settings.service.port,
         }]),
@@ -191,9 +192,10 @@ fn scaling(graph: &mut Graph, site: &Site<'_>, service: &Node<Service>, edge: &E
         tags: site.named("service-scaling"),
     };
     let target = graph.add(site.region(), SERVICE, target)?;
+    let [blue, _] = &edge.colours;
     let requests = Metric::RequestsPerTarget {
         load_balancer: edge.balancer.outputs.arn.clone(),
-        target_group: edge.blue.outputs.arn.clone(),
+        target_group: blue.target_group.outputs.arn.clone(),
     };
     let policies = [("cpu", Metric::EcsCpu, config.cpu_target), ("requests", requests, config.requests_per_target)];
     for (name, metric, value) in policies {

@@ -38,7 +38,6 @@ pub use self::settings::{
 };
 
 use self::database::DATABASES;
-use self::edge::BALANCERS;
 use self::keys::Keys;
 use self::monitoring::Watched;
 use self::roles::ROLES;
