@@ -11,6 +11,7 @@ mod desired;
 pub mod domain;
 pub mod endpoints;
 pub mod events;
+pub mod fargate;
 pub mod flow_log;
 mod graph_file;
 pub mod keys;

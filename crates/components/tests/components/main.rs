@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod fargate;
 mod load_balancer;
 mod tables;
 mod transit;
