@@ -19,13 +19,13 @@ mod remote;
 mod roles;
 mod settings;
 mod storage;
-mod transit;
 
 use std::ops::Deref;
 
 use payinfra_components::flow_log::flow_log;
 use payinfra_components::network::{self, Layout, Network, network};
 use payinfra_components::trail::trail;
+use payinfra_components::transit::{self, Hub, Member};
 use payinfra_engine::{Graph, Ref, Result, Tags, Text};
 use payinfra_stack::cidr::Subnets;
 use payinfra_stack::{AccountId, Problems, RegionConfig, Stack, Workspace};
@@ -38,12 +38,10 @@ pub use self::settings::{
 };
 
 use self::database::DATABASES;
-use self::edge::BALANCERS;
 use self::keys::Keys;
 use self::monitoring::Watched;
 use self::roles::ROLES;
 use self::storage::{BUCKETS, Buckets};
-use self::transit::Hub;
 
 /// The stack's name.
 pub const NAME: &str = "migration";
@@ -135,7 +133,8 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
         let certificate = dns::certificate(&mut graph, &site, &mut domain)?;
         parts.push(Part { site, keys, network, hub, buckets, certificate });
     }
-    transit::mesh(&mut graph, &parts)?;
+    // M-08: every pair of regions is connected.
+    transit::mesh(&mut graph, &parts.iter().map(Part::member).collect::<Vec<_>>())?;
     let payments = payments::payments(&mut graph, &parts)?;
     let databases = database::databases(&mut graph, &parts)?;
     let (mut watched, mut routes) = (Vec::new(), Vec::new());
@@ -218,6 +217,11 @@ impl Site<'_> {
 }
 
 impl<'a> Part<'a> {
+    /// The region in the mesh of transit gateways.
+    fn member(&self) -> Member<'_> {
+        Member { site: self.site.shared, network: &self.network, hub: &self.hub }
+    }
+
     /// The other regions.
     fn others<'b>(&self, parts: &'b [Part<'a>]) -> impl Iterator<Item = &'b Part<'a>> {
         let own = self.site.config.index;

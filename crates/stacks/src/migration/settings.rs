@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
+use payinfra_components::load_balancer::RESOURCE_TYPES;
 use payinfra_engine::{Error, Region, Result};
 use payinfra_stack::{
     AccountId, At, Problem, Problems, REMOTE, RegionConfig, RemoteOutputs, Spanned, Suffix, Workspace, cidr,
@@ -278,7 +279,7 @@ fn names(workspace: &Workspace<MigrationVariables>, problems: &mut Problems) {
                 names.role(role, &region.region)?;
             }
         }
-        super::BALANCERS.iter().try_for_each(|balancer| names.balancer(balancer).map(drop))
+        RESOURCE_TYPES.iter().try_for_each(|balancer| names.balancer(balancer).map(drop))
     };
     problems.take(all().at(workspace.place("suffix")));
 }

@@ -5,6 +5,7 @@ use payinfra_aws::s3::{Bucket, Encryption, Logging};
 use payinfra_components::buckets::{
     Replicas, access_log_statement, archive, balancer_log_statement, private, replication, replication_role,
 };
+use payinfra_components::load_balancer::LOG_PREFIX;
 use payinfra_components::trail;
 use payinfra_engine::{Graph, Node, Result, Text};
 
@@ -19,9 +20,6 @@ pub(super) const DATA: [&str; 2] = [AUDIT_TRAIL, TRANSACTIONS];
 const ACCESS_LOGS: &str = "access-logs";
 const AUDIT_TRAIL: &str = "audit-trail";
 const TRANSACTIONS: &str = "transactions";
-
-/// The key prefix of the load balancer's access logs.
-pub(super) const BALANCER_LOGS: &str = "load-balancer";
 
 /// Seven years, two of them leap years.
 const SEVEN_YEARS: i32 = 7 * 365 + 2;
@@ -101,7 +99,7 @@ pub(super) fn buckets(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) ->
 fn access_logs(graph: &mut Graph, part: &Part<'_>) -> Result<Node<Bucket>> {
     let (site, name) = (&part.site, &part.buckets.access_logs);
     let write = access_log_statement(site, name, &part.buckets.replicated());
-    let balancer = balancer_log_statement(site, name, BALANCER_LOGS);
+    let balancer = balancer_log_statement(site, name, LOG_PREFIX);
     let bucket = Bucket { lifecycle: archive(365), ..private(site, ACCESS_LOGS, name, [write, balancer]) };
     site.output(graph, "access_logs_bucket_name", name.as_str());
     graph.add(site.region(), ACCESS_LOGS, bucket)
