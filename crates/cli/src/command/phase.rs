@@ -92,8 +92,10 @@ impl Phase {
             let notes = [(deployed == Some(*phase), "deployed"), (declared == *phase, "in the configuration")];
             let notes: Vec<_> = notes.iter().filter(|(applies, _)| *applies).map(|(_, note)| *note).collect();
             let (mark, style) = if deployed == Some(*phase) { ("●", CREATE) } else { ("○", DIM) };
-            screen::line(format!("  {style}{mark}{style:#} {phase:12} {DIM}{}{DIM:#}", notes.join(", ")).trim_end());
+            let notes = if notes.is_empty() { String::new() } else { format!(" {DIM}({}){DIM:#}", notes.join(", ")) };
+            screen::line(&format!("  {style}{mark}{style:#} {phase}{notes}"));
         }
+        screen::line("");
         match deployed {
             None => screen::line("Nothing is deployed. Run `payinfra apply` first."),
             Some(deployed) if deployed == declared => {
