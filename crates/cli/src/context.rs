@@ -12,12 +12,12 @@ use payinfra_engine::{Class, Cloud, Error, Graph, Result, State};
 use payinfra_stack::{AccountId, Configuration, Stacks, Workspace};
 use payinfra_state::{Backend, Backing};
 
-use crate::arguments::Global;
 use crate::failure::Failure;
-use crate::lost::CaughtUp;
+use crate::global::Global;
+use crate::history::{self, CaughtUp};
 use crate::rescue::{Found, Rescue};
 use crate::screen::WARNING;
-use crate::{account, lock, lost, screen};
+use crate::{lock, screen};
 
 /// The account id used by commands that do not sign in.
 pub(crate) const ANY_ACCOUNT: &str = "000000000000";
@@ -245,7 +245,7 @@ impl Kept {
     pub(crate) async fn load(&self) -> Result<Loaded> {
         let stack = self.project.configuration.stack.name();
         // List the history before reading the state, so that a run that ends in between does not look like a lost one.
-        let history = lost::serials(&self.backing).await?;
+        let serials = history::serials(&self.backing).await?;
         let stored = self.backing.store.load().await?;
         let version = stored.as_ref().map(|stored| stored.version.clone());
         let state = stored.map(|stored| payinfra_state::migrate(&stored.bytes)).transpose()?;
@@ -267,11 +267,11 @@ impl Kept {
                 rescue.path().display()
             ));
         }
-        let newest = history.last().copied().unwrap_or_default();
+        let newest = serials.last().copied().unwrap_or_default();
         let uncertain = (version.is_some() || rescued) && newest > state.serial;
         if uncertain {
             let serial = state.serial;
-            let caught = lost::catch_up(&self.backing, &mut state, &history).await?;
+            let caught = history::catch_up(&self.backing, &mut state, &serials).await?;
             if !self.told_older.swap(true, Ordering::Relaxed) {
                 screen::note(&older(serial, newest, caught.as_ref()));
             }
@@ -345,11 +345,6 @@ impl Kept {
 }
 
 impl Session {
-    /// Refuses to change an account that the configuration does not allow; see [`account::may_change`].
-    pub(crate) async fn may_change(&self, yes: bool) -> Result<()> {
-        account::may_change(&self.kept.project, &self.access, yes).await
-    }
-
     /// The desired state of the workspace.
     pub(crate) fn graph(&self) -> Result<Graph> {
         self.kept.project.graph(&self.kept.workspace, &self.account)

@@ -8,6 +8,8 @@ mod disk;
 mod events;
 mod exit;
 mod failure;
+mod global;
+mod history;
 mod lock;
 mod losses;
 mod lost;
@@ -24,5 +26,5 @@ pub use payinfra_components as components;
 pub use payinfra_engine as engine;
 pub use payinfra_stack as stack;
 
-pub use arguments::{commands, main, run};
-pub use command::{COMMANDS, Entry};
+pub use arguments::{main, run};
+pub use command::{COMMANDS, Entry, commands};

@@ -26,6 +26,7 @@ use crate::context::Context;
 use crate::events::Emitter;
 use crate::exit::Outcome;
 use crate::failure::Failure;
+use crate::global::Global;
 
 /// A command; the implementing struct holds its arguments.
 trait Execute: Args + 'static {
@@ -76,6 +77,39 @@ pub const COMMANDS: &[Entry] = &[
     entry::<validate::Validate>(),
     entry::<workspace::Workspace>(),
 ];
+
+/// The whole command line, with all commands.
+pub(crate) fn definition() -> clap::Command {
+    let root = clap::Command::new("payinfra")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .max_term_width(100);
+    COMMANDS
+        .iter()
+        .fold(Global::augment_args(root).about("Provision AWS infrastructure across regions"), |root, entry| {
+            root.subcommand((entry.define)())
+        })
+}
+
+/// The full name of every command, including subcommands: `apply`, `state list`.
+#[must_use]
+pub fn commands() -> Vec<String> {
+    fn add(found: &mut Vec<String>, path: &str, command: &clap::Command) {
+        if command.get_subcommands().next().is_none() {
+            found.push(path.to_owned());
+        }
+        for sub in command.get_subcommands() {
+            add(found, &format!("{path} {}", sub.get_name()), sub);
+        }
+    }
+    let mut found = Vec::new();
+    for command in definition().get_subcommands() {
+        add(&mut found, command.get_name(), command);
+    }
+    found
+}
 
 const fn entry<C: Execute>() -> Entry {
     Entry {
@@ -128,6 +162,6 @@ mod tests {
 
     #[test]
     fn the_definition_is_sound() {
-        crate::arguments::definition().debug_assert();
+        definition().debug_assert();
     }
 }
