@@ -29,7 +29,8 @@ pub use state::StateConfig;
 
 use self::file::{File, SharedVariables};
 use crate::files::{self, Open};
-use crate::problem::{ConfigError, Problem, Problems};
+use crate::problem::{At, ConfigError, Problem, Problems};
+use crate::program::named;
 use crate::stack::{AnyStack, Own, Stacks};
 use crate::workspace::{Places, Workspace};
 
@@ -138,12 +139,7 @@ fn variables(source: Source<'_>, problems: &mut Problems) -> Option<(Configurati
     let root = problems.take(DeTable::parse(text).map_err(Problem::from))?;
     let file = File::deserialize(toml::Deserializer::from(root.clone()));
     let file = problems.take(file.map_err(Problem::from))?;
-    let Some(stack) = stacks.iter().copied().find(|stack| stack.name() == file.stack.get_ref()) else {
-        let known: Vec<_> = stacks.iter().map(|stack| stack.name()).collect();
-        let unknown = Problem::new(format!("unknown stack `{}`", file.stack.get_ref()), file.stack.span());
-        problems.add(unknown.hint(format!("available stacks: {}", known.join(", "))));
-        return None;
-    };
+    let stack = problems.take(named(stacks, file.stack.get_ref()).at(file.stack.span()))?;
     if file.workspaces.is_empty() {
         let none = Problem::new("no workspace is declared", file.stack.span());
         problems.add(none.hint("declare one under [workspaces.NAME]"));

@@ -24,7 +24,7 @@ pub use configuration::{Configuration, schema, without_secrets};
 pub use files::{FILE_BYTES, Open};
 pub use names::{AccountId, Names, Suffix};
 pub use problem::{At, ConfigError, Problem, Problems};
-pub use program::distinct;
+pub use program::{distinct, named};
 pub use remote::{REMOTE, RemoteOutputs};
 pub use rule::{Rule, Violation};
 pub use site::Site;

@@ -63,10 +63,7 @@ impl Schema {
         let Some(name) = self.stack.clone().or_else(named) else {
             return stacks.first().copied().ok_or_else(|| Error::invalid("this program has no stacks"));
         };
-        stacks.iter().copied().find(|stack| stack.name() == name).ok_or_else(|| {
-            let known: Vec<_> = stacks.iter().map(|stack| stack.name()).collect();
-            Error::invalid(format!("unknown stack `{name}`")).hint(format!("available stacks: {}", known.join(", ")))
-        })
+        payinfra_stack::named(stacks, &name)
     }
 }
 
