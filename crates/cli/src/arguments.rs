@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::exit::Outcome;
 use crate::failure::{Failure, causes};
 use crate::global::Global;
-use crate::screen;
+use crate::{program, screen};
 
 /// Runs the command line of this process for `stacks`: all of a program's `main`.
 #[must_use]
@@ -26,7 +26,11 @@ pub fn main(stacks: Stacks) -> ExitCode {
 }
 
 /// Runs the command line `arguments` (the first is the program name) for `stacks`, and returns the exit code.
+///
+/// Help and hints show the name in the first argument; in one process, that of the first call.
 pub fn run(stacks: Stacks, arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    program::set(arguments.first().map(OsString::as_os_str));
     if let Err(error) = distinct(stacks) {
         screen::fail(&Failure::from(error).render());
         return 1;

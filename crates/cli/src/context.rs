@@ -115,7 +115,7 @@ impl Context {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
             Error::invalid(format!("cannot read the configuration {name}: {error}"))
-                .hint("run payinfra in the folder of payinfra.toml, or select a file with --config")
+                .hint("run the command in the folder of payinfra.toml, or select a file with --config")
         })?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let open = |file: &Path| Ok(Box::new(File::open(folder.join(file))?) as Box<dyn Read>);

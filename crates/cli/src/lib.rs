@@ -14,6 +14,7 @@ mod lock;
 mod losses;
 mod lost;
 mod plan_view;
+mod program;
 mod progress;
 mod rescue;
 mod run;

@@ -27,7 +27,7 @@ pub(super) struct Schema {
     /// Print the schemas of the arguments and outputs of a kind, such as `ec2.subnet`
     #[arg(long, conflicts_with_all = ["events", "state"])]
     kind: Option<String>,
-    /// Print the schema of graph documents, which `payinfra graph --format json` writes
+    /// Print the schema of graph documents, which `graph --format json` writes
     #[arg(long, conflicts_with_all = ["events", "kind", "state"])]
     graph: bool,
 }
@@ -68,6 +68,6 @@ impl Schema {
 }
 
 fn print(schema: &impl Serialize) -> Outcome {
-    screen::line(&serde_json::to_string_pretty(schema).map_err(|error| Error::failed(error.to_string()))?);
+    screen::tell(&serde_json::to_string_pretty(schema).map_err(|error| Error::failed(error.to_string()))?);
     Ok(Exit::Done)
 }

@@ -171,7 +171,7 @@ async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes
             Ok(state)
         })
         .await?;
-    screen::line("State restored. Run `payinfra plan` to see what has changed since.");
+    screen::tell("State restored. Run `payinfra plan` to see what has changed since.");
     Ok(())
 }
 
