@@ -13,6 +13,7 @@ mod shared;
 mod state;
 mod table;
 mod tags;
+mod template;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ pub(crate) use schema::ambiguous;
 pub use schema::schema;
 pub use sensitive::{SensitiveVariable, without_secrets};
 pub use state::StateConfig;
+pub use template::{Template, template};
 
 use self::file::{File, SharedVariables};
 use crate::files::{self, Open};

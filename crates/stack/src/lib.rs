@@ -20,7 +20,7 @@ mod workspace;
 
 pub use check::{number, one_of};
 pub use conceal::build;
-pub use configuration::{Configuration, schema, without_secrets};
+pub use configuration::{Configuration, Template, schema, template, without_secrets};
 pub use files::{FILE_BYTES, Open};
 pub use names::{AccountId, Names, Suffix};
 pub use problem::{At, ConfigError, Problem, Problems};

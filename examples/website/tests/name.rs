@@ -92,3 +92,23 @@ fn completions() {
         is_own(&script);
     }
 }
+
+#[test]
+fn a_new_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("payinfra.toml");
+    let run = |command: &str| Command::new(env!("CARGO_BIN_EXE_website")).arg(command).current_dir(&folder).output();
+    let created = run("init").unwrap();
+    assert_eq!(created.status.code(), Some(0), "{}", text(&created.stderr));
+    let created = text(&created.stdout);
+    assert!(created.contains("Set `publisher` in it, check it with `website validate`"), "{created}");
+    let configuration = fs::read_to_string(&file).unwrap();
+    assert!(configuration.contains("`website init` adds the current account"), "{configuration}");
+    for line in ["stack = \"website\"", "# publisher = \"\"", "# objects = 10000", "# megabytes = 1000"] {
+        assert!(configuration.lines().any(|it| it == line), "{line}: {configuration}");
+    }
+    let filled = configuration.replace("# publisher = \"\"", "publisher = \"codebuild.amazonaws.com\"");
+    fs::write(&file, filled).unwrap();
+    let valid = run("validate").unwrap();
+    assert_eq!(valid.status.code(), Some(0), "{}", text(&valid.stderr));
+}
