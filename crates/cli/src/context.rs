@@ -12,12 +12,12 @@ use payinfra_engine::{Class, Cloud, Error, Graph, Result, State, counted};
 use payinfra_stack::{AccountId, Configuration, Stacks, Workspace};
 use payinfra_state::{Backend, Backing};
 
-use crate::arguments::Global;
 use crate::failure::Failure;
-use crate::lost::CaughtUp;
+use crate::global::Global;
+use crate::history::{self, CaughtUp};
 use crate::rescue::{Found, Rescue};
 use crate::screen::WARNING;
-use crate::{account, lock, lost, screen};
+use crate::{lock, screen};
 
 /// The account id used by commands that do not sign in.
 pub(crate) const ANY_ACCOUNT: &str = AccountId::PLACEHOLDER;
@@ -122,7 +122,7 @@ impl Context {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
             Error::invalid(format!("cannot read the configuration {name}: {error}"))
-                .hint("run payinfra in the folder of payinfra.toml, or select a file with --config")
+                .hint("run the command in the folder of payinfra.toml, or select a file with --config")
         })?;
         let text = edit(text)?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -262,7 +262,7 @@ impl Kept {
     /// The state, which must belong to this deployment; an empty one if none is stored.
     pub(crate) async fn load(&self) -> Result<Loaded> {
         // List the history before reading the state, so that a run that ends in between does not look like a lost one.
-        let history = lost::serials(&self.backing).await?;
+        let serials = history::serials(&self.backing).await?;
         let stored = self.backing.store.load().await?;
         let version = stored.as_ref().map(|stored| stored.version.clone());
         let state = stored.map(|stored| payinfra_state::migrate(&stored.bytes)).transpose()?;
@@ -284,11 +284,11 @@ impl Kept {
                 rescue.path().display()
             ));
         }
-        let newest = history.last().copied().unwrap_or_default();
+        let newest = serials.last().copied().unwrap_or_default();
         let uncertain = (version.is_some() || rescued) && newest > state.serial;
         if uncertain {
             let serial = state.serial;
-            let caught = lost::catch_up(&self.backing, &mut state, &history).await?;
+            let caught = history::catch_up(&self.backing, &mut state, &serials).await?;
             if !self.told_older.swap(true, Ordering::Relaxed) {
                 screen::note(&older(serial, newest, caught.as_ref()));
             }
@@ -362,11 +362,6 @@ impl Kept {
 }
 
 impl Session {
-    /// Refuses to change an account that the configuration does not allow; see [`account::may_change`].
-    pub(crate) async fn may_change(&self, yes: bool) -> Result<()> {
-        account::may_change(&self.kept.project, &self.access, yes).await
-    }
-
     /// The desired state of the workspace.
     pub(crate) fn graph(&self) -> Result<Graph> {
         self.kept.project.graph(&self.kept.workspace, &self.account)

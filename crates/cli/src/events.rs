@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::program::named;
 use crate::{screen, value_view};
 
 /// The version of the event format. Removing a member or changing its meaning raises it; adding one does not.
@@ -357,11 +358,11 @@ impl Emitter {
         self.emit(Message::Error(Failed {
             address: address.map(ToString::to_string),
             class: class(error.class()).to_owned(),
-            message: error.message().to_owned(),
+            message: named(error.message()).into_owned(),
             call: error.get_call().map(str::to_owned),
             code: error.get_code().map(str::to_owned),
             request_id: error.get_request_id().map(str::to_owned),
-            help: help.map(str::to_owned),
+            help: help.map(|help| named(help).into_owned()),
         }));
     }
 
@@ -434,7 +435,9 @@ impl From<&Event> for Message {
             Event::Done { address, action, seconds } => {
                 Self::Done { address: address.to_string(), action: (*action).into(), seconds: *seconds }
             }
-            Event::Failed { address, error } => Self::Failed { address: address.to_string(), error: error.clone() },
+            Event::Failed { address, error } => {
+                Self::Failed { address: address.to_string(), error: named(error).into_owned() }
+            }
             Event::Skipped { address, because } => {
                 Self::Skipped { address: address.to_string(), because: because.to_string() }
             }

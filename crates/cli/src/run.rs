@@ -204,7 +204,7 @@ impl Order<'_> {
         let state = journal.look(State::clone);
         let rescue = self.session.kept.rescue();
         if !matches!(&written, Ok(Ok(()))) {
-            screen::note(&kept(&rescue, &state));
+            keep(&rescue, &state);
         }
         let report = outcome?;
         written??;
@@ -385,25 +385,19 @@ fn fitting(plan: &Plan, loaded: &mut Loaded) -> Result<()> {
     plan.fits(&loaded.state)
 }
 
-/// Saves the state to the rescue file, and returns the message about it; if that fails, the message has the whole
-/// state.
-fn kept(rescue: &Rescue, state: &State) -> String {
-    match rescue.keep(state) {
-        Ok(()) => format!(
-            "The state could not be written. It was saved to {}, and the next run in this folder recovers it.",
-            rescue.path().display()
-        ),
-        Err(error) => {
-            let state = state.bytes().unwrap_or_default();
-            format!(
-                "The state could not be written, and could not be saved in this folder either: {error}\nSave the \
-                 following as {} in the folder of the configuration, readable only by you; the next run there recovers \
-                 it:\n{}",
-                rescue.path().display(),
-                String::from_utf8_lossy(&state)
-            )
-        }
-    }
+/// Saves the state to the rescue file, and tells the user; if that fails, prints the whole state.
+fn keep(rescue: &Rescue, state: &State) {
+    let path = rescue.path().display();
+    let Err(error) = rescue.keep(state) else {
+        return screen::note(&format!(
+            "The state could not be written. It was saved to {path}, and the next run in this folder recovers it."
+        ));
+    };
+    screen::note(&format!(
+        "The state could not be written, and could not be saved in this folder either: {error}\nSave the following as \
+         {path} in the folder of the configuration, readable only by you; the next run there recovers it:"
+    ));
+    screen::fail(&String::from_utf8_lossy(&state.bytes().unwrap_or_default()));
 }
 
 fn stopped_error() -> Error {

@@ -13,6 +13,7 @@ mod shared;
 mod state;
 mod table;
 mod tags;
+mod template;
 
 use std::collections::BTreeMap;
 
@@ -26,11 +27,13 @@ pub(crate) use schema::ambiguous;
 pub use schema::schema;
 pub use sensitive::{SensitiveVariable, without_secrets};
 pub use state::StateConfig;
+pub use template::{Template, template};
 
 use self::file::{File, SharedVariables};
 use crate::files::{self, Open};
 use crate::names::Suffix;
-use crate::problem::{ConfigError, Problem, Problems};
+use crate::problem::{At, ConfigError, Problem, Problems};
+use crate::program::named;
 use crate::stack::{AnyStack, Own, Stacks};
 use crate::workspace::{Places, Workspace};
 
@@ -139,12 +142,7 @@ fn variables(source: Source<'_>, problems: &mut Problems) -> Option<(Configurati
     let root = problems.take(DeTable::parse(text).map_err(Problem::from))?;
     let file = File::deserialize(toml::Deserializer::from(root.clone()));
     let file = problems.take(file.map_err(Problem::from))?;
-    let Some(stack) = stacks.iter().copied().find(|stack| stack.name() == file.stack.get_ref()) else {
-        let known: Vec<_> = stacks.iter().map(|stack| stack.name()).collect();
-        let unknown = Problem::new(format!("unknown stack `{}`", file.stack.get_ref()), file.stack.span());
-        problems.add(unknown.hint(format!("available stacks: {}", known.join(", "))));
-        return None;
-    };
+    let stack = problems.take(named(stacks, file.stack.get_ref()).at(file.stack.span()))?;
     if file.workspaces.is_empty() {
         let none = Problem::new("no workspace is declared", file.stack.span());
         problems.add(none.hint("declare one under [workspaces.NAME]"));

@@ -20,11 +20,11 @@ mod workspace;
 
 pub use check::{number, one_of};
 pub use conceal::build;
-pub use configuration::{Configuration, schema, without_secrets};
+pub use configuration::{Configuration, Template, schema, template, without_secrets};
 pub use files::{FILE_BYTES, Open};
 pub use names::{AccountId, Names, Suffix};
 pub use problem::{At, ConfigError, Problem, Problems};
-pub use program::distinct;
+pub use program::{distinct, named};
 pub use remote::{REMOTE, RemoteOutputs};
 pub use rule::{Rule, Violation};
 pub use site::Site;

@@ -7,7 +7,8 @@ use payinfra_engine::{Error, State, import};
 use super::Execute;
 use crate::context::Context;
 use crate::exit::{Exit, Outcome};
-use crate::lost::{lineages, serials};
+use crate::history::serials;
+use crate::lost::lineages;
 use crate::plan_view::PlanView;
 use crate::screen::{self, ADDRESS, DIM, HEADING};
 

@@ -21,7 +21,7 @@ pub(super) struct Drift {
 
 impl Execute for Drift {
     const NAME: &'static str = "drift";
-    const ABOUT: &'static str = "Detect changes made outside payinfra; exits with 2 if there is drift";
+    const ABOUT: &'static str = "Detect changes made in AWS since the last apply; exits with 2 if there is drift";
 
     fn emits(&self) -> bool {
         self.json

@@ -67,7 +67,7 @@ impl Execute for Plan {
             return Ok(exit);
         }
         if let (Some(out), false) = (&self.out, self.json) {
-            screen::line(&format!("Plan saved. Apply it with `payinfra apply {}`.", out.display()));
+            screen::tell(&format!("Plan saved. Apply it with `payinfra apply {}`.", out.display()));
         }
         Ok(if self.exit_code && !planned.is_empty() { Exit::Differs } else { Exit::Done })
     }

@@ -63,11 +63,16 @@ pub(super) fn is_shared(key: &str) -> bool {
     schema.get("properties").is_some_and(|known| known.get(key).is_some())
 }
 
-/// The variables of `stack` that have the name of a shared one.
-pub(crate) fn ambiguous(stack: &dyn AnyStack) -> Vec<String> {
+/// The schema of the own variables of `stack`, after the definitions that it refers to.
+pub(super) fn own(stack: &dyn AnyStack) -> (Json, Json) {
     let mut generator = SchemaGenerator::default();
     let own = stack.variables(&mut generator).to_value();
-    let root = serde_json::json!({ "$defs": generator.take_definitions(true) });
+    (serde_json::json!({ "$defs": generator.take_definitions(true) }), own)
+}
+
+/// The variables of `stack` that have the name of a shared one.
+pub(crate) fn ambiguous(stack: &dyn AnyStack) -> Vec<String> {
+    let (root, own) = own(stack);
     let own = unfolded(&root, &own).into_iter().filter_map(|own| own.get("properties")?.as_object());
     own.flat_map(|own| own.keys()).filter(|key| is_shared(key)).cloned().collect()
 }
