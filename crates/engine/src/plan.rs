@@ -16,6 +16,7 @@ use crate::state::State;
 
 mod agreement;
 mod drift;
+mod feasible;
 mod lookups;
 mod planner;
 mod refresh;
@@ -68,11 +69,14 @@ pub struct Step {
     /// The data that the step destroys, part by part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub loses: Vec<String>,
+    /// The changes that the cloud refuses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
 }
 
 impl Step {
-    fn new(action: Action) -> Self {
-        Self { action, changes: Vec::new(), because: None, loses: Vec::new() }
+    pub(crate) fn new(action: Action) -> Self {
+        Self { action, changes: Vec::new(), because: None, loses: Vec::new(), refused: Vec::new() }
     }
 
     fn because(self, because: impl Into<String>) -> Self {
