@@ -13,7 +13,9 @@ use payinfra_stack::{AccountId, Configuration, Stacks, Workspace};
 use payinfra_state::{Backend, Backing};
 
 use crate::arguments::Global;
+use crate::commit::Commit;
 use crate::failure::Failure;
+use crate::history::Source;
 use crate::lost::CaughtUp;
 use crate::rescue::{Found, Rescue};
 use crate::screen::WARNING;
@@ -353,6 +355,14 @@ impl Session {
     /// The desired state of the workspace.
     pub(crate) fn graph(&self) -> Result<Graph> {
         self.kept.project.graph(&self.kept.workspace, &self.account)
+    }
+
+    /// Where the desired state is declared.
+    pub(crate) fn source(&self) -> Source {
+        let project = &self.kept.project;
+        let workspace = project.configuration.workspaces.get(&self.kept.workspace);
+        let headline = workspace.map(|workspace| project.configuration.stack.headline(workspace)).unwrap_or_default();
+        Source { commit: Commit::of(project.file()), headline }
     }
 
     /// Shows the warnings that come with every plan of the workspace.

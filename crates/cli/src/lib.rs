@@ -3,11 +3,13 @@
 mod account;
 mod arguments;
 mod command;
+mod commit;
 mod context;
 mod disk;
 mod events;
 mod exit;
 mod failure;
+mod history;
 mod lock;
 mod losses;
 mod lost;

@@ -64,15 +64,20 @@ pub(crate) async fn confirmed(
     screen::ask_for(&format!("{question} This destroys data; confirm with the name of the workspace."), workspace).await
 }
 
-/// The losses as a list with a heading; an empty string if there are none.
-pub(crate) fn render(losses: &BTreeMap<&Address, &[String]>) -> String {
-    if losses.is_empty() {
+/// The heading of losses.
+pub(crate) const DESTROYS: &str = "This destroys data";
+/// The heading of losses in a rollback.
+pub(crate) const FINAL: &str = "Cannot be undone; this destroys data";
+
+/// Parts by address as a list with a heading; an empty string if there are none.
+pub(crate) fn render(heading: &str, parts: &BTreeMap<&Address, &[String]>) -> String {
+    if parts.is_empty() {
         return String::new();
     }
-    let lines = losses
+    let lines = parts
         .iter()
         .map(|(address, parts)| format!("  {DELETE}!{DELETE:#} {ADDRESS}{address}{ADDRESS:#}: {}\n", parts.join(", ")));
-    format!("{DELETE}This destroys data:{DELETE:#}\n{}\n", lines.collect::<String>())
+    format!("{DELETE}{heading}:{DELETE:#}\n{}\n", lines.collect::<String>())
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ impl Execute for Drift {
             let count = loaded.state.resources.len();
             screen::line(&format!("{CREATE}No drift detected{CREATE:#} in {count} resources."));
         } else {
-            let view = PlanView { whole: cx.verbose() };
+            let view = PlanView::new(cx.verbose());
             screen::line(&format!("{HEADING}Drift detected (last applied → current):{HEADING:#}"));
             screen::print(&view.drift(&found));
             screen::line(&format!("\n{} of {} resources have drifted.", found.len(), loaded.state.resources.len()));

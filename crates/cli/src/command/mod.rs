@@ -7,10 +7,12 @@ mod completions;
 mod destroy;
 mod drift;
 mod graph;
+mod history;
 mod import;
 mod init;
 mod output;
 mod plan;
+mod rollback;
 mod schema;
 mod state;
 mod sweep;
@@ -65,10 +67,12 @@ pub const COMMANDS: &[Entry] = &[
     entry::<destroy::Destroy>(),
     entry::<drift::Drift>(),
     entry::<graph::Graph>(),
+    entry::<history::History>(),
     entry::<import::Import>(),
     entry::<init::Init>(),
     entry::<output::Output>(),
     entry::<plan::Plan>(),
+    entry::<rollback::Rollback>(),
     entry::<schema::Schema>(),
     entry::<state::State>(),
     entry::<sweep::Sweep>(),

@@ -61,11 +61,11 @@ impl Execute for Plan {
         if self.json {
             Emitter.plan(&planned, longest(&session.cloud, &planned, &loaded.state)?);
         } else {
-            let view = PlanView { whole: cx.verbose() };
-            screen::print(&view.render(&planned));
+            screen::print(&PlanView::new(cx.verbose()).render(&planned));
         }
         session.warn();
-        if let Err(error) = planned.respects_protection(&loaded.state, &planned.graph) {
+        let checked = planned.respects_protection(&loaded.state, &planned.graph);
+        if let Err(error) = checked.and_then(|()| planned.can_be_applied()) {
             screen::fail(&crate::failure::block(None, &error));
             return Ok(Exit::Failed);
         }

@@ -107,7 +107,7 @@ impl Sweep {
         let losses = sweep::losses(&session.cloud, found)?;
         let losses: BTreeMap<_, _> = losses.iter().map(|(address, parts)| (address, &parts[..])).collect();
         if !self.json {
-            screen::print(&losses::render(&losses));
+            screen::print(&losses::render(losses::DESTROYS, &losses));
         }
         let accepted = self.losses.accepted();
         if self.yes {
