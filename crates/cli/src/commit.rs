@@ -19,22 +19,17 @@ pub(crate) struct Commit {
 impl Commit {
     /// The commit that `file` was checked out from; `None` without a repository, without a commit, or without git.
     pub(crate) fn of(file: &Path) -> Option<Self> {
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut git = Command::new("git");
-        git.arg("-C").arg(folder).args([
-            "status",
-            "--porcelain=v2",
-            "--branch",
-            "--no-ahead-behind",
-            "--ignored",
-            "--",
-        ]);
-        git.arg(file.file_name()?).stdin(Stdio::null()).stderr(Stdio::null());
-        // Writes nothing, takes the name literally, and looks for the repository from the folder.
-        git.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_LITERAL_PATHSPECS", "1");
-        git.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE").env_remove("GIT_INDEX_FILE");
-        let output = git.output().ok().filter(|output| output.status.success())?;
-        Self::parse(&String::from_utf8_lossy(&output.stdout))
+        let name = file.file_name()?.to_str()?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let status = ["status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--ignored", "--", name];
+        Self::parse(&String::from_utf8_lossy(&git(folder, &status)?))
+    }
+
+    /// The contents of `file`, relative to `folder` in the repository, in this commit; `None` if it is not in it, or the
+    /// repository does not have the commit.
+    pub(crate) fn read(&self, folder: &Path, file: &Path) -> Option<Vec<u8>> {
+        let object = format!("{}:./{}", self.id, file.to_str()?);
+        git(folder, &["cat-file", "blob", &object])
     }
 
     /// From the output of `git status` for the file: headers, and a line if it differs.
@@ -45,6 +40,17 @@ impl Commit {
         let modified = status.lines().any(|line| !line.starts_with("# "));
         is_id.then(|| Self { id: id.to_owned(), modified })
     }
+}
+
+/// The output of git in `folder`; `None` if it fails, or is not installed.
+fn git(folder: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut git = Command::new("git");
+    git.arg("-C").arg(folder).args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
+    // It writes nothing, takes paths literally, and looks for the repository from the folder.
+    git.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_LITERAL_PATHSPECS", "1");
+    git.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE").env_remove("GIT_INDEX_FILE");
+    git.output().ok().filter(|output| output.status.success()).map(|output| output.stdout)
 }
 
 /// Its short id, with `+` if the configuration file was modified.
@@ -61,7 +67,7 @@ mod tests {
 
     use super::*;
 
-    fn git(folder: &Path, arguments: &[&str]) {
+    fn run(folder: &Path, arguments: &[&str]) {
         let mut git = Command::new("git");
         git.arg("-C").arg(folder).args(["-c", "user.name=a", "-c", "user.email=a@example.com"]).args(arguments);
         assert!(git.env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap().status.success(), "{arguments:?}");
@@ -73,23 +79,28 @@ mod tests {
         let file = folder.path().join("payinfra.toml");
         std::fs::write(&file, "stack = \"a\"").unwrap();
         assert_eq!(Commit::of(&file), None, "no repository");
-        git(folder.path(), &["init", "--quiet"]);
+        run(folder.path(), &["init", "--quiet"]);
         assert_eq!(Commit::of(&file), None, "no commit");
         std::fs::write(folder.path().join("other"), "").unwrap();
-        git(folder.path(), &["add", "other"]);
-        git(folder.path(), &["commit", "--quiet", "--message", "one"]);
+        run(folder.path(), &["add", "other"]);
+        run(folder.path(), &["commit", "--quiet", "--message", "one"]);
         assert!(Commit::of(&file).unwrap().modified, "it is not in the commit");
-        git(folder.path(), &["add", "payinfra.toml"]);
-        git(folder.path(), &["commit", "--quiet", "--message", "two"]);
+        run(folder.path(), &["add", "payinfra.toml"]);
+        run(folder.path(), &["commit", "--quiet", "--message", "two"]);
         let commit = Commit::of(&file).unwrap();
         assert!(!commit.modified && commit.id.len() == 40, "{commit:?}");
         assert_eq!(commit.to_string(), commit.id[..12]);
-        git(folder.path(), &["pack-refs", "--all"]);
+        run(folder.path(), &["pack-refs", "--all"]);
         let worktree = folder.path().join("worktree");
-        git(folder.path(), &["worktree", "add", "--quiet", "--detach", worktree.to_str().unwrap()]);
+        run(folder.path(), &["worktree", "add", "--quiet", "--detach", worktree.to_str().unwrap()]);
         let there = worktree.join("payinfra.toml");
         assert_eq!(Commit::of(&there).as_ref(), Some(&commit));
         std::fs::write(&there, "stack = \"b\"").unwrap();
         assert_eq!(Commit::of(&there).unwrap().to_string(), format!("{commit}+"));
+        let read = |name: &str| commit.read(&worktree, Path::new(name));
+        assert_eq!(read("payinfra.toml").unwrap(), b"stack = \"a\"", "as it was committed");
+        assert_eq!(read("missing"), None);
+        let unknown = Commit { id: "0".repeat(40), modified: false };
+        assert_eq!(unknown.read(&worktree, Path::new("payinfra.toml")), None);
     }
 }

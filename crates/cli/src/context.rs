@@ -208,6 +208,20 @@ impl Project {
         Ok(graph)
     }
 
+    /// The desired state of `workspace` in `account`, as the configuration in `commit` declared it; `None` if that cannot be
+    /// found or built.
+    pub(crate) fn graph_in(&self, commit: &Commit, workspace: &str, account: &str) -> Option<Graph> {
+        let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let open = |file: &Path| {
+            let bytes = commit.read(&self.folder, file).ok_or_else(missing)?;
+            Ok(Box::new(std::io::Cursor::new(bytes)) as Box<dyn Read>)
+        };
+        let name = Path::new(self.file.file_name()?);
+        let text = String::from_utf8(commit.read(&self.folder, name)?).ok()?;
+        let configuration = Configuration::open(&text, &name.display().to_string(), self.stacks, &open).ok()?;
+        payinfra_components::graph(&configuration, workspace, account).ok()
+    }
+
     /// Where the state and the lock are stored.
     pub(crate) fn backend(&self) -> &Backend {
         &self.backend

@@ -148,8 +148,7 @@ struct Step {
     because: Option<String>,
     /// The data that the step destroys, part by part.
     loses: Vec<String>,
-    /// The changes that AWS refuses; the plan cannot be applied.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// The changes that AWS refuses. If there are any, the plan cannot be applied.
     refused: Vec<String>,
 }
 

@@ -164,13 +164,15 @@ impl Order<'_> {
     /// Checks that the plan deletes nothing that is protected, and that it can be applied.
     fn check(&self, planned: &Plan, state: &State) -> Result<()> {
         planned.respects_protection(state, &self.declared)?;
-        let Some(serial) = self.back.filter(|_| !planned.refused().is_empty()) else { return planned.can_be_applied() };
+        let Some(serial) = self.back else { return planned.can_be_applied() };
         let commit = self.source.commit.as_ref().map_or_else(String::new, |commit| format!(" (commit {commit})"));
+        let restore = format!("restore the configuration of run {serial}{commit}");
         planned.can_be_applied().map_err(|error| {
-            error.hint(format!(
-                "a rollback cannot leave this out: restore the configuration of run {serial}{commit}, declare the current \
-                 value there, and run `payinfra apply`"
-            ))
+            error.hint(if planned.refused().is_empty() {
+                format!("declare these values in the current configuration, or {restore} and run `payinfra apply`")
+            } else {
+                format!("{restore}, declare the current value there, and run `payinfra apply`")
+            })
         })
     }
 

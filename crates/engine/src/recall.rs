@@ -55,52 +55,48 @@ impl Graph {
 
 impl Plan {
     /// The graph that this saved plan declared, to be planned again. A saved plan has only the digests of secrets: the value
-    /// of each is taken from the same place in `current`, if it is the same there. `state` is the state at the end of the
-    /// run that applied this plan.
+    /// of each is taken from the same place in one of the `declared` graphs, if it is the same there. `state` is the state at
+    /// the end of the run that applied this plan.
     #[must_use]
-    pub fn recalled(&self, state: &State, current: &Graph) -> Graph {
+    pub fn recalled(&self, state: &State, declared: &[&Graph]) -> Graph {
         let digest = |secret: &Value| redact(&resolve(secret, &|pointer| self.known(state, pointer)), &self.lineage);
         let mut graph = self.graph.clone();
         for (address, node) in self.graph.nodes() {
             let recorded = state.resources.get(address).map(|record| &record.args);
-            let current = current.nodes().get(address).map(|node| &node.args);
-            let args = revealed(&node.args, recorded, current, &digest);
+            let declared: Vec<_> = declared.iter().filter_map(|it| Some(&it.nodes().get(address)?.args)).collect();
+            let args = revealed(&node.args, recorded, &declared, &digest);
             graph.put(address.clone(), Declared { args, ..node.clone() });
         }
         for (name, saved) in self.graph.outputs() {
-            let output = revealed(saved, state.outputs.get(name), current.outputs().get(name), &digest);
-            graph.put_output(name.clone(), output);
+            let declared: Vec<_> = declared.iter().filter_map(|it| it.outputs().get(name)).collect();
+            graph.put_output(name.clone(), revealed(saved, state.outputs.get(name), &declared, &digest));
         }
         graph
     }
 }
 
-/// `saved` with the values of its secrets from `current`, where their digests are those in `saved`.
+/// `saved` with the values of its secrets from one of the `declared` values, where their digests are those in `saved`.
 ///
 /// Of a secret that refers to outputs, `saved` says only to which; `recorded` has the digest of the result.
-fn revealed(
-    saved: &Value,
-    recorded: Option<&Value>,
-    current: Option<&Value>,
-    digest: &impl Fn(&Value) -> Value,
-) -> Value {
+fn revealed(saved: &Value, recorded: Option<&Value>, declared: &[&Value], digest: &impl Fn(&Value) -> Value) -> Value {
     if is_secret(saved) {
         let known = [Some(saved), recorded].into_iter().flatten().find(|value| is_digest(value));
         let Some(known) = known else { return saved.clone() };
-        let current = current.map(|current| marked(current, saved));
-        return current.filter(|current| digest(current) == *known).unwrap_or_else(|| known.clone());
+        let mut secrets = declared.iter().map(|value| marked(value, saved));
+        return secrets.find(|secret| digest(secret) == *known).unwrap_or_else(|| known.clone());
     }
     match saved {
         Value::Object(members) => {
             let member = |(key, saved): (&String, &Value)| {
-                let (recorded, current) = (recorded.and_then(|it| it.get(key)), current.and_then(|it| it.get(key)));
-                (key.clone(), revealed(saved, recorded, current, digest))
+                let declared: Vec<_> = declared.iter().filter_map(|value| value.get(key)).collect();
+                (key.clone(), revealed(saved, recorded.and_then(|value| value.get(key)), &declared, digest))
             };
             members.iter().map(member).collect()
         }
         Value::Array(values) => {
-            let item = |(at, saved): (usize, &Value)| {
-                revealed(saved, recorded.and_then(|it| it.get(at)), current.and_then(|it| it.get(at)), digest)
+            let item = |(index, saved): (usize, &Value)| {
+                let declared: Vec<_> = declared.iter().filter_map(|value| value.get(index)).collect();
+                revealed(saved, recorded.and_then(|value| value.get(index)), &declared, digest)
             };
             values.iter().enumerate().map(item).collect()
         }

@@ -1,4 +1,4 @@
-//! A graph of an earlier plan is planned again, with the secrets that are still declared; graphs are compared.
+//! A graph of an earlier plan is planned again, with secrets from other graphs that declare the same; graphs are compared.
 #![expect(clippy::expect_used, reason = "a test")]
 
 use payinfra_engine::{Action, Change, Difference, Graph, ID, Plan, Ref, Region, Result, State, Tags, Wanted};
@@ -7,10 +7,15 @@ use serde_json::{Value, json};
 
 const ADDRESS: &str = "east/fake.named/one";
 
+fn named(name: &str) -> Named {
+    Named { name: name.to_owned(), size: 1, days: None, parents: [].into(), tags: Tags::new() }
+}
+
 fn vault(size: u32) -> Result<Graph> {
-    let mut graph = Bench::nothing();
-    let args = Vault { name: "vault".to_owned(), size, locked: false, key: "key".into(), tags: Tags::new() };
-    graph.add(&Region::new("east"), "vault", args)?;
+    let (mut graph, region) = (Bench::nothing(), Region::new("east"));
+    let key = graph.add(&region, "key", named("key"))?;
+    let args = Vault { name: "vault".to_owned(), size, locked: false, key: key.id.into(), tags: Tags::new() };
+    graph.add(&region, "vault", args)?;
     Ok(graph)
 }
 
@@ -49,9 +54,9 @@ fn args(graph: &Graph) -> Value {
     graph.nodes().values().next().map(|node| node.args.clone()).expect("a node")
 }
 
-/// Secrets are saved as digests; values come from the current graph if their digests agree.
+/// Secrets are saved as digests; values come from other graphs if their digests agree.
 #[test]
-fn secrets_come_from_the_current_graph_if_they_are_the_same() -> Result<()> {
+fn secrets_come_from_graphs_that_declare_the_same() -> Result<()> {
     let state = State::new("s", "w", "a");
     let secret = |text: &str| json!({ "$secret": text });
     let none = json!({});
@@ -64,7 +69,8 @@ fn secrets_come_from_the_current_graph_if_they_are_the_same() -> Result<()> {
         // It is no longer declared as a secret.
         (json!({ "list": [{ "key": "hunter2" }] }), true),
     ] {
-        let recalled = Plan { graph: plan.recalled(&state, &graph(&current, &none)), ..plan.clone() };
+        let recalled =
+            Plan { graph: plan.recalled(&state, &[&Bench::nothing(), &graph(&current, &none)]), ..plan.clone() };
         assert_eq!(args(&recalled.graph)["name"], "a");
         let value = &args(&recalled.graph)["list"][0]["key"];
         assert_eq!(value == &secret("hunter2"), known, "{current}: {value}");
@@ -90,7 +96,7 @@ fn a_secret_that_refers_to_outputs_is_compared_as_it_was_resolved() -> Result<()
     state.outputs.clone_from(resolved.outputs());
     let record = json!({ "generation": 1, "id": "one-1", "args": {}, "outputs": {}, "depends": [] });
     state.resources.insert(ADDRESS.parse()?, serde_json::from_value(record).expect("a record"));
-    let recalled = |text: &str| plan.recalled(&state, &graph(&json!({}), &outputs(text))).outputs()["url"].clone();
+    let recalled = |text: &str| plan.recalled(&state, &[&graph(&json!({}), &outputs(text))]).outputs()["url"].clone();
     assert_eq!(recalled("https://hunter2@"), secret("https://hunter2@"));
     assert_eq!(recalled("https://hunter3@"), resolved.outputs()["url"]);
     Ok(())
@@ -105,11 +111,7 @@ fn a_difference_has_the_fields_as_they_are_declared() -> Result<()> {
     let before = graph(&before, &json!({ "one": "1", "two": "2" })).sealed("lineage")?;
     let mut after = graph(&after, &json!({ "one": "1", "two": "3" }));
     after.protect(&ADDRESS.parse()?);
-    after.add(
-        &Region::new("east"),
-        "new",
-        Named { name: "new".to_owned(), size: 1, days: None, parents: [].into(), tags: Tags::new() },
-    )?;
+    after.add(&Region::new("east"), "new", named("new"))?;
     let after = after.sealed("lineage")?;
     let Difference { steps, outputs } = before.difference(&after);
     let step = &steps[&ADDRESS.parse()?];

@@ -258,7 +258,7 @@ async fn diff(kept: &Kept, (from, to): (u64, u64), whole: bool) -> Result<()> {
     let view = PlanView::new(whole);
     screen::print(&view.steps(&difference.steps));
     if !difference.outputs.is_empty() {
-        screen::line(&format!("{HEADING}Outputs:{HEADING:#}"));
+        screen::line(&format!("\n{HEADING}Outputs:{HEADING:#}"));
         screen::print(&view.changes(&difference.outputs));
     }
     if difference.steps.is_empty() && difference.outputs.is_empty() {

@@ -56,7 +56,11 @@ impl Execute for Rollback {
         let lineage = session.load(Missing::Refuse).await?.state.lineage;
         let goal = Goal::find(&session.kept.backing, &lineage, self.to).await?;
         goal.is_known()?;
-        let wanted = goal.plan.recalled(&goal.state, &declared);
+        let project = &session.kept.project;
+        let commit = goal.source.commit.as_ref();
+        let committed = commit.and_then(|commit| project.graph_in(commit, &session.kept.workspace, &session.account));
+        let sources: Vec<_> = [Some(&declared), committed.as_ref()].into_iter().flatten().collect();
+        let wanted = goal.plan.recalled(&goal.state, &sources);
         let is_declared = declared.clone().sealed(&lineage)? == goal.plan.graph;
         let order = Order {
             session: &session,
@@ -79,7 +83,7 @@ impl Execute for Rollback {
         }
         let exit = order.carry_out().await?;
         if exit == Exit::Done && !is_declared {
-            screen::note(&goal.ahead(session.kept.project.file()));
+            screen::note(&goal.ahead(project.file()));
         }
         Ok(exit)
     }
