@@ -81,6 +81,9 @@ const ROWS: &[Row] = &[
     },
     looks("drift"),
     looks("graph"),
+    looks("history diff"),
+    looks("history list"),
+    looks("history show"),
     Row {
         command: "import",
         changes: Changes::State,
@@ -100,6 +103,15 @@ const ROWS: &[Row] = &[
         ownership: "as for apply",
     },
     looks("plan"),
+    Row {
+        command: "rollback",
+        changes: Changes::Resources,
+        lock: HELD,
+        guard: EVERY,
+        protection: "refuses to delete what the configuration protects; lists data loss and asks for the workspace's name, \
+                     or requires `--accept-loss`",
+        ownership: "only to runs of the lineage of the state; lineage checked before every update and delete",
+    },
     looks("schema"),
     looks("state history"),
     looks("state list"),
@@ -198,13 +210,21 @@ fn changing(what: &[Changes]) -> Vec<&'static str> {
 }
 
 /// In an order in which each finds what it needs.
-const ORDER: [&str; 9] =
-    ["apply", "phase", "state rm", "import", "state mv", "state restore", "adopt", "sweep", "destroy"];
+const ORDER: [&str; 10] =
+    ["apply", "rollback", "phase", "state rm", "import", "state mv", "state restore", "adopt", "sweep", "destroy"];
+const RETENTION: &str = "flow_log_retention_days = 90";
 
 /// Prepares what `command` needs and gives its line.
 async fn prepared(bench: &Bench, command: &str) -> Vec<String> {
     let topic = || format!("arn:aws:sns:us-east-1:123456789012:{}", "payment-alarms-legacy-demo1");
     let words: Vec<String> = match command {
+        "rollback" => {
+            let configuration = bench.configuration();
+            bench.configure(&configuration.replace(RETENTION, "flow_log_retention_days = 30"));
+            bench.run(&["apply", "--yes", "-w", "legacy"]).ok();
+            bench.configure(&configuration);
+            vec!["--yes".to_owned()]
+        }
         "state rm" => vec![TOPIC.to_owned()],
         "import" => {
             if bench.state("legacy")["resources"].get(TOPIC).is_some() {
@@ -290,6 +310,8 @@ fn looking_changes_nothing(bench: &Bench) {
         let words: &[&str] = match command {
             "completions" => &["bash"],
             "state show" => &[TABLE],
+            "history show" => &["1"],
+            "history diff" => &["1", "2"],
             "init" | "unlock" => &["--yes"],
             _ => &[],
         };
@@ -314,7 +336,11 @@ async fn after_the_lock_is_lost_nothing_is_changed() {
         let matches = if is_state {
             Match::action("s3", "GetObject")
         } else {
-            let action = if ["apply", "phase"].contains(&command) { "CreateVpc" } else { "Delete*" };
+            let action = match command {
+                "apply" | "phase" => "CreateVpc",
+                "rollback" => "PutRetentionPolicy",
+                _ => "Delete*",
+            };
             Match { times: Some(1), ..Match::action("*", action) }
         };
         let mut hold = bench.aws.hold(matches, When::Before);

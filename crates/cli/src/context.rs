@@ -12,9 +12,11 @@ use payinfra_engine::{Class, Cloud, Error, Graph, Result, State, counted};
 use payinfra_stack::{AccountId, Configuration, Stacks, Workspace};
 use payinfra_state::{Backend, Backing};
 
+use crate::commit::Commit;
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::history::{self, CaughtUp};
+use crate::history::Source;
+use crate::recovery::{self, CaughtUp};
 use crate::rescue::{Found, Rescue};
 use crate::screen::WARNING;
 use crate::{lock, screen};
@@ -223,6 +225,20 @@ impl Project {
         Ok(graph)
     }
 
+    /// The desired state of `workspace` in `account`, as the configuration in `commit` declared it; `None` if that cannot be
+    /// found or built.
+    pub(crate) fn graph_in(&self, commit: &Commit, workspace: &str, account: &str) -> Option<Graph> {
+        let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let open = |file: &Path| {
+            let bytes = commit.read(&self.folder, file).ok_or_else(missing)?;
+            Ok(Box::new(std::io::Cursor::new(bytes)) as Box<dyn Read>)
+        };
+        let name = Path::new(self.file.file_name()?);
+        let text = String::from_utf8(commit.read(&self.folder, name)?).ok()?;
+        let configuration = Configuration::open(&text, &name.display().to_string(), self.stacks, &open).ok()?;
+        payinfra_components::graph(&configuration, workspace, account).ok()
+    }
+
     /// Where the state and the lock are stored.
     pub(crate) fn backend(&self) -> &Backend {
         &self.backend
@@ -262,7 +278,7 @@ impl Kept {
     /// The state, which must belong to this deployment; an empty one if none is stored.
     pub(crate) async fn load(&self) -> Result<Loaded> {
         // List the history before reading the state, so that a run that ends in between does not look like a lost one.
-        let serials = history::serials(&self.backing).await?;
+        let serials = recovery::serials(&self.backing).await?;
         let stored = self.backing.store.load().await?;
         let version = stored.as_ref().map(|stored| stored.version.clone());
         let state = stored.map(|stored| payinfra_state::migrate(&stored.bytes)).transpose()?;
@@ -288,7 +304,7 @@ impl Kept {
         let uncertain = (version.is_some() || rescued) && newest > state.serial;
         if uncertain {
             let serial = state.serial;
-            let caught = history::catch_up(&self.backing, &mut state, &serials).await?;
+            let caught = recovery::catch_up(&self.backing, &mut state, &serials).await?;
             if !self.told_older.swap(true, Ordering::Relaxed) {
                 screen::note(&older(serial, newest, caught.as_ref()));
             }
@@ -365,6 +381,14 @@ impl Session {
     /// The desired state of the workspace.
     pub(crate) fn graph(&self) -> Result<Graph> {
         self.kept.project.graph(&self.kept.workspace, &self.account)
+    }
+
+    /// Where the desired state is declared.
+    pub(crate) fn source(&self) -> Source {
+        let project = &self.kept.project;
+        let workspace = project.configuration.workspaces.get(&self.kept.workspace);
+        let headline = workspace.map(|workspace| project.configuration.stack.headline(workspace)).unwrap_or_default();
+        Source { commit: Commit::of(project.file()), headline }
     }
 
     /// Shows the warnings that come with every plan of the workspace.

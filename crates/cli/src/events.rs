@@ -30,7 +30,7 @@ pub(crate) struct Line {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(crate) enum Message {
-    /// The planned changes; the first event of plan, apply and destroy.
+    /// The planned changes; the first event of plan, apply, destroy and rollback.
     Plan(Planned),
     /// Drift: changes made outside payinfra; the only event of drift.
     Drift {
@@ -93,9 +93,9 @@ pub(crate) enum Message {
         /// The address of the failed dependency.
         because: String,
     },
-    /// The result of an apply or destroy.
+    /// The result of an apply, destroy or rollback.
     Summary(Ended),
-    /// The outputs of the stack after a successful apply.
+    /// The outputs of the stack after a successful apply or rollback.
     Outputs {
         /// Value by name.
         outputs: BTreeMap<String, String>,
@@ -169,6 +169,8 @@ struct Step {
     because: Option<String>,
     /// The data that the step destroys, part by part.
     loses: Vec<String>,
+    /// The changes that AWS refuses. If there are any, the plan cannot be applied.
+    refused: Vec<String>,
 }
 
 /// Data that a plan destroys.
@@ -299,7 +301,7 @@ struct DriftedField {
     live: Value,
 }
 
-/// The result of an apply or destroy.
+/// The result of an apply, destroy or rollback.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Ended {
     /// Whether all steps succeeded.
@@ -397,6 +399,7 @@ impl Emitter {
                     changes: step.changes.iter().map(changed).collect(),
                     because: step.because.clone(),
                     loses: step.loses.clone(),
+                    refused: step.refused.clone(),
                 })
                 .collect(),
             drift: drifted(&plan.drift),

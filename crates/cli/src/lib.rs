@@ -3,6 +3,7 @@
 mod account;
 mod arguments;
 mod command;
+mod commit;
 mod context;
 mod disk;
 mod events;
@@ -16,6 +17,7 @@ mod lost;
 mod plan_view;
 mod program;
 mod progress;
+mod recovery;
 mod rescue;
 mod run;
 mod screen;

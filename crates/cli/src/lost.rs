@@ -6,7 +6,7 @@ use payinfra_engine::sweep::{Orphan, census};
 use payinfra_engine::{Error, Region, Result, State, Version, counted};
 
 use crate::context::{Loaded, Session};
-use crate::history::{serials, versions};
+use crate::recovery::{serials, versions};
 use crate::screen;
 
 /// What to do if there is no state.

@@ -20,21 +20,26 @@ const WIDTH: usize = 110;
 pub(crate) struct PlanView {
     /// Whether to show all fields in full.
     pub(crate) whole: bool,
+    /// The heading of the data losses.
+    pub(crate) losses: &'static str,
 }
 
 impl PlanView {
-    /// The drift, the steps and a summary line.
+    /// The view of plans; `whole` shows all fields in full.
+    pub(crate) fn new(whole: bool) -> Self {
+        Self { whole, losses: losses::DESTROYS }
+    }
+
+    /// The losses, the drift, the steps and a summary line.
     pub(crate) fn render(&self, plan: &Plan) -> String {
-        let mut text = String::new();
-        text.push_str(&losses::render(&plan.described_losses()));
+        let mut text = losses::render(self.losses, &plan.described_losses());
+        text.push_str(&losses::render("AWS refuses to change this", &losses::joined(&plan.refused())));
         if !plan.drift.is_empty() {
             push(&mut text, &format!("{HEADING}Drift detected (last applied → current):{HEADING:#}"));
             text.push_str(&self.drift(&plan.drift));
             text.push('\n');
         }
-        for (address, step) in plan.steps.iter().filter(|(_, step)| step.action != Action::Keep) {
-            self.step(&mut text, address, step);
-        }
+        text.push_str(&self.steps(&plan.steps));
         if !plan.is_empty() {
             text.push('\n');
         }
@@ -58,6 +63,24 @@ impl PlanView {
                     "{DIM}{address} keeps {member} = {value}, set by a command; the configuration has {initial}.{DIM:#}"
                 ),
             );
+        }
+        text
+    }
+
+    /// The steps that change something.
+    pub(crate) fn steps(&self, steps: &BTreeMap<Address, Step>) -> String {
+        let mut text = String::new();
+        for (address, step) in steps.iter().filter(|(_, step)| step.action != Action::Keep) {
+            self.step(&mut text, address, step);
+        }
+        text
+    }
+
+    /// The changes of fields.
+    pub(crate) fn changes(&self, changes: &[Change]) -> String {
+        let mut text = String::new();
+        for change in changes {
+            self.change(&mut text, change, "");
         }
         text
     }
@@ -102,14 +125,18 @@ impl PlanView {
         for change in &step.changes {
             let forces = replaces && fixed.contains(&change.field());
             let why = if forces { format!("  {REPLACE}# forces replacement{REPLACE:#}") } else { String::new() };
-            match &change.new {
-                Wanted::Value(new) => self.field(text, &change.path, &change.old, new, &why),
-                Wanted::Removed => self.field(text, &change.path, &change.old, &Value::Null, &why),
-                Wanted::Unknown => {
-                    let old = self.value(&change.old);
-                    let path = &change.path;
-                    push(text, &format!("        {UPDATE}~{UPDATE:#} {path}: {old} → {DIM}{UNKNOWN}{DIM:#}{why}"));
-                }
+            self.change(text, change, &why);
+        }
+    }
+
+    fn change(&self, text: &mut String, change: &Change, why: &str) {
+        match &change.new {
+            Wanted::Value(new) => self.field(text, &change.path, &change.old, new, why),
+            Wanted::Removed => self.field(text, &change.path, &change.old, &Value::Null, why),
+            Wanted::Unknown => {
+                let old = self.value(&change.old);
+                let path = &change.path;
+                push(text, &format!("        {UPDATE}~{UPDATE:#} {path}: {old} → {DIM}{UNKNOWN}{DIM:#}{why}"));
             }
         }
     }
@@ -280,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_plan_reads_like_a_diff() -> serde_json::Result<()> {
-        let text = PlanView { whole: false }.render(&plan()?);
+        let text = PlanView::new(false).render(&plan()?);
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
         assert!(text.contains('\u{1b}'), "it has colors before they are stripped");
         Ok(())

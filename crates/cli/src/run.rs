@@ -1,4 +1,4 @@
-//! The procedure of apply and destroy: plan, confirm, lock, plan again if the state changed, apply, save, report.
+//! The procedure of apply, destroy and rollback: plan, confirm, lock, plan again if the state changed, apply, save, report.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -10,7 +10,6 @@ use payinfra_engine::{
     Action, Address, Class, Declared, Error, Graph, Journal, Lease, Observer, Plan, Report, Result, Run, State, apply,
     longest, publish,
 };
-use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::context::{Loaded, Session};
@@ -18,6 +17,7 @@ use crate::disk::{self, Readers};
 use crate::events::{Emitter, Ended, Message};
 use crate::exit::{Exit, Outcome};
 use crate::failure::block;
+use crate::history::{self, Ending, Entry, Failed, Source};
 use crate::lost::Missing;
 use crate::plan_view::PlanView;
 use crate::progress::{Lines, Live, seconds};
@@ -25,14 +25,18 @@ use crate::rescue::Rescue;
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
 use crate::{lock, losses, value_view};
 
-/// A request to apply or destroy.
+/// A request to apply, destroy or roll back.
 pub(crate) struct Order<'a> {
     /// The workspace, signed in.
     pub(crate) session: &'a Session,
     /// The name of the command, for the lock record and the history.
     pub(crate) command: &'static str,
+    /// The serial of the run to return to.
+    pub(crate) back: Option<u64>,
     /// The desired state.
     pub(crate) wanted: Graph,
+    /// Where it is declared.
+    pub(crate) source: Source,
     /// The declared graph, which says what is protected.
     pub(crate) declared: Graph,
     /// Targets and accepted losses.
@@ -85,7 +89,7 @@ impl Order<'_> {
             return self.nothing(&planned, &loaded.state);
         }
         self.show(&planned, &loaded.state)?;
-        planned.respects_protection(&loaded.state, &self.declared)?;
+        self.check(&planned, &loaded.state)?;
         self.confirm(&planned, "Apply this plan?").await?;
         let (cancel, cancelled) = watch::channel(false);
         let signals = tokio::spawn(interrupts(cancel));
@@ -112,7 +116,7 @@ impl Order<'_> {
                 }
                 screen::note("The state has changed in the meantime. Updated plan:");
                 self.show(&planned, &loaded.state)?;
-                planned.respects_protection(&loaded.state, &self.declared)?;
+                self.check(&planned, &loaded.state)?;
                 let mut stopped = cancelled.clone();
                 tokio::select! {
                     answer = self.confirm(&planned, "Apply the updated plan?") => answer?,
@@ -142,6 +146,34 @@ impl Order<'_> {
             }
             Some((report, state)) => self.tell(&report, &state, begun.elapsed().as_secs_f64()),
         }
+    }
+
+    /// Shows and checks the plan. Takes no lock, and changes nothing.
+    pub(crate) async fn preview(&self) -> Outcome {
+        let loaded = self.session.load(self.missing).await?;
+        let planned = self.plan(&loaded.state).await?;
+        if is_idle(&planned, &loaded) {
+            self.no_changes(&planned);
+        } else {
+            self.show(&planned, &loaded.state)?;
+            self.check(&planned, &loaded.state)?;
+        }
+        Ok(Exit::Done)
+    }
+
+    /// Checks that the plan deletes nothing that is protected, and that it can be applied.
+    fn check(&self, planned: &Plan, state: &State) -> Result<()> {
+        planned.respects_protection(state, &self.declared)?;
+        let Some(serial) = self.back else { return planned.can_be_applied() };
+        let commit = self.source.commit.as_ref().map_or_else(String::new, |commit| format!(" (commit {commit})"));
+        let restore = format!("restore the configuration of run {serial}{commit}");
+        planned.can_be_applied().map_err(|error| {
+            error.hint(if planned.refused().is_empty() {
+                format!("declare these values in the current configuration, or {restore} and run `payinfra apply`")
+            } else {
+                format!("{restore}, declare the current value there, and run `payinfra apply`")
+            })
+        })
     }
 
     /// Plans again for `saved`, from the configuration, the state and the current resources.
@@ -211,8 +243,8 @@ impl Order<'_> {
         if from_file {
             self.session.kept.drop_rescue();
         }
-        let entry = history(planned, &state, &report, self.command, &begun);
         let kept = async {
+            let entry = self.entry(planned, &state, &report, begun)?;
             let bytes = serde_json::to_vec_pretty(&entry).map_err(|error| Error::failed(error.to_string()))?;
             lease.check()?;
             store.keep(&format!("{}.json", state.serial), &bytes).await
@@ -223,12 +255,34 @@ impl Order<'_> {
         Ok((report, state))
     }
 
+    /// The history entry of the run.
+    fn entry(&self, planned: &Plan, state: &State, report: &Report, begun: String) -> Result<Entry> {
+        let json = |error: serde_json::Error| Error::failed(error.to_string());
+        let failed =
+            |(address, error): &(Address, Error)| Failed { address: address.to_string(), error: error.to_string() };
+        Ok(Entry {
+            format: history::FORMAT,
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            command: self.command.to_owned(),
+            to: self.back,
+            who: lock::who(),
+            begun,
+            ended: lock::now(),
+            source: self.source.clone(),
+            outcome: Ending::of(report),
+            failed: report.failed.iter().map(failed).collect(),
+            skipped: report.skipped.iter().map(|(address, _)| address.to_string()).collect(),
+            plan: serde_json::to_value(planned.sealed()?).map_err(json)?,
+            state: Some(serde_json::to_value(state).map_err(json)?),
+        })
+    }
+
     fn show(&self, planned: &Plan, state: &State) -> Result<()> {
         if self.json {
             Emitter.plan(planned, longest(&self.session.cloud, planned, state)?);
         } else {
-            let view = PlanView { whole: self.verbose };
-            screen::print(&view.render(planned));
+            let losses = if self.back.is_some() { losses::FINAL } else { losses::DESTROYS };
+            screen::print(&PlanView { whole: self.verbose, losses }.render(planned));
         }
         self.warn();
         Ok(())
@@ -245,12 +299,13 @@ impl Order<'_> {
             return losses::agreed(planned.losses(), &self.options.accepted);
         }
         if self.json || !screen::can_ask() {
-            return Err(Error::invalid("nothing was changed: confirming the plan needs a terminal").hint(
-                self.outputs_file.map_or(
-                    "review the plan, then pass --yes",
-                    |_| "pass --yes, or save the plan with `payinfra plan --out FILE` and apply that file",
-                ),
-            ));
+            // Only what the configuration declares can be saved as a plan.
+            let hint = if self.outputs_file.is_some() && self.back.is_none() {
+                "pass --yes, or save the plan with `payinfra plan --out FILE` and apply that file"
+            } else {
+                "review the plan, then pass --yes"
+            };
+            return Err(Error::invalid("nothing was changed: confirming the plan needs a terminal").hint(hint));
         }
         let workspace = &self.session.kept.workspace;
         if losses::confirmed(question, planned.losses(), &self.options.accepted, workspace).await {
@@ -259,19 +314,24 @@ impl Order<'_> {
         Err(Error::new(Class::Cancelled, "nothing was changed: the plan was not confirmed"))
     }
 
-    /// Reports that there are no changes. Nothing is written.
+    /// Reports that there are no changes. Only the file for the outputs is written.
     fn nothing(&self, planned: &Plan, state: &State) -> Outcome {
+        self.no_changes(planned);
+        self.outputs(state)?;
+        Ok(Exit::Done)
+    }
+
+    fn no_changes(&self, planned: &Plan) {
         if self.json {
             Emitter.plan(planned, Duration::ZERO);
         } else if self.wanted.nodes().is_empty() {
             screen::line("Nothing to destroy.");
         } else {
-            screen::line(&format!("{CREATE}No changes.{CREATE:#} Infrastructure matches the configuration."));
-            screen::print(&PlanView { whole: self.verbose }.operational(planned));
+            let declared = self.back.map_or_else(|| "the configuration".to_owned(), |serial| format!("run {serial}"));
+            screen::line(&format!("{CREATE}No changes.{CREATE:#} Infrastructure matches {declared}."));
+            screen::print(&PlanView::new(self.verbose).operational(planned));
         }
         self.warn();
-        self.outputs(state)?;
-        Ok(Exit::Done)
     }
 
     fn tell(&self, report: &Report, state: &State, took: f64) -> Outcome {
@@ -333,7 +393,10 @@ impl Order<'_> {
             screen::note(&format!("  {address} {DIM}{why}{DIM:#}"));
         }
         if !report.is_complete() {
-            let command = self.command;
+            let command = match self.back {
+                Some(serial) => format!("{} --to {serial}", self.command),
+                None => self.command.to_owned(),
+            };
             screen::note(&format!(
                 "\nCompleted changes are recorded in the state. Run `payinfra {command}` again to continue."
             ));
@@ -402,31 +465,6 @@ fn keep(rescue: &Rescue, state: &State) {
 
 fn stopped_error() -> Error {
     Error::new(Class::Cancelled, "interrupted before anything was changed")
-}
-
-/// The history entry of a run: the plan, who ran it, when, the result, and the state at its end.
-fn history(plan: &Plan, state: &State, report: &Report, command: &str, begun: &str) -> Value {
-    let failed = report.failed.iter().map(|(address, error)| json!({ "address": address, "error": error.to_string() }));
-    let skipped = report.skipped.iter().map(|(address, _)| address.to_string());
-    let ended = match (report.is_complete(), report.cancelled) {
-        (true, _) => "complete",
-        (false, true) => "cancelled",
-        (false, false) => "failed",
-    };
-    let plan = serde_json::to_value(plan).unwrap_or_default();
-    json!({
-        "format": 2,
-        "command": command,
-        "who": lock::who(),
-        "begun": begun,
-        "ended": lock::now(),
-        "outcome": ended,
-        "failed": failed.collect::<Vec<_>>(),
-        "skipped": skipped.collect::<Vec<_>>(),
-        "plan": value_view::masked(&plan),
-        // The whole state, so that it can be restored. Secrets in it are hashes.
-        "state": state,
-    })
 }
 
 /// The first Ctrl-C lets running operations finish; the second exits at once. Either way the next run resumes.

@@ -152,6 +152,8 @@ pub trait Cloud: Send + Sync + 'static {
     fn expected(&self, kind: &str, args: &Value) -> Expected;
     /// The parts of `live` whose data is lost when it is changed to `args`. Accepts references.
     fn losses(&self, kind: &str, args: &Value, live: &Value) -> Vec<String>;
+    /// The changes from `live` to `args` that the cloud refuses, although the fields can be updated. Accepts references.
+    fn refused(&self, kind: &str, args: &Value, live: &Value) -> Vec<String>;
     /// `args` in the canonical form of `kind`, so that equal arguments compare equal. Keeps references.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use crate::state::State;
 
 mod agreement;
 mod drift;
+mod feasible;
 mod lookups;
 mod planner;
 mod refresh;
@@ -71,11 +72,14 @@ pub struct Step {
     /// How much data that is, in words, when the plan was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contents: Option<String>,
+    /// The changes that the cloud refuses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
 }
 
 impl Step {
-    fn new(action: Action) -> Self {
-        Self { action, changes: Vec::new(), because: None, loses: Vec::new(), contents: None }
+    pub(crate) fn new(action: Action) -> Self {
+        Self { action, changes: Vec::new(), because: None, loses: Vec::new(), contents: None, refused: Vec::new() }
     }
 
     fn because(self, because: impl Into<String>) -> Self {

@@ -78,6 +78,12 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Si
         let _ = live;
         Vec::new()
     }
+    /// The changes from `live` to `self` that AWS refuses, although the fields can be updated: an engine version that goes
+    /// down.
+    fn refused(&self, live: &Self) -> Vec<String> {
+        let _ = live;
+        Vec::new()
+    }
     /// The field for tags; `None` if AWS cannot tag the kind.
     fn tags(&mut self) -> Option<&mut Tags>;
     /// Starts to create the resource, and returns its id without waiting.
@@ -154,6 +160,8 @@ pub trait Facts: Send + Sync {
     fn expected(&self, args: &Value) -> Expected;
     /// See [`Resource::losses`]; for invalid arguments, none.
     fn losses(&self, args: &Value, live: &Value) -> Vec<String>;
+    /// See [`Resource::refused`]; for invalid arguments, none.
+    fn refused(&self, args: &Value, live: &Value) -> Vec<String>;
     /// `args` in the canonical form of this kind: sets sorted, defaults filled in.
     ///
     /// # Errors
@@ -228,8 +236,11 @@ impl<R: Resource> Facts for Erased<R> {
     }
 
     fn losses(&self, args: &Value, live: &Value) -> Vec<String> {
-        let typed = R::deserialize(args).and_then(|args| Ok((args, R::deserialize(live)?)));
-        typed.map(|(args, live)| args.losses(&live)).unwrap_or_default()
+        pair::<R>(args, live).map(|(args, live)| args.losses(&live)).unwrap_or_default()
+    }
+
+    fn refused(&self, args: &Value, live: &Value) -> Vec<String> {
+        pair::<R>(args, live).map(|(args, live)| args.refused(&live)).unwrap_or_default()
     }
 
     fn normal(&self, args: &Value) -> Result<Value> {
@@ -334,6 +345,10 @@ impl<L: Lookup> Facts for ErasedLookup<L> {
         Vec::new()
     }
 
+    fn refused(&self, _: &Value, _: &Value) -> Vec<String> {
+        Vec::new()
+    }
+
     fn normal(&self, args: &Value) -> Result<Value> {
         json(&parse::<L>(L::KIND, args)?)
     }
@@ -397,6 +412,11 @@ fn parse<T: DeserializeOwned>(kind: &str, args: &Value) -> Result<T> {
         ));
         concealed(error, &[args])
     })
+}
+
+/// Both as an `R`; `None` if one of them is not.
+fn pair<R: Resource>(args: &Value, live: &Value) -> Option<(R, R)> {
+    Some((R::deserialize(args).ok()?, R::deserialize(live).ok()?))
 }
 
 fn json<T: Serialize>(value: &T) -> Result<Value> {

@@ -73,7 +73,9 @@ impl Execute for Apply {
         let order = Order {
             session: &session,
             command: Self::NAME,
+            back: None,
             wanted: declared.clone(),
+            source: session.source(),
             declared,
             options: Options {
                 targets: BTreeSet::from_iter(self.target),

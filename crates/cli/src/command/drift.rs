@@ -41,7 +41,7 @@ impl Execute for Drift {
         } else if found.is_empty() {
             screen::line(&format!("{CREATE}No drift detected{CREATE:#} in {resources}."));
         } else {
-            let view = PlanView { whole: cx.verbose() };
+            let view = PlanView::new(cx.verbose());
             screen::line(&format!("{HEADING}Drift detected (last applied → current):{HEADING:#}"));
             screen::print(&view.drift(&found));
             screen::line(&format!("\nDrift in {} of {resources}.", found.len()));

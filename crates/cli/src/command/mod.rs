@@ -7,11 +7,13 @@ mod completions;
 mod destroy;
 mod drift;
 mod graph;
+mod history;
 mod import;
 mod init;
 mod output;
 mod phase;
 mod plan;
+mod rollback;
 mod schema;
 mod state;
 mod sweep;
@@ -68,11 +70,13 @@ pub const COMMANDS: &[Entry] = &[
     entry::<destroy::Destroy>(),
     entry::<drift::Drift>(),
     entry::<graph::Graph>(),
+    entry::<history::History>(),
     entry::<import::Import>(),
     entry::<init::Init>(),
     entry::<output::Output>(),
     entry::<phase::Phase>(),
     entry::<plan::Plan>(),
+    entry::<rollback::Rollback>(),
     entry::<schema::Schema>(),
     entry::<state::State>(),
     entry::<sweep::Sweep>(),

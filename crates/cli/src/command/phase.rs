@@ -134,7 +134,9 @@ impl Phase {
         }
         let order = Order {
             session: &session,
+            back: None,
             command: Self::NAME,
+            source: session.source(),
             wanted: declared.clone(),
             declared,
             options,

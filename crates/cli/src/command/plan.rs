@@ -83,10 +83,11 @@ pub(super) fn show(session: &Session, planned: &Planned, state: &State, json: bo
     if json {
         Emitter.plan(planned, longest(&session.cloud, planned, state)?);
     } else {
-        screen::print(&PlanView { whole: verbose }.render(planned));
+        screen::print(&PlanView::new(verbose).render(planned));
     }
     session.warn();
-    if let Err(error) = planned.respects_protection(state, &planned.graph) {
+    let checked = planned.respects_protection(state, &planned.graph);
+    if let Err(error) = checked.and_then(|()| planned.can_be_applied()) {
         screen::fail(&crate::failure::block(None, &error));
         return Ok(Exit::Failed);
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Execute;
 use crate::context::{Context, Kept as Place};
 use crate::exit::{Exit, Outcome};
-use crate::history::{self, CaughtUp};
+use crate::recovery::{self, CaughtUp};
 use crate::screen::{self, ADDRESS, DIM};
 use crate::value_view;
 
@@ -103,13 +103,13 @@ impl Execute for State {
 const LISTED: usize = 20;
 
 async fn list_history(place: &Place) -> Result<()> {
-    let versions = history::versions(&place.backing).await?;
+    let versions = recovery::versions(&place.backing).await?;
     for version in versions.iter().take(LISTED) {
         let Version { id, modified, size, .. } = version;
         let size = counted(*size, "byte", "bytes");
         screen::line(&format!("version {ADDRESS}{id}{ADDRESS:#}  {modified}  {size}"));
     }
-    let serials = history::serials(&place.backing).await?;
+    let serials = recovery::serials(&place.backing).await?;
     for serial in serials.iter().rev().take(LISTED) {
         let bytes = place.backing.store.recall(&format!("{serial}.json")).await?.unwrap_or_default();
         let entry: Value = serde_json::from_slice(&bytes).unwrap_or_default();
@@ -141,7 +141,7 @@ async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes
         }
         (None, serial) => {
             let serial = serial.unwrap_or_default();
-            history::recalled(&place.backing, serial)
+            recovery::recalled(&place.backing, serial)
                 .await?
                 .ok_or_else(|| missing(format!("state of run {serial} in the history")))?
         }
@@ -155,8 +155,8 @@ async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes
         state.lineage,
         counted(state.resources.len(), "resource", "resources")
     ));
-    let serials = history::serials(&place.backing).await?;
-    if let Some(CaughtUp { serial, records }) = history::catch_up(&place.backing, &mut state, &serials).await? {
+    let serials = recovery::serials(&place.backing).await?;
+    if let Some(CaughtUp { serial, records }) = recovery::catch_up(&place.backing, &mut state, &serials).await? {
         let records = counted(records, "record comes", "records come");
         screen::line(&format!("{records} from run {serial}, which is newer."));
     }

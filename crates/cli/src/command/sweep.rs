@@ -107,8 +107,7 @@ impl Sweep {
         let losses = sweep::losses(&session.cloud, found)?;
         let losses: BTreeMap<_, _> = losses.iter().map(|(address, parts)| (address, &parts[..])).collect();
         if !self.json {
-            let told = losses.iter().map(|(address, parts)| (*address, parts.join(", "))).collect();
-            screen::print(&losses::render(&told));
+            screen::print(&losses::render(losses::DESTROYS, &losses::joined(&losses)));
         }
         let accepted = self.losses.accepted();
         if self.yes {

@@ -311,6 +311,9 @@ impl Planner<'_> {
                 if step.action == Action::Update && record.intent != Some(Intent::Create) {
                     step.loses = self.cloud.losses(&address.kind, &desired, &seen.args);
                 }
+                if step.action == Action::Update {
+                    step.refused = self.cloud.refused(&address.kind, &desired, &seen.args);
+                }
                 step
             }
             (Some(record), None) if Self::begun_otherwise(&spec, record, &desired) => Step {
@@ -319,14 +322,12 @@ impl Planner<'_> {
                     .because("an earlier create was interrupted and left an incomplete resource")
             },
             (record, _) => Step {
-                action: Action::Create,
                 changes: diff(&desired, &Value::Object(serde_json::Map::new()), None),
                 because: record.map(|record| match record.intent {
                     Some(Intent::Create) => "an earlier create was interrupted".to_owned(),
                     _ => "it no longer exists".to_owned(),
                 }),
-                loses: Vec::new(),
-                contents: None,
+                ..Step::new(Action::Create)
             },
         };
         if !matches!(step.action, Action::Keep | Action::Update | Action::Restore) {
@@ -448,5 +449,5 @@ fn existing(spec: &Spec, record: &Record, seen: &Seen, desired: &Value) -> Step 
         _ if !record.deposed.is_empty() => (Action::Update, Some("the resource it replaced is deleted".to_owned())),
         _ => (Action::Keep, None),
     };
-    Step { action, changes, because, loses: Vec::new(), contents: None }
+    Step { changes, because, ..Step::new(action) }
 }
