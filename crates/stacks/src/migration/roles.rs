@@ -10,8 +10,8 @@ use payinfra_components::roles::{TaskRole, role, sid, through};
 use payinfra_components::tables::GlobalTable;
 use payinfra_engine::{Graph, Node, Result};
 
-use super::payments::PENDING;
 use super::Part;
+use super::payments::PENDING;
 
 /// The resource types in the roles' names.
 pub(super) const ROLES: [&str; 5] = [EXECUTION, FLOW_LOGS, MONITORING, REPLICATION, TASK];
