@@ -1,5 +1,5 @@
 //! Invalid input that is only detected with an account: exit 1, one message with the place and a hint, and neither the
-//! account nor the state is changed. Errors that need no account are in `crates/cli/tests`.
+//! account nor the state is changed. Errors that need no account are in `crates/payinfra/tests/cli`.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 

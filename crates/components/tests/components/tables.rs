@@ -35,7 +35,7 @@ fn t06_a_global_table_is_in_all_regions_under_their_own_keys() -> Result<()> {
     let keys = sites.iter().map(|site| data_key(graph, site)).collect::<Result<Vec<_>>>()?;
     let replicas = sites[1..].iter().zip(&keys[1..]).map(|(site, key)| Replica { site: *site, key });
     let sessions = table(graph, &sites[0], sessions(&keys[0], replicas.collect()))?;
-    let arns = sites.map(|site| sessions.arn(&site));
+    let known = sites.map(|site| sessions.arn(&site));
     assert_eq!(sessions.table.address.to_string(), "us-east-1/dynamodb.table/trading-sessions");
     assert_eq!(sessions.name, "shop-trading-sessions-dev-x1");
 
@@ -58,7 +58,7 @@ fn t06_a_global_table_is_in_all_regions_under_their_own_keys() -> Result<()> {
     let outputs = setting.graph.outputs();
     let id = json!({ "$text": [{ "$ref": "us-east-1/dynamodb.table/trading-sessions#id" }] });
     assert_eq!(outputs["trading_sessions_table_name"], id);
-    for (arn, region) in arns.iter().zip(crate::REGIONS) {
+    for (arn, region) in known.iter().zip(crate::REGIONS) {
         assert_eq!(*arn, format!("arn:aws:dynamodb:{region}:123456789012:table/shop-trading-sessions-dev-x1"));
         assert_eq!(outputs[&format!("trading_sessions_table_arn_{}", region.replace('-', "_"))], **arn);
     }

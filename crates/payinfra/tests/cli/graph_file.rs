@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::Folder;
 
-const CONFIGURATION: &str = r#"stack = "graph"
+pub(crate) const CONFIGURATION: &str = r#"stack = "graph"
 
 [state]
 path = "kept"
@@ -22,7 +22,7 @@ environment = "demo"
 tags = { Team = "blue" }
 "#;
 
-fn document() -> Value {
+pub(crate) fn document() -> Value {
     let tags = json!({ "Environment": "demo", "ManagedBy": "payinfra", "Project": "p" });
     let args = json!({
         "cidr": "10.9.0.0/16", "dns_support": true, "dns_hostnames": true,
@@ -37,14 +37,14 @@ fn document() -> Value {
 }
 
 /// The exit code and the message, on one line without the frame around it.
-fn said(folder: &Folder, command: &str) -> (Option<i32>, String) {
+pub(crate) fn said(folder: &Folder, command: &str) -> (Option<i32>, String) {
     let ended = folder.run(&[command]);
     let words = ended.stderr.split(|letter: char| letter.is_whitespace() || "│├╰─▶×".contains(letter));
     (ended.code, words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "))
 }
 
 #[track_caller]
-fn check(document: &str, expected: &[&str]) {
+pub(crate) fn check(document: &str, expected: &[&str]) {
     let folder = Folder::with(CONFIGURATION);
     folder.write("graph.json", document);
     // Without AWS: a plan that gets as far as signing in says something else.
@@ -57,14 +57,14 @@ fn check(document: &str, expected: &[&str]) {
 
 /// The document with another value at `path`.
 #[track_caller]
-fn wrong(path: &str, value: Value, expected: &[&str]) {
+pub(crate) fn wrong(path: &str, value: Value, expected: &[&str]) {
     let mut document = document();
     let (parent, key) = path.rsplit_once('/').unwrap();
     document.pointer_mut(parent).unwrap()[key.replace("~1", "/")] = value;
     check(&document.to_string(), expected);
 }
 
-const VPC: &str = "/nodes/us-east-1~1ec2.vpc~1main";
+pub(crate) const VPC: &str = "/nodes/us-east-1~1ec2.vpc~1main";
 
 #[test]
 fn a_sound_document_is_a_valid_configuration() {
