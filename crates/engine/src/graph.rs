@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graphmap::DiGraphMap;
-use schemars::JsonSchema;
 use serde::de::value::MapDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::{Deserialize, Serialize, forward_to_deserialize_any};
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::address::{Address, Region};
 use crate::error::{Error, Result};
+use crate::handover::Handover;
 use crate::metric::Metric;
 use crate::pointer::ID;
 use crate::reference::{Id, Ref, Text};
@@ -68,19 +68,6 @@ pub struct Declared {
     /// What takes over its work when it is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handover: Option<Handover>,
-}
-
-/// How the work of a resource is handed over before it is deleted: clients of a record set that is deleted use the other
-/// record sets of its name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Handover {
-    /// The resources that take over. Those that are still declared are created and updated before the delete starts.
-    #[schemars(with = "BTreeSet<String>")]
-    pub to: BTreeSet<Address>,
-    /// How long after the delete, in seconds, its dependencies may still be in use, and are therefore not deleted: the TTL
-    /// of a record set. It does not apply if nothing takes over.
-    pub drain_seconds: u32,
 }
 
 /// A handle to a declared resource, for references to it.

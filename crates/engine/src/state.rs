@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::address::Address;
 use crate::error::{Class, Error, Result};
-use crate::graph::{Declared, Handover};
+use crate::handover::Handover;
 
 /// The version of the state format that this code writes.
 pub const FORMAT: u32 = 2;
@@ -105,23 +105,6 @@ pub enum Intent {
     Update,
     /// It is being deleted.
     Delete,
-}
-
-impl Record {
-    /// Records what is declared besides the arguments, and the dependencies.
-    pub(crate) fn declare(&mut self, node: &Declared, depends: BTreeSet<Address>) {
-        self.depends = depends;
-        self.protect = node.protect;
-        self.final_snapshot = node.final_snapshot;
-        self.operational.clone_from(&node.operational);
-        self.handover.clone_from(&node.handover);
-    }
-
-    /// Whether [`Plan`](crate::Plan)s of later runs would be the same if `node` were recorded again.
-    #[must_use]
-    pub fn reflects(&self, node: &Declared) -> bool {
-        self.protect == node.protect && self.operational == node.operational && self.handover == node.handover
-    }
 }
 
 impl State {
