@@ -45,6 +45,7 @@ pub(crate) struct Entry {
     #[serde(default)]
     pub(crate) skipped: Vec<String>,
     /// The plan, with the digests of secrets.
+    #[serde(skip_serializing_if = "Value::is_null")]
     pub(crate) plan: Value,
     /// The state at its end, so that it can be restored. Secrets in it are digests.
     #[serde(default, skip_serializing_if = "Option::is_none")]

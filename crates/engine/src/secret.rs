@@ -39,11 +39,7 @@ pub(crate) fn is_digest(value: &Value) -> bool {
 pub(crate) fn without_value(value: &Value) -> Vec<String> {
     fn add(value: &Value, path: &mut Vec<String>, found: &mut Vec<String>) {
         match value {
-            secret if is_secret(secret) => {
-                if secret.get(SECRET).is_none() {
-                    found.push(path.join("."));
-                }
-            }
+            secret if is_secret(secret) => found.extend(secret.get(SECRET).is_none().then(|| path.join("."))),
             Value::Object(members) => members.iter().for_each(|(key, value)| {
                 path.push(key.clone());
                 add(value, path, found);

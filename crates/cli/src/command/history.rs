@@ -4,8 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, Subcommand};
 use payinfra_engine::plan::Summary;
-use payinfra_engine::{Action as Step, Error, Result};
-use serde::Serialize;
+use payinfra_engine::{Action as Step, Error, Plan, Result};
 use serde_json::{Value, json};
 
 use super::Execute;
@@ -81,40 +80,11 @@ async fn run(kept: &Kept, serial: u64) -> Result<Entry> {
     })
 }
 
-/// A run in the list.
-#[derive(Serialize)]
-struct Row {
-    serial: u64,
-    #[serde(flatten)]
-    run: Readable,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Readable {
-    Yes {
-        command: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        to: Option<u64>,
-        begun: String,
-        ended: String,
-        who: String,
-        outcome: Ending,
-        #[serde(flatten)]
-        source: Source,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        summary: Option<Summary>,
-    },
-    No {
-        error: String,
-    },
-}
-
 async fn list(kept: &Kept, options: &List) -> Result<()> {
     let serials = recovery::serials(&kept.backing).await?;
     let runs = history::newest(&kept.backing.store, &serials, options.limit.get()).await?;
     if options.json {
-        let rows: Vec<_> = runs.iter().map(row).collect();
+        let rows = runs.iter().map(row).collect::<Result<_>>()?;
         screen::line(&pretty(&rows)?);
         return Ok(());
     }
@@ -133,7 +103,7 @@ async fn list(kept: &Kept, options: &List) -> Result<()> {
         let line = line.trim_end();
         screen::line(&if index == 0 { format!("{DIM}{line}{DIM:#}") } else { line.to_owned() });
     }
-    for (_, error) in runs.iter().filter_map(|(serial, entry)| Some((serial, entry.as_ref().err()?))) {
+    for error in runs.iter().filter_map(|(_, entry)| entry.as_ref().err()) {
         screen::note(&error.to_string());
     }
     let hidden = serials.len().saturating_sub(runs.len());
@@ -143,21 +113,21 @@ async fn list(kept: &Kept, options: &List) -> Result<()> {
     Ok(())
 }
 
-fn row((serial, entry): &history::Run) -> Row {
-    let run = match entry {
-        Ok(entry) => Readable::Yes {
-            command: entry.command.clone(),
-            to: entry.to,
-            begun: entry.begun.clone(),
-            ended: entry.ended.clone(),
-            who: entry.who.clone(),
-            outcome: entry.outcome,
-            source: entry.source.clone(),
-            summary: entry.plan().ok().map(|plan| plan.summary()),
-        },
-        Err(error) => Readable::No { error: error.to_string() },
-    };
-    Row { serial: *serial, run }
+/// A run without its plan, or why it cannot be read.
+fn row((serial, entry): &history::Run) -> Result<Value> {
+    match entry {
+        Ok(entry) => members(*serial, &Entry { plan: Value::Null, ..entry.clone() }, entry.plan().ok().as_ref()),
+        Err(error) => Ok(json!({ "serial": serial, "error": error.to_string() })),
+    }
+}
+
+/// The members of a run, with its serial and the numbers of steps, and without the state.
+fn members(serial: u64, entry: &Entry, plan: Option<&Plan>) -> Result<Value> {
+    let entry = Entry { state: None, ..entry.clone() };
+    let mut value = serde_json::to_value(entry).map_err(|error| Error::failed(error.to_string()))?;
+    value["serial"] = json!(serial);
+    value["summary"] = json!(plan.map(Plan::summary));
+    Ok(value)
 }
 
 /// The columns of a run; `?` for those that are not known.
@@ -192,13 +162,8 @@ fn show(serial: u64, entry: &Entry, as_json: bool, whole: bool) -> Result<()> {
     let (plan, state) = (entry.plan(), entry.state());
     let outputs = state.as_ref().ok().and_then(Option::as_ref).map(flat).unwrap_or_default();
     if as_json {
-        let mut value = serde_json::to_value(entry).map_err(|error| Error::failed(error.to_string()))?;
-        value["serial"] = json!(serial);
-        value["summary"] = json!(plan.as_ref().ok().map(payinfra_engine::Plan::summary));
+        let mut value = members(serial, entry, plan.as_ref().ok())?;
         value["outputs"] = json!(outputs);
-        if let Value::Object(members) = &mut value {
-            members.remove("state");
-        }
         screen::line(&pretty(&masked(&value))?);
         return Ok(());
     }
@@ -275,6 +240,6 @@ async fn diff(kept: &Kept, (from, to): (u64, u64), whole: bool) -> Result<()> {
     Ok(())
 }
 
-fn pretty(value: &impl Serialize) -> Result<String> {
+fn pretty(value: &Value) -> Result<String> {
     serde_json::to_string_pretty(value).map_err(|error| Error::failed(error.to_string()))
 }
