@@ -19,6 +19,7 @@ use crate::events::{Emitter, Ended, Message};
 use crate::exit::{Exit, Outcome};
 use crate::failure::block;
 use crate::lost::Missing;
+use crate::operation::{self, Claim};
 use crate::plan_view::PlanView;
 use crate::progress::{Lines, Live, seconds};
 use crate::rescue::Rescue;
@@ -51,6 +52,8 @@ pub(crate) struct Order<'a> {
     pub(crate) width: NonZeroUsize,
     /// The file to write the outputs to.
     pub(crate) outputs_file: Option<&'a Path>,
+    /// The operation that the run is a step of. Its plan has been shown and confirmed with the operation.
+    pub(crate) operation: Option<&'a Claim>,
 }
 
 /// Where the state at the start of the run came from.
@@ -68,6 +71,10 @@ impl Order<'_> {
     pub(crate) async fn carry_out(mut self) -> Outcome {
         self.session.may_change(self.yes).await?;
         let mut loaded = self.session.load(self.missing).await?;
+        match self.operation {
+            Some(claim) => claim.check(&loaded.state)?,
+            None => operation::notes(&loaded.state).iter().for_each(|note| screen::note(note)),
+        }
         let saved = self.saved.take();
         let is_saved = saved.is_some();
         let mut planned = match saved {
@@ -102,6 +109,9 @@ impl Order<'_> {
             }
             if again.version != loaded.version {
                 loaded = again;
+                if let Some(claim) = self.operation {
+                    claim.check(&loaded.state)?;
+                }
                 if is_saved {
                     // Refuse the saved plan if the change of the state affects it.
                     planned.fits(&loaded.state)?;
@@ -110,7 +120,9 @@ impl Order<'_> {
                 if is_idle(&planned, &loaded) {
                     return Ok(None);
                 }
-                screen::note("The state has changed in the meantime. Updated plan:");
+                if self.operation.is_none() {
+                    screen::note("The state has changed in the meantime. Updated plan:");
+                }
                 self.show(&planned, &loaded.state)?;
                 planned.respects_protection(&loaded.state, &self.declared)?;
                 let mut stopped = cancelled.clone();
@@ -199,6 +211,11 @@ impl Order<'_> {
         if let Some(live) = &live {
             live.clear();
         }
+        let destroyed = planned.graph.nodes().is_empty() && matches!(&outcome, Ok(report) if report.is_complete());
+        if destroyed && journal.look(|state| !state.operations.is_empty()) {
+            // Nothing is left that an operation could continue with. If this cannot be written, the writer fails below.
+            let _ = journal.commit(|state| state.operations.clear()).await;
+        }
         journal.close();
         let written = writer.await.map_err(|error| Error::failed(format!("the state could not be written: {error}")));
         let state = journal.look(State::clone);
@@ -226,6 +243,8 @@ impl Order<'_> {
     fn show(&self, planned: &Plan, state: &State) -> Result<()> {
         if self.json {
             Emitter.plan(planned, longest(&self.session.cloud, planned, state)?);
+        } else if self.operation.is_some() {
+            return Ok(());
         } else {
             let view = PlanView { whole: self.verbose };
             screen::print(&view.render(planned));
@@ -261,6 +280,9 @@ impl Order<'_> {
 
     /// Reports that there are no changes. Nothing is written.
     fn nothing(&self, planned: &Plan, state: &State) -> Outcome {
+        if self.operation.is_some() {
+            return Ok(Exit::Done);
+        }
         if self.json {
             Emitter.plan(planned, Duration::ZERO);
         } else if self.wanted.nodes().is_empty() {
@@ -333,10 +355,11 @@ impl Order<'_> {
             screen::note(&format!("  {address} {DIM}{why}{DIM:#}"));
         }
         if !report.is_complete() {
-            let command = self.command;
-            screen::note(&format!(
-                "\nCompleted changes are recorded in the state. Run `payinfra {command}` again to continue."
-            ));
+            let next = match self.operation {
+                Some(_) => operation::ways(self.command),
+                None => format!("Run `payinfra {}` again to continue", self.command),
+            };
+            screen::note(&format!("\nCompleted changes are recorded in the state. {next}."));
         }
     }
 
@@ -367,14 +390,16 @@ pub(crate) fn flat(state: &State) -> std::collections::BTreeMap<String, String> 
     state.outputs.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
 }
 
-/// Whether there is nothing to do: no steps, and all outputs and protection settings are recorded as declared.
+/// Whether there is nothing to do: no steps, all outputs and protection settings are recorded as declared, and a destroy
+/// leaves no operation behind.
 fn is_idle(plan: &Plan, loaded: &Loaded) -> bool {
     let state = &loaded.state;
     let protected = |(address, node): (&Address, &Declared)| {
         state.resources.get(address).is_none_or(|record| record.reflects(node))
     };
     let recorded = || plan.outputs(state) == state.outputs && plan.graph.nodes().iter().all(protected);
-    plan.is_empty() && !loaded.rescued && !loaded.uncertain && (!plan.left_out.is_empty() || recorded())
+    let settled = state.operations.is_empty() || !plan.graph.nodes().is_empty();
+    plan.is_empty() && settled && !loaded.rescued && !loaded.uncertain && (!plan.left_out.is_empty() || recorded())
 }
 
 /// Checks that a saved plan still fits the state. If there is no state yet, it gets the plan's lineage.
@@ -447,8 +472,9 @@ async fn interrupts(cancel: watch::Sender<bool>) {
     std::process::exit(130);
 }
 
+/// Waits for Ctrl-C or a request to terminate.
 #[cfg(unix)]
-async fn interrupt() {
+pub(crate) async fn interrupt() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {
@@ -457,7 +483,8 @@ async fn interrupt() {
     }
 }
 
+/// Waits for Ctrl-C.
 #[cfg(not(unix))]
-async fn interrupt() {
+pub(crate) async fn interrupt() {
     let _ = tokio::signal::ctrl_c().await;
 }

@@ -14,6 +14,7 @@ mod plan;
 mod schema;
 mod state;
 mod sweep;
+mod traffic;
 mod unlock;
 mod validate;
 mod workspace;
@@ -72,6 +73,7 @@ pub const COMMANDS: &[Entry] = &[
     entry::<schema::Schema>(),
     entry::<state::State>(),
     entry::<sweep::Sweep>(),
+    entry::<traffic::Traffic>(),
     entry::<unlock::Unlock>(),
     entry::<validate::Validate>(),
     entry::<workspace::Workspace>(),
