@@ -25,6 +25,7 @@ pub mod iam;
 pub mod kms;
 pub mod logs;
 pub mod payinfra;
+pub mod probe;
 pub mod rds;
 pub mod route53;
 pub mod s3;

@@ -30,7 +30,8 @@ pub(crate) struct Line {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(crate) enum Message {
-    /// The planned changes; the first event of plan, apply, destroy and rollback.
+    /// The planned changes; the first event of plan, apply, destroy, rollback and phase, and the beginning of each change of
+    /// traffic weights.
     Plan(Planned),
     /// Drift: changes made outside payinfra; the only event of drift.
     Drift {
@@ -93,15 +94,98 @@ pub(crate) enum Message {
         /// The address of the failed dependency.
         because: String,
     },
-    /// The result of an apply, destroy or rollback.
+    /// The result of an apply, destroy, rollback or phase, or of a change of traffic weights.
     Summary(Ended),
-    /// The outputs of the stack after a successful apply or rollback.
+    /// The traffic weights by region; the only event of `traffic` without new weights.
+    Traffic {
+        /// The regions.
+        regions: Vec<RegionWeight>,
+        /// The shift in progress, if any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        shift: Option<Shifting>,
+    },
+    /// A shift of traffic, before its first step.
+    Shift(Shifting),
+    /// The results of the gates.
+    Gates {
+        /// All gates.
+        gates: Vec<GateResult>,
+    },
+    /// A step of a shift of traffic has been made.
+    Weights {
+        /// The number of the step, from 1.
+        step: usize,
+        /// The number of steps.
+        of: usize,
+        /// The weights in percent by region.
+        weights: BTreeMap<String, u8>,
+    },
+    /// The end of a shift of traffic.
+    ShiftEnded {
+        /// How it ended.
+        outcome: ShiftOutcome,
+        /// The weights in percent by region.
+        weights: BTreeMap<String, u8>,
+        /// Why it did not reach its target.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The outputs of the stack after a successful apply, rollback or phase.
     Outputs {
         /// Value by name.
         outputs: BTreeMap<String, String>,
     },
     /// A failure of one resource or of the command.
     Error(Failed),
+}
+
+/// The traffic weight of a region.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct RegionWeight {
+    /// The region.
+    pub(crate) region: String,
+    /// Its current weight; null if its record does not exist yet.
+    pub(crate) weight: Option<u8>,
+    /// Its initial weight in the configuration.
+    pub(crate) initial: u8,
+}
+
+/// A shift of traffic.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Shifting {
+    /// The weights before, in percent by region.
+    pub(crate) from: BTreeMap<String, u8>,
+    /// The weights after.
+    pub(crate) to: BTreeMap<String, u8>,
+    /// The weights after each step that is still to be made.
+    pub(crate) steps: Vec<BTreeMap<String, u8>>,
+    /// The wait after each step, in seconds.
+    pub(crate) every: f64,
+    /// The gates, as on the command line.
+    pub(crate) gates: Vec<String>,
+}
+
+/// The result of a gate.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct GateResult {
+    /// The gate, as on the command line.
+    pub(crate) gate: String,
+    /// Whether it holds.
+    pub(crate) holds: bool,
+    /// What it found.
+    pub(crate) reason: String,
+}
+
+/// How a shift of traffic ended.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ShiftOutcome {
+    /// It reached its target.
+    Complete,
+    /// The weights are as they were before it.
+    Returned,
+    /// It can be resumed or aborted.
+    Stopped,
 }
 
 /// A plan.

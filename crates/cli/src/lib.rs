@@ -9,19 +9,23 @@ mod disk;
 mod events;
 mod exit;
 mod failure;
+mod gate;
 mod global;
 mod history;
 mod lock;
 mod losses;
 mod lost;
+mod operation;
 mod plan_view;
 mod program;
 mod progress;
 mod recovery;
 mod rescue;
+mod routes;
 mod run;
 mod screen;
 mod value_view;
+mod weights;
 
 // All that a stack needs, so that its crate depends on this one only.
 pub use payinfra_aws as aws;

@@ -19,6 +19,7 @@ use crate::exit::{Exit, Outcome};
 use crate::failure::block;
 use crate::history::{self, Ending, Entry, Failed, Source};
 use crate::lost::Missing;
+use crate::operation::{self, Claim};
 use crate::plan_view::PlanView;
 use crate::progress::{Lines, Live, seconds};
 use crate::rescue::Rescue;
@@ -55,6 +56,8 @@ pub(crate) struct Order<'a> {
     pub(crate) width: NonZeroUsize,
     /// The file to write the outputs to.
     pub(crate) outputs_file: Option<&'a Path>,
+    /// The operation that the run is a step of. Its plan has been shown and confirmed with the operation.
+    pub(crate) operation: Option<&'a Claim>,
 }
 
 /// Where the state at the start of the run came from.
@@ -72,6 +75,10 @@ impl Order<'_> {
     pub(crate) async fn carry_out(mut self) -> Outcome {
         self.session.may_change(self.yes).await?;
         let mut loaded = self.session.load(self.missing).await?;
+        match self.operation {
+            Some(claim) => claim.check(&loaded.state)?,
+            None => operation::notes(&loaded.state).iter().for_each(|note| screen::note(note)),
+        }
         let saved = self.saved.take();
         let is_saved = saved.is_some();
         let mut planned = match saved {
@@ -106,6 +113,9 @@ impl Order<'_> {
             }
             if again.version != loaded.version {
                 loaded = again;
+                if let Some(claim) = self.operation {
+                    claim.check(&loaded.state)?;
+                }
                 if is_saved {
                     // Refuse the saved plan if the change of the state affects it.
                     planned.fits(&loaded.state)?;
@@ -114,7 +124,9 @@ impl Order<'_> {
                 if is_idle(&planned, &loaded) {
                     return Ok(None);
                 }
-                screen::note("The state has changed in the meantime. Updated plan:");
+                if self.operation.is_none() {
+                    screen::note("The state has changed in the meantime. Updated plan:");
+                }
                 self.show(&planned, &loaded.state)?;
                 self.check(&planned, &loaded.state)?;
                 let mut stopped = cancelled.clone();
@@ -231,6 +243,11 @@ impl Order<'_> {
         if let Some(live) = &live {
             live.clear();
         }
+        let destroyed = planned.graph.nodes().is_empty() && matches!(&outcome, Ok(report) if report.is_complete());
+        if destroyed && journal.look(|state| !state.operations.is_empty()) {
+            // Nothing is left that an operation could continue with. If this cannot be written, the writer fails below.
+            let _ = journal.commit(|state| state.operations.clear()).await;
+        }
         journal.close();
         let written = writer.await.map_err(|error| Error::failed(format!("the state could not be written: {error}")));
         let state = journal.look(State::clone);
@@ -280,6 +297,8 @@ impl Order<'_> {
     fn show(&self, planned: &Plan, state: &State) -> Result<()> {
         if self.json {
             Emitter.plan(planned, longest(&self.session.cloud, planned, state)?);
+        } else if self.operation.is_some() {
+            return Ok(());
         } else {
             let losses = if self.back.is_some() { losses::FINAL } else { losses::DESTROYS };
             screen::print(&PlanView { whole: self.verbose, losses }.render(planned));
@@ -316,6 +335,9 @@ impl Order<'_> {
 
     /// Reports that there are no changes. Only the file for the outputs is written.
     fn nothing(&self, planned: &Plan, state: &State) -> Outcome {
+        if self.operation.is_some() {
+            return Ok(Exit::Done);
+        }
         self.no_changes(planned);
         self.outputs(state)?;
         Ok(Exit::Done)
@@ -393,13 +415,12 @@ impl Order<'_> {
             screen::note(&format!("  {address} {DIM}{why}{DIM:#}"));
         }
         if !report.is_complete() {
-            let command = match self.back {
-                Some(serial) => format!("{} --to {serial}", self.command),
-                None => self.command.to_owned(),
+            let next = match (self.operation.as_ref(), self.back) {
+                (Some(_), _) => operation::ways(self.command),
+                (None, Some(serial)) => format!("Run `payinfra {} --to {serial}` again to continue", self.command),
+                (None, None) => format!("Run `payinfra {}` again to continue", self.command),
             };
-            screen::note(&format!(
-                "\nCompleted changes are recorded in the state. Run `payinfra {command}` again to continue."
-            ));
+            screen::note(&format!("\nCompleted changes are recorded in the state. {next}."));
         }
     }
 
@@ -430,14 +451,16 @@ pub(crate) fn flat(state: &State) -> std::collections::BTreeMap<String, String> 
     state.outputs.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
 }
 
-/// Whether there is nothing to do: no steps, and all outputs and protection settings are recorded as declared.
+/// Whether there is nothing to do: no steps, all outputs and protection settings are recorded as declared, and a destroy
+/// leaves no operation behind.
 fn is_idle(plan: &Plan, loaded: &Loaded) -> bool {
     let state = &loaded.state;
     let protected = |(address, node): (&Address, &Declared)| {
         state.resources.get(address).is_none_or(|record| record.reflects(node))
     };
     let recorded = || plan.outputs(state) == state.outputs && plan.graph.nodes().iter().all(protected);
-    plan.is_empty() && !loaded.rescued && !loaded.uncertain && (!plan.left_out.is_empty() || recorded())
+    let settled = state.operations.is_empty() || !plan.graph.nodes().is_empty();
+    plan.is_empty() && settled && !loaded.rescued && !loaded.uncertain && (!plan.left_out.is_empty() || recorded())
 }
 
 /// Checks that a saved plan still fits the state. If there is no state yet, it gets the plan's lineage.
@@ -479,8 +502,9 @@ async fn interrupts(cancel: watch::Sender<bool>) {
     std::process::exit(130);
 }
 
+/// Waits for Ctrl-C or a request to terminate.
 #[cfg(unix)]
-async fn interrupt() {
+pub(crate) async fn interrupt() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {
@@ -489,7 +513,8 @@ async fn interrupt() {
     }
 }
 
+/// Waits for Ctrl-C.
 #[cfg(not(unix))]
-async fn interrupt() {
+pub(crate) async fn interrupt() {
     let _ = tokio::signal::ctrl_c().await;
 }

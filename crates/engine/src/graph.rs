@@ -361,6 +361,23 @@ impl Graph {
         depends
     }
 
+    /// The dependencies of `addresses` in their arguments, and the lookups that those refer to in turn.
+    pub(crate) fn reach(&self, addresses: &BTreeSet<Address>) -> BTreeSet<Address> {
+        let refers = |address: &Address| {
+            let node = self.nodes.get(address);
+            node.into_iter().flat_map(|node| pointers(&node.args)).map(|pointer| pointer.address).collect::<Vec<_>>()
+        };
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<_> = addresses.iter().flat_map(refers).collect();
+        while let Some(address) = open.pop() {
+            if self.nodes.get(&address).is_some_and(|node| node.lookup) && !reached.contains(&address) {
+                open.extend(refers(&address));
+            }
+            reached.insert(address);
+        }
+        reached
+    }
+
     /// The resources among the dependencies of `address`, which the state records. Lookups are not in the state.
     pub(crate) fn resources(&self, address: &Address) -> BTreeSet<Address> {
         let mut depends = self.depends(address);

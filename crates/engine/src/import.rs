@@ -133,7 +133,7 @@ pub async fn adopt(cloud: &Arc<dyn Cloud>, graph: &Graph, found: &[Orphan], stat
         }
     }
     let graph = &graph.clone().of_lineage(&state.lineage);
-    let lookups = lookups(cloud, graph).await?;
+    let lookups = lookups(cloud, graph, None).await?;
     for address in graph.sorted()? {
         let node = &graph.nodes()[&address];
         if node.lookup || state.resources.contains_key(&address) {

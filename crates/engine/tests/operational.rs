@@ -129,6 +129,38 @@ async fn only_operational_values_can_be_set() -> Result<()> {
     Ok(())
 }
 
+/// A command that changes a weight must work while other resources have drifted or cannot be read.
+#[tokio::test(start_paused = true)]
+async fn a_target_alone_is_planned_without_its_dependencies() -> Result<()> {
+    let bench = Bench::new();
+    let graph = |zone: u32, size: u32| -> Result<Graph> {
+        let mut graph = Bench::nothing();
+        let zone = graph.add(&east(), "zone", named("zone", zone))?;
+        graph.output("zone", &zone.id);
+        let record = Named { parents: [zone.id.into()].into(), ..named("record", size) };
+        let node = graph.add(&east(), "record", record)?;
+        graph.operational(&node.address, SIZE)?;
+        Ok(graph)
+    };
+    bench.converge(&graph(1, 90)?).await?;
+    let before = bench.store.state()?.unwrap();
+    // The dependency has drifted, and its declaration has changed.
+    bench.world.tamper(before.resources[&address("zone")].id.as_ref().unwrap(), "size", json!(7));
+    let declared = graph(2, 90)?;
+    let alone = Options { targets: [address("record")].into(), alone: true, ..to(40) };
+    let plan = bench.plan_with(&declared, &alone).await?;
+    assert_eq!(plan.drift.len(), 0);
+    let changed: Vec<_> = plan.steps.iter().filter(|(_, step)| step.action != Action::Keep).collect();
+    let [(at, step)] = changed[..] else { panic!("{changed:?}") };
+    assert_eq!((at, step.action, step.changes.len()), (&address("record"), Action::Update, 1));
+    assert!(matches!(bench.perform(&plan).await, End::Done(_, report) if report.is_complete()));
+    let after = bench.store.state()?.unwrap();
+    assert_eq!((size(&after, "record"), size(&after, "zone")), (40, 1));
+    assert_eq!(after.outputs, before.outputs);
+    assert!(bench.plan(&declared).await?.steps[&address("zone")].action == Action::Update, "it is still to be done");
+    Ok(())
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_document_keeps_operational_values_and_handovers() -> Result<()> {
     let graph = pair(true)?;

@@ -88,6 +88,7 @@ impl Execute for Apply {
             json: self.json,
             verbose: cx.verbose(),
             width: self.parallelism,
+            operation: None,
             outputs_file: Some(&self.outputs_file),
         };
         order.carry_out().await

@@ -56,6 +56,7 @@ impl Execute for Destroy {
             json: self.json,
             verbose: cx.verbose(),
             width: self.parallelism,
+            operation: None,
             outputs_file: None,
         };
         let exit = order.carry_out().await?;

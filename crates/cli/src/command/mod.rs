@@ -17,6 +17,7 @@ mod rollback;
 mod schema;
 mod state;
 mod sweep;
+mod traffic;
 mod unlock;
 mod validate;
 mod workspace;
@@ -80,6 +81,7 @@ pub const COMMANDS: &[Entry] = &[
     entry::<schema::Schema>(),
     entry::<state::State>(),
     entry::<sweep::Sweep>(),
+    entry::<traffic::Traffic>(),
     entry::<unlock::Unlock>(),
     entry::<validate::Validate>(),
     entry::<workspace::Workspace>(),

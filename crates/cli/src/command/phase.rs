@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use payinfra_engine::plan::Options;
@@ -11,11 +12,13 @@ use serde_json::json;
 use toml_edit::{DocumentMut, Item};
 
 use super::{Execute, plan};
-use crate::context::{Context, Project};
+use crate::context::{Context, Project, Session};
 use crate::disk::{self, Readers};
 use crate::exit::{Exit, Outcome};
+use crate::gate::{self, GateOptions, Gates, Verdict, duration};
 use crate::losses::Losses;
 use crate::lost::Missing;
+use crate::operation;
 use crate::run::Order;
 use crate::screen::{self, CREATE, DIM};
 
@@ -30,6 +33,11 @@ pub(super) struct Phase {
     /// Do not write the phase into the configuration after the move
     #[arg(long, requires = "to")]
     no_write: bool,
+    #[command(flatten)]
+    gates: GateOptions,
+    /// After the move, check the gates for this long, such as `10m`
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    bake: Duration,
     /// Skip the confirmation prompt
     #[arg(long, short)]
     yes: bool,
@@ -127,10 +135,18 @@ impl Phase {
             let message = format!("nothing is deployed in workspace `{workspace}`");
             return Err(Error::invalid(message).hint("run `payinfra apply` first").into());
         }
+        operation::refuse(&loaded.state)?;
         let options = Options { accepted: self.losses.accepted(), ..Options::default() };
         if self.plan {
             let planned = plan::planned(&session, declared, &loaded.state, &options).await?;
             return plan::show(&session, &planned, &loaded.state, self.json, cx.verbose());
+        }
+        let closed = failing(&self.gates(&session, &loaded.state)?.evaluate().await?);
+        if !closed.is_empty() {
+            let message = format!("nothing was changed, because gates do not hold:\n{}", closed.join("\n"));
+            return Err(Error::invalid(message)
+                .hint("fix the cause, or pass --ignore-alarm NAME or other gates")
+                .into());
         }
         let order = Order {
             session: &session,
@@ -147,6 +163,7 @@ impl Phase {
             verbose: cx.verbose(),
             width: self.parallelism,
             outputs_file: Some(&self.outputs_file),
+            operation: None,
         };
         let exit = order.carry_out().await?;
         if exit != Exit::Done {
@@ -157,24 +174,52 @@ impl Phase {
             ));
             return Ok(exit);
         }
+        self.write(file, &workspace, to)?;
+        let state = session.load(Missing::Create).await?.state;
+        let gates = self.gates(&session, &state)?;
+        let closed = failing(&gates.watch(self.bake, self.gates.samples, |_| ()).await);
+        if closed.is_empty() {
+            return Ok(exit);
+        }
+        let before = deployed(&loaded.state).unwrap_or_default();
+        let message = format!("the move to {to} is complete, but gates do not hold:\n{}", closed.join("\n"));
+        Err(Error::failed(message).hint(format!("`payinfra phase --to {before}` goes back")).into())
+    }
+
+    /// The gates that were given, or else the workspace's alarms.
+    fn gates(&self, session: &Session, state: &State) -> Result<Gates> {
+        let given = &self.gates.gate;
+        let gates = if given.is_empty() { gate::alarms(state) } else { given.clone() };
+        let gates = gate::without(gates, &self.gates.ignore_alarm)?;
+        Ok(Gates::new(&session.access, gates, self.gates.gate_timeout))
+    }
+
+    /// Writes the phase into the configuration.
+    fn write(&self, file: &Path, workspace: &str, to: &str) -> Result<()> {
         if self.no_write {
             screen::note(&format!(
                 "Set `phase = \"{to}\"` for workspace {workspace} in {}, so that the next apply keeps it.",
                 file.display()
             ));
-            return Ok(exit);
+            return Ok(());
         }
         // Read again: somebody may have edited the file during the move.
         let text = fs::read_to_string(file).map_err(|error| unchanged(file, &error.to_string()))?;
-        let edited = with_phase(&text, &workspace, to).map_err(|why| unchanged(file, &why))?;
+        let edited = with_phase(&text, workspace, to).map_err(|why| unchanged(file, &why))?;
         if edited != text {
             // If the file is a symbolic link, write to its target so that the link survives.
             let target = fs::canonicalize(file).map_err(|error| unchanged(file, &error.to_string()))?;
             disk::write(&target, edited.as_bytes(), Readers::All).map_err(|error| unchanged(file, error.message()))?;
             screen::note(&format!("{} now has `phase = \"{to}\"` for workspace {workspace}.", file.display()));
         }
-        Ok(exit)
+        Ok(())
     }
+}
+
+/// The gates that do not hold, with reasons.
+fn failing(verdicts: &[Verdict]) -> Vec<String> {
+    let failing = verdicts.iter().filter(|verdict| !verdict.holds);
+    failing.map(|verdict| format!("{}: {}", verdict.gate, verdict.reason)).collect()
 }
 
 /// The phase of the last complete apply: the stack's output `phase`.

@@ -15,6 +15,7 @@ use crate::exit::{Exit, Outcome};
 use crate::history::{self, Entry, Source};
 use crate::losses::Losses;
 use crate::lost::Missing;
+use crate::operation;
 use crate::recovery;
 use crate::run::Order;
 use crate::screen;
@@ -54,7 +55,9 @@ impl Execute for Rollback {
     async fn execute(self, cx: &Context) -> Outcome {
         let session = cx.session().await?;
         let declared = session.graph()?;
-        let lineage = session.load(Missing::Refuse).await?.state.lineage;
+        let state = session.load(Missing::Refuse).await?.state;
+        operation::refuse(&state)?;
+        let lineage = state.lineage;
         let goal = Goal::find(&session.kept.backing, &lineage, self.to).await?;
         goal.is_known()?;
         let project = &session.kept.project;
@@ -78,6 +81,7 @@ impl Execute for Rollback {
             verbose: cx.verbose(),
             width: self.parallelism,
             outputs_file: Some(&self.outputs_file),
+            operation: None,
         };
         if self.plan {
             return order.preview().await;

@@ -26,6 +26,9 @@ use crate::state::{Intent, Record, State};
 pub struct Options {
     /// Plan only these and their dependencies (for a delete, their dependents). Empty: everything.
     pub targets: BTreeSet<Address>,
+    /// Read and plan the targets without their dependencies, whose recorded ids and outputs are used. So a command that only
+    /// changes the targets does not depend on the state of everything else.
+    pub alone: bool,
     /// Resources with data that may be replaced even if only drift requires it.
     pub accepted: Accepted,
     /// New values of operational values.
@@ -70,9 +73,13 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
         }
         cloud.normal(&address.kind, &node.args).map_err(|error| Error::invalid(format!("{address}: {error}")))?;
     }
-    let selected = selected(&graph, state, &options.targets)?;
-    let (refreshed, lookups) = tokio::try_join!(refresh(cloud, state), lookups(cloud, &graph))?;
-    let mut drift = drift(state, &refreshed);
+    let selected = selected(&graph, state, options)?;
+    // What is read.
+    let scope = selected.as_ref().filter(|_| options.alone).map(|selected| restricted(state, selected));
+    let scope = scope.as_ref().unwrap_or(state);
+    let needed = selected.as_ref().filter(|_| options.alone).map(|selected| graph.reach(selected));
+    let (refreshed, lookups) = tokio::try_join!(refresh(cloud, scope), lookups(cloud, &graph, needed.as_ref()))?;
+    let mut drift = drift(scope, &refreshed);
     for (address, drift) in &mut drift {
         if let (Drift::Changed(changes), Some(node)) = (drift, graph.nodes().get(address)) {
             for change in changes {
@@ -86,6 +93,7 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
         state,
         refreshed: &refreshed,
         lookups: &lookups,
+        alone: options.alone,
         fresh: BTreeSet::new(),
         going: BTreeSet::new(),
         moved: BTreeSet::new(),
@@ -212,8 +220,17 @@ fn outside(graph: &Graph, state: &State, steps: &BTreeMap<Address, Step>, left_o
         .hint(format!("add {}, or plan without --target", missing.join(" "))))
 }
 
-/// The targets with their dependencies and, for those to be deleted, their recorded dependents.
-fn selected(graph: &Graph, state: &State, targets: &BTreeSet<Address>) -> Result<Option<BTreeSet<Address>>> {
+/// `state` with only these resources.
+fn restricted(state: &State, to: &BTreeSet<Address>) -> State {
+    let mut restricted = state.clone();
+    restricted.resources.retain(|address, _| to.contains(address));
+    restricted
+}
+
+/// The targets; unless they are planned alone, with their dependencies and, for those to be deleted, their recorded
+/// dependents.
+fn selected(graph: &Graph, state: &State, options: &Options) -> Result<Option<BTreeSet<Address>>> {
+    let Options { targets, alone, .. } = options;
     if targets.is_empty() {
         return Ok(None);
     }
@@ -225,7 +242,7 @@ fn selected(graph: &Graph, state: &State, targets: &BTreeSet<Address>) -> Result
             return Err(Error::invalid(format!("{address} is neither declared nor in the state"))
                 .hint("list the addresses with `payinfra graph` and `payinfra state list`"));
         }
-        if !selected.insert(address.clone()) {
+        if !selected.insert(address.clone()) || *alone {
             continue;
         }
         if declared {
@@ -244,6 +261,8 @@ struct Planner<'a> {
     state: &'a State,
     refreshed: &'a Refreshed,
     lookups: &'a BTreeMap<Address, Value>,
+    /// Whether dependencies are not read.
+    alone: bool,
     /// Resources that will have a new id.
     fresh: BTreeSet<Address>,
     /// Resources that are deleted before their replacement is created.
@@ -264,8 +283,14 @@ impl Planner<'_> {
         if self.fresh.contains(&pointer.address) {
             return None;
         }
-        let seen = self.refreshed.live.get(&pointer.address)?;
-        output(&seen.id, &seen.outputs, &pointer.output)
+        match (self.refreshed.live.get(&pointer.address), self.alone) {
+            (Some(seen), _) => output(&seen.id, &seen.outputs, &pointer.output),
+            (None, true) => {
+                let record = self.state.resources.get(&pointer.address)?;
+                output(record.id.as_deref()?, &record.outputs, &pointer.output)
+            }
+            (None, false) => None,
+        }
     }
 
     fn step(&mut self, address: &Address) -> Result<Step> {
