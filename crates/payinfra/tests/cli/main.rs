@@ -18,6 +18,7 @@ mod schema;
 mod state;
 mod support;
 mod sweep;
+mod traffic;
 mod unlock;
 mod validate;
 mod workspace;
