@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
+use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch};
 use payinfra_localstack::{Call, Match, When};
 use payinfra_tests::{Bench, Outcome, caught};
+use serde_json::json;
 
 /// What a command changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +153,14 @@ const ROWS: &[Row] = &[
         ownership: "only resources with the lineage of the state; checked again before every delete",
     },
     Row {
+        command: "traffic",
+        changes: Changes::Resources,
+        lock: "each step acquires it before its first change and holds it to its end; the waits between steps do not hold it",
+        guard: EVERY,
+        protection: "updates the weights of records, and deletes nothing",
+        ownership: "only records in the state; a shift that another run has taken over stops",
+    },
+    Row {
         command: "unlock",
         changes: Changes::Lock,
         lock: "shows the holder, asks for confirmation, and releases its lock",
@@ -210,8 +220,19 @@ fn changing(what: &[Changes]) -> Vec<&'static str> {
 }
 
 /// In an order in which each finds what it needs.
-const ORDER: [&str; 10] =
-    ["apply", "rollback", "phase", "state rm", "import", "state mv", "state restore", "adopt", "sweep", "destroy"];
+const ORDER: [&str; 11] = [
+    "apply",
+    "rollback",
+    "traffic",
+    "phase",
+    "state rm",
+    "import",
+    "state mv",
+    "state restore",
+    "adopt",
+    "sweep",
+    "destroy",
+];
 const RETENTION: &str = "flow_log_retention_days = 90";
 
 /// Prepares what `command` needs and gives its line.
@@ -251,10 +272,35 @@ async fn prepared(bench: &Bench, command: &str) -> Vec<String> {
         }
         "apply" => vec!["--yes".to_owned()],
         "phase" => ["--to", "migration", "--yes"].map(str::to_owned).to_vec(),
+        "traffic" => {
+            shifting(bench).await;
+            ["--abort", "--yes"].map(str::to_owned).to_vec()
+        }
         "destroy" => ["--yes", "--accept-loss"].map(str::to_owned).to_vec(),
         other => panic!("{other} needs a line"),
     };
     command.split(' ').map(str::to_owned).chain(words).chain(WORKSPACE.map(str::to_owned)).collect()
+}
+
+/// An unfinished shift of traffic in the state, whose record has the wrong weight in Route 53.
+async fn shifting(bench: &Bench) {
+    let mut state = bench.state("legacy");
+    let weights = json!({ "us-east-1": 100 });
+    state["operations"]["traffic"] = json!({
+        "who": "somebody", "since": "2026-01-01T00:00:00Z", "run": "an earlier one", "from": weights, "to": weights,
+        "step": 10, "every_millis": 0, "gates": [], "samples": 1, "gate_timeout_millis": 0,
+    });
+    let put = bench.s3("us-east-1").put_object().bucket(BUCKET).key(KEY).body(state.to_string().into_bytes().into());
+    put.send().await.unwrap();
+    let route53 = aws_sdk_route53::Client::new(&bench.sdk("us-east-1"));
+    let zones = route53.list_hosted_zones().send().await.unwrap();
+    let zone = zones.hosted_zones()[0].id();
+    let records = route53.list_resource_record_sets().hosted_zone_id(zone).send().await.unwrap();
+    let mut record = records.resource_record_sets.into_iter().find(|record| record.weight.is_some()).unwrap();
+    record.weight = Some(50);
+    let change = Change::builder().action(ChangeAction::Upsert).resource_record_set(record).build().unwrap();
+    let batch = ChangeBatch::builder().changes(change).build().unwrap();
+    route53.change_resource_record_sets().hosted_zone_id(zone).change_batch(batch).send().await.unwrap();
 }
 
 /// A VPC of the workspace that its state does not know.
@@ -306,7 +352,9 @@ async fn what_changes_something_takes_the_lock_and_what_looks_changes_nothing() 
 }
 
 fn looking_changes_nothing(bench: &Bench) {
-    for command in changing(&[Changes::Nothing, Changes::Lock, Changes::Home]).into_iter().chain(["phase", "sweep"]) {
+    for command in
+        changing(&[Changes::Nothing, Changes::Lock, Changes::Home]).into_iter().chain(["phase", "sweep", "traffic"])
+    {
         let words: &[&str] = match command {
             "completions" => &["bash"],
             "state show" => &[TABLE],
@@ -339,6 +387,7 @@ async fn after_the_lock_is_lost_nothing_is_changed() {
             let action = match command {
                 "apply" | "phase" => "CreateVpc",
                 "rollback" => "PutRetentionPolicy",
+                "traffic" => "ChangeResourceRecordSets",
                 _ => "Delete*",
             };
             Match { times: Some(1), ..Match::action("*", action) }

@@ -14,7 +14,7 @@ use payinfra_tests::{Bench, Outcome, caught};
 use serde_json::{Value, json};
 
 const ZONE: &str = "shop.example.com";
-const EAST: [&str; 2] = ["us-east-1", "us-east-2"];
+const REGIONS: [&str; 3] = ["us-east-1", "us-east-2", "us-west-2"];
 const CONFIGURATION: &str = r#"
 stack = "graph"
 
@@ -22,7 +22,11 @@ stack = "graph"
 project = "traffic"
 suffix = "t1"
 file = "graph.json"
-regions = [{ name = "us-east-1", cidr = "10.0.0.0/16" }, { name = "us-east-2", cidr = "10.1.0.0/16" }]
+regions = [
+    { name = "us-east-1", cidr = "10.0.0.0/16" },
+    { name = "us-east-2", cidr = "10.1.0.0/16" },
+    { name = "us-west-2", cidr = "10.2.0.0/16" },
+]
 
 [workspaces.demo]
 environment = "demo"
@@ -34,12 +38,12 @@ fn alarm(region: &str) -> String {
     format!("errors-{region}-demo-t1")
 }
 
-/// The graph: a zone with a weighted record per region, and for each a health check and an alarm.
-fn graph(weights: [u8; 2]) -> Value {
+/// The graph: a zone with a weighted record for each of the first regions, with a health check and an alarm.
+fn graph(weights: &[u8]) -> Value {
     let tags = json!({ "Environment": "demo", "ManagedBy": "payinfra", "Project": "traffic", "Name": "shop-demo-t1" });
     let zone = json!({ "name": ZONE, "comment": "Names of the shop", "tags": tags });
     let mut nodes = json!({ "global/route53.hosted-zone/main": { "args": zone } });
-    for (region, weight) in EAST.into_iter().zip(weights) {
+    for (region, weight) in REGIONS.into_iter().zip(weights) {
         let metric = json!({
             "namespace": "Shop", "name": "Errors", "dimensions": {}, "statistic": "Sum", "period": 60,
         });
@@ -68,7 +72,7 @@ fn graph(weights: [u8; 2]) -> Value {
 }
 
 /// An account in which the graph is applied, with these weights.
-async fn applied(weights: [u8; 2]) -> Bench {
+async fn applied(weights: &[u8]) -> Bench {
     let bench = Bench::new().await.lease(Duration::from_secs(2));
     bench.configure(CONFIGURATION);
     declare(&bench, weights);
@@ -78,12 +82,12 @@ async fn applied(weights: [u8; 2]) -> Bench {
     bench
 }
 
-fn declare(bench: &Bench, weights: [u8; 2]) {
+fn declare(bench: &Bench, weights: &[u8]) {
     std::fs::write(bench.file("graph.json"), graph(weights).to_string()).unwrap();
 }
 
-/// The weights of the two regions in Route 53.
-async fn live(bench: &Bench) -> [u8; 2] {
+/// The weights of the regions in Route 53.
+async fn live(bench: &Bench) -> Vec<u8> {
     let route53 = aws_sdk_route53::Client::new(&bench.sdk("us-east-1"));
     let zones = route53.list_hosted_zones().send().await.unwrap();
     let zone = zones.hosted_zones().iter().find(|zone| zone.name() == format!("{ZONE}.")).unwrap();
@@ -93,7 +97,7 @@ async fn live(bench: &Bench) -> [u8; 2] {
         .iter()
         .filter_map(|record| Some((record.set_identifier()?.to_owned(), u8::try_from(record.weight()?).unwrap())));
     let weights: BTreeMap<_, _> = weights.collect();
-    EAST.map(|region| weights[region])
+    weights.into_values().collect()
 }
 
 async fn set_alarm(bench: &Bench, region: &str, state: StateValue) {
@@ -132,7 +136,7 @@ fn settled(bench: &Bench) -> Outcome {
 /// M-26: a shift 100/0 → 50/50 in five steps, with an alarm set off at step 3, returns to the weights before and says why.
 #[tokio::test(flavor = "multi_thread")]
 async fn m26_an_alarm_at_step_three_returns_to_the_weights_before() {
-    let bench = applied([100, 0]).await;
+    let bench = applied(&[100, 0]).await;
     let mut hold = changes(&bench);
     let running = bench.start(&quick(&["--weights", "us-east-1=50,us-east-2=50", "--step", "10", "--json"]));
     // Each step changes two records.
@@ -162,7 +166,7 @@ async fn m26_an_alarm_at_step_three_returns_to_the_weights_before() {
 /// M-26: after a shift, plans are empty and say that the weights differ from the configuration, until it is changed.
 #[tokio::test(flavor = "multi_thread")]
 async fn m26_a_shift_stays_until_the_configuration_changes() {
-    let bench = applied([100, 0]).await;
+    let bench = applied(&[100, 0]).await;
     let before = bench.run(&["traffic"]).ok();
     assert!(before.stdout.contains("us-east-1  100"), "{}", before.stdout);
     let outcome = bench.run(&quick(&["--weights", "us-east-1=75,us-east-2=25", "--step", "10"])).ok();
@@ -178,11 +182,11 @@ async fn m26_a_shift_stays_until_the_configuration_changes() {
                 configuration has 0";
     assert!(plan.stdout.contains(told), "{}", plan.stdout);
     let again = bench.run(&quick(&["--weights", "us-east-1=75,us-east-2=25"])).ok();
-    assert!(again.stderr.contains("Nothing to shift"), "{}", again.stderr);
+    assert!(again.stderr.contains("Nothing to shift") && again.stdout.is_empty(), "{again:?}");
     let status = bench.run(&["traffic", "--status", "--json"]).ok();
     let regions = &events(&status, "traffic")[0]["regions"];
     assert_eq!(regions[1], json!({ "region": "us-east-2", "weight": 25, "initial": 0 }));
-    declare(&bench, [60, 40]);
+    declare(&bench, &[60, 40]);
     bench.run(&["apply", "--yes"]).ok();
     assert_eq!(live(&bench).await, [60, 40]);
 }
@@ -206,7 +210,7 @@ async fn killed(bench: &Bench) {
 /// M-26: a shift that was killed is resumed. Until then nobody starts another one, and an apply says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn m26_a_killed_shift_is_resumed() {
-    let bench = applied([100, 0]).await;
+    let bench = applied(&[100, 0]).await;
     killed(&bench).await;
     let mutating = bench.mutations().len();
     let refused = bench.run(&quick(&["--weights", "us-east-1=0,us-east-2=100"])).expect(1);
@@ -230,7 +234,7 @@ async fn m26_a_killed_shift_is_resumed() {
 /// M-26: a shift that was killed is aborted. An apply in between says that it is in progress; a destroy ends it.
 #[tokio::test(flavor = "multi_thread")]
 async fn m26_a_killed_shift_is_aborted() {
-    let bench = applied([100, 0]).await;
+    let bench = applied(&[100, 0]).await;
     killed(&bench).await;
     let apply = bench.run(&["apply", "--yes"]).ok();
     assert!(apply.stderr.contains("a traffic operation of"), "{}", apply.stderr);
@@ -251,7 +255,7 @@ fn wait_for(running: &mut Child, text: &str) {
 /// M-26: Ctrl-C stops a shift where it is, and says how to go on.
 #[tokio::test(flavor = "multi_thread")]
 async fn m26_ctrl_c_stops_a_shift_where_it_is() {
-    let bench = applied([100, 0]).await;
+    let bench = applied(&[100, 0]).await;
     let arguments =
         ["traffic", "--weights", "us-east-1=0,us-east-2=100", "--step", "50", "--every", "1h", "--yes", "--json"];
     let mut running = bench.start(&arguments);
@@ -271,7 +275,7 @@ async fn m26_ctrl_c_stops_a_shift_where_it_is() {
 /// M-26: a gate command that begins to hang is killed, and traffic returns.
 #[tokio::test(flavor = "multi_thread")]
 async fn m26_a_gate_command_that_hangs_is_killed() {
-    let bench = applied([100, 0]).await;
+    let bench = applied(&[100, 0]).await;
     let script = "if [ -e hang ]; then echo $$ > pid; sleep 600; fi; echo fine";
     std::fs::write(bench.file("gate.sh"), script).unwrap();
     let gate = ["--gate", "command:sh gate.sh", "--gate-timeout", "1s"];
@@ -291,10 +295,48 @@ async fn m26_a_gate_command_that_hangs_is_killed() {
     settled(&bench);
 }
 
+/// M-26: with more than two regions, those that gain traffic are first; otherwise one of them would get all of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn m26_regions_gain_traffic_before_another_loses_it() {
+    let bench = applied(&[100, 0, 0]).await;
+    let mut hold = changes(&bench);
+    let running = bench.start(&quick(&["--weights", "us-east-1=0,us-east-2=50,us-west-2=50"]));
+    for _ in 1..=2 {
+        caught(&mut hold).await.release();
+    }
+    let last = caught(&mut hold).await;
+    assert_eq!(live(&bench).await, [100, 50, 50]);
+    last.release();
+    drop(hold);
+    Outcome::from(running.wait_with_output().unwrap()).ok();
+    assert_eq!(live(&bench).await, [0, 50, 50]);
+    settled(&bench);
+}
+
+/// A resumed shift runs only the programs that the command line names, not those that the state names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_in_the_state_is_not_run() {
+    let bench = applied(&[100, 0]).await;
+    let gate = ["--gate", "command:touch ran"];
+    let shift = ["traffic", "--weights", "us-east-1=0,us-east-2=100", "--every", "1h", "--yes", "--json"];
+    let mut running = bench.start(&[&shift[..], &gate].concat());
+    wait_for(&mut running, "\"event\":\"weights\"");
+    running.kill().unwrap();
+    running.wait().unwrap();
+    std::fs::remove_file(bench.file("ran")).unwrap();
+    let refused = bench.run(&["traffic", "--resume", "--yes"]).expect(1);
+    assert!(refused.stderr.contains("add --gate \"command:touch ran\""), "{}", refused.stderr);
+    let other = bench.run(&["traffic", "--resume", "--yes", "--gate", "command:touch other"]).expect(1);
+    assert!(other.stderr.contains("command:touch other is not a gate of the shift"), "{}", other.stderr);
+    assert!(!bench.file("ran").exists() && !bench.file("other").exists());
+    bench.run(&["traffic", "--abort", "--yes"]).ok();
+    assert_eq!(live(&bench).await, [100, 0]);
+}
+
 /// M-26: wrong weights, gates that do not exist or do not hold, and pending changes are refused before any change.
 #[tokio::test(flavor = "multi_thread")]
 async fn m26_what_cannot_be_is_refused_before_anything_is_changed() {
-    let bench = applied([100, 0]).await;
+    let bench = applied(&[100, 0]).await;
     let half = "us-east-1=50,us-east-2=50";
     set_alarm(&bench, "us-east-1", StateValue::Alarm).await;
     for (arguments, told) in [
@@ -346,7 +388,7 @@ fn serve(status: &'static str) -> String {
 /// M-26: an HTTP gate and a metric gate decide by what they find.
 #[tokio::test(flavor = "multi_thread")]
 async fn m26_web_endpoints_and_metrics_are_gates() {
-    let bench = applied([100, 0]).await;
+    let bench = applied(&[100, 0]).await;
     let cloudwatch = aws_sdk_cloudwatch::Client::new(&bench.sdk("us-east-2"));
     let datum = aws_sdk_cloudwatch::types::MetricDatum::builder().metric_name("Errors").value(7.0).build();
     cloudwatch.put_metric_data().namespace("Shop").metric_data(datum).send().await.unwrap();
@@ -358,10 +400,10 @@ async fn m26_web_endpoints_and_metrics_are_gates() {
     assert!(code == Some(1) && told.contains("7 is not < 5"), "{told}");
     let (code, told) = line("metric:Shop/Errors{}:Sum@us-east-2<=7");
     assert!(code == Some(0) && told.contains("7 is <= 7"), "{told}");
-    let (code, told) = line(&format!("http:{}", serve("503 Service Unavailable")));
-    assert!(code == Some(1) && told.contains("HTTP 503"), "{told}");
     let fine = format!("http:{}", serve("200 OK"));
     bench.run(&quick(&["--weights", "us-east-1=100,us-east-2=0", "--gate", &fine])).ok();
+    let (code, told) = line(&format!("http:{}", serve("503 Service Unavailable")));
+    assert!(code == Some(1) && told.contains("HTTP 503"), "{told}");
     let (code, told) = line("metric:Shop/Nothing@us-east-2<5");
     assert!(code == Some(0) && told.contains("no data"), "{told}");
 }
@@ -369,8 +411,8 @@ async fn m26_web_endpoints_and_metrics_are_gates() {
 /// A change of the record itself is applied first: a shift changes weights only.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shift_does_not_make_other_changes() {
-    let bench = applied([100, 0]).await;
-    let mut other = graph([100, 0]);
+    let bench = applied(&[100, 0]).await;
+    let mut other = graph(&[100, 0]);
     other["nodes"]["us-east-1/cloudwatch.alarm/errors"]["args"]["threshold"] = json!(9.0);
     std::fs::write(bench.file("graph.json"), other.to_string()).unwrap();
     bench.run(&quick(&["--weights", "us-east-1=50,us-east-2=50"])).ok();

@@ -7,6 +7,7 @@ use aws_sdk_cloudwatch::types::{AlarmType, MetricDataQuery, ScanBy, StateValue};
 use aws_sdk_route53::types::HealthCheckObservation;
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::DateTime;
 use aws_smithy_types::body::SdkBody;
 use payinfra_engine::{Class, Error, Result};
 
@@ -42,8 +43,8 @@ impl Finding {
 const ALARMS: usize = 100;
 /// Route 53 considers an endpoint healthy if more than this percentage of its checkers do.
 const HEALTHY: usize = 18;
-/// How far back the data points of a metric are read: they arrive with a delay of one to two minutes.
-const WINDOW: Duration = Duration::from_mins(5);
+/// How far back the data points of a metric are read, in seconds: they arrive with a delay of one to two minutes.
+const WINDOW: i64 = 300;
 
 /// The states of the alarms and composite alarms `names`, by name. One without data is good: it has nothing to report.
 ///
@@ -107,17 +108,24 @@ fn health(observations: &[HealthCheckObservation]) -> Finding {
     }
 }
 
-/// The newest value of a metric; `None` if it has no data in the last five minutes.
+/// The newest value of a metric; `None` if it has no data in the last five minutes. A period that has not ended counts only
+/// if there is no other, because its sum is still growing.
 ///
 /// # Errors
 /// If the metric is invalid.
 pub async fn metric(cx: &Cx, metric: &MetricStat) -> Result<Option<f64>> {
-    let now = SystemTime::now();
+    let now = DateTime::from(SystemTime::now());
+    let period = i64::from(metric.period);
     let query = MetricDataQuery::builder().id("m").metric_stat(metric.sdk()?).return_data(true).build();
     let call = cx.cloudwatch().get_metric_data().metric_data_queries(query).scan_by(ScanBy::TimestampDescending);
-    let answer = call.start_time((now - WINDOW).into()).end_time(now.into()).send().await.explain()?;
-    let results = answer.metric_data_results.unwrap_or_default().into_iter();
-    Ok(results.flat_map(|result| result.values.unwrap_or_default()).next())
+    let call =
+        call.start_time(DateTime::from_secs(now.secs() - WINDOW)).end_time(DateTime::from_secs(now.secs() + period));
+    let answer = call.send().await.explain()?;
+    let result = answer.metric_data_results.unwrap_or_default().into_iter().next();
+    let (times, values) = result.map(|result| (result.timestamps, result.values)).unwrap_or_default();
+    let values: Vec<_> = times.unwrap_or_default().into_iter().zip(values.unwrap_or_default()).collect();
+    let ended = values.iter().find(|(begun, _)| begun.secs() + period <= now.secs());
+    Ok(ended.or(values.first()).map(|(_, value)| *value))
 }
 
 /// Whether a GET request for `url` is answered with a status 2xx within `patience`.

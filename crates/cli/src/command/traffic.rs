@@ -32,7 +32,7 @@ pub(super) struct Traffic {
     #[arg(long, value_name = "POINTS", requires = "weights", value_parser = clap::value_parser!(u8).range(1..=100))]
     step: Option<u8>,
     /// Wait this long after each step, also the last one, while the gates are checked
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", requires = "weights", default_value = "60s", value_parser = duration)]
     every: Duration,
     #[command(flatten)]
     gates: GateOptions,
@@ -113,7 +113,7 @@ impl Traffic {
         let steps = steps(&from, &to, self.step.unwrap_or(100));
         if steps.is_empty() {
             screen::note(&format!("Nothing to shift: the weights are {}.", shown(&from)));
-            driver.ended(ShiftOutcome::Complete, &from, None);
+            driver.emit(|| Message::ShiftEnded { outcome: ShiftOutcome::Complete, weights: from, reason: None });
             return Ok(Exit::Done);
         }
         driver.changes_weights_only(state).await?;
@@ -145,8 +145,7 @@ impl Traffic {
         // The last step may not have taken effect in AWS. If it has, repeating it does nothing.
         let first = reached.saturating_sub(1);
         driver.changes_weights_only(state).await?;
-        let gates: Result<Vec<Gate>, String> = shift.gates.iter().map(|gate| gate.parse()).collect();
-        let gates = gates.map_err(|error| Error::invalid(format!("a gate in the state cannot be read: {error}")))?;
+        let gates = self.recorded(&shift)?;
         let gates = Gates::new(&driver.session.access, gates, Duration::from_millis(shift.gate_timeout_millis));
         driver.introduce(&shift, &all, first);
         driver.opened(&gates).await?;
@@ -154,6 +153,24 @@ impl Traffic {
         let listener = Listener::start();
         let claim = operation::take_over(&driver.session.kept, Self::NAME).await?;
         driver.shift(&shift, &claim, &gates, &all, first, listener).await
+    }
+
+    /// The gates of a shift in the state. Who can write the state must not be able to run programs here, so gate commands have
+    /// to be given again.
+    fn recorded(&self, shift: &Shift) -> Result<Vec<Gate>> {
+        let gates: Result<Vec<Gate>, String> = shift.gates.iter().map(|gate| gate.parse()).collect();
+        let gates = gates.map_err(|error| Error::invalid(format!("a gate in the state cannot be read: {error}")))?;
+        let given = &self.gates.gate;
+        if let Some(other) = given.iter().find(|gate| !gates.contains(gate)) {
+            return Err(Error::invalid(format!("{other} is not a gate of the shift"))
+                .hint("a resumed shift keeps its gates; to change them, abort it and start another one"));
+        }
+        let is_missing = |gate: &&Gate| matches!(gate, Gate::Command(_)) && !given.contains(gate);
+        match gates.iter().find(is_missing) {
+            None => Ok(gates),
+            Some(command) => Err(Error::invalid(format!("the shift has the gate {command}"))
+                .hint(format!("a program is only run if the command line names it: add --gate \"{command}\""))),
+        }
     }
 
     async fn abort(&self, driver: &Driver<'_>, found: Operation<Shift>) -> Outcome {
@@ -384,7 +401,10 @@ impl Driver<'_> {
                 }
             }
             if attempt < attempts {
-                sleep(pause).await;
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    () = interrupt() => break,
+                }
             }
         }
         self.open_ended();

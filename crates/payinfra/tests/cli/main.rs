@@ -23,6 +23,7 @@ mod stacks;
 mod state;
 mod support;
 mod sweep;
+mod traffic;
 mod unlock;
 mod validate;
 mod workspace;
