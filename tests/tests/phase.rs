@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use payinfra_localstack::Call;
+use payinfra_localstack::{Call, Checks};
 use payinfra_tests::{Bench, example};
 
 const LIVE: [&str; 2] = ["--workspace", "live"];
@@ -34,7 +34,7 @@ fn runbook() -> Vec<Vec<&'static str>> {
 }
 
 /// M-03: the runbook's commands move one workspace from `legacy` to `production` and back. The way back deletes only what
-/// the way there created, and the configuration follows.
+/// the way there created, the configuration follows, and no change leaves traffic without a healthy target.
 #[tokio::test(flavor = "multi_thread")]
 async fn m03_the_runbook_moves_a_workspace_through_all_phases_and_back() {
     let bench = bench().await;
@@ -47,6 +47,7 @@ async fn m03_the_runbook_moves_a_workspace_through_all_phases_and_back() {
         let Some(to) = to else {
             bench.run(&bench.consenting(&command)).expect(0);
             first = Some(bench.inventory().await);
+            bench.aws.check(Checks::default()).await.unwrap();
             let shown = bench.run(&[&["phase"][..], &LIVE].concat()).expect(0).stdout;
             assert!(shown.contains("● legacy") && shown.contains("○ migration"), "{shown}");
             continue;
@@ -79,6 +80,7 @@ async fn m03_the_runbook_moves_a_workspace_through_all_phases_and_back() {
     {
         assert!(records < last(&calls, action, region), "{action}");
     }
+    assert_eq!(bench.aws.violations().await.unwrap(), [], "every request ends at a healthy target");
     let (first, now) = (first.unwrap(), bench.inventory().await);
     let gone = first.beyond(&now).into_iter().filter(|line| !line.contains(" ecs.task-definition "));
     assert_eq!(gone.collect::<Vec<_>>(), Vec::<&str>::new());

@@ -277,6 +277,9 @@ impl Order<'_> {
         let json = |error: serde_json::Error| Error::failed(error.to_string());
         let failed =
             |(address, error): &(Address, Error)| Failed { address: address.to_string(), error: error.to_string() };
+        let mut plan = planned.sealed()?;
+        // What commands set is not part of the declaration, to which a rollback returns.
+        plan.graph = plan.graph.as_declared();
         Ok(Entry {
             format: history::FORMAT,
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
@@ -289,7 +292,7 @@ impl Order<'_> {
             outcome: Ending::of(report),
             failed: report.failed.iter().map(failed).collect(),
             skipped: report.skipped.iter().map(|(address, _)| address.to_string()).collect(),
-            plan: serde_json::to_value(planned.sealed()?).map_err(json)?,
+            plan: serde_json::to_value(&plan).map_err(json)?,
             state: Some(serde_json::to_value(state).map_err(json)?),
         })
     }

@@ -55,6 +55,21 @@ impl Graph {
     }
 }
 
+impl Graph {
+    /// The same graph with the initial operational values, as it was declared.
+    #[must_use]
+    pub fn as_declared(mut self) -> Self {
+        for node in self.nodes_mut().values_mut() {
+            for (pointer, initial) in &node.operational {
+                if let Some(place) = node.args.pointer_mut(pointer) {
+                    place.clone_from(initial);
+                }
+            }
+        }
+        self
+    }
+}
+
 impl Plan {
     /// The operational values that differ from their initial values.
     #[must_use]

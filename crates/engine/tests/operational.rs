@@ -62,6 +62,7 @@ async fn the_value_of_a_command_stays_until_the_declaration_changes() -> Result<
     let [deviation] = &plan.deviations()[..] else { panic!("{:?}", plan.deviations()) };
     assert_eq!((deviation.address, deviation.pointer), (&address("record"), SIZE));
     assert_eq!((deviation.initial, deviation.value), (&json!(90), &json!(40)));
+    assert_eq!(plan.graph.as_declared().nodes()[&address("record")].args["size"], 90);
     // Another change of the resource keeps it.
     let mut other = weighted(90, "zone")?;
     other.protect(&address("record"));
