@@ -262,8 +262,8 @@ impl Memory {
             }
         }
         self.routed = routed;
-        let (routes, missing) = stores::replication(stores, &serving, &checks.stores, &self.routes);
-        self.routes.extend(routes);
+        let (found, missing) = stores::replication(stores, &serving, &checks.stores, &self.routes);
+        self.routes.extend(found);
         problems.extend(missing);
         problems.extend(stores::databases(&traffic.databases, &serving));
         (problems, recreated)

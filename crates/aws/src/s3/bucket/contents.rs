@@ -29,7 +29,7 @@ pub(super) async fn contents(cx: &Cx, bucket: &str, replicates: bool) -> Result<
         let pending = try_join_all(keys.iter().map(|key| pending(cx, bucket, key))).await?;
         let pending = pending.into_iter().filter(|pending| *pending).count();
         if pending > 0 {
-            text.push_str(&format!("; of the newest {}, {pending} not replicated", keys.len()));
+            text = format!("{text}; of the newest {}, {pending} not replicated", keys.len());
         }
     }
     Ok(text)
