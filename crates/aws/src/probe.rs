@@ -60,8 +60,8 @@ pub async fn alarms(cx: &Cx, names: &[String]) -> Result<HashMap<String, Finding
         let metric = metric.map(|alarm| (alarm.alarm_name, alarm.state_value, alarm.state_reason));
         let composite = answer.composite_alarms.unwrap_or_default().into_iter();
         let composite = composite.map(|alarm| (alarm.alarm_name, alarm.state_value, alarm.state_reason));
-        let named = metric.chain(composite).filter_map(|(name, state, reason)| Some((name?, told(state?, reason))));
-        found.extend(named);
+        let states = metric.chain(composite).filter_map(|(name, state, reason)| Some((name?, told(state?, reason))));
+        found.extend(states);
     }
     let missing: Vec<_> =
         names.iter().filter(|name| !found.contains_key(*name)).map(|name| format!("`{name}`")).collect();

@@ -1,5 +1,5 @@
 //! Operational values, which commands change, and handovers before a delete.
-#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
