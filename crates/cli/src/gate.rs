@@ -167,19 +167,19 @@ pub(crate) fn without(mut gates: Vec<Gate>, ignored: &[String]) -> Result<Vec<Ga
 #[derive(Debug)]
 pub(crate) struct Gates {
     access: Access,
-    gates: Vec<Gate>,
+    all: Vec<Gate>,
     timeout: Duration,
 }
 
 impl Gates {
     /// `gates` that are evaluated through `access`, with a time limit for commands.
     pub(crate) fn new(access: &Access, gates: Vec<Gate>, timeout: Duration) -> Self {
-        Self { access: access.clone(), gates, timeout }
+        Self { access: access.clone(), all: gates, timeout }
     }
 
     /// The gates, as on the command line.
     pub(crate) fn describe(&self) -> Vec<String> {
-        self.gates.iter().map(ToString::to_string).collect()
+        self.all.iter().map(ToString::to_string).collect()
     }
 
     /// Evaluates all gates once, concurrently.
@@ -230,7 +230,7 @@ impl Gates {
 
     async fn once(&self) -> Result<Vec<Verdict>> {
         let alarms = &self.alarms().await?;
-        let verdicts = self.gates.iter().map(|gate| async move {
+        let verdicts = self.all.iter().map(|gate| async move {
             let finding = match gate {
                 Gate::Alarm { name, region } => {
                     let found = alarms.get(&(region, name.clone())).cloned();
@@ -246,7 +246,7 @@ impl Gates {
     /// The states of all alarms, with one call per region.
     async fn alarms(&self) -> Result<BTreeMap<(&Region, String), Finding>> {
         let mut names = BTreeMap::<&Region, Vec<String>>::new();
-        for gate in &self.gates {
+        for gate in &self.all {
             if let Gate::Alarm { name, region } = gate {
                 names.entry(region).or_default().push(name.clone());
             }

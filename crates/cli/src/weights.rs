@@ -94,8 +94,11 @@ pub(crate) fn steps(from: &Weights, to: &Weights, most: u8) -> Vec<Weights> {
         let mut moves: Vec<i32> = moves.collect();
         balance(&mut moves);
         done.iter_mut().zip(&moves).for_each(|(done, moved)| *done += moved);
-        let now = ends.iter().zip(&done).map(|((from, _), done)| u8::try_from(from + done).unwrap_or_default());
-        steps.push(from.keys().cloned().zip(now).collect());
+        // With steps of less than a point per region, rounding may leave nothing to move.
+        if moves.iter().any(|moved| *moved != 0) {
+            let now = ends.iter().zip(&done).map(|((from, _), done)| u8::try_from(from + done).unwrap_or_default());
+            steps.push(from.keys().cloned().zip(now).collect());
+        }
     }
     steps
 }

@@ -23,16 +23,20 @@ use crate::run::{Order, interrupt};
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
 use crate::weights::{Weight, Weights, distribution, shown, steps, whole};
 
+/// The options that do not go with those of a new shift.
+const UNFIT: [&str; 3] = ["resume", "abort", "status"];
+
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of the command line")]
 pub(super) struct Traffic {
     /// New weights in percent for all regions, such as `us-east-1=75,us-east-2=25`
-    #[arg(long, value_name = "REGION=N", value_delimiter = ',', conflicts_with_all = ["resume", "abort", "status"])]
+    #[arg(long, value_name = "REGION=N", value_delimiter = ',', conflicts_with_all = UNFIT)]
     weights: Vec<Weight>,
     /// Change no weight by more than this many percentage points at once; by default, there is one step
-    #[arg(long, value_name = "POINTS", requires = "weights", value_parser = clap::value_parser!(u8).range(1..=100))]
+    #[arg(long, value_name = "POINTS", conflicts_with_all = UNFIT, value_parser = clap::value_parser!(u8).range(1..=100))]
     step: Option<u8>,
     /// Wait this long after each step, also the last one, while the gates are checked
-    #[arg(long, value_name = "DURATION", requires = "weights", default_value = "60s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", conflicts_with_all = UNFIT, default_value = "60s", value_parser = duration)]
     every: Duration,
     #[command(flatten)]
     gates: GateOptions,
@@ -255,10 +259,10 @@ impl Driver<'_> {
                 return Ok(self.stopped(before.unwrap_or(&shift.from)));
             }
             if let Some(before) = before {
-                self.unchanged(before).await.inspect_err(|_| self.open_ended())?;
+                self.unchanged(before).await.inspect_err(|_| open_ended())?;
             }
             self.stepping(index + 1, steps.len(), weights);
-            let made = self.set(weights, claim).await.inspect_err(|_| self.open_ended())?;
+            let made = self.set(weights, claim).await.inspect_err(|_| open_ended())?;
             if listener.is_stopped() {
                 return Ok(self.stopped(weights));
             }
@@ -368,7 +372,7 @@ impl Driver<'_> {
             if verdicts.is_empty() {
                 screen::line("  none: the workspace has no alarms and no health checks");
             }
-            verdicts.iter().for_each(|verdict| screen::line(&format!("  {}", told(verdict))));
+            list(&verdicts);
         }
         self.emit(|| results(&verdicts));
         let failed: Vec<_> = verdicts.into_iter().filter(|verdict| !verdict.holds).collect();
@@ -396,7 +400,7 @@ impl Driver<'_> {
                     screen::note(&format!("The weights could not be changed yet: {error}"));
                 }
                 Err(failure) => {
-                    self.open_ended();
+                    open_ended();
                     return Err(failure);
                 }
             }
@@ -407,17 +411,13 @@ impl Driver<'_> {
                 }
             }
         }
-        self.open_ended();
+        open_ended();
         Err(Error::failed(format!("the weights could not be returned to {}", shown(&shift.from))).into())
-    }
-
-    fn open_ended(&self) {
-        screen::note(&format!("The shift has not ended: {}.", operation::ways(Traffic::NAME)));
     }
 
     fn stopped(&self, weights: &Weights) -> Exit {
         screen::note(&format!("\nStopped at {}.", shown(weights)));
-        self.open_ended();
+        open_ended();
         self.ended(ShiftOutcome::Stopped, weights, Some("interrupted"));
         Exit::Failed
     }
@@ -495,7 +495,7 @@ impl Driver<'_> {
 
     fn checked(&self, verdicts: &[Verdict]) {
         if self.verbose && !self.json {
-            verdicts.iter().for_each(|verdict| screen::line(&format!("  {}", told(verdict))));
+            list(verdicts);
         }
         self.emit(|| results(verdicts));
     }
@@ -515,14 +515,20 @@ impl Driver<'_> {
     }
 }
 
+fn open_ended() {
+    screen::note(&format!("The shift has not ended: {}.", operation::ways(Traffic::NAME)));
+}
+
 /// Whether the same change may succeed soon.
 fn is_passing(error: &Error) -> bool {
     [Class::Locked, Class::Stale, Class::Ambiguous, Class::Throttled, Class::Conflict].contains(&error.class())
 }
 
-fn told(Verdict { gate, holds, reason }: &Verdict) -> String {
-    let (style, symbol) = if *holds { (CREATE, "✓") } else { (ERROR, "✗") };
-    format!("{style}{symbol}{style:#} {gate} {DIM}{reason}{DIM:#}")
+fn list(verdicts: &[Verdict]) {
+    for Verdict { gate, holds, reason } in verdicts {
+        let (style, symbol) = if *holds { (CREATE, "✓") } else { (ERROR, "✗") };
+        screen::line(&format!("  {style}{symbol}{style:#} {gate} {DIM}{reason}{DIM:#}"));
+    }
 }
 
 /// The gates that do not hold, and why.

@@ -21,7 +21,8 @@ fn m26_wrong_arguments() {
         (&["--weights", "us-east-1=100", "--gate", "ftp:nowhere"], "write alarm:NAME@REGION"),
         (&["--weights", "us-east-1=100", "--gate", "metric:Errors@us-east-1"], "write metric:NAMESPACE/NAME"),
         (&["--weights", "us-east-1=100", "--resume"], "cannot be used with"),
-        (&["--resume", "--every", "5m"], "required arguments were not provided"),
+        (&["--resume", "--every", "5m"], "cannot be used with"),
+        (&["--abort", "--step", "5"], "cannot be used with"),
         (&["--resume", "--abort"], "cannot be used with"),
     ] {
         let ended = Folder::new().run(&[&["traffic", "--workspace", "migration"], arguments].concat());
