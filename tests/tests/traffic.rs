@@ -1,6 +1,6 @@
 //! `payinfra traffic` on two regions: shifts, gates, automatic return, interruptions.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -198,11 +198,11 @@ async fn killed(bench: &Bench) {
     for _ in 1..=2 {
         caught(&mut hold).await.release();
     }
-    let held = caught(&mut hold).await;
+    let third = caught(&mut hold).await;
     running.kill().unwrap();
     running.wait().unwrap();
     // The call of the killed process is lost.
-    held.reset();
+    third.reset();
     drop(hold);
     assert!(operation(bench).is_some());
 }

@@ -23,6 +23,7 @@ use crate::run::Order;
 use crate::screen::{self, CREATE, DIM};
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(super) struct Phase {
     /// Phase to move the workspace to; without it, the command shows where the workspace stands
     #[arg(long, value_name = "PHASE")]
@@ -71,7 +72,7 @@ impl Execute for Phase {
         }
         match &self.to {
             None => self.show(cx, &project).await,
-            Some(to) => self.travel(cx, &project, to).await,
+            Some(to) => Box::pin(self.travel(cx, &project, to)).await,
         }
     }
 }
