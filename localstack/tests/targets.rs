@@ -1,5 +1,5 @@
 //! Target health, and rollouts of ECS services.
-#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
 #![expect(dead_code, reason = "not all shared items are used here")]
 
 mod support;

@@ -16,7 +16,7 @@ async fn bench() -> Bench {
     Bench::with(&example().replace("[workspaces.live]\n", free)).await
 }
 
-fn phase<'a>(to: &'a str) -> Vec<&'a str> {
+fn phase(to: &str) -> Vec<&str> {
     [&["phase", "--to", to, "--yes"][..], &LIVE].concat()
 }
 

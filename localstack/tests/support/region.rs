@@ -23,9 +23,7 @@ pub(crate) struct Region<'a> {
 
 impl<'a> Region<'a> {
     pub(crate) async fn new(aws: &'a Aws, name: &'static str) -> Self {
-        let text = |answer: &Answer, element: &str| {
-            answer.value(element).unwrap_or_else(|| panic!("no {element} in {answer:?}")).to_owned()
-        };
+        let text = |answer: &Answer, element: &str| answer.value(element).expect(element).to_owned();
         let ec2 = async |form: &str| aws.form("ec2", name, form).await.expect("a response");
         let vpc = text(&ec2("Action=CreateVpc&CidrBlock=10.60.0.0/16").await, "vpcId");
         let mut subnets = Vec::new();
@@ -148,7 +146,7 @@ impl<'a> Region<'a> {
             self.name, self.host
         );
         let created = self.aws.route53("POST", "/healthcheck", &body).await;
-        created.value("Id").unwrap_or_else(|| panic!("{created:?}")).to_owned()
+        created.value("Id").expect("an id").to_owned()
     }
 
     /// A change of the weighted record for this region, as XML.
