@@ -130,7 +130,6 @@ mod tests {
 
     #[test]
     fn the_newest_value_is_compared_with_the_threshold() {
-        let judged = |text: &str, value| judged(text, value).map(|(good, reason)| (good, reason));
         assert_eq!(judged("A/b@us-east-1<5", Some(4.5)), Ok((true, "4.5 is < 5".to_owned())));
         assert_eq!(judged("A/b@us-east-1<5", Some(5.0)), Ok((false, "5 is not < 5".to_owned())));
         for (text, good) in [("A/b@r<=5", true), ("A/b@r>=5", true), ("A/b@r>5", false), ("A/b@r>-5", true)] {
