@@ -349,7 +349,6 @@ async fn m26_what_cannot_be_is_refused_before_anything_is_changed() {
         (&["--weights", half, "--gate", "http:http://127.0.0.1:1/"], &["no response"]),
         (&["--weights", half, "--ignore-alarm", "nobody"], &["no gate watches the alarm `nobody`"]),
         (&["--weights", half], &["alarm:errors-us-east-1-demo-t1@us-east-1", "seven errors", "--ignore-alarm"]),
-        (&["--resume"], &["no shift of traffic is in progress"]),
         (&["--weights", half, "--step", "0"], &["--step"]),
         (&["--weights", half, "--gate", "alarm:nobody"], &["alarm:NAME@REGION"]),
     ] {
