@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use schemars::generate::SchemaGenerator;
 use schemars::{JsonSchema, Schema, schema_for};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use toml::de::{DeTable, DeValue};
 
 use super::file::{File, SharedVariables};
-use super::table::below;
+use super::shared::default_regions;
+use crate::places::below;
 use crate::problem::{Problem, Problems};
 use crate::stack::AnyStack;
+use crate::unfold::unfolded;
 
 /// The definition of a workspace's variables.
 const VARIABLES: &str = "Variables";
@@ -33,6 +35,7 @@ pub fn schema(stack: &dyn AnyStack) -> Schema {
         if let (Some(all), Some(own)) = (variables["properties"].as_object_mut(), own["properties"].as_object()) {
             all.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
         }
+        variables["properties"]["regions"]["default"] = json!(default_regions(stack, &(0..0)));
         variables["description"] = format!(
             "The variables of a workspace of the stack `{}`, or the shared ones in `[defaults]`.",
             stack.name()
@@ -67,7 +70,7 @@ pub(super) fn is_shared(key: &str) -> bool {
 pub(crate) fn ambiguous(stack: &dyn AnyStack) -> Vec<String> {
     let mut generator = SchemaGenerator::default();
     let own = stack.variables(&mut generator).to_value();
-    let root = serde_json::json!({ "$defs": generator.take_definitions(true) });
+    let root = json!({ "$defs": generator.take_definitions(true) });
     let own = unfolded(&root, &own).into_iter().filter_map(|own| own.get("properties")?.as_object());
     own.flat_map(|own| own.keys()).filter(|key| is_shared(key)).cloned().collect()
 }
@@ -118,17 +121,6 @@ fn in_value(schema: &Json, here: &[&Json], value: &mut DeValue<'_>, path: &str, 
         }
         _ => {}
     }
-}
-
-/// The schemas that `here` may have, through references and alternatives.
-pub(super) fn unfolded<'a>(schema: &'a Json, here: &'a Json) -> Vec<&'a Json> {
-    if let Some(name) = here.get("$ref").and_then(Json::as_str) {
-        return schema.pointer(name.trim_start_matches('#')).map_or_else(Vec::new, |here| unfolded(schema, here));
-    }
-    let alternatives = ["anyOf", "oneOf", "allOf"].into_iter().filter_map(|of| here.get(of)?.as_array()).flatten();
-    let mut all: Vec<_> = alternatives.flat_map(|here| unfolded(schema, here)).collect();
-    all.push(here);
-    all
 }
 
 /// A hint at names that are like `key`, which is not among the `known` ones in the section at `path`.
