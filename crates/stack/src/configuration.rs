@@ -141,10 +141,15 @@ fn variables(source: Source<'_>, problems: &mut Problems) -> Option<(Configurati
         errors.iter().for_each(|error| problems.add(Problem::of(error, 0..0)));
         return None;
     }
-    let file: Option<File> = typed(Spanned::new(0..0, root.get_ref().clone()), problems);
-    let stack = stack(root.get_ref(), stacks, problems)?;
-    let none = DeTable::new();
-    let declared = table::at(root.get_ref(), &["workspaces"]).unwrap_or(&none);
+    let mut root = root.into_inner();
+    let reader = stack(&root, stacks, problems).map(|stack| Reader { stack, schema: schema(stack).to_value() });
+    if let Some(reader) = &reader {
+        schema::unknown_in_file(&reader.schema, &mut root, problems);
+    }
+    let file: Option<File> = typed(Spanned::new(0..0, root.clone()), problems);
+    let reader = reader?;
+    let (stack, none) = (reader.stack, DeTable::new());
+    let declared = table::at(&root, &["workspaces"]).unwrap_or(&none);
     let (aws, state) = match file {
         Some(file) => {
             if declared.is_empty() {
@@ -155,9 +160,8 @@ fn variables(source: Source<'_>, problems: &mut Problems) -> Option<(Configurati
         }
         None => Default::default(),
     };
-    problems.take(state::in_one_place(root.get_ref()));
-    let reader = Reader { stack, schema: schema(stack).to_value() };
-    let defaults = table::at(root.get_ref(), &["defaults"]).unwrap_or(&none);
+    problems.take(state::in_one_place(&root));
+    let defaults = table::at(&root, &["defaults"]).unwrap_or(&none);
     let (mut workspaces, mut listed) = (BTreeMap::new(), Vec::new());
     for (name, own) in declared {
         let Some(own) = own.get_ref().as_table() else { continue };
@@ -173,7 +177,7 @@ fn variables(source: Source<'_>, problems: &mut Problems) -> Option<(Configurati
         for path in &paths {
             problems.take(sensitive::is_known(&reader.schema, path));
         }
-        tags::check(&shared, stack.tags(), problems);
+        tags::check(&shared, &places, stack.tags(), problems);
         let context = shared::Context { stack, name: &name, places, files, state: &state };
         let shared = context.workspace(shared, problems);
         let Some(workspace) = shared.zip(own).and_then(|(shared, own)| stack.join(shared, own)) else { continue };

@@ -47,14 +47,23 @@ pub(crate) fn typed<T: DeserializeOwned + JsonSchema>(
             }
         } else if !removed.iter().any(|it| it.len() == path.len() + 1 && it.starts_with(&path)) {
             // Otherwise, the error may follow from what was removed.
-            problems.add(problem(error.inner().message()));
+            problems.add(problem(&plain(error.inner().message())));
         }
         path.truncate(reached(&rest, &path));
         if !remove(&mut rest, &path) {
             return None;
         }
+        // What was removed below the path is gone with it; another item of an array may have its index now.
+        removed.retain(|it| !it.starts_with(&path));
         removed.insert(path);
     }
+}
+
+/// The message of serde without names of Rust types.
+fn plain(message: &str) -> String {
+    message
+        .split_once("expected struct ")
+        .map_or_else(|| message.to_owned(), |(found, _)| format!("{found}expected a table"))
 }
 
 /// The keys and indices of `path`.

@@ -80,8 +80,7 @@ pub(super) struct SharedVariables {
     #[schemars(range(min = 7, max = 30))]
     pub(super) key_deletion_days: i32,
     /// Outputs to read from other workspaces or stacks, by a name for each source.
-    #[schemars(with = "BTreeMap<String, RemoteVariables>")]
-    pub(super) remote_outputs: BTreeMap<Spanned<String>, RemoteVariables>,
+    pub(super) remote_outputs: BTreeMap<String, RemoteVariables>,
     /// Variables whose values are never shown or stored in the clear, as paths such as `alarms.subscriptions.endpoint`.
     /// Values that become part of a name, a tag or an id in AWS cannot be sensitive.
     #[schemars(with = "Vec<String>")]
@@ -89,7 +88,7 @@ pub(super) struct SharedVariables {
     /// Additional tags on all resources: keys of up to 128 and values of up to 256 letters, digits, spaces and
     /// `_.:/=+-@`. Keys must not differ only in case.
     #[schemars(with = "BTreeMap<String, String>")]
-    pub(super) tags: BTreeMap<Spanned<String>, Spanned<String>>,
+    pub(super) tags: BTreeMap<String, Spanned<String>>,
 }
 
 impl Default for SharedVariables {

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::state::StateConfig;
 use crate::names::{AccountId, Suffix};
+use crate::places::Places;
 use crate::problem::{At, Problem, Problems};
 use crate::region::{is_region, not_a_region};
 use crate::remote::RemoteOutputs;
@@ -40,26 +41,28 @@ pub(super) struct RemoteVariables {
 
 /// Checks what the workspace `own` of the stack `stack` reads from others.
 pub(super) fn check(
-    given: BTreeMap<Spanned<String>, RemoteVariables>,
+    given: BTreeMap<String, RemoteVariables>,
+    places: &Places,
     stack: &str,
     own: &str,
     state: &StateConfig,
     problems: &mut Problems,
 ) -> BTreeMap<String, RemoteOutputs> {
     let checked = given.into_iter().map(|(name, remote)| {
-        one(&name, &remote, stack, own, state, problems);
+        let place = places.of_key(&format!("remote_outputs.{name}"));
+        one(&Spanned::new(place, &*name), &remote, stack, own, state, problems);
         let (workspace, outputs) = (remote.workspace.into_inner(), remote.outputs.into_inner());
         let (lineage, bucket) = (remote.lineage, remote.bucket.or_else(|| state.bucket.clone()));
         let account = remote.account.map(Spanned::into_inner);
         let stack = remote.stack.map_or_else(|| stack.to_owned(), Spanned::into_inner);
         let region = Region::new(remote.region.as_ref().map_or(&state.region, |region| region.get_ref()));
-        (name.into_inner(), RemoteOutputs { stack, workspace, outputs, lineage, bucket, account, region })
+        (name, RemoteOutputs { stack, workspace, outputs, lineage, bucket, account, region })
     });
     checked.collect()
 }
 
 fn one(
-    name: &Spanned<String>,
+    name: &Spanned<&str>,
     remote: &RemoteVariables,
     stack: &str,
     own: &str,

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use schemars::generate::SchemaGenerator;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::{Value as Json, json};
-use toml::de::{DeTable, DeValue};
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::file::{File, SharedVariables};
 use super::shared::default_regions;
@@ -80,9 +81,17 @@ pub(super) fn variables(schema: &Json) -> &Json {
     &schema["$defs"][VARIABLES]
 }
 
-/// Removes the keys of the workspace `table` that the schema of the configuration does not have, and reports them.
+/// Removes what the schema of the configuration does not have from the workspace `table`, and reports it: unknown keys,
+/// and arrays where only tables are accepted (serde would take their items for the values of the keys).
 pub(super) fn unknown(schema: &Json, table: &mut DeTable<'_>, problems: &mut Problems) {
     in_table(schema, &[variables(schema)], table, "", problems);
+}
+
+/// As [`unknown`], for the sections of the whole configuration that are not variables of a workspace.
+pub(super) fn unknown_in_file(schema: &Json, root: &mut DeTable<'_>, problems: &mut Problems) {
+    let variables = ["defaults", "workspaces"].map(|section| root.remove_entry(section));
+    in_table(schema, &[schema], root, "", problems);
+    root.extend(variables.into_iter().flatten());
 }
 
 fn in_table(schema: &Json, here: &[&Json], table: &mut DeTable<'_>, path: &str, problems: &mut Problems) {
@@ -104,23 +113,55 @@ fn in_table(schema: &Json, here: &[&Json], table: &mut DeTable<'_>, path: &str, 
             problems.add(unknown.hint(close(key.get_ref(), path, &names.collect())));
             continue;
         };
-        in_value(schema, &schemas, value.get_mut(), &below(path, key.get_ref()), problems);
-        table.insert(key, value);
+        if in_value(schema, &schemas, &mut value, &below(path, key.get_ref()), problems) {
+            table.insert(key, value);
+        }
     }
 }
 
-fn in_value(schema: &Json, here: &[&Json], value: &mut DeValue<'_>, path: &str, problems: &mut Problems) {
-    match value {
+/// Returns whether the value is kept.
+fn in_value(
+    schema: &Json,
+    here: &[&Json],
+    value: &mut Spanned<DeValue<'_>>,
+    path: &str,
+    problems: &mut Problems,
+) -> bool {
+    let place = value.span();
+    match value.get_mut() {
         DeValue::Table(table) => in_table(schema, here, table, path, problems),
         DeValue::Array(values) => {
-            let open = here.iter().flat_map(|here| unfolded(schema, here));
-            let items: Vec<_> = open.filter_map(|here| here.get("items")).collect();
-            for value in values.iter_mut().filter(|_| !items.is_empty()) {
-                in_value(schema, &items, value.get_mut(), path, problems);
+            let open: Vec<_> = here.iter().flat_map(|here| unfolded(schema, here)).collect();
+            if is_table(&open) {
+                problems.add(Problem::new("invalid type: sequence, expected a table", place));
+                return false;
+            }
+            let items: Vec<_> = open.iter().filter_map(|here| here.get("items")).collect();
+            if !items.is_empty() {
+                let all = std::mem::replace(values, DeArray::new()).into_iter();
+                let kept =
+                    all.filter_map(|mut value| in_value(schema, &items, &mut value, path, problems).then_some(value));
+                *values = kept.collect();
             }
         }
         _ => {}
     }
+    true
+}
+
+/// Whether the schemas `open` accept tables, and no arrays.
+fn is_table(open: &[&Json]) -> bool {
+    let accepts = |name: &str| {
+        open.iter().any(|here| {
+            here["type"] == name || here["type"].as_array().is_some_and(|types| types.iter().any(|it| it == name))
+        })
+    };
+    let any = open.iter().any(|here| {
+        here.as_object().is_none_or(|here| {
+            !["type", "anyOf", "oneOf", "allOf", "const", "enum"].iter().any(|key| here.contains_key(*key))
+        })
+    });
+    accepts("object") && !accepts("array") && !any
 }
 
 /// A hint at names that are like `key`, which is not among the `known` ones in the section at `path`.

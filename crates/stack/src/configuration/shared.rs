@@ -40,8 +40,8 @@ impl Context<'_> {
         let suffix = suffix.and_then(|given| problems.take(Suffix::parse(given.get_ref()).at(given.span())));
         let suffix = suffix.unwrap_or_else(Suffix::any);
         let regions = self.regions(variables.regions, problems);
-        let remote_outputs =
-            remote_outputs::check(variables.remote_outputs, self.stack.name(), name, self.state, problems);
+        let (remote, stack) = (variables.remote_outputs, self.stack.name());
+        let remote_outputs = remote_outputs::check(remote, &self.places, stack, name, self.state, problems);
         let days = variables.key_deletion_days;
         if !(7..=30).contains(&days) {
             let message = format!("KMS does not support a waiting period of {days} days");
@@ -60,7 +60,7 @@ impl Context<'_> {
             final_snapshot: variables.final_snapshot,
             key_deletion_days: days,
             remote_outputs,
-            tags: variables.tags.into_iter().map(|(key, value)| (key.into_inner(), value.into_inner())).collect(),
+            tags: variables.tags.into_iter().map(|(key, value)| (key, value.into_inner())).collect(),
             places: self.places,
             files: self.files,
             variables: (),

@@ -177,7 +177,7 @@ pub struct SecurityGroupFinder {
 
 /// A time, as a TOML datetime or as a string.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected date, time and time zone, such as 2026-03-01T02:00:00Z")]
 pub(super) enum Moment {
     Native(toml::value::Datetime),
     Text(String),
