@@ -435,10 +435,6 @@ fn backend(configuration: &Configuration, path: &Path) -> Backend {
     let state = &configuration.state;
     match &state.path {
         Some(folder) => Backend::File { path: path.parent().unwrap_or(Path::new("")).join(folder) },
-        None => Backend::S3 {
-            bucket: state.bucket.clone(),
-            region: state.region.clone().unwrap_or_else(|| "us-east-1".to_owned()),
-            table: state.table.clone().unwrap_or_else(|| "payinfra-locks".to_owned()),
-        },
+        None => Backend::S3 { bucket: state.bucket.clone(), region: state.region.clone(), table: state.table.clone() },
     }
 }

@@ -89,11 +89,14 @@ fn agree(graph: &Graph, workspace: &Workspace<GraphVariables>) -> Result<()> {
     }
     let common = workspace.graph(&Tags::new());
     for key in REQUIRED {
-        agree_on(key, common.tags.get(key), graph.tags.get(key), "tags")?;
+        // An empty value is missing, which is reported already.
+        if let Some(value) = common.tags.get(key).filter(|value| !value.is_empty()) {
+            agree_on(key, value, graph.tags.get(key), "tags")?;
+        }
     }
     for (key, value) in workspace.tags.iter() {
         let found = graph.tags.get(key).or_else(|| graph.extra_tags().get(key));
-        agree_on(key, Some(value), found, "extra_tags")?;
+        agree_on(key, value, found, "extra_tags")?;
     }
     has_account(graph)?;
     let declared =
@@ -109,8 +112,7 @@ fn agree(graph: &Graph, workspace: &Workspace<GraphVariables>) -> Result<()> {
 }
 
 /// Checks that the tag `key` of the document, in its member `section`, has the configured value.
-fn agree_on(key: &str, expected: Option<&str>, found: Option<&str>, section: &str) -> Result<()> {
-    let expected = expected.unwrap_or_default();
+fn agree_on(key: &str, expected: &str, found: Option<&str>, section: &str) -> Result<()> {
     let message = match found {
         Some(found) if found == expected => return Ok(()),
         Some(found) => format!("the tag `{key}` is `{found}`, but the configuration has `{expected}`"),

@@ -29,6 +29,11 @@ impl Suffix {
     pub fn parse(text: &str) -> Result<Self> {
         label("suffix", text).map(Self)
     }
+
+    /// A placeholder, where the suffix does not matter.
+    pub(crate) fn any() -> Self {
+        Self("x".to_owned())
+    }
 }
 
 impl fmt::Display for Suffix {

@@ -13,8 +13,9 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::names::AccountId;
-use crate::problem::{Problem, Problems};
+use crate::problem::Problems;
 use crate::rule::Rule;
+use crate::typed::typed;
 use crate::workspace::{RegionConfig, Workspace};
 
 /// A stack: a system that payinfra can deploy.
@@ -49,8 +50,10 @@ pub trait Stack: Sync {
     /// comments and defaults become part of the schema. Unknown keys are errors in any case.
     type Variables: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
-    /// Checks what types cannot express. Adds all problems, each with its place: [`Workspace::place`] or a
-    /// [`Spanned`] variable.
+    /// Checks what types cannot express. Adds all problems, each with its place: a [`Section`](crate::Section) or
+    /// [`Workspace::place`] finds it.
+    ///
+    /// It is also called if a shared text such as `environment` is missing, which is reported already; it is empty then.
     fn check(&self, _workspace: &Workspace<Self::Variables>, _problems: &mut Problems) {}
 
     /// The desired state of `workspace` in `account`.
@@ -129,11 +132,8 @@ pub trait AnyStack: Sync {
     fn example(&self) -> Option<&'static str>;
     /// The schema of its own variables.
     fn variables(&self, generator: &mut SchemaGenerator) -> Schema;
-    /// Reads its own variables.
-    ///
-    /// # Errors
-    /// If one has a wrong type or is missing.
-    fn read(&self, own: Spanned<DeTable<'_>>) -> Result<Own, Problem>;
+    /// Reads its own variables; `None` if one is missing or has a wrong type. Adds all problems.
+    fn read(&self, own: Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Own>;
     /// A workspace with its own variables; `None` if they are those of another stack.
     fn join(&self, shared: Workspace<()>, own: Own) -> Option<Workspace>;
     /// See [`Stack::check`].
@@ -200,9 +200,8 @@ impl<S: Stack> AnyStack for S {
         generator.subschema_for::<S::Variables>()
     }
 
-    fn read(&self, own: Spanned<DeTable<'_>>) -> Result<Own, Problem> {
-        let variables = S::Variables::deserialize(toml::Deserializer::from(own))?;
-        Ok(Own(Box::new(variables)))
+    fn read(&self, own: Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Own> {
+        typed::<S::Variables>(own, problems).map(|variables| Own(Box::new(variables)))
     }
 
     fn join(&self, mut shared: Workspace<()>, own: Own) -> Option<Workspace> {

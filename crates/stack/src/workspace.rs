@@ -11,8 +11,10 @@ use payinfra_engine::{Graph, Region, Result, Tags};
 
 use crate::files::Files;
 use crate::names::{AccountId, Names, Suffix};
-use crate::problem::Problem;
+use crate::places::Places;
+use crate::problem::{Problem, Problems};
 use crate::remote::RemoteOutputs;
+use crate::section::Section;
 
 /// One workspace: the variables that all stacks share, and the stack's own.
 #[derive(Clone, Debug)]
@@ -66,10 +68,6 @@ impl RegionConfig {
     }
 }
 
-/// Where the variables of a workspace stand in the file, by path; the empty path is the workspace's name.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Places(pub(crate) BTreeMap<String, Range<usize>>);
-
 /// A workspace of a stack whose type is not known here.
 #[derive(Clone)]
 pub struct Erased(Arc<dyn Any + Send + Sync>);
@@ -105,16 +103,13 @@ impl<V> Workspace<V> {
     /// where the section around it stands, or the name of the workspace.
     #[must_use]
     pub fn place(&self, path: &str) -> Range<usize> {
-        let mut path = path;
-        loop {
-            if let Some(place) = self.places.0.get(path) {
-                return place.clone();
-            }
-            if path.is_empty() {
-                return 0..0;
-            }
-            path = path.rsplit_once('.').map_or("", |(section, _)| section);
-        }
+        self.places.of_value(path)
+    }
+
+    /// The section at `path`, such as `service`, to be checked; with the empty path, all variables. Adds what is found to
+    /// `problems`.
+    pub fn section<'a>(&'a self, path: &'a str, problems: &'a mut Problems) -> Section<'a> {
+        Section::new(path, &self.places, problems)
     }
 
     /// The content of the file that `variable` names, one of [`Stack::FILES`](crate::Stack::FILES).

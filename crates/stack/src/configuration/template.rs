@@ -6,8 +6,9 @@ use serde_json::Value as Json;
 use toml::Value;
 
 use super::schema;
-use super::table::below;
+use crate::places::below;
 use crate::stack::AnyStack;
+use crate::unfold::unfolded;
 
 /// The width of comments.
 const WIDTH: usize = 118;
@@ -118,7 +119,7 @@ struct Schemas<'a>(&'a Json);
 impl<'a> Schemas<'a> {
     /// The schema itself, without references and alternatives: of several, the first that is not null.
     fn shape(&self, here: &'a Json) -> &'a Json {
-        let all = schema::unfolded(self.0, here);
+        let all = unfolded(self.0, here);
         let is_shape =
             |here: &&&Json| ["properties", "type", "enum", "const"].iter().any(|key| here.get(key).is_some());
         all.iter().filter(is_shape).find(|here| here["type"] != "null").copied().unwrap_or(here)
@@ -146,7 +147,7 @@ impl<'a> Schemas<'a> {
 
     /// The values that an enum accepts, as a sentence; empty for other types.
     fn choices(&self, here: &'a Json) -> String {
-        let all = schema::unfolded(self.0, here).into_iter();
+        let all = unfolded(self.0, here).into_iter();
         let all = all.flat_map(|here| here["enum"].as_array().into_iter().flatten().chain(here.get("const")));
         let all: Vec<_> = all.filter(|value| !value.is_null()).map(|value| format!("`{value}`")).collect();
         if all.is_empty() { String::new() } else { format!(" One of {}.", all.join(", ")) }

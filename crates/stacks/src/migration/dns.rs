@@ -26,7 +26,7 @@ pub(super) fn domain(graph: &mut Graph, settings: &Settings, names: &Names) -> R
 
 /// Declares the certificate of a region, or looks it up, and returns its ARN.
 pub(super) fn certificate(graph: &mut Graph, site: &Site<'_>, domain: &mut Domain) -> Result<Ref<String>> {
-    match site.settings.domain.certificates.get(site.region()) {
+    match site.settings.domain.certificates.get(site.region().as_str()) {
         Some(arn) => domain.existing_certificate(graph, site, arn),
         None => domain.certificate(graph, site),
     }
