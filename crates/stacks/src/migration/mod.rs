@@ -138,6 +138,7 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
     let payments = payments::payments(&mut graph, &parts)?;
     let databases = database::databases(&mut graph, &parts)?;
     let (mut watched, mut routes) = (Vec::new(), Vec::new());
+    let (mut written, mut services) = (Vec::new(), Vec::new());
     for (part, database) in parts.iter().zip(&databases) {
         let stored = storage::buckets(&mut graph, part, &parts)?;
         if part.site.config.is_primary() {
@@ -148,6 +149,8 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
         let certificate = part.certificate.clone();
         let edge = edge::edge(&mut graph, &part.site, &part.network, certificate, &stored.access_logs)?;
         let compute = compute::compute(&mut graph, part, &parts, &edge, &payments)?;
+        written.extend([stored.audit_trail.address, stored.transactions.address]);
+        services.push(compute.service.address.clone());
         let ready = [&edge.https.address, &compute.service.address];
         let route = dns::record(&mut graph, &part.site, &domain, &edge.balancer, &ready)?;
         let (site, keys, buckets) = (part.site, &part.keys, &part.buckets);
@@ -159,6 +162,11 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
         let (database, health_check) = (Text::from(&database.cluster.id), Text::from(&route.check.id));
         routes.push(route);
         watched.push(Watched { site, keys, buckets, edge, database, service, health_check });
+    }
+    // Services write to the buckets of all regions, by name: a bucket exists before them, and is deleted only after they no
+    // longer write to it.
+    for (bucket, service) in written.iter().flat_map(|bucket| services.iter().map(move |service| (bucket, service))) {
+        graph.order(bucket, service);
     }
     dns::hand_over(&mut graph, settings, &routes);
     monitoring::monitoring(&mut graph, &watched)?;

@@ -52,6 +52,7 @@ impl Buckets {
 pub(super) struct Stored {
     pub(super) access_logs: Node<Bucket>,
     pub(super) audit_trail: Node<Bucket>,
+    pub(super) transactions: Node<Bucket>,
 }
 
 /// The names of a region's buckets.
@@ -91,8 +92,8 @@ pub(super) fn buckets(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) ->
     // The audit trail expires after seven years; transactions do not.
     let trail = trail::bucket_statements(site, part.buckets.audit_trail());
     let audit_trail = data(0, SEVEN_YEARS, if site.config.is_primary() { &trail } else { &[] })?;
-    data(1, 0, &[])?;
-    Ok(Stored { access_logs, audit_trail })
+    let transactions = data(1, 0, &[])?;
+    Ok(Stored { access_logs, audit_trail, transactions })
 }
 
 /// The bucket for access logs of the other buckets and of the load balancer.
