@@ -59,11 +59,21 @@ pub(crate) fn typed<T: DeserializeOwned + JsonSchema>(
     }
 }
 
-/// The message of serde without names of Rust types.
+/// The message of serde in TOML's terms, without names of Rust structs.
 fn plain(message: &str) -> String {
-    message
-        .split_once("expected struct ")
-        .map_or_else(|| message.to_owned(), |(found, _)| format!("{found}expected a table"))
+    let Some((found, expected)) = message.rsplit_once(", expected ") else { return message.to_owned() };
+    let found = match found {
+        "invalid type: sequence" => "invalid type: array",
+        "invalid type: map" => "invalid type: table",
+        found => found,
+    };
+    let expected = match expected {
+        "a sequence" => "an array",
+        "a map" => "a table",
+        name if name.starts_with("struct ") => "a table",
+        expected => expected,
+    };
+    format!("{found}, expected {expected}")
 }
 
 /// The keys and indices of `path`.

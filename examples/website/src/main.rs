@@ -11,7 +11,7 @@ use payinfra::components::buckets;
 use payinfra::components::keys::{self, Purpose};
 use payinfra::components::roles;
 use payinfra::engine::{Graph, Region, Result, Tags, Text};
-use payinfra::stack::{AccountId, Problem, Problems, Site, Stack, Workspace};
+use payinfra::stack::{AccountId, Problems, Site, Stack, Workspace};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,10 +45,11 @@ impl Stack for Website {
     type Variables = Variables;
 
     fn check(&self, workspace: &Workspace<Variables>, problems: &mut Problems) {
-        if !workspace.variables.publisher.ends_with(".amazonaws.com") {
-            let wrong = format!("`{}` is not a service of AWS", workspace.variables.publisher);
-            let wrong = Problem::new(wrong, workspace.place("publisher"));
-            problems.add(wrong.hint("write a service principal, such as \"codebuild.amazonaws.com\""));
+        let publisher = &workspace.variables.publisher;
+        if !publisher.ends_with(".amazonaws.com") {
+            let hint = "write a service principal, such as \"codebuild.amazonaws.com\"";
+            let message = format!("`{publisher}` is not a service of AWS");
+            workspace.section("", problems).wrong("publisher", message, hint);
         }
     }
 

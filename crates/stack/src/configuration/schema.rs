@@ -138,7 +138,7 @@ fn in_value(
         DeValue::Array(values) => {
             let open: Vec<_> = here.iter().flat_map(|here| unfolded(schema, here)).collect();
             if is_table(&open) {
-                problems.add(Problem::new("invalid type: sequence, expected a table", place));
+                problems.add(Problem::new("invalid type: array, expected a table", place));
                 return false;
             }
             let items: Vec<_> = open.iter().filter_map(|here| here.get("items")).collect();
@@ -156,17 +156,14 @@ fn in_value(
 
 /// Whether the schemas `open` accept tables, and no arrays.
 fn is_table(open: &[&Json]) -> bool {
-    let accepts = |name: &str| {
-        open.iter().any(|here| {
-            here["type"] == name || here["type"].as_array().is_some_and(|types| types.iter().any(|it| it == name))
-        })
-    };
-    let any = open.iter().any(|here| {
-        here.as_object().is_none_or(|here| {
-            !["type", "anyOf", "oneOf", "allOf", "const", "enum"].iter().any(|key| here.contains_key(*key))
-        })
+    // A schema of alternatives has no type itself; any other without a type accepts everything.
+    let typed = |here: &&Json| ["type", "anyOf", "oneOf", "allOf"].iter().any(|keyword| here.get(keyword).is_some());
+    let types = open.iter().filter_map(|here| here.get("type")).flat_map(|types| match types {
+        Json::Array(types) => types.as_slice(),
+        one => std::slice::from_ref(one),
     });
-    accepts("object") && !accepts("array") && !any
+    let types: Vec<_> = types.collect();
+    open.iter().all(typed) && types.iter().any(|it| *it == "object") && types.iter().all(|it| *it != "array")
 }
 
 /// A hint at names that are like `key`, which is not among the `known` ones in the section at `path`.
