@@ -142,7 +142,9 @@ fn variables(source: Source<'_>, problems: &mut Problems) -> Option<(Configurati
     let Source { text, name: source_name, stacks, open } = source;
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        errors.iter().for_each(|error| problems.add(Problem::of(error, 0..0)));
+        for error in &errors {
+            problems.add(Problem::of(error, 0..0));
+        }
         return None;
     }
     let mut root = root.into_inner();

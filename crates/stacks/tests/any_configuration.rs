@@ -181,10 +181,10 @@ fn apply(value: &mut Value, mut at: usize, change: &Change) -> Result<(), usize>
 fn check_places(text: &str, error: &ConfigError) -> Result<(), TestCaseError> {
     for error in std::iter::once(error).chain(&error.others) {
         prop_assert!(!error.message.is_empty());
-        let (line, column) = error.position.expect("a place");
-        let found = text.split('\n').nth(line - 1).expect("a line of the file");
+        let (line, column) = error.position.unwrap();
+        let found = text.split('\n').nth(line - 1).unwrap();
         prop_assert!(column <= found.chars().count() + 1, "{error}\n{text}");
-        let span = error.span.clone().expect("a place");
+        let span = error.span.clone().unwrap();
         prop_assert!(span.start <= span.end && span.end <= text.len(), "{error}\n{text}");
     }
     Ok(())

@@ -26,8 +26,8 @@ const REQUIRED: [(&str, &str); 5] = [
 /// A configuration with the workspace `phase` and nothing but what is required, except `without`.
 fn minimal(phase: &str, without: &str) -> String {
     let lines = REQUIRED.iter().filter(|(variable, _)| *variable != without);
-    let lines: String = lines.map(|(variable, value)| format!("{variable} = {value}\n")).collect();
-    format!("stack = \"migration\"\n[workspaces.{phase}]\n{lines}")
+    let lines: Vec<_> = lines.map(|(variable, value)| format!("{variable} = {value}\n")).collect();
+    format!("stack = \"migration\"\n[workspaces.{phase}]\n{}", lines.concat())
 }
 
 fn parse(text: &str) -> Configuration {

@@ -157,13 +157,14 @@ fn in_value(
 /// Whether the schemas `open` accept tables, and no arrays.
 fn is_table(open: &[&Json]) -> bool {
     // A schema of alternatives has no type itself; any other without a type accepts everything.
-    let typed = |here: &&Json| ["type", "anyOf", "oneOf", "allOf"].iter().any(|keyword| here.get(keyword).is_some());
+    let is_limited =
+        |here: &&Json| ["type", "anyOf", "oneOf", "allOf"].iter().any(|keyword| here.get(keyword).is_some());
     let types = open.iter().filter_map(|here| here.get("type")).flat_map(|types| match types {
         Json::Array(types) => types.as_slice(),
         one => std::slice::from_ref(one),
     });
     let types: Vec<_> = types.collect();
-    open.iter().all(typed) && types.iter().any(|it| *it == "object") && types.iter().all(|it| *it != "array")
+    open.iter().all(is_limited) && types.iter().any(|it| *it == "object") && types.iter().all(|it| *it != "array")
 }
 
 /// A hint at names that are like `key`, which is not among the `known` ones in the section at `path`.
