@@ -197,6 +197,13 @@ fn variables(source: Source<'_>, problems: &mut Problems) -> Option<(Configurati
     problems.is_empty().then_some((configuration, listed))
 }
 
+/// The stack that the configuration names; `None` if there is no such stack, or no valid name.
+fn stack(root: &DeTable<'_>, stacks: Stacks, problems: &mut Problems) -> Option<&'static dyn AnyStack> {
+    let given = root.get("stack")?;
+    let name = given.get_ref().as_str()?;
+    problems.take(named(stacks, name).at(given.span()))
+}
+
 /// Checks the name of a workspace's stack that is not `stack`'s: it is part of states and tags.
 fn own_name(workspace: &Workspace, stack: &dyn AnyStack, stacks: Stacks) -> Result<(), Problem> {
     let (name, place) = (&workspace.stack, workspace.place(""));
@@ -214,12 +221,6 @@ fn own_name(workspace: &Workspace, stack: &dyn AnyStack, stacks: Stacks) -> Resu
         );
     }
     Ok(())
-}
-
-/// The stack that the configuration names; `None` if there is no such stack, or no valid name.
-fn stack(root: &DeTable<'_>, stacks: Stacks, problems: &mut Problems) -> Option<&'static dyn AnyStack> {
-    let given = root.get("stack")?;
-    problems.take(named(stacks, given.get_ref().as_str()?).at(given.span()))
 }
 
 /// Turns the table of a workspace into typed variables.

@@ -6,6 +6,8 @@ use serde_json::Value as Json;
 use toml::Value;
 
 use super::schema;
+use super::shared::default_regions;
+use super::state::StateConfig;
 use crate::places::below;
 use crate::stack::AnyStack;
 use crate::unfold::unfolded;
@@ -34,11 +36,12 @@ pub fn template(stack: &dyn AnyStack) -> Template {
     let (required, optional): (Vec<_>, Vec<_>) = variables.iter().partition(|variable| variable.is_required);
     let lines = |variables: &[&Variable]| variables.iter().map(|variable| variable.lines()).collect::<String>();
     let (name, about) = (stack.name(), stack.about());
-    let regions =
-        stack.default_regions().iter().zip(0..).map(|(region, index)| {
-            format!("#     {{ name = {}, cidr = \"10.{index}.0.0/16\" }},\n", Value::from(*region))
-        });
+    let regions = default_regions(stack, &(0..0)).into_iter().map(|region| {
+        let cidr = region.cidr.map(|cidr| format!(", cidr = {}", Value::from(cidr.into_inner())));
+        format!("#     {{ name = {}{} }},\n", Value::from(region.name.into_inner()), cidr.unwrap_or_default())
+    });
     let regions: String = regions.collect();
+    let StateConfig { region, table, .. } = StateConfig::default();
     let text = format!(
         r#"{head}#
 #   `payinfra validate`    checks this file without calling AWS
@@ -57,8 +60,8 @@ stack = "{name}"
 # Where the state is stored: a bucket and a lock table, created by `payinfra bootstrap`. These are the defaults.
 [state]
 # bucket = "payinfra-state-ACCOUNT"
-# region = "us-east-1"
-# table = "payinfra-locks"
+# region = "{region}"
+# table = "{table}"
 # Or a local folder, for trying things out:
 # path = ".payinfra"
 
