@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use payinfra_localstack::{Checks, Emulator, Silence, Violation};
+use payinfra_localstack::{Checks, Emulator, Fault, Match, Rule, Silence, Violation, When};
 use serde_json::json;
 use support::{Aws, region::Region, region::cluster};
 
@@ -182,12 +182,57 @@ async fn each_step_of_a_path_can_be_missing() {
     service.check().await;
     let west = &service.west;
     west.elb(&format!("DeleteLoadBalancer&LoadBalancerArn={}", west.balancer)).await;
-    let gone = format!(
-        "requests for api.example.com (us-west-2) end at nothing until its health checks fail: no load balancer has the name \
-         {}",
-        west.host
-    );
-    assert_eq!(service.violations().await, [violation("DeleteLoadBalancer", &gone)]);
+    let gone = format!("no load balancer has the name {}", west.host);
+    let unhealthy = until.replace(EAST, WEST);
+    assert_eq!(service.violations().await, [violation("DeleteLoadBalancer", &format!("{unhealthy}{gone}"))]);
+}
+
+#[tokio::test]
+async fn when_no_record_is_healthy_all_are_answers() {
+    let emulator = Emulator::start().await.unwrap();
+    let aws = Aws::of(&emulator);
+    let service = Service::new(&emulator, &aws).await;
+    let (east, west) = (&service.east, &service.west);
+    service.check().await;
+    emulator.set_health("blue", Some(false));
+    let stop = json!({ "cluster": "cluster", "service": "app", "force": true });
+    // The test did that; this call makes no difference.
+    east.ecs("CreateCluster", &json!({ "clusterName": "other" })).await;
+    assert_eq!(service.violations().await, []);
+    emulator.set_health("blue", None);
+    west.ecs("DeleteService", &stop).await;
+    east.ecs("DeleteService", &stop).await;
+    let empty = "listener 80 of load balancer edge forwards to target group blue, which has no targets";
+    let found = |name: &str, until: &str| {
+        violation("DeleteService", &format!("requests for {NAME} ({name}) end at nothing{until}: {empty}"))
+    };
+    let until = found(WEST, " until its health checks fail");
+    assert_eq!(service.violations().await, [until, found(EAST, ""), found(WEST, "")]);
+}
+
+#[tokio::test]
+async fn a_call_whose_client_never_gets_a_response_is_checked() {
+    let emulator = Emulator::start().await.unwrap();
+    let aws = Aws::of(&emulator);
+    let service = Service::new(&emulator, &aws).await;
+    let modify = Match::action("elasticloadbalancing", "ModifyListener");
+    service.check().await;
+    let east = &service.east;
+    let shift = async |blue: u32, green: u32| {
+        let weights = east.forward("DefaultActions", blue, green);
+        let form = format!("Action=ModifyListener&ListenerArn={}{weights}&Version=2015-12-01", east.listener);
+        aws.form("elasticloadbalancing", EAST, &form).await
+    };
+    // Before it takes effect, a call changes nothing.
+    emulator.faults([Rule { matches: modify.clone(), fault: Fault::Reset { when: When::Before } }]);
+    assert!(shift(0, 1).await.is_err());
+    assert_eq!(service.violations().await, []);
+    emulator.faults([Rule { matches: modify, fault: Fault::Reset { when: When::After } }]);
+    assert!(shift(0, 1).await.is_err());
+    let found = emulator.violations().await.unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    let call = emulator.calls().into_iter().find(|call| call.sequence == found[0].call).unwrap();
+    assert_eq!(call.fault.as_deref(), Some("reset-after"));
 }
 
 #[tokio::test]
@@ -384,10 +429,7 @@ async fn a_global_database_is_in_each_region_that_serves() {
     let service = Service::new(&emulator, &aws).await;
     service.check().await;
     aws.global_database(&[EAST, WEST]).await;
-    // While the secondary is being created, the west serves without it.
-    let missing = "global database world has no member in us-west-2, which serves requests";
-    assert_eq!(service.violations().await, [violation("CreateDBCluster", missing)]);
-    service.check().await;
+    assert_eq!(service.violations().await, []);
     let target = format!("GlobalClusterIdentifier=world&TargetDbClusterIdentifier={}", cluster(WEST));
     aws.rds(EAST, &format!("SwitchoverGlobalCluster&{target}")).await;
     aws.rds(EAST, &format!("FailoverGlobalCluster&{}&AllowDataLoss=true", target.replace(WEST, EAST))).await;
@@ -397,7 +439,14 @@ async fn a_global_database_is_in_each_region_that_serves() {
         &format!("RemoveFromGlobalCluster&GlobalClusterIdentifier=world&DbClusterIdentifier={}", cluster(WEST)),
     )
     .await;
+    let missing = "global database world in us-east-1 is written to, but not replicated to us-west-2";
     assert_eq!(service.violations().await, [violation("RemoveFromGlobalCluster", missing)]);
+    // If it is named, it may not serve one of two regions before.
+    emulator.check(Checks { stores: vec!["world".to_owned()], ..Checks::default() }).await.unwrap();
+    assert_eq!(service.change(&[service.west.record("UPSERT", NAME, 0, None, true)]).await, None);
+    assert_eq!(service.violations().await, []);
+    assert_eq!(service.change(&[service.west.record("UPSERT", NAME, 1, None, true)]).await, None);
+    assert_eq!(service.violations().await, [violation("ChangeResourceRecordSets", missing)]);
 }
 
 #[tokio::test]

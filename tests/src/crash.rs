@@ -191,7 +191,9 @@ impl Verdict {
 impl Harness {
     /// An emulated AWS with this behavior.
     pub async fn new(manner: Manner) -> Self {
-        Self { bench: Bench::new().await.lease(LEASE), manner }
+        let bench = Bench::new().await.lease(LEASE);
+        bench.follow(&[]).await;
+        Self { bench, manner }
     }
 
     /// Runs a scenario undisturbed.
@@ -223,6 +225,9 @@ impl Harness {
             if outcome.code != Some(0) {
                 verdict.wrong(said("the final command", &outcome));
             }
+        }
+        for violation in self.bench.violations().await {
+            verdict.wrong(violation);
         }
         let is = self.snapshot(scenario).await;
         verdict.comparison.extend(undisturbed.snapshot.compare(&is));

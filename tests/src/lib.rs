@@ -17,7 +17,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use payinfra_localstack::{Call, Emulator, Held, Hold, Profile, isolate};
+use payinfra_localstack::{Call, Checks, Emulator, Held, Hold, Profile, isolate};
 use serde_json::Value;
 
 pub use inventory::Inventory;
@@ -151,6 +151,17 @@ impl Bench {
     #[must_use]
     pub fn start(&self, args: &[&str]) -> Child {
         self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Starts the emulated AWS's checker: it follows all names, and these patterns of tables and buckets.
+    pub async fn follow(&self, stores: &[&str]) {
+        let stores = stores.iter().map(ToString::to_string).collect();
+        self.aws.check(Checks { stores, ..Checks::default() }).await.unwrap();
+    }
+
+    /// The violations that the checker found, as text.
+    pub async fn violations(&self) -> Vec<String> {
+        self.aws.violations().await.unwrap().iter().map(ToString::to_string).collect()
     }
 
     /// The mutating calls since the last look, without those for the lock and the state.

@@ -2,8 +2,9 @@
 
 import re
 
-TOKEN = re.compile(r'\s*(AND\b|OR\b|NOT\b|TRUE\b|FALSE\b|(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"(?:\\.|[^"\\])*"|[^()"]+?)\s*\)|[()])')
-STATE = re.compile(r'(ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"((?:\\.|[^"\\])*)"|([^()"]+?))\s*\)')
+# The state, and the name or ARN, in quotes or without.
+STATE = r'(ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"((?:\\.|[^"\\])*)"|([^()"]+?))\s*\)'
+TOKEN = re.compile(rf"\s*((?:AND|OR|NOT|TRUE|FALSE)\b|{STATE}|[()])")
 
 
 def tokens(rule):
@@ -49,7 +50,7 @@ def evaluate(rule, state_of):
             return True
         if take("FALSE"):
             return False
-        leaf = STATE.fullmatch(left.pop(0)) if left else None
+        leaf = re.fullmatch(STATE, left.pop(0)) if left else None
         if leaf is None:
             raise ValueError("Invalid alarm rule: a state is missing")
         state, quoted, plain = leaf.groups()

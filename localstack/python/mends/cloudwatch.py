@@ -45,7 +45,8 @@ def put_metric_alarm(original, backend, **arguments):
 def set_alarm_state(original, backend, **arguments):
     """A composite alarm follows the alarms in its rule."""
     original(backend, **arguments)
-    evaluate(backend, [alarm for alarm in backend.alarms.values() if alarm.rule and alarm.name != arguments["alarm_name"]])
+    others = [alarm for alarm in backend.alarms.values() if alarm.name != arguments["alarm_name"]]
+    evaluate(backend, [alarm for alarm in others if alarm.rule])
 
 
 def evaluate(backend, composite):

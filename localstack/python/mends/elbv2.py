@@ -7,7 +7,14 @@ from moto.elbv2.exceptions import (
     ELBClientError,
     LoadBalancerNotFoundError,
 )
-from moto.elbv2.models import ELBv2Backend, FakeAction, FakeHealthStatus, FakeLoadBalancer, FakeTargetGroup, elbv2_backends
+from moto.elbv2.models import (
+    ELBv2Backend,
+    FakeAction,
+    FakeHealthStatus,
+    FakeLoadBalancer,
+    FakeTargetGroup,
+    elbv2_backends,
+)
 from moto.wafv2.models import wafv2_backends
 
 from mends import replaces

@@ -22,13 +22,17 @@ def destinations(account, name):
     configuration = s3._bucket_replication.get_scoped(account, None, name) or {}
     if s3._bucket_versioning.get_scoped(account, None, name) != "Enabled":
         return []
-    rules = [
-        rule
+    names = [
+        rule["Destination"]["Bucket"].split(":::")[-1]
         for rule in configuration.get("Rules", [])
-        if rule.get("Status") == "Enabled" and not s3._replication_rule_prefix(rule) and not s3._replication_rule_tags(rule)
+        if rule.get("Status") == "Enabled" and not is_filtered(rule)
     ]
-    names = [rule["Destination"]["Bucket"].split(":::")[-1] for rule in rules]
     return [name for name in names if s3._bucket_versioning.get_scoped(account, None, name) == "Enabled"]
+
+
+def is_filtered(rule):
+    """Whether a rule is only for some objects."""
+    return bool(s3._replication_rule_prefix(rule) or s3._replication_rule_tags(rule))
 
 
 def served(app):

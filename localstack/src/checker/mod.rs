@@ -28,9 +28,9 @@ pub struct Checks {
     /// Patterns of the names to follow, such as `api.example.com`, in which `*` matches any text. Without any, all names
     /// with alias records or a routing policy.
     pub names: Vec<String>,
-    /// Patterns of the DynamoDB tables and S3 buckets that clients write to: from each region that serves requests, they
-    /// must be replicated to all others. All other stores must remain replicated once they were, between regions that
-    /// serve.
+    /// Patterns of the DynamoDB tables, S3 buckets and Aurora global databases that clients write to: from each region
+    /// that serves requests, they must be replicated to all others. All other stores must remain replicated once they
+    /// were, between regions that serve.
     pub stores: Vec<String>,
 }
 
@@ -262,10 +262,10 @@ impl Memory {
             }
         }
         self.routed = routed;
-        let (found, missing) = stores::replication(stores, &serving, &checks.stores, &self.routes);
+        let (found, missing) = stores::replication(stores, &traffic.databases, &serving, &checks.stores, &self.routes);
         self.routes.extend(found);
         problems.extend(missing);
-        problems.extend(stores::databases(&traffic.databases, &serving));
+        problems.extend(stores::writers(&traffic.databases, &serving));
         (problems, recreated)
     }
 

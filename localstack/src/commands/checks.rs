@@ -16,7 +16,7 @@ pub(super) enum Checks {
         /// Follow only names that match this pattern, such as `api.*`; by default, all alias and weighted records
         #[arg(long = "name", value_name = "PATTERN")]
         names: Vec<String>,
-        /// The tables and buckets that match this pattern must be replicated between all regions that serve requests
+        /// The tables, buckets and global databases that match this pattern must be replicated between all regions that serve requests
         #[arg(long = "store", value_name = "PATTERN")]
         stores: Vec<String>,
     },
