@@ -181,6 +181,13 @@ async fn each_step_of_a_path_can_be_missing() {
 
     service.check().await;
     let west = &service.west;
+    let second = format!("CreateListener&LoadBalancerArn={}&Protocol=HTTP&Port=81", west.balancer);
+    let second = west.elb(&format!("{second}{}", west.forward("DefaultActions", 1, 0))).await;
+    west.elb(&format!("DeleteListener&ListenerArn={}", second.value("ListenerArn").unwrap())).await;
+    let closed = "requests for api.example.com (us-west-2) to port 81 end at nothing: it has no listener";
+    assert_eq!(service.violations().await, [violation("DeleteListener", closed)]);
+
+    service.check().await;
     west.elb(&format!("DeleteLoadBalancer&LoadBalancerArn={}", west.balancer)).await;
     let gone = format!("no load balancer has the name {}", west.host);
     let unhealthy = until.replace(EAST, WEST);

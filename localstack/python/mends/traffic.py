@@ -154,7 +154,7 @@ def describe(backend, record):
     if is_balancer and is_true(alias["EvaluateTargetHealth"]):
         # With both, both must be healthy.
         healthy = healthy and evaluates(account, target)
-    found, _ = balancer_of(account, target)
+    found, balancer = balancer_of(account, target)
     return {
         "name": known(record.name),
         "type": record.type,
@@ -163,6 +163,7 @@ def describe(backend, record):
         "failover": record.failover,
         "healthy": healthy,
         "region": found.region_name if found else None,
+        "ports": sorted(int(listener.port) for listener in balancer.listeners.values()) if balancer else [],
         "dead_end": dead_end(account, target) if is_balancer else None,
     }
 

@@ -131,8 +131,8 @@ struct Memory {
     serving: BTreeSet<(String, String)>,
     /// The names and types that lost all records, and the call that removed them.
     vanished: BTreeMap<(String, String), Option<Call>>,
-    /// The records (name, type, id) that requests were routed to successfully.
-    routed: BTreeSet<(String, String, String)>,
+    /// The records (name, type, id) that requests were routed to successfully, with the ports of their load balancers.
+    routed: BTreeMap<(String, String, String), BTreeSet<u16>>,
     routes: BTreeSet<Route>,
     problems: BTreeSet<String>,
 }
@@ -235,30 +235,24 @@ impl Memory {
             names.entry((record.name.clone(), record.kind.clone())).or_default().push(record);
         }
         let recreated = self.recreated(&names, call);
-        let (mut problems, mut serving, mut routed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut problems, mut serving, mut routed) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
         for (name, records) in &names {
             let answers = traffic::answers(records);
-            let leads = |record: &&&Record| record.healthy && record.dead_end.is_none();
-            if answers.iter().any(|record| leads(&record)) {
+            if answers.iter().any(|record| record.healthy && record.dead_end.is_none()) {
                 self.serving.insert(name.clone());
             } else if !self.serving.contains(name) {
                 continue;
             }
-            for record in records.iter().filter(|record| record.dead_end.is_some()) {
-                let (title, end) = (record.title(), record.dead_end.as_deref().unwrap_or_default());
+            for record in records {
                 let key = (name.0.clone(), name.1.clone(), record.id.clone());
-                if answers.contains(record) {
-                    problems.insert(format!("requests for {title} end at nothing: {end}"));
-                } else if call.is_some() && record.has_weight() && self.routed.contains(&key) {
-                    // Route 53 avoids it, but only after its health checks have failed a few times.
-                    problems.insert(format!("requests for {title} end at nothing until its health checks fail: {end}"));
-                    // As long as this lasts, it is the same problem.
-                    routed.insert(key);
+                let before = self.routed.get(&key).filter(|_| call.is_some());
+                let is_answer = answers.contains(record);
+                if is_answer && record.dead_end.is_none() {
+                    serving.extend(record.region.clone());
                 }
-            }
-            for record in answers.into_iter().filter(|record| record.dead_end.is_none()) {
-                routed.insert((name.0.clone(), name.1.clone(), record.id.clone()));
-                serving.extend(record.region.clone());
+                let (found, ports) = follow(record, is_answer, before);
+                problems.extend(found);
+                routed.extend(ports.map(|ports| (key, ports)));
             }
         }
         self.routed = routed;
@@ -287,5 +281,28 @@ impl Memory {
             Some((cause, format!("{} had no {} record{until}", name.0, name.1)))
         };
         back.into_iter().filter_map(problem).collect()
+    }
+}
+
+/// The problems of requests that a record routes, and the ports to which requests are routed from now on. `before` are
+/// those to which they were routed until now.
+fn follow(record: &Record, is_answer: bool, before: Option<&BTreeSet<u16>>) -> (Vec<String>, Option<BTreeSet<u16>>) {
+    let title = record.title();
+    match (&record.dead_end, before) {
+        (Some(end), _) if is_answer => (vec![format!("requests for {title} end at nothing: {end}")], None),
+        // Route 53 avoids it, but only after its health checks have failed a few times. As long as this lasts, it is the
+        // same problem.
+        (Some(end), Some(ports)) if record.has_weight() => {
+            let problem = format!("requests for {title} end at nothing until its health checks fail: {end}");
+            (vec![problem], Some(ports.clone()))
+        }
+        (None, _) if is_answer => {
+            let listening: BTreeSet<u16> = record.ports.iter().copied().collect();
+            let before = before.cloned().unwrap_or_default();
+            let closed = before.difference(&listening);
+            let problem = |port| format!("requests for {title} to port {port} end at nothing: it has no listener");
+            (closed.map(problem).collect(), Some(&listening | &before))
+        }
+        _ => (Vec::new(), None),
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Record {
     pub(super) healthy: bool,
     /// The region of its load balancer.
     pub(super) region: Option<String>,
+    /// The ports of its load balancer's listeners.
+    pub(super) ports: Vec<u16>,
     /// Why some of its requests are not answered by a healthy target.
     pub(super) dead_end: Option<String>,
 }
@@ -72,6 +74,7 @@ mod tests {
             failover: None,
             healthy,
             region: None,
+            ports: Vec::new(),
             dead_end: None,
         }
     }
