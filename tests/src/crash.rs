@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::content::{Comparison, Snapshot};
-use crate::{Bench, Outcome, caught};
+use crate::{Bench, OPEN, Outcome, caught};
 
 /// The time limit for one command.
 const PATIENCE: Duration = Duration::from_mins(4);
@@ -69,6 +69,8 @@ pub struct Scenario {
     pub instead: Option<Step>,
     /// A final undisturbed command before the comparison.
     pub settle: Option<Step>,
+    /// Whether the steps interrupt requests, killed or not.
+    pub interrupts: bool,
     /// Whether the state bucket and the lock table exist at the start.
     pub bootstrapped: bool,
 }
@@ -226,8 +228,8 @@ impl Harness {
                 verdict.wrong(said("the final command", &outcome));
             }
         }
-        for violation in self.bench.violations().await {
-            verdict.wrong(violation);
+        if !scenario.interrupts {
+            verdict.comparison.others.extend(self.bench.violations(&OPEN).await);
         }
         let is = self.snapshot(scenario).await;
         verdict.comparison.extend(undisturbed.snapshot.compare(&is));
