@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::content::{Comparison, Snapshot};
-use crate::{Bench, OPEN, Outcome, caught};
+use crate::{Bench, Outcome, caught};
 
 /// The time limit for one command.
 const PATIENCE: Duration = Duration::from_mins(4);
@@ -229,7 +229,7 @@ impl Harness {
             }
         }
         if !scenario.interrupts {
-            verdict.comparison.others.extend(self.bench.violations(&OPEN).await);
+            verdict.comparison.others.extend(self.bench.violations().await);
         }
         let is = self.snapshot(scenario).await;
         verdict.comparison.extend(undisturbed.snapshot.compare(&is));

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use payinfra_localstack::Call;
-use payinfra_tests::{Bench, OPEN, example};
+use payinfra_tests::{Bench, example};
 
 const LIVE: [&str; 2] = ["--workspace", "live"];
 
@@ -80,7 +80,7 @@ async fn m03_the_runbook_moves_a_workspace_through_all_phases_and_back() {
     {
         assert!(records < last(&calls, action, region), "{action}");
     }
-    assert_eq!(bench.violations(&OPEN).await, Vec::<String>::new(), "every request ends at a healthy target");
+    assert_eq!(bench.violations().await, Vec::<String>::new(), "every request ends at a healthy target");
     let (first, now) = (first.unwrap(), bench.inventory().await);
     let gone = first.beyond(&now).into_iter().filter(|line| !line.contains(" ecs.task-definition "));
     assert_eq!(gone.collect::<Vec<_>>(), Vec::<&str>::new());

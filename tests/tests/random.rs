@@ -8,8 +8,8 @@
 use std::time::Instant;
 
 use payinfra_localstack::{Fault, Match, Rule, When};
+use payinfra_tests::Bench;
 use payinfra_tests::content::Snapshot;
-use payinfra_tests::{Bench, OPEN};
 
 /// The number of seeds in CI.
 const FEW: u64 = 2;
@@ -121,7 +121,7 @@ async fn live(bench: &Bench, seed: u64, [applied, destroyed]: &[Snapshot; 2]) ->
     runs += until_done(bench, "destroy")?;
     bench.aws.clear_faults();
     same("destroy", destroyed, bench).await?;
-    let violations = bench.violations(&OPEN).await;
+    let violations = bench.violations().await;
     if violations.is_empty() { Ok(runs) } else { Err(violations.join("\n")) }
 }
 

@@ -40,6 +40,9 @@ pub struct Spec {
     pub early: &'static [&'static str],
     /// Fields whose referenced resource cannot be deleted while this one refers to it.
     pub holds: &'static [&'static str],
+    /// Fields whose entries serve the dependents, such as copies in other regions. An update that removes an entry starts
+    /// only after the deletes of dependents.
+    pub serves: &'static [&'static str],
     /// Fields whose referenced resources must be in the same network as this one. If they move to another network, this
     /// one is replaced.
     pub network: &'static [&'static str],

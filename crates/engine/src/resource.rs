@@ -38,6 +38,9 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Si
     /// Fields that are updated in place, but whose old referenced resource cannot be deleted before: if that resource
     /// is replaced, so is this one.
     const HOLDS: Fields = &[];
+    /// Fields whose entries serve the dependents: the copies of a table in other regions. An update that removes an entry
+    /// starts only after the deletes of dependents, which may use it until then.
+    const SERVES: Fields = &[];
     /// Fields whose referenced resources must be in the same network as this one. Each field can be updated, but if the
     /// resources move to another network, this one is replaced (AWS refuses a subnet group in two VPCs).
     const NETWORK: Fields = &[];
@@ -217,6 +220,7 @@ impl<R: Resource> Facts for Erased<R> {
             replace: R::REPLACE,
             early: R::EARLY,
             holds: R::HOLDS,
+            serves: R::SERVES,
             network: R::NETWORK,
             identity: R::IDENTITY,
             keeps_data: R::KEEPS_DATA,
@@ -323,6 +327,7 @@ impl<L: Lookup> Facts for ErasedLookup<L> {
             replace: &[],
             early: &[],
             holds: &[],
+            serves: &[],
             network: &[],
             identity: Identity::Record,
             keeps_data: false,

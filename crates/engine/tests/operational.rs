@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use payinfra_engine::plan::Options;
 use payinfra_engine::{
-    Action, Address, Class, Event, Graph, Handover, Intent, Observer, Region, Result, State, Tags, Values,
+    Action, Address, Class, Event, Graph, Handover, Intent, Observer, Ref, Region, Result, State, Tags, Values,
 };
-use payinfra_testkit::{Bench, End, Named, catalog};
+use payinfra_testkit::{Bench, End, Named, Tagged, catalog};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -284,5 +284,50 @@ async fn records_that_are_replaced_with_their_zone_do_not_wait_for_each_other() 
     let bench = Bench::new();
     bench.converge(&with("old")?).await?;
     bench.converge(&with("new")?).await?;
+    Ok(())
+}
+
+/// Two regions' services on one store, which has a copy for the second one. Without `both`, the second region and the copy
+/// are removed, and the first service changes.
+fn copied(both: bool) -> Result<Graph> {
+    let mut graph = Bench::nothing();
+    let copy = graph.add(&east(), "copy", named("copy", 1))?;
+    let uses = if both { BTreeSet::from([copy.id.into()]) } else { BTreeSet::new() };
+    let zone = Ref::Known("zone".to_owned());
+    let store = Tagged { size: 1, zone, days: None, parents: BTreeSet::new(), uses, tags: Tags::new() };
+    let store = graph.add(&east(), "store", store)?;
+    for (name, other) in [("first", "second"), ("second", "first")] {
+        if name == "second" && !both {
+            continue;
+        }
+        let service =
+            Named { parents: [store.id.clone().into()].into(), ..named(&format!("{name}-service"), both.into()) };
+        let service = graph.add(&east(), &format!("{name}-service"), service)?;
+        let record = Named { parents: [service.id.into()].into(), ..named(name, both.into()) };
+        let record = graph.add(&east(), name, record)?;
+        graph.hand_over(&record.address, Handover { to: [address(other)].into(), drain_seconds: 60 });
+    }
+    Ok(graph)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_stays_until_what_may_use_it_is_gone() -> Result<()> {
+    let log = Log::default();
+    let bench = Bench::watched(log.clone());
+    bench.converge(&copied(true)?).await?;
+    log.clear();
+    bench.converge(&copied(false)?).await?;
+    let order = [
+        "Updated first-service",
+        "Updated first",
+        "Delete second",
+        "Deleted second",
+        "Delete second-service",
+        "Deleted second-service",
+        "Update store",
+        "Updated store",
+    ];
+    assert!(order.is_sorted_by_key(|told| log.at(told)), "{:?}", log.0.lock().unwrap());
+    assert!(log.at("Deleted second") - log.at("Delete second") >= DRAIN);
     Ok(())
 }

@@ -175,7 +175,7 @@ fake! {
     /// Recovered by its tags: a second create makes another one.
     Tagged = "fake.tagged", by Tags, first false, takes 2_000 1_000,
     replace [zone parents], early [], holds [parents uses], later [days],
-    tags |this| Some(&mut this.tags), consts {}, {
+    tags |this| Some(&mut this.tags), consts { const SERVES: Fields = fields!(Self: uses); }, {
         /// Updated in place.
         size: u32,
         /// Forces replacement.

@@ -81,6 +81,7 @@ impl Resource for Table {
     type Cx = Cx;
     const KIND: &'static str = "dynamodb.table";
     const REPLACE: Fields = fields!(Self: name, hash_key, range_key);
+    const SERVES: Fields = fields!(Self: replicas);
     const KEEPS_DATA: bool = true;
     const SHIELD: Option<&'static str> = Some("deletion_protection");
     /// Each replica and each index takes minutes, sequentially (AWS-FACTS §4.1).
