@@ -168,6 +168,10 @@ async fn m04_a_rollback_returns_to_what_an_earlier_run_declared() {
     assert_eq!(runs[1]["summary"]["delete"], 1, "{runs:#?}");
     let shown = bench.run(&["history", "diff", "1", "2"]).ok().stdout;
     assert!(shown.contains(BUCKET) && shown.contains("1 added, 1 changed, 0 removed"), "{shown}");
+    let shown = bench.run(&["history", "diff", "1", "2", "--json"]).ok().stdout;
+    let difference: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((&difference["from"], &difference["to"]), (&json!(1), &json!(2)));
+    assert_eq!(difference["steps"][BUCKET]["action"], "create", "{difference:#}");
 }
 
 /// M-04: a secret is not stored, so its value comes from the configuration, as it is now or was in the commit of the run. If

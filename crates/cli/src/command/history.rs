@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, Subcommand};
 use payinfra_engine::plan::Summary;
-use payinfra_engine::{Action as Step, Error, Plan, Result};
+use payinfra_engine::{Action as Step, Difference, Error, Plan, Result};
 use serde_json::{Value, json};
 
 use super::Execute;
@@ -54,6 +54,9 @@ enum Action {
         from: u64,
         /// Serial of the later run
         to: u64,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -66,7 +69,7 @@ impl Execute for History {
         match self.action.unwrap_or(Action::List(self.list)) {
             Action::List(options) => list(&kept, &options).await?,
             Action::Show { serial, json } => show(serial, &run(&kept, serial).await?, json, cx.verbose())?,
-            Action::Diff { from, to } => diff(&kept, (from, to), cx.verbose()).await?,
+            Action::Diff { from, to, json } => diff(&kept, (from, to), json, cx.verbose()).await?,
         }
         Ok(Exit::Done)
     }
@@ -216,10 +219,16 @@ fn facts(entry: &Entry) -> Vec<(&'static str, String)> {
     facts
 }
 
-async fn diff(kept: &Kept, (from, to): (u64, u64), whole: bool) -> Result<()> {
+async fn diff(kept: &Kept, (from, to): (u64, u64), as_json: bool, whole: bool) -> Result<()> {
     let plan = async |serial| run(kept, serial).await?.plan().map_err(|error| error.at(format!("run {serial}")));
     let (before, after) = (plan(from).await?, plan(to).await?);
     let difference = before.graph.difference(&after.graph);
+    if as_json {
+        let Difference { steps, outputs } = &difference;
+        let value = json!({ "from": from, "to": to, "steps": steps, "outputs": outputs });
+        screen::line(&pretty(&masked(&value))?);
+        return Ok(());
+    }
     let view = PlanView::new(whole);
     screen::print(&view.steps(&difference.steps));
     if !difference.outputs.is_empty() {
