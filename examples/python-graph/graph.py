@@ -6,7 +6,7 @@ python3 graph.py ACCOUNT > graph.json; `payinfra schema --graph` describes the f
 import json
 import sys
 
-STACK, WORKSPACE, SUFFIX, REGION = "graph", "demo", "py1", "us-east-1"
+STACK, WORKSPACE, SUFFIX, REGION = "python-graph", "demo", "py1", "us-east-1"
 ACCOUNT = sys.argv[1] if len(sys.argv) > 1 else "000000000000"
 TAGS = {"Environment": "demo", "ManagedBy": "payinfra", "Project": "python-graph"}
 nodes = {}

@@ -35,6 +35,11 @@ def mend(*services):
         importlib.import_module(f"mends.{service}")
 
 
+def wsgi_name(header):
+    """The name of a request's header in WSGI."""
+    return "HTTP_" + header.upper().replace("-", "_")
+
+
 class Guarded:
     """A server that accepts requests only from the gateway, not from web pages that find its port.
 
@@ -50,10 +55,8 @@ class Guarded:
         return hmac.compare_digest(self.secret, given)
 
     def wsgi(self, app):
-        key = "HTTP_" + self.HEADER.upper().replace("-", "_")
-
         def guarded(environ, start_response):
-            if self.is_gateway(environ.get(key, "").encode("latin-1")):
+            if self.is_gateway(environ.get(wsgi_name(self.HEADER), "").encode("latin-1")):
                 return app(environ, start_response)
             start_response("403 Forbidden", [("Content-Length", "0")])
             return []
@@ -92,8 +95,14 @@ class OneAtATime:
         # Reading and writing happen outside of the lock, so that a slow client does not block the others.
         if length := environ.get("CONTENT_LENGTH"):
             environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
+        from mends.conditions import CONDITIONS, HEADER
+
         with self.lock:
-            return self.app(environ, start_response)
+            CONDITIONS.begin(environ.get(wsgi_name(HEADER)))
+            try:
+                return self.app(environ, start_response)
+            finally:
+                CONDITIONS.advance()
 
 
 class Moto:
@@ -108,7 +117,7 @@ class Moto:
 
     MENDS = (
         "speed", "autoscaling", "ec2_network", "ec2_groups", "ec2_transit", "ec2_answers", "ec2_endpoints", "ec2_lists",
-        "ecs", "elbv2", "iam", "wafv2", "acm", "cloudwatch", "rds", "route53",
+        "ecs", "elbv2", "iam", "wafv2", "acm", "cloudwatch", "rds", "rds_failover", "route53",
     )
 
     def __init__(self):
@@ -146,7 +155,10 @@ class Moto:
 
         host, port = listener.getsockname()
         os.environ["MOTO_PORT"] = str(port)
-        app = Guarded(options["secret"]).wsgi(OneAtATime(self.app))
+        from mends import traffic
+
+        app = OneAtATime(traffic.served(self.app, os.environ["MOTO_ACCOUNT_ID"]))
+        app = Guarded(options["secret"]).wsgi(app)
         make_server(
             host, port, app, threaded=True, request_handler=self.handler, fd=listener.fileno()
         ).serve_forever()
@@ -183,7 +195,10 @@ class Ministack:
         config.bind = [f"fd://{listener.fileno()}"]
         config.keep_alive_timeout = 600
         config.loglevel = "WARNING"
-        asyncio.run(serve(Guarded(options["secret"]).asgi(self.app), config))
+        from mends import stores
+
+        app = Guarded(options["secret"]).asgi(stores.served(self.app))
+        asyncio.run(serve(app, config))
 
     def set_port(self, port):
         os.environ["GATEWAY_PORT"] = port

@@ -10,6 +10,7 @@ use hyper_util::{
 use serde::de::DeserializeOwned;
 
 use crate::{
+    checker::{Checks, Violation},
     control::{PREFIX, Status},
     error::{Error, Result},
     fault::Faults,
@@ -81,6 +82,23 @@ impl Control {
     pub async fn set_faults(&self, faults: &Faults) -> Result<()> {
         let body = serde_json::to_vec(faults).map_err(|error| self.failed(&error))?;
         self.order(Method::PUT, "faults", body.into()).await
+    }
+
+    /// Starts the invariant checker, or stops it.
+    ///
+    /// # Errors
+    /// [`Error::Control`]
+    pub async fn check(&self, checks: Option<&Checks>) -> Result<()> {
+        let body = serde_json::to_vec(&checks).map_err(|error| self.failed(&error))?;
+        self.order(Method::PUT, "checks", body.into()).await
+    }
+
+    /// The violations that the invariant checker found.
+    ///
+    /// # Errors
+    /// [`Error::Control`]
+    pub async fn violations(&self) -> Result<Vec<Violation>> {
+        self.ask(Method::GET, "violations", Bytes::new()).await
     }
 
     /// Deletes all resources.

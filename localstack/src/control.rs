@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{answer::Answer, emulator::ACCOUNT_ID, fault::Faults, gateway::Gateway, profile::Profile};
+use crate::{answer::Answer, checker::Checks, emulator::ACCOUNT_ID, fault::Faults, gateway::Gateway, profile::Profile};
 
 /// The path prefix of the control API, which is not a valid bucket name.
 pub(crate) const PREFIX: &str = "/_payinfra/";
@@ -48,6 +48,17 @@ pub(crate) async fn answer(gateway: &Arc<Gateway>, method: &Method, path: &str, 
         ("PUT", "faults") => match serde_json::from_slice::<Faults>(body) {
             Ok(faults) => {
                 gateway.set_faults(faults);
+                done()
+            }
+            Err(error) => failed(StatusCode::BAD_REQUEST, &error.to_string()),
+        },
+        ("GET", "violations") => Answer::json(StatusCode::OK, &json!(gateway.violations().await)),
+        ("PUT", "checks") => match serde_json::from_slice::<Option<Checks>>(body) {
+            Ok(Some(_)) if gateway.profile == Profile::External => {
+                failed(StatusCode::BAD_REQUEST, "the checker needs emulators that were started here")
+            }
+            Ok(checks) => {
+                gateway.set_checks(checks);
                 done()
             }
             Err(error) => failed(StatusCode::BAD_REQUEST, &error.to_string()),

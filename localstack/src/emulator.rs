@@ -13,10 +13,11 @@ use tokio::sync::oneshot;
 
 use crate::{
     backend::{Backend, Server},
+    checker::{Checks, Violation},
     client::Control,
     control::Status,
     error::{Error, Result},
-    fault::{Faults, Match, Rule, When},
+    fault::{Faults, Match, Outage, Rule, Silence, When},
     gateway::{self, Gateway},
     guard::Secrets,
     hold::Hold,
@@ -218,18 +219,17 @@ impl Emulator {
 
     /// Replaces the rules, and ends their effects on earlier calls.
     pub fn faults(&self, rules: impl IntoIterator<Item = Rule>) {
-        let Faults { throttling, latency, .. } = self.gateway.faults();
-        self.gateway.set_faults(Faults { rules: rules.into_iter().collect(), throttling, latency });
+        self.gateway.set_faults(Faults { rules: rules.into_iter().collect(), ..self.gateway.faults() });
     }
 
-    /// Removes all rules, throttling and latency.
+    /// Removes all rules, throttling, latency, outages and set health.
     pub fn clear_faults(&self) {
         self.gateway.set_faults(Faults::default());
     }
 
     /// Sets latency to AWS's times times this factor, for responses and for changes; `None` disables latency.
     pub fn set_latency_scale(&self, scale: Option<f64>) {
-        self.gateway.set_scales(|scales| scales.1 = scale);
+        self.gateway.set_scales(|faults| faults.latency = scale);
     }
 
     /// The changes with latency since the factor was set, in order.
@@ -240,7 +240,23 @@ impl Emulator {
 
     /// Throttles with AWS's limits times this factor; `None` disables throttling.
     pub fn set_throttling(&self, scale: Option<f64>) {
-        self.gateway.set_scales(|scales| scales.0 = scale);
+        self.gateway.set_scales(|faults| faults.throttling = scale);
+    }
+
+    /// From now on, a region is down, see [`Outage`]; `None` ends it.
+    pub fn set_outage(&self, region: &str, calls: Option<Silence>) {
+        self.gateway.change_conditions(|faults| {
+            faults.outages.retain(|outage| outage.region != region);
+            faults.outages.extend(calls.map(|calls| Outage { region: region.to_owned(), calls }));
+        });
+    }
+
+    /// Sets the health of what a pattern names, see [`Faults::health`]; `None` lets the emulated AWS decide again.
+    pub fn set_health(&self, pattern: &str, healthy: Option<bool>) {
+        self.gateway.change_conditions(|faults| match healthy {
+            Some(healthy) => drop(faults.health.insert(pattern.to_owned(), healthy)),
+            None => drop(faults.health.remove(pattern)),
+        });
     }
 
     /// From now on, AWS's clock is this many seconds ahead of this machine's; behind it, if the number is negative.
@@ -257,7 +273,31 @@ impl Emulator {
         hold
     }
 
-    /// Deletes all resources and recorded calls, in milliseconds. Faults are kept.
+    /// Starts the invariant checker; what it found before is forgotten.
+    ///
+    /// # Errors
+    /// If the emulators were not started here.
+    pub async fn check(&self, checks: Checks) -> Result<()> {
+        self.control().check(Some(&checks)).await
+    }
+
+    /// Stops the invariant checker.
+    ///
+    /// # Errors
+    /// If it does not respond.
+    pub async fn stop_checking(&self) -> Result<()> {
+        self.control().check(None).await
+    }
+
+    /// The violations that the invariant checker found, in order.
+    ///
+    /// # Errors
+    /// If it does not respond.
+    pub async fn violations(&self) -> Result<Vec<Violation>> {
+        self.control().violations().await
+    }
+
+    /// Deletes all resources and recorded calls, in milliseconds. Faults and the invariant checker are kept.
     ///
     /// # Errors
     /// If an emulator does not restart.

@@ -1,6 +1,9 @@
 //! Rules that inject failures of networks, AWS and operating systems.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -197,6 +200,37 @@ pub struct Faults {
     /// Latency with AWS's times times this factor: 1 is AWS, 0.016 about a second for a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<f64>,
+    /// The regions that are down.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outages: Vec<Outage>,
+    /// Whether something is healthy, whatever the emulated AWS would say, by a pattern of its name; if several match,
+    /// all must be `true`. Names are those of target groups (or ARNs), the ids and domain names of Route 53 health
+    /// checks, and container images, whose tasks then pass or fail their health checks.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub health: BTreeMap<String, bool>,
+}
+
+/// A region that is down: its calls are not answered, its targets are unhealthy, and so are Route 53's health checks of
+/// its load balancers. Global services (IAM and Route 53) continue to respond.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outage {
+    /// The region.
+    pub region: String,
+    /// What happens to its calls.
+    #[serde(default)]
+    pub calls: Silence,
+}
+
+/// What happens to the calls of a region that is down.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Silence {
+    /// They have no effect and get no response; when the region is up again, their connections are reset.
+    #[default]
+    Hang,
+    /// Their connections are reset, and they have no effect.
+    Reset,
 }
 
 /// Whether a text matches a pattern in which `*` stands for any text.
@@ -330,9 +364,14 @@ mod tests {
                     fault: Fault::Reset { when: When::After }
                 }],
                 throttling: Some(0.1),
-                latency: None,
+                ..Faults::default()
             }
         );
+        let down: Faults =
+            toml::from_str("outages = [{ region = \"us-east-2\" }]\nhealth = { \"*blue*\" = false }").unwrap();
+        let outage = Outage { region: "us-east-2".to_owned(), calls: Silence::Hang };
+        let health = BTreeMap::from([("*blue*".to_owned(), false)]);
+        assert_eq!(down, Faults { outages: vec![outage], health, ..Faults::default() });
         assert!(toml::from_str::<Faults>("rule = []").is_err());
         let misspelt = "[[rules]]\nfault = { kind = \"delay\", second = 1 }";
         assert!(toml::from_str::<Faults>(misspelt).is_err());

@@ -1,13 +1,15 @@
 //! An emulated AWS behind one endpoint, for tests and for trying things out.
 //!
 //! [`Bench`] runs a program with a stack on an instance of its own, for tests of stacks; [`Emulator::start`] gives a test
-//! an instance alone. A gateway in front of the emulators records every call, fixes
-//! differences between the emulators and AWS (`GAPS.md`), and injects failures of networks and AWS ([`Rule`]).
+//! an instance alone. A gateway in front of the emulators records every call, fixes differences between the emulators and
+//! AWS (`GAPS.md`), and injects failures of networks and AWS ([`Rule`]). It can check after each call that clients'
+//! requests end at a healthy target, and that data is replicated ([`Checks`]).
 
 mod action;
 mod answer;
 mod backend;
 mod bench;
+mod checker;
 mod client;
 mod control;
 mod emulator;
@@ -28,11 +30,12 @@ mod window;
 mod xml;
 
 pub use bench::{Bench, Outcome};
+pub use checker::{Checks, Violation};
 pub use client::Control;
 pub use control::Status;
 pub use emulator::{ACCOUNT_ID, Builder, Emulator, environment, isolate, misleading};
 pub use error::{Error, Result};
-pub use fault::{Fault, Faults, Match, Rule, When};
+pub use fault::{Fault, Faults, Match, Outage, Rule, Silence, When};
 pub use hold::{Held, Hold};
 pub use latency::Wait;
 pub use profile::Profile;

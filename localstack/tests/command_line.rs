@@ -91,6 +91,17 @@ fn up_status_faults_calls_reset_down() {
     assert!(run(local(cache.path()).args(["faults", "set", rule])).status.success());
     assert!(text(&run(local(cache.path()).args(["faults", "list"]))).contains("kind = \"throttle\""));
     assert!(run(local(cache.path()).args(["faults", "clear"])).status.success());
+    let down = r#"{"outages": [{"region": "us-east-2", "calls": "reset"}], "health": {"*": false}}"#;
+    assert!(run(local(cache.path()).args(["faults", "set", down])).status.success());
+    let listed = text(&run(local(cache.path()).args(["faults", "list"])));
+    assert!(listed.contains("region = \"us-east-2\"") && listed.contains("\"*\" = false"), "{listed}");
+    assert!(run(local(cache.path()).args(["faults", "clear"])).status.success());
+    assert!(
+        run(local(cache.path()).args(["checks", "start", "--name", "api.*", "--store", "audit-*"])).status.success()
+    );
+    let list = run(local(cache.path()).args(["checks", "list"]));
+    assert!(list.status.success() && text(&list).is_empty(), "{}", text(&list));
+    assert!(run(local(cache.path()).args(["checks", "stop"])).status.success());
     assert!(run(local(cache.path()).arg("reset")).status.success());
     assert_eq!(text(&run(local(cache.path()).args(["calls", "--json"]))), "");
 

@@ -1,5 +1,6 @@
 //! Each fault from the client's point of view, and its effect in the account.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
+#![expect(dead_code, reason = "not all shared items are used here")]
 
 mod support;
 

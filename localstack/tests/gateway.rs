@@ -1,5 +1,6 @@
 //! The gateway with real emulators: routing, records, isolation, fixes.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
+#![expect(dead_code, reason = "not all shared items are used here")]
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! The choice of backend: the section `[state]` of payinfra.toml.
+//! The choice of backend.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,8 +7,6 @@ use std::time::Duration;
 use aws_config::{Region, SdkConfig};
 use payinfra_engine::{Error, Lock, Result, Store};
 use payinfra_sdk::is_local;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use crate::dynamo::DynamoLock;
 use crate::file::{FileLock, FileStore};
@@ -16,8 +14,7 @@ use crate::name::check_name;
 use crate::s3::S3Store;
 
 /// Where the state and the lock are stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Section", into = "Section")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// An S3 bucket and a DynamoDB table.
     S3 {
@@ -33,69 +30,6 @@ pub enum Backend {
         /// The folder, relative to the current directory of the process.
         path: PathBuf,
     },
-}
-
-/// Where the state is stored: in S3, unless `path` names a folder.
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Section {
-    /// The S3 bucket; by default `payinfra-state-` and the account id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bucket: Option<String>,
-    /// The region of the bucket and the table; by default `us-east-1`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    region: Option<String>,
-    /// The DynamoDB lock table; by default `payinfra-locks`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    table: Option<String>,
-    /// A local folder for the state and the lock instead of S3, for trying things out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    path: Option<PathBuf>,
-}
-
-impl TryFrom<Section> for Backend {
-    type Error = &'static str;
-
-    fn try_from(section: Section) -> std::result::Result<Self, &'static str> {
-        match section {
-            Section { bucket: None, region: None, table: None, path: Some(path) } => Ok(Self::File { path }),
-            Section { path: Some(_), .. } => {
-                Err("`path` stores the state in a folder: remove `bucket`, `region` and `table`")
-            }
-            Section { bucket, region, table, path: None } => Ok(Self::S3 {
-                bucket,
-                region: region.unwrap_or_else(|| "us-east-1".to_owned()),
-                table: table.unwrap_or_else(|| "payinfra-locks".to_owned()),
-            }),
-        }
-    }
-}
-
-impl From<Backend> for Section {
-    fn from(backend: Backend) -> Self {
-        match backend {
-            Backend::S3 { bucket, region, table } => {
-                Self { bucket, region: Some(region), table: Some(table), path: None }
-            }
-            Backend::File { path } => Self { bucket: None, region: None, table: None, path: Some(path) },
-        }
-    }
-}
-
-impl JsonSchema for Backend {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Backend".into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        Section::json_schema(generator)
-    }
-}
-
-impl Default for Backend {
-    fn default() -> Self {
-        Self::S3 { bucket: None, region: "us-east-1".to_owned(), table: "payinfra-locks".to_owned() }
-    }
 }
 
 impl Backend {

@@ -69,6 +69,8 @@ pub struct Scenario {
     pub instead: Option<Step>,
     /// A final undisturbed command before the comparison.
     pub settle: Option<Step>,
+    /// Whether the steps interrupt requests, killed or not.
+    pub interrupts: bool,
     /// Whether the state bucket and the lock table exist at the start.
     pub bootstrapped: bool,
 }
@@ -191,7 +193,9 @@ impl Verdict {
 impl Harness {
     /// An emulated AWS with this behavior.
     pub async fn new(manner: Manner) -> Self {
-        Self { bench: Bench::new().await.lease(LEASE), manner }
+        let bench = Bench::new().await.lease(LEASE);
+        bench.follow(&[]).await;
+        Self { bench, manner }
     }
 
     /// Runs a scenario undisturbed.
@@ -223,6 +227,9 @@ impl Harness {
             if outcome.code != Some(0) {
                 verdict.wrong(said("the final command", &outcome));
             }
+        }
+        if !scenario.interrupts {
+            verdict.comparison.others.extend(self.bench.violations().await);
         }
         let is = self.snapshot(scenario).await;
         verdict.comparison.extend(undisturbed.snapshot.compare(&is));

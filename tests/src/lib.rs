@@ -15,7 +15,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use payinfra_localstack::{Call, Emulator, Held, Hold, Profile};
+use payinfra_localstack::{Call, Checks, Emulator, Held, Hold, Profile};
 use serde_json::Value;
 
 pub use inventory::Inventory;
@@ -51,8 +51,7 @@ impl Deref for Bench {
 impl Bench {
     /// With the configuration at the repository's root. `PAYINFRA_TEST_PROFILE` selects another profile of emulators.
     pub async fn new() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../payinfra.toml");
-        Self::with(&fs::read_to_string(root).unwrap()).await
+        Self::with(&example()).await
     }
 
     /// With this configuration.
@@ -81,6 +80,17 @@ impl Bench {
     #[must_use]
     pub fn lease(self, lease: Duration) -> Self {
         Self(self.0.lease(lease))
+    }
+
+    /// Starts the emulated AWS's checker: it follows all names, and these patterns of tables and buckets.
+    pub async fn follow(&self, stores: &[&str]) {
+        let stores = stores.iter().map(ToString::to_string).collect();
+        self.aws.check(Checks { stores, ..Checks::default() }).await.unwrap();
+    }
+
+    /// The violations that the checker found, as text.
+    pub async fn violations(&self) -> Vec<String> {
+        self.aws.violations().await.unwrap().iter().map(ToString::to_string).collect()
     }
 
     /// The mutating calls since the last look, without those for the lock and the state.
@@ -124,6 +134,15 @@ impl Bench {
     pub async fn inventory(&self) -> Inventory {
         Inventory::take(self).await
     }
+}
+
+/// The configuration at the repository's root. No client of the emulated AWS caches addresses, so draining takes no time.
+#[must_use]
+pub fn example() -> String {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../payinfra.toml")).unwrap();
+    let example = text.replace("\n# drain_seconds = 60\n", "\ndrain_seconds = 0\n");
+    assert!(example != text, "the example has no drain_seconds");
+    example
 }
 
 /// The path of the command line.

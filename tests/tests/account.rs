@@ -70,8 +70,8 @@ async fn only_an_account_that_is_named_is_changed() {
 async fn init_writes_a_configuration() {
     let bench = Bench::new().await;
     fs::remove_file(bench.file("payinfra.toml")).unwrap();
-    let first = bench.run(&["init", "--yes"]).ok();
-    assert!(first.stdout.contains("from the example"), "{}", first.stdout);
+    let first = bench.run(&["init", "--stack", "migration", "--yes"]).ok();
+    assert!(first.stdout.contains("for the stack `migration`"), "{}", first.stdout);
     bench.run(&["validate"]).ok();
     assert!(fs::read_to_string(bench.file("payinfra.toml")).unwrap().contains("\naccount_ids = [\"123456789012\"]\n"));
 }

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
+use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch};
 use payinfra_localstack::{Call, Match, When};
 use payinfra_tests::{Bench, Outcome, caught};
+use serde_json::json;
 
 /// What a command changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +83,9 @@ const ROWS: &[Row] = &[
     },
     looks("drift"),
     looks("graph"),
+    looks("history diff"),
+    looks("history list"),
+    looks("history show"),
     Row {
         command: "import",
         changes: Changes::State,
@@ -92,7 +97,24 @@ const ROWS: &[Row] = &[
     looks("init"),
     looks("new"),
     looks("output"),
+    Row {
+        command: "phase",
+        changes: Changes::Resources,
+        lock: "with `--to`, acquired before the first change, held to the end",
+        guard: EVERY,
+        protection: "as for apply",
+        ownership: "as for apply",
+    },
     looks("plan"),
+    Row {
+        command: "rollback",
+        changes: Changes::Resources,
+        lock: HELD,
+        guard: EVERY,
+        protection: "refuses to delete what the configuration protects; lists data loss and asks for the workspace's name, \
+                     or requires `--accept-loss`",
+        ownership: "only to runs of the lineage of the state; lineage checked before every update and delete",
+    },
     looks("schema"),
     looks("state history"),
     looks("state list"),
@@ -130,6 +152,14 @@ const ROWS: &[Row] = &[
         protection: "refuses to delete protected resources; lists data loss and asks for the workspace's name, or \
                      requires `--accept-loss`",
         ownership: "only resources with the lineage of the state; checked again before every delete",
+    },
+    Row {
+        command: "traffic",
+        changes: Changes::Resources,
+        lock: "each step acquires it before its first change and holds it to its end; the waits between steps do not hold it",
+        guard: EVERY,
+        protection: "updates the weights of records, and deletes nothing",
+        ownership: "only records in the state; a shift that another run has taken over stops",
     },
     Row {
         command: "unlock",
@@ -191,12 +221,32 @@ fn changing(what: &[Changes]) -> Vec<&'static str> {
 }
 
 /// In an order in which each finds what it needs.
-const ORDER: [&str; 8] = ["apply", "state rm", "import", "state mv", "state restore", "adopt", "sweep", "destroy"];
+const ORDER: [&str; 11] = [
+    "apply",
+    "rollback",
+    "traffic",
+    "phase",
+    "state rm",
+    "import",
+    "state mv",
+    "state restore",
+    "adopt",
+    "sweep",
+    "destroy",
+];
+const RETENTION: &str = "flow_log_retention_days = 90";
 
 /// Prepares what `command` needs and gives its line.
 async fn prepared(bench: &Bench, command: &str) -> Vec<String> {
     let topic = || format!("arn:aws:sns:us-east-1:123456789012:{}", "payment-alarms-legacy-demo1");
     let words: Vec<String> = match command {
+        "rollback" => {
+            let configuration = bench.configuration();
+            bench.configure(&configuration.replace(RETENTION, "flow_log_retention_days = 30"));
+            bench.run(&["apply", "--yes", "-w", "legacy"]).ok();
+            bench.configure(&configuration);
+            vec!["--yes".to_owned()]
+        }
         "state rm" => vec![TOPIC.to_owned()],
         "import" => {
             if bench.state("legacy")["resources"].get(TOPIC).is_some() {
@@ -222,10 +272,36 @@ async fn prepared(bench: &Bench, command: &str) -> Vec<String> {
             ["--delete", "--yes"].map(str::to_owned).to_vec()
         }
         "apply" => vec!["--yes".to_owned()],
+        "phase" => ["--to", "migration", "--yes"].map(str::to_owned).to_vec(),
+        "traffic" => {
+            shifting(bench).await;
+            ["--abort", "--yes"].map(str::to_owned).to_vec()
+        }
         "destroy" => ["--yes", "--accept-loss"].map(str::to_owned).to_vec(),
         other => panic!("{other} needs a line"),
     };
     command.split(' ').map(str::to_owned).chain(words).chain(WORKSPACE.map(str::to_owned)).collect()
+}
+
+/// An unfinished shift of traffic in the state, whose record has the wrong weight in Route 53.
+async fn shifting(bench: &Bench) {
+    let mut state = bench.state("legacy");
+    let weights = json!({ "us-east-1": 100 });
+    state["operations"]["traffic"] = json!({
+        "who": "somebody", "since": "2026-01-01T00:00:00Z", "run": "an earlier one", "from": weights, "to": weights,
+        "step": 10, "every_millis": 0, "gates": [], "samples": 1, "gate_timeout_millis": 0,
+    });
+    let put = bench.s3("us-east-1").put_object().bucket(BUCKET).key(KEY).body(state.to_string().into_bytes().into());
+    put.send().await.unwrap();
+    let route53 = aws_sdk_route53::Client::new(&bench.sdk("us-east-1"));
+    let zones = route53.list_hosted_zones().send().await.unwrap();
+    let zone = zones.hosted_zones()[0].id();
+    let records = route53.list_resource_record_sets().hosted_zone_id(zone).send().await.unwrap();
+    let mut record = records.resource_record_sets.into_iter().find(|record| record.weight.is_some()).unwrap();
+    record.weight = Some(50);
+    let change = Change::builder().action(ChangeAction::Upsert).resource_record_set(record).build().unwrap();
+    let batch = ChangeBatch::builder().changes(change).build().unwrap();
+    route53.change_resource_record_sets().hosted_zone_id(zone).change_batch(batch).send().await.unwrap();
 }
 
 /// A VPC of the workspace that its state does not know.
@@ -277,11 +353,15 @@ async fn what_changes_something_takes_the_lock_and_what_looks_changes_nothing() 
 }
 
 fn looking_changes_nothing(bench: &Bench) {
-    for command in changing(&[Changes::Nothing, Changes::Lock, Changes::Home]).into_iter().chain(["sweep"]) {
+    for command in
+        changing(&[Changes::Nothing, Changes::Lock, Changes::Home]).into_iter().chain(["phase", "sweep", "traffic"])
+    {
         let words: &[&str] = match command {
             "completions" => &["bash"],
             "new" => &["another"],
             "state show" => &[TABLE],
+            "history show" => &["1"],
+            "history diff" => &["1", "2"],
             "init" | "unlock" => &["--yes"],
             _ => &[],
         };
@@ -306,7 +386,12 @@ async fn after_the_lock_is_lost_nothing_is_changed() {
         let matches = if is_state {
             Match::action("s3", "GetObject")
         } else {
-            let action = if command == "apply" { "CreateVpc" } else { "Delete*" };
+            let action = match command {
+                "apply" | "phase" => "CreateVpc",
+                "rollback" => "PutRetentionPolicy",
+                "traffic" => "ChangeResourceRecordSets",
+                _ => "Delete*",
+            };
             Match { times: Some(1), ..Match::action("*", action) }
         };
         let mut hold = bench.aws.hold(matches, When::Before);

@@ -15,8 +15,7 @@ const COMMAND: &str = "cargo test --workspace --test crash -- --ignored --nocapt
 
 /// The configuration at the root, edited.
 fn configuration(edit: impl FnOnce(&mut toml::Table)) -> String {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../payinfra.toml");
-    let mut file: toml::Table = std::fs::read_to_string(root).unwrap().parse().unwrap();
+    let mut file: toml::Table = payinfra_tests::example().parse().unwrap();
     edit(&mut file);
     file.to_string()
 }
@@ -74,7 +73,7 @@ fn second_region(file: &mut toml::Table) {
 /// A scenario that starts with an applied workspace.
 fn on_applied(name: &'static str, workspace: &'static str, killed: Vec<Step>) -> Scenario {
     let before = vec![Deed::Run(step(&["apply"], workspace, usual(nothing)))];
-    Scenario { name, before, killed, instead: None, settle: None, bootstrapped: true }
+    Scenario { name, before, killed, instead: None, settle: None, interrupts: false, bootstrapped: true }
 }
 
 /// Creates everything.
@@ -94,7 +93,8 @@ fn update(workspace: &'static str) -> Scenario {
 }
 
 fn replace(workspace: &'static str) -> Scenario {
-    on_applied("replace", workspace, vec![step(&["apply"], workspace, usual(moved))])
+    let steps = vec![step(&["apply"], workspace, usual(moved))];
+    Scenario { interrupts: true, ..on_applied("replace", workspace, steps) }
 }
 
 /// To two regions, and back to one.
@@ -121,7 +121,7 @@ fn refused() -> Scenario {
 /// A destroy that is started, killed, and reverted by an apply.
 fn undestroy() -> Scenario {
     let instead = Some(step(&["apply"], "legacy", usual(nothing)));
-    Scenario { name: "destroy, then apply", instead, ..destroy("legacy") }
+    Scenario { name: "destroy, then apply", instead, interrupts: true, ..destroy("legacy") }
 }
 
 /// An apply that is killed, followed by a destroy.
@@ -357,7 +357,7 @@ fn scenarios() -> Vec<(&'static str, Manner, Scenario)> {
             destroy("migration"),
             phase_and_back(),
             revert("revert of an update", |file| changed(file, "legacy")),
-            revert("revert of a replacement", moved),
+            Scenario { interrupts: true, ..revert("revert of a replacement", moved) },
             revert("revert of a phase change", second_region),
             refused(),
             undestroy(),

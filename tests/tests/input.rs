@@ -1,5 +1,5 @@
 //! Invalid input that is only detected with an account: exit 1, one message with the place and a hint, and neither the
-//! account nor the state is changed. Errors that need no account are in `crates/cli/tests`.
+//! account nor the state is changed. Errors that need no account are in `crates/payinfra/tests/cli`.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -205,7 +205,7 @@ async fn without_a_table_for_the_lock_bootstrap_is_named() {
 async fn m01_a_workspace_that_is_not_declared_is_refused_with_those_that_are() {
     let bench = Bench::new().await;
     for args in [&["plan", "-w", "staging"][..], &["apply", "-w", "staging", "--yes"], &["destroy", "-w", "staging"]] {
-        refused(&bench, args, &["staging", "legacy, migration, production"]);
+        refused(&bench, args, &["staging", "legacy, live, migration, production"]);
         assert!(bench.aws.calls().is_empty(), "no call is necessary");
     }
 }

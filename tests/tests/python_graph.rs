@@ -28,6 +28,47 @@ async fn a_graph_of_a_python_script_applies_plans_empty_and_is_destroyed() {
     assert_eq!(bench.state("demo")["resources"], json!({}));
 }
 
+/// Two systems that are deployed from documents with the same name of the workspace do not touch each other, although
+/// their states are in the same bucket.
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_of_two_stacks_do_not_share_resources() {
+    let bench = Bench::new().await;
+    bench.configure(
+        r#"stack = "graph"
+[defaults]
+environment = "demo"
+project = "p"
+suffix = "s1"
+file = "graph.json"
+protect = false
+[workspaces.demo]
+"#,
+    );
+    let write = |stack: &str, cidr: &str| {
+        let common = json!({ "Environment": "demo", "ManagedBy": "payinfra", "Project": "p" });
+        let mut tags = common.clone();
+        tags["Name"] = json!("x-main-demo-s1");
+        let args = json!({ "cidr": cidr, "dns_support": true, "dns_hostnames": true, "tags": tags });
+        let document = json!({
+            "format": 1, "stack": stack, "workspace": "demo", "tags": common,
+            "nodes": { "us-east-1/ec2.vpc/main": { "args": args } },
+        });
+        std::fs::write(bench.file("graph.json"), document.to_string()).unwrap();
+    };
+    let vpc = || bench.id("demo", "us-east-1/ec2.vpc/main");
+    write("one", "10.8.0.0/16");
+    bench.run(&["apply", "--yes"]).ok();
+    let one = vpc();
+    write("two", "10.9.0.0/16");
+    bench.run(&["apply", "--yes"]).ok();
+    assert_ne!(vpc(), one);
+    bench.run(&["sweep"]).ok();
+    bench.run(&bench.consenting(&["destroy"])).ok();
+    write("one", "10.8.0.0/16");
+    bench.run(&["plan", "--exit-code"]).ok();
+    assert_eq!(vpc(), one);
+}
+
 /// A mistake in the document fails before any call, even one to sign in.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_truncated_document_fails_before_any_call() {

@@ -121,7 +121,8 @@ async fn live(bench: &Bench, seed: u64, [applied, destroyed]: &[Snapshot; 2]) ->
     runs += until_done(bench, "destroy")?;
     bench.aws.clear_faults();
     same("destroy", destroyed, bench).await?;
-    Ok(runs)
+    let violations = bench.violations().await;
+    if violations.is_empty() { Ok(runs) } else { Err(violations.join("\n")) }
 }
 
 /// Checks the account, the state and the outputs.
@@ -135,6 +136,7 @@ async fn same(command: &str, should: &Snapshot, bench: &Bench) -> Result<(), Str
 
 async fn run(seeds: std::ops::Range<u64>) {
     let bench = Bench::new().await;
+    bench.follow(&[]).await;
     bench.run(&["apply", "--workspace", "legacy", "--yes"]).ok();
     let applied = Snapshot::take(&bench, "legacy").await;
     bench.run(&["destroy", "--workspace", "legacy", "--yes", "--accept-loss"]).ok();

@@ -501,6 +501,9 @@ async fn no_command_shows_what_the_user_marks() {
         &["state", "list", "-w", "legacy"],
         &["state", "pull", "-w", "legacy", "-vv"],
         &["state", "history", "-w", "legacy"],
+        &["history", "-w", "legacy", "-vv"],
+        &["history", "show", "2", "-w", "legacy", "-v"],
+        &["history", "show", "2", "-w", "legacy", "--json"],
         &["sweep", "-w", "legacy"],
     ] {
         say(&bench, &mut visible, args).ok();
@@ -515,6 +518,9 @@ async fn no_command_shows_what_the_user_marks() {
     bench.aws.clear_faults();
     say(&bench, &mut visible, &["apply", "-w", "legacy", "--yes"]).ok();
     assert_eq!(endpoints(&bench, "-b").await, 7);
+    say(&bench, &mut visible, &["history", "diff", "2", "4", "-w", "legacy", "-v"]).ok();
+    let refused = say(&bench, &mut visible, &["rollback", "--to", "2", "--plan", "-w", "legacy", "-v"]).expect(1);
+    assert!(refused.stderr.contains("secrets are needed"), "{}", refused.stderr);
 
     add_stored(&bench, &mut visible).await;
     mistakes(&bench, &marked(&example, "-b"), &mut visible);

@@ -79,6 +79,10 @@ impl Cloud for Aws {
         self.kinds.get(kind).map(|kind| kind.losses(args, live)).unwrap_or_default()
     }
 
+    fn refused(&self, kind: &str, args: &Value, live: &Value) -> Vec<String> {
+        self.kinds.get(kind).map(|kind| kind.refused(args, live)).unwrap_or_default()
+    }
+
     fn normal(&self, kind: &str, args: &Value) -> Result<Value> {
         self.kind(kind)?.normal(args)
     }
@@ -125,6 +129,15 @@ impl Cloud for Aws {
             self.kind(&site.address.kind)?.restore(&cx, live).await
         }
         .boxed()
+    }
+
+    fn contents<'a>(
+        &'a self,
+        region: &'a Region,
+        kind: &'a str,
+        live: &'a Seen,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        async move { self.kind(kind)?.contents(&self.access.cx(region), live).await }.boxed()
     }
 
     fn absent<'a>(&'a self, region: &'a Region, kind: &'a str, id: &'a str) -> BoxFuture<'a, Result<bool>> {

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::{Builder, ConnectorBuilder, tls};
+use aws_smithy_http_client::{Builder, Connector, ConnectorBuilder, tls};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
@@ -107,18 +107,21 @@ fn patience(service: &str) -> Duration {
     Duration::from_secs(if service == "s3" { 120 } else { 30 })
 }
 
-/// The SDK's default client: the same TLS, the proxy of the environment.
+/// The SDK's default client.
 fn https() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
-        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
-        let mut builder = ConnectorBuilder::default().tls_provider(provider);
-        builder.set_connector_settings(settings.cloned());
-        if let Some(components) = components {
-            builder.set_sleep_impl(components.sleep_impl());
-        }
-        builder.set_proxy_config(Some(ProxyConfig::from_env()));
-        builder.build()
-    })
+    Builder::new().build_with_connector_fn(connector)
+}
+
+/// A connector like that of the SDK's default client: the same TLS, the proxy of the environment.
+pub(crate) fn connector(settings: Option<&HttpConnectorSettings>, components: Option<&RuntimeComponents>) -> Connector {
+    let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
+    let mut builder = ConnectorBuilder::default().tls_provider(provider);
+    builder.set_connector_settings(settings.cloned());
+    if let Some(components) = components {
+        builder.set_sleep_impl(components.sleep_impl());
+    }
+    builder.set_proxy_config(Some(ProxyConfig::from_env()));
+    builder.build()
 }
 
 /// The service and the limits of a client.

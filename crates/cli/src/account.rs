@@ -7,7 +7,7 @@ use payinfra_aws::Access;
 use payinfra_engine::{Class, Error, Result};
 use toml_edit::{Array, DocumentMut, Item, Table};
 
-use crate::context::Project;
+use crate::context::{Project, Session};
 use crate::disk::{self, Readers};
 use crate::screen;
 
@@ -38,6 +38,13 @@ pub(crate) async fn may_change(project: &Project, access: &Access, yes: bool) ->
         return Err(Error::new(Class::Cancelled, "nothing was changed"));
     }
     allow(project.file(), account)
+}
+
+impl Session {
+    /// Refuses to change an account that the configuration does not allow; see [`may_change`].
+    pub(crate) async fn may_change(&self, yes: bool) -> Result<()> {
+        may_change(&self.kept.project, &self.access, yes).await
+    }
 }
 
 /// The account for display: its id and, if these credentials may read it, its alias.

@@ -1,11 +1,10 @@
-//! The command line: global options and the command.
+//! Runs a command line: parses it, runs its command, and shows how that ended.
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Args, FromArgMatches};
+use clap::FromArgMatches;
 use payinfra_stack::{Stacks, distinct};
 use tracing::Level;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
@@ -13,61 +12,12 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::command::{COMMANDS, Entry};
+use crate::command::{COMMANDS, Entry, definition};
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::failure::{Failure, causes};
-use crate::screen;
-
-/// Options that all commands share.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Global {
-    /// Workspace to use; required if the configuration declares more than one
-    #[arg(long, short, global = true, env = "PAYINFRA_WORKSPACE", value_name = "NAME")]
-    pub(crate) workspace: Option<String>,
-    /// Configuration file
-    #[arg(long, global = true, env = "PAYINFRA_CONFIG", value_name = "FILE", default_value = "payinfra.toml")]
-    pub(crate) config: PathBuf,
-    /// Disable colored output; the environment variable `NO_COLOR` does the same
-    #[arg(long, global = true)]
-    pub(crate) no_color: bool,
-    /// Show all fields of plans and log API calls to stderr; repeat for more detail
-    #[arg(long, short, global = true, action = ArgAction::Count)]
-    pub(crate) verbose: u8,
-}
-
-/// The whole command line, with all commands.
-pub(crate) fn definition() -> clap::Command {
-    let root = clap::Command::new("payinfra")
-        .version(env!("CARGO_PKG_VERSION"))
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .disable_help_subcommand(true)
-        .max_term_width(100);
-    COMMANDS
-        .iter()
-        .fold(Global::augment_args(root).about("Provision AWS infrastructure across regions"), |root, entry| {
-            root.subcommand((entry.define)())
-        })
-}
-
-/// The full name of every command, including subcommands: `apply`, `state list`.
-#[must_use]
-pub fn commands() -> Vec<String> {
-    fn add(found: &mut Vec<String>, path: &str, command: &clap::Command) {
-        if command.get_subcommands().next().is_none() {
-            found.push(path.to_owned());
-        }
-        for sub in command.get_subcommands() {
-            add(found, &format!("{path} {}", sub.get_name()), sub);
-        }
-    }
-    let mut found = Vec::new();
-    for command in definition().get_subcommands() {
-        add(&mut found, command.get_name(), command);
-    }
-    found
-}
+use crate::global::Global;
+use crate::{program, screen};
 
 /// Runs the command line of this process for `stacks`: all of a program's `main`.
 #[must_use]
@@ -76,7 +26,11 @@ pub fn main(stacks: Stacks) -> ExitCode {
 }
 
 /// Runs the command line `arguments` (the first is the program name) for `stacks`, and returns the exit code.
+///
+/// Help and hints show the name in the first argument; in one process, that of the first call.
 pub fn run(stacks: Stacks, arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    program::set(arguments.first().map(OsString::as_os_str));
     if let Err(error) = distinct(stacks) {
         screen::fail(&Failure::from(error).render());
         return 1;

@@ -8,19 +8,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use payinfra_aws::{Access, Aws, Identity};
 use payinfra_engine::sweep::Census;
-use payinfra_engine::{Class, Cloud, Error, Graph, Result, State};
+use payinfra_engine::{Class, Cloud, Error, Graph, Result, State, counted};
 use payinfra_stack::{AccountId, Configuration, Stacks, Workspace};
 use payinfra_state::{Backend, Backing};
 
-use crate::arguments::Global;
+use crate::commit::Commit;
 use crate::failure::Failure;
-use crate::lost::CaughtUp;
+use crate::global::Global;
+use crate::history::Source;
+use crate::recovery::{self, CaughtUp};
 use crate::rescue::{Found, Rescue};
 use crate::screen::WARNING;
-use crate::{account, lock, lost, screen};
+use crate::{lock, screen};
 
 /// The account id used by commands that do not sign in.
-pub(crate) const ANY_ACCOUNT: &str = "000000000000";
+pub(crate) const ANY_ACCOUNT: &str = AccountId::PLACEHOLDER;
 
 /// The global options of the command line.
 #[derive(Debug)]
@@ -49,6 +51,8 @@ pub(crate) struct Project {
 pub(crate) struct Kept {
     /// The configuration.
     pub(crate) project: Project,
+    /// The name of the stack in states and tags.
+    pub(crate) stack: String,
     /// The name of the workspace.
     pub(crate) workspace: String,
     /// The account; `None` if the backend needs no sign-in.
@@ -111,12 +115,18 @@ impl Context {
 
     /// Reads and checks the configuration; makes no calls.
     pub(crate) fn project(&self) -> Result<Project, Failure> {
+        self.project_with(Ok)
+    }
+
+    /// Reads the configuration, edits it in memory, and checks it; makes no calls.
+    fn project_with(&self, edit: impl FnOnce(String) -> Result<String>) -> Result<Project, Failure> {
         let path = &self.global.config;
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
             Error::invalid(format!("cannot read the configuration {name}: {error}"))
-                .hint("run payinfra in the folder of payinfra.toml, or select a file with --config")
+                .hint("run the command in the folder of payinfra.toml, or select a file with --config")
         })?;
+        let text = edit(text)?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let open = |file: &Path| Ok(Box::new(File::open(folder.join(file))?) as Box<dyn Read>);
         let configuration = Configuration::open(&text, &name, self.stacks, &open)
@@ -135,16 +145,20 @@ impl Context {
 
     /// Loads the configuration, signs in, and opens the state of the workspace: all checks before a plan.
     pub(crate) async fn session(&self) -> Result<Session, Failure> {
-        let project = self.project()?;
-        let workspace = project.workspace()?.name.clone();
+        self.session_with(Ok).await
+    }
+
+    /// The same for the configuration as `edit` changes it. The file stays as it is.
+    pub(crate) async fn session_with(&self, edit: impl FnOnce(String) -> Result<String>) -> Result<Session, Failure> {
+        let project = self.project_with(edit)?;
+        let (stack, workspace) = project.names()?;
         // Report what can be found without AWS before calling AWS.
         project.graph(&workspace, ANY_ACCOUNT)?;
         let access = project.sign_in().await?;
         let account = access.account().to_owned();
         let config = access.config(project.region());
-        let backing =
-            payinfra_state::open(&project.backend, &config, &account, project.configuration.stack.name(), &workspace)?;
-        let kept = Kept::new(project, workspace, Some(account.clone()), backing);
+        let backing = payinfra_state::open(&project.backend, &config, &account, &stack, &workspace)?;
+        let kept = Kept::new(project, (stack, workspace), Some(account.clone()), backing);
         let aws = Arc::new(Aws::new(access.clone()));
         let cloud: Arc<dyn Cloud> = aws.clone();
         // Commands that change resources take the lock, which replaces this guard with one that allows changes.
@@ -155,7 +169,7 @@ impl Context {
     /// Opens the state of the workspace. A state in a folder needs no sign-in.
     pub(crate) async fn kept(&self) -> Result<Kept, Failure> {
         let project = self.project()?;
-        let workspace = project.workspace()?.name.clone();
+        let (stack, workspace) = project.names()?;
         let (config, account) = match project.backend {
             Backend::S3 { .. } => {
                 let access = project.sign_in().await?;
@@ -164,9 +178,8 @@ impl Context {
             Backend::File { .. } => (aws_config::SdkConfig::builder().build(), None),
         };
         let named = account.as_deref().unwrap_or(ANY_ACCOUNT);
-        let backing =
-            payinfra_state::open(&project.backend, &config, named, project.configuration.stack.name(), &workspace)?;
-        Ok(Kept::new(project, workspace, account, backing))
+        let backing = payinfra_state::open(&project.backend, &config, named, &stack, &workspace)?;
+        Ok(Kept::new(project, (stack, workspace), account, backing))
     }
 }
 
@@ -189,6 +202,12 @@ impl Project {
         }
     }
 
+    /// The names of the selected workspace's stack and of itself, in states and tags.
+    fn names(&self) -> Result<(String, String), Failure> {
+        let workspace = self.workspace()?;
+        Ok((workspace.stack.clone(), workspace.name.clone()))
+    }
+
     /// The path of the configuration.
     pub(crate) fn file(&self) -> &Path {
         &self.file
@@ -204,6 +223,20 @@ impl Project {
         let graph = payinfra_components::graph(&self.configuration, workspace, account)?;
         graph.sorted()?;
         Ok(graph)
+    }
+
+    /// The desired state of `workspace` in `account`, as the configuration in `commit` declared it; `None` if that cannot be
+    /// found or built.
+    pub(crate) fn graph_in(&self, commit: &Commit, workspace: &str, account: &str) -> Option<Graph> {
+        let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let open = |file: &Path| {
+            let bytes = commit.read(&self.folder, file).ok_or_else(missing)?;
+            Ok(Box::new(std::io::Cursor::new(bytes)) as Box<dyn Read>)
+        };
+        let name = Path::new(self.file.file_name()?);
+        let text = String::from_utf8(commit.read(&self.folder, name)?).ok()?;
+        let configuration = Configuration::open(&text, &name.display().to_string(), self.stacks, &open).ok()?;
+        payinfra_components::graph(&configuration, workspace, account).ok()
     }
 
     /// Where the state and the lock are stored.
@@ -237,15 +270,15 @@ impl Project {
 }
 
 impl Kept {
-    fn new(project: Project, workspace: String, account: Option<String>, backing: Backing) -> Self {
-        Self { project, workspace, account, backing, told: AtomicBool::default(), told_older: AtomicBool::default() }
+    fn new(project: Project, (stack, workspace): (String, String), account: Option<String>, backing: Backing) -> Self {
+        let (told, told_older) = (AtomicBool::default(), AtomicBool::default());
+        Self { project, stack, workspace, account, backing, told, told_older }
     }
 
     /// The state, which must belong to this deployment; an empty one if none is stored.
     pub(crate) async fn load(&self) -> Result<Loaded> {
-        let stack = self.project.configuration.stack.name();
         // List the history before reading the state, so that a run that ends in between does not look like a lost one.
-        let history = lost::serials(&self.backing).await?;
+        let serials = recovery::serials(&self.backing).await?;
         let stored = self.backing.store.load().await?;
         let version = stored.as_ref().map(|stored| stored.version.clone());
         let state = stored.map(|stored| payinfra_state::migrate(&stored.bytes)).transpose()?;
@@ -257,21 +290,21 @@ impl Kept {
         let mut state = match found {
             Found::Newer(kept) => *kept,
             Found::Nothing | Found::Spent => {
-                state.unwrap_or_else(|| State::new(stack, &self.workspace, account.unwrap_or(ANY_ACCOUNT)))
+                state.unwrap_or_else(|| State::new(&self.stack, &self.workspace, account.unwrap_or(ANY_ACCOUNT)))
             }
         };
-        state.belongs(stack, &self.workspace, account.unwrap_or(&state.account))?;
+        state.belongs(&self.stack, &self.workspace, account.unwrap_or(&state.account))?;
         if rescued && !self.told.swap(true, Ordering::Relaxed) {
             screen::note(&format!(
                 "The state was recovered from {}, because an earlier run could not write it.",
                 rescue.path().display()
             ));
         }
-        let newest = history.last().copied().unwrap_or_default();
+        let newest = serials.last().copied().unwrap_or_default();
         let uncertain = (version.is_some() || rescued) && newest > state.serial;
         if uncertain {
             let serial = state.serial;
-            let caught = lost::catch_up(&self.backing, &mut state, &history).await?;
+            let caught = recovery::catch_up(&self.backing, &mut state, &serials).await?;
             if !self.told_older.swap(true, Ordering::Relaxed) {
                 screen::note(&older(serial, newest, caught.as_ref()));
             }
@@ -340,19 +373,22 @@ impl Kept {
 
     /// The rescue file: where the state is saved if it cannot be written to its store.
     pub(crate) fn rescue(&self) -> Rescue {
-        Rescue::new(&self.project.folder, self.project.configuration.stack.name(), &self.workspace)
+        Rescue::new(&self.project.folder, &self.stack, &self.workspace)
     }
 }
 
 impl Session {
-    /// Refuses to change an account that the configuration does not allow; see [`account::may_change`].
-    pub(crate) async fn may_change(&self, yes: bool) -> Result<()> {
-        account::may_change(&self.kept.project, &self.access, yes).await
-    }
-
     /// The desired state of the workspace.
     pub(crate) fn graph(&self) -> Result<Graph> {
         self.kept.project.graph(&self.kept.workspace, &self.account)
+    }
+
+    /// Where the desired state is declared.
+    pub(crate) fn source(&self) -> Source {
+        let project = &self.kept.project;
+        let workspace = project.configuration.workspaces.get(&self.kept.workspace);
+        let headline = workspace.map(|workspace| project.configuration.stack.headline(workspace)).unwrap_or_default();
+        Source { commit: Commit::of(project.file()), headline }
     }
 
     /// Shows the warnings that come with every plan of the workspace.
@@ -368,7 +404,9 @@ impl Session {
 /// The note that the state is older than the history.
 fn older(serial: u64, newest: u64, caught: Option<&CaughtUp>) -> String {
     let taken = match caught {
-        Some(CaughtUp { serial, records }) => format!("{records} records were recovered from run {serial}"),
+        Some(CaughtUp { serial, records }) => {
+            format!("{} recovered from run {serial}", counted(*records, "record was", "records were"))
+        }
         None => "The history has no newer state of this lineage".to_owned(),
     };
     format!(
@@ -397,10 +435,6 @@ fn backend(configuration: &Configuration, path: &Path) -> Backend {
     let state = &configuration.state;
     match &state.path {
         Some(folder) => Backend::File { path: path.parent().unwrap_or(Path::new("")).join(folder) },
-        None => Backend::S3 {
-            bucket: state.bucket.clone(),
-            region: state.region.clone().unwrap_or_else(|| "us-east-1".to_owned()),
-            table: state.table.clone().unwrap_or_else(|| "payinfra-locks".to_owned()),
-        },
+        None => Backend::S3 { bucket: state.bucket.clone(), region: state.region.clone(), table: state.table.clone() },
     }
 }

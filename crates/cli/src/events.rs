@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use payinfra_engine::plan::Summary;
-use payinfra_engine::{Action, Address, Change, Class, Error, Event, Observer, Plan, Wanted};
+use payinfra_engine::{Action, Address, Change, Class, Error, Event, Graph, Observer, Plan, Waiver, Wanted};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::program::named;
 use crate::{screen, value_view};
 
 /// The version of the event format. Removing a member or changing its meaning raises it; adding one does not.
@@ -29,7 +30,8 @@ pub(crate) struct Line {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(crate) enum Message {
-    /// The planned changes; the first event of plan, apply and destroy.
+    /// The planned changes; the first event of plan, apply, destroy, rollback and phase, and the beginning of each change of
+    /// traffic weights.
     Plan(Planned),
     /// Drift: changes made outside payinfra; the only event of drift.
     Drift {
@@ -40,6 +42,11 @@ pub(crate) enum Message {
     Sweep {
         /// The orphaned resources.
         orphans: Vec<Swept>,
+    },
+    /// The workspaces of a valid configuration; the only event of validate.
+    Validate {
+        /// The workspaces.
+        workspaces: Vec<Valid>,
     },
     /// An operation on a resource has started.
     Started {
@@ -87,15 +94,98 @@ pub(crate) enum Message {
         /// The address of the failed dependency.
         because: String,
     },
-    /// The result of an apply or destroy.
+    /// The result of an apply, destroy, rollback or phase, or of a change of traffic weights.
     Summary(Ended),
-    /// The outputs of the stack after a successful apply.
+    /// The traffic weights by region; the only event of `traffic` without new weights.
+    Traffic {
+        /// The regions.
+        regions: Vec<RegionWeight>,
+        /// The shift in progress, if any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        shift: Option<Shifting>,
+    },
+    /// A shift of traffic, before its first step.
+    Shift(Shifting),
+    /// The results of the gates.
+    Gates {
+        /// All gates.
+        gates: Vec<GateResult>,
+    },
+    /// A step of a shift of traffic has been made.
+    Weights {
+        /// The number of the step, from 1.
+        step: usize,
+        /// The number of steps.
+        of: usize,
+        /// The weights in percent by region.
+        weights: BTreeMap<String, u8>,
+    },
+    /// The end of a shift of traffic.
+    ShiftEnded {
+        /// How it ended.
+        outcome: ShiftOutcome,
+        /// The weights in percent by region.
+        weights: BTreeMap<String, u8>,
+        /// Why it did not reach its target.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The outputs of the stack after a successful apply, rollback or phase.
     Outputs {
         /// Value by name.
         outputs: BTreeMap<String, String>,
     },
     /// A failure of one resource or of the command.
     Error(Failed),
+}
+
+/// The traffic weight of a region.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct RegionWeight {
+    /// The region.
+    pub(crate) region: String,
+    /// Its current weight; null if its record does not exist yet.
+    pub(crate) weight: Option<u8>,
+    /// Its initial weight in the configuration.
+    pub(crate) initial: u8,
+}
+
+/// A shift of traffic.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Shifting {
+    /// The weights before, in percent by region.
+    pub(crate) from: BTreeMap<String, u8>,
+    /// The weights after.
+    pub(crate) to: BTreeMap<String, u8>,
+    /// The weights after each step that is still to be made.
+    pub(crate) steps: Vec<BTreeMap<String, u8>>,
+    /// The wait after each step, in seconds.
+    pub(crate) every: f64,
+    /// The gates, as on the command line.
+    pub(crate) gates: Vec<String>,
+}
+
+/// The result of a gate.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct GateResult {
+    /// The gate, as on the command line.
+    pub(crate) gate: String,
+    /// Whether it holds.
+    pub(crate) holds: bool,
+    /// What it found.
+    pub(crate) reason: String,
+}
+
+/// How a shift of traffic ended.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ShiftOutcome {
+    /// It reached its target.
+    Complete,
+    /// The weights are as they were before it.
+    Returned,
+    /// It can be resumed or aborted.
+    Stopped,
 }
 
 /// A plan.
@@ -115,11 +205,26 @@ pub(crate) struct Planned {
     steps: Vec<Step>,
     /// Drift: changes made outside payinfra.
     drift: Vec<Drifted>,
+    /// The operational values that differ from the configuration.
+    operational: Vec<Operational>,
     /// The addresses that `--target` excluded.
     left_out: Vec<String>,
     /// The estimated duration of the critical path, in seconds: a lower bound for the apply, from AWS's usual
     /// durations.
     expected: f64,
+}
+
+/// A value that a command has set, and that the configuration does not change.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Operational {
+    /// The address of the resource.
+    address: String,
+    /// The JSON pointer in its arguments.
+    pointer: String,
+    /// The value in the configuration.
+    initial: Value,
+    /// The current value.
+    value: Value,
 }
 
 /// The number of steps by action.
@@ -148,6 +253,8 @@ struct Step {
     because: Option<String>,
     /// The data that the step destroys, part by part.
     loses: Vec<String>,
+    /// The changes that AWS refuses. If there are any, the plan cannot be applied.
+    refused: Vec<String>,
 }
 
 /// Data that a plan destroys.
@@ -157,6 +264,8 @@ struct Loss {
     address: String,
     /// The parts that are lost.
     parts: Vec<String>,
+    /// How much data that is, in words, if AWS says so.
+    contents: Option<String>,
 }
 
 /// The action on a resource.
@@ -209,6 +318,51 @@ pub(crate) struct Swept {
     id: String,
 }
 
+/// A workspace whose graph is valid.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Valid {
+    /// The workspace.
+    workspace: String,
+    /// The number of resources.
+    pub(crate) resources: usize,
+    /// The number of lookups.
+    pub(crate) lookups: usize,
+    /// The number of outputs.
+    pub(crate) outputs: usize,
+    /// Where rules do not apply, with the reasons.
+    waivers: Vec<Waived>,
+}
+
+/// A rule that does not apply somewhere.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Waived {
+    /// The name of the rule.
+    rule: String,
+    /// The address of the resource to which the rule does not apply, or `everywhere`.
+    at: String,
+    /// Why it does not apply.
+    reason: String,
+}
+
+impl Valid {
+    /// The valid workspace that `graph` declares.
+    pub(crate) fn of(graph: &Graph) -> Self {
+        let lookups = graph.nodes().values().filter(|node| node.lookup).count();
+        let waived = |waiver: &Waiver| Waived {
+            rule: waiver.rule.clone(),
+            at: waiver.at.to_string(),
+            reason: waiver.reason.clone(),
+        };
+        Self {
+            workspace: graph.workspace.clone(),
+            resources: graph.nodes().len() - lookups,
+            lookups,
+            outputs: graph.outputs().len(),
+            waivers: graph.waivers().iter().map(waived).collect(),
+        }
+    }
+}
+
 /// A resource that has drifted.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Drifted {
@@ -231,7 +385,7 @@ struct DriftedField {
     live: Value,
 }
 
-/// The result of an apply or destroy.
+/// The result of an apply, destroy or rollback.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Ended {
     /// Whether all steps succeeded.
@@ -290,11 +444,11 @@ impl Emitter {
         self.emit(Message::Error(Failed {
             address: address.map(ToString::to_string),
             class: class(error.class()).to_owned(),
-            message: error.message().to_owned(),
+            message: named(error.message()).into_owned(),
             call: error.get_call().map(str::to_owned),
             code: error.get_code().map(str::to_owned),
             request_id: error.get_request_id().map(str::to_owned),
-            help: help.map(str::to_owned),
+            help: help.map(|help| named(help).into_owned()),
         }));
     }
 
@@ -316,7 +470,11 @@ impl Emitter {
             losses: plan
                 .losses()
                 .into_iter()
-                .map(|(address, parts)| Loss { address: address.to_string(), parts: parts.to_vec() })
+                .map(|(address, parts)| Loss {
+                    address: address.to_string(),
+                    parts: parts.to_vec(),
+                    contents: plan.steps[address].contents.clone(),
+                })
                 .collect(),
             steps: steps
                 .map(|(address, step)| Step {
@@ -325,9 +483,20 @@ impl Emitter {
                     changes: step.changes.iter().map(changed).collect(),
                     because: step.because.clone(),
                     loses: step.loses.clone(),
+                    refused: step.refused.clone(),
                 })
                 .collect(),
             drift: drifted(&plan.drift),
+            operational: plan
+                .deviations()
+                .into_iter()
+                .map(|it| Operational {
+                    address: it.address.to_string(),
+                    pointer: it.pointer.to_owned(),
+                    initial: it.initial.clone(),
+                    value: it.value.clone(),
+                })
+                .collect(),
             left_out: plan.left_out.iter().map(ToString::to_string).collect(),
             expected: expected.as_secs_f64(),
         }));
@@ -353,7 +522,9 @@ impl From<&Event> for Message {
             Event::Done { address, action, seconds } => {
                 Self::Done { address: address.to_string(), action: (*action).into(), seconds: *seconds }
             }
-            Event::Failed { address, error } => Self::Failed { address: address.to_string(), error: error.clone() },
+            Event::Failed { address, error } => {
+                Self::Failed { address: address.to_string(), error: named(error).into_owned() }
+            }
             Event::Skipped { address, because } => {
                 Self::Skipped { address: address.to_string(), because: because.to_string() }
             }

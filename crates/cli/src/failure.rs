@@ -6,6 +6,7 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Na
 use payinfra_engine::{Address, Class, Error};
 use payinfra_stack::{ConfigError, Stacks};
 
+use crate::program::named;
 use crate::screen::{ADDRESS, DIM, ERROR, HELP};
 
 /// The error of a command.
@@ -80,7 +81,7 @@ impl Misconfigured {
 
 impl std::fmt::Display for Misconfigured {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.error.message)
+        f.write_str(&named(&self.error.message))
     }
 }
 
@@ -88,7 +89,7 @@ impl std::error::Error for Misconfigured {}
 
 impl Diagnostic for Misconfigured {
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        self.error.hint.as_ref().map(|hint| Box::new(hint) as _)
+        self.error.hint.as_ref().map(|hint| Box::new(named(hint)) as _)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -106,7 +107,7 @@ pub(crate) fn causes(error: &Error) -> String {
     let mut text = String::new();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        line(&mut text, &format!("  {DIM}caused by{DIM:#}: {error}"));
+        line(&mut text, &format!("  {DIM}caused by{DIM:#}: {}", named(&error.to_string())));
         cause = error.source();
     }
     text
@@ -116,7 +117,7 @@ pub(crate) fn causes(error: &Error) -> String {
 pub(crate) fn block(address: Option<&Address>, error: &Error) -> String {
     let mut text = String::new();
     let place = address.map_or_else(String::new, |address| format!("{ADDRESS}{address}{ADDRESS:#}: "));
-    line(&mut text, &format!("{ERROR}error{ERROR:#}: {place}{}", error.message()));
+    line(&mut text, &format!("{ERROR}error{ERROR:#}: {place}{}", named(error.message())));
     if let Some(call) = error.get_call() {
         line(&mut text, &format!("  {DIM}call{DIM:#}: {call}"));
     }
@@ -127,7 +128,7 @@ pub(crate) fn block(address: Option<&Address>, error: &Error) -> String {
         line(&mut text, &format!("  {DIM}request{DIM:#}: {request}"));
     }
     if let Some(hint) = error.get_hint().or_else(|| advice(error.class())) {
-        line(&mut text, &format!("  {HELP}help{HELP:#}: {hint}"));
+        line(&mut text, &format!("  {HELP}help{HELP:#}: {}", named(hint)));
     }
     text
 }

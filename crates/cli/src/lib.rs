@@ -3,20 +3,29 @@
 mod account;
 mod arguments;
 mod command;
+mod commit;
 mod context;
 mod disk;
 mod events;
 mod exit;
 mod failure;
+mod gate;
+mod global;
+mod history;
 mod lock;
 mod losses;
 mod lost;
+mod operation;
 mod plan_view;
+mod program;
 mod progress;
+mod recovery;
 mod rescue;
+mod routes;
 mod run;
 mod screen;
 mod value_view;
+mod weights;
 
 // All that a stack needs, so that its crate depends on this one only.
 pub use payinfra_aws as aws;
@@ -24,5 +33,5 @@ pub use payinfra_components as components;
 pub use payinfra_engine as engine;
 pub use payinfra_stack as stack;
 
-pub use arguments::{commands, main, run};
-pub use command::{COMMANDS, Entry};
+pub use arguments::{main, run};
+pub use command::{COMMANDS, Entry, commands};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use payinfra_engine::{Class, Holder, Lease, Result};
 use payinfra_state::Backing;
 
-use crate::screen;
+use crate::{program, screen};
 
 /// How long to wait for the lock before telling the user.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -51,7 +51,7 @@ fn holder(command: &str) -> Holder {
     Holder {
         who: who(),
         pid: std::process::id(),
-        command: format!("payinfra {command}"),
+        command: format!("{} {command}", program::name()),
         since: now(),
         nonce: uuid::Uuid::new_v4().to_string(),
     }

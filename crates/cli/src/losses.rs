@@ -64,15 +64,24 @@ pub(crate) async fn confirmed(
     screen::ask_for(&format!("{question} This destroys data; confirm with the name of the workspace."), workspace).await
 }
 
-/// The losses as a list with a heading; an empty string if there are none.
-pub(crate) fn render(losses: &BTreeMap<&Address, &[String]>) -> String {
+/// The heading of losses.
+pub(crate) const DESTROYS: &str = "This destroys data";
+/// The heading of losses in a rollback.
+pub(crate) const FINAL: &str = "Cannot be undone; this destroys data";
+
+/// The parts by address as text.
+pub(crate) fn joined<'a>(parts: &BTreeMap<&'a Address, &[String]>) -> BTreeMap<&'a Address, String> {
+    parts.iter().map(|(address, parts)| (*address, parts.join(", "))).collect()
+}
+
+/// What is lost by address as a list with a heading; an empty string if it is nothing.
+pub(crate) fn render(heading: &str, losses: &BTreeMap<&Address, String>) -> String {
     if losses.is_empty() {
         return String::new();
     }
-    let lines = losses
-        .iter()
-        .map(|(address, parts)| format!("  {DELETE}!{DELETE:#} {ADDRESS}{address}{ADDRESS:#}: {}\n", parts.join(", ")));
-    format!("{DELETE}This destroys data:{DELETE:#}\n{}\n", lines.collect::<String>())
+    let lines =
+        losses.iter().map(|(address, lost)| format!("  {DELETE}!{DELETE:#} {ADDRESS}{address}{ADDRESS:#}: {lost}\n"));
+    format!("{DELETE}{heading}:{DELETE:#}\n{}\n", lines.collect::<String>())
 }
 
 #[cfg(test)]

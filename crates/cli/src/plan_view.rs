@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use payinfra_aws::KINDS;
 use payinfra_engine::plan::Summary;
-use payinfra_engine::{Action, Address, Change, Drift, Plan, Step, Wanted};
+use payinfra_engine::{Action, Address, Change, Deviation, Drift, Plan, Step, Wanted, counted};
 use serde_json::Value;
 
 use crate::losses;
@@ -20,28 +20,68 @@ const WIDTH: usize = 110;
 pub(crate) struct PlanView {
     /// Whether to show all fields in full.
     pub(crate) whole: bool,
+    /// The heading of the data losses.
+    pub(crate) losses: &'static str,
 }
 
 impl PlanView {
-    /// The drift, the steps and a summary line.
+    /// The view of plans; `whole` shows all fields in full.
+    pub(crate) fn new(whole: bool) -> Self {
+        Self { whole, losses: losses::DESTROYS }
+    }
+
+    /// The losses, the drift, the steps and a summary line.
     pub(crate) fn render(&self, plan: &Plan) -> String {
-        let mut text = String::new();
-        text.push_str(&losses::render(&plan.losses()));
+        let mut text = losses::render(self.losses, &plan.described_losses());
+        text.push_str(&losses::render("AWS refuses to change this", &losses::joined(&plan.refused())));
         if !plan.drift.is_empty() {
             push(&mut text, &format!("{HEADING}Drift detected (last applied → current):{HEADING:#}"));
             text.push_str(&self.drift(&plan.drift));
             text.push('\n');
         }
-        for (address, step) in plan.steps.iter().filter(|(_, step)| step.action != Action::Keep) {
-            self.step(&mut text, address, step);
-        }
+        text.push_str(&self.steps(&plan.steps));
         if !plan.is_empty() {
             text.push('\n');
         }
         if !plan.left_out.is_empty() {
-            push(&mut text, &format!("{DIM}Excluded by --target: {} resources.{DIM:#}", plan.left_out.len()));
+            let resources = counted(plan.left_out.len(), "resource", "resources");
+            push(&mut text, &format!("{DIM}Excluded by --target: {resources}.{DIM:#}"));
         }
+        text.push_str(&self.operational(plan));
         push(&mut text, &summary(plan.summary()));
+        text
+    }
+
+    /// The operational values that a command has set, and that the configuration does not change.
+    pub(crate) fn operational(&self, plan: &Plan) -> String {
+        let mut text = String::new();
+        for Deviation { address, pointer, initial, value } in plan.deviations() {
+            let (member, initial, value) = (pointer[1..].replace('/', "."), self.value(initial), self.value(value));
+            push(
+                &mut text,
+                &format!(
+                    "{DIM}{address} keeps {member} = {value}, set by a command; the configuration has {initial}.{DIM:#}"
+                ),
+            );
+        }
+        text
+    }
+
+    /// The steps that change something.
+    pub(crate) fn steps(&self, steps: &BTreeMap<Address, Step>) -> String {
+        let mut text = String::new();
+        for (address, step) in steps.iter().filter(|(_, step)| step.action != Action::Keep) {
+            self.step(&mut text, address, step);
+        }
+        text
+    }
+
+    /// The changes of fields.
+    pub(crate) fn changes(&self, changes: &[Change]) -> String {
+        let mut text = String::new();
+        for change in changes {
+            self.change(&mut text, change, "");
+        }
         text
     }
 
@@ -85,14 +125,18 @@ impl PlanView {
         for change in &step.changes {
             let forces = replaces && fixed.contains(&change.field());
             let why = if forces { format!("  {REPLACE}# forces replacement{REPLACE:#}") } else { String::new() };
-            match &change.new {
-                Wanted::Value(new) => self.field(text, &change.path, &change.old, new, &why),
-                Wanted::Removed => self.field(text, &change.path, &change.old, &Value::Null, &why),
-                Wanted::Unknown => {
-                    let old = self.value(&change.old);
-                    let path = &change.path;
-                    push(text, &format!("        {UPDATE}~{UPDATE:#} {path}: {old} → {DIM}{UNKNOWN}{DIM:#}{why}"));
-                }
+            self.change(text, change, &why);
+        }
+    }
+
+    fn change(&self, text: &mut String, change: &Change, why: &str) {
+        match &change.new {
+            Wanted::Value(new) => self.field(text, &change.path, &change.old, new, why),
+            Wanted::Removed => self.field(text, &change.path, &change.old, &Value::Null, why),
+            Wanted::Unknown => {
+                let old = self.value(&change.old);
+                let path = &change.path;
+                push(text, &format!("        {UPDATE}~{UPDATE:#} {path}: {old} → {DIM}{UNKNOWN}{DIM:#}{why}"));
             }
         }
     }
@@ -263,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_plan_reads_like_a_diff() -> serde_json::Result<()> {
-        let text = PlanView { whole: false }.render(&plan()?);
+        let text = PlanView::new(false).render(&plan()?);
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
         assert!(text.contains('\u{1b}'), "it has colors before they are stripped");
         Ok(())

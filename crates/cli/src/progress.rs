@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use payinfra_engine::{Action, Address, Event, Observer, Plan};
 
 use crate::plan_view::symbol;
+use crate::program::named;
 use crate::screen::{self, DIM, ERROR};
 
 /// The maximum number of running operations shown at once.
@@ -40,7 +41,7 @@ fn ended(ids: &Mutex<BTreeMap<Address, String>>, event: &Event) -> Option<String
             let (_, style) = symbol(*action);
             Some(format!("{address} {style}{}{style:#} in {seconds:.1} s{id}", past(*action)))
         }
-        Event::Failed { address, error } => Some(format!("{address} {ERROR}failed{ERROR:#}: {error}")),
+        Event::Failed { address, error } => Some(format!("{address} {ERROR}failed{ERROR:#}: {}", named(error))),
         Event::Skipped { address, because } => Some(format!("{address} {DIM}skipped: {because} failed{DIM:#}")),
         Event::Started { .. } | Event::Waiting { .. } => None,
     }

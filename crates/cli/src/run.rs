@@ -1,4 +1,4 @@
-//! The procedure of apply and destroy: plan, confirm, lock, plan again if the state changed, apply, save, report.
+//! The procedure of apply, destroy and rollback: plan, confirm, lock, plan again if the state changed, apply, save, report.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -10,7 +10,6 @@ use payinfra_engine::{
     Action, Address, Class, Declared, Error, Graph, Journal, Lease, Observer, Plan, Report, Result, Run, State, apply,
     longest, publish,
 };
-use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::context::{Loaded, Session};
@@ -18,21 +17,27 @@ use crate::disk::{self, Readers};
 use crate::events::{Emitter, Ended, Message};
 use crate::exit::{Exit, Outcome};
 use crate::failure::block;
+use crate::history::{self, Ending, Entry, Failed, Source};
 use crate::lost::Missing;
+use crate::operation::{self, Claim};
 use crate::plan_view::PlanView;
 use crate::progress::{Lines, Live, seconds};
 use crate::rescue::Rescue;
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
 use crate::{lock, losses, value_view};
 
-/// A request to apply or destroy.
+/// A request to apply, destroy or roll back.
 pub(crate) struct Order<'a> {
     /// The workspace, signed in.
     pub(crate) session: &'a Session,
     /// The name of the command, for the lock record and the history.
     pub(crate) command: &'static str,
+    /// The serial of the run to return to.
+    pub(crate) back: Option<u64>,
     /// The desired state.
     pub(crate) wanted: Graph,
+    /// Where it is declared.
+    pub(crate) source: Source,
     /// The declared graph, which says what is protected.
     pub(crate) declared: Graph,
     /// Targets and accepted losses.
@@ -51,6 +56,8 @@ pub(crate) struct Order<'a> {
     pub(crate) width: NonZeroUsize,
     /// The file to write the outputs to.
     pub(crate) outputs_file: Option<&'a Path>,
+    /// The operation that the run is a step of. Its plan has been shown and confirmed with the operation.
+    pub(crate) operation: Option<&'a Claim>,
 }
 
 /// Where the state at the start of the run came from.
@@ -68,6 +75,10 @@ impl Order<'_> {
     pub(crate) async fn carry_out(mut self) -> Outcome {
         self.session.may_change(self.yes).await?;
         let mut loaded = self.session.load(self.missing).await?;
+        match self.operation {
+            Some(claim) => claim.check(&loaded.state)?,
+            None => operation::notes(&loaded.state).iter().for_each(|note| screen::note(note)),
+        }
         let saved = self.saved.take();
         let is_saved = saved.is_some();
         let mut planned = match saved {
@@ -85,7 +96,7 @@ impl Order<'_> {
             return self.nothing(&planned, &loaded.state);
         }
         self.show(&planned, &loaded.state)?;
-        planned.respects_protection(&loaded.state, &self.declared)?;
+        self.check(&planned, &loaded.state)?;
         self.confirm(&planned, "Apply this plan?").await?;
         let (cancel, cancelled) = watch::channel(false);
         let signals = tokio::spawn(interrupts(cancel));
@@ -102,6 +113,9 @@ impl Order<'_> {
             }
             if again.version != loaded.version {
                 loaded = again;
+                if let Some(claim) = self.operation {
+                    claim.check(&loaded.state)?;
+                }
                 if is_saved {
                     // Refuse the saved plan if the change of the state affects it.
                     planned.fits(&loaded.state)?;
@@ -110,9 +124,11 @@ impl Order<'_> {
                 if is_idle(&planned, &loaded) {
                     return Ok(None);
                 }
-                screen::note("The state has changed in the meantime. Updated plan:");
+                if self.operation.is_none() {
+                    screen::note("The state has changed in the meantime. Updated plan:");
+                }
                 self.show(&planned, &loaded.state)?;
-                planned.respects_protection(&loaded.state, &self.declared)?;
+                self.check(&planned, &loaded.state)?;
                 let mut stopped = cancelled.clone();
                 tokio::select! {
                     answer = self.confirm(&planned, "Apply the updated plan?") => answer?,
@@ -142,6 +158,34 @@ impl Order<'_> {
             }
             Some((report, state)) => self.tell(&report, &state, begun.elapsed().as_secs_f64()),
         }
+    }
+
+    /// Shows and checks the plan. Takes no lock, and changes nothing.
+    pub(crate) async fn preview(&self) -> Outcome {
+        let loaded = self.session.load(self.missing).await?;
+        let planned = self.plan(&loaded.state).await?;
+        if is_idle(&planned, &loaded) {
+            self.no_changes(&planned);
+        } else {
+            self.show(&planned, &loaded.state)?;
+            self.check(&planned, &loaded.state)?;
+        }
+        Ok(Exit::Done)
+    }
+
+    /// Checks that the plan deletes nothing that is protected, and that it can be applied.
+    fn check(&self, planned: &Plan, state: &State) -> Result<()> {
+        planned.respects_protection(state, &self.declared)?;
+        let Some(serial) = self.back else { return planned.can_be_applied() };
+        let commit = self.source.commit.as_ref().map_or_else(String::new, |commit| format!(" (commit {commit})"));
+        let restore = format!("restore the configuration of run {serial}{commit}");
+        planned.can_be_applied().map_err(|error| {
+            error.hint(if planned.refused().is_empty() {
+                format!("declare these values in the current configuration, or {restore} and run `payinfra apply`")
+            } else {
+                format!("{restore}, declare the current value there, and run `payinfra apply`")
+            })
+        })
     }
 
     /// Plans again for `saved`, from the configuration, the state and the current resources.
@@ -199,20 +243,25 @@ impl Order<'_> {
         if let Some(live) = &live {
             live.clear();
         }
+        let destroyed = planned.graph.nodes().is_empty() && matches!(&outcome, Ok(report) if report.is_complete());
+        if destroyed && journal.look(|state| !state.operations.is_empty()) {
+            // Nothing is left that an operation could continue with. If this cannot be written, the writer fails below.
+            let _ = journal.commit(|state| state.operations.clear()).await;
+        }
         journal.close();
         let written = writer.await.map_err(|error| Error::failed(format!("the state could not be written: {error}")));
         let state = journal.look(State::clone);
         let rescue = self.session.kept.rescue();
         if !matches!(&written, Ok(Ok(()))) {
-            screen::note(&kept(&rescue, &state));
+            keep(&rescue, &state);
         }
         let report = outcome?;
         written??;
         if from_file {
             self.session.kept.drop_rescue();
         }
-        let entry = history(planned, &state, &report, self.command, &begun);
         let kept = async {
+            let entry = self.entry(planned, &state, &report, begun)?;
             let bytes = serde_json::to_vec_pretty(&entry).map_err(|error| Error::failed(error.to_string()))?;
             lease.check()?;
             store.keep(&format!("{}.json", state.serial), &bytes).await
@@ -223,12 +272,39 @@ impl Order<'_> {
         Ok((report, state))
     }
 
+    /// The history entry of the run.
+    fn entry(&self, planned: &Plan, state: &State, report: &Report, begun: String) -> Result<Entry> {
+        let json = |error: serde_json::Error| Error::failed(error.to_string());
+        let failed =
+            |(address, error): &(Address, Error)| Failed { address: address.to_string(), error: error.to_string() };
+        let mut plan = planned.sealed()?;
+        // What commands set is not part of the declaration, to which a rollback returns.
+        plan.graph = plan.graph.as_declared();
+        Ok(Entry {
+            format: history::FORMAT,
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            command: self.command.to_owned(),
+            to: self.back,
+            who: lock::who(),
+            begun,
+            ended: lock::now(),
+            source: self.source.clone(),
+            outcome: Ending::of(report),
+            failed: report.failed.iter().map(failed).collect(),
+            skipped: report.skipped.iter().map(|(address, _)| address.to_string()).collect(),
+            plan: serde_json::to_value(&plan).map_err(json)?,
+            state: Some(serde_json::to_value(state).map_err(json)?),
+        })
+    }
+
     fn show(&self, planned: &Plan, state: &State) -> Result<()> {
         if self.json {
             Emitter.plan(planned, longest(&self.session.cloud, planned, state)?);
+        } else if self.operation.is_some() {
+            return Ok(());
         } else {
-            let view = PlanView { whole: self.verbose };
-            screen::print(&view.render(planned));
+            let losses = if self.back.is_some() { losses::FINAL } else { losses::DESTROYS };
+            screen::print(&PlanView { whole: self.verbose, losses }.render(planned));
         }
         self.warn();
         Ok(())
@@ -245,12 +321,13 @@ impl Order<'_> {
             return losses::agreed(planned.losses(), &self.options.accepted);
         }
         if self.json || !screen::can_ask() {
-            return Err(Error::invalid("nothing was changed: confirming the plan needs a terminal").hint(
-                self.outputs_file.map_or(
-                    "review the plan, then pass --yes",
-                    |_| "pass --yes, or save the plan with `payinfra plan --out FILE` and apply that file",
-                ),
-            ));
+            // Only what the configuration declares can be saved as a plan.
+            let hint = if self.outputs_file.is_some() && self.back.is_none() {
+                "pass --yes, or save the plan with `payinfra plan --out FILE` and apply that file"
+            } else {
+                "review the plan, then pass --yes"
+            };
+            return Err(Error::invalid("nothing was changed: confirming the plan needs a terminal").hint(hint));
         }
         let workspace = &self.session.kept.workspace;
         if losses::confirmed(question, planned.losses(), &self.options.accepted, workspace).await {
@@ -259,18 +336,27 @@ impl Order<'_> {
         Err(Error::new(Class::Cancelled, "nothing was changed: the plan was not confirmed"))
     }
 
-    /// Reports that there are no changes. Nothing is written.
+    /// Reports that there are no changes. Only the file for the outputs is written.
     fn nothing(&self, planned: &Plan, state: &State) -> Outcome {
+        if self.operation.is_some() {
+            return Ok(Exit::Done);
+        }
+        self.no_changes(planned);
+        self.outputs(state)?;
+        Ok(Exit::Done)
+    }
+
+    fn no_changes(&self, planned: &Plan) {
         if self.json {
             Emitter.plan(planned, Duration::ZERO);
         } else if self.wanted.nodes().is_empty() {
             screen::line("Nothing to destroy.");
         } else {
-            screen::line(&format!("{CREATE}No changes.{CREATE:#} Infrastructure matches the configuration."));
+            let declared = self.back.map_or_else(|| "the configuration".to_owned(), |serial| format!("run {serial}"));
+            screen::line(&format!("{CREATE}No changes.{CREATE:#} Infrastructure matches {declared}."));
+            screen::print(&PlanView::new(self.verbose).operational(planned));
         }
         self.warn();
-        self.outputs(state)?;
-        Ok(Exit::Done)
     }
 
     fn tell(&self, report: &Report, state: &State, took: f64) -> Outcome {
@@ -332,10 +418,12 @@ impl Order<'_> {
             screen::note(&format!("  {address} {DIM}{why}{DIM:#}"));
         }
         if !report.is_complete() {
-            let command = self.command;
-            screen::note(&format!(
-                "\nCompleted changes are recorded in the state. Run `payinfra {command}` again to continue."
-            ));
+            let next = match (self.operation.as_ref(), self.back) {
+                (Some(_), _) => operation::ways(self.command),
+                (None, Some(serial)) => format!("Run `payinfra {} --to {serial}` again to continue", self.command),
+                (None, None) => format!("Run `payinfra {}` again to continue", self.command),
+            };
+            screen::note(&format!("\nCompleted changes are recorded in the state. {next}."));
         }
     }
 
@@ -366,14 +454,16 @@ pub(crate) fn flat(state: &State) -> std::collections::BTreeMap<String, String> 
     state.outputs.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
 }
 
-/// Whether there is nothing to do: no steps, and all outputs and protection settings are recorded as declared.
+/// Whether there is nothing to do: no steps, all outputs and protection settings are recorded as declared, and a destroy
+/// leaves no operation behind.
 fn is_idle(plan: &Plan, loaded: &Loaded) -> bool {
     let state = &loaded.state;
     let protected = |(address, node): (&Address, &Declared)| {
-        state.resources.get(address).is_none_or(|record| record.protect == node.protect)
+        state.resources.get(address).is_none_or(|record| record.reflects(node))
     };
     let recorded = || plan.outputs(state) == state.outputs && plan.graph.nodes().iter().all(protected);
-    plan.is_empty() && !loaded.rescued && !loaded.uncertain && (!plan.left_out.is_empty() || recorded())
+    let settled = state.operations.is_empty() || !plan.graph.nodes().is_empty();
+    plan.is_empty() && settled && !loaded.rescued && !loaded.uncertain && (!plan.left_out.is_empty() || recorded())
 }
 
 /// Checks that a saved plan still fits the state. If there is no state yet, it gets the plan's lineage.
@@ -384,54 +474,23 @@ fn fitting(plan: &Plan, loaded: &mut Loaded) -> Result<()> {
     plan.fits(&loaded.state)
 }
 
-/// Saves the state to the rescue file, and returns the message about it; if that fails, the message has the whole
-/// state.
-fn kept(rescue: &Rescue, state: &State) -> String {
-    match rescue.keep(state) {
-        Ok(()) => format!(
-            "The state could not be written. It was saved to {}, and the next run in this folder recovers it.",
-            rescue.path().display()
-        ),
-        Err(error) => {
-            let state = state.bytes().unwrap_or_default();
-            format!(
-                "The state could not be written, and could not be saved in this folder either: {error}\nSave the \
-                 following as {} in the folder of the configuration, readable only by you; the next run there recovers \
-                 it:\n{}",
-                rescue.path().display(),
-                String::from_utf8_lossy(&state)
-            )
-        }
-    }
+/// Saves the state to the rescue file, and tells the user; if that fails, prints the whole state.
+fn keep(rescue: &Rescue, state: &State) {
+    let path = rescue.path().display();
+    let Err(error) = rescue.keep(state) else {
+        return screen::note(&format!(
+            "The state could not be written. It was saved to {path}, and the next run in this folder recovers it."
+        ));
+    };
+    screen::note(&format!(
+        "The state could not be written, and could not be saved in this folder either: {error}\nSave the following as \
+         {path} in the folder of the configuration, readable only by you; the next run there recovers it:"
+    ));
+    screen::fail(&String::from_utf8_lossy(&state.bytes().unwrap_or_default()));
 }
 
 fn stopped_error() -> Error {
     Error::new(Class::Cancelled, "interrupted before anything was changed")
-}
-
-/// The history entry of a run: the plan, who ran it, when, the result, and the state at its end.
-fn history(plan: &Plan, state: &State, report: &Report, command: &str, begun: &str) -> Value {
-    let failed = report.failed.iter().map(|(address, error)| json!({ "address": address, "error": error.to_string() }));
-    let skipped = report.skipped.iter().map(|(address, _)| address.to_string());
-    let ended = match (report.is_complete(), report.cancelled) {
-        (true, _) => "complete",
-        (false, true) => "cancelled",
-        (false, false) => "failed",
-    };
-    let plan = serde_json::to_value(plan).unwrap_or_default();
-    json!({
-        "format": 2,
-        "command": command,
-        "who": lock::who(),
-        "begun": begun,
-        "ended": lock::now(),
-        "outcome": ended,
-        "failed": failed.collect::<Vec<_>>(),
-        "skipped": skipped.collect::<Vec<_>>(),
-        "plan": value_view::masked(&plan),
-        // The whole state, so that it can be restored. Secrets in it are hashes.
-        "state": state,
-    })
 }
 
 /// The first Ctrl-C lets running operations finish; the second exits at once. Either way the next run resumes.
@@ -446,8 +505,9 @@ async fn interrupts(cancel: watch::Sender<bool>) {
     std::process::exit(130);
 }
 
+/// Waits for Ctrl-C or a request to terminate.
 #[cfg(unix)]
-async fn interrupt() {
+pub(crate) async fn interrupt() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {
@@ -456,7 +516,8 @@ async fn interrupt() {
     }
 }
 
+/// Waits for Ctrl-C.
 #[cfg(not(unix))]
-async fn interrupt() {
+pub(crate) async fn interrupt() {
     let _ = tokio::signal::ctrl_c().await;
 }

@@ -5,6 +5,8 @@ use std::io::{IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 use payinfra_engine::{Class, Error, Result};
 
+use crate::program;
+
 /// An address.
 pub(crate) const ADDRESS: Style = Style::new().bold();
 /// Secondary text.
@@ -36,12 +38,17 @@ pub(crate) fn line(text: &str) {
     print(&format!("{text}\n"));
 }
 
-/// Prints a note to stderr.
-pub(crate) fn note(text: &str) {
-    let _ = anstream::stderr().lock().write_all(format!("{text}\n").as_bytes());
+/// Prints a message for people to stdout. Commands in it get the name of this program.
+pub(crate) fn tell(text: &str) {
+    line(&program::named(text));
 }
 
-/// Prints an error to stderr.
+/// Prints a note to stderr. Commands in it get the name of this program.
+pub(crate) fn note(text: &str) {
+    fail(&format!("{}\n", program::named(text)));
+}
+
+/// Prints to stderr.
 pub(crate) fn fail(text: &str) {
     let _ = anstream::stderr().lock().write_all(text.as_bytes());
 }
@@ -69,10 +76,15 @@ pub(crate) async fn confirm(question: &str, expected: &str, nothing: &str, hint:
 
 /// Asks a question that only the answer `expected` confirms.
 pub(crate) async fn ask_for(question: &str, expected: &str) -> bool {
-    let _ = anstream::stderr().lock().write_all(format!("{question} Enter `{expected}` to confirm: ").as_bytes());
+    ask(&format!("{question} Enter `{expected}` to confirm: ")).await.is_some_and(|answer| answer == expected)
+}
+
+/// Asks a question, and returns the line that the user enters; `None` if it cannot be read.
+pub(crate) async fn ask(question: &str) -> Option<String> {
+    fail(question);
     let answer = tokio::task::spawn_blocking(|| {
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).map(|_| answer)
     });
-    matches!(answer.await, Ok(Ok(answer)) if answer.trim() == expected)
+    Some(answer.await.ok()?.ok()?.trim().to_owned())
 }

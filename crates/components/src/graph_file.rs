@@ -1,6 +1,7 @@
 //! A stack whose graph is a document that any program can write.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use payinfra_aws::catalog;
 use payinfra_engine::{Error, Graph, Region, Result, Tags};
@@ -8,12 +9,14 @@ use payinfra_stack::tags::REQUIRED;
 use payinfra_stack::{AccountId, Problem, Problems, Stack, Workspace};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The stack `graph`: reads the desired state of a workspace from a document, as `payinfra graph --format json` writes.
 ///
-/// A document is complete: nothing is added but owner tags and, with `protect` and `final_snapshot`, the protection of
-/// what keeps data. The variables `environment`, `project`, `suffix`, `regions` and `tags` are checks: the document has
-/// to agree with them. `key_deletion_days` has no effect, and documents cannot refer to `remote_outputs`.
+/// The name of the stack in states and tags is the document's, so that documents of different systems do not share a
+/// state. A document is complete: nothing is added but owner tags and, with `protect` and `final_snapshot`, the
+/// protection of what keeps data. The variables `environment`, `project`, `suffix`, `regions` and `tags` are checks: the
+/// document has to agree with them. `key_deletion_days` has no effect, and documents cannot refer to `remote_outputs`.
 #[derive(Clone, Copy, Debug)]
 pub struct GraphFile;
 
@@ -23,6 +26,9 @@ pub struct GraphFile;
 pub struct GraphVariables {
     /// The graph document, relative to the folder of the configuration; `payinfra schema --graph` describes it.
     pub file: PathBuf,
+    /// The graph in it, once it is parsed. The check of the configuration needs it, and each build.
+    #[serde(skip)]
+    parsed: OnceLock<Result<Graph>>,
 }
 
 /// The variable that names the document.
@@ -51,36 +57,48 @@ impl Stack for GraphFile {
     }
 
     fn build(&self, workspace: &Workspace<GraphVariables>, _: &AccountId) -> Result<Graph> {
-        read(workspace)
+        read(workspace).cloned()
+    }
+
+    fn name_in(&self, workspace: &Workspace<GraphVariables>) -> Option<String> {
+        parsed(workspace).ok().map(|graph| graph.stack.clone())
     }
 }
 
 /// The graph in the document, which agrees with `workspace`.
-fn read(workspace: &Workspace<GraphVariables>) -> Result<Graph> {
-    let file = workspace.variables.file.display().to_string();
-    let bytes = workspace.file(FILE).ok_or_else(|| Error::invalid(format!("{file} was not read")))?;
-    let agreed = Graph::parse(bytes, &catalog()).and_then(|graph| agree(&graph, workspace).map(|()| graph));
-    agreed.map_err(|error| error.at(file))
+fn read(workspace: &Workspace<GraphVariables>) -> Result<&Graph> {
+    let agreed = parsed(workspace).and_then(|graph| agree(graph, workspace).map(|()| graph));
+    agreed.map_err(|error| error.at(workspace.variables.file.display()))
+}
+
+/// The graph in the document. It is parsed once.
+fn parsed(workspace: &Workspace<GraphVariables>) -> Result<&Graph> {
+    let parse = || {
+        let bytes = workspace.file(FILE).ok_or_else(|| Error::invalid("the file was not read"))?;
+        Graph::parse(bytes, &catalog())
+    };
+    workspace.variables.parsed.get_or_init(parse).as_ref().map_err(Clone::clone)
 }
 
 /// Checks that the document belongs to `workspace` of the configuration.
 fn agree(graph: &Graph, workspace: &Workspace<GraphVariables>) -> Result<()> {
-    for (member, found, expected) in
-        [("stack", &*graph.stack, workspace.stack), ("workspace", &*graph.workspace, &*workspace.name)]
-    {
-        if found != expected {
-            return Err(Error::invalid(format!("`{member}` is `{found}`, but the configuration has `{expected}`"))
-                .hint(format!("write `\"{member}\": \"{expected}\"`, or select another document with `{FILE}`")));
-        }
+    let (found, expected) = (&graph.workspace, &workspace.name);
+    if found != expected {
+        return Err(Error::invalid(format!("`workspace` is `{found}`, but the configuration has `{expected}`"))
+            .hint(format!("write `\"workspace\": \"{expected}\"`, or select another document with `{FILE}`")));
     }
     let common = workspace.graph(&Tags::new());
     for key in REQUIRED {
-        agree_on(key, common.tags.get(key), graph.tags.get(key), "tags")?;
+        // An empty value is missing, which is reported already.
+        if let Some(value) = common.tags.get(key).filter(|value| !value.is_empty()) {
+            agree_on(key, value, graph.tags.get(key), "tags")?;
+        }
     }
     for (key, value) in workspace.tags.iter() {
         let found = graph.tags.get(key).or_else(|| graph.extra_tags().get(key));
-        agree_on(key, Some(value), found, "extra_tags")?;
+        agree_on(key, value, found, "extra_tags")?;
     }
+    has_account(graph)?;
     let declared =
         |region: &Region| region.as_str() == "global" || workspace.regions.iter().any(|it| it.region == *region);
     if let Some(address) = graph.nodes().keys().find(|address| !declared(&address.region)) {
@@ -94,8 +112,7 @@ fn agree(graph: &Graph, workspace: &Workspace<GraphVariables>) -> Result<()> {
 }
 
 /// Checks that the tag `key` of the document, in its member `section`, has the configured value.
-fn agree_on(key: &str, expected: Option<&str>, found: Option<&str>, section: &str) -> Result<()> {
-    let expected = expected.unwrap_or_default();
+fn agree_on(key: &str, expected: &str, found: Option<&str>, section: &str) -> Result<()> {
     let message = match found {
         Some(found) if found == expected => return Ok(()),
         Some(found) => format!("the tag `{key}` is `{found}`, but the configuration has `{expected}`"),
@@ -103,4 +120,38 @@ fn agree_on(key: &str, expected: Option<&str>, found: Option<&str>, section: &st
     };
     Err(Error::invalid(message)
         .hint(format!("write `\"{key}\": \"{expected}\"` into `{section}` and into the tags of all resources")))
+}
+
+/// Checks that no value has the placeholder account, which `payinfra graph` writes because it does not sign in.
+fn has_account(graph: &Graph) -> Result<()> {
+    let args = graph.nodes().iter().map(|(address, node)| (address.to_string(), "args", &node.args));
+    let outputs = graph.outputs().iter().map(|(name, value)| (format!("output {name}"), "the value", value));
+    for (place, member, value) in args.chain(outputs) {
+        if let Some((path, text)) = placeholder(value, member) {
+            let message = format!("{place}: `{path}` has the placeholder account: `{text}`");
+            return Err(Error::invalid(message).hint(format!(
+                "write the id of your account instead of {} into the whole document",
+                AccountId::PLACEHOLDER
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The first string in `value`, which is at `path`, that has the placeholder account, and its path. In an ARN, an S3 key
+/// or the name of a registry, the account is a word of its own; the last part of a UUID is not.
+fn placeholder<'a>(value: &'a Value, path: &str) -> Option<(String, &'a str)> {
+    match value {
+        Value::String(text) => {
+            let mut words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
+            words.any(|word| word == AccountId::PLACEHOLDER).then(|| (path.to_owned(), text.as_str()))
+        }
+        Value::Array(values) => {
+            values.iter().enumerate().find_map(|(index, value)| placeholder(value, &format!("{path}.{index}")))
+        }
+        Value::Object(members) => {
+            members.iter().find_map(|(name, value)| placeholder(value, &format!("{path}.{name}")))
+        }
+        _ => None,
+    }
 }

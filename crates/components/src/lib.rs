@@ -1,7 +1,8 @@
 //! What stacks have in common: the rules that their graphs obey, and components to compose them of.
 //!
-//! A component is a function that declares related resources of one region in a graph and returns references to them.
-//! Names, tags and outputs come from its [`payinfra_stack::Site`]. Nothing here knows a stack.
+//! A component is a function that declares related resources in a graph and returns references to them. They are in one
+//! region, except for replicas of [`tables`] and peerings of [`transit`] gateways. Names, tags and outputs come from the
+//! [`payinfra_stack::Site`] of a region. Nothing here knows a stack.
 
 pub mod alarms;
 pub mod aurora;
@@ -11,15 +12,20 @@ mod desired;
 pub mod domain;
 pub mod endpoints;
 pub mod events;
+pub mod fargate;
 pub mod flow_log;
 mod graph_file;
 pub mod keys;
+pub mod load_balancer;
 pub mod network;
 mod protection;
 pub mod roles;
 pub mod rules;
+pub mod tables;
 pub mod topic;
 pub mod trail;
+pub mod transit;
+pub mod web_acl;
 
 pub use desired::graph;
 pub use graph_file::{GraphFile, GraphVariables};

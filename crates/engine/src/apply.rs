@@ -42,9 +42,7 @@ pub async fn apply(plan: &Plan, run: &Run<'_>) -> Result<Report> {
             state.epoch = epoch;
             for (address, node) in kept {
                 if let Some(record) = state.resources.get_mut(&address) {
-                    record.depends = plan.graph.resources(&address);
-                    record.protect = node.protect;
-                    record.final_snapshot = node.final_snapshot;
+                    record.declare(&node, plan.graph.resources(&address));
                 }
             }
         })
@@ -53,7 +51,14 @@ pub async fn apply(plan: &Plan, run: &Run<'_>) -> Result<Report> {
     let report = Scheduler::new(plan, run, uncertain, tasks)?.run().await?;
     if report.is_complete() {
         let outputs = run.journal.look(|state| plan.outputs(state));
-        run.journal.commit(|state| state.outputs = outputs).await?;
+        run.journal
+            .commit(|state| {
+                // What a plan of a part of the graph does not know is still as it was.
+                let is_partial = !plan.left_out.is_empty();
+                state.outputs.retain(|name, _| is_partial && plan.graph.outputs().contains_key(name));
+                state.outputs.extend(outputs);
+            })
+            .await?;
     }
     Ok(report)
 }

@@ -40,6 +40,9 @@ pub struct Spec {
     pub early: &'static [&'static str],
     /// Fields whose referenced resource cannot be deleted while this one refers to it.
     pub holds: &'static [&'static str],
+    /// Fields whose entries serve the dependents, such as copies in other regions. An update that removes an entry starts
+    /// only after the deletes of dependents.
+    pub serves: &'static [&'static str],
     /// Fields whose referenced resources must be in the same network as this one. If they move to another network, this
     /// one is replaced.
     pub network: &'static [&'static str],
@@ -152,6 +155,8 @@ pub trait Cloud: Send + Sync + 'static {
     fn expected(&self, kind: &str, args: &Value) -> Expected;
     /// The parts of `live` whose data is lost when it is changed to `args`. Accepts references.
     fn losses(&self, kind: &str, args: &Value, live: &Value) -> Vec<String>;
+    /// The changes from `live` to `args` that the cloud refuses, although the fields can be updated. Accepts references.
+    fn refused(&self, kind: &str, args: &Value, live: &Value) -> Vec<String>;
     /// `args` in the canonical form of `kind`, so that equal arguments compare equal. Keeps references.
     ///
     /// # Errors
@@ -169,6 +174,16 @@ pub trait Cloud: Send + Sync + 'static {
     fn delete<'a>(&'a self, site: &'a Site, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
     /// Cancels a scheduled deletion.
     fn restore<'a>(&'a self, site: &'a Site, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
+    /// How much data `live` has, in words; `None` if that is not known.
+    fn contents<'a>(
+        &'a self,
+        region: &'a Region,
+        kind: &'a str,
+        live: &'a Seen,
+    ) -> BoxFuture<'a, Result<Option<String>>> {
+        let _ = (region, kind, live);
+        Box::pin(async { Ok(None) })
+    }
     /// Whether `id`, which a read did not return, really does not exist. Asks in the most consistent way that the
     /// service offers.
     fn absent<'a>(&'a self, region: &'a Region, kind: &'a str, id: &'a str) -> BoxFuture<'a, Result<bool>>;

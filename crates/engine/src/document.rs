@@ -14,12 +14,14 @@ use crate::address::Address;
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::graph::{Declared, Graph};
+use crate::handover::Handover;
 use crate::metric::Metric;
 use crate::reference::Text;
 use crate::resolve::pointers;
 use crate::schema::ADDRESS;
 use crate::secret::is_secret;
 use crate::tags::{Owner, Tags};
+use crate::waiver::Waiver;
 
 /// The version of the document format.
 pub const GRAPH_FORMAT: u32 = 1;
@@ -42,6 +44,8 @@ struct Document {
     outputs: BTreeMap<String, Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     metrics: Vec<Metric>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    waivers: Vec<Waiver>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,6 +62,10 @@ struct Member {
     after: BTreeSet<Address>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     replace_triggered_by: BTreeSet<Address>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    operational: BTreeMap<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    handover: Option<Handover>,
 }
 
 impl Graph {
@@ -73,6 +81,8 @@ impl Graph {
             final_snapshot: node.final_snapshot,
             after: node.after.clone(),
             replace_triggered_by: node.replace_triggered_by.clone(),
+            operational: node.operational.clone(),
+            handover: node.handover.clone(),
         };
         let document = Document {
             format: GRAPH_FORMAT,
@@ -83,6 +93,7 @@ impl Graph {
             nodes: self.nodes().iter().map(|(address, node)| (address.clone(), member(node))).collect(),
             outputs: self.outputs().clone(),
             metrics: self.metrics().to_vec(),
+            waivers: self.waivers().to_vec(),
         };
         serde_json::to_string_pretty(&document).map_err(|error| Error::failed(error.to_string()))
     }
@@ -143,6 +154,9 @@ impl Graph {
             graph.put_output(name, value);
         }
         document.metrics.into_iter().for_each(|metric| graph.metric(metric));
+        for (index, waiver) in document.waivers.into_iter().enumerate() {
+            graph.put_waiver(waiver).map_err(|error| error.at(format!("`waivers[{index}]`")))?;
+        }
         graph.sorted()?;
         graph.check_pointers(catalog)?;
         Ok(graph)
@@ -190,9 +204,14 @@ impl Graph {
             }
         }
         let args = kind.normal(&args)?;
-        let Member { lookup, protect, final_snapshot, mut after, replace_triggered_by, .. } = member;
+        let Member { lookup, protect, final_snapshot, mut after, replace_triggered_by, operational, handover, .. } =
+            member;
+        if let Some(pointer) = operational.keys().find(|pointer| args.pointer(pointer).is_none()) {
+            return Err(Error::invalid(format!("`operational`: `args` has no value at `{pointer}`"))
+                .hint("write a JSON pointer to a value in `args`, such as `/routing/weighted`"));
+        }
         after.extend(replace_triggered_by.iter().cloned());
-        Ok(Declared { args, lookup, protect, final_snapshot, after, replace_triggered_by })
+        Ok(Declared { args, lookup, protect, final_snapshot, after, replace_triggered_by, operational, handover })
     }
 
     fn check_pointers(&self, catalog: &Catalog) -> Result<()> {
@@ -354,6 +373,14 @@ pub fn graph_schema(catalog: &Catalog) -> Value {
                 "type": "array",
                 "items": { "type": "string", "pattern": ADDRESS },
             });
+            member["properties"]["operational"] = json!({
+                "description": "Values in `args` that commands change after the create, such as a traffic weight: the JSON \
+                                pointer of each, and its initial value.",
+                "type": "object",
+                "patternProperties": { "^/": true },
+                "additionalProperties": false,
+            });
+            member["properties"]["handover"] = generator.subschema_for::<Handover>().to_value();
             member["properties"]["final_snapshot"] = json!({
                 "description": "Whether a final snapshot is taken when it is deleted, if the kind supports it.",
                 "type": "boolean",
@@ -396,6 +423,11 @@ pub fn graph_schema(catalog: &Catalog) -> Value {
                 "description": "Metrics that every successful apply publishes.",
                 "type": "array",
                 "items": generator.subschema_for::<Metric>(),
+            },
+            "waivers": {
+                "description": "Rules that do not apply to some or all resources, with the reasons.",
+                "type": "array",
+                "items": generator.subschema_for::<Waiver>(),
             },
         },
         "required": ["format", "stack", "workspace", "nodes"],

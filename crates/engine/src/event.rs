@@ -30,7 +30,7 @@ pub enum Event {
     Waiting {
         /// The address of the resource.
         address: Address,
-        /// The status: `ready` or `gone`.
+        /// The status: `ready`, `gone`, or `drained`: deleted, and no longer in use by clients.
         until: &'static str,
     },
     /// An operation has finished.

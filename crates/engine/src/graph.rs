@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::address::{Address, Region};
 use crate::error::{Error, Result};
+use crate::handover::Handover;
 use crate::metric::Metric;
 use crate::pointer::ID;
 use crate::reference::{Id, Ref, Text};
@@ -18,6 +19,7 @@ use crate::resolve::{json_pointer, pointers};
 use crate::resource::{Lookup, Resource};
 use crate::secret::is_secret;
 use crate::tags::{Owner, Tags};
+use crate::waiver::{Scope, Waiver};
 
 /// The desired state of one workspace of a stack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +37,8 @@ pub struct Graph {
     outputs: BTreeMap<String, Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     metrics: Vec<Metric>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    waivers: Vec<Waiver>,
 }
 
 /// One declared resource or lookup.
@@ -57,6 +61,13 @@ pub struct Declared {
     /// What it is replaced with: it cannot outlive their old ones.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub replace_triggered_by: BTreeSet<Address>,
+    /// Values in the arguments that commands change after the create, such as a traffic weight: the JSON pointer of each,
+    /// and the declared initial value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub operational: BTreeMap<String, Value>,
+    /// What takes over its work when it is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<Handover>,
 }
 
 /// A handle to a declared resource, for references to it.
@@ -91,6 +102,7 @@ impl Graph {
             nodes: BTreeMap::new(),
             outputs: BTreeMap::new(),
             metrics: Vec::new(),
+            waivers: Vec::new(),
         }
     }
 
@@ -149,6 +161,8 @@ impl Graph {
             final_snapshot: false,
             after: BTreeSet::new(),
             replace_triggered_by: BTreeSet::new(),
+            operational: BTreeMap::new(),
+            handover: None,
         };
         match self.nodes.insert(address.clone(), declared) {
             None => Ok(()),
@@ -169,6 +183,31 @@ impl Graph {
         if let Some(node) = self.nodes.get_mut(address) {
             node.after.insert(trigger.clone());
             node.replace_triggered_by.insert(trigger.clone());
+        }
+    }
+
+    /// Makes the value at the JSON pointer `pointer` in the arguments of `address` operational: the declared value is its
+    /// initial value. After the create, commands change it (`payinfra traffic`), and the state keeps their value until the
+    /// declaration changes.
+    ///
+    /// # Errors
+    /// If the arguments have no value there.
+    pub fn operational(&mut self, address: &Address, pointer: &str) -> Result<()> {
+        let node = self.nodes.get_mut(address);
+        let initial = node.as_ref().and_then(|node| node.args.pointer(pointer)).cloned();
+        match (node, initial) {
+            (Some(node), Some(initial)) => {
+                node.operational.insert(pointer.to_owned(), initial);
+                Ok(())
+            }
+            _ => Err(Error::failed(format!("{address} has no value at {pointer}"))),
+        }
+    }
+
+    /// Lets others take over the work of `address` before it is deleted.
+    pub fn hand_over(&mut self, address: &Address, handover: Handover) {
+        if let Some(node) = self.nodes.get_mut(address) {
+            node.handover = Some(handover);
         }
     }
 
@@ -210,6 +249,28 @@ impl Graph {
         self.metrics.push(metric);
     }
 
+    /// Leaves the resource at `address` out of the rule `rule`. `reason` is one line that says why; the graph keeps it.
+    ///
+    /// A waiver without effect is an error when the rules are checked.
+    ///
+    /// # Errors
+    /// If there is no reason, or the rule is already waived there.
+    pub fn waive(&mut self, address: &Address, rule: &str, reason: &str) -> Result<()> {
+        self.put_waiver(Waiver {
+            rule: rule.to_owned(),
+            at: Scope::Address(address.clone()),
+            reason: reason.to_owned(),
+        })
+    }
+
+    /// Leaves all resources out of the rule `rule`; see [`Graph::waive`].
+    ///
+    /// # Errors
+    /// If there is no reason, or the rule is already waived everywhere.
+    pub fn waive_everywhere(&mut self, rule: &str, reason: &str) -> Result<()> {
+        self.put_waiver(Waiver { rule: rule.to_owned(), at: Scope::Everywhere, reason: reason.to_owned() })
+    }
+
     /// The declared resources and lookups by address.
     #[must_use]
     pub fn nodes(&self) -> &BTreeMap<Address, Declared> {
@@ -228,10 +289,20 @@ impl Graph {
         &self.metrics
     }
 
+    /// Where rules do not apply, in the order of declaration.
+    #[must_use]
+    pub fn waivers(&self) -> &[Waiver] {
+        &self.waivers
+    }
+
     /// The tags that resources have if AWS accepts that many.
     #[must_use]
     pub fn extra_tags(&self) -> &Tags {
         &self.extra_tags
+    }
+
+    pub(crate) fn nodes_mut(&mut self) -> &mut BTreeMap<Address, Declared> {
+        &mut self.nodes
     }
 
     /// Declares what was checked already.
@@ -241,6 +312,15 @@ impl Graph {
 
     pub(crate) fn put_output(&mut self, name: String, value: Value) {
         self.outputs.insert(name, value);
+    }
+
+    pub(crate) fn put_waiver(&mut self, waiver: Waiver) -> Result<()> {
+        waiver.check()?;
+        if self.waivers.iter().any(|other| (&other.rule, &other.at) == (&waiver.rule, &waiver.at)) {
+            return Err(Error::invalid(format!("{waiver} is declared twice")).hint("declare it once"));
+        }
+        self.waivers.push(waiver);
+        Ok(())
     }
 
     /// All arguments and outputs.
@@ -281,6 +361,23 @@ impl Graph {
         depends
     }
 
+    /// The dependencies of `addresses` in their arguments, and the lookups that those refer to in turn.
+    pub(crate) fn reach(&self, addresses: &BTreeSet<Address>) -> BTreeSet<Address> {
+        let refers = |address: &Address| {
+            let node = self.nodes.get(address);
+            node.into_iter().flat_map(|node| pointers(&node.args)).map(|pointer| pointer.address).collect::<Vec<_>>()
+        };
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<_> = addresses.iter().flat_map(refers).collect();
+        while let Some(address) = open.pop() {
+            if self.nodes.get(&address).is_some_and(|node| node.lookup) && !reached.contains(&address) {
+                open.extend(refers(&address));
+            }
+            reached.insert(address);
+        }
+        reached
+    }
+
     /// The resources among the dependencies of `address`, which the state records. Lookups are not in the state.
     pub(crate) fn resources(&self, address: &Address) -> BTreeSet<Address> {
         let mut depends = self.depends(address);
@@ -291,7 +388,7 @@ impl Graph {
     /// The addresses in topological order: each after its dependencies.
     ///
     /// # Errors
-    /// If a reference has no target, a required tag is missing, or there is a cycle; the error names the whole cycle.
+    /// If a reference has no target, or there is a cycle; the error names the whole cycle.
     pub fn sorted(&self) -> Result<Vec<Address>> {
         let mut edges = DiGraphMap::<&Address, ()>::new();
         let depends: BTreeMap<&Address, BTreeSet<Address>> =
@@ -307,7 +404,6 @@ impl Graph {
             }
         }
         self.outputs_refer()?;
-        self.tagged()?;
         toposort(&edges, None).map(|sorted| sorted.into_iter().cloned().collect()).map_err(|_| {
             let cycles = kosaraju_scc(&edges);
             let group = cycles.into_iter().find(|group| group.len() > 1 || edges.contains_edge(group[0], group[0]));
@@ -324,17 +420,6 @@ impl Graph {
                     return Err(Error::invalid(format!("output {name} refers to {pointer}, which is not declared"))
                         .hint("declare it, or correct the reference"));
                 }
-            }
-        }
-        Ok(())
-    }
-
-    fn tagged(&self) -> Result<()> {
-        for (address, node) in &self.nodes {
-            let Some(Value::Object(tags)) = node.args.get("tags") else { continue };
-            if let Some((key, _)) = self.tags.iter().find(|(key, _)| !node.lookup && !tags.contains_key(*key)) {
-                return Err(Error::invalid(format!("{address} lacks the required tag `{key}`"))
-                    .hint("add it to the tags of the resource"));
             }
         }
         Ok(())

@@ -79,6 +79,8 @@ pub async fn import(
         depends: graph.resources(address),
         protect: node.protect,
         final_snapshot: node.final_snapshot,
+        operational: node.operational.clone(),
+        handover: node.handover.clone(),
         deposed: before.map(|record| record.deposed.clone()).unwrap_or_default(),
     };
     state.resources.insert(address.clone(), record);
@@ -131,7 +133,7 @@ pub async fn adopt(cloud: &Arc<dyn Cloud>, graph: &Graph, found: &[Orphan], stat
         }
     }
     let graph = &graph.clone().of_lineage(&state.lineage);
-    let lookups = lookups(cloud, graph).await?;
+    let lookups = lookups(cloud, graph, None).await?;
     for address in graph.sorted()? {
         let node = &graph.nodes()[&address];
         if node.lookup || state.resources.contains_key(&address) {
@@ -200,6 +202,8 @@ fn recorded(cloud: &Arc<dyn Cloud>, graph: &Graph, state: &State, address: &Addr
         depends: graph.resources(address),
         protect: node.map_or(spec.keeps_data, |node| node.protect),
         final_snapshot: node.map_or(spec.keeps_data, |node| node.final_snapshot),
+        operational: node.map(|node| node.operational.clone()).unwrap_or_default(),
+        handover: node.and_then(|node| node.handover.clone()),
         deposed: Vec::new(),
     })
 }

@@ -16,6 +16,7 @@ use crate::state::State;
 
 mod agreement;
 mod drift;
+mod feasible;
 mod lookups;
 mod planner;
 mod refresh;
@@ -68,11 +69,17 @@ pub struct Step {
     /// The data that the step destroys, part by part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub loses: Vec<String>,
+    /// How much data that is, in words, when the plan was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<String>,
+    /// The changes that the cloud refuses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
 }
 
 impl Step {
-    fn new(action: Action) -> Self {
-        Self { action, changes: Vec::new(), because: None, loses: Vec::new() }
+    pub(crate) fn new(action: Action) -> Self {
+        Self { action, changes: Vec::new(), because: None, loses: Vec::new(), contents: None, refused: Vec::new() }
     }
 
     fn because(self, because: impl Into<String>) -> Self {
@@ -236,6 +243,17 @@ impl Plan {
     pub fn sealed(&self) -> Result<Self> {
         let failed = |error: serde_json::Error| Error::failed(format!("the plan cannot be written as JSON: {error}"));
         serde_json::from_value(redact(&serde_json::to_value(self).map_err(failed)?, &self.lineage)).map_err(failed)
+    }
+
+    /// The data that the plan destroys, by address and part, in words.
+    #[must_use]
+    pub fn described_losses(&self) -> BTreeMap<&Address, String> {
+        let described = |step: &Step| {
+            let contents = step.contents.as_ref().map(|contents| format!(" ({contents})")).unwrap_or_default();
+            format!("{}{contents}", step.loses.join(", "))
+        };
+        let losing = self.steps.iter().filter(|(_, step)| !step.loses.is_empty());
+        losing.map(|(address, step)| (address, described(step))).collect()
     }
 
     /// The data that the plan destroys, by address and part.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::address::Address;
+use crate::count::counted;
 use crate::error::{Error, Result};
 use crate::pointer::Pointer;
 
@@ -57,7 +58,8 @@ impl<T> Ref<Vec<T>> {
     {
         match self {
             Self::Known(values) => values.get(index).map(|value| Ref::Known(value.clone())).ok_or_else(|| {
-                Error::invalid(format!("index {index} is out of range: the list has {} items", values.len()))
+                let items = counted(values.len(), "item", "items");
+                Error::invalid(format!("index {index} is out of range: the list has {items}"))
             }),
             Self::Pointer { pointer } => Ok(Ref::to(&pointer.address, &format!("{}/{index}", pointer.output))),
         }

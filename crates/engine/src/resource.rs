@@ -38,6 +38,9 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Si
     /// Fields that are updated in place, but whose old referenced resource cannot be deleted before: if that resource
     /// is replaced, so is this one.
     const HOLDS: Fields = &[];
+    /// Fields whose entries serve the dependents: the copies of a table in other regions. An update that removes an entry
+    /// starts only after the deletes of dependents, which may use it until then.
+    const SERVES: Fields = &[];
     /// Fields whose referenced resources must be in the same network as this one. Each field can be updated, but if the
     /// resources move to another network, this one is replaced (AWS refuses a subnet group in two VPCs).
     const NETWORK: Fields = &[];
@@ -78,6 +81,12 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Si
         let _ = live;
         Vec::new()
     }
+    /// The changes from `live` to `self` that AWS refuses, although the fields can be updated: an engine version that goes
+    /// down.
+    fn refused(&self, live: &Self) -> Vec<String> {
+        let _ = live;
+        Vec::new()
+    }
     /// The field for tags; `None` if AWS cannot tag the kind.
     fn tags(&mut self) -> Option<&mut Tags>;
     /// Starts to create the resource, and returns its id without waiting.
@@ -97,6 +106,12 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Si
     fn restore(_: &Self::Cx, live: &Live<Self>) -> impl Future<Output = Result<()>> + Send {
         let error = Error::failed(format!("{} cannot be restored", live.id));
         async { Err(error) }
+    }
+    /// How much data `live` has, such as `412 object versions, 3.2 MB`, for plans that would delete it; `None` if AWS does not
+    /// say. Only for kinds with [`KEEPS_DATA`](Self::KEEPS_DATA).
+    fn contents(_: &Self::Cx, live: &Live<Self>) -> impl Future<Output = Result<Option<String>>> + Send {
+        let _ = live;
+        async { Ok(None) }
     }
     /// Whether `id`, which a read did not return, really does not exist. The default is a second read. Kinds whose
     /// reads filter or lag ask in the most consistent way that the service offers, without a filter.
@@ -148,6 +163,8 @@ pub trait Facts: Send + Sync {
     fn expected(&self, args: &Value) -> Expected;
     /// See [`Resource::losses`]; for invalid arguments, none.
     fn losses(&self, args: &Value, live: &Value) -> Vec<String>;
+    /// See [`Resource::refused`]; for invalid arguments, none.
+    fn refused(&self, args: &Value, live: &Value) -> Vec<String>;
     /// `args` in the canonical form of this kind: sets sorted, defaults filled in.
     ///
     /// # Errors
@@ -173,6 +190,8 @@ pub trait Kind<Cx>: Facts {
     fn delete<'a>(&'a self, cx: &'a Cx, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
     /// See [`Resource::restore`].
     fn restore<'a>(&'a self, cx: &'a Cx, live: &'a Seen) -> BoxFuture<'a, Result<()>>;
+    /// See [`Resource::contents`].
+    fn contents<'a>(&'a self, cx: &'a Cx, live: &'a Seen) -> BoxFuture<'a, Result<Option<String>>>;
     /// See [`Resource::absent`].
     fn absent<'a>(&'a self, cx: &'a Cx, id: &'a str) -> BoxFuture<'a, Result<bool>>;
     /// See [`Lookup::find`].
@@ -201,6 +220,7 @@ impl<R: Resource> Facts for Erased<R> {
             replace: R::REPLACE,
             early: R::EARLY,
             holds: R::HOLDS,
+            serves: R::SERVES,
             network: R::NETWORK,
             identity: R::IDENTITY,
             keeps_data: R::KEEPS_DATA,
@@ -220,8 +240,11 @@ impl<R: Resource> Facts for Erased<R> {
     }
 
     fn losses(&self, args: &Value, live: &Value) -> Vec<String> {
-        let typed = R::deserialize(args).and_then(|args| Ok((args, R::deserialize(live)?)));
-        typed.map(|(args, live)| args.losses(&live)).unwrap_or_default()
+        pair::<R>(args, live).map(|(args, live)| args.losses(&live)).unwrap_or_default()
+    }
+
+    fn refused(&self, args: &Value, live: &Value) -> Vec<String> {
+        pair::<R>(args, live).map(|(args, live)| args.refused(&live)).unwrap_or_default()
     }
 
     fn normal(&self, args: &Value) -> Result<Value> {
@@ -277,6 +300,10 @@ impl<R: Resource> Kind<R::Cx> for Erased<R> {
         async move { R::restore(cx, &typed(live)?).await }.map_err(|error| concealed(error, &[&live.args])).boxed()
     }
 
+    fn contents<'a>(&'a self, cx: &'a R::Cx, live: &'a Seen) -> BoxFuture<'a, Result<Option<String>>> {
+        async move { R::contents(cx, &typed(live)?).await }.boxed()
+    }
+
     fn absent<'a>(&'a self, cx: &'a R::Cx, id: &'a str) -> BoxFuture<'a, Result<bool>> {
         async move { R::absent(cx, &Id::new(id)).await }.boxed()
     }
@@ -300,6 +327,7 @@ impl<L: Lookup> Facts for ErasedLookup<L> {
             replace: &[],
             early: &[],
             holds: &[],
+            serves: &[],
             network: &[],
             identity: Identity::Record,
             keeps_data: false,
@@ -319,6 +347,10 @@ impl<L: Lookup> Facts for ErasedLookup<L> {
     }
 
     fn losses(&self, _: &Value, _: &Value) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn refused(&self, _: &Value, _: &Value) -> Vec<String> {
         Vec::new()
     }
 
@@ -360,6 +392,10 @@ impl<L: Lookup> Kind<L::Cx> for ErasedLookup<L> {
         Self::refuse()
     }
 
+    fn contents<'a>(&'a self, _: &'a L::Cx, _: &'a Seen) -> BoxFuture<'a, Result<Option<String>>> {
+        Self::refuse()
+    }
+
     fn absent<'a>(&'a self, _: &'a L::Cx, _: &'a str) -> BoxFuture<'a, Result<bool>> {
         Self::refuse()
     }
@@ -381,6 +417,11 @@ fn parse<T: DeserializeOwned>(kind: &str, args: &Value) -> Result<T> {
         ));
         concealed(error, &[args])
     })
+}
+
+/// Both as an `R`; `None` if one of them is not.
+fn pair<R: Resource>(args: &Value, live: &Value) -> Option<(R, R)> {
+    Some((R::deserialize(args).ok()?, R::deserialize(live).ok()?))
 }
 
 fn json<T: Serialize>(value: &T) -> Result<Value> {

@@ -13,6 +13,7 @@ use crate::address::{Address, Region};
 use crate::pointer::Pointer;
 use crate::reference::{Id, Ref, Secret, Sensitive, Text};
 use crate::tags::Tags;
+use crate::waiver::Scope;
 
 /// The JSON schemas of a kind.
 #[derive(Clone, Debug, Serialize)]
@@ -189,5 +190,19 @@ impl JsonSchema for Address {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "description": "REGION/KIND/NAME", "type": "string", "pattern": ADDRESS })
+    }
+}
+
+impl JsonSchema for Scope {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Scope".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [generator.subschema_for::<Address>(), { "const": Self::EVERYWHERE }] })
     }
 }

@@ -20,13 +20,42 @@ pub use crate::mask::without;
 
 /// The forms of a secret: its value, its digest, and what it will be made from.
 const SECRET: &str = "$secret";
-const FORMS: [&str; 3] = [SECRET, "$hash", "$pending"];
+const HASH: &str = "$hash";
+const FORMS: [&str; 3] = [SECRET, HASH, "$pending"];
 
 /// Whether `value` is a secret in one of its forms.
 #[must_use]
 pub fn is_secret(value: &Value) -> bool {
     let form = |members: &Map<String, Value>| FORMS.iter().any(|form| members.contains_key(*form));
     value.as_object().is_some_and(|members| members.len() == 1 && form(members))
+}
+
+/// Whether `value` is the digest of a secret.
+pub(crate) fn is_digest(value: &Value) -> bool {
+    is_secret(value) && value.get(HASH).is_some()
+}
+
+/// The paths of the secrets in `value` whose values are not known.
+pub(crate) fn without_value(value: &Value) -> Vec<String> {
+    fn add(value: &Value, path: &mut Vec<String>, found: &mut Vec<String>) {
+        match value {
+            secret if is_secret(secret) => found.extend(secret.get(SECRET).is_none().then(|| path.join("."))),
+            Value::Object(members) => members.iter().for_each(|(key, value)| {
+                path.push(key.clone());
+                add(value, path, found);
+                path.pop();
+            }),
+            Value::Array(values) => values.iter().enumerate().for_each(|(index, value)| {
+                path.push(index.to_string());
+                add(value, path, found);
+                path.pop();
+            }),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    add(value, &mut Vec::new(), &mut found);
+    found
 }
 
 /// Whether `value` contains a secret.
@@ -57,7 +86,7 @@ pub(crate) fn redact(value: &Value, lineage: &str) -> Value {
         Value::Array(values) => values.iter().map(|value| redact(value, lineage)).collect(),
         Value::Object(members) => match members.get(SECRET) {
             Some(secret) => match &pointers(secret)[..] {
-                [] => json!({ "$hash": digest(secret, lineage) }),
+                [] => json!({ HASH: digest(secret, lineage) }),
                 pointers => {
                     let parts: Vec<_> = pointers.iter().map(|pointer| json!({ "$ref": pointer })).collect();
                     json!({ "$pending": parts })

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::address::Address;
 use crate::error::{Class, Error, Result};
+use crate::handover::Handover;
 
 /// The version of the state format that this code writes.
 pub const FORMAT: u32 = 2;
@@ -42,6 +43,9 @@ pub struct State {
     pub resources: BTreeMap<Address, Record>,
     /// The outputs of the stack after the last successful apply.
     pub outputs: BTreeMap<String, Value>,
+    /// Operations that take several runs and have not ended, by the name of their command.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub operations: BTreeMap<String, Value>,
 }
 
 /// The record of one resource.
@@ -69,6 +73,13 @@ pub struct Record {
     /// Whether a final snapshot is taken when it is deleted, if the kind supports it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub final_snapshot: bool,
+    /// The operational values among the arguments: the JSON pointer of each, and its initial value as declared when it was
+    /// last applied.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub operational: BTreeMap<String, Value>,
+    /// What takes over its work when it is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handover: Option<Handover>,
     /// Replaced generations that still have to be deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deposed: Vec<Deposed>,
@@ -112,6 +123,7 @@ impl State {
             rescue: None,
             resources: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            operations: BTreeMap::new(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use petgraph::algo::toposort;
+use petgraph::algo::{has_path_connecting, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use serde_json::Value;
@@ -13,7 +13,7 @@ use crate::address::Address;
 use crate::cloud::{Cloud, spec};
 use crate::error::{Error, Result};
 use crate::plan::{Action, Plan};
-use crate::resolve::pointers;
+use crate::resolve::{pointers, resolve};
 use crate::state::State;
 
 /// A part of a step: creating and updating, or deleting.
@@ -115,10 +115,76 @@ pub(crate) fn tasks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Resul
             }
         }
     }
+    // What takes over the work of a resource is ready before the resource is deleted, unless it can only be created after
+    // the delete.
+    for (address, node) in &remove {
+        let handover = state.resources.get(*address).and_then(|record| record.handover.as_ref());
+        for making in handover.into_iter().flat_map(|handover| &handover.to).filter_map(|to| make.get(to)) {
+            if !has_path_connecting(&graph, *node, *making, None) {
+                graph.add_edge(*making, *node, Until::Done);
+            }
+        }
+    }
+    for (address, node) in &make {
+        if !shrinks(cloud, plan, state, address)? {
+            continue;
+        }
+        let leaving = remove.iter().filter(|(user, _)| {
+            **user != *address && state.resources.get(**user).is_some_and(|record| record.depends.contains(*address))
+        });
+        for (_, user) in leaving {
+            after_user(&mut graph, *node, *user);
+        }
+    }
     if toposort(&graph, None).is_err() {
         return Err(Error::failed("the steps of the plan depend on each other").hint("apply it in parts with --target"));
     }
     Ok(graph)
+}
+
+/// Whether the step of `address` is an update that takes something from its dependents: that removes an entry of a field
+/// that serves them.
+fn shrinks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State, address: &Address) -> Result<bool> {
+    let updates = plan.steps.get(address).is_some_and(|step| step.action == Action::Update);
+    let (Some(node), Some(record), true) = (plan.graph.nodes().get(address), state.resources.get(address), updates)
+    else {
+        return Ok(false);
+    };
+    let serves = spec(cloud, &address.kind)?.serves;
+    if serves.is_empty() {
+        return Ok(false);
+    }
+    let desired = resolve(&node.args, &|pointer| plan.known(state, pointer));
+    Ok(serves.iter().any(|field| loses(&record.args[*field], &desired[*field])))
+}
+
+/// Whether an entry of `before`, at any depth, is not in `after`.
+fn loses(before: &Value, after: &Value) -> bool {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            before.iter().any(|(key, before)| loses(before, after.get(key).unwrap_or(&Value::Null)))
+        }
+        (Value::Array(before), Value::Array(after)) => before.iter().any(|entry| !after.contains(entry)),
+        (Value::Object(_) | Value::Array(_), _) => true,
+        _ => false,
+    }
+}
+
+/// Lets the update `update` start only after the delete `user`. Updates on the way to that delete need not wait for the
+/// update: they know the resource already. Where others have to wait for it, the two stay unordered.
+fn after_user(graph: &mut DiGraph<Task, Until>, update: NodeIndex, user: NodeIndex) {
+    let next: Vec<_> = graph.edges(update).map(|edge| (edge.target(), *edge.weight())).collect();
+    let ways = next.into_iter().filter(|(next, _)| has_path_connecting(&*graph, *next, user, None));
+    let ways: Vec<_> = ways.collect();
+    if ways.iter().any(|(next, _)| !matches!(graph[*next], Task::Make(_))) {
+        return;
+    }
+    for (next, _) in ways {
+        if let Some(edge) = graph.find_edge(update, next) {
+            graph.remove_edge(edge);
+        }
+    }
+    graph.update_edge(user, update, Until::Done);
 }
 
 fn depends(plan: &Plan, state: &State, address: &Address) -> BTreeSet<Address> {

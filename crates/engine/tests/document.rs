@@ -36,6 +36,10 @@ fn args(zone: &Value) -> Value {
     json!({ "zone": zone, "size": 1, "days": null, "parents": [], "uses": [], "tags": { "team": "payments" } })
 }
 
+fn waiver(at: &str, reason: &str) -> Value {
+    json!({ "rule": "named", "at": at, "reason": reason })
+}
+
 fn parse(document: &Value) -> payinfra_engine::Result<Graph> {
     Graph::parse(document.to_string().as_bytes(), &catalog())
 }
@@ -65,6 +69,12 @@ fn random_graphs_parse_back() {
                 if !graph.nodes()[address].lookup {
                     graph.output(&address.to_string(), Text::from("id ").and(&Ref::<String>::to(address, "id")));
                 }
+                if index % 4 == 1 {
+                    graph.waive(address, "encrypted", &format!("reason \"{index}\", – in full")).unwrap();
+                }
+            }
+            if seed % 2 == 0 {
+                graph.waive_everywhere("named", "names are chosen by others").unwrap();
             }
             let text = graph.document().unwrap();
             match Graph::parse(text.as_bytes(), &catalog()) {
@@ -88,6 +98,19 @@ fn owner_tags_are_added() {
         graph.document().unwrap(),
         parse(&serde_json::from_str(&graph.document().unwrap()).unwrap()).unwrap().document().unwrap()
     );
+}
+
+#[test]
+fn waivers_are_kept_in_their_order() {
+    let mut document = example();
+    document["waivers"] = json!([waiver("everywhere", "for all"), waiver(NODE, "for one")]);
+    let graph = parse(&document).unwrap();
+    let written: Value = serde_json::from_str(&graph.document().unwrap()).unwrap();
+    assert_eq!(written["waivers"], document["waivers"]);
+    let told: Vec<_> = graph.waivers().iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["the waiver of `named` everywhere".to_owned(), format!("the waiver of `named` at {NODE}")]);
+    // Without any, nothing is written.
+    assert!(!parse(&example()).unwrap().document().unwrap().contains("waivers"));
 }
 
 #[test]
@@ -116,7 +139,6 @@ fn invalid_documents_are_refused_with_place_and_fix() {
         ("an order after nothing", node("/after"), json!(["east/fake.tagged/none"])),
         ("an order after no address", node("/after"), json!(["none"])),
         ("a trigger that is nothing", node("/replace_triggered_by"), json!(["east/fake.tagged/none"])),
-        ("a missing tag", node("/args/tags"), json!({})),
         ("another owner", node("/args/tags/payinfra:stack"), json!("other")),
         ("a missing secret", node("/args/zone"), json!({ "$secret": null })),
         ("a resource as a lookup", node("/lookup"), json!(true)),
@@ -128,6 +150,20 @@ fn invalid_documents_are_refused_with_place_and_fix() {
             json!({ "$text": [{ "$ref": "a/fake.tagged/c#id" }] }),
         ),
         ("an output that is no text", "/outputs/arn".to_owned(), json!(["a"])),
+        (
+            "a waiver without a reason",
+            "/waivers".to_owned(),
+            json!([waiver(NODE, "because"), waiver("everywhere", " ")]),
+        ),
+        ("a waiver with a line break", "/waivers".to_owned(), json!([waiver(NODE, "because\nof")])),
+        ("a waiver twice", "/waivers".to_owned(), json!([waiver(NODE, "because"), waiver(NODE, "therefore")])),
+        ("a waiver nowhere", "/waivers".to_owned(), json!([{ "rule": "named", "reason": "because" }])),
+        ("a waiver at no address", "/waivers".to_owned(), json!([waiver("all", "because")])),
+        (
+            "an unknown member of a waiver",
+            "/waivers".to_owned(),
+            json!([{ "rule": "named", "at": NODE, "reason": "because", "until": "2027" }]),
+        ),
     ] {
         let mut document = example();
         let (parent, name) = path.rsplit_once('/').unwrap();

@@ -39,6 +39,11 @@ async fn every_forged_member_is_found_and_named() -> Result<()> {
         ("/left_out".to_owned(), json!(["east/fake.named/two"]), "east/fake.named/two"),
         ("/lookups".to_owned(), json!({ "east/fake.zones/all": ["x"] }), "the lookup east/fake.zones/all"),
         ("/graph/nodes/east~1fake.named~1two/args/size".to_owned(), json!(9), "saved args.size = 9"),
+        (
+            "/graph/waivers".to_owned(),
+            json!([{ "rule": "named", "at": "everywhere", "reason": "because" }]),
+            "the configuration has changed",
+        ),
         ("/graph/outputs".to_owned(), json!({ "stolen": "x" }), "the configuration has changed"),
     ] {
         let plan = forged(&derived, &pointer, value);

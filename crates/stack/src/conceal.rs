@@ -123,6 +123,9 @@ fn places(one: &Graph, other: &Graph) -> BTreeSet<Place> {
     if one.metrics() != other.metrics() {
         found.insert(shown("it affects a metric".to_owned()));
     }
+    if one.waivers() != other.waivers() {
+        found.insert(shown("it affects where rules apply, or the reason".to_owned()));
+    }
     found
 }
 

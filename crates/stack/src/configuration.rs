@@ -13,10 +13,10 @@ mod shared;
 mod state;
 mod table;
 mod tags;
+mod template;
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde_json::Value as Json;
 use toml::Spanned;
 use toml::de::DeTable;
@@ -26,12 +26,17 @@ pub(crate) use schema::ambiguous;
 pub use schema::schema;
 pub use sensitive::{SensitiveVariable, without_secrets};
 pub use state::StateConfig;
+pub use template::{Template, template};
 
 use self::file::{File, SharedVariables};
 use crate::files::{self, Open};
-use crate::problem::{ConfigError, Problem, Problems};
+use crate::names::Suffix;
+use crate::places::Places;
+use crate::problem::{At, ConfigError, Problem, Problems};
+use crate::program::named;
 use crate::stack::{AnyStack, Own, Stacks};
-use crate::workspace::{Places, Workspace};
+use crate::typed::typed;
+use crate::workspace::Workspace;
 
 /// A valid configuration, as far as this can be checked without calling AWS.
 #[derive(Clone, Debug)]
@@ -135,48 +140,87 @@ type Listed = Vec<(Spanned<String>, Vec<Spanned<String>>)>;
 /// Reads and checks everything except the sensitive variables; `None` if there are problems.
 fn variables(source: Source<'_>, problems: &mut Problems) -> Option<(Configuration, Listed)> {
     let Source { text, name: source_name, stacks, open } = source;
-    let root = problems.take(DeTable::parse(text).map_err(Problem::from))?;
-    let file = File::deserialize(toml::Deserializer::from(root.clone()));
-    let file = problems.take(file.map_err(Problem::from))?;
-    let Some(stack) = stacks.iter().copied().find(|stack| stack.name() == file.stack.get_ref()) else {
-        let known: Vec<_> = stacks.iter().map(|stack| stack.name()).collect();
-        let unknown = Problem::new(format!("unknown stack `{}`", file.stack.get_ref()), file.stack.span());
-        problems.add(unknown.hint(format!("available stacks: {}", known.join(", "))));
+    let (root, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        for error in &errors {
+            problems.add(Problem::of(error, 0..0));
+        }
         return None;
-    };
-    if file.workspaces.is_empty() {
-        let none = Problem::new("no workspace is declared", file.stack.span());
-        problems.add(none.hint("declare one under [workspaces.NAME]"));
     }
-    let state = file.state.map(|given| shared::state(given, problems)).unwrap_or_default();
-    let reader = Reader { stack, schema: schema(stack).to_value() };
-    let none = DeTable::new();
-    let defaults = table::at(root.get_ref(), &["defaults"]).unwrap_or(&none);
+    let mut root = root.into_inner();
+    let reader = stack(&root, stacks, problems).map(|stack| Reader { stack, schema: schema(stack).to_value() });
+    if let Some(reader) = &reader {
+        schema::unknown_in_file(&reader.schema, &mut root, problems);
+    }
+    let file: Option<File> = typed(Spanned::new(0..0, root.clone()), problems);
+    let reader = reader?;
+    let (stack, none) = (reader.stack, DeTable::new());
+    let declared = table::at(&root, &["workspaces"]).unwrap_or(&none);
+    let (aws, state) = match file {
+        Some(file) => {
+            if declared.is_empty() {
+                let none = Problem::new("no workspace is declared", file.stack.span());
+                problems.add(none.hint("declare one under [workspaces.NAME]"));
+            }
+            (file.aws, file.state)
+        }
+        None => Default::default(),
+    };
+    problems.take(state::in_one_place(&root));
+    let defaults = table::at(&root, &["defaults"]).unwrap_or(&none);
     let (mut workspaces, mut listed) = (BTreeMap::new(), Vec::new());
-    for name in file.workspaces.into_keys() {
-        let own = table::at(root.get_ref(), &["workspaces", name.get_ref()]).unwrap_or(&none);
+    for (name, own) in declared {
+        let Some(own) = own.get_ref().as_table() else { continue };
+        let name = Spanned::new(name.span(), name.get_ref().to_string());
         // The other way round, values in `[defaults]` that this workspace overrides are checked as well.
         reader.read(&name, table::merged(defaults, own, stack.replaced()), problems);
         let merged = table::merged(own, defaults, stack.replaced());
-        let places = Places(table::places(&merged, &name.span()));
+        let places = Places::of(&merged, &name.span());
         let files = files::read(&merged, stack.files(), open, problems);
-        let Some((mut shared, own)) = reader.read(&name, merged, problems) else { continue };
-        let paths = shared.sensitive.take().unwrap_or_default();
+        let (shared, own) = reader.read(&name, merged, problems);
+        let Some(mut shared) = shared else { continue };
+        let paths = std::mem::take(&mut shared.sensitive);
         for path in &paths {
             problems.take(sensitive::is_known(&reader.schema, path));
         }
-        tags::check(&shared, stack.tags(), problems);
+        tags::check(&shared, &places, stack.tags(), problems);
         let context = shared::Context { stack, name: &name, places, files, state: &state };
-        let Some(workspace) = context.workspace(shared, problems).and_then(|shared| stack.join(shared, own)) else {
-            continue;
-        };
+        let shared = context.workspace(shared, problems);
+        let Some(workspace) = shared.zip(own).and_then(|(shared, own)| stack.join(shared, own)) else { continue };
+        problems.take(own_name(&workspace, stack, stacks));
         stack.check(&workspace, problems);
         workspaces.insert(workspace.name.clone(), workspace);
         listed.push((name, paths));
     }
     let (source_name, sensitive) = (source_name.to_owned(), BTreeMap::new());
-    let configuration = Configuration { source_name, stack, aws: file.aws, state, workspaces, sensitive };
+    let configuration = Configuration { source_name, stack, aws, state, workspaces, sensitive };
     problems.is_empty().then_some((configuration, listed))
+}
+
+/// The stack that the configuration names; `None` if there is no such stack, or no valid name.
+fn stack(root: &DeTable<'_>, stacks: Stacks, problems: &mut Problems) -> Option<&'static dyn AnyStack> {
+    let given = root.get("stack")?;
+    let name = given.get_ref().as_str()?;
+    problems.take(named(stacks, name).at(given.span()))
+}
+
+/// Checks the name of a workspace's stack that is not `stack`'s: it is part of states and tags.
+fn own_name(workspace: &Workspace, stack: &dyn AnyStack, stacks: Stacks) -> Result<(), Problem> {
+    let (name, place) = (&workspace.stack, workspace.place(""));
+    if name == stack.name() {
+        return Ok(());
+    }
+    let problem =
+        |why: &str| Problem::new(format!("the stack of workspace `{}` is `{name}`, {why}", workspace.name), place);
+    if Suffix::parse(name).is_err() {
+        return Err(problem("which is not a valid name").hint("use lower-case letters, digits and inner hyphens"));
+    }
+    if stacks.iter().any(|other| other.name() == name) {
+        return Err(
+            problem("which is another stack of this program").hint("give it another name, or they would share states")
+        );
+    }
+    Ok(())
 }
 
 /// Turns the table of a workspace into typed variables.
@@ -187,13 +231,13 @@ struct Reader {
 }
 
 impl Reader {
-    /// The shared variables and the stack's own; `None` if one of them cannot be read.
+    /// The shared variables and the stack's own, as far as they can be read.
     fn read(
         &self,
         name: &Spanned<String>,
         mut merged: DeTable<'_>,
         problems: &mut Problems,
-    ) -> Option<(SharedVariables, Own)> {
+    ) -> (Option<SharedVariables>, Option<Own>) {
         let place = name.span();
         schema::unknown(&self.schema, &mut merged, problems);
         let (mut shared, mut own) = (DeTable::new(), DeTable::new());
@@ -201,10 +245,7 @@ impl Reader {
             let part = if schema::is_shared(key.get_ref()) { &mut shared } else { &mut own };
             part.insert(key, value);
         }
-        let shared = SharedVariables::deserialize(toml::Deserializer::from(Spanned::new(place.clone(), shared)));
-        let shared = problems.take(shared.map_err(Problem::from));
-        let own = self.stack.read(Spanned::new(place.clone(), own));
-        let own = problems.take(own.map_err(|problem| problem.or_place(place)));
-        Some((shared?, own?))
+        let shared = typed(Spanned::new(place.clone(), shared), problems);
+        (shared, self.stack.read(Spanned::new(place, own), problems))
     }
 }

@@ -29,6 +29,11 @@ impl Suffix {
     pub fn parse(text: &str) -> Result<Self> {
         label("suffix", text).map(Self)
     }
+
+    /// A placeholder, where the suffix does not matter.
+    pub(crate) fn any() -> Self {
+        Self("x".to_owned())
+    }
 }
 
 impl fmt::Display for Suffix {
@@ -44,10 +49,13 @@ impl fmt::Display for Suffix {
 pub struct AccountId(String);
 
 impl AccountId {
+    /// The id that stands for the account where it is not known yet. AWS assigns it to nobody.
+    pub const PLACEHOLDER: &'static str = "000000000000";
+
     /// A placeholder account, where only the length of names matters.
     #[must_use]
     pub fn any() -> Self {
-        Self("000000000000".to_owned())
+        Self(Self::PLACEHOLDER.to_owned())
     }
 
     /// The digits.

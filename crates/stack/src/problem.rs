@@ -68,14 +68,14 @@ impl From<Box<ConfigError>> for Error {
 #[derive(Debug)]
 pub struct Problem {
     error: Error,
-    span: Option<Range<usize>>,
+    span: Range<usize>,
 }
 
 impl Problem {
     /// A problem at a place in the file: bytes of its text.
     #[must_use]
     pub fn new(message: impl Into<String>, span: Range<usize>) -> Self {
-        Self { error: Error::invalid(message), span: Some(span) }
+        Self { error: Error::invalid(message), span }
     }
 
     /// The same problem, with what to do about it.
@@ -85,25 +85,20 @@ impl Problem {
         self
     }
 
-    pub(crate) fn or_place(mut self, place: Range<usize>) -> Self {
-        self.span.get_or_insert(place);
-        self
-    }
-
-    fn begin(&self) -> usize {
-        self.span.as_ref().map_or(0, |span| span.start)
+    /// An error of the TOML parser; `place` is where it is if the parser does not say.
+    pub(crate) fn of(error: &toml::de::Error, place: Range<usize>) -> Self {
+        Self::new(error.message(), error.span().unwrap_or(place))
     }
 
     fn into_error(self, source_name: &str, text: &str) -> ConfigError {
-        let position = self.span.as_ref().and_then(|span| text.get(..span.start)).map(|before| {
-            let line = before.rsplit('\n').next().unwrap_or_default();
-            (before.matches('\n').count() + 1, line.chars().count() + 1)
-        });
+        let before = &text[..text.floor_char_boundary(self.span.start)];
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let position = (before.matches('\n').count() + 1, line.chars().count() + 1);
         ConfigError {
             source_name: source_name.to_owned(),
             message: self.error.message().to_owned(),
-            position,
-            span: self.span,
+            position: Some(position),
+            span: Some(self.span),
             hint: self.error.get_hint().map(str::to_owned),
             others: Vec::new(),
         }
@@ -134,18 +129,12 @@ impl Problems {
     /// All problems as one error, in the order of their places, each once; `None` if there are none.
     pub(crate) fn into_error(self, source_name: &str, text: &str) -> Option<ConfigError> {
         let mut problems = self.0;
-        problems.sort_by_key(Problem::begin);
+        problems.sort_by_key(|problem| problem.span.start);
         let mut known = BTreeSet::new();
-        problems.retain(|problem| known.insert((problem.begin(), problem.error.message().to_owned())));
+        problems.retain(|problem| known.insert((problem.span.start, problem.error.message().to_owned())));
         let mut errors = problems.into_iter().map(|problem| problem.into_error(source_name, text));
         let first = errors.next()?;
         Some(ConfigError { others: errors.collect(), ..first })
-    }
-}
-
-impl From<toml::de::Error> for Problem {
-    fn from(error: toml::de::Error) -> Self {
-        Self { error: Error::invalid(error.message()), span: error.span() }
     }
 }
 
@@ -160,6 +149,6 @@ pub trait At<T> {
 
 impl<T> At<T> for Result<T, Error> {
     fn at(self, span: Range<usize>) -> Result<T, Problem> {
-        self.map_err(|error| Problem { error, span: Some(span) })
+        self.map_err(|error| Problem { error, span })
     }
 }

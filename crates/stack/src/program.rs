@@ -4,7 +4,7 @@ use payinfra_engine::{Error, Result};
 
 use crate::configuration::ambiguous;
 use crate::names::Suffix;
-use crate::stack::Stacks;
+use crate::stack::{AnyStack, Stacks};
 
 /// Checks the stacks of a program: at least one, with valid names, no name twice, no variable that is also a shared one.
 ///
@@ -31,4 +31,15 @@ pub fn distinct(stacks: Stacks) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The stack `name` of a program.
+///
+/// # Errors
+/// If the program has no such stack; the hint lists those that it has.
+pub fn named(stacks: Stacks, name: &str) -> Result<&'static dyn AnyStack> {
+    stacks.iter().copied().find(|stack| stack.name() == name).ok_or_else(|| {
+        let known: Vec<_> = stacks.iter().map(|stack| stack.name()).collect();
+        Error::invalid(format!("unknown stack `{name}`")).hint(format!("available stacks: {}", known.join(", ")))
+    })
 }

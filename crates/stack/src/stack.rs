@@ -13,8 +13,9 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::names::AccountId;
-use crate::problem::{Problem, Problems};
+use crate::problem::Problems;
 use crate::rule::Rule;
+use crate::typed::typed;
 use crate::workspace::{RegionConfig, Workspace};
 
 /// A stack: a system that payinfra can deploy.
@@ -39,6 +40,9 @@ pub trait Stack: Sync {
     const SECRET: &'static [&'static str] = &[];
     /// The variables that name files, by key. The files are read with the configuration; see [`Workspace::file`].
     const FILES: &'static [&'static str] = &[];
+    /// The values of the variable `phase`, in the order of a migration; empty if the stack has no phases. `payinfra phase`
+    /// moves a workspace from one to another.
+    const PHASES: &'static [&'static str] = &[];
     /// A configuration to start from, for `init`.
     const EXAMPLE: Option<&'static str> = None;
 
@@ -46,8 +50,10 @@ pub trait Stack: Sync {
     /// comments and defaults become part of the schema. Unknown keys are errors in any case.
     type Variables: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
-    /// Checks what types cannot express. Adds all problems, each with its place: [`Workspace::place`] or a
-    /// [`Spanned`] variable.
+    /// Checks what types cannot express. Adds all problems, each with its place: a [`Section`](crate::Section) or
+    /// [`Workspace::place`] finds it.
+    ///
+    /// It is also called if a shared text such as `environment` is missing, which is reported already; it is empty then.
     fn check(&self, _workspace: &Workspace<Self::Variables>, _problems: &mut Problems) {}
 
     /// The desired state of `workspace` in `account`.
@@ -71,6 +77,11 @@ pub trait Stack: Sync {
         String::new()
     }
 
+    /// The phase of `workspace`, one of [`Stack::PHASES`].
+    fn phase(&self, _workspace: &Workspace<Self::Variables>) -> Option<&'static str> {
+        None
+    }
+
     /// Its own variables with their defaults, for `workspace show`.
     fn describe(&self, workspace: &Workspace<Self::Variables>) -> Value {
         serde_json::to_value(&workspace.variables).unwrap_or_default()
@@ -79,6 +90,12 @@ pub trait Stack: Sync {
     /// Warnings to show with every plan of `workspace`.
     fn warnings(&self, _workspace: &Workspace<Self::Variables>) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The name of the stack of `workspace` in states and tags, if it is not [`Stack::NAME`]: for a stack that reads what
+    /// it declares, so that two systems that it reads do not share a state.
+    fn name_in(&self, _workspace: &Workspace<Self::Variables>) -> Option<String> {
+        None
     }
 }
 
@@ -115,11 +132,8 @@ pub trait AnyStack: Sync {
     fn example(&self) -> Option<&'static str>;
     /// The schema of its own variables.
     fn variables(&self, generator: &mut SchemaGenerator) -> Schema;
-    /// Reads its own variables.
-    ///
-    /// # Errors
-    /// If one has a wrong type or is missing.
-    fn read(&self, own: Spanned<DeTable<'_>>) -> Result<Own, Problem>;
+    /// Reads its own variables; `None` if one is missing or has a wrong type. Adds all problems.
+    fn read(&self, own: Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Own>;
     /// A workspace with its own variables; `None` if they are those of another stack.
     fn join(&self, shared: Workspace<()>, own: Own) -> Option<Workspace>;
     /// See [`Stack::check`].
@@ -135,6 +149,10 @@ pub trait AnyStack: Sync {
     fn regions<'a>(&self, workspace: &'a Workspace) -> &'a [RegionConfig];
     /// See [`Stack::headline`].
     fn headline(&self, workspace: &Workspace) -> String;
+    /// See [`Stack::PHASES`].
+    fn phases(&self) -> &'static [&'static str];
+    /// See [`Stack::phase`].
+    fn phase(&self, workspace: &Workspace) -> Option<&'static str>;
     /// See [`Stack::describe`].
     fn describe(&self, workspace: &Workspace) -> Value;
     /// See [`Stack::warnings`].
@@ -182,14 +200,18 @@ impl<S: Stack> AnyStack for S {
         generator.subschema_for::<S::Variables>()
     }
 
-    fn read(&self, own: Spanned<DeTable<'_>>) -> Result<Own, Problem> {
-        let variables = S::Variables::deserialize(toml::Deserializer::from(own))?;
-        Ok(Own(Box::new(variables)))
+    fn read(&self, own: Spanned<DeTable<'_>>, problems: &mut Problems) -> Option<Own> {
+        typed::<S::Variables>(own, problems).map(|variables| Own(Box::new(variables)))
     }
 
-    fn join(&self, shared: Workspace<()>, own: Own) -> Option<Workspace> {
+    fn join(&self, mut shared: Workspace<()>, own: Own) -> Option<Workspace> {
         let variables: Box<S::Variables> = own.0.downcast().ok()?;
-        Some(Workspace::erase(shared, *variables))
+        let mut typed = shared.clone().with(*variables);
+        if let Some(name) = self.name_in(&typed) {
+            shared.stack.clone_from(&name);
+            typed.stack = name;
+        }
+        Some(Workspace::erase(shared, typed))
     }
 
     fn check(&self, workspace: &Workspace, problems: &mut Problems) {
@@ -215,6 +237,14 @@ impl<S: Stack> AnyStack for S {
 
     fn headline(&self, workspace: &Workspace) -> String {
         workspace.typed().map_or_else(String::new, |workspace| Stack::headline(self, workspace))
+    }
+
+    fn phases(&self) -> &'static [&'static str] {
+        S::PHASES
+    }
+
+    fn phase(&self, workspace: &Workspace) -> Option<&'static str> {
+        workspace.typed().and_then(|workspace| Stack::phase(self, workspace))
     }
 
     fn describe(&self, workspace: &Workspace) -> Value {

@@ -11,14 +11,16 @@ use payinfra_engine::{Graph, Region, Result, Tags};
 
 use crate::files::Files;
 use crate::names::{AccountId, Names, Suffix};
-use crate::problem::Problem;
+use crate::places::Places;
+use crate::problem::{Problem, Problems};
 use crate::remote::RemoteOutputs;
+use crate::section::Section;
 
 /// One workspace: the variables that all stacks share, and the stack's own.
 #[derive(Clone, Debug)]
 pub struct Workspace<V = Erased> {
-    /// The name of the stack.
-    pub stack: &'static str,
+    /// The name of the stack in states and tags.
+    pub stack: String,
     /// The first part of every name.
     pub prefix: &'static str,
     /// Its name.
@@ -66,10 +68,6 @@ impl RegionConfig {
     }
 }
 
-/// Where the variables of a workspace stand in the file, by path; the empty path is the workspace's name.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Places(pub(crate) BTreeMap<String, Range<usize>>);
-
 /// A workspace of a stack whose type is not known here.
 #[derive(Clone)]
 pub struct Erased(Arc<dyn Any + Send + Sync>);
@@ -98,23 +96,20 @@ impl<V> Workspace<V> {
             .with("ManagedBy", "payinfra")
             .with("Project", &self.project);
         tags.fill(more);
-        Graph::new(self.stack, &self.name, tags).with_extra_tags(self.tags.clone())
+        Graph::new(&self.stack, &self.name, tags).with_extra_tags(self.tags.clone())
     }
 
     /// Where the variable at `path` stands in the file, such as `service.cpu` or `regions.0.cidr`. If it is not set:
     /// where the section around it stands, or the name of the workspace.
     #[must_use]
     pub fn place(&self, path: &str) -> Range<usize> {
-        let mut path = path;
-        loop {
-            if let Some(place) = self.places.0.get(path) {
-                return place.clone();
-            }
-            if path.is_empty() {
-                return 0..0;
-            }
-            path = path.rsplit_once('.').map_or("", |(section, _)| section);
-        }
+        self.places.of_value(path)
+    }
+
+    /// The section at `path`, such as `service`, to be checked; with the empty path, all variables. Adds what is found to
+    /// `problems`.
+    pub fn section<'a>(&'a self, path: &'a str, problems: &'a mut Problems) -> Section<'a> {
+        Section::new(path, &self.places, problems)
     }
 
     /// The content of the file that `variable` names, one of [`Stack::FILES`](crate::Stack::FILES).
@@ -168,9 +163,8 @@ impl<V> Workspace<V> {
 }
 
 impl Workspace {
-    /// Forgets the type of the variables of `workspace`.
-    pub(crate) fn erase<V: Send + Sync + 'static>(shared: Workspace<()>, variables: V) -> Self {
-        let typed: Workspace<V> = shared.clone().with(variables);
+    /// The workspace `typed`, whose type is forgotten; `shared` is the same one without variables.
+    pub(crate) fn erase<V: Send + Sync + 'static>(shared: Workspace<()>, typed: Workspace<V>) -> Self {
         shared.with(Erased(Arc::new(typed)))
     }
 

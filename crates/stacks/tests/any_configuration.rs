@@ -1,11 +1,14 @@
-//! For any valid configuration, the stack has no cycles and no dangling references, and follows the rules.
+//! For any valid configuration, the stack has no cycles and no dangling references, and follows the rules. Any other
+//! configuration is rejected with the places of what is wrong.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use payinfra_components::graph as build;
-use payinfra_stack::Configuration;
+use payinfra_stack::{ConfigError, Configuration};
 use payinfra_stacks::STACKS;
 use proptest::prelude::*;
+use proptest::sample::Index;
+use toml::{Table, Value};
 
 const REGIONS: [&str; 6] = ["us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1", "ap-south-1"];
 
@@ -75,5 +78,160 @@ proptest! {
         let weights = graph.outputs().iter().filter(|(name, _)| name.starts_with("weight_"));
         let sum: u32 = weights.map(|(_, weight)| weight.as_str().unwrap().parse::<u32>().unwrap()).sum();
         prop_assert_eq!(sum, 100);
+    }
+}
+
+/// A configuration with every variable.
+const EVERY: &str = include_str!("every_variable.toml");
+
+/// A change of one value of a configuration.
+#[derive(Clone, Debug)]
+enum Change {
+    Delete,
+    /// Adds a copy of a list's item or, under another name, of a table's member.
+    Repeat,
+    Rename(String),
+    Replace(Value),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        Just(Change::Delete),
+        Just(Change::Repeat),
+        "[a-zA-Z0-9_ .-]{0,6}".prop_map(Change::Rename),
+        value().prop_map(Change::Replace),
+    ]
+}
+
+/// Values of every type, also at the limits of numbers and with letters of several bytes.
+fn value() -> impl Strategy<Value = Value> {
+    let scalar = prop_oneof![
+        any::<bool>().prop_map(Value::Boolean),
+        prop_oneof![-1_i64..=100, any::<i64>(), Just(i64::from(i32::MAX))].prop_map(Value::Integer),
+        any::<f64>().prop_map(Value::Float),
+        prop_oneof!["[a-z0-9.:/@-]{0,12}", "[ä€𝒜\"'\n\\\\]{0,4}", Just("remote.old.x".to_owned())]
+            .prop_map(Value::String),
+        prop::sample::select(vec!["2026-03-01T02:00:00Z", "2026-03-01", "02:00:00"])
+            .prop_map(|time| Value::Datetime(time.parse().unwrap())),
+    ];
+    scalar.prop_recursive(2, 6, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),
+            prop::collection::btree_map("[a-z_]{1,6}", inner, 0..3)
+                .prop_map(|members| Value::Table(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// The number of values in `value`.
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Table(members) => members.iter().map(|(_, value)| 1 + count(value)).sum(),
+        Value::Array(items) => items.iter().map(|item| 1 + count(item)).sum(),
+        _ => 0,
+    }
+}
+
+/// Changes the value number `at` in `value`; otherwise returns how many are left to count.
+fn apply(value: &mut Value, mut at: usize, change: &Change) -> Result<(), usize> {
+    match value {
+        Value::Table(members) => {
+            for key in members.keys().cloned().collect::<Vec<_>>() {
+                if at == 0 {
+                    let old = members[&key].clone();
+                    match change {
+                        Change::Delete => drop(members.remove(&key)),
+                        Change::Repeat => drop(members.insert(format!("{key}-2"), old)),
+                        Change::Rename(name) => {
+                            members.remove(&key);
+                            members.insert(name.clone(), old);
+                        }
+                        Change::Replace(new) => drop(members.insert(key, new.clone())),
+                    }
+                    return Ok(());
+                }
+                match apply(&mut members[&key], at - 1, change) {
+                    Ok(()) => return Ok(()),
+                    Err(left) => at = left,
+                }
+            }
+        }
+        Value::Array(items) => {
+            for index in 0..items.len() {
+                if at == 0 {
+                    match change {
+                        Change::Delete => drop(items.remove(index)),
+                        Change::Repeat | Change::Rename(_) => items.push(items[index].clone()),
+                        Change::Replace(new) => items[index] = new.clone(),
+                    }
+                    return Ok(());
+                }
+                match apply(&mut items[index], at - 1, change) {
+                    Ok(()) => return Ok(()),
+                    Err(left) => at = left,
+                }
+            }
+        }
+        _ => {}
+    }
+    Err(at)
+}
+
+/// Checks that every error in `text` has a place in it.
+fn check_places(text: &str, error: &ConfigError) -> Result<(), TestCaseError> {
+    for error in std::iter::once(error).chain(&error.others) {
+        prop_assert!(!error.message.is_empty());
+        let (line, column) = error.position.unwrap();
+        let found = text.split('\n').nth(line - 1).unwrap();
+        prop_assert!(column <= found.chars().count() + 1, "{error}\n{text}");
+        let span = error.span.clone().unwrap();
+        prop_assert!(span.start <= span.end && span.end <= text.len(), "{error}\n{text}");
+    }
+    Ok(())
+}
+
+/// Parses `text`: it is valid, and can be built, or each error has its place.
+fn valid_or_placed(text: &str) -> Result<(), TestCaseError> {
+    match Configuration::parse(text, "payinfra.toml", STACKS) {
+        Ok(configuration) if configuration.stack.name() == "migration" => {
+            for workspace in configuration.workspaces.keys() {
+                let graph = build(&configuration, workspace, "123456789012");
+                prop_assert!(graph.is_ok(), "{}\n{text}", graph.unwrap_err());
+            }
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+        Err(error) => check_places(text, &error),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_configuration_with_changed_values_is_valid_or_rejected_with_places(
+        changes in prop::collection::vec((any::<Index>(), change()), 1..4),
+    ) {
+        let mut file = Value::Table(toml::from_str::<Table>(EVERY).unwrap());
+        for (at, change) in changes {
+            let count = count(&file);
+            if count > 0 {
+                prop_assert_eq!(apply(&mut file, at.index(count), &change), Ok(()));
+            }
+        }
+        valid_or_placed(&toml::to_string(&file).unwrap())?;
+    }
+
+    #[test]
+    fn a_configuration_with_changed_text_is_valid_or_rejected_with_places(
+        changes in prop::collection::vec((any::<Index>(), 0_usize..8, "[a-z\\[\\]{}=,.\"'#\n€𝒜 -]{0,4}"), 1..4),
+    ) {
+        let mut text: Vec<char> = EVERY.chars().collect();
+        for (at, removed, added) in changes {
+            let begin = at.index(text.len());
+            let end = text.len().min(begin + removed);
+            text.splice(begin..end, added.chars());
+        }
+        valid_or_placed(&text.into_iter().collect::<String>())?;
     }
 }

@@ -792,7 +792,7 @@ fn m29_a_variable_that_stands_for_an_output_that_is_not_listed_is_refused() {
     check(
         "environment = \"new\"\n",
         "environment = \"new\"\nlegacy_network = { cidrs = [\"192.168.0.0/16\"], subnets = { vpc = \"remote.old.vpc_id\" } }",
-        "{",
+        "\"remote.old.vpc_id\"",
         "`remote.old.vpc_id` is not listed in the remote outputs",
         "write remote.NAME.OUTPUT, and list OUTPUT under `remote_outputs`",
     );

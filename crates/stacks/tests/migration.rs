@@ -88,6 +88,7 @@ fn m02_production_has_what_migration_has() {
             }
             if let Some(weight) = node.pointer_mut("/args/routing/weighted") {
                 *weight = Value::Null;
+                node["operational"]["/routing/weighted"] = Value::Null;
             }
         }
         snapshot["nodes"].to_string().replace(&format!("-{workspace}-demo1"), "-WORKSPACE")
@@ -336,8 +337,12 @@ fn m16_m25_one_record_validates_all_certificates() {
     assert_eq!(after(&graph, "us-east-2/acm.certificate/api"), [validation]);
     let arn = json!({ "$ref": "us-east-2/acm.certificate/api#arn" });
     assert_eq!(reference("us-east-2/elbv2.listener/https", "/certificate"), arn);
-    let ready =
-        ["us-east-2/ecs.service/service", "us-east-2/elbv2.listener/https", "us-east-2/elbv2.load-balancer/main"];
+    let ready = [
+        "us-east-2/ecs.service/service",
+        "us-east-2/elbv2.listener/http",
+        "us-east-2/elbv2.listener/https",
+        "us-east-2/elbv2.load-balancer/main",
+    ];
     assert_eq!(after(&graph, "global/route53.record-set/api-us-east-2"), ready);
 }
 

@@ -1,12 +1,15 @@
-//! Each rule, with a valid stack's graph in which one change violates it.
+//! Each rule, with a valid stack's graph in which one change violates it, and waivers of the rule.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use payinfra_aws::ec2::Vpc;
 use payinfra_components::graph as build;
 use payinfra_components::rules::{self, RULES};
-use payinfra_engine::Graph;
-use payinfra_stack::{AccountId, Configuration, Names, Suffix};
+use payinfra_engine::{Address, Graph, Region, Resource, Result, Tags};
+use payinfra_stack::{AccountId, Configuration, Names, Rule, Stack, Suffix, Violation, Workspace};
 use payinfra_stacks::STACKS;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 const ACCOUNT: &str = "123456789012";
@@ -22,7 +25,8 @@ fn names() -> Names {
     Names::new("payment", "migration", &Suffix::parse("demo1").unwrap(), &account).unwrap()
 }
 
-/// Changes one argument of one resource and checks the violation and its rule.
+/// Changes one argument of one resource, and checks the violation, its rule, and that a waiver there or everywhere
+/// covers it.
 #[track_caller]
 fn check(rule: &str, address: &str, pointer: &str, value: Value, message: &str) {
     let mut graph = good();
@@ -30,6 +34,21 @@ fn check(rule: &str, address: &str, pointer: &str, value: Value, message: &str) 
     let graph: Graph = serde_json::from_value(graph).unwrap();
     let error = rules::check(&graph, &names(), &[]).unwrap_err();
     assert_eq!(error.message(), format!("{address} {message} ({rule})"));
+    let mut there = graph.clone();
+    there.waive(&address.parse().unwrap(), rule, "a reason").unwrap();
+    rules::check(&there, &names(), &[]).unwrap();
+    let mut everywhere = graph;
+    everywhere.waive_everywhere(rule, "a reason").unwrap();
+    rules::check(&everywhere, &names(), &[]).unwrap();
+}
+
+/// The error of a valid graph with another waiver, and its hint.
+#[track_caller]
+fn refused(waive: impl FnOnce(&mut Graph) -> Result<()>) -> (String, String) {
+    let mut graph = serde_json::from_value(good()).unwrap();
+    waive(&mut graph).unwrap();
+    let error = rules::check(&graph, &names(), &[]).unwrap_err();
+    (error.message().to_owned(), error.get_hint().unwrap().to_owned())
 }
 
 #[test]
@@ -43,6 +62,110 @@ fn every_rule_is_broken_here() {
     for rule in RULES {
         assert!(source.contains(&format!("\"{}\",", rule.name)), "{} has no test", rule.name);
     }
+}
+
+#[test]
+fn a_waiver_without_effect_is_an_error() {
+    let vpc: Address = "us-east-1/ec2.vpc/main".parse().unwrap();
+    let names: Vec<_> = RULES.iter().map(|rule| rule.name).collect();
+    let (message, hint) = refused(|graph| graph.waive(&vpc, "encripted", "a reason"));
+    assert_eq!(message, format!("the waiver of `encripted` at {vpc} has no effect: there is no such rule"));
+    assert_eq!(hint, format!("remove or correct the waivers; the rules are {}", names.join(", ")));
+    let (message, _) = refused(|graph| graph.waive(&vpc, "encrypted", "a reason"));
+    assert_eq!(
+        message,
+        format!("the waiver of `encrypted` at {vpc} has no effect: the resource does not violate the rule")
+    );
+    let gone: Address = "us-east-1/ec2.vpc/gone".parse().unwrap();
+    let (message, _) = refused(|graph| graph.waive(&gone, "encrypted", "a reason"));
+    assert_eq!(message, format!("the waiver of `encrypted` at {gone} has no effect: the address is not declared"));
+    let (message, _) = refused(|graph| graph.waive_everywhere("tagged", "a reason"));
+    assert_eq!(message, "the waiver of `tagged` everywhere has no effect: no resource violates the rule");
+}
+
+/// Everything is reported at once, and a waiver at one resource does not cover another one.
+#[test]
+fn violations_that_no_waiver_covers_stay_errors() {
+    let (key, topic) = ("us-east-1/kms.key/database", "us-east-2/kms.key/database");
+    let mut graph = good();
+    for address in [key, topic] {
+        graph["nodes"][address]["args"]["rotation"] = json!(false);
+    }
+    let mut graph: Graph = serde_json::from_value(graph).unwrap();
+    graph.waive(&key.parse().unwrap(), "encrypted", "a reason").unwrap();
+    graph.waive(&topic.parse().unwrap(), "named", "a reason").unwrap();
+    let error = rules::check(&graph, &names(), &[]).unwrap_err();
+    assert_eq!(
+        error.message(),
+        format!(
+            "{topic} does not rotate (encrypted)\n\
+             the waiver of `named` at {topic} has no effect: the resource does not violate the rule"
+        )
+    );
+    let hint = error.get_hint().unwrap();
+    assert!(hint.contains("waive the rule there with a reason; remove or correct the waivers"), "{hint}");
+}
+
+/// A stack with a rule of its own.
+struct Networks;
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Variables {
+    /// The region in which the rule is waived; `global` for everywhere.
+    waived: Option<String>,
+}
+
+impl Stack for Networks {
+    const NAME: &'static str = "networks";
+    const ABOUT: &'static str = "networks";
+    const REGIONS: &'static [&'static str] = &["us-east-1", "us-east-2"];
+    type Variables = Variables;
+
+    fn build(&self, workspace: &Workspace<Variables>, account: &AccountId) -> Result<Graph> {
+        let (names, mut graph) = (workspace.names(account)?, workspace.graph(&Tags::new()));
+        for config in &workspace.regions {
+            let tags = Tags::new().with("Name", names.name("vpc"));
+            let vpc = Vpc { cidr: config.cidr, dns_support: true, dns_hostnames: true, tags };
+            let address = graph.add(&config.region, "main", vpc)?.address;
+            if workspace.variables.waived.as_deref() == Some(config.region.as_str()) {
+                graph.waive(&address, "small", "it has to be large")?;
+            }
+        }
+        if workspace.variables.waived.as_deref() == Some(Region::GLOBAL) {
+            graph.waive_everywhere("small", "they have to be large")?;
+        }
+        Ok(graph)
+    }
+
+    fn rules(&self) -> &'static [Rule] {
+        &[Rule { name: "small", about: "networks are small", check: small }]
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature of all rules")]
+fn small(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
+    let networks = graph.nodes().keys().filter(|address| *address.kind == *Vpc::KIND);
+    Ok(networks.map(|address| Violation::new(address, "is too large")).collect())
+}
+
+#[test]
+fn a_rule_of_the_stack_applies_and_can_be_waived() {
+    let built = |waived: &str| {
+        let text = format!(
+            "stack = \"networks\"\n[workspaces.demo]\nenvironment = \"e\"\nproject = \"p\"\nsuffix = \"s1\"\n{waived}"
+        );
+        build(&Configuration::parse(&text, "payinfra.toml", &[&Networks]).unwrap(), "demo", ACCOUNT)
+    };
+    let message = |waived: &str| built(waived).unwrap_err().message().to_owned();
+    let large = |region: &str| format!("{region}/ec2.vpc/main is too large (small)");
+    assert_eq!(message(""), format!("{}\n{}", large("us-east-1"), large("us-east-2")));
+    assert_eq!(message("waived = \"us-east-1\""), large("us-east-2"));
+    let graph = built("waived = \"global\"").unwrap();
+    assert_eq!(graph.waivers()[0].reason, "they have to be large");
+    // To a stack without it, it is no rule.
+    let error = rules::check(&graph, &names(), &[]).unwrap_err();
+    let unknown = "the waiver of `small` everywhere has no effect: there is no such rule";
+    assert!(error.message().ends_with(unknown), "{error}");
 }
 
 #[test]

@@ -119,6 +119,10 @@ impl Cloud for FakeCloud {
         self.kinds.get(kind).map(|kind| kind.kind().losses(args, live)).unwrap_or_default()
     }
 
+    fn refused(&self, kind: &str, args: &Value, live: &Value) -> Vec<String> {
+        self.kinds.get(kind).map(|kind| kind.kind().refused(args, live)).unwrap_or_default()
+    }
+
     fn normal(&self, kind: &str, args: &Value) -> Result<Value> {
         self.kind(kind)?.normal(args)
     }

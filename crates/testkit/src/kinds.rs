@@ -175,7 +175,7 @@ fake! {
     /// Recovered by its tags: a second create makes another one.
     Tagged = "fake.tagged", by Tags, first false, takes 2_000 1_000,
     replace [zone parents], early [], holds [parents uses], later [days],
-    tags |this| Some(&mut this.tags), consts {}, {
+    tags |this| Some(&mut this.tags), consts { const SERVES: Fields = fields!(Self: uses); }, {
         /// Updated in place.
         size: u32,
         /// Forces replacement.
@@ -234,10 +234,13 @@ fake! {
     tags |this| Some(&mut this.tags), consts {
         const KEEPS_DATA: bool = true;
         const SHIELD: Option<&'static str> = Some("locked");
+        fn refused(&self, live: &Self) -> Vec<String> {
+            if self.size < live.size { vec![format!("`size` cannot shrink to {}", self.size)] } else { Vec::new() }
+        }
     }, {
         /// The name, unique in its region.
         name: String,
-        /// Updated in place.
+        /// Updated in place, but cannot shrink.
         size: u32,
         /// Whether deletion protection is enabled.
         locked: bool,

@@ -106,6 +106,10 @@ impl Facts for Simulated {
         self.0.losses(args, live)
     }
 
+    fn refused(&self, args: &Value, live: &Value) -> Vec<String> {
+        self.0.refused(args, live)
+    }
+
     fn normal(&self, args: &Value) -> Result<Value> {
         self.0.normal(args)
     }
@@ -146,6 +150,10 @@ impl Kind<Cx> for Simulated {
 
     fn absent<'a>(&'a self, cx: &'a Cx, id: &'a str) -> BoxFuture<'a, Result<bool>> {
         async move { Ok(!cx.world.exists(id)) }.boxed()
+    }
+
+    fn contents<'a>(&'a self, _: &'a Cx, _: &'a Seen) -> BoxFuture<'a, Result<Option<String>>> {
+        async { Ok(None) }.boxed()
     }
 
     fn find<'a>(&'a self, cx: &'a Cx, args: &'a Value) -> BoxFuture<'a, Result<Value>> {

@@ -7,7 +7,7 @@ use payinfra::aws::cloudwatch::{Alarm, MetricStat, Missing, Watch};
 use payinfra::components::buckets;
 use payinfra::components::roles::{TaskRole, role, trust};
 use payinfra::engine::{Graph, Result, Text};
-use payinfra::stack::{AccountId, Problem, Problems, Site, Stack, Workspace};
+use payinfra::stack::{AccountId, Problems, Site, Stack, Workspace};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,10 +41,11 @@ impl Stack for Website {
     type Variables = Variables;
 
     fn check(&self, workspace: &Workspace<Variables>, problems: &mut Problems) {
-        if !workspace.variables.publisher.ends_with(".amazonaws.com") {
-            let wrong = format!("`{}` is not a service of AWS", workspace.variables.publisher);
-            let wrong = Problem::new(wrong, workspace.place("publisher"));
-            problems.add(wrong.hint("write a service principal, such as \"codebuild.amazonaws.com\""));
+        let publisher = &workspace.variables.publisher;
+        if !publisher.ends_with(".amazonaws.com") {
+            let hint = "write a service principal, such as \"codebuild.amazonaws.com\"";
+            let message = format!("`{publisher}` is not a service of AWS");
+            workspace.section("", problems).wrong("publisher", message, hint);
         }
     }
 

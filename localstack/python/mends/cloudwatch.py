@@ -2,12 +2,17 @@
 
 import re
 
-from moto.cloudwatch.exceptions import CloudWatchException, ResourceNotFound, ResourceNotFoundException
+from moto.cloudwatch.exceptions import (
+    CloudWatchException,
+    InvalidParameterValue,
+    ResourceNotFound,
+    ResourceNotFoundException,
+)
 from moto.cloudwatch.models import Alarm, CloudWatchBackend, cloudwatch_backends
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, EmptyResult
 
-from mends import replaces
+from mends import alarm_rules, replaces
 
 # The list of dashboards, which all regions of an account share.
 HOME = "us-east-1"
@@ -28,16 +33,44 @@ def __init__(original, alarm, **arguments):
 def put_metric_alarm(original, backend, **arguments):
     """Tags are only set on creation, and an update keeps the state."""
     before = backend.alarms.get(arguments["name"])
-    if before is None:
-        return original(backend, **arguments)
-    alarm = original(backend, **{**arguments, "tags": None})
-    for member in ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp", "history"):
-        setattr(alarm, member, getattr(before, member))
+    alarm = original(backend, **{**arguments, "tags": arguments["tags"] if before is None else None})
+    if before is not None:
+        for member in ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp", "history"):
+            setattr(alarm, member, getattr(before, member))
+    evaluate(backend, [alarm] if alarm.rule else [])
     return alarm
+
+
+@replaces(CloudWatchBackend)
+def set_alarm_state(original, backend, **arguments):
+    """A composite alarm follows the alarms in its rule."""
+    original(backend, **arguments)
+    others = [alarm for alarm in backend.alarms.values() if alarm.name != arguments["alarm_name"]]
+    evaluate(backend, [alarm for alarm in others if alarm.rule])
+
+
+def evaluate(backend, composite):
+    """Updates the states of composite alarms, which may depend on each other."""
+    by_arn = {alarm.alarm_arn: alarm for alarm in backend.alarms.values()}
+
+    def state_of(name):
+        alarm = backend.alarms.get(name) or by_arn.get(name)
+        return alarm.state_value if alarm else None
+
+    # A chain of alarms that depend on each other is no longer than their number.
+    for _ in composite:
+        for alarm in composite:
+            state = "ALARM" if alarm_rules.evaluate(alarm.rule, state_of) else "OK"
+            if state != alarm.state_value:
+                alarm.update_state(f"{alarm.rule} is {'TRUE' if state == 'ALARM' else 'FALSE'}", None, state)
 
 
 def put_composite_alarm(response):
     """moto does not have this action, although alarms can have rules."""
+    try:
+        alarm_rules.evaluate(response._get_param("AlarmRule"), lambda _name: None)
+    except ValueError as error:
+        raise InvalidParameterValue(str(error)) from error
     response.cloudwatch_backend.put_metric_alarm(
         name=response._get_param("AlarmName"),
         namespace=None,

@@ -1,21 +1,13 @@
 """ECS in moto: running services, revision numbers that are not reused, duplicate names."""
 
-from moto.core.utils import utcnow
-from moto.ec2 import ec2_backends
-from moto.ec2.utils import random_private_ip
 from moto.ecs.exceptions import ECSException, InvalidParameterException
 from moto.ecs.models import EC2ContainerServiceBackend
 from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.elbv2.models import elbv2_backends
-from moto.moto_api._internal import mock_random
 
+from mends import ecs_rollouts as rollouts
 from mends import replaces
-
-GONE = ("DELETE_IN_PROGRESS", "INACTIVE")
-
-
-def active(resource):
-    return resource is not None and resource.status not in GONE
+from mends.ecs_rollouts import active
 
 
 @replaces(EC2ContainerServiceBackend)
@@ -80,18 +72,10 @@ def list_services(original, backend, **arguments):
     return [arn for arn in original(backend, **arguments) if arn not in gone]
 
 
-def is_balanced(backend, arn):
-    """Whether a listener forwards to a target group."""
-    elbv2 = elbv2_backends[backend.account_id][backend.region_name]
-    listeners = [listener for balancer in elbv2.load_balancers.values() for listener in balancer.listeners.values()]
-    actions = [action for listener in listeners for action in listener.default_actions]
-    actions += [action for listener in listeners for rule in listener.rules.values() for action in rule.actions]
-    return any(arn in elbv2._get_target_group_arns_from(action_data=action.data) for action in actions)
-
-
 def require_listeners(backend, balancers):
+    elbv2 = elbv2_backends[backend.account_id][backend.region_name]
     for arn in [balancer.get("targetGroupArn") for balancer in balancers or []]:
-        if not is_balanced(backend, arn):
+        if not elbv2._any_listener_using(arn):
             raise InvalidParameterException(
                 f"The target group with targetGroupArn {arn} does not have an associated load balancer."
             )
@@ -105,48 +89,8 @@ def create_service(original, backend, **arguments):
         raise InvalidParameterException("Creation of service was not idempotent.")
     require_listeners(backend, arguments["load_balancers"])
     service = original(backend, **arguments)
-    settle(backend, service)
+    rollouts.deploy(backend, service)
     return service
-
-
-def settle(backend, service):
-    """All tasks start immediately, and the deployment is complete."""
-    cluster = backend.clusters[service.cluster_name]
-    service.running_count, service.pending_count = service.desired_count, 0
-    services = [other for other in backend.services.values() if active(other)]
-    running = [other.running_count for other in services if other.cluster_name == cluster.name]
-    cluster.running_tasks_count, cluster.pending_tasks_count = sum(running), 0
-    cluster.active_services_count = len(running)
-    register(backend, service)
-    for deployment in service.deployments[:1]:
-        deployment.update(
-            desiredCount=service.desired_count,
-            networkConfiguration=service.network_configuration,
-            pendingCount=0,
-            rolloutState="COMPLETED",
-            rolloutStateReason=f"ECS deployment {deployment['id']} completed.",
-            runningCount=service.desired_count,
-            taskDefinition=service.task_definition,
-            updatedAt=utcnow(),
-        )
-
-
-def register(backend, service):
-    """Each task is a target of the service's groups, with its own address in one of the subnets."""
-    groups = elbv2_backends[backend.account_id][backend.region_name].target_groups
-    for arn, address in getattr(service, "registered", []):
-        if arn in groups:
-            groups[arn].targets.pop(address, None)
-    subnets = (service.network_configuration or {}).get("awsvpcConfiguration", {}).get("subnets", [])
-    ec2 = ec2_backends[backend.account_id][backend.region_name]
-    blocks = [ec2.get_subnet(subnet).cidr_block for subnet in subnets]
-    service.registered = []
-    for index in range(service.running_count if blocks else 0):
-        address = random_private_ip(blocks[index % len(blocks)])
-        for balancer in service.load_balancers:
-            arn = balancer["targetGroupArn"]
-            groups[arn].register([{"Id": address, "Port": balancer["containerPort"]}])
-            service.registered.append((arn, address))
 
 
 @replaces(EC2ContainerServiceBackend)
@@ -160,13 +104,14 @@ def update_service(original, backend, **arguments):
         wanted["task_definition"] = backend.describe_task_definition(wanted["task_definition"]).arn
     require_listeners(backend, wanted.get("load_balancers"))
     merge(service, wanted)
-    deployed = ("task_definition", "network_configuration", "load_balancers")
+    deployed = ("task_definition", "network_configuration", "load_balancers", "platform_version")
     was = [getattr(service, name, None) for name in deployed]
+    forced = wanted.pop("force_new_deployment", False)
     original(backend, **arguments)
-    if was != [getattr(service, name, None) for name in deployed]:
-        for deployment in service.deployments[:1]:
-            deployment.update(id=f"ecs-svc/{mock_random.randint(0, 32**12)}", createdAt=utcnow())
-    settle(backend, service)
+    if forced or was != [getattr(service, name, None) for name in deployed]:
+        rollouts.deploy(backend, service)
+    else:
+        rollouts.scale(backend, service)
     return service
 
 
@@ -183,9 +128,7 @@ def delete_service(original, backend, **arguments):
     if not active(service):
         raise ECSException("ServiceNotFoundException", "Service not found.")
     original(backend, **arguments)
-    service.desired_count = service.running_count = 0
-    service.deployments = []
-    settle(backend, service)
+    rollouts.stop(backend, service)
     return service
 
 

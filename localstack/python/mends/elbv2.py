@@ -7,10 +7,18 @@ from moto.elbv2.exceptions import (
     ELBClientError,
     LoadBalancerNotFoundError,
 )
-from moto.elbv2.models import ELBv2Backend, FakeAction, FakeLoadBalancer
+from moto.elbv2.models import (
+    ELBv2Backend,
+    FakeAction,
+    FakeHealthStatus,
+    FakeLoadBalancer,
+    FakeTargetGroup,
+    elbv2_backends,
+)
 from moto.wafv2.models import wafv2_backends
 
 from mends import replaces
+from mends.conditions import CONDITIONS, later
 
 # The hosted zones of load balancers, by region: AWS General Reference, Elastic Load Balancing endpoints.
 ZONES = {"us-east-1": "Z35SXDOTRQ7X7K", "us-east-2": "Z3AADJGX6KTTL2", "us-west-2": "Z1H1FL5HABSF5"}
@@ -122,6 +130,96 @@ def add_tags(original, backend, resource_arns, tags):
     for arn in resource_arns:
         backend._get_resource_by_arn(arn)
         backend.tagging_service.tag_resource(arn, tags)
+
+
+# Targets
+
+# The reasons and descriptions of the states: API reference, TargetHealth.
+REASONS = {
+    "draining": ("Target.DeregistrationInProgress", "Target deregistration is in progress"),
+    "healthy": (None, None),
+    "initial": ("Elb.InitialHealthChecking", "Initial health checks in progress"),
+    "unhealthy": ("Target.FailedHealthChecks", "Health checks failed"),
+    "unused": ("Target.NotInUse", "Target group is not configured to receive traffic from the load balancer"),
+}
+
+
+def draining(group):
+    """The targets of a group that are being deregistered, by id."""
+    return group.__dict__.setdefault("draining_targets", {})
+
+
+@replaces(FakeTargetGroup)
+def register(original, group, targets):
+    """A new target is healthy after its first health check. `Works` is not AWS's: it returns whether checks succeed."""
+    for target in targets:
+        known = group.targets.get(target["Id"])
+        original(group, targets=[target])
+        draining(group).pop(target["Id"], None)
+        registered = group.targets[target["Id"]]
+        registered.update(Works=target.get("Works", lambda: True), Checked=bool(known and known["Checked"]))
+        later(int(group.health_check_interval_seconds), lambda target=registered: target.update(Checked=True))
+
+
+@replaces(FakeTargetGroup)
+def deregister(original, group, targets):
+    """A deregistered target finishes its requests during the deregistration delay."""
+    for target in targets:
+        leaving = group.targets.get(target["Id"])
+        original(group, targets=[target])
+        draining(group)[target["Id"]] = leaving
+        later(deregistration_delay(group), lambda target=leaving: drained(group, target))
+
+
+def deregistration_delay(group):
+    """In seconds."""
+    return int(group.attributes["deregistration_delay.timeout_seconds"])
+
+
+def drained(group, target):
+    # It may have been registered, and even deregistered, again.
+    if draining(group).get(target["Id"]) is target:
+        del draining(group)[target["Id"]]
+
+
+def target_state(group, target):
+    """The state of a target that is registered or draining."""
+    if target["Id"] not in group.targets:
+        return "draining"
+    if not elbv2_backends[group.account_id][group.region_name]._any_listener_using(group.arn):
+        return "unused"
+    if not target["Checked"]:
+        return "initial"
+    works = CONDITIONS.is_healthy(group.name, group.arn)
+    works = target["Works"]() if works is None else works
+    return "healthy" if works and not CONDITIONS.is_down(group.region_name) else "unhealthy"
+
+
+def healthy_targets(group):
+    """The number of targets that get requests and respond."""
+    return sum(target_state(group, target) == "healthy" for target in group.targets.values())
+
+
+@replaces(FakeTargetGroup)
+def health_for(original, group, target, ec2_backend):
+    """In moto, all targets are healthy."""
+    known = group.targets.get(target["Id"]) or draining(group).get(target["Id"])
+    status = original(group, target=target, ec2_backend=ec2_backend)
+    if known is None or status.status == "unused" and target["Id"] in group.targets:
+        return status
+    state = target_state(group, known)
+    return FakeHealthStatus(known["Id"], known["Port"], group.health_check_port, state, *REASONS[state])
+
+
+@replaces(ELBv2Backend)
+def describe_target_health(original, backend, target_group_arn, targets):
+    """Draining targets are described as well."""
+    group = backend.target_groups.get(target_group_arn)
+    if group and not targets:
+        targets = [*group.targets.values(), *draining(group).values()]
+        if not targets:
+            return []
+    return original(backend, target_group_arn=target_group_arn, targets=targets)
 
 
 def same(one, other):

@@ -40,6 +40,13 @@ def global_of(backend, name):
     return globals_of(backend)[name]
 
 
+def require_available(found):
+    """Rejects changes of a global cluster whose primary is changing."""
+    if found.status != "available":
+        message = f"Global cluster {found.resource_id} is {found.status}, but it must be available."
+        raise RDSClientError("InvalidGlobalClusterStateFault", message)
+
+
 def memberships(backend, cluster):
     """The global clusters that have a cluster as a member."""
     return [found for found in globals_of(backend).values() if cluster in found.members]
@@ -138,6 +145,7 @@ def describe_global_clusters(response):
 def modify_global_cluster(response):
     """moto does not have this action."""
     cluster = global_of(response.backend, response.params["GlobalClusterIdentifier"])
+    require_available(cluster)
     if "DeletionProtection" in response.params:
         cluster.deletion_protection = response.params["DeletionProtection"]
     if version := response.params.get("EngineVersion"):
@@ -163,6 +171,7 @@ def remove_from_global_cluster(response):
     member = next((member for member in found.members if member.arn == arn), None)
     if member is None:
         raise RDSClientError("DBClusterNotFoundFault", f"DBCluster {arn} not found in {found.resource_id}.")
+    require_available(found)
     if member.is_writer and len(found.members) > 1:
         message = "The primary cluster can be removed only after all secondary clusters."
         raise RDSClientError("InvalidGlobalClusterStateFault", message)

@@ -1,10 +1,19 @@
 """Route 53 in moto."""
 
-from moto.route53.exceptions import DnsNameInvalidForZone, InvalidActionValue, NoSuchHealthCheck, Route53ClientError
+from moto.core.responses import ActionResult
+from moto.core.utils import utcnow
+from moto.route53.exceptions import (
+    DnsNameInvalidForZone,
+    InvalidActionValue,
+    InvalidInput,
+    NoSuchHealthCheck,
+    Route53ClientError,
+)
 from moto.route53.models import RecordSet, Route53Backend
+from moto.route53.responses import Route53
 from moto.route53.utils import validate_domain_name
 
-from mends import replaces
+from mends import replaces, traffic
 
 
 def refuse(message):
@@ -148,3 +157,35 @@ def change_tags_for_resource(original, backend, resource_type, resource_id, **ar
     if resource_type == "healthcheck" and resource_id not in backend.health_checks:
         raise NoSuchHealthCheck(resource_id)
     original(backend, resource_type=resource_type, resource_id=resource_id, **arguments)
+
+
+# The regions of the health checkers: API reference, HealthCheckConfig.
+CHECKERS = (
+    "ap-northeast-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "eu-west-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-west-1",
+    "us-west-2",
+)
+
+
+def get_health_check_status(response):
+    """In moto, all health checks succeed."""
+    check = response.backend.get_health_check(response._get_param("HealthCheckId"))
+    if check.type_ == "CALCULATED":
+        raise InvalidInput("Calculated health checks have no observations.")
+    status = "Failure: HTTP Status Code 503, Service Unavailable"
+    if traffic.is_healthy(response.backend, check):
+        status = "Success: HTTP Status Code 200, OK"
+    report = {"Status": status, "CheckedTime": utcnow()}
+    observations = [
+        {"Region": region, "IPAddress": f"192.0.2.{index}", "StatusReport": report}
+        for index, region in enumerate(check.regions or CHECKERS, start=1)
+    ]
+    return ActionResult({"HealthCheckObservations": observations})
+
+
+Route53.get_health_check_status = get_health_check_status

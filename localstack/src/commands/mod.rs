@@ -1,6 +1,7 @@
 //! The commands of `cargo local`, one file each.
 
 mod calls;
+mod checks;
 mod down;
 mod faults;
 mod payinfra;
@@ -34,7 +35,10 @@ enum Command {
     Status(status::Status),
     /// Show the recorded API calls
     Calls(calls::Calls),
-    /// Inject failures, throttling and latency
+    /// Check that requests always end at healthy targets
+    #[command(subcommand)]
+    Checks(checks::Checks),
+    /// Inject failures, throttling, latency and outages
     #[command(subcommand)]
     Faults(faults::Faults),
     /// Delete all resources and recorded calls
@@ -50,6 +54,7 @@ impl Arguments {
             Command::Down => down::run().await,
             Command::Status(status) => status.run().await,
             Command::Calls(calls) => calls.run().await,
+            Command::Checks(checks) => checks.run().await,
             Command::Faults(faults) => faults.run().await,
             Command::Reset => reset::run().await,
             Command::Payinfra(payinfra) => payinfra.run().await,

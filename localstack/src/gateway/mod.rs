@@ -1,5 +1,6 @@
 //! The endpoint: parses each call, injects faults, and forwards it to an emulator.
 
+mod conditions;
 mod connection;
 mod upstream;
 
@@ -11,14 +12,16 @@ use std::{
 use hyper::StatusCode;
 use serde_json::json;
 
+use conditions::Conditions;
 pub(crate) use connection::serve;
 
 use crate::{
     action::Request,
     answer::{self, Answer},
     backend::{Backend, Server},
+    checker::{self, Account, Checker, Checks, Violation},
     error::Result,
-    fault::{Engine, Fault, Faults, When, held},
+    fault::{Engine, Fault, Faults, Silence, When, held},
     guard::Secrets,
     latency::Latency,
     limits::Limits,
@@ -50,8 +53,8 @@ pub(crate) struct Gateway {
     pub(crate) latency: Latency,
     tokens: Tokens,
     pub(crate) clock: Clock,
-    /// The factors of throttling and latency.
-    scales: Mutex<(Option<f64>, Option<f64>)>,
+    conditions: Conditions,
+    pub(crate) checker: Checker,
     servers: Mutex<Vec<Server>>,
 }
 
@@ -88,29 +91,42 @@ impl Gateway {
             latency: Latency::default(),
             tokens: Tokens::default(),
             clock: Clock::default(),
-            scales: Mutex::default(),
+            conditions: Conditions::default(),
+            checker: Checker::default(),
             servers: Mutex::new(servers),
         }
     }
 
     /// The active faults.
     pub(crate) fn faults(&self) -> Faults {
-        let (throttling, latency) = *self.scales.lock().unwrap_or_else(PoisonError::into_inner);
-        Faults { rules: self.engine.rules(), throttling, latency }
+        Faults { rules: self.engine.rules(), ..self.conditions.get() }
     }
 
     /// Replaces the faults, and ends their effects.
     pub(crate) fn set_faults(&self, faults: Faults) {
-        self.engine.set(faults.rules);
+        self.engine.set(faults.rules.clone());
         self.windows.clear();
-        self.set_scales(|scales| *scales = (faults.throttling, faults.latency));
+        self.set_scales(|conditions| *conditions = Faults { rules: Vec::new(), ..faults });
     }
 
-    /// Changes the factors of throttling and latency.
-    pub(crate) fn set_scales(&self, change: impl FnOnce(&mut (Option<f64>, Option<f64>))) {
-        change(&mut self.scales.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Changes the factors of throttling and latency, and completes all changes in progress.
+    pub(crate) fn set_scales(&self, change: impl FnOnce(&mut Faults)) {
+        self.conditions.change(true, change);
+        self.checker.disturb();
         self.limits.clear();
         self.latency.clear();
+    }
+
+    /// Changes outages and set health.
+    pub(crate) fn change_conditions(&self, change: impl FnOnce(&mut Faults)) {
+        self.conditions.change(false, change);
+        self.checker.disturb();
+    }
+
+    /// Starts the invariant checker, or stops it.
+    pub(crate) fn set_checks(&self, checks: Option<Checks>) {
+        self.conditions.observe(checks.is_some());
+        self.checker.set(checks);
     }
 
     /// Deletes all resources and recorded calls by starting new servers. Faults are kept.
@@ -124,6 +140,7 @@ impl Gateway {
         self.latency.clear();
         self.tokens.clear();
         self.recorder.clear();
+        self.checker.clear();
         Ok(())
     }
 
@@ -173,7 +190,14 @@ impl Gateway {
         if let Some(refused) = self.clock.refuse(request) {
             return Outcome::Answer(refused);
         }
-        let (throttling, latency) = *self.scales.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(silence) = self.conditions.silence(&request.scope) {
+            call.fault = Some("outage".to_owned());
+            if silence == Silence::Hang {
+                self.conditions.until_up(&request.scope).await;
+            }
+            return Outcome::Reset;
+        }
+        let Faults { throttling, latency, .. } = self.conditions.get();
         if throttling.is_some_and(|scale| !self.limits.admit(call, scale)) {
             call.fault = Some(Fault::Throttle.label().to_owned());
             return Outcome::Answer(answer::throttled(request));
@@ -202,10 +226,7 @@ impl Gateway {
                 call.fault.get_or_insert_with(|| "window".to_owned());
                 answer
             }
-            None => match latency {
-                Some(scale) => self.take_time(request, scale).await,
-                None => self.pass_on(request).await,
-            },
+            None => self.checked(request, call, latency).await,
         };
         self.windows.edit(request, &mut answer, self.engine.has_stale());
         for fault in &faults {
@@ -234,6 +255,67 @@ impl Gateway {
             }
         }
         if truncate { Outcome::Truncated(answer) } else { Outcome::Answer(answer) }
+    }
+
+    /// Forwards a call to the emulators, and checks the account after it.
+    async fn checked(&self, request: &Request, call: &Call, latency: Option<f64>) -> Answer {
+        let forwarded = async || match latency {
+            Some(scale) => self.take_time(request, scale).await,
+            None => self.pass_on(request).await,
+        };
+        let can_change = checker::can_change(request);
+        // With latency, a change may take effect after its call.
+        if !self.checker.is_on() || !can_change && latency.is_none() {
+            return forwarded().await;
+        }
+        let turn = if can_change { Some(self.checker.turn.lock().await) } else { None };
+        if turn.is_some() && self.checker.is_stale() {
+            match self.account().await {
+                Ok(account) => self.checker.accept(&account),
+                Err(reason) => self.checker.fail(call, &reason),
+            }
+        }
+        let answer = forwarded().await;
+        let _turn = match turn {
+            Some(turn) => turn,
+            None => self.checker.turn.lock().await,
+        };
+        if !self.checker.is_stale() {
+            match self.account().await {
+                Ok(account) => self.checker.check(&account, Some(call)),
+                Err(reason) => self.checker.fail(call, &reason),
+            }
+        }
+        answer
+    }
+
+    /// The violations, including those of changes that took effect after the last call.
+    pub(crate) async fn violations(&self) -> Vec<Violation> {
+        let _turn = self.checker.turn.lock().await;
+        if self.checker.is_on()
+            && !self.checker.is_stale()
+            && let Ok(account) = self.account().await
+        {
+            self.checker.check(&account, None);
+        }
+        self.checker.violations()
+    }
+
+    /// Reads what the checker needs from the emulators.
+    async fn account(&self) -> std::result::Result<Account, String> {
+        let read = async |backend, path: &'static str| {
+            let mut headers = hyper::HeaderMap::new();
+            if let Some(conditions) = self.conditions.header() {
+                headers.insert(conditions::HEADER, conditions);
+            }
+            let uri = hyper::Uri::from_static(path);
+            let sent = self.upstream.send(Some(backend), &hyper::Method::GET, &uri, &headers, bytes::Bytes::new());
+            let answer = sent.await.map_err(|error| error.to_string())?;
+            if answer.is_success() { Ok(answer.body) } else { Err(answer.text().into_owned()) }
+        };
+        let traffic = read(Backend::Moto, "/_payinfra/traffic").await?;
+        let stores = read(Backend::Ministack, "/_payinfra/stores").await?;
+        Account::read(&traffic, &stores).map_err(|error| error.to_string())
     }
 
     /// Forwards a call to the emulators, and simulates AWS's latency.
@@ -275,8 +357,11 @@ impl Gateway {
 
     /// Sends a request to an emulator, or to the external endpoint.
     pub(crate) async fn forward(&self, request: &Request, backend: Option<Backend>) -> Answer {
-        let sent =
-            self.upstream.send(backend, &request.method, &request.uri, &request.headers, request.body.clone()).await;
+        let mut headers = request.headers.clone();
+        if let Some(conditions) = backend.and_then(|_| self.conditions.header()) {
+            headers.insert(conditions::HEADER, conditions);
+        }
+        let sent = self.upstream.send(backend, &request.method, &request.uri, &headers, request.body.clone()).await;
         sent.unwrap_or_else(|error| {
             let name = backend.map_or("the external endpoint", Backend::name);
             tracing::warn!("{name} did not respond to {}: {error}", request.action);

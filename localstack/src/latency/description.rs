@@ -267,7 +267,8 @@ pub(super) fn show_json(request: &Request, answer: &mut Answer, shown: &mut [Sho
 
 fn set_json(it: &mut Shown<'_>, value: &mut Value) {
     match (it.life.service, it.goes) {
-        ("ecs", false) => progress(value),
+        // The emulator shows the progress of a deployment.
+        ("ecs", false) => {}
         ("acm", _) if it.waits_for_sight && value[it.life.status] != "ISSUED" => {}
         ("acm", _) => {
             it.seen = true;
@@ -287,18 +288,4 @@ fn set_json(it: &mut Shown<'_>, value: &mut Value) {
         Some(replica) => replica["ReplicaStatus"] = status.into(),
         None => replicas.push(json!({ "RegionName": region, "ReplicaStatus": status })),
     }
-}
-
-/// Shows an ECS service whose newest deployment has no running tasks yet.
-fn progress(service: &mut Value) {
-    let mut deployments = service["deployments"].as_array_mut().into_iter().flatten();
-    let Some(newest) = deployments.find(|deployment| deployment["status"] == "PRIMARY") else { return };
-    let desired = newest["desiredCount"].clone();
-    newest["rolloutState"] = "IN_PROGRESS".into();
-    newest["rolloutStateReason"] =
-        format!("ECS deployment {} in progress.", newest["id"].as_str().unwrap_or_default()).into();
-    newest["runningCount"] = 0.into();
-    newest["pendingCount"] = desired.clone();
-    service["runningCount"] = 0.into();
-    service["pendingCount"] = desired;
 }

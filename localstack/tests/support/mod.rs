@@ -1,5 +1,7 @@
 //! Calls to AWS without an SDK, so that this crate builds in seconds. The emulators do not check signatures.
 
+pub(crate) mod region;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode};

@@ -1,4 +1,4 @@
-//! The section `[state]` of payinfra.toml.
+//! The choice of backend.
 
 use std::path::PathBuf;
 
@@ -8,20 +8,10 @@ use payinfra_state::{Backend, open};
 use crate::bench::fails;
 
 #[test]
-fn reads_and_refuses() {
-    assert_eq!(toml::from_str::<Backend>("").unwrap(), Backend::default());
-    let backend: Backend = toml::from_str("bucket = 'b'\nregion = 'eu-west-1'\ntable = 't'").unwrap();
-    let wanted = Backend::S3 { bucket: Some("b".into()), region: "eu-west-1".into(), table: "t".into() };
-    assert_eq!(backend, wanted);
-    assert_eq!(toml::from_str::<Backend>(&toml::to_string(&backend).unwrap()).unwrap(), backend);
-    let backend: Backend = toml::from_str("path = '.payinfra'").unwrap();
-    assert_eq!(backend, Backend::File { path: PathBuf::from(".payinfra") });
-    assert_eq!(toml::from_str::<Backend>(&toml::to_string(&backend).unwrap()).unwrap(), backend);
-    for (text, part) in [("bukket = 'b'", "unknown field `bukket`"), ("path = 'p'\ntable = 't'", "in a folder")] {
-        let error = toml::from_str::<Backend>(text).unwrap_err().to_string();
-        assert!(error.contains(part), "{error}");
-    }
-    assert_eq!(Backend::default().bucket("123456789012").unwrap(), "payinfra-state-123456789012");
+fn the_bucket_has_a_default_name() {
+    let backend = |bucket| Backend::S3 { bucket, region: "us-east-1".to_owned(), table: "t".to_owned() };
+    assert_eq!(backend(None).bucket("123456789012").unwrap(), "payinfra-state-123456789012");
+    assert_eq!(backend(Some("b".to_owned())).bucket("123456789012").unwrap(), "b");
 }
 
 #[test]

@@ -233,7 +233,8 @@ async fn m16_a_certificate_that_does_not_fit_is_refused() {
         configure(&bench, &format!("certificates = {{ us-east-1 = \"{arn}\" }}"));
         refused(&bench, "legacy", told);
     }
-    configure(&bench, &format!("certificates = {{ us-west-2 = \"{other}\" }}"));
+    let west = other.replace("us-east-1", "us-west-2");
+    configure(&bench, &format!("certificates = {{ us-west-2 = \"{west}\" }}"));
     refused(&bench, "legacy", &["us-west-2", "not listed in `regions`"]);
 }
 

@@ -32,8 +32,8 @@ impl MetricStat {
         dimensions.map(|(name, value)| Ok(sdk::Dimension::builder().name(name).value(value.known()?).build())).collect()
     }
 
-    /// For a metric math query.
-    pub(super) fn sdk(&self) -> Result<sdk::MetricStat> {
+    /// For a query of data, or a part of an expression.
+    pub(crate) fn sdk(&self) -> Result<sdk::MetricStat> {
         let metric = sdk::Metric::builder().namespace(&self.namespace).metric_name(&self.name);
         let metric = metric.set_dimensions(Some(self.dimensions()?)).build();
         Ok(sdk::MetricStat::builder().metric(metric).period(self.period).stat(&self.statistic).build())

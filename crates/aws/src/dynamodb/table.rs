@@ -19,6 +19,7 @@ pub use schema::{Attribute, AttributeType, Billing, Index, Projection, StreamVie
 
 use super::tags;
 use crate::error::{Unless, claim, foreign, same_owner, shown};
+use crate::size::bytes;
 use crate::{Cx, Explain, Need};
 
 /// A table. With replicas it is a global table (version 2019.11.21), which is managed from this table's region
@@ -80,6 +81,7 @@ impl Resource for Table {
     type Cx = Cx;
     const KIND: &'static str = "dynamodb.table";
     const REPLACE: Fields = fields!(Self: name, hash_key, range_key);
+    const SERVES: Fields = fields!(Self: replicas);
     const KEEPS_DATA: bool = true;
     const SHIELD: Option<&'static str> = Some("deletion_protection");
     /// Each replica and each index takes minutes, sequentially (AWS-FACTS §4.1).
@@ -182,6 +184,13 @@ impl Resource for Table {
             Some(call) => call.send().await.explain().map(drop),
             None => Ok(()),
         }
+    }
+
+    /// `DynamoDB` updates the numbers about every six hours.
+    async fn contents(cx: &Cx, live: &Live<Self>) -> Result<Option<String>> {
+        let Some(table) = describe(cx, live.id.as_str()).await? else { return Ok(None) };
+        let (items, size) = (table.item_count.unwrap_or_default(), table.table_size_bytes.unwrap_or_default());
+        Ok(Some(format!("about {items} items, {}", bytes(size))))
     }
 
     /// Replicas are deleted first and the table last: the region that added a replica cannot be deleted for 24 hours

@@ -1,7 +1,7 @@
 //! A lookup of the availability zones of a region.
 
 use aws_sdk_ec2::types::AvailabilityZone;
-use payinfra_engine::{Error, Lookup, Ref, Result};
+use payinfra_engine::{Error, Lookup, Ref, Result, counted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -36,8 +36,9 @@ impl Lookup for Zones {
         let mut names: Vec<_> = found.availability_zones().iter().filter_map(AvailabilityZone::zone_name).collect();
         names.sort_unstable();
         if names.len() < self.count {
-            let (region, count, got) = (cx.region(), self.count, names.len());
-            return Err(Error::invalid(format!("{region} has {got} availability zones, but {count} are needed"))
+            let got = counted(names.len(), "availability zone", "availability zones");
+            let needed = counted(self.count, "is needed", "are needed");
+            return Err(Error::invalid(format!("{} has {got}, but {needed}", cx.region()))
                 .hint("use fewer zones, or another region"));
         }
         Ok(ZonesOutputs { names: Ref::Known(names.into_iter().take(self.count).map(str::to_owned).collect()) })

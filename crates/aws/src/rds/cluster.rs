@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ClusterParameterGroup, GlobalCluster, SubnetGroup, global_cluster, tags, unseen};
+use super::{ClusterParameterGroup, GlobalCluster, SubnetGroup, downgrade, global_cluster, tags, unseen};
 use crate::error::{Unless, ours};
 use crate::refs::known;
 use crate::{Cx, Explain, Need};
@@ -185,6 +185,10 @@ impl Resource for Cluster {
         let member = self.global.is_some();
         let first = if member { Self::EXPECTED.and(leaves) } else { Self::EXPECTED };
         if member && self.username.is_none() { first.and(copies) } else { first }
+    }
+
+    fn refused(&self, live: &Self) -> Vec<String> {
+        downgrade(&self.engine_version, &live.engine_version)
     }
 
     fn tags(&mut self) -> Option<&mut Tags> {

@@ -9,7 +9,7 @@ use payinfra_engine::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::tags;
+use super::{downgrade, tags};
 use crate::error::{Unless, ours};
 use crate::{Cx, Explain, Need};
 
@@ -52,6 +52,10 @@ impl Resource for GlobalCluster {
     const TIMEOUT: Duration = Duration::from_hours(2);
     const EXPECTED: Expected = Expected::millis(15_000, 10_000);
     type Outputs = GlobalClusterOutputs;
+
+    fn refused(&self, live: &Self) -> Vec<String> {
+        downgrade(&self.engine_version, &live.engine_version)
+    }
 
     fn tags(&mut self) -> Option<&mut Tags> {
         Some(&mut self.tags)

@@ -52,8 +52,40 @@ pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     Ok(clusters.chain(instances).chain(globals).chain(groups).collect())
 }
 
+/// The change of `engine_version` from `live` to `want` if it is a downgrade. RDS refuses it: a cluster can only be changed
+/// to a version in `ValidUpgradeTarget` of `DescribeDBEngineVersions`, and those are all newer.
+fn downgrade(want: &str, live: &str) -> Vec<String> {
+    let differ = want.split('.').zip(live.split('.')).find(|(want, live)| want != live);
+    let lower = differ.is_some_and(|(want, live)| match (want.parse::<u64>(), live.parse::<u64>()) {
+        (Ok(want), Ok(live)) => want < live,
+        _ => false,
+    });
+    if lower { vec![format!("`engine_version` cannot go down from {live} to {want}")] } else { Vec::new() }
+}
+
 /// RDS returns success for a change, but shows the change only seconds later (AWS-FACTS §1.5). A read before that would
 /// look as if it had been rejected.
 fn unseen(id: &str) -> Error {
     Error::new(Class::Conflict, format!("the change of {id} is not visible in RDS yet"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lower_version_is_a_downgrade() {
+        for (want, live, lower) in [
+            ("16.6", "16.10", true),
+            ("15.12", "16.1", true),
+            ("16.6", "16.6", false),
+            ("16.10", "16.6", false),
+            // Without the minor version, RDS chooses one.
+            ("16", "16.6", false),
+            ("8.0.mysql_aurora.3.07.1", "8.0.mysql_aurora.3.08.0", true),
+            ("8.0.mysql_aurora.3.08.1", "8.0.mysql_aurora.3.08.0", false),
+        ] {
+            assert_eq!(!downgrade(want, live).is_empty(), lower, "{want} after {live}");
+        }
+    }
 }

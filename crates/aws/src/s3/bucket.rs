@@ -1,5 +1,6 @@
 //! An S3 bucket with all of its settings: one kind, because S3 rejects concurrent changes to a bucket.
 
+mod contents;
 mod empty;
 mod lifecycle;
 mod replication;
@@ -83,6 +84,7 @@ impl Resource for Bucket {
     type Cx = Cx;
     const KIND: &'static str = "s3.bucket";
     const REPLACE: Fields = fields!(Self: name);
+    const SERVES: Fields = fields!(Self: replication);
     const KEEPS_DATA: bool = true;
     /// Emptying a full bucket takes time: a second per thousand versions (AWS-FACTS §5).
     const TIMEOUT: Duration = Duration::from_hours(1);
@@ -169,6 +171,10 @@ impl Resource for Bucket {
     }
 
     /// A bucket that now belongs to another account, or is in another region, is no longer ours.
+    async fn contents(cx: &Cx, live: &Live<Self>) -> Result<Option<String>> {
+        contents::contents(cx, live.id.as_str(), live.args.replication.is_some()).await.map(Some)
+    }
+
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
         Ok(exists(cx, id.as_str()).await.unless(Class::Foreign)? != Some(true))
     }

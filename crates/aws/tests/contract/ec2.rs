@@ -8,11 +8,11 @@ use payinfra_aws::ec2::{
     RouteTableAssociation, RouteTarget, SecurityGroup, Subnet, Subnets, TransitGateway, TransitGatewayVpcAttachment,
     Vpc, Zones,
 };
-use payinfra_engine::{Cloud, Graph, Lookup, Node, Ref, Result, Tags};
+use payinfra_engine::{Cloud, Graph, Lookup, Node, Ref, Resource, Result, Tags};
 use serde_json::json;
 
-use crate::example::{Again, Example, examples, graph, region};
-use crate::life::aws;
+use crate::example::{Again, Example, examples, form, graph, region};
+use crate::life::{aws, site};
 
 examples![
     eip,
@@ -238,6 +238,9 @@ async fn lookups_say_what_is_not_there() -> Result<()> {
         assert_eq!(error.as_deref(), Some(says), "{args}");
     }
     // Every VPC has a group with this name.
+    for name in ["ambiguous-1", "ambiguous-2"] {
+        aws.create(&site(&region(), Vpc::KIND, name)?, &form(&network())?).await?;
+    }
     let aws_own = aws.find(&region(), ExistingSecurityGroup::KIND, &group(None, Some("default"))).await;
     let several = aws_own.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(several.starts_with("ambiguous security group in us-east-1"), "{several}");

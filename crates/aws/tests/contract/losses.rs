@@ -1,4 +1,4 @@
-//! Data loss when a part of a resource that keeps data changes.
+//! Data loss when a part of a resource that keeps data changes, and changes that AWS refuses.
 
 use std::collections::BTreeSet;
 
@@ -99,5 +99,21 @@ fn no_other_kind_loses_a_part() -> Result<()> {
     }
     assert!(losing.iter().all(|kind| specs[kind].keeps_data));
     assert_eq!(losing, BTreeSet::from(PARTS));
+    Ok(())
+}
+
+/// The kinds with fields that go only one way, although they can be updated.
+const ONE_WAY: [&str; 2] = ["rds.cluster", "rds.global-cluster"];
+
+#[test]
+fn a_downgrade_of_a_database_is_refused() -> Result<()> {
+    for kind in ONE_WAY {
+        let version = |version: &str| with(kind, &json!({ "engine_version": version }));
+        let found = KINDS.iter().copied().flatten().find(|it| it.spec().kind == kind);
+        let found = found.ok_or_else(|| Error::failed(format!("no {kind}")))?;
+        let refused = found.refused(&version("16.4")?, &version("16.6")?);
+        assert_eq!(refused, ["`engine_version` cannot go down from 16.6 to 16.4"], "{kind}");
+        assert!(found.refused(&version("16.6")?, &version("16.4")?).is_empty(), "{kind}");
+    }
     Ok(())
 }

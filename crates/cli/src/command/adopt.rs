@@ -7,8 +7,9 @@ use payinfra_engine::{Error, State, import};
 use super::Execute;
 use crate::context::Context;
 use crate::exit::{Exit, Outcome};
-use crate::lost::{lineages, serials};
+use crate::lost::lineages;
 use crate::plan_view::PlanView;
+use crate::recovery::serials;
 use crate::screen::{self, ADDRESS, DIM, HEADING};
 
 #[derive(Args)]
@@ -59,7 +60,7 @@ impl Execute for Adopt {
         match plan(&session.cloud, graph, &state, &Options::default()).await {
             Ok(planned) => {
                 screen::line(&format!("\n{HEADING}Changes that the next apply would make:{HEADING:#}"));
-                screen::print(&PlanView { whole: cx.verbose() }.render(&planned));
+                screen::print(&PlanView::new(cx.verbose()).render(&planned));
             }
             // The state is worth having even so: it is needed to find the cause.
             Err(error) => screen::note(&format!("The next apply cannot be planned: {error}")),

@@ -73,15 +73,22 @@ impl Execute for Apply {
         let order = Order {
             session: &session,
             command: Self::NAME,
+            back: None,
             wanted: declared.clone(),
+            source: session.source(),
             declared,
-            options: Options { targets: BTreeSet::from_iter(self.target), accepted: self.losses.accepted() },
+            options: Options {
+                targets: BTreeSet::from_iter(self.target),
+                accepted: self.losses.accepted(),
+                ..Options::default()
+            },
             saved,
             missing: if self.new_deployment { Missing::CreateAnother } else { Missing::Create },
             yes: self.yes,
             json: self.json,
             verbose: cx.verbose(),
             width: self.parallelism,
+            operation: None,
             outputs_file: Some(&self.outputs_file),
         };
         order.carry_out().await

@@ -3,10 +3,10 @@
 use clap::Args;
 use clap_complete::Shell;
 
-use super::Execute;
+use super::{Execute, definition};
 use crate::context::Context;
 use crate::exit::{Exit, Outcome};
-use crate::screen;
+use crate::{program, screen};
 
 #[derive(Args)]
 pub(super) struct Completions {
@@ -21,7 +21,7 @@ impl Execute for Completions {
 
     async fn execute(self, _: &Context) -> Outcome {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut crate::arguments::definition(), "payinfra", &mut script);
+        clap_complete::generate(self.shell, &mut definition(), program::name(), &mut script);
         screen::print(&String::from_utf8_lossy(&script));
         Ok(Exit::Done)
     }

@@ -10,6 +10,7 @@ use super::{Execute, sweep};
 use crate::context::Context;
 use crate::events::{Emitter, Message, swept};
 use crate::exit::{Exit, Outcome};
+use crate::history::Source;
 use crate::losses::Losses;
 use crate::lost::Missing;
 use crate::run::Order;
@@ -44,7 +45,9 @@ impl Execute for Destroy {
         let order = Order {
             session: &session,
             command: Self::NAME,
+            back: None,
             wanted: Graph::new(&declared.stack, &declared.workspace, Tags::new()),
+            source: Source::default(),
             declared,
             options: Options { accepted: self.losses.accepted(), ..Options::default() },
             saved: None,
@@ -53,6 +56,7 @@ impl Execute for Destroy {
             json: self.json,
             verbose: cx.verbose(),
             width: self.parallelism,
+            operation: None,
             outputs_file: None,
         };
         let exit = order.carry_out().await?;

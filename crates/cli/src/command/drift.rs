@@ -2,7 +2,7 @@
 
 use clap::Args;
 use payinfra_engine::plan::{drift, refresh};
-use payinfra_engine::{Error, Result, State};
+use payinfra_engine::{Error, Result, State, counted};
 
 use super::Execute;
 use crate::context::{Context, Session};
@@ -21,7 +21,7 @@ pub(super) struct Drift {
 
 impl Execute for Drift {
     const NAME: &'static str = "drift";
-    const ABOUT: &'static str = "Detect changes made outside payinfra; exits with 2 if there is drift";
+    const ABOUT: &'static str = "Detect changes made in AWS since the last apply; exits with 2 if there is drift";
 
     fn emits(&self) -> bool {
         self.json
@@ -35,16 +35,16 @@ impl Execute for Drift {
         }
         let refreshed = refresh(&session.cloud, &loaded.state).await?;
         let found = drift(&loaded.state, &refreshed);
+        let resources = counted(loaded.state.resources.len(), "resource", "resources");
         if self.json {
             Emitter.emit(Message::Drift { resources: drifted(&found) });
         } else if found.is_empty() {
-            let count = loaded.state.resources.len();
-            screen::line(&format!("{CREATE}No drift detected{CREATE:#} in {count} resources."));
+            screen::line(&format!("{CREATE}No drift detected{CREATE:#} in {resources}."));
         } else {
-            let view = PlanView { whole: cx.verbose() };
+            let view = PlanView::new(cx.verbose());
             screen::line(&format!("{HEADING}Drift detected (last applied → current):{HEADING:#}"));
             screen::print(&view.drift(&found));
-            screen::line(&format!("\n{} of {} resources have drifted.", found.len(), loaded.state.resources.len()));
+            screen::line(&format!("\nDrift in {} of {resources}.", found.len()));
         }
         Ok(if found.is_empty() { Exit::Done } else { Exit::Differs })
     }
@@ -59,6 +59,7 @@ async fn empty(session: &Session, state: &State) -> Result<Error> {
         return Ok(Error::invalid(format!("workspace {workspace} has been destroyed: there is nothing to compare"))
             .hint("create it again with `payinfra apply`"));
     }
-    Ok(Error::invalid(format!("the state of {workspace} is empty, but {left} resources in AWS carry its lineage"))
+    let left = counted(left, "resource in AWS carries", "resources in AWS carry");
+    Ok(Error::invalid(format!("the state of {workspace} is empty, but {left} its lineage"))
         .hint("list earlier states with `payinfra state history`, and the resources in AWS with `payinfra sweep`"))
 }

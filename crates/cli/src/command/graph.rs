@@ -21,11 +21,11 @@ pub(super) struct Graph {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// Graphviz; render it with `payinfra graph | dot -Tsvg`
+    /// Graphviz; render it with `dot -Tsvg`
     Dot,
     /// Mermaid, for Markdown pages
     Mermaid,
-    /// A document for other programs, described by `payinfra schema --graph`; secrets are left out, and ARNs have the
+    /// A document for other programs, described by `schema --graph`; secrets are left out, and ARNs have the
     /// account 000000000000
     Json,
 }

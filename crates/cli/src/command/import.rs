@@ -31,7 +31,7 @@ impl Execute for Import {
         let take = async |state: &mut _| import::import(&session.cloud, &graph, state, address, id).await;
         session.kept.change(Self::NAME, take).await?;
         screen::line(&format!("{ADDRESS}{address}{ADDRESS:#} ← {id}"));
-        screen::line("Run `payinfra plan` to see how it differs from the configuration.");
+        screen::tell("Run `payinfra plan` to see how it differs from the configuration.");
         Ok(Exit::Done)
     }
 }

@@ -7,14 +7,18 @@ mod completions;
 mod destroy;
 mod drift;
 mod graph;
+mod history;
 mod import;
 mod init;
 mod new;
 mod output;
+mod phase;
 mod plan;
+mod rollback;
 mod schema;
 mod state;
 mod sweep;
+mod traffic;
 mod unlock;
 mod validate;
 mod workspace;
@@ -27,6 +31,8 @@ use crate::context::Context;
 use crate::events::Emitter;
 use crate::exit::Outcome;
 use crate::failure::Failure;
+use crate::global::Global;
+use crate::program;
 
 /// A command; the implementing struct holds its arguments.
 trait Execute: Args + 'static {
@@ -66,18 +72,56 @@ pub const COMMANDS: &[Entry] = &[
     entry::<destroy::Destroy>(),
     entry::<drift::Drift>(),
     entry::<graph::Graph>(),
+    entry::<history::History>(),
     entry::<import::Import>(),
     entry::<init::Init>(),
     entry::<new::New>(),
     entry::<output::Output>(),
+    entry::<phase::Phase>(),
     entry::<plan::Plan>(),
+    entry::<rollback::Rollback>(),
     entry::<schema::Schema>(),
     entry::<state::State>(),
     entry::<sweep::Sweep>(),
+    entry::<traffic::Traffic>(),
     entry::<unlock::Unlock>(),
     entry::<validate::Validate>(),
     entry::<workspace::Workspace>(),
 ];
+
+/// The whole command line, with all commands.
+pub(crate) fn definition() -> clap::Command {
+    let root = clap::Command::new(program::name())
+        .bin_name(program::name())
+        .version(program::version())
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .max_term_width(100);
+    COMMANDS
+        .iter()
+        .fold(Global::augment_args(root).about("Provision AWS infrastructure across regions"), |root, entry| {
+            root.subcommand((entry.define)())
+        })
+}
+
+/// The full name of every command, including subcommands: `apply`, `state list`.
+#[must_use]
+pub fn commands() -> Vec<String> {
+    fn add(found: &mut Vec<String>, path: &str, command: &clap::Command) {
+        if command.get_subcommands().next().is_none() {
+            found.push(path.to_owned());
+        }
+        for sub in command.get_subcommands() {
+            add(found, &format!("{path} {}", sub.get_name()), sub);
+        }
+    }
+    let mut found = Vec::new();
+    for command in definition().get_subcommands() {
+        add(&mut found, command.get_name(), command);
+    }
+    found
+}
 
 const fn entry<C: Execute>() -> Entry {
     Entry {
@@ -128,8 +172,43 @@ mod tests {
         Ok(())
     }
 
+    /// All commands that texts of `folder` name, such as `` `payinfra state rm` ``, without options and values.
+    fn named_in(folder: &Path, named: &mut BTreeSet<String>) -> std::io::Result<()> {
+        for entry in fs::read_dir(folder)?.map_while(Result::ok) {
+            let path = entry.path();
+            if path.is_dir() {
+                named_in(&path, named)?;
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(path)?;
+                for hint in text.split("`payinfra ").skip(1).filter(|hint| hint.starts_with(char::is_lowercase)) {
+                    let words = hint.split(|letter: char| !letter.is_ascii_lowercase() && letter != ' ');
+                    named.extend(words.take(1).map(str::to_owned));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn every_command_that_a_text_names_exists() -> std::io::Result<()> {
+        let mut named = BTreeSet::new();
+        for folder in ["../engine", "../aws", "../stack", "../components", "../../state", "."] {
+            named_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join("src"), &mut named)?;
+        }
+        let groups: Vec<_> = COMMANDS.iter().map(|entry| entry.name.to_owned()).collect();
+        let all: Vec<_> = commands().into_iter().chain(groups).collect();
+        let is_known = |text: &String| {
+            let words: Vec<_> = text.split_whitespace().take(2).collect();
+            all.contains(&words.join(" ")) || words.first().is_some_and(|word| commands().iter().any(|it| it == word))
+        };
+        assert!(named.len() > 10, "only {named:?} found");
+        let unknown: Vec<_> = named.iter().filter(|text| !is_known(text)).collect();
+        assert!(unknown.is_empty(), "no such commands: {unknown:?}");
+        Ok(())
+    }
+
     #[test]
     fn the_definition_is_sound() {
-        crate::arguments::definition().debug_assert();
+        definition().debug_assert();
     }
 }

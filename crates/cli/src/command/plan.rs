@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use payinfra_engine::plan::{Options, plan};
-use payinfra_engine::{Address, Error, longest};
+use payinfra_engine::{Address, Error, Graph, Plan as Planned, Result, State, longest};
 
 use super::Execute;
-use crate::context::Context;
+use crate::context::{Context, Session};
 use crate::disk::{self, Readers};
 use crate::events::Emitter;
 use crate::exit::{Exit, Outcome};
@@ -51,27 +51,45 @@ impl Execute for Plan {
         let graph = session.graph()?;
         let missing = if self.new_deployment { Missing::CreateAnother } else { Missing::Create };
         let loaded = session.load(missing).await?;
-        let options = Options { targets: BTreeSet::from_iter(self.target), accepted: self.losses.accepted() };
-        let planned = plan(&session.cloud, graph, &loaded.state, &options).await?;
+        let options = Options {
+            targets: BTreeSet::from_iter(self.target),
+            accepted: self.losses.accepted(),
+            ..Options::default()
+        };
+        let planned = planned(&session, graph, &loaded.state, &options).await?;
         if let Some(out) = &self.out {
             let bytes =
                 serde_json::to_vec_pretty(&planned.sealed()?).map_err(|error| Error::failed(error.to_string()))?;
             disk::write(out, &bytes, Readers::Owner)?;
         }
-        if self.json {
-            Emitter.plan(&planned, longest(&session.cloud, &planned, &loaded.state)?);
-        } else {
-            let view = PlanView { whole: cx.verbose() };
-            screen::print(&view.render(&planned));
-        }
-        session.warn();
-        if let Err(error) = planned.respects_protection(&loaded.state, &planned.graph) {
-            screen::fail(&crate::failure::block(None, &error));
-            return Ok(Exit::Failed);
+        let exit = show(&session, &planned, &loaded.state, self.json, cx.verbose())?;
+        if exit != Exit::Done {
+            return Ok(exit);
         }
         if let (Some(out), false) = (&self.out, self.json) {
-            screen::line(&format!("Plan saved. Apply it with `payinfra apply {}`.", out.display()));
+            screen::tell(&format!("Plan saved. Apply it with `payinfra apply {}`.", out.display()));
         }
         Ok(if self.exit_code && !planned.is_empty() { Exit::Differs } else { Exit::Done })
     }
+}
+
+/// Plans an apply of `graph`.
+pub(super) async fn planned(session: &Session, graph: Graph, state: &State, options: &Options) -> Result<Planned> {
+    plan(&session.cloud, graph, state, options).await
+}
+
+/// Shows `planned`; the exit code says whether protection allows it.
+pub(super) fn show(session: &Session, planned: &Planned, state: &State, json: bool, verbose: bool) -> Outcome {
+    if json {
+        Emitter.plan(planned, longest(&session.cloud, planned, state)?);
+    } else {
+        screen::print(&PlanView::new(verbose).render(planned));
+    }
+    session.warn();
+    let checked = planned.respects_protection(state, &planned.graph);
+    if let Err(error) = checked.and_then(|()| planned.can_be_applied()) {
+        screen::fail(&crate::failure::block(None, &error));
+        return Ok(Exit::Failed);
+    }
+    Ok(Exit::Done)
 }

@@ -27,7 +27,7 @@ pub(super) struct Schema {
     /// Print the schemas of the arguments and outputs of a kind, such as `ec2.subnet`
     #[arg(long, conflicts_with_all = ["events", "state"])]
     kind: Option<String>,
-    /// Print the schema of graph documents, which `payinfra graph --format json` writes
+    /// Print the schema of graph documents, which `graph --format json` writes
     #[arg(long, conflicts_with_all = ["events", "kind", "state"])]
     graph: bool,
 }
@@ -63,14 +63,11 @@ impl Schema {
         let Some(name) = self.stack.clone().or_else(named) else {
             return stacks.first().copied().ok_or_else(|| Error::invalid("this program has no stacks"));
         };
-        stacks.iter().copied().find(|stack| stack.name() == name).ok_or_else(|| {
-            let known: Vec<_> = stacks.iter().map(|stack| stack.name()).collect();
-            Error::invalid(format!("unknown stack `{name}`")).hint(format!("available stacks: {}", known.join(", ")))
-        })
+        payinfra_stack::named(stacks, &name)
     }
 }
 
 fn print(schema: &impl Serialize) -> Outcome {
-    screen::line(&serde_json::to_string_pretty(schema).map_err(|error| Error::failed(error.to_string()))?);
+    screen::tell(&serde_json::to_string_pretty(schema).map_err(|error| Error::failed(error.to_string()))?);
     Ok(Exit::Done)
 }

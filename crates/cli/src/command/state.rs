@@ -1,13 +1,13 @@
 //! `payinfra state`: inspects and edits the state.
 
 use clap::{Args, Subcommand};
-use payinfra_engine::{Address, Error, Record, Result, State as Kept, Version};
+use payinfra_engine::{Address, Error, Record, Result, State as Kept, Version, counted};
 use serde_json::Value;
 
 use super::Execute;
 use crate::context::{Context, Kept as Place};
 use crate::exit::{Exit, Outcome};
-use crate::lost::{self, CaughtUp};
+use crate::recovery::{self, CaughtUp};
 use crate::screen::{self, ADDRESS, DIM};
 use crate::value_view;
 
@@ -103,18 +103,20 @@ impl Execute for State {
 const LISTED: usize = 20;
 
 async fn list_history(place: &Place) -> Result<()> {
-    let versions = lost::versions(place).await?;
+    let versions = recovery::versions(&place.backing).await?;
     for version in versions.iter().take(LISTED) {
         let Version { id, modified, size, .. } = version;
-        screen::line(&format!("version {ADDRESS}{id}{ADDRESS:#}  {modified}  {size} bytes"));
+        let size = counted(*size, "byte", "bytes");
+        screen::line(&format!("version {ADDRESS}{id}{ADDRESS:#}  {modified}  {size}"));
     }
-    let serials = lost::serials(&place.backing).await?;
+    let serials = recovery::serials(&place.backing).await?;
     for serial in serials.iter().rev().take(LISTED) {
         let bytes = place.backing.store.recall(&format!("{serial}.json")).await?.unwrap_or_default();
         let entry: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let text = |name: &str| entry[name].as_str().unwrap_or("?").to_owned();
         let resources = entry.pointer("/state/resources").and_then(Value::as_object);
-        let resources = resources.map_or_else(|| "no state".to_owned(), |all| format!("{} resources", all.len()));
+        let resources =
+            resources.map_or_else(|| "no state".to_owned(), |all| counted(all.len(), "resource", "resources"));
         screen::line(&format!(
             "run {ADDRESS}{serial}{ADDRESS:#}  {}  {} by {}: {}, {resources}",
             text("ended"),
@@ -139,23 +141,24 @@ async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes
         }
         (None, serial) => {
             let serial = serial.unwrap_or_default();
-            lost::recalled(&place.backing, serial)
+            recovery::recalled(&place.backing, serial)
                 .await?
                 .ok_or_else(|| missing(format!("state of run {serial} in the history")))?
         }
     };
     let account = place.account.clone().unwrap_or_else(|| state.account.clone());
-    state.belongs(place.project.configuration.stack.name(), &place.workspace, &account)?;
+    state.belongs(&place.stack, &place.workspace, &account)?;
     screen::line(&format!(
-        "State of {}: serial {}, lineage {}, {} resources.",
+        "State of {}: serial {}, lineage {}, {}.",
         place.workspace,
         state.serial,
         state.lineage,
-        state.resources.len()
+        counted(state.resources.len(), "resource", "resources")
     ));
-    let serials = lost::serials(&place.backing).await?;
-    if let Some(CaughtUp { serial, records }) = lost::catch_up(&place.backing, &mut state, &serials).await? {
-        screen::line(&format!("{records} records come from run {serial}, which is newer."));
+    let serials = recovery::serials(&place.backing).await?;
+    if let Some(CaughtUp { serial, records }) = recovery::catch_up(&place.backing, &mut state, &serials).await? {
+        let records = counted(records, "record comes", "records come");
+        screen::line(&format!("{records} from run {serial}, which is newer."));
     }
     if !yes {
         screen::confirm("Restore this state?", "yes", "nothing was restored", "pass --yes").await?;
@@ -171,7 +174,7 @@ async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes
             Ok(state)
         })
         .await?;
-    screen::line("State restored. Run `payinfra plan` to see what has changed since.");
+    screen::tell("State restored. Run `payinfra plan` to see what has changed since.");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::Args;
 use payinfra_engine::plan::keep_protected;
 use payinfra_engine::sweep::{self, Orphan, orphans, remove};
-use payinfra_engine::{Address, Class, Error, Region, Result, State};
+use payinfra_engine::{Address, Class, Error, Region, Result, State, counted};
 
 use super::Execute;
 use crate::context::{Context, Session};
@@ -107,7 +107,7 @@ impl Sweep {
         let losses = sweep::losses(&session.cloud, found)?;
         let losses: BTreeMap<_, _> = losses.iter().map(|(address, parts)| (address, &parts[..])).collect();
         if !self.json {
-            screen::print(&losses::render(&losses));
+            screen::print(&losses::render(losses::DESTROYS, &losses::joined(&losses)));
         }
         let accepted = self.losses.accepted();
         if self.yes {
@@ -116,7 +116,7 @@ impl Sweep {
         if self.json || !screen::can_ask() {
             return Err(Error::invalid("nothing was deleted: confirmation needs a terminal").hint("pass --yes"));
         }
-        let question = format!("Permanently delete {} resources?", found.len());
+        let question = format!("Permanently delete {}?", counted(found.len(), "resource", "resources"));
         if losses::confirmed(&question, losses, &accepted, &session.kept.workspace).await {
             return Ok(());
         }
@@ -148,7 +148,12 @@ pub(super) async fn find(session: &Session) -> Result<Vec<Orphan>> {
         } else {
             format!("if its state is lost, rebuild it with `payinfra adopt --lineage {lineage}`")
         };
-        screen::note(&format!("{count} resources belong to another deployment and are left unchanged; {way}."));
+        let others = counted(
+            count,
+            "resource belongs to another deployment and is",
+            "resources belong to another deployment and are",
+        );
+        screen::note(&format!("{others} left unchanged; {way}."));
     }
     Ok(ours)
 }

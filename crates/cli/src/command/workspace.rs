@@ -55,7 +55,7 @@ fn show(configuration: &Configuration, workspace: &Declared) {
         let is_secret = sensitive.iter().any(|variable| variable.touches(path));
         screen::line(&format!("  {path:34} {}", if is_secret { value_view::SECRET } else { value }));
     };
-    field("stack", stack.name());
+    field("stack", &workspace.stack);
     field("environment", &workspace.environment);
     field("project", &workspace.project);
     field("suffix", &workspace.suffix.to_string());

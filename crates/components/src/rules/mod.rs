@@ -10,8 +10,8 @@ mod private_groups;
 mod private_tasks;
 mod tagged;
 
-use payinfra_engine::{Address, Error, Graph, Resource, Result};
-use payinfra_stack::{Names, Rule};
+use payinfra_engine::{Address, Error, Graph, Resource, Result, Scope, Waiver};
+use payinfra_stack::{Names, Rule, Violation};
 
 /// The rules, sorted by name.
 pub const RULES: &[Rule] = &[
@@ -26,21 +26,51 @@ pub const RULES: &[Rule] = &[
     tagged::RULE,
 ];
 
-/// Checks the rules of all stacks, and `more` of this one.
+/// Checks the rules of all stacks, and `more` of this one, except where the graph waives them.
 ///
 /// # Errors
-/// If a rule is violated; the error lists all violations with their addresses.
+/// If a rule is violated, or a waiver covers no violation; the error lists all of both. A waiver without effect would
+/// hide the next violation.
 pub fn check(graph: &Graph, names: &Names, more: &[Rule]) -> Result<()> {
-    let mut broken = Vec::new();
-    for rule in RULES.iter().chain(more) {
-        let violations = (rule.check)(graph, names)?;
-        broken.extend(violations.into_iter().map(|it| format!("{} {} ({})", it.address, it.message, rule.name)));
+    let rules: Vec<&Rule> = RULES.iter().chain(more).collect();
+    let (mut broken, mut unused) = (Vec::new(), graph.waivers().iter().collect::<Vec<_>>());
+    for rule in &rules {
+        for Violation { address, message } in (rule.check)(graph, names)? {
+            let covers = |waiver: &Waiver| waiver.covers(rule.name, &address);
+            unused.retain(|waiver| !covers(waiver));
+            if !graph.waivers().iter().any(covers) {
+                broken.push(format!("{address} {message} ({})", rule.name));
+            }
+        }
     }
+    let mut hints = Vec::new();
+    if !broken.is_empty() {
+        hints.push(
+            "this is an error in the stack, not in the configuration; fix the stack, or waive the rule there with a \
+             reason"
+                .to_owned(),
+        );
+    }
+    if !unused.is_empty() {
+        let names: Vec<_> = rules.iter().map(|rule| rule.name).collect();
+        hints.push(format!("remove or correct the waivers; the rules are {}", names.join(", ")));
+    }
+    broken.extend(unused.into_iter().map(|waiver| without_effect(waiver, graph, &rules)));
     if broken.is_empty() {
         return Ok(());
     }
-    Err(Error::invalid(broken.join("\n"))
-        .hint("this is an error in the stack, not in the configuration; fix the stack"))
+    Err(Error::invalid(broken.join("\n")).hint(hints.join("; ")))
+}
+
+/// Why `waiver` covers no violation.
+fn without_effect(waiver: &Waiver, graph: &Graph, rules: &[&Rule]) -> String {
+    let why = match &waiver.at {
+        _ if rules.iter().all(|rule| rule.name != waiver.rule) => "there is no such rule",
+        Scope::Everywhere => "no resource violates the rule",
+        Scope::Address(address) if !graph.nodes().contains_key(address) => "the address is not declared",
+        Scope::Address(_) => "the resource does not violate the rule",
+    };
+    format!("{waiver} has no effect: {why}")
 }
 
 /// The resources of kind `R`.

@@ -45,7 +45,7 @@ impl Work<'_> {
         let recorded = before.filter(|_| updates || resume).map(|record| record.args);
         let depends = self.converge.plan.graph.resources(self.address);
         let node = self.converge.plan.graph.nodes().get(self.address);
-        let (protect, final_snapshot) = node.map_or((false, false), |node| (node.protect, node.final_snapshot));
+        let node = node.ok_or_else(|| Error::failed("the resource is not declared"))?;
         // Computed outside the journal's closure, which locks the journal.
         let meant = self.redacted(&desired);
         // AWS remembers idempotency tokens beyond the life of a resource, so one that is created again needs a new
@@ -53,9 +53,7 @@ impl Work<'_> {
         let serial = self.run().journal.look(|state| u32::try_from(state.serial).unwrap_or(u32::MAX));
         self.permit()?;
         self.journal(|record| {
-            record.depends = depends;
-            record.protect = protect;
-            record.final_snapshot = final_snapshot;
+            record.declare(node, depends);
             if updates {
                 let creating = record.intent.filter(|intent| *intent == Intent::Create);
                 record.intent = Some(creating.unwrap_or(Intent::Update));

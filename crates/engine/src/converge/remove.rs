@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::Work;
 use super::waits::VISIBLE;
 use crate::cloud::{Seen, Site, Status};
 use crate::error::{Class, Error, Result};
+use crate::event::Event;
 use crate::retry::{Patience, patiently};
 use crate::state::{Intent, Record};
 
@@ -44,6 +45,9 @@ impl Work<'_> {
         for id in &ids {
             self.end(&record, id).await?;
         }
+        if !replaced {
+            self.drain(&record).await?;
+        }
         if replaced {
             self.journal(|record| {
                 record.id = None;
@@ -54,6 +58,22 @@ impl Work<'_> {
         } else {
             self.run().journal.commit(|state| drop(state.resources.remove(self.address))).await
         }
+    }
+
+    /// Waits until clients no longer use the dependencies of a deleted resource, if others have taken over its work. Until
+    /// then, it stays in the state: after an interruption, the next run waits again.
+    async fn drain(&self, record: &Record) -> Result<()> {
+        let Some(handover) = &record.handover else { return Ok(()) };
+        let declared = self.converge.plan.graph.nodes();
+        if handover.drain_seconds == 0 || !handover.to.iter().any(|to| declared.contains_key(to)) {
+            return Ok(());
+        }
+        self.run().observer.notice(&Event::Waiting { address: self.address.clone(), until: "drained" });
+        self.unless_ended(async {
+            sleep(Duration::from_secs(handover.drain_seconds.into())).await;
+            Ok(())
+        })
+        .await
     }
 
     /// Waits until `id`, whose create was interrupted, is visible. A resource that is not visible yet must not count as

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Plan;
 use crate::address::Address;
+use crate::count::counted;
 use crate::error::{Class, Error, Result};
 use crate::secret::is_secret;
 
@@ -17,7 +18,11 @@ impl Plan {
     /// # Errors
     /// [`Class::Stale`] with the first difference: its place, the saved value and the derived value.
     pub fn agrees(&self, derived: &Self) -> Result<()> {
-        let (saved, derived) = (self.sealed()?, derived.sealed()?);
+        let (mut saved, mut derived) = (self.sealed()?, derived.sealed()?);
+        // The amount of data may have changed; what is lost is compared.
+        for step in saved.steps.values_mut().chain(derived.steps.values_mut()) {
+            step.contents = None;
+        }
         let differs = |what: &str, says: &str, is: &str| {
             let message = format!("{what} differs from the saved plan: saved {says}, now {is}");
             Err(Error::new(Class::Stale, message)
@@ -102,7 +107,7 @@ fn told(value: &Value, path: &str) -> String {
             format!("an object with the fields {}", names.join(", "))
         }
         Value::Array(values) if values.iter().any(|value| value.is_array() || value.is_object()) => {
-            format!("a list of {} items", values.len())
+            format!("a list of {}", counted(values.len(), "item", "items"))
         }
         value => value.to_string(),
     };

@@ -1,6 +1,6 @@
 //! Resolves lookups before anything is planned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -14,10 +14,15 @@ use crate::pointer::Pointer;
 use crate::resolve::{output, pointers, resolve};
 use crate::retry::{Patience, patiently};
 
-/// Resolves the lookups, each as soon as the lookups that it refers to are resolved.
-pub(crate) async fn lookups(cloud: &Arc<dyn Cloud>, graph: &Graph) -> Result<BTreeMap<Address, Value>> {
+/// Resolves the lookups, or those in `needed`, each as soon as the lookups that it refers to are resolved.
+pub(crate) async fn lookups(
+    cloud: &Arc<dyn Cloud>,
+    graph: &Graph,
+    needed: Option<&BTreeSet<Address>>,
+) -> Result<BTreeMap<Address, Value>> {
     let mut found: BTreeMap<Address, Value> = BTreeMap::new();
-    let mut open: Vec<_> = graph.nodes().iter().filter(|(_, node)| node.lookup).collect();
+    let is_needed = |address: &Address| needed.is_none_or(|needed| needed.contains(address));
+    let mut open: Vec<_> = graph.nodes().iter().filter(|(address, node)| node.lookup && is_needed(address)).collect();
     loop {
         let known = |pointer: &Pointer| output("", found.get(&pointer.address)?, &pointer.output);
         let (now, later): (Vec<_>, Vec<_>) = open

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use serde_json::Value;
 
 use super::drift::drift;
@@ -14,6 +15,7 @@ use crate::cloud::{Cloud, Seen, Spec, Status, spec};
 use crate::diff::{Change, diff};
 use crate::error::{Error, Result};
 use crate::graph::{Declared, Graph};
+use crate::operational::Values;
 use crate::pointer::Pointer;
 use crate::resolve::{output, pointers, resolve};
 use crate::secret::{discloses, redact, redacted_like};
@@ -24,8 +26,13 @@ use crate::state::{Intent, Record, State};
 pub struct Options {
     /// Plan only these and their dependencies (for a delete, their dependents). Empty: everything.
     pub targets: BTreeSet<Address>,
+    /// Read and plan the targets without their dependencies, whose recorded ids and outputs are used. So a command that only
+    /// changes the targets does not depend on the state of everything else.
+    pub alone: bool,
     /// Resources with data that may be replaced even if only drift requires it.
     pub accepted: Accepted,
+    /// New values of operational values.
+    pub operational: Values,
 }
 
 /// The accepted data losses.
@@ -57,7 +64,7 @@ impl Accepted {
 /// # Errors
 /// If the graph is invalid, a resource cannot be read, or a lookup finds nothing.
 pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: &Options) -> Result<Plan> {
-    let graph = graph.of_lineage(&state.lineage);
+    let graph = graph.of_lineage(&state.lineage).with_values(state, &options.operational)?;
     let sorted = graph.sorted()?;
     for (address, node) in graph.nodes() {
         let spec = spec(cloud, &address.kind)?;
@@ -66,9 +73,13 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
         }
         cloud.normal(&address.kind, &node.args).map_err(|error| Error::invalid(format!("{address}: {error}")))?;
     }
-    let selected = selected(&graph, state, &options.targets)?;
-    let (refreshed, lookups) = tokio::try_join!(refresh(cloud, state), lookups(cloud, &graph))?;
-    let mut drift = drift(state, &refreshed);
+    let selected = selected(&graph, state, options)?;
+    // What is read.
+    let scope = selected.as_ref().filter(|_| options.alone).map(|selected| restricted(state, selected));
+    let scope = scope.as_ref().unwrap_or(state);
+    let needed = selected.as_ref().filter(|_| options.alone).map(|selected| graph.reach(selected));
+    let (refreshed, lookups) = tokio::try_join!(refresh(cloud, scope), lookups(cloud, &graph, needed.as_ref()))?;
+    let mut drift = drift(scope, &refreshed);
     for (address, drift) in &mut drift {
         if let (Drift::Changed(changes), Some(node)) = (drift, graph.nodes().get(address)) {
             for change in changes {
@@ -82,6 +93,7 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
         state,
         refreshed: &refreshed,
         lookups: &lookups,
+        alone: options.alone,
         fresh: BTreeSet::new(),
         going: BTreeSet::new(),
         moved: BTreeSet::new(),
@@ -112,6 +124,7 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
         let spec = spec(cloud, &address.kind)?;
         lost(&spec, step, refreshed.live.get(address));
     }
+    count(cloud, &mut steps, &refreshed).await;
     planner.cascades.retain(|(address, _)| !options.accepted.covers(address));
     cascading(&planner.cascades)?;
     let left_out: BTreeSet<_> = match &selected {
@@ -157,6 +170,19 @@ fn lost(spec: &Spec, step: &mut Step, seen: Option<&Seen>) {
     }
 }
 
+/// Sets how much data each step destroys. Where it cannot be counted, the plan says why; the loss itself is certain.
+async fn count(cloud: &Arc<dyn Cloud>, steps: &mut BTreeMap<Address, Step>, refreshed: &Refreshed) {
+    let losing = steps.iter_mut().filter(|(_, step)| step.loses.iter().any(|part| part == ALL));
+    let counts = losing.filter_map(|(address, step)| Some((address, step, refreshed.live.get(address)?)));
+    let counts = counts.map(|(address, step, seen)| async {
+        step.contents = cloud
+            .contents(&address.region, &address.kind, seen)
+            .await
+            .unwrap_or_else(|error| Some(format!("cannot be counted: {}", error.message())));
+    });
+    join_all(counts).await;
+}
+
 /// Fails if drift alone would destroy data. The user has to choose how to resolve it.
 fn cascading(cascades: &[(Address, String)]) -> Result<()> {
     if cascades.is_empty() {
@@ -194,8 +220,17 @@ fn outside(graph: &Graph, state: &State, steps: &BTreeMap<Address, Step>, left_o
         .hint(format!("add {}, or plan without --target", missing.join(" "))))
 }
 
-/// The targets with their dependencies and, for those to be deleted, their recorded dependents.
-fn selected(graph: &Graph, state: &State, targets: &BTreeSet<Address>) -> Result<Option<BTreeSet<Address>>> {
+/// `state` with only these resources.
+fn restricted(state: &State, to: &BTreeSet<Address>) -> State {
+    let mut restricted = state.clone();
+    restricted.resources.retain(|address, _| to.contains(address));
+    restricted
+}
+
+/// The targets; unless they are planned alone, with their dependencies and, for those to be deleted, their recorded
+/// dependents.
+fn selected(graph: &Graph, state: &State, options: &Options) -> Result<Option<BTreeSet<Address>>> {
+    let Options { targets, alone, .. } = options;
     if targets.is_empty() {
         return Ok(None);
     }
@@ -207,7 +242,7 @@ fn selected(graph: &Graph, state: &State, targets: &BTreeSet<Address>) -> Result
             return Err(Error::invalid(format!("{address} is neither declared nor in the state"))
                 .hint("list the addresses with `payinfra graph` and `payinfra state list`"));
         }
-        if !selected.insert(address.clone()) {
+        if !selected.insert(address.clone()) || *alone {
             continue;
         }
         if declared {
@@ -226,6 +261,8 @@ struct Planner<'a> {
     state: &'a State,
     refreshed: &'a Refreshed,
     lookups: &'a BTreeMap<Address, Value>,
+    /// Whether dependencies are not read.
+    alone: bool,
     /// Resources that will have a new id.
     fresh: BTreeSet<Address>,
     /// Resources that are deleted before their replacement is created.
@@ -246,8 +283,14 @@ impl Planner<'_> {
         if self.fresh.contains(&pointer.address) {
             return None;
         }
-        let seen = self.refreshed.live.get(&pointer.address)?;
-        output(&seen.id, &seen.outputs, &pointer.output)
+        match (self.refreshed.live.get(&pointer.address), self.alone) {
+            (Some(seen), _) => output(&seen.id, &seen.outputs, &pointer.output),
+            (None, true) => {
+                let record = self.state.resources.get(&pointer.address)?;
+                output(record.id.as_deref()?, &record.outputs, &pointer.output)
+            }
+            (None, false) => None,
+        }
     }
 
     fn step(&mut self, address: &Address) -> Result<Step> {
@@ -293,6 +336,9 @@ impl Planner<'_> {
                 if step.action == Action::Update && record.intent != Some(Intent::Create) {
                     step.loses = self.cloud.losses(&address.kind, &desired, &seen.args);
                 }
+                if step.action == Action::Update {
+                    step.refused = self.cloud.refused(&address.kind, &desired, &seen.args);
+                }
                 step
             }
             (Some(record), None) if Self::begun_otherwise(&spec, record, &desired) => Step {
@@ -301,13 +347,12 @@ impl Planner<'_> {
                     .because("an earlier create was interrupted and left an incomplete resource")
             },
             (record, _) => Step {
-                action: Action::Create,
                 changes: diff(&desired, &Value::Object(serde_json::Map::new()), None),
                 because: record.map(|record| match record.intent {
                     Some(Intent::Create) => "an earlier create was interrupted".to_owned(),
                     _ => "it no longer exists".to_owned(),
                 }),
-                loses: Vec::new(),
+                ..Step::new(Action::Create)
             },
         };
         if !matches!(step.action, Action::Keep | Action::Update | Action::Restore) {
@@ -429,5 +474,5 @@ fn existing(spec: &Spec, record: &Record, seen: &Seen, desired: &Value) -> Step 
         _ if !record.deposed.is_empty() => (Action::Update, Some("the resource it replaced is deleted".to_owned())),
         _ => (Action::Keep, None),
     };
-    Step { action, changes, because, loses: Vec::new() }
+    Step { changes, because, ..Step::new(action) }
 }

@@ -46,9 +46,14 @@ impl Folder {
         Self::with(SOUND)
     }
 
+    /// Without a configuration.
+    pub(crate) fn empty() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
     /// With this configuration.
     pub(crate) fn with(configuration: &str) -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
+        let folder = Self::empty();
         folder.write("payinfra.toml", configuration);
         folder
     }

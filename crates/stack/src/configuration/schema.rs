@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 
 use schemars::generate::SchemaGenerator;
 use schemars::{JsonSchema, Schema, schema_for};
-use serde_json::Value as Json;
-use toml::de::{DeTable, DeValue};
+use serde_json::{Value as Json, json};
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::file::{File, SharedVariables};
-use super::table::below;
+use super::shared::default_regions;
+use crate::places::below;
 use crate::problem::{Problem, Problems};
 use crate::stack::AnyStack;
+use crate::unfold::unfolded;
 
 /// The definition of a workspace's variables.
 const VARIABLES: &str = "Variables";
@@ -33,6 +36,7 @@ pub fn schema(stack: &dyn AnyStack) -> Schema {
         if let (Some(all), Some(own)) = (variables["properties"].as_object_mut(), own["properties"].as_object()) {
             all.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
         }
+        variables["properties"]["regions"]["default"] = json!(default_regions(stack, &(0..0)));
         variables["description"] = format!(
             "The variables of a workspace of the stack `{}`, or the shared ones in `[defaults]`.",
             stack.name()
@@ -63,11 +67,16 @@ pub(super) fn is_shared(key: &str) -> bool {
     schema.get("properties").is_some_and(|known| known.get(key).is_some())
 }
 
-/// The variables of `stack` that have the name of a shared one.
-pub(crate) fn ambiguous(stack: &dyn AnyStack) -> Vec<String> {
+/// The schema of the own variables of `stack`, after the definitions that it refers to.
+pub(super) fn own(stack: &dyn AnyStack) -> (Json, Json) {
     let mut generator = SchemaGenerator::default();
     let own = stack.variables(&mut generator).to_value();
-    let root = serde_json::json!({ "$defs": generator.take_definitions(true) });
+    (json!({ "$defs": generator.take_definitions(true) }), own)
+}
+
+/// The variables of `stack` that have the name of a shared one.
+pub(crate) fn ambiguous(stack: &dyn AnyStack) -> Vec<String> {
+    let (root, own) = own(stack);
     let own = unfolded(&root, &own).into_iter().filter_map(|own| own.get("properties")?.as_object());
     own.flat_map(|own| own.keys()).filter(|key| is_shared(key)).cloned().collect()
 }
@@ -77,9 +86,17 @@ pub(super) fn variables(schema: &Json) -> &Json {
     &schema["$defs"][VARIABLES]
 }
 
-/// Removes the keys of the workspace `table` that the schema of the configuration does not have, and reports them.
+/// Removes what the schema of the configuration does not have from the workspace `table`, and reports it: unknown keys,
+/// and arrays where only tables are accepted (serde would take their items for the values of the keys).
 pub(super) fn unknown(schema: &Json, table: &mut DeTable<'_>, problems: &mut Problems) {
     in_table(schema, &[variables(schema)], table, "", problems);
+}
+
+/// As [`unknown`], for the sections of the whole configuration that are not variables of a workspace.
+pub(super) fn unknown_in_file(schema: &Json, root: &mut DeTable<'_>, problems: &mut Problems) {
+    let variables = ["defaults", "workspaces"].map(|section| root.remove_entry(section));
+    in_table(schema, &[schema], root, "", problems);
+    root.extend(variables.into_iter().flatten());
 }
 
 fn in_table(schema: &Json, here: &[&Json], table: &mut DeTable<'_>, path: &str, problems: &mut Problems) {
@@ -101,34 +118,53 @@ fn in_table(schema: &Json, here: &[&Json], table: &mut DeTable<'_>, path: &str, 
             problems.add(unknown.hint(close(key.get_ref(), path, &names.collect())));
             continue;
         };
-        in_value(schema, &schemas, value.get_mut(), &below(path, key.get_ref()), problems);
-        table.insert(key, value);
+        if in_value(schema, &schemas, &mut value, &below(path, key.get_ref()), problems) {
+            table.insert(key, value);
+        }
     }
 }
 
-fn in_value(schema: &Json, here: &[&Json], value: &mut DeValue<'_>, path: &str, problems: &mut Problems) {
-    match value {
+/// Returns whether the value is kept.
+fn in_value(
+    schema: &Json,
+    here: &[&Json],
+    value: &mut Spanned<DeValue<'_>>,
+    path: &str,
+    problems: &mut Problems,
+) -> bool {
+    let place = value.span();
+    match value.get_mut() {
         DeValue::Table(table) => in_table(schema, here, table, path, problems),
         DeValue::Array(values) => {
-            let open = here.iter().flat_map(|here| unfolded(schema, here));
-            let items: Vec<_> = open.filter_map(|here| here.get("items")).collect();
-            for value in values.iter_mut().filter(|_| !items.is_empty()) {
-                in_value(schema, &items, value.get_mut(), path, problems);
+            let open: Vec<_> = here.iter().flat_map(|here| unfolded(schema, here)).collect();
+            if is_table(&open) {
+                problems.add(Problem::new("invalid type: array, expected a table", place));
+                return false;
+            }
+            let items: Vec<_> = open.iter().filter_map(|here| here.get("items")).collect();
+            if !items.is_empty() {
+                let all = std::mem::replace(values, DeArray::new()).into_iter();
+                let kept =
+                    all.filter_map(|mut value| in_value(schema, &items, &mut value, path, problems).then_some(value));
+                *values = kept.collect();
             }
         }
         _ => {}
     }
+    true
 }
 
-/// The schemas that `here` may have, through references and alternatives.
-pub(super) fn unfolded<'a>(schema: &'a Json, here: &'a Json) -> Vec<&'a Json> {
-    if let Some(name) = here.get("$ref").and_then(Json::as_str) {
-        return schema.pointer(name.trim_start_matches('#')).map_or_else(Vec::new, |here| unfolded(schema, here));
-    }
-    let alternatives = ["anyOf", "oneOf", "allOf"].into_iter().filter_map(|of| here.get(of)?.as_array()).flatten();
-    let mut all: Vec<_> = alternatives.flat_map(|here| unfolded(schema, here)).collect();
-    all.push(here);
-    all
+/// Whether the schemas `open` accept tables, and no arrays.
+fn is_table(open: &[&Json]) -> bool {
+    // A schema of alternatives has no type itself; any other without a type accepts everything.
+    let is_limited =
+        |here: &&Json| ["type", "anyOf", "oneOf", "allOf"].iter().any(|keyword| here.get(keyword).is_some());
+    let types = open.iter().filter_map(|here| here.get("type")).flat_map(|types| match types {
+        Json::Array(types) => types.as_slice(),
+        one => std::slice::from_ref(one),
+    });
+    let types: Vec<_> = types.collect();
+    open.iter().all(is_limited) && types.iter().any(|it| *it == "object") && types.iter().all(|it| *it != "array")
 }
 
 /// A hint at names that are like `key`, which is not among the `known` ones in the section at `path`.

@@ -7,10 +7,11 @@ use payinfra_engine::Secret;
 use serde_json::Value as Json;
 use toml::{Spanned, Table, Value};
 
-use super::schema::{close, unfolded, variables};
-use super::table::below;
+use super::schema::{close, variables};
+use crate::places::below;
 use crate::problem::{Problem, Problems};
 use crate::stack::Stacks;
+use crate::unfold::unfolded;
 use crate::workspace::Workspace;
 
 /// A variable whose value is never shown.
@@ -78,7 +79,7 @@ fn varied(
     path: &Spanned<String>,
     vary: &dyn Fn(&str) -> Option<Workspace>,
 ) -> Result<(Vec<String>, Vec<Workspace>), Problem> {
-    let mut file: Table = toml::from_str(text)?;
+    let mut file: Table = toml::from_str(text).map_err(|error| Problem::of(&error, path.span()))?;
     for variables in sections(&mut file, None) {
         variables.remove(LIST);
     }

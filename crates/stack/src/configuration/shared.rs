@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use payinfra_engine::Region;
+use payinfra_engine::{Region, counted};
 use toml::Spanned;
 
 use super::file::{RegionVariables, SharedVariables};
@@ -11,23 +11,11 @@ use super::state::StateConfig;
 use crate::cidr;
 use crate::files::Files;
 use crate::names::{AccountId, Names, Suffix};
+use crate::places::Places;
 use crate::problem::{At, Problem, Problems};
 use crate::region::{is_region, not_a_region};
 use crate::stack::AnyStack;
-use crate::workspace::{Places, RegionConfig, Workspace, lacks};
-
-/// Checks where the state is stored.
-pub(super) fn state(state: Spanned<StateConfig>, problems: &mut Problems) -> StateConfig {
-    let span = state.span();
-    let state = state.into_inner();
-    if state.path.is_some() && (state.bucket.is_some() || state.region.is_some() || state.table.is_some()) {
-        problems.add(
-            Problem::new("the state is stored either in a folder or in a bucket, not in both", span)
-                .hint("remove `path`, or `bucket`, `region` and `table`"),
-        );
-    }
-    state
-}
+use crate::workspace::{RegionConfig, Workspace, lacks};
 
 /// A workspace whose variables are checked.
 pub(super) struct Context<'a> {
@@ -39,7 +27,8 @@ pub(super) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The workspace without the stack's own variables; `None` if one that it needs is missing or invalid.
+    /// The workspace without the stack's own variables; `None` if its name or a region is invalid. Texts that are missing
+    /// are empty.
     pub(super) fn workspace(self, variables: SharedVariables, problems: &mut Problems) -> Option<Workspace<()>> {
         let (name, place) = (self.name.get_ref(), self.name.span());
         let mut needed = |variable: &str, given: Option<Spanned<String>>, why: &str| {
@@ -49,25 +38,29 @@ impl Context<'_> {
         let environment = needed("environment", variables.environment, "it is the value of the tag Environment");
         let project = needed("project", variables.project, "it is the value of the tag Project");
         let suffix = suffix.and_then(|given| problems.take(Suffix::parse(given.get_ref()).at(given.span())));
+        let suffix = suffix.unwrap_or_else(Suffix::any);
         let regions = self.regions(variables.regions, problems);
-        let remote_outputs =
-            remote_outputs::check(variables.remote_outputs, self.stack.name(), name, self.state, problems);
-        let key_deletion_days = variables.key_deletion_days.map_or(Some(30), |days| problems.take(key_deletion(&days)));
-        let suffix = suffix?;
+        let (remote, stack) = (variables.remote_outputs, self.stack.name());
+        let remote_outputs = remote_outputs::check(remote, &self.places, stack, name, self.state, problems);
+        let days = variables.key_deletion_days;
+        if !(7..=30).contains(&days) {
+            let message = format!("KMS does not support a waiting period of {}", counted(days, "day", "days"));
+            problems.add(Problem::new(message, self.places.of_value("key_deletion_days")).hint("use 7 to 30"));
+        }
         problems.take(Names::new(self.stack.prefix(), name, &suffix, &AccountId::any()).at(place))?;
         Some(Workspace {
-            stack: self.stack.name(),
+            stack: self.stack.name().to_owned(),
             prefix: self.stack.prefix(),
             name: name.clone(),
-            environment: environment?.into_inner(),
-            project: project?.into_inner(),
+            environment: environment.map(Spanned::into_inner).unwrap_or_default(),
+            project: project.map(Spanned::into_inner).unwrap_or_default(),
             suffix,
             regions: regions?,
-            protect: variables.protect.unwrap_or(true),
-            final_snapshot: variables.final_snapshot.unwrap_or(true),
-            key_deletion_days: key_deletion_days?,
+            protect: variables.protect,
+            final_snapshot: variables.final_snapshot,
+            key_deletion_days: days,
             remote_outputs,
-            tags: variables.tags.into_iter().map(|(key, value)| (key.into_inner(), value.into_inner())).collect(),
+            tags: variables.tags.into_iter().map(|(key, value)| (key, value.into_inner())).collect(),
             places: self.places,
             files: self.files,
             variables: (),
@@ -81,8 +74,7 @@ impl Context<'_> {
         problems: &mut Problems,
     ) -> Option<Vec<RegionConfig>> {
         let place = given.as_ref().map_or_else(|| self.name.span(), Spanned::span);
-        let named = |name: &&str| RegionVariables { name: Spanned::new(place.clone(), (*name).to_owned()), cidr: None };
-        let given = given.map_or_else(|| self.stack.default_regions().iter().map(named).collect(), Spanned::into_inner);
+        let given = given.map_or_else(|| default_regions(self.stack, &place), Spanned::into_inner);
         let count = given.len();
         if count == 0 {
             let none = Problem::new("a workspace requires at least one region", place);
@@ -90,42 +82,46 @@ impl Context<'_> {
         }
         let mut regions: Vec<RegionConfig> = Vec::new();
         for (index, region) in (0_u32..).zip(given) {
-            regions.extend(problems.take(one(index, region, &regions)));
+            regions.extend(one(index, &region, &regions, problems));
         }
         (count > 0 && regions.len() == count).then_some(regions)
     }
 }
 
-/// A region whose network does not overlap those of the regions `before`.
-fn one(index: u32, region: RegionVariables, before: &[RegionConfig]) -> Result<RegionConfig, Problem> {
-    let name = region.name.get_ref();
-    if !is_region(name) {
-        return Err(not_a_region(&region.name));
-    }
-    if before.iter().any(|other| other.region.as_str() == name) {
-        return Err(Problem::new(format!("the region {name} is listed twice"), region.name.span())
-            .hint("list each region once, the primary first"));
-    }
-    let (cidr, place) = match region.cidr {
-        Some(cidr) => (cidr::vpc(cidr.get_ref()).at(cidr.span())?, cidr.span()),
-        None => (cidr::vpc(&format!("10.{index}.0.0/16")).at(region.name.span())?, region.name.span()),
+/// The regions of a workspace of `stack` that lists none; errors in them are at `place`.
+pub(super) fn default_regions(stack: &dyn AnyStack, place: &Range<usize>) -> Vec<RegionVariables> {
+    let spanned = |text: String| Spanned::new(place.clone(), text);
+    let region = |(index, name): (u32, &&str)| RegionVariables {
+        name: spanned((*name).to_owned()),
+        cidr: Some(spanned(default_network(index))),
     };
-    if let Some(other) = before.iter().find(|other| cidr::overlap(&other.cidr, &cidr)) {
+    (0_u32..).zip(stack.default_regions()).map(region).collect()
+}
+
+/// The network of the region at `index` if it has none.
+fn default_network(index: u32) -> String {
+    format!("10.{index}.0.0/16")
+}
+
+/// A region whose network does not overlap those of the regions `before`; `None` if it is invalid. Adds all problems.
+fn one(index: u32, region: &RegionVariables, before: &[RegionConfig], problems: &mut Problems) -> Option<RegionConfig> {
+    let name = region.name.get_ref();
+    let twice = before.iter().any(|other| other.region.as_str() == name);
+    if !is_region(name) {
+        problems.add(not_a_region(&region.name));
+    } else if twice {
+        let twice = Problem::new(format!("the region {name} is listed twice"), region.name.span());
+        problems.add(twice.hint("list each region once, the primary first"));
+    }
+    let place = region.cidr.as_ref().unwrap_or(&region.name).span();
+    let network = region.cidr.as_ref().map_or_else(|| default_network(index), |cidr| cidr.get_ref().clone());
+    let cidr = problems.take(cidr::vpc(&network).at(place.clone()))?;
+    let overlapped = before.iter().find(|other| cidr::overlap(&other.cidr, &cidr));
+    if let Some(other) = overlapped {
         let message = format!("the network {cidr} of {name} overlaps {}, the network of {}", other.cidr, other.region);
-        return Err(overlapping(message, place));
+        let hint = "the networks are connected, so their blocks must not overlap; choose a free block";
+        problems.add(Problem::new(message, place).hint(hint));
     }
-    Ok(RegionConfig { region: Region::new(name), index, cidr })
-}
-
-fn overlapping(message: String, place: Range<usize>) -> Problem {
-    Problem::new(message, place)
-        .hint("the networks are connected, so their blocks must not overlap; choose a free block")
-}
-
-fn key_deletion(days: &Spanned<i32>) -> Result<i32, Problem> {
-    if (7..=30).contains(days.get_ref()) {
-        return Ok(*days.get_ref());
-    }
-    Err(Problem::new(format!("KMS does not support a waiting period of {} days", days.get_ref()), days.span())
-        .hint("use 7 to 30"))
+    let valid = is_region(name) && !twice && overlapped.is_none();
+    valid.then(|| RegionConfig { region: Region::new(name), index, cidr })
 }

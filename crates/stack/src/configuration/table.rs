@@ -1,10 +1,8 @@
-//! Tables of the TOML parser, whose keys and values know their places.
+//! Merges tables of the TOML parser, whose keys and values know their places.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
-
-use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
+
+use crate::places::below;
 
 /// The list that is not replaced but extended: what is sensitive for all workspaces is sensitive in each.
 const SENSITIVE: &str = "sensitive";
@@ -60,39 +58,10 @@ fn is_match(pattern: &str, path: &str) -> bool {
     }
 }
 
-/// The path of `key` in the table at `path`.
-pub(super) fn below(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
-}
-
-/// The place of every value of `table` by its path, and `name` for the table itself.
-pub(super) fn places(table: &DeTable<'_>, name: &Range<usize>) -> BTreeMap<String, Range<usize>> {
-    let mut places = BTreeMap::from([(String::new(), name.clone())]);
-    collect(table, "", &mut places);
-    places
-}
-
-fn collect(table: &DeTable<'_>, path: &str, places: &mut BTreeMap<String, Range<usize>>) {
-    for (key, value) in table {
-        value_places(value, below(path, key.get_ref()), places);
-    }
-}
-
-fn value_places(value: &Spanned<DeValue<'_>>, path: String, places: &mut BTreeMap<String, Range<usize>>) {
-    match value.get_ref() {
-        DeValue::Table(table) => collect(table, &path, places),
-        DeValue::Array(values) => {
-            for (index, value) in values.iter().enumerate() {
-                value_places(value, below(&path, &index.to_string()), places);
-            }
-        }
-        _ => {}
-    }
-    places.insert(path, value.span());
-}
-
 #[cfg(test)]
 mod tests {
+    use toml::Spanned;
+
     use super::*;
 
     fn merged_text(own: &str, shared: &str) -> Option<String> {

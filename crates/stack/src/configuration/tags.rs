@@ -7,6 +7,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::file::SharedVariables;
+use crate::places::Places;
 use crate::problem::{Problem, Problems};
 use crate::tags::{self, NAME, REQUIRED, free};
 
@@ -14,7 +15,8 @@ use crate::tags::{self, NAME, REQUIRED, free};
 const RESERVED: [&str; 3] = ["aws:", "payinfra:", "rds:"];
 
 /// Checks the tags of a workspace, merged with the shared ones. The stack itself sets the tags `own`.
-pub(super) fn check(variables: &SharedVariables, own: &[&str], problems: &mut Problems) {
+pub(super) fn check(variables: &SharedVariables, places: &Places, own: &[&str], problems: &mut Problems) {
+    let place = |key: &str| places.of_key(&format!("tags.{key}"));
     for (variable, value) in [("environment", &variables.environment), ("project", &variables.project)] {
         let Some(value) = value else { continue };
         if value.get_ref().is_empty() {
@@ -27,16 +29,16 @@ pub(super) fn check(variables: &SharedVariables, own: &[&str], problems: &mut Pr
     }
     let mut taken: Vec<&str> = REQUIRED.into_iter().chain([NAME]).chain(own.iter().copied()).collect();
     for (key, value) in &variables.tags {
-        let what = format!("the value of the tag `{}`", key.get_ref());
-        for problem in wrong_key(key, &taken).into_iter().chain(wrong_value(&what, value)) {
+        let what = format!("the value of the tag `{key}`");
+        for problem in wrong_key(key, place(key), &taken).into_iter().chain(wrong_value(&what, value)) {
             problems.add(problem);
         }
-        taken.push(key.get_ref());
+        taken.push(key);
     }
     let free = free(own.len());
     if variables.tags.len() > free {
         // Report the tag that comes last in the file.
-        let places = variables.tags.keys().map(Spanned::span);
+        let places = variables.tags.keys().map(|key| place(key));
         let place = places.max_by_key(|place| place.start).unwrap_or_default();
         let message = format!("too many tags: {}", variables.tags.len());
         let hint = format!("AWS accepts 50 tags, of which {free} are available here");
@@ -44,8 +46,7 @@ pub(super) fn check(variables: &SharedVariables, own: &[&str], problems: &mut Pr
     }
 }
 
-fn wrong_key(key: &Spanned<String>, taken: &[&str]) -> Option<Problem> {
-    let (text, place) = (key.get_ref(), key.span());
+fn wrong_key(text: &str, place: Range<usize>, taken: &[&str]) -> Option<Problem> {
     if text.is_empty() {
         return Some(Problem::new("a tag has no key", place).hint("write a key of 1 to 128 characters"));
     }

@@ -19,13 +19,13 @@ mod remote;
 mod roles;
 mod settings;
 mod storage;
-mod transit;
 
 use std::ops::Deref;
 
 use payinfra_components::flow_log::flow_log;
 use payinfra_components::network::{self, Layout, Network, network};
 use payinfra_components::trail::trail;
+use payinfra_components::transit::{self, Hub, Member};
 use payinfra_engine::{Graph, Ref, Result, Tags, Text};
 use payinfra_stack::cidr::Subnets;
 use payinfra_stack::{AccountId, Problems, RegionConfig, Stack, Workspace};
@@ -38,12 +38,10 @@ pub use self::settings::{
 };
 
 use self::database::DATABASES;
-use self::edge::BALANCERS;
 use self::keys::Keys;
 use self::monitoring::Watched;
 use self::roles::ROLES;
 use self::storage::{BUCKETS, Buckets};
-use self::transit::Hub;
 
 /// The stack's name.
 pub const NAME: &str = "migration";
@@ -60,6 +58,8 @@ impl Stack for Migration {
     const TAGS: &'static [&'static str] = &["CutoverTimestamp", "MigrationPhase"];
     const REPLACED: &'static [&'static str] = &["domain.certificates", "legacy_network", "weights"];
     const SECRET: &'static [&'static str] = &["alarms.subscriptions.endpoint"];
+    const PHASES: &'static [&'static str] =
+        &[Phase::Legacy.as_str(), Phase::Migration.as_str(), Phase::Production.as_str()];
     const EXAMPLE: Option<&'static str> = Some(include_str!("../../../../payinfra.toml"));
 
     type Variables = MigrationVariables;
@@ -79,6 +79,10 @@ impl Stack for Migration {
 
     fn headline(&self, workspace: &Workspace<MigrationVariables>) -> String {
         Settings::of(workspace).map_or_else(|_| String::new(), |settings| settings.phase.to_string())
+    }
+
+    fn phase(&self, workspace: &Workspace<MigrationVariables>) -> Option<&'static str> {
+        Settings::of(workspace).ok().map(|settings| settings.phase.as_str())
     }
 
     fn describe(&self, workspace: &Workspace<MigrationVariables>) -> Value {
@@ -129,10 +133,12 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
         let certificate = dns::certificate(&mut graph, &site, &mut domain)?;
         parts.push(Part { site, keys, network, hub, buckets, certificate });
     }
-    transit::mesh(&mut graph, &parts)?;
+    // M-08: every pair of regions is connected.
+    transit::mesh(&mut graph, &parts.iter().map(Part::member).collect::<Vec<_>>())?;
     let payments = payments::payments(&mut graph, &parts)?;
     let databases = database::databases(&mut graph, &parts)?;
-    let mut watched = Vec::new();
+    let (mut watched, mut routes) = (Vec::new(), Vec::new());
+    let (mut written, mut services) = (Vec::new(), Vec::new());
     for (part, database) in parts.iter().zip(&databases) {
         let stored = storage::buckets(&mut graph, part, &parts)?;
         if part.site.config.is_primary() {
@@ -143,17 +149,26 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
         let certificate = part.certificate.clone();
         let edge = edge::edge(&mut graph, &part.site, &part.network, certificate, &stored.access_logs)?;
         let compute = compute::compute(&mut graph, part, &parts, &edge, &payments)?;
-        let ready = [&edge.https.address, &compute.service.address];
-        let check = dns::record(&mut graph, &part.site, &domain, &edge.balancer, &ready)?;
+        written.extend([stored.audit_trail.address, stored.transactions.address]);
+        services.push(compute.service.address.clone());
+        let ready = [&edge.https.address, &edge.http.address, &compute.service.address];
+        let route = dns::record(&mut graph, &part.site, &domain, &edge.balancer, &ready)?;
         let (site, keys, buckets) = (part.site, &part.keys, &part.buckets);
         let service = monitoring::Service {
             cluster: Text::from(&compute.cluster.outputs.name),
             name: Text::from(&compute.service.outputs.name),
             arn: compute.service.outputs.arn,
         };
-        let (database, health_check) = (Text::from(&database.cluster.id), Text::from(&check.id));
+        let (database, health_check) = (Text::from(&database.cluster.id), Text::from(&route.check.id));
+        routes.push(route);
         watched.push(Watched { site, keys, buckets, edge, database, service, health_check });
     }
+    // Services write to the buckets of all regions, by name: a bucket exists before them, and is deleted only after they no
+    // longer write to it.
+    for (bucket, service) in written.iter().flat_map(|bucket| services.iter().map(move |service| (bucket, service))) {
+        graph.order(bucket, service);
+    }
+    dns::hand_over(&mut graph, settings, &routes);
     monitoring::monitoring(&mut graph, &watched)?;
     if workspace.protect {
         protection::protection(&mut graph, &databases);
@@ -210,6 +225,11 @@ impl Site<'_> {
 }
 
 impl<'a> Part<'a> {
+    /// The region in the mesh of transit gateways.
+    fn member(&self) -> Member<'_> {
+        Member { site: self.site.shared, network: &self.network, hub: &self.hub }
+    }
+
     /// The other regions.
     fn others<'b>(&self, parts: &'b [Part<'a>]) -> impl Iterator<Item = &'b Part<'a>> {
         let own = self.site.config.index;

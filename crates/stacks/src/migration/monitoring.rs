@@ -7,11 +7,11 @@ mod metrics;
 
 use payinfra_aws::sns::Topic;
 use payinfra_components::alarms::Alarms;
+use payinfra_components::load_balancer::Edge;
 use payinfra_components::topic::{self, Subscriber};
 use payinfra_engine::{Graph, Metric, Node, Ref, Result, Text};
 
 use super::Site;
-use super::edge::Edge;
 use super::keys::Keys;
 use super::phase::Phase;
 use super::storage::Buckets;

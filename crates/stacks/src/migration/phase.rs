@@ -23,7 +23,7 @@ impl Phase {
 
     /// Its name in configurations and tags.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Legacy => "legacy",
             Self::Migration => "migration",

@@ -8,13 +8,13 @@ mod service;
 mod waf;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
+use payinfra_components::load_balancer::RESOURCE_TYPES;
 use payinfra_engine::{Error, Region, Result};
 use payinfra_stack::{
-    AccountId, At, Problem, Problems, REMOTE, RegionConfig, RemoteOutputs, Spanned, Suffix, Workspace, cidr,
+    AccountId, Problem, Problems, REMOTE, RegionConfig, RemoteOutputs, Section, Suffix, Workspace, cidr,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,47 +27,59 @@ pub use self::waf::WafConfig;
 
 use self::alarms::AlarmVariables;
 use self::database::DatabaseVariables;
-use self::domain::DomainVariables;
 use self::retention::retention;
-use self::service::ServiceVariables;
-use self::waf::WafVariables;
+use self::service::{ServiceVariables, TASKS};
 use super::phase::Phase;
 
 /// The variables of the migration, as they are written.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct MigrationVariables {
     /// The phase, which determines what exists; by default the phase with the workspace's name.
-    #[schemars(with = "Option<Phase>")]
-    phase: Option<Spanned<Phase>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<Phase>,
     /// The time of the cutover with time zone (RFC 3339): the value of the tag `CutoverTimestamp`.
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
-    cutover: Option<Spanned<Moment>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    cutover: Option<Moment>,
     /// The traffic weights by region, which add up to 100; by default determined by the phase.
-    #[schemars(with = "Option<BTreeMap<String, u8>>")]
-    weights: Option<Spanned<BTreeMap<Spanned<String>, u8>>>,
-    /// How private subnets reach the internet; by default through one NAT gateway per zone.
-    nat: Option<Nat>,
-    /// The retention of flow logs in days; by default 90.
-    #[schemars(with = "Option<i32>")]
-    flow_log_retention_days: Option<Spanned<i32>>,
-    /// Existing resources in the primary region, which are only looked up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weights: Option<BTreeMap<String, u8>>,
+    /// How private subnets reach the internet.
+    nat: Nat,
+    /// The retention of flow logs in days.
+    flow_log_retention_days: i32,
+    /// Existing resources in the primary region, which are only looked up; by default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     legacy_network: Option<LegacyVariables>,
     /// The databases.
-    #[serde(default)]
     database: DatabaseVariables,
     /// The payment service.
-    #[serde(default)]
     service: ServiceVariables,
     /// Domain names and certificates.
-    #[serde(default)]
-    domain: DomainVariables,
+    domain: DomainConfig,
     /// Alarm thresholds and subscriptions.
-    #[serde(default)]
     alarms: AlarmVariables,
     /// The web ACL in front of the load balancers.
-    #[serde(default)]
-    waf: WafVariables,
+    waf: WafConfig,
+}
+
+impl Default for MigrationVariables {
+    fn default() -> Self {
+        Self {
+            phase: None,
+            cutover: None,
+            weights: None,
+            nat: Nat::default(),
+            flow_log_retention_days: retention::DEFAULT,
+            legacy_network: None,
+            database: DatabaseVariables::default(),
+            service: ServiceVariables::default(),
+            domain: DomainConfig::default(),
+            alarms: AlarmVariables::default(),
+            waf: WafConfig::default(),
+        }
+    }
 }
 
 /// The checked variables of a workspace, with their defaults.
@@ -126,26 +138,23 @@ pub enum Nat {
 #[serde(deny_unknown_fields)]
 pub(super) struct LegacyVariables {
     /// Its CIDR blocks. The new networks must not overlap them, and they may access the endpoints of the new network.
-    #[schemars(with = "Vec<String>")]
-    cidrs: Vec<Spanned<String>>,
-    /// The subnets to look up.
-    #[schemars(with = "Option<SubnetFinder>")]
-    subnets: Option<Spanned<SubnetFinder>>,
+    cidrs: Vec<String>,
+    /// The subnets to look up; by default none.
+    subnets: Option<SubnetFinder>,
     /// The security groups to look up, each under a name for addresses and outputs.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, SecurityGroupFinder>")]
-    security_groups: BTreeMap<Spanned<String>, SecurityGroupFinder>,
+    security_groups: BTreeMap<String, SecurityGroupFinder>,
 }
 
 /// The criteria for existing subnets; all must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubnetFinder {
-    /// Their ids.
+    /// Their ids; by default any.
     pub ids: Option<BTreeSet<String>>,
-    /// Their VPC: its id, or `remote.NAME.OUTPUT`.
+    /// Their VPC: its id, or `remote.NAME.OUTPUT`; by default any.
     pub vpc: Option<String>,
-    /// Their tag `Name`.
+    /// Their tag `Name`; by default any.
     pub name: Option<String>,
     /// Their tags.
     #[serde(default)]
@@ -156,11 +165,11 @@ pub struct SubnetFinder {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecurityGroupFinder {
-    /// Its id, or `remote.NAME.OUTPUT`.
+    /// Its id, or `remote.NAME.OUTPUT`; by default any.
     pub id: Option<String>,
-    /// Its VPC: the id, or `remote.NAME.OUTPUT`.
+    /// Its VPC: the id, or `remote.NAME.OUTPUT`; by default any.
     pub vpc: Option<String>,
-    /// Its name.
+    /// Its name; by default any.
     pub name: Option<String>,
     /// Its tags.
     #[serde(default)]
@@ -169,7 +178,7 @@ pub struct SecurityGroupFinder {
 
 /// A time, as a TOML datetime or as a string.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected date, time and time zone, such as 2026-03-01T02:00:00Z")]
 pub(super) enum Moment {
     Native(toml::value::Datetime),
     Text(String),
@@ -181,61 +190,66 @@ impl Settings {
     /// # Errors
     /// If it was not, and is invalid.
     pub fn of(workspace: &Workspace<MigrationVariables>) -> Result<Self> {
-        let invalid = || Error::failed(format!("the variables of workspace `{}` are invalid", workspace.name));
-        Self::check(workspace, &mut Problems::default()).ok_or_else(invalid)
+        let mut problems = Problems::default();
+        let settings = Self::check(workspace, &mut problems).filter(|_| problems.is_empty());
+        settings.ok_or_else(|| Error::failed(format!("the variables of workspace `{}` are invalid", workspace.name)))
     }
 
-    /// The settings of `workspace`; `None` if a required variable is missing. Adds all problems.
+    /// The settings of `workspace`; `None` if the phase or the time of the cutover is missing. Adds all problems; if there
+    /// are any, the settings are not valid.
     pub(super) fn check(workspace: &Workspace<MigrationVariables>, problems: &mut Problems) -> Option<Self> {
-        let variables = &workspace.variables;
-        let (name, place) = (&workspace.name, workspace.place(""));
-        let phase = variables.phase.as_ref().map(|phase| *phase.get_ref());
-        let phase = phase.or_else(|| Phase::ALL.into_iter().find(|phase| phase.as_str() == name));
-        let phase = problems.take(phase.ok_or_else(|| {
-            Problem::new(format!("workspace `{name}` has no `phase`"), place)
-                .hint("set it to legacy, migration or production")
-        }));
+        let (variables, name) = (workspace.variables.clone(), &workspace.name);
+        let given = variables.phase.or_else(|| Phase::ALL.into_iter().find(|phase| phase.as_str() == name));
+        if given.is_none() {
+            let missing = Problem::new(format!("workspace `{name}` has no `phase`"), workspace.place(""));
+            problems.add(missing.hint("set it to legacy, migration or production"));
+        }
         let cutover = variables.cutover.as_ref();
-        let cutover = cutover.ok_or_else(|| workspace.lacks("cutover", "it is the value of the tag CutoverTimestamp"));
-        let cutover = problems.take(cutover.and_then(moment));
+        if cutover.is_none() {
+            problems.add(workspace.lacks("cutover", "it is the value of the tag CutoverTimestamp"));
+        }
         if variables.service.auth.is_none() {
             let why = "it must be the ARN of a secret with API keys, or \"none\" for unauthenticated access";
             problems.add(workspace.lacks("service.auth", why));
         }
         let legacy = variables.legacy_network.as_ref();
-        let legacy_network = legacy.and_then(|given| problems.take(legacy_network(given, &workspace.remote_outputs)));
+        let legacy_network = legacy.map(|legacy| legacy_network(legacy, workspace, problems));
         networks(workspace, legacy_network.as_ref(), problems);
         names(workspace, problems);
-        let days = variables.flow_log_retention_days.as_ref();
-        let flow_log_retention_days = days.map_or(Some(90), |days| problems.take(retention(days)));
-        let phase = phase?;
+
+        // Without a phase, what does not depend on it is checked nevertheless.
+        let phase = given.unwrap_or(Phase::Production);
+        let service = variables.service.in_phase(phase);
+        let database = variables.database.in_phase(phase);
+        service.check(&mut workspace.section("service", problems));
+        database.check(&mut workspace.section("database", problems));
+        variables.domain.check(&workspace.regions, &mut workspace.section("domain", problems));
+        variables.waf.check(&mut workspace.section("waf", problems));
+        let tasks = given.and_then(|_| service.check_tasks(&mut workspace.section("service", problems)));
+        variables.alarms.check(tasks.unwrap_or(TASKS), &mut workspace.section("alarms", problems));
+        let mut section = workspace.section("", problems);
+        let cutover = cutover.and_then(|cutover| section.check("cutover", moment(cutover)));
+        section.check("flow_log_retention_days", retention(variables.flow_log_retention_days));
+        let phase = given?;
         if phase != Phase::Legacy && workspace.regions.len() < 2 {
             let message = format!("the phase {phase} requires a second region");
-            problems.add(
-                Problem::new(message, workspace.place("regions"))
-                    .hint("add one to `regions`, or stay in the phase legacy"),
-            );
+            section.wrong("regions", message, "add one to `regions`, or stay in the phase legacy");
         }
-        let service = problems.take(variables.service.clone().check(phase));
-        let database = problems.take(variables.database.clone().check(phase));
-        let domain = problems.take(variables.domain.clone().check(&workspace.regions));
-        let waf = problems.take(variables.waf.check());
-        let weights = weights(phase, &workspace.regions, variables.weights.as_ref(), problems);
-        let service = service?;
-        let alarms = problems.take(variables.alarms.clone().check(service.min_tasks, service.max_tasks));
+        let weights = weights(phase, &workspace.regions, variables.weights.as_ref(), &mut section);
+        let alarms = variables.alarms.of(&service);
         Some(Self {
             phase,
             cutover: cutover?,
             regions: workspace.regions[..phase.spans(workspace.regions.len())].to_vec(),
             weights,
-            nat: variables.nat.unwrap_or_default(),
-            flow_log_retention_days: flow_log_retention_days?,
+            nat: variables.nat,
+            flow_log_retention_days: variables.flow_log_retention_days,
             legacy_network,
-            database: database?,
+            database,
             service,
-            domain: domain?,
-            alarms: alarms?,
-            waf: waf?,
+            domain: variables.domain,
+            alarms,
+            waf: variables.waf,
         })
     }
 
@@ -248,17 +262,16 @@ impl Settings {
 
 /// Checks that the networks have room for three zones, and do not overlap the legacy network.
 fn networks(workspace: &Workspace<MigrationVariables>, legacy: Option<&LegacyNetwork>, problems: &mut Problems) {
+    let mut section = workspace.section("regions", problems);
     for region in &workspace.regions {
-        let place = workspace.place(&format!("regions.{}.cidr", region.index));
-        problems.take(cidr::network(&region.cidr.to_string()).at(place.clone()));
+        let variable = format!("{}.cidr", region.index);
+        section.check(&variable, cidr::network(&region.cidr.to_string()));
         let mut blocks = legacy.iter().flat_map(|legacy| &legacy.cidrs);
         if let Some(other) = blocks.find(|other| cidr::overlap(other, &region.cidr)) {
             let (network, name) = (region.cidr, &region.region);
             let message = format!("the network {network} of {name} overlaps {other}, a block of the legacy network");
-            problems.add(
-                Problem::new(message, place)
-                    .hint("the networks are connected, so their blocks must not overlap; choose a free block"),
-            );
+            let hint = "the networks are connected, so their blocks must not overlap; choose a free block";
+            section.wrong(&variable, message, hint);
         }
     }
 }
@@ -278,18 +291,18 @@ fn names(workspace: &Workspace<MigrationVariables>, problems: &mut Problems) {
                 names.role(role, &region.region)?;
             }
         }
-        super::BALANCERS.iter().try_for_each(|balancer| names.balancer(balancer).map(drop))
+        RESOURCE_TYPES.iter().try_for_each(|balancer| names.balancer(balancer).map(drop))
     };
-    problems.take(all().at(workspace.place("suffix")));
+    workspace.section("", problems).check("suffix", all());
 }
 
-fn moment(moment: &Spanned<Moment>) -> Result<Timestamp, Problem> {
-    let text = match moment.get_ref() {
+fn moment(moment: &Moment) -> Result<Timestamp> {
+    let text = match moment {
         Moment::Native(datetime) => datetime.to_string(),
         Moment::Text(text) => text.clone(),
     };
     text.parse().map_err(|_| {
-        Problem::new(format!("`{text}` is not a timestamp"), moment.span())
+        Error::invalid(format!("`{text}` is not a timestamp"))
             .hint("write date, time and time zone (RFC 3339), such as 2026-03-01T02:00:00Z")
     })
 }
@@ -298,8 +311,8 @@ fn moment(moment: &Spanned<Moment>) -> Result<Timestamp, Problem> {
 fn weights(
     phase: Phase,
     regions: &[RegionConfig],
-    given: Option<&Spanned<BTreeMap<Spanned<String>, u8>>>,
-    problems: &mut Problems,
+    given: Option<&BTreeMap<String, u8>>,
+    section: &mut Section<'_>,
 ) -> BTreeMap<Region, u8> {
     let exist = phase.spans(regions.len());
     let shares = shares(phase, exist).into_iter().chain(std::iter::repeat(0));
@@ -309,29 +322,27 @@ fn weights(
         *weight = 0;
     }
     let mut good = true;
-    for (name, weight) in given.get_ref() {
-        let Some(region) = regions.iter().find(|region| region.region.as_str() == name.get_ref()) else {
-            let unknown = format!("`{}` has a weight, but is not listed in `regions`", name.get_ref());
-            problems.add(Problem::new(unknown, name.span()).hint("use the names in `regions`"));
-            good = false;
-            continue;
+    for (name, weight) in given {
+        let region = regions.iter().find(|region| region.region.as_str() == name);
+        let wrong = match region {
+            None => Error::invalid(format!("`{name}` has a weight, but is not listed in `regions`"))
+                .hint("use the names in `regions`"),
+            Some(region) if *weight > 0 && region.index as usize >= exist => {
+                Error::invalid(format!("{name} has a weight, but is not used in the phase {phase}"))
+                    .hint("in the phase legacy all traffic goes to the primary region; remove `weights`")
+            }
+            Some(region) => {
+                weights.insert(region.region.clone(), *weight);
+                continue;
+            }
         };
-        if *weight > 0 && region.index as usize >= exist {
-            let unused = format!("{} has a weight, but is not used in the phase {phase}", region.region);
-            problems.add(
-                Problem::new(unused, name.span())
-                    .hint("in the phase legacy all traffic goes to the primary region; remove `weights`"),
-            );
-            good = false;
-        }
-        weights.insert(region.region.clone(), *weight);
+        section.check_key::<()>(&format!("weights.{name}"), Err(wrong));
+        good = false;
     }
-    let sum: u32 = given.get_ref().values().map(|weight| u32::from(*weight)).sum();
+    let sum: u32 = given.values().map(|weight| u32::from(*weight)).sum();
     if good && sum != 100 {
-        problems.add(
-            Problem::new(format!("the weights add up to {sum}"), given.span())
-                .hint("weights are percentages and must add up to 100"),
-        );
+        let hint = "weights are percentages and must add up to 100";
+        section.wrong("weights", format!("the weights add up to {sum}"), hint);
     }
     weights
 }
@@ -351,52 +362,47 @@ fn shares(phase: Phase, count: usize) -> Vec<u8> {
     shares.into_iter().filter_map(|share| u8::try_from(share).ok()).collect()
 }
 
-fn legacy_network(given: &LegacyVariables, remote: &BTreeMap<String, RemoteOutputs>) -> Result<LegacyNetwork, Problem> {
-    let cidrs = given.cidrs.iter().map(|cidr| cidr::private(cidr.get_ref()).at(cidr.span()));
-    let cidrs = cidrs.collect::<Result<Vec<_>, _>>()?;
-    let nothing = |place| {
-        Problem::new("this would match everything in the region", place).hint("add an id, a name or a tag to match")
-    };
-    if let Some(subnets) = &given.subnets
-        && *subnets.get_ref() == SubnetFinder::default()
-    {
-        return Err(nothing(subnets.span()));
-    }
+/// The legacy network as far as it is valid.
+fn legacy_network(
+    given: &LegacyVariables,
+    workspace: &Workspace<MigrationVariables>,
+    problems: &mut Problems,
+) -> LegacyNetwork {
+    let mut section = workspace.section("legacy_network", problems);
+    let nothing =
+        || Error::invalid("this would match everything in the region").hint("add an id, a name or a tag to match");
+    let blocks = given.cidrs.iter().enumerate();
+    let cidrs = blocks.filter_map(|(index, block)| section.check(&format!("cidrs.{index}"), cidr::private(block)));
+    let cidrs = cidrs.collect();
     if let Some(subnets) = &given.subnets {
-        named(subnets.get_ref().vpc.as_ref(), remote, subnets.span())?;
-    }
-    let mut security_groups = BTreeMap::new();
-    for (name, finder) in &given.security_groups {
-        if *finder == SecurityGroupFinder::default() {
-            return Err(nothing(name.span()));
+        if *subnets == SubnetFinder::default() {
+            section.check::<()>("subnets", Err(nothing()));
         }
-        Suffix::parse(name.get_ref()).map_err(|_| {
-            Problem::new(format!("`{}` is not valid in an address", name.get_ref()), name.span())
-                .hint("use lower-case letters, digits and inner hyphens")
-        })?;
-        named(finder.id.iter().chain(&finder.vpc), remote, name.span())?;
-        security_groups.insert(name.get_ref().clone(), finder.clone());
+        section.check("subnets.vpc", listed(subnets.vpc.as_deref(), &workspace.remote_outputs));
     }
-    Ok(LegacyNetwork {
-        cidrs,
-        subnets: given.subnets.as_ref().map(|subnets| subnets.get_ref().clone()),
-        security_groups,
-    })
+    for (name, finder) in &given.security_groups {
+        let variable = format!("security_groups.{name}");
+        if *finder == SecurityGroupFinder::default() {
+            section.check_key::<()>(&variable, Err(nothing()));
+        }
+        let valid = Suffix::parse(name).map_err(|_| {
+            Error::invalid(format!("`{name}` is not valid in an address"))
+                .hint("use lower-case letters, digits and inner hyphens")
+        });
+        section.check_key(&variable, valid);
+        section.check(&format!("{variable}.id"), listed(finder.id.as_deref(), &workspace.remote_outputs));
+        section.check(&format!("{variable}.vpc"), listed(finder.vpc.as_deref(), &workspace.remote_outputs));
+    }
+    LegacyNetwork { cidrs, subnets: given.subnets.clone(), security_groups: given.security_groups.clone() }
 }
 
-/// Checks that the `variables` refer only to outputs that are listed.
-fn named<'a>(
-    variables: impl IntoIterator<Item = &'a String>,
-    remote: &BTreeMap<String, RemoteOutputs>,
-    place: Range<usize>,
-) -> Result<(), Problem> {
-    let unknown = |path: &&str| {
-        let source = path.split_once('.').and_then(|(source, name)| Some(remote.get(source)?.outputs.contains(name)));
-        source != Some(true)
-    };
-    match variables.into_iter().filter_map(|variable| variable.strip_prefix(REMOTE)).find(unknown) {
-        Some(path) => Err(Problem::new(format!("`{REMOTE}{path}` is not listed in the remote outputs"), place)
-            .hint("write remote.NAME.OUTPUT, and list OUTPUT under `remote_outputs`")),
-        None => Ok(()),
+/// Checks that `value` is no remote output, or one that is listed.
+fn listed(value: Option<&str>, remote: &BTreeMap<String, RemoteOutputs>) -> Result<()> {
+    let Some(path) = value.and_then(|value| value.strip_prefix(REMOTE)) else { return Ok(()) };
+    let found = path.split_once('.').and_then(|(source, name)| Some(remote.get(source)?.outputs.contains(name)));
+    if found == Some(true) {
+        return Ok(());
     }
+    Err(Error::invalid(format!("`{REMOTE}{path}` is not listed in the remote outputs"))
+        .hint("write remote.NAME.OUTPUT, and list OUTPUT under `remote_outputs`"))
 }

@@ -5,6 +5,7 @@ use payinfra_aws::s3::{Bucket, Encryption, Logging};
 use payinfra_components::buckets::{
     Replicas, access_log_statement, archive, balancer_log_statement, private, replication, replication_role,
 };
+use payinfra_components::load_balancer::LOG_PREFIX;
 use payinfra_components::trail;
 use payinfra_engine::{Graph, Node, Result, Text};
 
@@ -19,9 +20,6 @@ pub(super) const DATA: [&str; 2] = [AUDIT_TRAIL, TRANSACTIONS];
 const ACCESS_LOGS: &str = "access-logs";
 const AUDIT_TRAIL: &str = "audit-trail";
 const TRANSACTIONS: &str = "transactions";
-
-/// The key prefix of the load balancer's access logs.
-pub(super) const BALANCER_LOGS: &str = "load-balancer";
 
 /// Seven years, two of them leap years.
 const SEVEN_YEARS: i32 = 7 * 365 + 2;
@@ -54,6 +52,7 @@ impl Buckets {
 pub(super) struct Stored {
     pub(super) access_logs: Node<Bucket>,
     pub(super) audit_trail: Node<Bucket>,
+    pub(super) transactions: Node<Bucket>,
 }
 
 /// The names of a region's buckets.
@@ -93,15 +92,15 @@ pub(super) fn buckets(graph: &mut Graph, part: &Part<'_>, parts: &[Part<'_>]) ->
     // The audit trail expires after seven years; transactions do not.
     let trail = trail::bucket_statements(site, part.buckets.audit_trail());
     let audit_trail = data(0, SEVEN_YEARS, if site.config.is_primary() { &trail } else { &[] })?;
-    data(1, 0, &[])?;
-    Ok(Stored { access_logs, audit_trail })
+    let transactions = data(1, 0, &[])?;
+    Ok(Stored { access_logs, audit_trail, transactions })
 }
 
 /// The bucket for access logs of the other buckets and of the load balancer.
 fn access_logs(graph: &mut Graph, part: &Part<'_>) -> Result<Node<Bucket>> {
     let (site, name) = (&part.site, &part.buckets.access_logs);
     let write = access_log_statement(site, name, &part.buckets.replicated());
-    let balancer = balancer_log_statement(site, name, BALANCER_LOGS);
+    let balancer = balancer_log_statement(site, name, LOG_PREFIX);
     let bucket = Bucket { lifecycle: archive(365), ..private(site, ACCESS_LOGS, name, [write, balancer]) };
     site.output(graph, "access_logs_bucket_name", name.as_str());
     graph.add(site.region(), ACCESS_LOGS, bucket)

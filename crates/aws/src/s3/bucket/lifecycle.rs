@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{
     self as sdk, AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, ExpirationStatus, LifecycleExpiration,
     LifecycleRuleFilter, NoncurrentVersionExpiration, NoncurrentVersionTransition, TransitionStorageClass,
 };
-use payinfra_engine::Result;
+use payinfra_engine::{Result, counted};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,10 +51,12 @@ pub(super) fn losses(want: &BTreeMap<String, LifecycleRule>, was: &BTreeMap<Stri
         let sooner = |days: i32, before: i32| days != 0 && (before == 0 || days < before);
         let under = if rule.prefix.is_empty() { String::new() } else { format!(" under `{}`", rule.prefix) };
         if sooner(rule.expiration_days, before.map_or(0, |before| before.expiration_days)) {
-            losses.push(format!("objects older than {} days{under}", rule.expiration_days));
+            let age = counted(rule.expiration_days, "day", "days");
+            losses.push(format!("objects older than {age}{under}"));
         }
         if sooner(rule.noncurrent_expiration_days, before.map_or(0, |before| before.noncurrent_expiration_days)) {
-            losses.push(format!("noncurrent versions older than {} days{under}", rule.noncurrent_expiration_days));
+            let age = counted(rule.noncurrent_expiration_days, "day", "days");
+            losses.push(format!("noncurrent versions older than {age}{under}"));
         }
     }
     losses

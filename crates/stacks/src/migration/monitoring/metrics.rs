@@ -89,10 +89,10 @@ impl Metrics<'_> {
     /// The number of unhealthy targets per color.
     pub(super) fn unhealthy_hosts(self) -> [(&'static str, MetricStat); 2] {
         let edge = &self.0.edge;
-        [("blue", &edge.blue), ("green", &edge.green)].map(|(colour, group)| {
+        edge.colours.each_ref().map(|colour| {
             let balancer = ("LoadBalancer", Text::from(&edge.balancer.outputs.full_name));
-            let group = ("TargetGroup", Text::from(&group.outputs.full_name));
-            (colour, self.metric(("AWS/ApplicationELB", "UnHealthyHostCount"), "Maximum", [balancer, group]))
+            let group = ("TargetGroup", Text::from(&colour.target_group.outputs.full_name));
+            (colour.name, self.metric(("AWS/ApplicationELB", "UnHealthyHostCount"), "Maximum", [balancer, group]))
         })
     }
 

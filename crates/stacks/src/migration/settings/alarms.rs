@@ -2,54 +2,77 @@
 
 use std::fmt;
 
-use payinfra_stack::{Problem, Spanned, number};
+use payinfra_engine::{Error, Result};
+use payinfra_stack::Section;
 use schemars::JsonSchema;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::service::{ServiceConfig, TASKS};
+
 /// The variables as they are written.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct AlarmVariables {
-    /// The subscriptions to alarms; by default none.
-    #[schemars(with = "Option<Vec<Subscription>>")]
-    subscriptions: Option<Vec<Spanned<Subscription>>>,
-    /// The period of a measurement in seconds: a multiple of 60; by default 60.
-    #[schemars(with = "Option<i32>", range(min = 60, max = 3600))]
-    period_seconds: Option<Spanned<i32>>,
-    /// The number of consecutive periods beyond the threshold after which an alarm fires; by default 3.
-    #[schemars(with = "Option<i32>", range(min = 1, max = 24))]
-    periods: Option<Spanned<i32>>,
-    /// The maximum lag of a region's readers behind its writer, in milliseconds; by default 100.
-    #[schemars(with = "Option<i32>", range(min = 1))]
-    replica_lag_ms: Option<Spanned<i32>>,
-    /// The maximum lag of another region's database behind the primary, in milliseconds; by default 100.
-    #[schemars(with = "Option<i32>", range(min = 1))]
-    global_lag_ms: Option<Spanned<i32>>,
+    /// The subscriptions to alarms.
+    subscriptions: Vec<Subscription>,
+    /// The period of a measurement in seconds: a multiple of 60.
+    #[schemars(range(min = 60, max = 3600))]
+    period_seconds: i32,
+    /// The number of consecutive periods beyond the threshold after which an alarm fires.
+    #[schemars(range(min = 1, max = 24))]
+    periods: i32,
+    /// The maximum lag of a region's readers behind its writer, in milliseconds.
+    #[schemars(range(min = 1, max = MANY))]
+    replica_lag_ms: i32,
+    /// The maximum lag of another region's database behind the primary, in milliseconds.
+    #[schemars(range(min = 1, max = MANY))]
+    global_lag_ms: i32,
     /// The minimum number of running tasks in a region; by default the service's `min_tasks`.
-    #[schemars(with = "Option<i32>", range(min = 1))]
-    running_tasks: Option<Spanned<i32>>,
-    /// The maximum CPU utilization of the service, in percent; by default 80.
-    #[schemars(with = "Option<i32>", range(min = 1, max = 100))]
-    cpu_percent: Option<Spanned<i32>>,
-    /// The maximum memory utilization of the service, in percent; by default 80.
-    #[schemars(with = "Option<i32>", range(min = 1, max = 100))]
-    memory_percent: Option<Spanned<i32>>,
-    /// The maximum number of 5xx responses from a load balancer or its targets in a period; by default 5.
-    #[schemars(with = "Option<i32>", range(min = 0))]
-    errors_5xx: Option<Spanned<i32>>,
-    /// The maximum p99 latency of responses, in milliseconds; by default 200.
-    #[schemars(with = "Option<i32>", range(min = 1))]
-    latency_ms: Option<Spanned<i32>>,
-    /// The maximum number of unhealthy targets; by default 0.
-    #[schemars(with = "Option<i32>", range(min = 0))]
-    unhealthy_hosts: Option<Spanned<i32>>,
-    /// The maximum replication latency of objects, in seconds; by default 900.
-    #[schemars(with = "Option<i32>", range(min = 1))]
-    replication_latency_seconds: Option<Spanned<i32>>,
-    /// The maximum number of failed object replications in a period; by default 0.
-    #[schemars(with = "Option<i32>", range(min = 0))]
-    replication_failures: Option<Spanned<i32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = TASKS))]
+    running_tasks: Option<i32>,
+    /// The maximum CPU utilization of the service, in percent.
+    #[schemars(range(min = 1, max = 100))]
+    cpu_percent: i32,
+    /// The maximum memory utilization of the service, in percent.
+    #[schemars(range(min = 1, max = 100))]
+    memory_percent: i32,
+    /// The maximum number of 5xx responses from a load balancer or its targets in a period.
+    #[schemars(range(min = 0, max = MANY))]
+    errors_5xx: i32,
+    /// The maximum p99 latency of responses, in milliseconds.
+    #[schemars(range(min = 1, max = MANY))]
+    latency_ms: i32,
+    /// The maximum number of unhealthy targets.
+    #[schemars(range(min = 0, max = MANY))]
+    unhealthy_hosts: i32,
+    /// The maximum replication latency of objects, in seconds.
+    #[schemars(range(min = 1, max = MANY))]
+    replication_latency_seconds: i32,
+    /// The maximum number of failed object replications in a period.
+    #[schemars(range(min = 0, max = MANY))]
+    replication_failures: i32,
+}
+
+impl Default for AlarmVariables {
+    fn default() -> Self {
+        Self {
+            subscriptions: Vec::new(),
+            period_seconds: 60,
+            periods: 3,
+            replica_lag_ms: 100,
+            global_lag_ms: 100,
+            running_tasks: None,
+            cpu_percent: 80,
+            memory_percent: 80,
+            errors_5xx: 5,
+            latency_ms: 200,
+            unhealthy_hosts: 0,
+            replication_latency_seconds: 900,
+            replication_failures: 0,
+        }
+    }
 }
 
 /// A subscription to alarms.
@@ -115,45 +138,56 @@ pub struct AlarmConfig {
     pub replication_failures: i32,
 }
 
+/// The highest threshold, where AWS has no limit.
 const MANY: i32 = 1_000_000;
 
 impl AlarmVariables {
-    /// Fills in defaults and checks. `running_tasks` must be between the service's `min_tasks` and `max_tasks`.
-    pub(super) fn check(self, min_tasks: i32, max_tasks: i32) -> Result<AlarmConfig, Problem> {
-        let period_seconds = number("period_seconds", self.period_seconds.as_ref(), 60, 60..=3_600)?;
-        if let Some(place) = self.period_seconds.as_ref().filter(|_| period_seconds % 60 != 0) {
-            return Err(Problem::new(
-                format!("CloudWatch does not support a period of {period_seconds} seconds"),
-                place.span(),
-            )
-            .hint("use a multiple of 60"));
+    /// Checks the section. The service has at most `max_tasks` tasks in a region.
+    pub(super) fn check(&self, max_tasks: i32, section: &mut Section<'_>) {
+        for (index, subscription) in self.subscriptions.iter().enumerate() {
+            section.check(&format!("subscriptions.{index}"), endpoint(subscription));
         }
-        let subscriptions = self.subscriptions.unwrap_or_default().into_iter().map(subscription);
-        Ok(AlarmConfig {
-            subscriptions: subscriptions.collect::<Result<_, _>>()?,
-            period_seconds,
-            periods: number("periods", self.periods.as_ref(), 3, 1..=24)?,
-            replica_lag_ms: number("replica_lag_ms", self.replica_lag_ms.as_ref(), 100, 1..=MANY)?,
-            global_lag_ms: number("global_lag_ms", self.global_lag_ms.as_ref(), 100, 1..=MANY)?,
-            running_tasks: number("running_tasks", self.running_tasks.as_ref(), min_tasks, 1..=max_tasks)?,
-            cpu_percent: number("cpu_percent", self.cpu_percent.as_ref(), 80, 1..=100)?,
-            memory_percent: number("memory_percent", self.memory_percent.as_ref(), 80, 1..=100)?,
-            errors_5xx: number("errors_5xx", self.errors_5xx.as_ref(), 5, 0..=MANY)?,
-            latency_ms: number("latency_ms", self.latency_ms.as_ref(), 200, 1..=MANY)?,
-            unhealthy_hosts: number("unhealthy_hosts", self.unhealthy_hosts.as_ref(), 0, 0..=MANY)?,
-            replication_latency_seconds: number(
-                "replication_latency_seconds",
-                self.replication_latency_seconds.as_ref(),
-                900,
-                1..=MANY,
-            )?,
-            replication_failures: number("replication_failures", self.replication_failures.as_ref(), 0, 0..=MANY)?,
-        })
+        if section.number("period_seconds", self.period_seconds, 60..=3_600) && self.period_seconds % 60 != 0 {
+            let message = format!("CloudWatch does not support a period of {} seconds", self.period_seconds);
+            section.wrong("period_seconds", message, "use a multiple of 60");
+        }
+        section.number("periods", self.periods, 1..=24);
+        section.number("replica_lag_ms", self.replica_lag_ms, 1..=MANY);
+        section.number("global_lag_ms", self.global_lag_ms, 1..=MANY);
+        if let Some(tasks) = self.running_tasks {
+            section.number("running_tasks", tasks, 1..=max_tasks);
+        }
+        section.number("cpu_percent", self.cpu_percent, 1..=100);
+        section.number("memory_percent", self.memory_percent, 1..=100);
+        section.number("errors_5xx", self.errors_5xx, 0..=MANY);
+        section.number("latency_ms", self.latency_ms, 1..=MANY);
+        section.number("unhealthy_hosts", self.unhealthy_hosts, 0..=MANY);
+        section.number("replication_latency_seconds", self.replication_latency_seconds, 1..=MANY);
+        section.number("replication_failures", self.replication_failures, 0..=MANY);
+    }
+
+    /// The alarms of a workspace with this `service`.
+    pub(super) fn of(self, service: &ServiceConfig) -> AlarmConfig {
+        AlarmConfig {
+            subscriptions: self.subscriptions,
+            period_seconds: self.period_seconds,
+            periods: self.periods,
+            replica_lag_ms: self.replica_lag_ms,
+            global_lag_ms: self.global_lag_ms,
+            running_tasks: self.running_tasks.unwrap_or(service.min_tasks),
+            cpu_percent: self.cpu_percent,
+            memory_percent: self.memory_percent,
+            errors_5xx: self.errors_5xx,
+            latency_ms: self.latency_ms,
+            unhealthy_hosts: self.unhealthy_hosts,
+            replication_latency_seconds: self.replication_latency_seconds,
+            replication_failures: self.replication_failures,
+        }
     }
 }
 
-fn subscription(given: Spanned<Subscription>) -> Result<Subscription, Problem> {
-    let Subscription { protocol, endpoint } = given.get_ref();
+fn endpoint(subscription: &Subscription) -> Result<()> {
+    let Subscription { protocol, endpoint } = subscription;
     let (good, example) = match protocol.as_str() {
         "email" | "email-json" => {
             (endpoint.split_once('@').is_some_and(|(_, host)| host.contains('.')), "a@example.com")
@@ -163,18 +197,15 @@ fn subscription(given: Spanned<Subscription>) -> Result<Subscription, Problem> {
         "sms" => (is_number(endpoint), "+15550100"),
         "sqs" => (endpoint.starts_with("arn:aws:sqs:"), "arn:aws:sqs:us-east-1:123456789012:alarms"),
         _ => {
-            return Err(Problem::new(format!("unsupported protocol `{protocol}` for alarms"), given.span())
+            return Err(Error::invalid(format!("unsupported protocol `{protocol}` for alarms"))
                 .hint("use email, email-json, https, lambda, sms or sqs"));
         }
     };
-    if !good {
-        return Err(Problem::new(
-            format!("`{}` is not a valid endpoint for {protocol}", given.get_ref().shown()),
-            given.span(),
-        )
-        .hint(format!("write an endpoint such as {example}")));
+    if good {
+        return Ok(());
     }
-    Ok(given.into_inner())
+    Err(Error::invalid(format!("`{}` is not a valid endpoint for {protocol}", subscription.shown()))
+        .hint(format!("write an endpoint such as {example}")))
 }
 
 fn is_number(text: &str) -> bool {

@@ -1,51 +1,70 @@
 //! Variables of the payment service (M-15, M-17, M-18).
 
-use payinfra_engine::Region;
-use payinfra_stack::{Problem, Spanned, number};
+use payinfra_engine::{Error, Region, Result};
+use payinfra_stack::Section;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::super::phase::Phase;
-use super::retention::retention;
+use super::retention::{self, retention};
 
 /// The variables as they are written.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct ServiceVariables {
     /// The container image: repository with tag or digest.
-    #[schemars(with = "Option<String>")]
-    image: Option<Spanned<String>>,
-    /// The port that the container listens on; by default 8080.
-    #[schemars(with = "Option<u16>", range(min = 1))]
-    port: Option<Spanned<u16>>,
+    image: String,
+    /// The port that the container listens on.
+    #[schemars(range(min = 1))]
+    port: u16,
     /// Who may use the service: the ARN of the secret with the hashes of the API keys, or `none` for unauthenticated
     /// access.
-    #[schemars(with = "Option<String>")]
-    pub(super) auth: Option<Spanned<String>>,
-    /// The CPU architecture of the image; by default `x86_64`.
-    architecture: Option<Architecture>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(super) auth: Option<String>,
+    /// The CPU architecture of the image.
+    architecture: Architecture,
     /// The CPU units of a task (1/1024 vCPU); by default 512, and 1024 in the phase `production`.
-    #[schemars(with = "Option<i32>")]
-    cpu: Option<Spanned<i32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu: Option<i32>,
     /// The memory of a task in MiB, in a combination with the CPU that Fargate supports; by default twice the CPU
     /// units.
-    #[schemars(with = "Option<i32>")]
-    memory: Option<Spanned<i32>>,
-    /// The minimum number of tasks in a region; by default 2, and 3 in the phase `production`.
-    #[schemars(with = "Option<i32>", range(min = 1, max = 5000))]
-    min_tasks: Option<Spanned<i32>>,
-    /// The maximum number of tasks in a region; by default 4, and 12 in the phase `production`.
-    #[schemars(with = "Option<i32>", range(min = 1, max = 5000))]
-    max_tasks: Option<Spanned<i32>>,
-    /// The target for average CPU utilization in percent; by default 60.
-    #[schemars(with = "Option<i32>", range(min = 10, max = 95))]
-    cpu_target: Option<Spanned<i32>>,
-    /// The target for requests per task and minute; by default 1000.
-    #[schemars(with = "Option<i32>", range(min = 1))]
-    requests_per_target: Option<Spanned<i32>>,
-    /// The retention of the service's logs in days; by default 90.
-    #[schemars(with = "Option<i32>")]
-    log_retention_days: Option<Spanned<i32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<i32>,
+    /// The minimum number of tasks in a region; by default 2, and 3 in the phase `production`, but at most `max_tasks`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = TASKS))]
+    min_tasks: Option<i32>,
+    /// The maximum number of tasks in a region; by default 4, and 12 in the phase `production`, but at least `min_tasks`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = TASKS))]
+    max_tasks: Option<i32>,
+    /// The target for average CPU utilization in percent.
+    #[schemars(range(min = 10, max = 95))]
+    cpu_target: i32,
+    /// The target for requests per task and minute.
+    #[schemars(range(min = 1))]
+    requests_per_target: i32,
+    /// The retention of the service's logs in days.
+    log_retention_days: i32,
+}
+
+impl Default for ServiceVariables {
+    fn default() -> Self {
+        Self {
+            image: "public.ecr.aws/payinfra/payment-service:1.0.0".to_owned(),
+            port: 8_080,
+            auth: None,
+            architecture: Architecture::default(),
+            cpu: None,
+            memory: None,
+            min_tasks: None,
+            max_tasks: None,
+            cpu_target: 60,
+            requests_per_target: 1_000,
+            log_retention_days: retention::DEFAULT,
+        }
+    }
 }
 
 /// The service of a workspace.
@@ -98,38 +117,65 @@ const FARGATE: [(i32, i32, i32, i32); 7] = [
     (8_192, 16_384, 61_440, 4_096),
     (16_384, 32_768, 122_880, 8_192),
 ];
+/// How the configuration says that access is unauthenticated.
+const OPEN: &str = "none";
 /// The maximum number of tasks of a service (ECS's quota).
-const TASKS: i32 = 5_000;
+pub(super) const TASKS: i32 = 5_000;
 
 impl ServiceVariables {
-    pub(super) fn check(self, phase: Phase) -> Result<ServiceConfig, Problem> {
-        let production = phase == Phase::Production;
-        let (cpu, memory) = size(self.cpu.as_ref(), self.memory.as_ref(), if production { 1_024 } else { 512 })?;
-        let (fewest, most) = if production { (3, 12) } else { (2, 4) };
-        let min = number("min_tasks", self.min_tasks.as_ref(), fewest, 1..=TASKS)?;
-        let max = number("max_tasks", self.max_tasks.as_ref(), most.max(min), 1..=TASKS)?;
-        let min = if self.min_tasks.is_none() { min.min(max) } else { min };
-        if let Some(place) = self.max_tasks.as_ref().filter(|_| max < min) {
-            return Err(Problem::new(format!("`max_tasks` ({max}) is less than `min_tasks` ({min})"), place.span())
-                .hint("raise `max_tasks` or lower `min_tasks`"));
-        }
-        Ok(ServiceConfig {
-            image: self.image.map_or_else(|| Ok("public.ecr.aws/payinfra/payment-service:1.0.0".to_owned()), image)?,
-            port: number("port", self.port.as_ref(), 8_080, 1..=u16::MAX)?,
-            auth: self.auth.map_or(Ok(None), auth)?,
-            architecture: self.architecture.unwrap_or_default(),
+    /// The service in `phase`.
+    pub(super) fn in_phase(self, phase: Phase) -> ServiceConfig {
+        let (cpu, fewest, most) = if phase == Phase::Production { (1_024, 3, 12) } else { (512, 2, 4) };
+        let cpu = self.cpu.unwrap_or(cpu);
+        let (min, max) = match (self.min_tasks, self.max_tasks) {
+            (Some(min), Some(max)) => (min, max),
+            // A given number that is invalid does not make the default of the other one invalid.
+            (Some(min), None) => (min, most.max(min).min(TASKS)),
+            (None, Some(max)) => (fewest.min(max).max(1), max),
+            (None, None) => (fewest, most),
+        };
+        ServiceConfig {
+            image: self.image,
+            port: self.port,
+            auth: self.auth.filter(|auth| auth != OPEN),
+            architecture: self.architecture,
             cpu,
-            memory,
+            memory: self.memory.unwrap_or(cpu.saturating_mul(2)),
             min_tasks: min,
             max_tasks: max,
-            cpu_target: number("cpu_target", self.cpu_target.as_ref(), 60, 10..=95)?,
-            requests_per_target: number("requests_per_target", self.requests_per_target.as_ref(), 1_000, 1..=i32::MAX)?,
-            log_retention_days: self.log_retention_days.as_ref().map_or(Ok(90), retention)?,
-        })
+            cpu_target: self.cpu_target,
+            requests_per_target: self.requests_per_target,
+            log_retention_days: self.log_retention_days,
+        }
     }
 }
 
 impl ServiceConfig {
+    /// Checks what does not depend on the phase.
+    pub(super) fn check(&self, section: &mut Section<'_>) {
+        section.check("image", image(&self.image));
+        section.number("port", self.port, 1..=u16::MAX);
+        section.check("auth", self.auth.as_deref().map_or(Ok(()), secret));
+        section.number("cpu_target", self.cpu_target, 10..=95);
+        section.number("requests_per_target", self.requests_per_target, 1..=i32::MAX);
+        section.check("log_retention_days", retention(self.log_retention_days));
+    }
+
+    /// Checks the size and number of tasks. Returns the maximum number of tasks, if it is valid.
+    pub(super) fn check_tasks(&self, section: &mut Section<'_>) -> Option<i32> {
+        if let Some(offer) = section.check("cpu", offer(self.cpu)) {
+            section.check("memory", memory(self.cpu, self.memory, offer));
+        }
+        let (min, max) = (self.min_tasks, self.max_tasks);
+        let valid = [("min_tasks", min), ("max_tasks", max)].map(|(it, count)| section.number(it, count, 1..=TASKS));
+        if valid == [true, true] && max < min {
+            let message = format!("`max_tasks` ({max}) is less than `min_tasks` ({min})");
+            section.wrong("max_tasks", message, "raise `max_tasks` or lower `min_tasks`");
+            return None;
+        }
+        valid[1].then_some(max)
+    }
+
     /// The warning on every plan if the service is unauthenticated.
     #[must_use]
     pub fn warning(&self) -> Option<&'static str> {
@@ -150,62 +196,52 @@ impl ServiceConfig {
 /// Shows who may use the service as the configuration says it.
 #[expect(clippy::ref_option, reason = "what serde calls")]
 fn or_none<S: Serializer>(auth: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(auth.as_deref().unwrap_or("none"))
+    serializer.serialize_str(auth.as_deref().unwrap_or(OPEN))
 }
 
-/// The ARN of a secret, or `none`.
-fn auth(given: Spanned<String>) -> Result<Option<String>, Problem> {
-    let text = given.get_ref();
-    if text == "none" {
-        return Ok(None);
-    }
+/// Checks that `text` is the ARN of a secret.
+fn secret(text: &str) -> Result<()> {
     let parts: Vec<&str> = text.split(':').collect();
     let secret = matches!(parts[..], ["arn", "aws", "secretsmanager", region, account, "secret", name]
         if !region.is_empty() && account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty());
-    if !secret {
-        let hint = "write the ARN of a Secrets Manager secret that is replicated to each region, or \"none\"";
-        return Err(Problem::new(format!("`{text}` is not the ARN of a secret"), given.span()).hint(hint));
+    if secret {
+        return Ok(());
     }
-    Ok(Some(given.into_inner()))
+    let hint = "write the ARN of a Secrets Manager secret that is replicated to each region, or \"none\"";
+    Err(Error::invalid(format!("`{text}` is not the ARN of a secret")).hint(hint))
 }
 
-/// Checks a repository with optional registry, tag and digest.
-fn image(given: Spanned<String>) -> Result<String, Problem> {
-    let text = given.get_ref();
+/// Checks that `text` is a repository with optional registry, tag and digest.
+fn image(text: &str) -> Result<()> {
     let name = text.split('@').next().unwrap_or_default();
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"./:@_-".contains(&byte);
     if name.is_empty() || !text.bytes().all(fits) || text.contains("//") || text.ends_with([':', '@', '/']) {
-        return Err(Problem::new(format!("`{text}` is not a container image"), given.span()).hint(
+        return Err(Error::invalid(format!("`{text}` is not a container image")).hint(
             "write the repository and a tag, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/payments:1.0.0",
         ));
     }
-    Ok(given.into_inner())
+    Ok(())
 }
 
-fn size(cpu: Option<&Spanned<i32>>, memory: Option<&Spanned<i32>>, default: i32) -> Result<(i32, i32), Problem> {
-    let wanted = cpu.map_or(default, |cpu| *cpu.get_ref());
-    let offer = FARGATE.iter().find(|(offered, ..)| *offered == wanted);
-    let Some((_, least, most, step)) = offer else {
+/// The minimum, maximum and increment of memory that Fargate supports with `cpu` units.
+fn offer(cpu: i32) -> Result<(i32, i32, i32)> {
+    let offer = FARGATE.iter().find(|(offered, ..)| *offered == cpu);
+    offer.map(|(_, least, most, step)| (*least, *most, *step)).ok_or_else(|| {
         let offered: Vec<_> = FARGATE.iter().map(|(offered, ..)| offered.to_string()).collect();
-        let place = cpu.map_or(0..0, Spanned::span);
-        return Err(Problem::new(format!("Fargate does not support tasks with {wanted} CPU units"), place)
-            .hint(format!("use one of {}", offered.join(", "))));
-    };
-    let Some(memory) = memory else { return Ok((wanted, *least)) };
-    let given = *memory.get_ref();
+        Error::invalid(format!("Fargate does not support tasks with {cpu} CPU units"))
+            .hint(format!("use one of {}", offered.join(", ")))
+    })
+}
+
+/// Checks that `memory` is one of those offered with `cpu`: minimum, maximum and increment.
+fn memory(cpu: i32, memory: i32, (least, most, step): (i32, i32, i32)) -> Result<()> {
     // The smallest size supports only 512, 1024 and 2048.
-    let offered = (*least..=*most).contains(&given) && (given - least) % step == 0 && (wanted != 256 || given != 1_536);
-    if !offered {
-        let choice = if wanted == 256 {
-            "512, 1024 or 2048".to_owned()
-        } else {
-            format!("{least} to {most} in increments of {step}")
-        };
-        return Err(Problem::new(
-            format!("Fargate does not support {given} MiB of memory with {wanted} CPU units"),
-            memory.span(),
-        )
-        .hint(format!("use {choice}")));
+    let offered = (least..=most).contains(&memory) && (memory - least) % step == 0 && (cpu != 256 || memory != 1_536);
+    if offered {
+        return Ok(());
     }
-    Ok((wanted, given))
+    let choice =
+        if cpu == 256 { "512, 1024 or 2048".to_owned() } else { format!("{least} to {most} in increments of {step}") };
+    Err(Error::invalid(format!("Fargate does not support {memory} MiB of memory with {cpu} CPU units"))
+        .hint(format!("use {choice}")))
 }

@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod fargate;
+mod load_balancer;
+mod tables;
+mod transit;
+
 use std::collections::BTreeSet;
 
 use payinfra_aws::cloudwatch::MetricStat;
@@ -21,6 +26,7 @@ use payinfra_components::flow_log::flow_log;
 use payinfra_components::keys::{Purpose, key, logs_statement};
 use payinfra_components::network::{Layout, Nat, Network, network};
 use payinfra_components::roles::{TaskRole, role, trust};
+use payinfra_components::rules;
 use payinfra_components::topic::{self, Subscriber};
 use payinfra_components::trail;
 use payinfra_engine::{Address, Graph, Ref, Region, Result, Tags};
@@ -43,17 +49,49 @@ impl Setting {
             cidr: format!("10.{index}.0.0/16").parse().unwrap(),
         });
         let account = AccountId::try_from("123456789012".to_owned()).unwrap();
+        let tags = ["Environment", "ManagedBy", "Project", "Team"];
+        let tags = tags.into_iter().fold(Tags::new(), |tags, key| tags.with(key, "a"));
         Self {
             names: Names::new("shop", "dev", &Suffix::parse("x1").unwrap(), &account).unwrap(),
             regions: regions.collect(),
-            graph: Graph::new("shop", "dev", Tags::new().with("Team", "a")),
+            graph: Graph::new("shop", "dev", tags),
         }
     }
 
     /// The graph, and the site of the region at `index`.
     fn site(&mut self, index: usize) -> (&mut Graph, Site<'_>) {
-        let config = &self.regions[index];
-        (&mut self.graph, Site { names: &self.names, config, protect: true, key_deletion_days: 10 })
+        let (graph, sites) = self.sites();
+        (graph, sites[index])
+    }
+
+    /// The graph, and the sites of all regions.
+    fn sites(&mut self) -> (&mut Graph, [Site<'_>; 3]) {
+        let site = |index: usize| Site {
+            names: &self.names,
+            config: &self.regions[index],
+            protect: true,
+            key_deletion_days: 10,
+        };
+        (&mut self.graph, [site(0), site(1), site(2)])
+    }
+
+    /// Checks that the graph has an order, and obeys the rules of all stacks.
+    #[track_caller]
+    fn check(&self) {
+        self.graph.sorted().unwrap();
+        rules::check(&self.graph, &self.names, &[]).unwrap();
+    }
+
+    /// The kinds of what is declared.
+    fn kinds(&self) -> Vec<String> {
+        let kinds: BTreeSet<_> = self.graph.nodes().keys().map(|address| address.kind.to_string()).collect();
+        kinds.into_iter().collect()
+    }
+
+    /// What `address` waits for.
+    fn depends(&self, address: &str) -> Vec<String> {
+        let depends = self.graph.depends(&address.parse().unwrap());
+        depends.iter().map(ToString::to_string).collect()
     }
 
     fn args(&self, address: &str) -> &Value {
@@ -73,9 +111,11 @@ impl Setting {
     }
 }
 
-fn layout(zones: usize, public: usize, nat: Nat) -> Layout {
+/// Subnets in the network of `site`.
+fn layout(site: &Site<'_>, zones: usize, public: usize, nat: Nat) -> Layout {
+    let network = site.config.index;
     let blocks = |first: usize, count: usize| {
-        (first..first + count).map(|number| format!("10.0.{number}.0/24").parse().unwrap()).collect()
+        (first..first + count).map(|number| format!("10.{network}.{number}.0/24").parse().unwrap()).collect()
     };
     Layout { private: blocks(0, zones), public: blocks(100, public), nat }
 }
@@ -84,7 +124,7 @@ fn layout(zones: usize, public: usize, nat: Nat) -> Layout {
 fn p01_two_zones_share_one_nat_gateway() -> Result<()> {
     let mut setting = Setting::new();
     let (graph, site) = setting.site(0);
-    network(graph, &site, &layout(2, 2, Nat::Single))?;
+    network(graph, &site, &layout(&site, 2, 2, Nat::Single))?;
     setting.graph.sorted()?;
     assert_eq!(setting.of_kind("ec2.subnet"), ["private-1", "private-2", "public-1", "public-2"]);
     assert_eq!(setting.of_kind("ec2.nat-gateway"), ["nat-1"]);
@@ -101,7 +141,7 @@ fn p01_two_zones_share_one_nat_gateway() -> Result<()> {
 fn x05_a_network_without_public_subnets_has_no_way_to_the_internet() -> Result<()> {
     let mut setting = Setting::new();
     let (graph, site) = setting.site(0);
-    let Network { gateway, tables, .. } = network(graph, &site, &layout(3, 0, Nat::None))?;
+    let Network { gateway, tables, .. } = network(graph, &site, &layout(&site, 3, 0, Nat::None))?;
     assert!(gateway.is_none());
     assert_eq!(tables.len(), 3);
     for kind in ["ec2.internet-gateway", "ec2.nat-gateway", "ec2.eip", "ec2.route"] {
@@ -116,7 +156,7 @@ fn a_nat_gateway_requires_a_public_subnet() {
     for nat in [Nat::Single, Nat::PerZone] {
         let mut setting = Setting::new();
         let (graph, site) = setting.site(0);
-        let error = network(graph, &site, &layout(2, 0, nat)).unwrap_err();
+        let error = network(graph, &site, &layout(&site, 2, 0, nat)).unwrap_err();
         assert_eq!(error.message(), "the network in us-east-1 has no public subnet for a NAT gateway");
     }
 }
@@ -125,7 +165,7 @@ fn a_nat_gateway_requires_a_public_subnet() {
 fn g10_endpoints_are_those_of_the_listed_services() -> Result<()> {
     let mut setting = Setting::new();
     let (graph, site) = setting.site(0);
-    let network = network(graph, &site, &layout(2, 0, Nat::None))?;
+    let network = network(graph, &site, &layout(&site, 2, 0, Nat::None))?;
     let peer = Rule::tcp(443, Peer::Cidr("10.9.0.0/16".parse().unwrap()), "HTTPS from a peer");
     let wanted = Endpoints { gateways: &["s3"], interfaces: &["ssm"], ingress: BTreeSet::from([peer]) };
     endpoints(graph, &site, &network, wanted)?;
@@ -137,7 +177,7 @@ fn g10_endpoints_are_those_of_the_listed_services() -> Result<()> {
 
     let mut setting = Setting::new();
     let (graph, site) = setting.site(0);
-    let network = self::network(graph, &site, &layout(2, 0, Nat::None))?;
+    let network = self::network(graph, &site, &layout(&site, 2, 0, Nat::None))?;
     endpoints(graph, &site, &network, Endpoints { gateways: &["s3"], interfaces: &[], ingress: BTreeSet::new() })?;
     assert_eq!(setting.of_kind("ec2.security-group"), Vec::<String>::new());
     Ok(())
@@ -152,7 +192,7 @@ fn x03_keys_name_those_who_use_them() -> Result<()> {
     let statements = statements.chain(trail::key_statements(&site)).collect();
     let purpose = Purpose { name: "all-logs", services: &["s3"], grants: false, statements };
     let key = key(graph, &site, purpose)?;
-    let vpc = network(graph, &site, &layout(2, 0, Nat::None))?.vpc;
+    let vpc = network(graph, &site, &layout(&site, 2, 0, Nat::None))?.vpc;
     flow_log(graph, &site, &vpc, &key, 30)?;
     let [check, write] = trail::bucket_statements(&site, "shop-audit");
     let bucket = buckets::private(&site, "audit", "shop-audit", [check, write]);
@@ -359,7 +399,7 @@ fn t03_a_cluster_of_mysql_stands_alone() -> Result<()> {
     let mut setting = Setting::new();
     let (graph, site) = setting.site(2);
     let key = key(graph, &site, Purpose { name: "all", services: &["rds"], grants: true, statements: Vec::new() })?;
-    let network = network(graph, &site, &layout(3, 0, Nat::None))?;
+    let network = network(graph, &site, &layout(&site, 3, 0, Nat::None))?;
     let password = Master::Managed { kms_key: key.outputs.arn.clone() };
     let wanted = Aurora {
         engine: &MYSQL,

@@ -1,0 +1,285 @@
+//! A service on Fargate behind the load balancer of a region, scaled by its load.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use payinfra_aws::application_autoscaling::{Metric, Policy as ScalingPolicy, Target};
+use payinfra_aws::ec2::{Peer, Rule, SecurityGroup};
+use payinfra_aws::ecs::{
+    self, Architecture, Cluster, Container, ContainerInsights, Count, Log, PropagateTags, TaskDefinition,
+};
+use payinfra_aws::iam::Role;
+use payinfra_aws::kms::Key;
+use payinfra_aws::logs::LogGroup;
+use payinfra_aws::{Policy, Statement};
+use payinfra_engine::{Graph, Node, Result, Secret, Text};
+use payinfra_stack::Site;
+
+use crate::load_balancer::{Colour, Edge};
+use crate::network::{ANYWHERE, Network};
+use crate::roles::{self, TaskRole};
+
+/// The resource type in the name of the role with which ECS starts tasks.
+pub const EXECUTION: &str = "ecs-execution";
+
+/// The resource type in the service's name, and its name in addresses; also the name of its container.
+const SERVICE: &str = "service";
+
+/// The user `nobody`, without a name, a home directory or permissions.
+const NOBODY: &str = "65532:65532";
+
+/// In seconds; longer than a container takes to start and to pass two health checks of the load balancer.
+const GRACE: i32 = 60;
+
+/// A service in the private subnets of a region.
+#[derive(Debug)]
+pub struct Fargate<'a> {
+    /// What it is, for descriptions: `the payment service`.
+    pub about: &'a str,
+    /// Its tasks.
+    pub task: Task<'a>,
+    /// The network, in whose private subnets its tasks are.
+    pub network: &'a Network,
+    /// The load balancer that forwards requests to it.
+    pub edge: &'a Edge,
+    /// Egress rules of its tasks, in addition to HTTPS, which they need to start and to call AWS services.
+    pub egress: BTreeSet<Rule>,
+    /// The key for its logs.
+    pub log_key: &'a Node<Key>,
+    /// The retention of its logs in days.
+    pub log_retention_days: i32,
+    /// How many tasks there are.
+    pub scaling: Scaling,
+}
+
+/// A task: one container, which listens on the port of the load balancer's targets. Its root file system is read-only,
+/// and it runs as a user without permissions.
+#[derive(Debug)]
+pub struct Task<'a> {
+    /// The image; see [`roles::repository`] for those in ECR.
+    pub image: &'a str,
+    /// The CPU architecture of the image.
+    pub architecture: Architecture,
+    /// CPU units, 1,024 per vCPU; Fargate supports certain combinations with `memory`.
+    pub cpu: i32,
+    /// Memory in MiB.
+    pub memory: i32,
+    /// The environment. It is not for secrets: everyone with permission to describe the task definition can read it.
+    pub environment: BTreeMap<String, Text>,
+    /// The role of the container, which [`trust`] lets it assume.
+    pub role: &'a Node<Role>,
+}
+
+/// The number of tasks, and the targets that change it: whichever requires more tasks.
+#[derive(Clone, Copy, Debug)]
+pub struct Scaling {
+    /// The minimum, which is also the initial number.
+    pub min_tasks: i32,
+    /// The maximum.
+    pub max_tasks: i32,
+    /// The target for average CPU utilization in percent.
+    pub cpu_percent: i32,
+    /// The target for requests per task and minute.
+    pub requests_per_target: i32,
+}
+
+/// The service of a region.
+#[derive(Debug)]
+pub struct Service {
+    /// The cluster.
+    pub cluster: Node<Cluster>,
+    /// The log group of the containers.
+    pub log_group: Node<LogGroup>,
+    /// The role with which ECS starts the tasks.
+    pub execution_role: Node<Role>,
+    /// The security group of the tasks.
+    pub group: Node<SecurityGroup>,
+    /// The current revision of its tasks.
+    pub task_definition: Node<TaskDefinition>,
+    /// The service. Its tasks are targets of the blue group.
+    pub service: Node<ecs::Service>,
+    /// The range of the number of its tasks.
+    pub scaling: Node<Target>,
+}
+
+/// Allows the tasks of this account and region to assume a role.
+#[must_use]
+pub fn trust(site: &Site<'_>) -> Statement {
+    roles::trust_from(site, "ecs-tasks.amazonaws.com", &site.arn("ecs", "*"))
+}
+
+/// Declares the service of a region, with its cluster. Its tasks are targets of the blue group of the load balancer, and
+/// deployments are rolled back if they fail. The policy of `log_key` must allow `CloudWatch` Logs to use it.
+///
+/// # Errors
+/// If a role's name is too long for IAM, or the region has a service already.
+pub fn fargate(graph: &mut Graph, site: &Site<'_>, wanted: Fargate<'_>) -> Result<Service> {
+    let cluster = Cluster {
+        name: site.names.name("cluster"),
+        container_insights: ContainerInsights::Enabled,
+        tags: site.named("cluster"),
+    };
+    let cluster = graph.add(site.region(), "main", cluster)?;
+    let log_group = log_group(graph, site, &wanted)?;
+    let execution_role = execution_role(graph, site, &wanted, &log_group)?;
+    let group = group(graph, site, &wanted)?;
+    let Fargate { task, network, edge, scaling, .. } = wanted;
+    site.output(graph, "ecs_execution_role_arn", &execution_role.outputs.arn);
+    site.output(graph, "ecs_task_role_arn", &task.role.outputs.arn);
+    let task_definition = task_definition(graph, site, task, edge.port, &log_group, &execution_role)?;
+    let [blue, _] = &edge.colours;
+    let service = ecs::Service {
+        cluster: cluster.id.clone(),
+        name: site.names.name(SERVICE),
+        task_definition: task_definition.id.clone(),
+        count: Count::Initial(scaling.min_tasks),
+        subnets: network.private.iter().map(|subnet| subnet.id.clone()).collect(),
+        groups: BTreeSet::from([group.id.clone()]),
+        public_ip: false,
+        load_balancers: BTreeSet::from([ecs::LoadBalancer {
+            target_group: blue.target_group.outputs.arn.clone(),
+            container: SERVICE.to_owned(),
+            port: edge.port,
+        }]),
+        health_check_grace: GRACE,
+        // Never run fewer tasks than desired.
+        minimum_healthy: 100,
+        maximum: 200,
+        circuit_breaker: true,
+        propagate_tags: PropagateTags::Service,
+        execute_command: false,
+        tags: site.named(SERVICE),
+    };
+    let service = graph.add(site.region(), SERVICE, service)?;
+    // AWS rejects a target group that no listener uses (AWS-FACTS §4.5).
+    graph.order(&edge.https.address, &service.address);
+    let scaling = self::scaling(graph, site, scaling, &service, edge, blue)?;
+    site.output(graph, "ecs_cluster_name", &cluster.outputs.name);
+    site.output(graph, "ecs_cluster_arn", &cluster.outputs.arn);
+    site.output(graph, "ecs_service_name", &service.outputs.name);
+    site.output(graph, "ecs_service_arn", &service.outputs.arn);
+    site.output(graph, "ecs_log_group_name", &log_group.id);
+    Ok(Service { cluster, log_group, execution_role, group, task_definition, service, scaling })
+}
+
+fn log_group(graph: &mut Graph, site: &Site<'_>, wanted: &Fargate<'_>) -> Result<Node<LogGroup>> {
+    let group = LogGroup {
+        name: site.names.name(SERVICE),
+        retention_days: Some(wanted.log_retention_days),
+        kms_key: Some(wanted.log_key.outputs.arn.clone()),
+        tags: site.named("service-logs"),
+    };
+    graph.add(site.region(), SERVICE, group)
+}
+
+/// The execution role: ECS uses it to pull the image and to write logs.
+///
+/// Public images need no permissions. A private ECR repository takes three permissions, and one to sign in, for which
+/// AWS supports no resource other than `*`.
+fn execution_role(
+    graph: &mut Graph,
+    site: &Site<'_>,
+    wanted: &Fargate<'_>,
+    group: &Node<LogGroup>,
+) -> Result<Node<Role>> {
+    let log = Statement::allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"])
+        .on(Text::from(&group.outputs.arn).and(":log-stream:*"));
+    let mut statements = vec![log];
+    if let Some(repository) = roles::repository(wanted.task.image) {
+        let pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
+        statements.push(Statement::allow("Pull", pull).on(repository));
+        statements.push(Statement::allow("SignIn", ["ecr:GetAuthorizationToken"]).on("*"));
+    }
+    let role = TaskRole {
+        task: EXECUTION,
+        description: &format!("Starts the tasks of {}", wanted.about),
+        trust: trust(site),
+        policy: Some(Policy::new(statements)),
+        managed: &[],
+    };
+    roles::role(graph, site, role)
+}
+
+/// Allows ingress only from the load balancer.
+fn group(graph: &mut Graph, site: &Site<'_>, wanted: &Fargate<'_>) -> Result<Node<SecurityGroup>> {
+    let balancer = Peer::Group(wanted.edge.group.id.clone());
+    let https = Rule::tcp(443, Peer::Cidr(ANYWHERE), "HTTPS to the services of AWS");
+    let group = SecurityGroup {
+        vpc: wanted.network.vpc.id.clone(),
+        name: site.names.name(SERVICE),
+        description: format!("Tasks of {}", wanted.about),
+        ingress: BTreeSet::from([Rule::tcp(wanted.edge.port, balancer, "From the load balancer")]),
+        egress: wanted.egress.iter().cloned().chain([https]).collect(),
+        tags: site.named("service-group"),
+    };
+    graph.add(site.region(), SERVICE, group)
+}
+
+fn task_definition(
+    graph: &mut Graph,
+    site: &Site<'_>,
+    task: Task<'_>,
+    port: u16,
+    log_group: &Node<LogGroup>,
+    execution_role: &Node<Role>,
+) -> Result<Node<TaskDefinition>> {
+    let container = Container {
+        image: task.image.to_owned().into(),
+        ports: BTreeSet::from([port]),
+        environment: task.environment.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
+        secrets: BTreeMap::new(),
+        log: Some(Log { group: log_group.id.clone().into(), prefix: SERVICE.to_owned() }),
+        // The load balancer has one, and an image may contain no program for another.
+        health_check: None,
+        read_only: true,
+        user: NOBODY.to_owned(),
+        essential: true,
+    };
+    let definition = TaskDefinition {
+        family: site.names.name(SERVICE),
+        cpu: task.cpu,
+        memory: task.memory,
+        architecture: task.architecture,
+        execution_role: execution_role.outputs.arn.clone(),
+        task_role: task.role.outputs.arn.clone(),
+        containers: BTreeMap::from([(SERVICE.to_owned(), container)]),
+        tags: site.named("task-definition"),
+    };
+    graph.add(site.region(), SERVICE, definition)
+}
+
+fn scaling(
+    graph: &mut Graph,
+    site: &Site<'_>,
+    wanted: Scaling,
+    service: &Node<ecs::Service>,
+    edge: &Edge,
+    colour: &Colour,
+) -> Result<Node<Target>> {
+    let target = Target {
+        resource: service.outputs.scalable.clone(),
+        dimension: "ecs:service:DesiredCount".to_owned(),
+        min_capacity: wanted.min_tasks,
+        max_capacity: wanted.max_tasks,
+        tags: site.named("service-scaling"),
+    };
+    let target = graph.add(site.region(), SERVICE, target)?;
+    let requests = Metric::RequestsPerTarget {
+        load_balancer: edge.balancer.outputs.arn.clone(),
+        target_group: colour.target_group.outputs.arn.clone(),
+    };
+    let policies = [("cpu", Metric::EcsCpu, wanted.cpu_percent), ("requests", requests, wanted.requests_per_target)];
+    for (name, metric, value) in policies {
+        let policy = ScalingPolicy {
+            name: site.names.name(name),
+            target: target.id.clone(),
+            metric,
+            target_value: value.into(),
+            // Scale out quickly and in slowly: requests come in waves.
+            scale_out_cooldown: 60,
+            scale_in_cooldown: 300,
+            disable_scale_in: false,
+        };
+        graph.add(site.region(), name, policy)?;
+    }
+    Ok(target)
+}

@@ -1,0 +1,98 @@
+//! `DynamoDB` tables: encrypted, recoverable to any point in time, and replicated to other regions.
+
+use std::collections::BTreeMap;
+
+use payinfra_aws::dynamodb::{self, Attribute, Billing, Index, StreamView};
+use payinfra_aws::kms::Key;
+use payinfra_engine::{Error, Graph, Node, Result, Tags};
+use payinfra_stack::Site;
+
+/// A table, and where it is replicated.
+#[derive(Debug)]
+pub struct Table<'a> {
+    /// Its name in addresses and outputs, and the resource type in its name in AWS, such as `payments`.
+    pub name: &'a str,
+    /// The partition key.
+    pub hash_key: Attribute,
+    /// The sort key.
+    pub range_key: Option<Attribute>,
+    /// The global secondary indexes by name.
+    pub indexes: BTreeMap<String, Index>,
+    /// The attribute with the time at which an item expires, in seconds since 1970.
+    pub time_to_live: Option<&'a str>,
+    /// The key that encrypts it in its own region.
+    pub key: &'a Node<Key>,
+    /// Its replicas in other regions. A later one is added in place.
+    pub replicas: Vec<Replica<'a>>,
+}
+
+/// A replica of a table in another region.
+#[derive(Debug)]
+pub struct Replica<'a> {
+    /// The region.
+    pub site: Site<'a>,
+    /// The key that encrypts it there.
+    pub key: &'a Node<Key>,
+}
+
+/// A table, which is a global table once it has replicas.
+#[derive(Debug)]
+pub struct GlobalTable {
+    /// The table in its own region, which manages the replicas.
+    pub table: Node<dynamodb::Table>,
+    /// Its name, the same in all regions, and known before it exists.
+    pub name: String,
+}
+
+impl GlobalTable {
+    /// The ARN of the table, or of its replica, in the region of `site`; known before it exists.
+    #[must_use]
+    pub fn arn(&self, site: &Site<'_>) -> String {
+        site.arn("dynamodb", &format!("table/{}", self.name))
+    }
+}
+
+/// Declares a table in the site's region, with its replicas. It is billed per request. The policies of the keys must
+/// allow `DynamoDB` to use them and to create grants.
+///
+/// # Errors
+/// If a replica is in the site's own region, or the region has a table of that name already.
+pub fn table(graph: &mut Graph, site: &Site<'_>, wanted: Table<'_>) -> Result<GlobalTable> {
+    let sites: Vec<_> = std::iter::once(*site).chain(wanted.replicas.iter().map(|replica| replica.site)).collect();
+    let replicas = wanted.replicas.into_iter().map(|Replica { site: other, key }| {
+        if other.region() == site.region() {
+            let message = format!("the table `{}` has a replica in its own region, {}", wanted.name, site.region());
+            return Err(Error::invalid(message).hint("list only the other regions as replicas"));
+        }
+        let replica = dynamodb::Replica {
+            kms_key: Some(key.outputs.arn.clone()),
+            point_in_time_recovery: true,
+            deletion_protection: Some(other.protect),
+            other_tags: Tags::new(),
+        };
+        Ok((other.region().clone(), replica))
+    });
+    let name = site.names.name(wanted.name);
+    let table = dynamodb::Table {
+        name: name.clone(),
+        hash_key: wanted.hash_key,
+        range_key: wanted.range_key,
+        indexes: wanted.indexes,
+        billing: Billing::OnDemand,
+        kms_key: Some(wanted.key.outputs.arn.clone()),
+        // Replicas require it. It is free as long as nobody reads it.
+        stream: Some(StreamView::NewAndOldImages),
+        time_to_live: wanted.time_to_live.map(str::to_owned),
+        point_in_time_recovery: true,
+        replicas: replicas.collect::<Result<_>>()?,
+        deletion_protection: Some(site.protect),
+        tags: site.named(wanted.name),
+    };
+    let table = GlobalTable { table: graph.add(site.region(), wanted.name, table)?, name };
+    let output = wanted.name.replace('-', "_");
+    graph.output(&format!("{output}_table_name"), &table.table.id);
+    for site in sites {
+        site.output(graph, &format!("{output}_table_arn"), table.arn(&site));
+    }
+    Ok(table)
+}

@@ -1,0 +1,24 @@
+//! What a record keeps of a declaration besides its arguments.
+
+use std::collections::BTreeSet;
+
+use crate::address::Address;
+use crate::graph::Declared;
+use crate::state::Record;
+
+impl Record {
+    /// Records what is declared besides the arguments, and the dependencies.
+    pub(crate) fn declare(&mut self, node: &Declared, depends: BTreeSet<Address>) {
+        self.depends = depends;
+        self.protect = node.protect;
+        self.final_snapshot = node.final_snapshot;
+        self.operational.clone_from(&node.operational);
+        self.handover.clone_from(&node.handover);
+    }
+
+    /// Whether [`Plan`](crate::Plan)s of later runs would be the same if `node` were recorded again.
+    #[must_use]
+    pub fn reflects(&self, node: &Declared) -> bool {
+        self.protect == node.protect && self.operational == node.operational && self.handover == node.handover
+    }
+}
