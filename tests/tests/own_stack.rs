@@ -153,7 +153,9 @@ impl Cargo {
     /// Removes what was built of the crate itself. Its path differs between runs, so nothing would use it again. `cargo
     /// clean --package` would also remove the tests of other crates that have the same names.
     fn remove(&self, executables: &[PathBuf]) {
-        executables.iter().for_each(|executable| fs::remove_file(executable).unwrap());
+        for executable in executables {
+            fs::remove_file(executable).unwrap();
+        }
         for folder in ["deps", ".fingerprint"] {
             for entry in fs::read_dir(self.profile().join(folder)).unwrap() {
                 let path = entry.unwrap().path();
@@ -175,7 +177,7 @@ fn run(mut cargo: Command) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_crate_builds_passes_its_tests_and_does_what_the_page_says() {
     let folder = tempfile::tempdir().unwrap();
-    let made = new(folder.path(), CRATE, &["--payinfra", root().to_str().unwrap()]);
+    let made = new(folder.path(), CRATE, &["--path", root().to_str().unwrap()]);
     // The versions that are built already.
     fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
     let (cargo, workspace) = (Cargo::new(made.clone()), Cargo::new(root()));

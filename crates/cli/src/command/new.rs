@@ -19,9 +19,9 @@ use crate::screen;
 pub(super) struct New {
     /// Name of the crate, of its folder, and of its stack: lower-case letters, digits and inner hyphens
     name: String,
-    /// Checkout of payinfra to depend on; by default, the crate depends on this version in payinfra's repository
-    #[arg(long, value_name = "PATH")]
-    payinfra: Option<PathBuf>,
+    /// Checkout of the library to depend on; by default, the crate depends on this version in the library's repository
+    #[arg(long)]
+    path: Option<PathBuf>,
 }
 
 impl Execute for New {
@@ -31,7 +31,7 @@ impl Execute for New {
     async fn execute(self, _: &Context) -> Outcome {
         let name = &self.name;
         is_valid(name)?;
-        let source = match &self.payinfra {
+        let source = match &self.path {
             None => Source::Release,
             Some(path) => Source::checkout(path)?,
         };

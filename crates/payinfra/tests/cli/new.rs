@@ -78,17 +78,17 @@ fn invalid_names_write_nothing() {
 #[test]
 fn a_checkout_that_is_none() {
     let folder = Folder::new();
-    let ended = folder.run(&["new", "shop", "--payinfra", "."]);
+    let ended = folder.run(&["new", "shop", "--path", "."]);
     assert_eq!(ended.code, Some(1));
     assert_snapshot!(ended.transcript);
-    assert!(folder.run(&["new", "shop", "--payinfra", "nowhere"]).stderr.contains("nowhere is not a checkout"));
+    assert!(folder.run(&["new", "shop", "--path", "nowhere"]).stderr.contains("nowhere is not a checkout"));
     assert_eq!(tree(&folder.path("")), ["payinfra.toml"]);
 }
 
 #[test]
 fn a_checkout_is_depended_on_by_its_path() {
     let folder = Folder::new();
-    assert_eq!(folder.run(&["new", "shop", "--payinfra", ROOT]).code, Some(0));
+    assert_eq!(folder.run(&["new", "shop", "--path", ROOT]).code, Some(0));
     let root = fs::canonicalize(ROOT).unwrap();
     let manifest = fs::read_to_string(folder.path("shop/Cargo.toml")).unwrap();
     for place in ["crates/cli", "crates/testkit", "localstack"] {
