@@ -82,6 +82,17 @@ const ROWS: &[Row] = &[
         ownership: "lineage checked before every delete",
     },
     looks("drift"),
+    Row {
+        command: "failover",
+        changes: Changes::Resources,
+        lock: "acquired before the writers change, and again before the traffic does; an unplanned one continues without the \
+               lock if the region with the state does not respond",
+        guard: EVERY,
+        protection: "changes the writers of global databases and the weights of records, and deletes nothing; an unplanned \
+                     one says how much data may be lost",
+        ownership: "only declared global databases and records in the state; a failover that another run has taken over \
+                    stops",
+    },
     looks("graph"),
     looks("history diff"),
     looks("history list"),
@@ -221,11 +232,12 @@ fn changing(what: &[Changes]) -> Vec<&'static str> {
 }
 
 /// In an order in which each finds what it needs.
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 12] = [
     "apply",
     "rollback",
     "traffic",
     "phase",
+    "failover",
     "state rm",
     "import",
     "state mv",
@@ -273,6 +285,11 @@ async fn prepared(bench: &Bench, command: &str) -> Vec<String> {
         }
         "apply" => vec!["--yes".to_owned()],
         "phase" => ["--to", "migration", "--yes"].map(str::to_owned).to_vec(),
+        // After a phase, there are two regions; the first attempt may have been interrupted.
+        "failover" if bench.state("legacy").pointer("/operations/failover").is_some() => {
+            ["--resume", "--yes"].map(str::to_owned).to_vec()
+        }
+        "failover" => ["--to", "us-east-2", "--keep-traffic", "--yes"].map(str::to_owned).to_vec(),
         "traffic" => {
             shifting(bench).await;
             ["--abort", "--yes"].map(str::to_owned).to_vec()
@@ -353,8 +370,9 @@ async fn what_changes_something_takes_the_lock_and_what_looks_changes_nothing() 
 }
 
 fn looking_changes_nothing(bench: &Bench) {
-    for command in
-        changing(&[Changes::Nothing, Changes::Lock, Changes::Home]).into_iter().chain(["phase", "sweep", "traffic"])
+    for command in changing(&[Changes::Nothing, Changes::Lock, Changes::Home])
+        .into_iter()
+        .chain(["failover", "phase", "sweep", "traffic"])
     {
         let words: &[&str] = match command {
             "completions" => &["bash"],
@@ -389,6 +407,7 @@ async fn after_the_lock_is_lost_nothing_is_changed() {
             let action = match command {
                 "apply" | "phase" => "CreateVpc",
                 "rollback" => "PutRetentionPolicy",
+                "failover" => "SwitchoverGlobalCluster",
                 "traffic" => "ChangeResourceRecordSets",
                 _ => "Delete*",
             };

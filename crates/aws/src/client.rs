@@ -49,8 +49,16 @@ impl Access {
     /// # Errors
     /// If there are no credentials, they are rejected, or AWS cannot be reached.
     pub async fn open(identity: &Identity) -> Result<Self> {
+        Self::open_in(identity, HOME).await
+    }
+
+    /// The same through the endpoint in `region`, for when [`Self::open`]'s, `us-east-1`, does not respond.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_in(identity: &Identity, region: &str) -> Result<Self> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .region(aws_config::Region::from_static(HOME))
+            .region(aws_config::Region::new(region.to_owned()))
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).build());
         if let Some(profile) = &identity.profile {

@@ -81,6 +81,14 @@ fn told(state: StateValue, reason: Option<String>) -> Finding {
     }
 }
 
+/// Asks Route 53 for anything, to see whether it responds.
+///
+/// # Errors
+/// If it does not, or the credentials are rejected.
+pub async fn route53(cx: &Cx) -> Result<()> {
+    cx.route53().get_hosted_zone_count().send().await.explain().map(drop)
+}
+
 /// Whether Route 53 considers the endpoint of the health check `id` healthy. Without results yet, it does.
 ///
 /// # Errors

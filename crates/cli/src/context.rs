@@ -150,11 +150,19 @@ impl Context {
 
     /// The same for the configuration as `edit` changes it. The file stays as it is.
     pub(crate) async fn session_with(&self, edit: impl FnOnce(String) -> Result<String>) -> Result<Session, Failure> {
-        let project = self.project_with(edit)?;
+        Self::signed_in(self.project_with(edit)?, None).await
+    }
+
+    /// The same as [`Self::session`], signed in through the endpoint in `region`.
+    pub(crate) async fn session_in(&self, region: &str) -> Result<Session, Failure> {
+        Self::signed_in(self.project()?, Some(region)).await
+    }
+
+    async fn signed_in(project: Project, region: Option<&str>) -> Result<Session, Failure> {
         let (stack, workspace) = project.names()?;
         // Report what can be found without AWS before calling AWS.
         project.graph(&workspace, ANY_ACCOUNT)?;
-        let access = project.sign_in().await?;
+        let access = project.sign_in_at(region).await?;
         let account = access.account().to_owned();
         let config = access.config(project.region());
         let backing = payinfra_state::open(&project.backend, &config, &account, &stack, &workspace)?;
@@ -253,9 +261,18 @@ impl Project {
 
     /// Signs in, and checks that the configuration allows the account.
     pub(crate) async fn sign_in(&self) -> Result<Access> {
+        self.sign_in_at(None).await
+    }
+
+    /// The same through the endpoint in `region`.
+    async fn sign_in_at(&self, region: Option<&str>) -> Result<Access> {
         let aws = &self.configuration.aws;
         let identity = Identity { profile: aws.profile.clone(), role: aws.role.clone() };
-        let access = Access::open(&identity).await.map_err(unreachable)?;
+        let access = match region {
+            None => Access::open(&identity).await,
+            Some(region) => Access::open_in(&identity, region).await,
+        };
+        let access = access.map_err(unreachable)?;
         let allowed: Vec<_> = aws.account_ids.iter().map(AccountId::as_str).collect();
         if allowed.is_empty() || allowed.contains(&access.account()) {
             return Ok(access);

@@ -130,6 +130,21 @@ pub(crate) enum Message {
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// The roles of the clusters of global databases; the only event of `failover` without a target.
+    Databases {
+        /// The global databases.
+        databases: Vec<DatabaseRoles>,
+    },
+    /// The end of a failover.
+    FailoverEnded {
+        /// How it ended.
+        outcome: ShiftOutcome,
+        /// The writer's region.
+        writer: String,
+        /// Why it did not reach its target, or what it left out.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// The outputs of the stack after a successful apply, rollback or phase.
     Outputs {
         /// Value by name.
@@ -137,6 +152,23 @@ pub(crate) enum Message {
     },
     /// A failure of one resource or of the command.
     Error(Failed),
+}
+
+/// The roles of the clusters of a global database.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DatabaseRoles {
+    /// The address of the global cluster.
+    pub(crate) address: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// The writer's region; null before the first cluster has joined.
+    pub(crate) writer: Option<String>,
+    /// The regions of the secondaries.
+    pub(crate) secondaries: Vec<String>,
+    /// The regions of the secondaries that are not in sync, after an outage.
+    pub(crate) resynchronizing: Vec<String>,
+    /// Whether no change of roles is in progress.
+    pub(crate) available: bool,
 }
 
 /// The traffic weight of a region.
@@ -176,13 +208,13 @@ pub(crate) struct GateResult {
     pub(crate) reason: String,
 }
 
-/// How a shift of traffic ended.
+/// How a shift of traffic or a failover ended.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ShiftOutcome {
     /// It reached its target.
     Complete,
-    /// The weights are as they were before it.
+    /// All is as it was before it.
     Returned,
     /// It can be resumed or aborted.
     Stopped,

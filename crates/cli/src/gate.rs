@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 mod command;
 mod metric;
+mod replication;
 
 use metric::Comparison;
 
@@ -23,8 +24,8 @@ use metric::Comparison;
 #[derive(Args, Clone, Debug)]
 pub(crate) struct GateOptions {
     /// Condition that has to hold before and between the steps; can be repeated. `alarm:NAME@REGION`,
-    /// `health-check:ID`, `metric:NAMESPACE/NAME{DIMENSION=VALUE,…}:STATISTIC@REGION<NUMBER`, `http:URL` or
-    /// `command:PROGRAM ARGUMENTS`. By default, all alarms of the workspace, and the health checks of the regions with traffic
+    /// `health-check:ID`, `metric:NAMESPACE/NAME{DIMENSION=VALUE,…}:STATISTIC@REGION<NUMBER`, `replication:DURATION`, `http:URL`
+    /// or `command:PROGRAM ARGUMENTS`. By default, all alarms of the workspace, and the health checks of the regions with traffic
     #[arg(long, value_name = "GATE")]
     pub(crate) gate: Vec<Gate>,
     /// Check the gates at least this many times during each wait; all checks have to succeed
@@ -76,10 +77,18 @@ pub(crate) enum Gate {
         /// The comparison with the threshold.
         comparison: Comparison,
     },
+    /// No copy of a database, table or bucket of the workspace is behind by more than this. [`expanded`] replaces it.
+    Replication(Duration),
     /// A GET request for this URL is answered with 2xx.
     Http(String),
     /// A program ends with 0: its path and arguments.
     Command(Vec<String>),
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::Replication(replication::MOST)
+    }
 }
 
 /// The result of evaluating a gate.
@@ -110,12 +119,17 @@ impl FromStr for Gate {
                 Ok(Self::HealthCheck(rest.to_owned()))
             }
             "metric" => metric::parse(rest),
+            "replication" if rest.is_empty() => Ok(Self::Replication(replication::MOST)),
+            "replication" => duration(rest).map(Self::Replication),
             "http" if ["http://", "https://"].iter().any(|scheme| rest.starts_with(scheme)) => {
                 Ok(Self::Http(rest.to_owned()))
             }
             "http" => Err("write http: and a URL, such as http:https://example.com/health".to_owned()),
             "command" if !rest.is_empty() => Ok(Self::Command(rest.split_whitespace().map(str::to_owned).collect())),
-            _ => Err("write alarm:NAME@REGION, health-check:ID, metric:…, http:URL or command:PROGRAM".to_owned()),
+            _ => Err(
+                "write alarm:NAME@REGION, health-check:ID, metric:…, replication:DURATION, http:URL or command:PROGRAM"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -126,6 +140,7 @@ impl fmt::Display for Gate {
             Self::Alarm { name, region } => write!(f, "alarm:{name}@{region}"),
             Self::HealthCheck(id) => write!(f, "health-check:{id}"),
             Self::Metric { metric, region, comparison } => metric::write(f, metric, region, *comparison),
+            Self::Replication(most) => write!(f, "replication:{}ms", most.as_millis()),
             Self::Http(url) => write!(f, "http:{url}"),
             Self::Command(line) => write!(f, "command:{}", line.join(" ")),
         }
@@ -161,6 +176,28 @@ pub(crate) fn without(mut gates: Vec<Gate>, ignored: &[String]) -> Result<Vec<Ga
         gates.retain(|gate| !is_it(gate));
     }
     Ok(gates)
+}
+
+/// `gates` with one gate per copy in place of [`Gate::Replication`].
+///
+/// # Errors
+/// If there is such a gate, but `state` has no copies.
+pub(crate) fn expanded(gates: Vec<Gate>, state: &State) -> Result<Vec<Gate>> {
+    let mut expanded = Vec::new();
+    for gate in gates {
+        let Gate::Replication(most) = &gate else {
+            expanded.push(gate);
+            continue;
+        };
+        let copies = replication::of(state, *most);
+        if copies.is_empty() {
+            return Err(Error::invalid(format!("the gate {gate} has nothing to watch")).hint(
+                "the workspace has no global database, no table with replicas, and no bucket with replication metrics",
+            ));
+        }
+        expanded.extend(copies);
+    }
+    Ok(expanded)
 }
 
 /// Several gates, and what is needed to evaluate them.
@@ -260,7 +297,9 @@ impl Gates {
 
     async fn probe(&self, gate: &Gate) -> Result<Finding> {
         match gate {
-            Gate::Alarm { .. } => Err(Error::failed("alarms are read together")),
+            Gate::Alarm { .. } | Gate::Replication(_) => {
+                Err(Error::failed("alarms are read together, and replication per copy"))
+            }
             Gate::HealthCheck(id) => probe::health_check(&self.access.cx(&Region::global()), id).await,
             Gate::Metric { metric, region, comparison } => {
                 Ok(comparison.judge(probe::metric(&self.access.cx(region), metric).await?))

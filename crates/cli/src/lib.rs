@@ -5,6 +5,7 @@ mod arguments;
 mod command;
 mod commit;
 mod context;
+mod databases;
 mod disk;
 mod events;
 mod exit;

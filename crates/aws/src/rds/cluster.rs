@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::roles::step_down;
 use super::{ClusterParameterGroup, GlobalCluster, SubnetGroup, downgrade, global_cluster, tags, unseen};
 use crate::error::{Unless, ours};
 use crate::refs::known;
@@ -257,7 +258,7 @@ impl Resource for Cluster {
         tags::sync(cx, live.outputs.arn.known()?, &live.args.all_tags()?, &self.all_tags()?).await
     }
 
-    /// A member of a global cluster leaves it first; a secondary becomes a standalone cluster within minutes. Until
+    /// A member of a global cluster leaves it first, after another one has become the writer if it is; a secondary becomes a standalone cluster within minutes. Until
     /// then, and while it has instances or is the primary of other members, the delete fails with a conflict: the
     /// engine repeats the call, and each call reads the current status.
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
@@ -270,11 +271,10 @@ impl Resource for Cluster {
             return Err(Error::failed(format!("deletion protection is enabled for {}", live.id)));
         }
         if let Some(global) = &now.args.global {
+            step_down(cx, live.id.as_str()).await?;
             let call = cx.rds().remove_from_global_cluster().global_cluster_identifier(global.known()?);
             let call = call.db_cluster_identifier(now.outputs.arn.known()?);
-            call.send().await.explain().unless(Class::NotFound).map_err(|error| {
-                error.hint("if a failover made it the primary, switch the global cluster back first")
-            })?;
+            call.send().await.explain().unless(Class::NotFound)?;
         }
         if cx.final_snapshot() {
             return delete_with_snapshot(cx, &now).await.unless(Class::NotFound).map(drop);

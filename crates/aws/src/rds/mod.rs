@@ -4,6 +4,7 @@ mod cluster;
 mod cluster_instance;
 mod cluster_parameter_group;
 mod global_cluster;
+mod roles;
 mod subnet_group;
 mod tags;
 
@@ -13,6 +14,7 @@ pub use cluster::{Cluster, ClusterOutputs, Master};
 pub use cluster_instance::{ClusterInstance, ClusterInstanceOutputs, Insights, Monitoring};
 pub use cluster_parameter_group::{ClusterParameterGroup, ClusterParameterGroupOutputs};
 pub use global_cluster::{GlobalCluster, GlobalClusterOutputs};
+pub use roles::{GlobalDatabase, Member};
 pub use subnet_group::{SubnetGroup, SubnetGroupOutputs};
 
 use crate::tagged::tagged;

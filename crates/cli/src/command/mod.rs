@@ -6,6 +6,7 @@ mod bootstrap;
 mod completions;
 mod destroy;
 mod drift;
+mod failover;
 mod graph;
 mod history;
 mod import;
@@ -71,6 +72,7 @@ pub const COMMANDS: &[Entry] = &[
     entry::<completions::Completions>(),
     entry::<destroy::Destroy>(),
     entry::<drift::Drift>(),
+    entry::<failover::Failover>(),
     entry::<graph::Graph>(),
     entry::<history::History>(),
     entry::<import::Import>(),

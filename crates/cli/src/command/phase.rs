@@ -140,7 +140,7 @@ impl Phase {
         let options = Options { accepted: self.losses.accepted(), ..Options::default() };
         if self.plan {
             let planned = plan::planned(&session, declared, &loaded.state, &options).await?;
-            return plan::show(&session, &planned, &loaded.state, self.json, cx.verbose());
+            return plan::show(&session, &planned, &loaded.state, self.json, cx.verbose()).await;
         }
         let closed = failing(&self.gates(&session, &loaded.state)?.evaluate().await?);
         if !closed.is_empty() {
@@ -191,7 +191,7 @@ impl Phase {
     fn gates(&self, session: &Session, state: &State) -> Result<Gates> {
         let given = &self.gates.gate;
         let gates = if given.is_empty() { gate::alarms(state) } else { given.clone() };
-        let gates = gate::without(gates, &self.gates.ignore_alarm)?;
+        let gates = gate::expanded(gate::without(gates, &self.gates.ignore_alarm)?, state)?;
         Ok(Gates::new(&session.access, gates, self.gates.gate_timeout))
     }
 

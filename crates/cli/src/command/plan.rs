@@ -9,13 +9,14 @@ use payinfra_engine::{Address, Error, Graph, Plan as Planned, Result, State, lon
 
 use super::Execute;
 use crate::context::{Context, Session};
+use crate::databases::{self, Databases};
 use crate::disk::{self, Readers};
 use crate::events::Emitter;
 use crate::exit::{Exit, Outcome};
 use crate::losses::Losses;
 use crate::lost::Missing;
 use crate::plan_view::PlanView;
-use crate::screen;
+use crate::screen::{self, DIM};
 
 #[derive(Args)]
 pub(super) struct Plan {
@@ -62,7 +63,7 @@ impl Execute for Plan {
                 serde_json::to_vec_pretty(&planned.sealed()?).map_err(|error| Error::failed(error.to_string()))?;
             disk::write(out, &bytes, Readers::Owner)?;
         }
-        let exit = show(&session, &planned, &loaded.state, self.json, cx.verbose())?;
+        let exit = show(&session, &planned, &loaded.state, self.json, cx.verbose()).await?;
         if exit != Exit::Done {
             return Ok(exit);
         }
@@ -79,17 +80,29 @@ pub(super) async fn planned(session: &Session, graph: Graph, state: &State, opti
 }
 
 /// Shows `planned`; the exit code says whether protection allows it.
-pub(super) fn show(session: &Session, planned: &Planned, state: &State, json: bool, verbose: bool) -> Outcome {
+pub(super) async fn show(session: &Session, planned: &Planned, state: &State, json: bool, verbose: bool) -> Outcome {
     if json {
         Emitter.plan(planned, longest(&session.cloud, planned, state)?);
     } else {
         screen::print(&PlanView::new(verbose).render(planned));
     }
     session.warn();
+    if !json {
+        moved(session, planned, state).await;
+    }
     let checked = planned.respects_protection(state, &planned.graph);
     if let Err(error) = checked.and_then(|()| planned.can_be_applied()) {
         screen::fail(&crate::failure::block(None, &error));
         return Ok(Exit::Failed);
     }
     Ok(Exit::Done)
+}
+
+/// Tells which databases have their writer in another region than the configuration. That is no drift: AWS, an operator or
+/// `payinfra failover` moves it. If it cannot be found out, the plan is as good without it.
+async fn moved(session: &Session, planned: &Planned, state: &State) {
+    let databases = Databases::of(&planned.graph, state);
+    if let Ok(roles) = databases.roles(&session.access, None).await {
+        databases::away(&roles).iter().for_each(|line| screen::line(&format!("{DIM}{line}{DIM:#}")));
+    }
 }

@@ -123,7 +123,7 @@ impl Traffic {
         driver.changes_weights_only(state).await?;
         let own = || [gate::alarms(state), routes.health_checks(state, &to)].concat();
         let gates = if self.gates.gate.is_empty() { own() } else { self.gates.gate.clone() };
-        let gates = gate::without(gates, &self.gates.ignore_alarm)?;
+        let gates = gate::expanded(gate::without(gates, &self.gates.ignore_alarm)?, state)?;
         let shift = Shift {
             from,
             to,
@@ -149,7 +149,7 @@ impl Traffic {
         // The last step may not have taken effect in AWS. If it has, repeating it does nothing.
         let first = reached.saturating_sub(1);
         driver.changes_weights_only(state).await?;
-        let gates = self.recorded(&shift)?;
+        let gates = self.recorded(&shift, state)?;
         let gates = Gates::new(&driver.session.access, gates, Duration::from_millis(shift.gate_timeout_millis));
         driver.introduce(&shift, &all, first);
         driver.opened(&gates).await?;
@@ -161,10 +161,10 @@ impl Traffic {
 
     /// The gates of a shift in the state. Who can write the state must not be able to run programs here, so gate commands have
     /// to be given again.
-    fn recorded(&self, shift: &Shift) -> Result<Vec<Gate>> {
+    fn recorded(&self, shift: &Shift, state: &State) -> Result<Vec<Gate>> {
         let gates: Result<Vec<Gate>, String> = shift.gates.iter().map(|gate| gate.parse()).collect();
         let gates = gates.map_err(|error| Error::invalid(format!("a gate in the state cannot be read: {error}")))?;
-        let given = &self.gates.gate;
+        let given = &gate::expanded(self.gates.gate.clone(), state)?;
         if let Some(other) = given.iter().find(|gate| !gates.contains(gate)) {
             return Err(Error::invalid(format!("{other} is not a gate of the shift"))
                 .hint("a resumed shift keeps its gates; to change them, abort it and start another one"));

@@ -44,6 +44,11 @@ impl Operator {
 }
 
 impl Comparison {
+    /// No value above `threshold`.
+    pub(super) fn at_most(threshold: f64) -> Self {
+        Self { operator: Operator::LessOrEqual, threshold }
+    }
+
     /// Judges the newest value. A metric without data has nothing to report.
     pub(super) fn judge(self, value: Option<f64>) -> Finding {
         let Self { operator, threshold } = self;
