@@ -249,35 +249,44 @@ impl Driver<'_> {
     async fn move_writers(&self, what: &Move, claim: Option<&Claim>) -> Result<()> {
         let Some(claim) = claim else {
             self.session.cloud.guard(Arc::new(|| Ok(())));
-            return self.promote_all(what).await;
+            return self.promote_all(what, &|| Ok(())).await;
         };
         let epoch = self.session.kept.load().await?.state.epoch;
         let lease = lock::acquire(&self.session.kept.backing, Failover::NAME, epoch).await?;
         let moved = async {
             claim.check(&self.session.kept.load().await?.state)?;
             self.session.cloud.guard(lease.guard());
-            self.promote_all(what).await
+            self.promote_all(what, &|| lease.check()).await
         }
         .await;
         lock::release(lease).await;
         moved
     }
 
-    async fn promote_all(&self, what: &Move) -> Result<()> {
+    async fn promote_all(&self, what: &Move, permit: &(dyn Fn() -> Result<()> + Sync)) -> Result<()> {
         for (address, region) in &what.to {
-            self.promote(address, &Region::new(region), what.unplanned).await.map_err(|error| error.at(address))?;
+            let moved = self.promote(address, &Region::new(region), what.unplanned, permit).await;
+            moved.map_err(|error| error.at(address))?;
         }
         Ok(())
     }
 
     /// Makes the cluster in `to` the writer of the database at `address`, and waits for it. Starts nothing if it is the
-    /// writer already, or a change is in progress.
-    async fn promote(&self, address: &Address, to: &Region, unplanned: bool) -> Result<()> {
+    /// writer already, or a change is in progress. Fails as soon as `permit` does.
+    async fn promote(
+        &self,
+        address: &Address,
+        to: &Region,
+        unplanned: bool,
+        permit: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<()> {
         let limit = Instant::now() + self.options.timeout;
         let cx = self.session.access.cx(to);
         let mut told = None;
         loop {
-            let last = match self.step(&cx, address, to, unplanned).await {
+            let step = self.step(&cx, address, to, unplanned).await;
+            permit()?;
+            let last = match step {
                 Ok(true) => {
                     self.line(&format!("{CREATE}✓{CREATE:#} {address} has its writer in {to}"));
                     return Ok(());
