@@ -133,6 +133,9 @@ const RESERVED: &[&str] = &[
     "yield",
 ];
 
+/// What the names of payinfra's own crates begin with. Cargo rejects a crate that has the name of one in a checkout.
+const OWN: &str = "payinfra-";
+
 /// Where the crate gets payinfra from.
 enum Source {
     /// This version in the repository.
@@ -182,7 +185,11 @@ fn is_valid(name: &str) -> Result<()> {
         return Err(Error::invalid(format!("`{name}` is not a valid name of a crate and a stack"))
             .hint("begin with a letter, and use lower-case letters, digits and inner hyphens"));
     }
-    if RESERVED.contains(&name) || TEST_CRATES.iter().any(|(crate_name, _)| *crate_name == name) {
+    if name.starts_with(OWN) {
+        return Err(Error::invalid(format!("`{name}` is reserved: payinfra's own crates have such names"))
+            .hint(format!("choose a name that does not begin with `{OWN}`")));
+    }
+    if RESERVED.contains(&name) {
         return Err(
             Error::invalid(format!("`{name}` is reserved: a crate cannot have this name")).hint("choose another name")
         );
@@ -265,7 +272,7 @@ mod tests {
         for name in ["shop", "my-stack", "s3", "a--b", "a-name-of-thirty-characters-ok"] {
             is_valid(name)?;
         }
-        for name in ["", "Shop", "my_stack", "3s", "-a", "a-", "a b", "../a", "a/b", "ä", "payinfra-testkit"] {
+        for name in ["", "Shop", "my_stack", "3s", "-a", "a-", "a b", "../a", "a/b", "ä", "payinfra-stack"] {
             assert!(is_valid(name).is_err(), "{name}");
         }
         let long = is_valid("a-name-of-thirty-one-characters").err();

@@ -66,6 +66,7 @@ fn invalid_names_write_nothing() {
         ("../shop", "is not a valid name of a crate and a stack"),
         ("async", "is reserved"),
         ("serde", "is reserved"),
+        ("payinfra-stack", "does not begin with `payinfra-`"),
         ("a-name-of-a-shop-that-is-much-too-long", "choose a shorter name"),
     ] {
         let ended = folder.run(&["new", name]);
