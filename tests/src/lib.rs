@@ -145,6 +145,14 @@ pub fn example() -> String {
     example
 }
 
+/// The lines of these commands in the runbook of the migration stack, without the program.
+#[must_use]
+pub fn runbook(commands: &[&str]) -> Vec<Vec<&'static str>> {
+    let text = include_str!("../../crates/stacks/src/migration/README.md");
+    let lines = text.lines().filter_map(|line| line.strip_prefix("payinfra ")).map(|line| line.split(' ').collect());
+    lines.filter(|line: &Vec<&str>| commands.contains(&line[0])).collect()
+}
+
 /// The path of the command line.
 #[must_use]
 pub fn binary() -> PathBuf {

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use payinfra_localstack::{Match, Silence, When};
-use payinfra_tests::{Bench, Outcome, caught};
+use payinfra_tests::{Bench, Outcome, caught, runbook};
 use serde_json::Value;
 
 const WORKSPACE: [&str; 2] = ["--workspace", "migration"];
@@ -84,6 +84,23 @@ async fn m11_m03_a_planned_failover_there_and_back() {
     assert_eq!((writer(&bench).as_str(), weights(&bench)), (OTHER, vec![90, 10]));
     // AWS does not delete the writer of a secondary: the writer moves home first.
     bench.run(&with(&["destroy", "--yes", "--accept-loss"])).ok();
+}
+
+/// M-03: the runbook's commands of a failover do what it says.
+#[tokio::test(flavor = "multi_thread")]
+async fn m03_the_runbook_fails_over_and_back() {
+    let bench = applied().await;
+    let commands = runbook(&["failover"]);
+    let to: Vec<_> = commands.iter().map(|line| if line.contains(&"--back") { HOME } else { OTHER }).collect();
+    assert_eq!(to, [OTHER, HOME, OTHER]);
+    for (mut line, to) in commands.into_iter().zip(to) {
+        let workspace = line.iter_mut().find(|word| **word == "live").unwrap();
+        *workspace = WORKSPACE[1];
+        bench.run(&bench.consenting(&line)).ok();
+        assert_eq!(writer(&bench), to);
+        settled(&bench);
+    }
+    assert_eq!(bench.violations().await, Vec::<String>::new());
 }
 
 /// M-11: when the primary region answers nothing, neither the sign-in nor the state there holds up the failover.

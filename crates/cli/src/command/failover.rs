@@ -85,6 +85,12 @@ struct Move {
     traffic: Option<(Weights, Weights)>,
 }
 
+impl Move {
+    fn is_done(&self) -> bool {
+        self.from == self.to && self.traffic.is_none()
+    }
+}
+
 /// The time between two reads of the roles.
 const POLL: Duration = Duration::from_secs(1);
 /// How long an unplanned failover waits for what may be in a region that does not respond: the state, its lock, Route 53.
@@ -144,7 +150,7 @@ impl Driver<'_> {
         let roles = self.databases.roles(&self.session.access, None).await?;
         let to = self.targets(&roles)?;
         let what = Move { from: writers(&roles)?, to, unplanned: false, traffic: self.traffic(Some(state))? };
-        if self.is_done(&what) {
+        if what.is_done() {
             return Ok(self.nothing(&what));
         }
         let gates = if self.options.gate.is_empty() { vec![Gate::default()] } else { self.options.gate.clone() };
@@ -197,7 +203,7 @@ impl Driver<'_> {
             if let (Some(_), Ok(())) = (&state, &is_reachable) { self.traffic(state.as_ref())? } else { None };
         let is_left_out = traffic.is_none() && !self.options.keep_traffic && Routes::find(self.graph).is_ok();
         let what = Move { from: writers(&roles)?, to: targets, unplanned: true, traffic };
-        if self.is_done(&what) {
+        if what.is_done() {
             return Ok(self.nothing(&what));
         }
         self.introduce(&what);
@@ -378,10 +384,6 @@ impl Driver<'_> {
             }
         };
         Ok((before != after).then_some((before, after)))
-    }
-
-    fn is_done(&self, what: &Move) -> bool {
-        what.from == what.to && what.traffic.is_none()
     }
 
     fn nothing(&self, what: &Move) -> Exit {

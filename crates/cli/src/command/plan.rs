@@ -103,6 +103,8 @@ pub(super) async fn show(session: &Session, planned: &Planned, state: &State, js
 async fn moved(session: &Session, planned: &Planned, state: &State) {
     let databases = Databases::of(&planned.graph, state);
     if let Ok(roles) = databases.roles(&session.access, None).await {
-        databases::away(&roles).iter().for_each(|line| screen::line(&format!("{DIM}{line}{DIM:#}")));
+        for line in databases::away(&roles) {
+            screen::line(&format!("{DIM}{line}{DIM:#}"));
+        }
     }
 }

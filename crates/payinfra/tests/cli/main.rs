@@ -8,6 +8,7 @@ mod bootstrap;
 mod completions;
 mod destroy;
 mod drift;
+mod failover;
 mod graph;
 mod graph_documents;
 mod graph_file;
