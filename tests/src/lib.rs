@@ -4,6 +4,7 @@
 
 pub mod content;
 pub mod crash;
+pub mod faults;
 mod inventory;
 pub mod service;
 

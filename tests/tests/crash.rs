@@ -104,6 +104,30 @@ fn phase_and_back() -> Scenario {
     on_applied("phase change and back", "legacy", killed.to_vec())
 }
 
+/// The workspace that moves through the phases, which may lose data.
+fn live(file: &mut toml::Table) {
+    let workspace = inner(inner(file, "workspaces"), "live");
+    workspace.insert("protect".to_owned(), false.into());
+    workspace.insert("final_snapshot".to_owned(), false.into());
+}
+
+/// Through all phases and back, with the command that moves between them.
+fn moves() -> Scenario {
+    let move_to = |to| step(&["phase", "--to", to], "live", usual(live));
+    let before = vec![Deed::Run(step(&["apply"], "live", usual(live)))];
+    let killed = ["migration", "production", "migration", "legacy"].map(move_to).to_vec();
+    Scenario { before, ..on_applied("phases there and back", "live", killed) }
+}
+
+/// Back to what the first run declared.
+fn rollback() -> Scenario {
+    let to = usual(|file| changed(file, "legacy"));
+    let before =
+        vec![Deed::Run(step(&["apply"], "legacy", usual(nothing))), Deed::Run(step(&["apply"], "legacy", to.clone()))];
+    let killed = vec![step(&["rollback", "--to", "1"], "legacy", to)];
+    Scenario { before, ..on_applied("rollback", "legacy", killed) }
+}
+
 /// A change that is started, killed, and reverted in the configuration.
 fn revert(name: &'static str, edit: fn(&mut toml::Table)) -> Scenario {
     let instead = Some(step(&["apply"], "legacy", usual(nothing)));
@@ -241,6 +265,18 @@ async fn a_killed_destroy_goes_on() {
     dies_at_some(S3, destroy("legacy"), 60).await;
 }
 
+/// M-03: with healthy targets for all requests at every call.
+#[tokio::test(flavor = "multi_thread")]
+async fn m03_a_killed_phase_goes_on() {
+    dies_at_some(FOLDER, moves(), 250).await;
+}
+
+/// M-04.
+#[tokio::test(flavor = "multi_thread")]
+async fn m04_a_killed_rollback_goes_on() {
+    dies_at_some(FOLDER, rollback(), 40).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_bootstrap_goes_on() {
     dies_at_every_operation(S3, bootstrap()).await;
@@ -356,6 +392,8 @@ fn scenarios() -> Vec<(&'static str, Manner, Scenario)> {
             replace("migration"),
             destroy("migration"),
             phase_and_back(),
+            moves(),
+            rollback(),
             revert("revert of an update", |file| changed(file, "legacy")),
             Scenario { interrupts: true, ..revert("revert of a replacement", moved) },
             revert("revert of a phase change", second_region),
