@@ -103,6 +103,27 @@ async fn m03_the_runbook_fails_over_and_back() {
     assert_eq!(bench.violations().await, Vec::<String>::new());
 }
 
+/// M-03: a region that has the writer and all traffic leaves only after both have moved home.
+#[tokio::test(flavor = "multi_thread")]
+async fn m03_the_writer_and_the_traffic_move_home_before_their_region_leaves() {
+    let bench = applied().await;
+    bench.run(&with(&["failover", "--to", OTHER, "--yes"])).ok();
+    // The phase decides about the weights; the example's are those of its default.
+    bench.configure(&bench.configuration().replace("weights = { us-east-1 = 90, us-east-2 = 10 }\n", ""));
+    let refused = bench.run(&with(&["phase", "--to", "legacy", "--yes"])).expect(1);
+    assert!(refused.stderr.contains("--accept-loss"), "{}", refused.stderr);
+    assert_eq!(writer(&bench), OTHER, "what is refused moves nothing");
+    bench.aws.clear_calls();
+    bench.run(&with(&["phase", "--to", "legacy", "--yes", "--accept-loss"])).ok();
+    let calls = bench.aws.calls();
+    let first = |action: &str| calls.iter().position(|call| call.action == action && call.status == Some(200)).unwrap();
+    assert!(first("SwitchoverGlobalCluster") < first("ChangeResourceRecordSets"));
+    assert!(first("ChangeResourceRecordSets") < first("DeleteDBInstance"));
+    assert_eq!(writer(&bench), HOME);
+    settled(&bench);
+    assert_eq!(bench.violations().await, Vec::<String>::new());
+}
+
 /// M-11: when the primary region answers nothing, neither the sign-in nor the state there holds up the failover.
 #[tokio::test(flavor = "multi_thread")]
 async fn m11_an_unplanned_failover_without_the_primary_region() {

@@ -98,6 +98,8 @@ pub struct Database {
     pub cluster: Node<Cluster>,
     /// Its instances.
     pub instances: Vec<Node<ClusterInstance>>,
+    /// Its security group, which says who may connect.
+    pub group: Node<SecurityGroup>,
 }
 
 /// Declares a cluster in the private subnets of a region, encrypted at rest and in transit, with its instances.
@@ -134,7 +136,7 @@ pub fn aurora(graph: &mut Graph, site: &Site<'_>, wanted: Aurora<'_>) -> Result<
         master,
         port: engine.port.into(),
         subnet_group,
-        security_groups: BTreeSet::from([Ref::from(group.id)]),
+        security_groups: BTreeSet::from([Ref::from(group.id.clone())]),
         parameter_group,
         kms_key: wanted.key.outputs.arn.clone(),
         iam_authentication: true,
@@ -175,7 +177,7 @@ pub fn aurora(graph: &mut Graph, site: &Site<'_>, wanted: Aurora<'_>) -> Result<
     site.output(graph, "database_cluster_arn", &cluster.outputs.arn);
     site.output(graph, "database_endpoint", &cluster.outputs.endpoint);
     site.output(graph, "database_reader_endpoint", &cluster.outputs.reader_endpoint);
-    Ok(Database { cluster, instances })
+    Ok(Database { cluster, instances, group })
 }
 
 fn log_group(graph: &mut Graph, site: &Site<'_>, wanted: &Aurora<'_>, cluster: &str) -> Result<Node<LogGroup>> {

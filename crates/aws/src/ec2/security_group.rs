@@ -41,6 +41,7 @@ impl Resource for SecurityGroup {
     const KIND: &'static str = "ec2.security-group";
     const REPLACE: Fields = fields!(Self: vpc, name, description);
     const HOLDS: Fields = fields!(Self: ingress, egress);
+    const SERVES: Fields = fields!(Self: ingress, egress);
     const NETWORK: Fields = fields!(Self: vpc);
     // The maximum number of values in a filter.
     const BATCH: usize = 200;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::Args;
 use payinfra_aws::cloudwatch::MetricStat;
 use payinfra_aws::probe;
-use payinfra_aws::rds::{GlobalDatabase, Member};
+use payinfra_aws::rds::{Cluster, GlobalDatabase, Member};
 use payinfra_engine::plan::Options;
-use payinfra_engine::{Address, Class, Error, Graph, Region, Result, State, Text, WIDTH};
+use payinfra_engine::{Address, Class, Error, Graph, Region, Resource, Result, State, Text, WIDTH};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -91,6 +91,8 @@ impl Move {
     }
 }
 
+/// The time limit for the change of the roles, as the default of the option.
+const TIMEOUT: Duration = Duration::from_mins(15);
 /// The time between two reads of the roles.
 const POLL: Duration = Duration::from_secs(1);
 /// How long an unplanned failover waits for what may be in a region that does not respond: the state, its lock, Route 53.
@@ -130,6 +132,39 @@ impl Execute for Failover {
         }
         driver.planned(&state).await
     }
+}
+
+/// Whether the region of a writer leaves with `graph`, which is to be applied: it no longer has a cluster there.
+pub(super) async fn leaves(session: &Session, graph: &Graph) -> Result<bool> {
+    let Ok(databases) = Databases::find(graph) else { return Ok(false) };
+    let roles = databases.roles(&session.access, None).await?;
+    let stays = |region: &Region| {
+        graph.nodes().keys().any(|address| &*address.kind == Cluster::KIND && address.region == *region)
+    };
+    Ok(!roles.values().filter_map(GlobalDatabase::writer).all(|writer| stays(&writer.region)))
+}
+
+/// Moves the writers home, as a planned failover without the traffic.
+pub(super) async fn home(cx: &Context, session: &Session, graph: &Graph, yes: bool, json: bool) -> Outcome {
+    let databases = Databases::find(graph)?;
+    screen::note("The writer's region leaves. The writer moves home first.");
+    let options = Failover {
+        to: None,
+        back: true,
+        planned: true,
+        unplanned: false,
+        keep_traffic: true,
+        gate: Vec::new(),
+        gate_timeout: Duration::ZERO,
+        timeout: TIMEOUT,
+        resume: false,
+        abort: false,
+        status: false,
+        yes,
+        json,
+    };
+    let state = session.load(Missing::Refuse).await?.state;
+    Driver { options: &options, session, graph, databases: &databases, cx }.planned(&state).await
 }
 
 /// Makes a failover, and tells about it.

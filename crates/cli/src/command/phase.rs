@@ -11,12 +11,12 @@ use payinfra_engine::{Error, Result, State, WIDTH};
 use serde_json::json;
 use toml_edit::{DocumentMut, Item};
 
-use super::{Execute, plan};
+use super::{Execute, failover, plan};
 use crate::context::{Context, Project, Session};
 use crate::disk::{self, Readers};
 use crate::exit::{Exit, Outcome};
 use crate::gate::{self, GateOptions, Gates, Verdict, duration};
-use crate::losses::Losses;
+use crate::losses::{self, Losses};
 use crate::lost::Missing;
 use crate::operation;
 use crate::run::Order;
@@ -148,6 +148,19 @@ impl Phase {
             return Err(Error::invalid(message)
                 .hint("fix the cause, or pass --ignore-alarm NAME or other gates")
                 .into());
+        }
+        if failover::leaves(&session, &declared).await? {
+            // What would refuse the move afterwards refuses it now.
+            let planned = plan::planned(&session, declared.clone(), &loaded.state, &options).await?;
+            planned.respects_protection(&loaded.state, &planned.graph)?;
+            planned.can_be_applied()?;
+            if self.yes {
+                losses::agreed(planned.losses(), &options.accepted)?;
+            }
+            let moved = failover::home(cx, &session, &declared, self.yes, self.json).await?;
+            if moved != Exit::Done {
+                return Ok(moved);
+            }
         }
         let order = Order {
             session: &session,

@@ -151,8 +151,7 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
         let compute = compute::compute(&mut graph, part, &parts, &edge, &payments)?;
         written.extend([stored.audit_trail.address, stored.transactions.address]);
         services.push(compute.service.address.clone());
-        let ready = [&edge.https.address, &edge.http.address, &compute.service.address];
-        let route = dns::record(&mut graph, &part.site, &domain, &edge.balancer, &ready)?;
+        let route = dns::record(&mut graph, &part.site, &domain, &edge.balancer)?;
         let (site, keys, buckets) = (part.site, &part.keys, &part.buckets);
         let service = monitoring::Service {
             cluster: Text::from(&compute.cluster.outputs.name),
@@ -170,6 +169,7 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
     }
     dns::hand_over(&mut graph, settings, &routes);
     monitoring::monitoring(&mut graph, &watched)?;
+    dns::serve(&mut graph, &routes, &databases);
     if workspace.protect {
         protection::protection(&mut graph, &databases);
     }
