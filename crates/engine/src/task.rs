@@ -126,14 +126,12 @@ pub(crate) fn tasks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Resul
         }
     }
     for (address, node) in &make {
-        if !shrinks(cloud, plan, state, address)? {
-            continue;
-        }
+        let Some(shrinking) = shrinking(cloud, plan, state, address)? else { continue };
         let leaving = remove.iter().filter(|(user, _)| {
             **user != *address && state.resources.get(**user).is_some_and(|record| record.depends.contains(*address))
         });
         for (_, user) in leaving {
-            after_user(&mut graph, *node, *user);
+            after_user(&mut graph, *node, *user, shrinking);
         }
     }
     if toposort(&graph, None).is_err() {
@@ -142,41 +140,69 @@ pub(crate) fn tasks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Resul
     Ok(graph)
 }
 
+/// What an update that takes something from its dependents does besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shrinking {
+    /// Nothing.
+    Only,
+    /// It may also add something that dependents need.
+    AndMore,
+}
+
 /// Whether the step of `address` is an update that takes something from its dependents: that removes an entry of a field
 /// that serves them.
-fn shrinks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State, address: &Address) -> Result<bool> {
+fn shrinking(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State, address: &Address) -> Result<Option<Shrinking>> {
     let updates = plan.steps.get(address).is_some_and(|step| step.action == Action::Update);
     let (Some(node), Some(record), true) = (plan.graph.nodes().get(address), state.resources.get(address), updates)
     else {
-        return Ok(false);
+        return Ok(None);
     };
     let serves = spec(cloud, &address.kind)?.serves;
     if serves.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
-    let desired = resolve(&node.args, &|pointer| plan.known(state, pointer));
-    Ok(serves.iter().any(|field| loses(&record.args[*field], &desired[*field])))
+    let (desired, recorded) = (resolve(&node.args, &|pointer| plan.known(state, pointer)), &record.args);
+    if !serves.iter().any(|field| loses(&recorded[*field], &desired[*field])) {
+        return Ok(None);
+    }
+    let grows = serves.iter().any(|field| loses(&desired[*field], &recorded[*field]));
+    Ok(Some(if grows { Shrinking::AndMore } else { Shrinking::Only }))
 }
 
-/// Whether an entry of `before`, at any depth, is not in `after`.
+/// Whether an entry of `before`, at any depth, is not in `after`. A value that has changed is not lost, except in a list.
 fn loses(before: &Value, after: &Value) -> bool {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => {
             before.iter().any(|(key, before)| loses(before, after.get(key).unwrap_or(&Value::Null)))
         }
-        (Value::Array(before), Value::Array(after)) => before.iter().any(|entry| !after.contains(entry)),
+        (Value::Array(before), Value::Array(after)) => {
+            before.iter().any(|before| !after.iter().any(|after| covers(after, before)))
+        }
         (Value::Object(_) | Value::Array(_), _) => true,
         _ => false,
     }
 }
 
-/// Lets the update `update` start only after the delete `user`. Updates on the way to that delete need not wait for the
-/// update: they know the resource already. Where others have to wait for it, the two stay unordered.
-fn after_user(graph: &mut DiGraph<Task, Until>, update: NodeIndex, user: NodeIndex) {
+/// Whether `whole` has all of `part`: a statement of a policy that names more resources.
+fn covers(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(key, part)| whole.get(key).is_some_and(|whole| covers(whole, part)))
+        }
+        (Value::Array(whole), Value::Array(part)) => part.iter().all(|part| whole.iter().any(|it| covers(it, part))),
+        (whole, part) => whole == part,
+    }
+}
+
+/// Lets the update `update` start only after the delete `user`. What is created or updated on the way to that delete need not
+/// wait for an update that only shrinks: it knows the resource already. Where something has to wait for the update, the two
+/// stay unordered.
+fn after_user(graph: &mut DiGraph<Task, Until>, update: NodeIndex, user: NodeIndex, shrinking: Shrinking) {
     let next: Vec<_> = graph.edges(update).map(|edge| (edge.target(), *edge.weight())).collect();
     let ways = next.into_iter().filter(|(next, _)| has_path_connecting(&*graph, *next, user, None));
     let ways: Vec<_> = ways.collect();
-    if ways.iter().any(|(next, _)| !matches!(graph[*next], Task::Make(_))) {
+    let can_pass = |next: &NodeIndex| shrinking == Shrinking::Only && matches!(graph[*next], Task::Make(_));
+    if !ways.iter().all(|(next, _)| can_pass(next)) {
         return;
     }
     for (next, _) in ways {
@@ -253,4 +279,23 @@ pub(crate) fn paths(
 pub fn longest(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Result<Duration> {
     let paths = paths(cloud, plan, state, &tasks(cloud, plan, state)?)?;
     Ok(paths.into_iter().max().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_missing_afterwards_is_lost() {
+        let both =
+            json!({ "copies": { "east": { "size": 1 }, "west": {} }, "may": [{ "do": "write", "on": ["a", "b"] }] });
+        let less = json!({ "copies": { "east": { "size": 2 } }, "may": [{ "do": "write", "on": ["b"] }] });
+        let other =
+            json!({ "copies": { "east": { "size": 1 }, "west": {} }, "may": [{ "do": "read", "on": ["a", "b"] }] });
+        assert!(loses(&both, &less) && !loses(&less, &both), "only less");
+        assert!(loses(&both, &other) && loses(&other, &both), "something else");
+        assert!(!loses(&both, &both) && loses(&both, &Value::Null) && !loses(&Value::Null, &both));
+    }
 }

@@ -289,10 +289,14 @@ async fn records_that_are_replaced_with_their_zone_do_not_wait_for_each_other() 
 
 /// Two regions' services on one store, which has a copy for the second one. Without `both`, the second region and the copy
 /// are removed, and the first service changes.
-fn copied(both: bool) -> Result<Graph> {
+///
+/// With `another`, the store gets something else at the same time.
+fn copied(both: bool, another: bool) -> Result<Graph> {
     let mut graph = Bench::nothing();
     let copy = graph.add(&east(), "copy", named("copy", 1))?;
-    let uses = if both { BTreeSet::from([copy.id.into()]) } else { BTreeSet::new() };
+    let more = graph.add(&east(), "more", named("more", 1))?;
+    let uses = [both.then_some(copy.id), another.then_some(more.id)];
+    let uses = uses.into_iter().flatten().map(Into::into).collect();
     let zone = Ref::Known("zone".to_owned());
     let store = Tagged { size: 1, zone, days: None, parents: BTreeSet::new(), uses, tags: Tags::new() };
     let store = graph.add(&east(), "store", store)?;
@@ -314,9 +318,9 @@ fn copied(both: bool) -> Result<Graph> {
 async fn a_copy_stays_until_what_may_use_it_is_gone() -> Result<()> {
     let log = Log::default();
     let bench = Bench::watched(log.clone());
-    bench.converge(&copied(true)?).await?;
+    bench.converge(&copied(true, false)?).await?;
     log.clear();
-    bench.converge(&copied(false)?).await?;
+    bench.converge(&copied(false, false)?).await?;
     let order = [
         "Updated first-service",
         "Updated first",
@@ -329,5 +333,18 @@ async fn a_copy_stays_until_what_may_use_it_is_gone() -> Result<()> {
     ];
     assert!(order.is_sorted_by_key(|told| log.at(told)), "{:?}", log.0.lock().unwrap());
     assert!(log.at("Deleted second") - log.at("Delete second") >= DRAIN);
+    Ok(())
+}
+
+/// Dependents may need what the update adds, so they wait for it, and the copy ends early.
+#[tokio::test(start_paused = true)]
+async fn what_an_update_adds_comes_before_its_dependents() -> Result<()> {
+    let log = Log::default();
+    let bench = Bench::watched(log.clone());
+    bench.converge(&copied(true, false)?).await?;
+    log.clear();
+    bench.converge(&copied(false, true)?).await?;
+    let order = ["Updated store", "Update first-service", "Updated first", "Delete second"];
+    assert!(order.is_sorted_by_key(|told| log.at(told)), "{:?}", log.0.lock().unwrap());
     Ok(())
 }
