@@ -19,7 +19,7 @@ use crate::metric::Metric;
 use crate::reference::Text;
 use crate::resolve::pointers;
 use crate::schema::ADDRESS;
-use crate::secret::is_secret;
+use crate::secret::{has_secret, is_secret};
 use crate::tags::{Owner, Tags};
 use crate::waiver::Waiver;
 
@@ -210,8 +210,24 @@ impl Graph {
             return Err(Error::invalid(format!("`operational`: `args` has no value at `{pointer}`"))
                 .hint("write a JSON pointer to a value in `args`, such as `/routing/weighted`"));
         }
+        let is_concealed = |pointer: &&String| args.pointer(pointer).is_some_and(has_secret);
+        if let Some(pointer) = operational.keys().find(is_concealed) {
+            return Err(Error::invalid(format!("`operational`: the value at `{pointer}` is a secret"))
+                .hint("the state, which keeps operational values, has only digests of secrets; declare it without `operational`"));
+        }
         after.extend(replace_triggered_by.iter().cloned());
-        Ok(Declared { args, lookup, protect, final_snapshot, after, replace_triggered_by, operational, handover })
+        let role_of = None;
+        Ok(Declared {
+            args,
+            lookup,
+            protect,
+            final_snapshot,
+            after,
+            replace_triggered_by,
+            operational,
+            role_of,
+            handover,
+        })
     }
 
     fn check_pointers(&self, catalog: &Catalog) -> Result<()> {

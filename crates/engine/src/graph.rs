@@ -17,7 +17,7 @@ use crate::pointer::ID;
 use crate::reference::{Id, Ref, Text};
 use crate::resolve::{json_pointer, pointers};
 use crate::resource::{Lookup, Resource};
-use crate::secret::is_secret;
+use crate::secret::{has_secret, is_secret};
 use crate::tags::{Owner, Tags};
 use crate::waiver::{Scope, Waiver};
 
@@ -65,6 +65,10 @@ pub struct Declared {
     /// and the declared initial value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub operational: BTreeMap<String, Value>,
+    /// The resource whose declared operational values it has, because a command gave it that role. It is no part of a
+    /// declaration: a plan takes it from the command or from the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_of: Option<Address>,
     /// What takes over its work when it is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handover: Option<Handover>,
@@ -162,6 +166,7 @@ impl Graph {
             after: BTreeSet::new(),
             replace_triggered_by: BTreeSet::new(),
             operational: BTreeMap::new(),
+            role_of: None,
             handover: None,
         };
         match self.nodes.insert(address.clone(), declared) {
@@ -191,11 +196,14 @@ impl Graph {
     /// declaration changes.
     ///
     /// # Errors
-    /// If the arguments have no value there.
+    /// If the arguments have no value there, or a secret.
     pub fn operational(&mut self, address: &Address, pointer: &str) -> Result<()> {
         let node = self.nodes.get_mut(address);
         let initial = node.as_ref().and_then(|node| node.args.pointer(pointer)).cloned();
         match (node, initial) {
+            (Some(_), Some(initial)) if has_secret(&initial) => {
+                Err(Error::failed(format!("{address} has a secret at {pointer}")))
+            }
             (Some(node), Some(initial)) => {
                 node.operational.insert(pointer.to_owned(), initial);
                 Ok(())
@@ -230,12 +238,15 @@ impl Graph {
         self.outputs.insert(name.to_owned(), json!(value.into()));
     }
 
-    /// Makes the value at `path` in the arguments of `address` a secret. Only some kinds accept one there.
+    /// Makes the value at `path` in the arguments of `address` a secret. Only some kinds accept one there. It is then no longer
+    /// operational: the state, which would have to keep the value of a command, has only digests of secrets.
     pub fn conceal(&mut self, address: &Address, path: &[String]) {
         if let Some(node) = self.nodes.get_mut(address)
-            && let Some(value) = node.args.pointer_mut(&json_pointer(path.iter().map(String::as_str)))
+            && let pointer = json_pointer(path.iter().map(String::as_str))
+            && let Some(value) = node.args.pointer_mut(&pointer)
         {
             seal(value);
+            node.operational.retain(|at, _| at != &pointer && !is_in(at, &pointer) && !is_in(&pointer, at));
         }
     }
 
@@ -424,6 +435,11 @@ impl Graph {
         }
         Ok(())
     }
+}
+
+/// Whether the JSON pointer `inner` leads into the value at `outer`.
+fn is_in(inner: &str, outer: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn seal(value: &mut Value) {

@@ -80,6 +80,7 @@ pub async fn import(
         protect: node.protect,
         final_snapshot: node.final_snapshot,
         operational: node.operational.clone(),
+        role_of: before.and_then(|record| record.role_of.clone()),
         handover: node.handover.clone(),
         deposed: before.map(|record| record.deposed.clone()).unwrap_or_default(),
     };
@@ -203,6 +204,8 @@ fn recorded(cloud: &Arc<dyn Cloud>, graph: &Graph, state: &State, address: &Addr
         protect: node.map_or(spec.keeps_data, |node| node.protect),
         final_snapshot: node.map_or(spec.keeps_data, |node| node.final_snapshot),
         operational: node.map(|node| node.operational.clone()).unwrap_or_default(),
+        // The role is not known, but what AWS has are the values of that role, and they are kept.
+        role_of: None,
         handover: node.and_then(|node| node.handover.clone()),
         deposed: Vec::new(),
     })

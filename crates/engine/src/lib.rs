@@ -51,7 +51,7 @@ pub use event::{Event, Observer, Report};
 pub use graph::{Declared, Found, Graph, Node};
 pub use handover::Handover;
 pub use metric::Metric;
-pub use operational::{Deviation, Values};
+pub use operational::{Deviation, Roles, Values};
 pub use plan::{Action, Drift, Plan, Step};
 pub use pointer::{ID, Pointer};
 pub use publish::publish;

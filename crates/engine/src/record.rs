@@ -13,12 +13,15 @@ impl Record {
         self.protect = node.protect;
         self.final_snapshot = node.final_snapshot;
         self.operational.clone_from(&node.operational);
+        self.role_of.clone_from(&node.role_of);
         self.handover.clone_from(&node.handover);
     }
 
     /// Whether [`Plan`](crate::Plan)s of later runs would be the same if `node` were recorded again.
     #[must_use]
     pub fn reflects(&self, node: &Declared) -> bool {
-        self.protect == node.protect && self.operational == node.operational && self.handover == node.handover
+        self.protect == node.protect
+            && (&self.operational, &self.role_of) == (&node.operational, &node.role_of)
+            && self.handover == node.handover
     }
 }

@@ -77,6 +77,10 @@ pub struct Record {
     /// last applied.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub operational: BTreeMap<String, Value>,
+    /// The resource whose declared operational values it has, because a command gave it that role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub role_of: Option<Address>,
     /// What takes over its work when it is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handover: Option<Handover>,

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use payinfra_engine::plan::Options;
 use payinfra_engine::{
-    Action, Address, Class, Event, Graph, Handover, Intent, Observer, Ref, Region, Result, State, Tags, Values,
+    Action, Address, Class, Event, Graph, Handover, Intent, Observer, Ref, Region, Result, Roles, State, Tags, Values,
 };
 use payinfra_testkit::{Bench, End, Named, Tagged, catalog};
 use serde_json::json;
 use tokio::time::Instant;
 
 const SIZE: &str = "/size";
+const SIZE_NAME: &str = "size";
 const DRAIN: Duration = Duration::from_mins(1);
 
 fn east() -> Region {
@@ -117,6 +118,72 @@ async fn drift_of_an_operational_value_is_reverted_to_the_value_of_the_command()
     assert_eq!(plan.drift.keys().collect::<Vec<_>>(), [&address("record")]);
     bench.converge(&graph).await?;
     assert_eq!(size(&bench.store.state()?.unwrap(), "record"), 40);
+    Ok(())
+}
+
+/// Two resources that can exchange the sizes that are declared for them.
+fn colours(blue: u32, green: u32) -> Result<Graph> {
+    let mut graph = Bench::nothing();
+    for (name, size) in [("blue", blue), ("green", green)] {
+        let node = graph.add(&east(), name, named(name, size))?;
+        graph.operational(&node.address, SIZE)?;
+    }
+    Ok(graph)
+}
+
+/// Both in these roles.
+fn roles(blue: &str, green: &str) -> Options {
+    let roles = [("blue", blue), ("green", green)].map(|(name, role)| (address(name), address(role)));
+    Options { roles: Roles::from(roles), ..Options::default() }
+}
+
+async fn played(bench: &Bench, graph: &Graph, options: &Options) -> Result<[u64; 2]> {
+    let plan = bench.plan_with(graph, options).await?;
+    if !plan.is_empty() {
+        assert!(matches!(bench.perform(&plan).await, End::Done(_, report) if report.is_complete()));
+    }
+    let state = bench.store.state()?.unwrap();
+    Ok(["blue", "green"].map(|name| size(&state, name)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_follows_the_declaration_of_the_resource_that_had_it() -> Result<()> {
+    let (bench, graph) = (Bench::new(), colours(3, 0)?);
+    bench.converge(&graph).await?;
+    assert_eq!(played(&bench, &graph, &roles("green", "blue")).await?, [0, 3]);
+    let plan = bench.plan(&graph).await?;
+    assert!(plan.is_empty(), "{:?}", plan.steps);
+    assert_eq!(plan.deviations().len(), 2);
+    assert_eq!(plan.graph.as_declared().nodes(), bench.plan(&graph).await?.graph.as_declared().nodes());
+    assert_eq!(graph.clone().current(&bench.store.state()?.unwrap())?.nodes()[&address("green")].args[SIZE_NAME], 3);
+    // Another number for the active one is for the one that is active now.
+    assert_eq!(played(&bench, &colours(5, 0)?, &Options::default()).await?, [0, 5]);
+    // A value that a command sets for a while ends with the next plan.
+    let mut more = to(9);
+    more.operational = Values::from([(address("green"), more.operational.remove(&address("record")).unwrap())]);
+    assert_eq!(played(&bench, &colours(5, 0)?, &more).await?, [0, 9]);
+    assert_eq!(played(&bench, &colours(5, 0)?, &Options::default()).await?, [0, 5]);
+    // In their own roles, both have their own values again.
+    assert_eq!(played(&bench, &colours(5, 0)?, &roles("blue", "green")).await?, [5, 0]);
+    assert!(bench.plan(&colours(5, 0)?).await?.deviations().is_empty());
+    let mut other = colours(5, 0)?;
+    other.add(&east(), "other", named("other", 1))?;
+    let error = bench.plan_with(&other, &roles("blue", "other")).await.unwrap_err();
+    assert!(error.message().contains("cannot have the operational values of"), "{error}");
+    Ok(())
+}
+
+/// A role whose resource is no longer declared leaves the value as it is.
+#[tokio::test(start_paused = true)]
+async fn a_role_outlives_the_resource_that_had_it() -> Result<()> {
+    let (bench, graph) = (Bench::new(), colours(3, 0)?);
+    bench.converge(&graph).await?;
+    played(&bench, &graph, &roles("green", "blue")).await?;
+    let mut alone = Bench::nothing();
+    let node = alone.add(&east(), "green", named("green", 0))?;
+    alone.operational(&node.address, SIZE)?;
+    bench.converge(&alone).await?;
+    assert_eq!(size(&bench.store.state()?.unwrap(), "green"), 3);
     Ok(())
 }
 

@@ -98,7 +98,11 @@ fn places(one: &Graph, other: &Graph) -> BTreeSet<Place> {
             found.insert(shown(format!("it affects the name or the existence of {address}")));
             continue;
         };
-        let args = Declared { args: varied.args.clone(), ..node.clone() };
+        // An initial operational value is one of the arguments, which are compared below.
+        let mut args = Declared { args: varied.args.clone(), ..node.clone() };
+        if args.operational.keys().eq(varied.operational.keys()) {
+            args.operational.clone_from(&varied.operational);
+        }
         if args != *varied {
             found.insert(shown(format!("it affects the settings of {address} in payinfra")));
         }

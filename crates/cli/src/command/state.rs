@@ -221,6 +221,9 @@ fn rename(state: &mut Kept, from: &Address, to: &Address) -> Result<()> {
         if record.depends.remove(from) {
             record.depends.insert(to.clone());
         }
+        if record.role_of.as_ref() == Some(from) {
+            record.role_of = Some(to.clone());
+        }
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::cloud::{Cloud, Seen, Spec, Status, spec};
 use crate::diff::{Change, diff};
 use crate::error::{Error, Result};
 use crate::graph::{Declared, Graph};
-use crate::operational::Values;
+use crate::operational::{Roles, Values};
 use crate::pointer::Pointer;
 use crate::resolve::{output, pointers, resolve};
 use crate::secret::{discloses, redact, redacted_like};
@@ -33,6 +33,8 @@ pub struct Options {
     pub accepted: Accepted,
     /// New values of operational values.
     pub operational: Values,
+    /// New roles.
+    pub roles: Roles,
 }
 
 /// The accepted data losses.
@@ -64,7 +66,7 @@ impl Accepted {
 /// # Errors
 /// If the graph is invalid, a resource cannot be read, or a lookup finds nothing.
 pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: &Options) -> Result<Plan> {
-    let graph = graph.of_lineage(&state.lineage).with_values(state, &options.operational)?;
+    let graph = graph.of_lineage(&state.lineage).with_values(state, &options.operational, &options.roles)?;
     let sorted = graph.sorted()?;
     for (address, node) in graph.nodes() {
         let spec = spec(cloud, &address.kind)?;
