@@ -1,4 +1,9 @@
-//! A service on Fargate behind the load balancer of a region, scaled by its load.
+//! A service on Fargate behind the load balancer of a region, scaled by its load, in two colours.
+//!
+//! Each colour is an ECS service with its own task definition and its own scaling. One is active: it has the tasks, and the
+//! load balancer forwards to it. The other is idle, without tasks, and its capacity is limited to 0, so that auto scaling cannot
+//! start any. At first blue is active. `payinfra deploy` starts a new image in the idle colour and makes it the active one
+//! (M-17): the images, the numbers of tasks and the weights of the load balancer are operational values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +26,7 @@ use crate::roles::{self, TaskRole};
 /// The resource type in the name of the role with which ECS starts tasks.
 pub const EXECUTION: &str = "ecs-execution";
 
-/// The resource type in the service's name, and its name in addresses; also the name of its container.
+/// The resource type in the service's names, and its name in addresses; also the name of its container.
 const SERVICE: &str = "service";
 
 /// The user `nobody`, without a name, a home directory or permissions.
@@ -93,9 +98,18 @@ pub struct Service {
     pub execution_role: Node<Role>,
     /// The security group of the tasks.
     pub group: Node<SecurityGroup>,
+    /// Blue and green, in this order.
+    pub colours: [ColouredService; 2],
+}
+
+/// One colour of a service.
+#[derive(Debug)]
+pub struct ColouredService {
+    /// `blue` or `green`.
+    pub name: &'static str,
     /// The current revision of its tasks.
     pub task_definition: Node<TaskDefinition>,
-    /// The service. Its tasks are targets of the blue group.
+    /// The ECS service. Its tasks are targets of the colour's group.
     pub service: Node<ecs::Service>,
     /// The range of the number of its tasks.
     pub scaling: Node<Target>,
@@ -107,8 +121,8 @@ pub fn trust(site: &Site<'_>) -> Statement {
     roles::trust_from(site, "ecs-tasks.amazonaws.com", &site.arn("ecs", "*"))
 }
 
-/// Declares the service of a region, with its cluster. Its tasks are targets of the blue group of the load balancer, and
-/// deployments are rolled back if they fail. The policy of `log_key` must allow `CloudWatch` Logs to use it.
+/// Declares the service of a region, with its cluster. The tasks of each colour are targets of its group of the load balancer,
+/// and deployments are rolled back if they fail. The policy of `log_key` must allow `CloudWatch` Logs to use it.
 ///
 /// # Errors
 /// If a role's name is too long for IAM, or the region has a service already.
@@ -122,23 +136,70 @@ pub fn fargate(graph: &mut Graph, site: &Site<'_>, wanted: Fargate<'_>) -> Resul
     let log_group = log_group(graph, site, &wanted)?;
     let execution_role = execution_role(graph, site, &wanted, &log_group)?;
     let group = group(graph, site, &wanted)?;
-    let Fargate { task, network, edge, scaling, .. } = wanted;
     site.output(graph, "ecs_execution_role_arn", &execution_role.outputs.arn);
-    site.output(graph, "ecs_task_role_arn", &task.role.outputs.arn);
-    let task_definition = task_definition(graph, site, task, edge.port, &log_group, &execution_role)?;
-    let [blue, _] = &edge.colours;
+    site.output(graph, "ecs_task_role_arn", &wanted.task.role.outputs.arn);
+    let parts = Parts { cluster: &cluster, log_group: &log_group, execution_role: &execution_role, group: &group };
+    let [blue, green] = &wanted.edge.colours;
+    let colours = [
+        coloured(graph, site, &wanted, &parts, (blue, wanted.scaling.active()))?,
+        coloured(graph, site, &wanted, &parts, (green, IDLE))?,
+    ];
+    site.output(graph, "ecs_cluster_name", &cluster.outputs.name);
+    site.output(graph, "ecs_cluster_arn", &cluster.outputs.arn);
+    for ColouredService { name, service, .. } in &colours {
+        site.output(graph, &format!("ecs_service_{name}_name"), &service.outputs.name);
+        site.output(graph, &format!("ecs_service_{name}_arn"), &service.outputs.arn);
+    }
+    site.output(graph, "ecs_log_group_name", &log_group.id);
+    Ok(Service { cluster, log_group, execution_role, group, colours })
+}
+
+/// What both colours share.
+struct Parts<'a> {
+    cluster: &'a Node<Cluster>,
+    log_group: &'a Node<LogGroup>,
+    execution_role: &'a Node<Role>,
+    group: &'a Node<SecurityGroup>,
+}
+
+/// The number of tasks of a colour, and its bounds.
+struct Capacity {
+    count: Count,
+    bounds: [i32; 2],
+}
+
+/// Application Auto Scaling never exceeds the maximum, whatever its policies ask for.
+const IDLE: Capacity = Capacity { count: Count::Fixed(0), bounds: [0, 0] };
+
+impl Scaling {
+    fn active(self) -> Capacity {
+        Capacity { count: Count::Initial(self.min_tasks), bounds: [self.min_tasks, self.max_tasks] }
+    }
+}
+
+/// Declares a colour, and makes what a deployment changes operational.
+fn coloured(
+    graph: &mut Graph,
+    site: &Site<'_>,
+    wanted: &Fargate<'_>,
+    parts: &Parts<'_>,
+    (colour, Capacity { count, bounds }): (&Colour, Capacity),
+) -> Result<ColouredService> {
+    let name = format!("{SERVICE}-{}", colour.name);
+    let task_definition = task_definition(graph, site, wanted, parts, &name)?;
+    graph.operational(&task_definition.address, &format!("/containers/{SERVICE}/image"))?;
     let service = ecs::Service {
-        cluster: cluster.id.clone(),
-        name: site.names.name(SERVICE),
+        cluster: parts.cluster.id.clone(),
+        name: site.names.name(&name),
         task_definition: task_definition.id.clone(),
-        count: Count::Initial(scaling.min_tasks),
-        subnets: network.private.iter().map(|subnet| subnet.id.clone()).collect(),
-        groups: BTreeSet::from([group.id.clone()]),
+        count,
+        subnets: wanted.network.private.iter().map(|subnet| subnet.id.clone()).collect(),
+        groups: BTreeSet::from([parts.group.id.clone()]),
         public_ip: false,
         load_balancers: BTreeSet::from([ecs::LoadBalancer {
-            target_group: blue.target_group.outputs.arn.clone(),
+            target_group: colour.target_group.outputs.arn.clone(),
             container: SERVICE.to_owned(),
-            port: edge.port,
+            port: wanted.edge.port,
         }]),
         health_check_grace: GRACE,
         // Never run fewer tasks than desired.
@@ -147,18 +208,17 @@ pub fn fargate(graph: &mut Graph, site: &Site<'_>, wanted: Fargate<'_>) -> Resul
         circuit_breaker: true,
         propagate_tags: PropagateTags::Service,
         execute_command: false,
-        tags: site.named(SERVICE),
+        tags: site.named(&name),
     };
-    let service = graph.add(site.region(), SERVICE, service)?;
+    let service = graph.add(site.region(), &name, service)?;
+    graph.operational(&service.address, "/count")?;
     // AWS rejects a target group that no listener uses (AWS-FACTS §4.5).
-    graph.order(&edge.https.address, &service.address);
-    let scaling = self::scaling(graph, site, scaling, &service, edge, blue)?;
-    site.output(graph, "ecs_cluster_name", &cluster.outputs.name);
-    site.output(graph, "ecs_cluster_arn", &cluster.outputs.arn);
-    site.output(graph, "ecs_service_name", &service.outputs.name);
-    site.output(graph, "ecs_service_arn", &service.outputs.arn);
-    site.output(graph, "ecs_log_group_name", &log_group.id);
-    Ok(Service { cluster, log_group, execution_role, group, task_definition, service, scaling })
+    graph.order(&wanted.edge.https.address, &service.address);
+    let scaling = scaling(graph, site, wanted, &service, colour, bounds)?;
+    for bound in ["/min_capacity", "/max_capacity"] {
+        graph.operational(&scaling.address, bound)?;
+    }
+    Ok(ColouredService { name: colour.name, task_definition, service, scaling })
 }
 
 fn log_group(graph: &mut Graph, site: &Site<'_>, wanted: &Fargate<'_>) -> Result<Node<LogGroup>> {
@@ -217,17 +277,18 @@ fn group(graph: &mut Graph, site: &Site<'_>, wanted: &Fargate<'_>) -> Result<Nod
 fn task_definition(
     graph: &mut Graph,
     site: &Site<'_>,
-    task: Task<'_>,
-    port: u16,
-    log_group: &Node<LogGroup>,
-    execution_role: &Node<Role>,
+    wanted: &Fargate<'_>,
+    parts: &Parts<'_>,
+    name: &str,
 ) -> Result<Node<TaskDefinition>> {
+    let task = &wanted.task;
+    let environment = task.environment.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone())));
     let container = Container {
         image: task.image.to_owned().into(),
-        ports: BTreeSet::from([port]),
-        environment: task.environment.into_iter().map(|(name, value)| (name, Secret::new(value))).collect(),
+        ports: BTreeSet::from([wanted.edge.port]),
+        environment: environment.collect(),
         secrets: BTreeMap::new(),
-        log: Some(Log { group: log_group.id.clone().into(), prefix: SERVICE.to_owned() }),
+        log: Some(Log { group: parts.log_group.id.clone().into(), prefix: SERVICE.to_owned() }),
         // The load balancer has one, and an image may contain no program for another.
         health_check: None,
         read_only: true,
@@ -235,42 +296,45 @@ fn task_definition(
         essential: true,
     };
     let definition = TaskDefinition {
-        family: site.names.name(SERVICE),
+        family: site.names.name(name),
         cpu: task.cpu,
         memory: task.memory,
-        architecture: task.architecture,
-        execution_role: execution_role.outputs.arn.clone(),
+        architecture: task.architecture.clone(),
+        execution_role: parts.execution_role.outputs.arn.clone(),
         task_role: task.role.outputs.arn.clone(),
         containers: BTreeMap::from([(SERVICE.to_owned(), container)]),
-        tags: site.named("task-definition"),
+        tags: site.named(&format!("task-definition-{name}")),
     };
-    graph.add(site.region(), SERVICE, definition)
+    graph.add(site.region(), name, definition)
 }
 
 fn scaling(
     graph: &mut Graph,
     site: &Site<'_>,
-    wanted: Scaling,
+    wanted: &Fargate<'_>,
     service: &Node<ecs::Service>,
-    edge: &Edge,
     colour: &Colour,
+    [min_capacity, max_capacity]: [i32; 2],
 ) -> Result<Node<Target>> {
+    let name = &*service.address.name;
     let target = Target {
         resource: service.outputs.scalable.clone(),
         dimension: "ecs:service:DesiredCount".to_owned(),
-        min_capacity: wanted.min_tasks,
-        max_capacity: wanted.max_tasks,
-        tags: site.named("service-scaling"),
+        min_capacity,
+        max_capacity,
+        tags: site.named(&format!("{name}-scaling")),
     };
-    let target = graph.add(site.region(), SERVICE, target)?;
+    let target = graph.add(site.region(), name, target)?;
     let requests = Metric::RequestsPerTarget {
-        load_balancer: edge.balancer.outputs.arn.clone(),
+        load_balancer: wanted.edge.balancer.outputs.arn.clone(),
         target_group: colour.target_group.outputs.arn.clone(),
     };
-    let policies = [("cpu", Metric::EcsCpu, wanted.cpu_percent), ("requests", requests, wanted.requests_per_target)];
+    let Scaling { cpu_percent, requests_per_target, .. } = wanted.scaling;
+    let policies = [("cpu", Metric::EcsCpu, cpu_percent), ("requests", requests, requests_per_target)];
     for (name, metric, value) in policies {
+        let name = format!("{name}-{}", colour.name);
         let policy = ScalingPolicy {
-            name: site.names.name(name),
+            name: site.names.name(&name),
             target: target.id.clone(),
             metric,
             target_value: value.into(),
@@ -279,7 +343,7 @@ fn scaling(
             scale_in_cooldown: 300,
             disable_scale_in: false,
         };
-        graph.add(site.region(), name, policy)?;
+        graph.add(site.region(), &name, policy)?;
     }
     Ok(target)
 }

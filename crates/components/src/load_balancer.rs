@@ -19,6 +19,9 @@ const BALANCER: &str = "alb";
 const BLUE: &str = "blue";
 const GREEN: &str = "green";
 
+/// The initial weights of blue and green, in percent.
+const WEIGHTS: [i32; 2] = [100, 0];
+
 /// TLS 1.2 and 1.3 only.
 const TLS: &str = "ELBSecurityPolicy-TLS13-1-2-2021-06";
 
@@ -44,8 +47,8 @@ pub struct Edge {
     pub balancer: Node<elbv2::LoadBalancer>,
     /// Its security group, from which targets have to accept connections.
     pub group: Node<SecurityGroup>,
-    /// The listener for clients, whose default action forwards to the colours. Their weights are not declared: whoever
-    /// shifts traffic sets them, and an apply keeps them. Until then blue gets all traffic (M-17).
+    /// The listener for clients, whose default action forwards to the colours. Their weights are operational values, which
+    /// deployments change; at first blue gets all traffic (M-17).
     ///
     /// A target group accepts targets only after a listener uses it (AWS-FACTS §4.5).
     pub https: Node<Listener>,
@@ -74,7 +77,9 @@ pub fn load_balancer(graph: &mut Graph, site: &Site<'_>, wanted: LoadBalancer<'_
     let group = group(graph, site, &wanted)?;
     let balancer = balancer(graph, site, &wanted, &group)?;
     let colours = [colour(graph, site, &wanted, BLUE)?, colour(graph, site, &wanted, GREEN)?];
-    let targets = colours.iter().map(|colour| Target { group: colour.target_group.id.clone(), weight: None });
+    let weights = colours.iter().zip(WEIGHTS);
+    let targets =
+        weights.map(|(colour, weight)| Target { group: colour.target_group.id.clone(), weight: Some(weight) });
     let https = Listener {
         load_balancer: balancer.id.clone(),
         port: 443,
@@ -85,6 +90,9 @@ pub fn load_balancer(graph: &mut Graph, site: &Site<'_>, wanted: LoadBalancer<'_
         tags: site.named("https-listener"),
     };
     let https = graph.add(site.region(), "https", https)?;
+    for index in 0..colours.len() {
+        graph.operational(&https.address, &format!("/default_action/forward/{index}/weight"))?;
+    }
     let http = Listener {
         load_balancer: balancer.id.clone(),
         port: 80,

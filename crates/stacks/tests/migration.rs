@@ -78,6 +78,9 @@ fn m02_production_has_what_migration_has() {
                 "min_capacity",
             ];
             args.retain(|field, _| !own.contains(&&**field));
+            if let Some(operational) = node.get_mut("operational").and_then(Value::as_object_mut) {
+                operational.retain(|pointer, _| !own.contains(&&pointer[1..]));
+            }
             if let Some(replicas) = node.pointer_mut("/args/replicas").and_then(Value::as_object_mut) {
                 for replica in replicas.values_mut() {
                     replica.as_object_mut().unwrap().remove("deletion_protection");

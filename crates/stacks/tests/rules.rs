@@ -355,10 +355,10 @@ fn x02_a_tag_that_some_service_refuses() {
 
 #[test]
 fn x05_a_task_that_could_be_reached_entered_or_changed() {
-    let service = "us-east-1/ecs.service/service";
+    let service = "us-east-1/ecs.service/service-green";
     check("private-tasks", service, "/public_ip", json!(true), "assigns public IP addresses to its tasks");
     check("private-tasks", service, "/execute_command", json!(true), "allows shell access to its tasks (ECS Exec)");
-    let (definition, container) = ("us-east-2/ecs.task-definition/service", "/containers/service");
+    let (definition, container) = ("us-east-2/ecs.task-definition/service-blue", "/containers/service");
     let (writes, user) = (format!("{container}/read_only"), format!("{container}/user"));
     let says = "runs the container service with a writable root file system";
     check("private-tasks", definition, &writes, json!(false), says);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_ecs::types as sdk;
-use payinfra_engine::{Ref, Result, Secret, Sensitive, Text};
+use payinfra_engine::{Error, Ref, Result, Secret, Sensitive, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,21 @@ pub struct Log {
     pub group: Ref<String>,
     /// The prefix of its streams' names.
     pub prefix: String,
+}
+
+/// Checks that `text` can be the name of an image: a repository with an optional registry, tag and digest.
+///
+/// # Errors
+/// If it cannot.
+pub fn image_name(text: &str) -> Result<()> {
+    let name = text.split('@').next().unwrap_or_default();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"./:@_-".contains(&byte);
+    if name.is_empty() || !text.bytes().all(fits) || text.contains("//") || text.ends_with([':', '@', '/']) {
+        return Err(Error::invalid(format!("`{text}` is not a container image")).hint(
+            "write the repository and a tag, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/payments:1.0.0",
+        ));
+    }
+    Ok(())
 }
 
 /// A command in the container that exits with 0 if the container is healthy.

@@ -10,7 +10,7 @@ use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Kind, Result, Tags, kind};
 
 pub use cluster::{Cluster, ClusterOutputs, ContainerInsights};
-pub use container::{Container, HealthCheck, Log};
+pub use container::{Container, HealthCheck, Log, image_name};
 pub use service::{Count, LoadBalancer, PropagateTags, Service, ServiceOutputs};
 pub use task_definition::{Architecture, TaskDefinition, TaskDefinitionOutputs};
 

@@ -62,8 +62,8 @@ pub struct Service {
 pub enum Count {
     /// A fixed number.
     Fixed(i32),
-    /// An initial number, which auto scaling then changes. AWS does not store the initial number, so the tag
-    /// `payinfra:initial-count` of the service does.
+    /// An initial number, which auto scaling then changes. A service without tasks, whose number was fixed at 0, gets it
+    /// again. AWS does not store the initial number, so the tag `payinfra:initial-count` of the service does.
     Initial(i32),
 }
 
@@ -225,6 +225,7 @@ impl Resource for Service {
         let shell = self.execute_command != was.execute_command;
         let counted = match (&self.count, &was.count) {
             (Count::Fixed(count), was) if self.count != *was => Some(*count),
+            (Count::Initial(count), Count::Fixed(0)) => Some(*count),
             _ => None,
         };
         let rolled = self.task_definition != was.task_definition;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use payinfra_aws::Policy;
 use payinfra_aws::ec2::{Peer, Rule};
 use payinfra_aws::ecs::Architecture;
-use payinfra_components::fargate::{EXECUTION, Fargate, Scaling, Service, Task, fargate, trust};
+use payinfra_components::fargate::{ColouredService, EXECUTION, Fargate, Scaling, Service, Task, fargate, trust};
 use payinfra_components::keys::{Purpose, key, logs_statement};
 use payinfra_components::load_balancer::Edge;
 use payinfra_components::roles::{TaskRole, role};
@@ -52,17 +52,19 @@ fn m15_x05_tasks_are_private_and_reached_through_the_load_balancer() -> Result<(
     let mut setting = Setting::new();
     let (graph, site) = setting.site(0);
     let (edge, orders) = orders(graph, &site, PUBLIC)?;
-    let [blue, _] = &edge.colours;
-    let service = setting.args("us-east-1/ecs.service/service");
-    assert_eq!((&service["public_ip"], &service["execute_command"]), (&json!(false), &json!(false)));
-    assert_eq!(service["name"], "shop-service-dev-x1");
-    let subnet = |zone| json!({ "$ref": format!("us-east-1/ec2.subnet/private-{zone}#id") });
-    assert_eq!(service["subnets"], json!([subnet(1), subnet(2)]));
-    let group = json!({ "$ref": format!("{}#arn", blue.target_group.address) });
-    let target = json!({ "target_group": group, "container": "service", "port": edge.port });
-    assert_eq!(service["load_balancers"], json!([target]));
-    // AWS refuses a service whose target group no listener uses.
-    assert!(setting.graph.nodes()[&orders.service.address].after.contains(&edge.https.address));
+    for (colour, coloured) in edge.colours.iter().zip(&orders.colours) {
+        assert_eq!(colour.name, coloured.name);
+        let service = setting.args(&format!("us-east-1/ecs.service/service-{}", colour.name));
+        assert_eq!((&service["public_ip"], &service["execute_command"]), (&json!(false), &json!(false)));
+        assert_eq!(service["name"], format!("shop-service-{}-dev-x1", colour.name));
+        let subnet = |zone| json!({ "$ref": format!("us-east-1/ec2.subnet/private-{zone}#id") });
+        assert_eq!(service["subnets"], json!([subnet(1), subnet(2)]));
+        let group = json!({ "$ref": format!("{}#arn", colour.target_group.address) });
+        let target = json!({ "target_group": group, "container": "service", "port": edge.port });
+        assert_eq!(service["load_balancers"], json!([target]));
+        // AWS refuses a service whose target group no listener uses.
+        assert!(setting.graph.nodes()[&coloured.service.address].after.contains(&edge.https.address));
+    }
 
     let group = setting.args("us-east-1/ec2.security-group/service");
     let ingress = group["ingress"].as_array().unwrap();
@@ -81,7 +83,9 @@ fn m15_x03_a_task_has_one_read_only_container_with_encrypted_logs() -> Result<()
     let mut setting = Setting::new();
     let (graph, site) = setting.site(0);
     let (_, orders) = orders(graph, &site, PUBLIC)?;
-    let definition = setting.args(&orders.task_definition.address.to_string());
+    let definition = setting.args(&orders.colours[0].task_definition.address.to_string());
+    let families = orders.colours.map(|it| setting.args(&it.task_definition.address.to_string())["family"].clone());
+    assert_eq!(families, ["shop-service-blue-dev-x1", "shop-service-green-dev-x1"]);
     assert_eq!((&definition["cpu"], &definition["memory"]), (&json!(512), &json!(1024)));
     assert_eq!(definition["architecture"], "ARM64");
     assert_eq!(definition["task_role"], json!({ "$ref": "global/iam.role/orders-us-east-1#arn" }));
@@ -102,15 +106,38 @@ fn m18_the_number_of_tasks_follows_cpu_and_requests() -> Result<()> {
     let mut setting = Setting::new();
     let (graph, site) = setting.site(0);
     let (_, orders) = orders(graph, &site, PUBLIC)?;
-    assert_eq!(setting.args("us-east-1/ecs.service/service")["count"], json!({ "initial": 2 }));
-    let target = setting.args(&orders.scaling.address.to_string());
-    assert_eq!((&target["min_capacity"], &target["max_capacity"]), (&json!(2), &json!(6)));
-    let policy = |name: &str| setting.args(&format!("us-east-1/application-autoscaling.policy/{name}"));
-    assert_eq!((&policy("cpu")["metric"], &policy("cpu")["target_value"]), (&json!("ecs_cpu"), &json!(60.0)));
-    let of = |address: &str| json!({ "$ref": format!("us-east-1/elbv2.{address}#arn") });
-    let requests = json!({ "load_balancer": of("load-balancer/main"), "target_group": of("target-group/blue") });
-    assert_eq!(policy("requests")["metric"], json!({ "requests_per_target": requests }));
-    assert_eq!(policy("requests")["target_value"], 500.0);
+    let capacities = [(json!({ "initial": 2 }), 2, 6), (json!({ "fixed": 0 }), 0, 0)];
+    for (ColouredService { name, service, scaling, .. }, (count, min, max)) in orders.colours.iter().zip(capacities) {
+        assert_eq!(setting.args(&service.address.to_string())["count"], count);
+        let target = setting.args(&scaling.address.to_string());
+        assert_eq!((&target["min_capacity"], &target["max_capacity"]), (&json!(min), &json!(max)));
+        let policy = |metric: &str| setting.args(&format!("us-east-1/application-autoscaling.policy/{metric}-{name}"));
+        assert_eq!((&policy("cpu")["metric"], &policy("cpu")["target_value"]), (&json!("ecs_cpu"), &json!(60.0)));
+        let of = |address: &str| json!({ "$ref": format!("us-east-1/elbv2.{address}#arn") });
+        let group = of(&format!("target-group/{name}"));
+        let requests = json!({ "load_balancer": of("load-balancer/main"), "target_group": group });
+        assert_eq!(policy("requests")["metric"], json!({ "requests_per_target": requests }));
+        assert_eq!(policy("requests")["target_value"], 500.0);
+    }
+    Ok(())
+}
+
+/// M-17: a deployment can change the image, the number of tasks and its bounds, of each colour.
+#[test]
+fn m17_what_a_deployment_changes_is_operational() -> Result<()> {
+    let mut setting = Setting::new();
+    let (graph, site) = setting.site(0);
+    let (_, orders) = orders(graph, &site, PUBLIC)?;
+    for ColouredService { task_definition, service, scaling, .. } in &orders.colours {
+        for (address, pointers) in [
+            (&task_definition.address, vec!["/containers/service/image"]),
+            (&service.address, vec!["/count"]),
+            (&scaling.address, vec!["/max_capacity", "/min_capacity"]),
+        ] {
+            let operational = &setting.graph.nodes()[address].operational;
+            assert_eq!(operational.keys().collect::<Vec<_>>(), pointers, "{address}");
+        }
+    }
     Ok(())
 }
 
@@ -141,14 +168,15 @@ fn a_service_is_in_the_outputs_of_its_region() -> Result<()> {
     let (_, orders) = orders(graph, &site, PUBLIC)?;
     for (output, reference) in [
         ("ecs_cluster_name", format!("{}#name", orders.cluster.address)),
-        ("ecs_service_arn", format!("{}#arn", orders.service.address)),
+        ("ecs_service_blue_arn", format!("{}#arn", orders.colours[0].service.address)),
+        ("ecs_service_green_name", format!("{}#name", orders.colours[1].service.address)),
         ("ecs_log_group_name", format!("{}#id", orders.log_group.address)),
         ("ecs_execution_role_arn", format!("{}#arn", orders.execution_role.address)),
     ] {
         let expected = json!({ "$text": [{ "$ref": reference }] });
         assert_eq!(setting.graph.outputs()[&format!("{output}_us_west_2")], expected);
     }
-    assert_eq!(setting.of_kind("ecs.service"), ["service"]);
+    assert_eq!(setting.of_kind("ecs.service"), ["service-blue", "service-green"]);
     assert_eq!(orders.group.address.to_string(), "us-west-2/ec2.security-group/service");
     Ok(())
 }

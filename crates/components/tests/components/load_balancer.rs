@@ -50,9 +50,9 @@ fn m16_x03_https_from_the_client_to_the_target() -> Result<()> {
     Ok(())
 }
 
-/// M-17: a deployment finds both colours, and owns their weights.
+/// M-17: a deployment finds both colours, and changes their weights.
 #[test]
-fn m17_the_weights_of_both_colours_are_left_to_deployments() -> Result<()> {
+fn m17_the_weights_of_both_colours_are_operational() -> Result<()> {
     let mut setting = Setting::new();
     let (graph, site) = setting.site(0);
     let (_, edge) = edge(graph, &site, 2)?;
@@ -60,11 +60,14 @@ fn m17_the_weights_of_both_colours_are_left_to_deployments() -> Result<()> {
     let expected = [("blue", "us-east-1/elbv2.target-group/blue"), ("green", "us-east-1/elbv2.target-group/green")];
     assert_eq!(found, expected.map(|(name, address)| (name, address.to_owned())));
     assert_eq!(edge.https.address.to_string(), "us-east-1/elbv2.listener/https");
-    let target = |address: &str| json!({ "group": { "$ref": format!("{address}#id") }, "weight": null });
+    let target =
+        |(address, weight): (&str, u8)| json!({ "group": { "$ref": format!("{address}#id") }, "weight": weight });
     assert_eq!(
         setting.args("us-east-1/elbv2.listener/https")["default_action"],
-        json!({ "forward": expected.map(|(_, address)| target(address)) })
+        json!({ "forward": [target((expected[0].1, 100)), target((expected[1].1, 0))] })
     );
+    let operational = setting.graph.nodes()[&edge.https.address].operational.values();
+    assert_eq!(operational.collect::<Vec<_>>(), [100, 0]);
     for (colour, address) in expected {
         let arn = json!({ "$text": [{ "$ref": format!("{address}#arn") }] });
         assert_eq!(setting.graph.outputs()[&format!("target_group_{colour}_arn_us_east_1")], arn);

@@ -150,13 +150,12 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
         let edge = edge::edge(&mut graph, &part.site, &part.network, certificate, &stored.access_logs)?;
         let compute = compute::compute(&mut graph, part, &parts, &edge, &payments)?;
         written.extend([stored.audit_trail.address, stored.transactions.address]);
-        services.push(compute.service.address.clone());
+        services.extend(compute.colours.iter().map(|colour| colour.service.address.clone()));
         let route = dns::record(&mut graph, &part.site, &domain, &edge.balancer)?;
         let (site, keys, buckets) = (part.site, &part.keys, &part.buckets);
         let service = monitoring::Service {
             cluster: Text::from(&compute.cluster.outputs.name),
-            name: Text::from(&compute.service.outputs.name),
-            arn: compute.service.outputs.arn,
+            colours: compute.colours.map(|colour| (colour.name, colour.service.outputs)),
         };
         let (database, health_check) = (Text::from(&database.cluster.id), Text::from(&route.check.id));
         routes.push(route);

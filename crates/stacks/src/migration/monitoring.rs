@@ -5,11 +5,12 @@ mod dashboard;
 mod events;
 mod metrics;
 
+use payinfra_aws::ecs::ServiceOutputs;
 use payinfra_aws::sns::Topic;
 use payinfra_components::alarms::Alarms;
 use payinfra_components::load_balancer::Edge;
 use payinfra_components::topic::{self, Subscriber};
-use payinfra_engine::{Graph, Metric, Node, Ref, Result, Text};
+use payinfra_engine::{Graph, Metric, Node, Result, Text};
 
 use super::Site;
 use super::keys::Keys;
@@ -33,11 +34,11 @@ pub(super) struct Watched<'a> {
     pub(super) health_check: Text,
 }
 
-/// The name of the service in metrics and events.
+/// The names of the service in metrics and events.
 pub(super) struct Service {
     pub(super) cluster: Text,
-    pub(super) name: Text,
-    pub(super) arn: Ref<String>,
+    /// Each colour's.
+    pub(super) colours: [(&'static str, ServiceOutputs); 2],
 }
 
 impl<'a> Watched<'a> {

@@ -46,31 +46,41 @@ pub(super) fn region(
             Condition::above(limits.global_lag_ms).or_missing(),
         ));
     }
-    let others = vec![
-        (
-            "replica-lag",
-            "A reader of the database is behind its writer",
-            metrics.replica_lag(),
-            Condition::above(limits.replica_lag_ms),
-        ),
-        (
-            "cpu",
-            "The service uses too much CPU; it may be at its most tasks",
-            metrics.cpu(),
-            Condition::above(limits.cpu_percent),
-        ),
-        ("memory", "The service uses too much memory", metrics.memory(), Condition::above(limits.memory_percent)),
-    ];
+    let others = vec![(
+        "replica-lag",
+        "A reader of the database is behind its writer",
+        metrics.replica_lag(),
+        Condition::above(limits.replica_lag_ms),
+    )];
     let mut all = |given: Vec<(&str, &str, MetricStat, Condition)>| {
         let made = given.into_iter().map(|(name, about, metric, bad)| alarms.alarm(graph, name, about, metric, bad));
         made.collect::<Result<Vec<_>>>()
     };
     let serious = all(serious)?;
     let mut others = all(others)?;
-    for (colour, metric) in metrics.unhealthy_hosts() {
-        let name = format!("unhealthy-hosts-{colour}");
-        let bad = Condition::above(limits.unhealthy_hosts);
-        others.push(alarms.alarm(graph, &name, "Targets of this colour are unhealthy", metric, bad)?);
+    for (name, about, coloured, bad) in [
+        (
+            "cpu",
+            "This colour of the service uses too much CPU; it may be at its most tasks",
+            metrics.cpu(),
+            Condition::above(limits.cpu_percent),
+        ),
+        (
+            "memory",
+            "This colour of the service uses too much memory",
+            metrics.memory(),
+            Condition::above(limits.memory_percent),
+        ),
+        (
+            "unhealthy-hosts",
+            "Targets of this colour are unhealthy",
+            metrics.unhealthy_hosts(),
+            Condition::above(limits.unhealthy_hosts),
+        ),
+    ] {
+        for (colour, metric) in coloured {
+            others.push(alarms.alarm(graph, &format!("{name}-{colour}"), about, metric, bad)?);
+        }
     }
     others.extend(copies(graph, part, parts, alarms)?);
     // The alarm for shifting traffic.

@@ -67,15 +67,20 @@ fn graphs(part: &Watched<'_>, parts: &[Watched<'_>]) -> Vec<Widget> {
         each("5xx of the service", &|it| it.target_errors()),
         each("5xx of the load balancer", &|it| it.balancer_errors()),
         each("Running tasks", &|it| it.running_tasks()),
-        each("CPU, per cent", &|it| it.cpu()),
-        each("Memory, per cent", &|it| it.memory()),
         each("Lag of readers, milliseconds", &|it| it.replica_lag()),
     ];
-    let unhealthy = parts.iter().flat_map(|part| {
-        let hosts = Metrics(part).unhealthy_hosts();
-        hosts.map(|(colour, metric)| row(part.site.region(), &format!("{} {colour}", part.site.region()), &metric))
-    });
-    widgets.push(Widget::graph(part.site.region(), "Unhealthy targets", &unhealthy.collect::<Vec<_>>()));
+    let coloured = |title: &str, metrics: &dyn Fn(Metrics<'_>) -> [(&'static str, MetricStat); 2]| {
+        let rows = parts.iter().flat_map(|part| {
+            let region = part.site.region();
+            metrics(Metrics(part)).map(|(colour, metric)| row(region, &format!("{region} {colour}"), &metric))
+        });
+        Widget::graph(part.site.region(), title, &rows.collect::<Vec<_>>())
+    };
+    widgets.extend([
+        coloured("CPU, per cent", &|it| it.cpu()),
+        coloured("Memory, per cent", &|it| it.memory()),
+        coloured("Unhealthy targets", &|it| it.unhealthy_hosts()),
+    ]);
     let home = home_of_health();
     let health = parts.iter().map(|part| row(&home, part.site.region().as_str(), &Metrics(part).health()));
     widgets.push(Widget::graph(part.site.region(), "Health checks", &health.collect::<Vec<_>>()));

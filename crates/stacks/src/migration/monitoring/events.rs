@@ -9,13 +9,14 @@ use super::Watched;
 
 /// Declares the rules of a region, which send events to `topic`.
 pub(super) fn rules(graph: &mut Graph, part: &Watched<'_>, topic: &Node<Topic>) -> Result<()> {
+    let services = part.service.colours.each_ref().map(|(_, outputs)| &outputs.arn);
     let deployments = Alert {
         name: "deployments",
         description: "Deployments of the service that fail",
         pattern: json!({
             "source": ["aws.ecs"],
             "detail-type": ["ECS Deployment State Change"],
-            "resources": [part.service.arn],
+            "resources": services,
             "detail": { "eventName": ["SERVICE_DEPLOYMENT_FAILED"] },
         }),
         paths: &[("service", "$.resources[0]"), ("reason", "$.detail.reason")],

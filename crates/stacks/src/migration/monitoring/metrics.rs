@@ -3,7 +3,7 @@
 use payinfra_aws::cloudwatch::MetricStat;
 use payinfra_engine::{Region, Text};
 
-use super::Watched;
+use super::{Service, Watched};
 use crate::migration::storage::DATA;
 
 /// The metrics of a region's resources.
@@ -40,25 +40,29 @@ impl Metrics<'_> {
         self.database("AuroraGlobalDBReplicationLag")
     }
 
-    fn service(self, metric: (&str, &str), statistic: &str) -> MetricStat {
-        let service = &self.0.service;
-        let names = [("ClusterName", service.cluster.clone()), ("ServiceName", service.name.clone())];
-        self.metric(metric, statistic, names)
+    /// A metric of each colour of the service; one without tasks has no data.
+    fn service(self, name: &str) -> [(&'static str, MetricStat); 2] {
+        let Service { cluster, colours } = &self.0.service;
+        colours.each_ref().map(|(colour, outputs)| {
+            let names = [("ClusterName", cluster.clone()), ("ServiceName", Text::from(&outputs.name))];
+            (*colour, self.metric(("AWS/ECS", name), "Average", names))
+        })
     }
 
-    /// The number of running tasks, from Container Insights.
+    /// The number of running tasks of both colours, from Container Insights: the cluster has no others.
     pub(super) fn running_tasks(self) -> MetricStat {
-        self.service(("ECS/ContainerInsights", "RunningTaskCount"), "Minimum")
+        let cluster = self.0.service.cluster.clone();
+        self.metric(("ECS/ContainerInsights", "TaskCount"), "Minimum", [("ClusterName", cluster)])
     }
 
-    /// In percent.
-    pub(super) fn cpu(self) -> MetricStat {
-        self.service(("AWS/ECS", "CPUUtilization"), "Average")
+    /// In percent, per colour.
+    pub(super) fn cpu(self) -> [(&'static str, MetricStat); 2] {
+        self.service("CPUUtilization")
     }
 
-    /// In percent.
-    pub(super) fn memory(self) -> MetricStat {
-        self.service(("AWS/ECS", "MemoryUtilization"), "Average")
+    /// In percent, per colour.
+    pub(super) fn memory(self) -> [(&'static str, MetricStat); 2] {
+        self.service("MemoryUtilization")
     }
 
     fn balancer(self, name: &str, statistic: &str) -> MetricStat {
@@ -86,7 +90,7 @@ impl Metrics<'_> {
         self.balancer("TargetResponseTime", "p99")
     }
 
-    /// The number of unhealthy targets per color.
+    /// The number of unhealthy targets per colour.
     pub(super) fn unhealthy_hosts(self) -> [(&'static str, MetricStat); 2] {
         let edge = &self.0.edge;
         edge.colours.each_ref().map(|colour| {

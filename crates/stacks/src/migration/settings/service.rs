@@ -1,5 +1,6 @@
 //! Variables of the payment service (M-15, M-17, M-18).
 
+use payinfra_aws::ecs::image_name;
 use payinfra_engine::{Error, Region, Result};
 use payinfra_stack::Section;
 use schemars::JsonSchema;
@@ -153,7 +154,7 @@ impl ServiceVariables {
 impl ServiceConfig {
     /// Checks what does not depend on the phase.
     pub(super) fn check(&self, section: &mut Section<'_>) {
-        section.check("image", image(&self.image));
+        section.check("image", image_name(&self.image));
         section.number("port", self.port, 1..=u16::MAX);
         section.check("auth", self.auth.as_deref().map_or(Ok(()), secret));
         section.number("cpu_target", self.cpu_target, 10..=95);
@@ -209,18 +210,6 @@ fn secret(text: &str) -> Result<()> {
     }
     let hint = "write the ARN of a Secrets Manager secret that is replicated to each region, or \"none\"";
     Err(Error::invalid(format!("`{text}` is not the ARN of a secret")).hint(hint))
-}
-
-/// Checks that `text` is a repository with optional registry, tag and digest.
-fn image(text: &str) -> Result<()> {
-    let name = text.split('@').next().unwrap_or_default();
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"./:@_-".contains(&byte);
-    if name.is_empty() || !text.bytes().all(fits) || text.contains("//") || text.ends_with([':', '@', '/']) {
-        return Err(Error::invalid(format!("`{text}` is not a container image")).hint(
-            "write the repository and a tag, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/payments:1.0.0",
-        ));
-    }
-    Ok(())
 }
 
 /// The minimum, maximum and increment of memory that Fargate supports with `cpu` units.
