@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_cloudwatch::types::{AlarmType, MetricDataQuery, ScanBy, StateValue};
+use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
 use aws_sdk_route53::types::HealthCheckObservation;
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
@@ -14,7 +15,7 @@ use payinfra_engine::{Class, Error, Result};
 use crate::cloudwatch::MetricStat;
 use crate::error::Unless;
 use crate::limit::connector;
-use crate::{Cx, Explain};
+use crate::{Cx, Explain, Need};
 
 /// What was found, and whether it is as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +115,68 @@ fn health(observations: &[HealthCheckObservation]) -> Finding {
         }
         _ => Finding::good(format!("healthy for {} of {all} checkers", healthy.len())),
     }
+}
+
+/// The targets of a target group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Targets {
+    /// How many receive requests.
+    pub healthy: usize,
+    /// How many fail their health checks.
+    pub unhealthy: usize,
+    /// How many are neither, because their first health checks have not ended.
+    pub initial: usize,
+    /// Why one does not receive requests, if AWS says so.
+    pub reason: Option<String>,
+}
+
+impl Targets {
+    /// Whether there are healthy targets, and no unhealthy ones.
+    #[must_use]
+    pub fn finding(&self) -> Finding {
+        let Self { healthy, unhealthy, .. } = self;
+        let reason = self.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        match (healthy, unhealthy) {
+            (0, _) => Finding::bad(format!("no target is healthy{reason}")),
+            (_, 0) => Finding::good(format!("{healthy} healthy")),
+            _ => Finding::bad(format!("{unhealthy} of {} targets unhealthy{reason}", healthy + unhealthy)),
+        }
+    }
+}
+
+/// The targets of the target group `arn`, without those that are leaving it.
+///
+/// # Errors
+/// If there is no such group.
+pub async fn targets(cx: &Cx, arn: &str) -> Result<Targets> {
+    let answer = cx.elbv2().describe_target_health().target_group_arn(arn).send().await.explain()?;
+    let mut targets = Targets::default();
+    for health in answer.target_health_descriptions.unwrap_or_default().into_iter().filter_map(|it| it.target_health) {
+        match health.state {
+            Some(TargetHealthStateEnum::Healthy) => {
+                targets.healthy += 1;
+                continue;
+            }
+            Some(TargetHealthStateEnum::Draining | TargetHealthStateEnum::UnhealthyDraining) => continue,
+            Some(TargetHealthStateEnum::Initial) => targets.initial += 1,
+            _ => targets.unhealthy += 1,
+        }
+        let code = health.reason.map(|reason| reason.as_str().to_owned());
+        targets.reason = targets.reason.or(health.description).or(code);
+    }
+    Ok(targets)
+}
+
+/// The desired number of tasks of the ECS service `arn`.
+///
+/// # Errors
+/// If there is no such service.
+pub async fn desired_tasks(cx: &Cx, arn: &str) -> Result<i32> {
+    // The cluster is in the ARN: `…:service/CLUSTER/SERVICE`.
+    let cluster = arn.split('/').nth(1).unwrap_or_default();
+    let answer = cx.ecs().describe_services().cluster(cluster).services(arn).send().await.explain()?;
+    let service = answer.services.unwrap_or_default().into_iter().next();
+    Ok(service.need("Service")?.desired_count)
 }
 
 /// The newest value of a metric; `None` if it has no data in the last five minutes. A period that has not ended counts only

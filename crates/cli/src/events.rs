@@ -31,7 +31,7 @@ pub(crate) struct Line {
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(crate) enum Message {
     /// The planned changes; the first event of plan, apply, destroy, rollback and phase, and the beginning of each change of
-    /// traffic weights.
+    /// `traffic` and `deploy`.
     Plan(Planned),
     /// Drift: changes made outside payinfra; the only event of drift.
     Drift {
@@ -94,7 +94,7 @@ pub(crate) enum Message {
         /// The address of the failed dependency.
         because: String,
     },
-    /// The result of an apply, destroy, rollback or phase, or of a change of traffic weights.
+    /// The result of an apply, destroy, rollback or phase, or of a change of `traffic` or `deploy`.
     Summary(Ended),
     /// The traffic weights by region; the only event of `traffic` without new weights.
     Traffic {
@@ -127,6 +127,35 @@ pub(crate) enum Message {
         /// The weights in percent by region.
         weights: BTreeMap<String, u8>,
         /// Why it did not reach its target.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The services with two colours; the only event of `deploy` without an image.
+    Services {
+        /// The services, per region.
+        services: Vec<ServiceStatus>,
+        /// The deployment in progress, if any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        deploy: Option<Deploying>,
+    },
+    /// A deployment, before its first change.
+    Deploy(Deploying),
+    /// A step of a deployment has been made.
+    Share {
+        /// The number of the step, from 1.
+        step: usize,
+        /// The number of steps.
+        of: usize,
+        /// The share of the new image in the requests, in percent.
+        percent: u8,
+    },
+    /// The end of a deployment.
+    DeployEnded {
+        /// How it ended.
+        outcome: ShiftOutcome,
+        /// The new image.
+        image: String,
+        /// Why it is not active.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
@@ -197,6 +226,62 @@ pub(crate) struct Shifting {
     pub(crate) gates: Vec<String>,
 }
 
+/// A service with two colours in one region.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ServiceStatus {
+    /// The name of the service, the same in all regions.
+    pub(crate) service: String,
+    /// The region.
+    pub(crate) region: String,
+    /// Its colours; the first one is active before the first deployment.
+    pub(crate) colours: Vec<ColourStatus>,
+}
+
+/// A colour of a service.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ColourStatus {
+    /// Its name, such as `blue`.
+    pub(crate) name: String,
+    /// Its share of the requests in percent.
+    pub(crate) weight: u8,
+    /// Its image.
+    pub(crate) image: String,
+    /// Whether it is idle, which means without tasks.
+    pub(crate) idle: bool,
+}
+
+/// A deployment.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Deploying {
+    /// The name of the service.
+    pub(crate) service: String,
+    /// The new image.
+    pub(crate) image: String,
+    /// The regions in which the image is not active yet.
+    pub(crate) regions: Vec<RegionColours>,
+    /// The shares of the new image after each step that is still to be made, in percent.
+    pub(crate) steps: Vec<u8>,
+    /// The wait after each step, in seconds.
+    pub(crate) every: f64,
+    /// The wait after the last step before the old tasks stop, in seconds.
+    pub(crate) bake: f64,
+    /// The gates, as on the command line.
+    pub(crate) gates: Vec<String>,
+}
+
+/// A deployment in one region.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct RegionColours {
+    /// The region.
+    pub(crate) region: String,
+    /// The colour that is active before.
+    pub(crate) from: String,
+    /// The colour that gets the new image.
+    pub(crate) to: String,
+    /// The number of its tasks at first.
+    pub(crate) tasks: i32,
+}
+
 /// The result of a gate.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct GateResult {
@@ -208,7 +293,7 @@ pub(crate) struct GateResult {
     pub(crate) reason: String,
 }
 
-/// How a shift of traffic or a failover ended.
+/// How a shift of traffic, a deployment or a failover ended.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ShiftOutcome {

@@ -24,8 +24,8 @@ use metric::Comparison;
 #[derive(Args, Clone, Debug)]
 pub(crate) struct GateOptions {
     /// Condition that has to hold before and between the steps; can be repeated. `alarm:NAME@REGION`,
-    /// `health-check:ID`, `metric:NAMESPACE/NAME{DIMENSION=VALUE,…}:STATISTIC@REGION<NUMBER`, `replication:DURATION`, `http:URL`
-    /// or `command:PROGRAM ARGUMENTS`. By default, all alarms of the workspace, and the health checks of the regions with traffic
+    /// `health-check:ID`, `metric:NAMESPACE/NAME{DIMENSION=VALUE,…}:STATISTIC@REGION<NUMBER`, `replication:DURATION`,
+    /// `targets:ARN`, `http:URL` or `command:PROGRAM ARGUMENTS`. By default, all alarms of the workspace, and the health checks of the regions with traffic
     #[arg(long, value_name = "GATE")]
     pub(crate) gate: Vec<Gate>,
     /// Check the gates at least this many times during each wait; all checks have to succeed
@@ -79,6 +79,8 @@ pub(crate) enum Gate {
     },
     /// No copy of a database, table or bucket of the workspace is behind by more than this. [`expanded`] replaces it.
     Replication(Duration),
+    /// The targets of the target group with this ARN are healthy.
+    Targets(String),
     /// A GET request for this URL is answered with 2xx.
     Http(String),
     /// A program ends with 0: its path and arguments.
@@ -102,6 +104,13 @@ pub(crate) struct Verdict {
     pub(crate) reason: String,
 }
 
+/// The region in the ARN of a target group.
+fn region_of(arn: &str) -> Option<&str> {
+    let mut parts = arn.split(':').skip(3);
+    let (region, group) = (parts.next()?, parts.nth(1)?);
+    (arn.starts_with("arn:") && !region.is_empty() && group.starts_with("targetgroup/")).then_some(region)
+}
+
 impl FromStr for Gate {
     type Err = String;
 
@@ -121,13 +130,16 @@ impl FromStr for Gate {
             "metric" => metric::parse(rest),
             "replication" if rest.is_empty() => Ok(Self::Replication(replication::MOST)),
             "replication" => duration(rest).map(Self::Replication),
+            "targets" if region_of(rest).is_some() => Ok(Self::Targets(rest.to_owned())),
+            "targets" => Err("write targets: and the ARN of a target group".to_owned()),
             "http" if ["http://", "https://"].iter().any(|scheme| rest.starts_with(scheme)) => {
                 Ok(Self::Http(rest.to_owned()))
             }
             "http" => Err("write http: and a URL, such as http:https://example.com/health".to_owned()),
             "command" if !rest.is_empty() => Ok(Self::Command(rest.split_whitespace().map(str::to_owned).collect())),
             _ => Err(
-                "write alarm:NAME@REGION, health-check:ID, metric:…, replication:DURATION, http:URL or command:PROGRAM"
+                "write alarm:NAME@REGION, health-check:ID, metric:…, replication:DURATION, targets:ARN, http:URL or \
+                 command:PROGRAM"
                     .to_owned(),
             ),
         }
@@ -141,6 +153,7 @@ impl fmt::Display for Gate {
             Self::HealthCheck(id) => write!(f, "health-check:{id}"),
             Self::Metric { metric, region, comparison } => metric::write(f, metric, region, *comparison),
             Self::Replication(most) => write!(f, "replication:{}ms", most.as_millis()),
+            Self::Targets(arn) => write!(f, "targets:{arn}"),
             Self::Http(url) => write!(f, "http:{url}"),
             Self::Command(line) => write!(f, "command:{}", line.join(" ")),
         }
@@ -304,6 +317,10 @@ impl Gates {
             Gate::Metric { metric, region, comparison } => {
                 Ok(comparison.judge(probe::metric(&self.access.cx(region), metric).await?))
             }
+            Gate::Targets(arn) => {
+                let region = Region::new(region_of(arn).unwrap_or_default());
+                Ok(probe::targets(&self.access.cx(&region), arn).await?.finding())
+            }
             Gate::Http(url) => Ok(probe::http(url, HTTP_TIMEOUT).await),
             Gate::Command(line) => command::run(line, self.timeout).await,
         }
@@ -324,6 +341,7 @@ mod tests {
             "health-check:0a1b2c3d",
             "metric:AWS/ApplicationELB/TargetResponseTime{LoadBalancer=app/api/1}:p99@us-east-1<0.2",
             "metric:Own/Queue@us-east-2<=10",
+            "targets:arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/green/50dc6c495c0c9188",
             "http:https://example.com/health?deep=1",
             "command:./check.sh --quick",
         ] {
@@ -339,6 +357,7 @@ mod tests {
             ("alarm:@us-east-1", "alarm:NAME@REGION"),
             ("health-check:", "health-check:ID"),
             ("http:example.com", "http:https://"),
+            ("targets:green", "the ARN of a target group"),
             ("command: ", "command:PROGRAM"),
             ("nonsense", "alarm:NAME@REGION"),
         ] {

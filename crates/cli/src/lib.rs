@@ -2,6 +2,7 @@
 
 mod account;
 mod arguments;
+mod colours;
 mod command;
 mod commit;
 mod context;
@@ -25,6 +26,7 @@ mod rescue;
 mod routes;
 mod run;
 mod screen;
+mod stepwise;
 mod value_view;
 mod weights;
 

@@ -4,6 +4,7 @@ mod adopt;
 mod apply;
 mod bootstrap;
 mod completions;
+mod deploy;
 mod destroy;
 mod drift;
 mod failover;
@@ -70,6 +71,7 @@ pub const COMMANDS: &[Entry] = &[
     entry::<apply::Apply>(),
     entry::<bootstrap::Bootstrap>(),
     entry::<completions::Completions>(),
+    entry::<deploy::Deploy>(),
     entry::<destroy::Destroy>(),
     entry::<drift::Drift>(),
     entry::<failover::Failover>(),

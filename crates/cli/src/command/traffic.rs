@@ -7,20 +7,20 @@ use clap::Args;
 use payinfra_engine::plan::{Options, plan};
 use payinfra_engine::{Action, Class, Error, Graph, Result, State, WIDTH};
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::Execute;
 use crate::context::{Context, Session};
-use crate::events::{Emitter, GateResult, Message, RegionWeight, ShiftOutcome, Shifting};
+use crate::events::{Emitter, Message, RegionWeight, ShiftOutcome, Shifting};
 use crate::exit::{Exit, Outcome};
 use crate::failure::Failure;
-use crate::gate::{self, Gate, GateOptions, Gates, Verdict, duration};
+use crate::gate::{self, GateOptions, Gates, duration};
 use crate::lost::Missing;
 use crate::operation::{self, Claim, Operation};
 use crate::routes::Routes;
 use crate::run::{Order, interrupt};
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
+use crate::stepwise::{self, Listener, RETURN, is_passing, millis};
 use crate::weights::{Weight, Weights, distribution, shown, steps, whole};
 
 /// The options that do not go with those of a new shift.
@@ -68,9 +68,6 @@ struct Shift {
     samples: NonZeroU32,
     gate_timeout_millis: u64,
 }
-
-/// The time limit for a return, and the pause between its attempts: another run may hold the lock.
-const RETURN: (usize, Duration) = (24, Duration::from_secs(5));
 
 impl Execute for Traffic {
     const NAME: &'static str = "traffic";
@@ -135,8 +132,8 @@ impl Traffic {
         };
         let gates = Gates::new(&session.access, gates, self.gates.gate_timeout);
         driver.introduce(&shift, &steps, 0);
-        driver.opened(&gates).await?;
-        self.confirm(driver, "Shift the traffic?").await?;
+        stepwise::opened(&gates, self.json).await?;
+        stepwise::confirm(driver.session, self.yes, self.json, "Shift the traffic?").await?;
         let listener = Listener::start();
         let claim = operation::begin(&session.kept, Self::NAME, shift.clone()).await?;
         driver.shift(&shift, &claim, &gates, &steps, 0, listener).await
@@ -149,38 +146,20 @@ impl Traffic {
         // The last step may not have taken effect in AWS. If it has, repeating it does nothing.
         let first = reached.saturating_sub(1);
         driver.changes_weights_only(state).await?;
-        let gates = self.recorded(&shift, state)?;
+        let gates = stepwise::recorded(&shift.gates, &self.gates.gate, state, "shift")?;
         let gates = Gates::new(&driver.session.access, gates, Duration::from_millis(shift.gate_timeout_millis));
         driver.introduce(&shift, &all, first);
-        driver.opened(&gates).await?;
-        self.confirm(driver, "Continue the shift?").await?;
+        stepwise::opened(&gates, self.json).await?;
+        stepwise::confirm(driver.session, self.yes, self.json, "Continue the shift?").await?;
         let listener = Listener::start();
         let claim = operation::take_over(&driver.session.kept, Self::NAME).await?;
         driver.shift(&shift, &claim, &gates, &all, first, listener).await
     }
 
-    /// The gates of a shift in the state. Who can write the state must not be able to run programs here, so gate commands have
-    /// to be given again.
-    fn recorded(&self, shift: &Shift, state: &State) -> Result<Vec<Gate>> {
-        let gates: Result<Vec<Gate>, String> = shift.gates.iter().map(|gate| gate.parse()).collect();
-        let gates = gates.map_err(|error| Error::invalid(format!("a gate in the state cannot be read: {error}")))?;
-        let given = &gate::expanded(self.gates.gate.clone(), state)?;
-        if let Some(other) = given.iter().find(|gate| !gates.contains(gate)) {
-            return Err(Error::invalid(format!("{other} is not a gate of the shift"))
-                .hint("a resumed shift keeps its gates; to change them, abort it and start another one"));
-        }
-        let is_missing = |gate: &&Gate| matches!(gate, Gate::Command(_)) && !given.contains(gate);
-        match gates.iter().find(is_missing) {
-            None => Ok(gates),
-            Some(command) => Err(Error::invalid(format!("the shift has the gate {command}"))
-                .hint(format!("a program is only run if the command line names it: add --gate \"{command}\""))),
-        }
-    }
-
     async fn abort(&self, driver: &Driver<'_>, found: Operation<Shift>) -> Outcome {
         let Shift { from, to, .. } = found.what;
         let question = format!("Abort the shift to {}, and return to {}?", shown(&to), shown(&from));
-        self.confirm(driver, &question).await?;
+        stepwise::confirm(driver.session, self.yes, self.json, &question).await?;
         let claim = operation::take_over(&driver.session.kept, Self::NAME).await?;
         if driver.set(&from, &claim).await? != Exit::Done {
             return Ok(Exit::Failed);
@@ -188,47 +167,6 @@ impl Traffic {
         operation::end(&driver.session.kept, &claim).await?;
         driver.ended(ShiftOutcome::Returned, &from, Some("the shift was aborted"));
         Ok(Exit::Done)
-    }
-
-    async fn confirm(&self, driver: &Driver<'_>, question: &str) -> Result<()> {
-        driver.session.may_change(self.yes).await?;
-        if self.yes {
-            return Ok(());
-        }
-        let hint = "review the steps, then pass --yes";
-        if self.json {
-            return Err(Error::invalid("nothing was changed: confirmation needs a terminal").hint(hint));
-        }
-        screen::confirm(question, "yes", "nothing was changed", hint).await
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Notices Ctrl-C during the whole shift, so that none is lost between two runs.
-struct Listener(watch::Receiver<bool>);
-
-impl Listener {
-    fn start() -> Self {
-        let (stop, stopped) = watch::channel(false);
-        tokio::spawn(async move {
-            interrupt().await;
-            stop.send_replace(true);
-            stop.closed().await;
-        });
-        Self(stopped)
-    }
-
-    fn is_stopped(&self) -> bool {
-        *self.0.borrow()
-    }
-
-    async fn stopped(&mut self) {
-        if self.0.wait_for(|stopped| *stopped).await.is_err() {
-            std::future::pending::<()>().await;
-        }
     }
 }
 
@@ -272,11 +210,11 @@ impl Driver<'_> {
             before = Some(weights);
             self.stepped(index + 1, steps.len(), weights);
             let failed = tokio::select! {
-                failed = gates.watch(every, shift.samples, |verdicts| self.checked(verdicts)) => failed,
+                failed = gates.watch(every, shift.samples, |verdicts| stepwise::tell(verdicts, self.json, self.verbose)) => failed,
                 () = listener.stopped() => return Ok(self.stopped(weights)),
             };
             if !failed.is_empty() {
-                return self.go_back(shift, claim, &reasons(&failed)).await;
+                return self.go_back(shift, claim, &stepwise::reasons(&failed)).await;
             }
         }
         operation::end(&self.session.kept, claim).await?;
@@ -362,25 +300,6 @@ impl Driver<'_> {
             })
         };
         all.iter().take_while(is_reached).count()
-    }
-
-    /// Evaluates the gates before anything is changed.
-    async fn opened(&self, gates: &Gates) -> Result<()> {
-        let verdicts = gates.evaluate().await?;
-        if !self.json {
-            screen::line(&format!("{HEADING}Gates:{HEADING:#}"));
-            if verdicts.is_empty() {
-                screen::line("  none: the workspace has no alarms and no health checks");
-            }
-            list(&verdicts);
-        }
-        self.emit(|| results(&verdicts));
-        let failed: Vec<_> = verdicts.into_iter().filter(|verdict| !verdict.holds).collect();
-        if failed.is_empty() {
-            return Ok(());
-        }
-        Err(Error::failed(format!("nothing was changed: {}", reasons(&failed)))
-            .hint("fix the cause first; `--ignore-alarm NAME` shifts traffic although an alarm of the workspace fires"))
     }
 
     /// Returns to the weights before the shift. Another run may hold the lock for a while, so this is tried several times.
@@ -493,13 +412,6 @@ impl Driver<'_> {
         self.emit(|| Message::Weights { step, of, weights: weights.clone() });
     }
 
-    fn checked(&self, verdicts: &[Verdict]) {
-        if self.verbose && !self.json {
-            list(verdicts);
-        }
-        self.emit(|| results(verdicts));
-    }
-
     fn ended(&self, outcome: ShiftOutcome, weights: &Weights, reason: Option<&str>) {
         if !self.json {
             match outcome {
@@ -517,29 +429,6 @@ impl Driver<'_> {
 
 fn open_ended() {
     screen::note(&format!("The shift has not ended: {}.", operation::ways(Traffic::NAME)));
-}
-
-/// Whether the same change may succeed soon.
-fn is_passing(error: &Error) -> bool {
-    [Class::Locked, Class::Stale, Class::Ambiguous, Class::Throttled, Class::Conflict].contains(&error.class())
-}
-
-fn list(verdicts: &[Verdict]) {
-    for Verdict { gate, holds, reason } in verdicts {
-        let (style, symbol) = if *holds { (CREATE, "✓") } else { (ERROR, "✗") };
-        screen::line(&format!("  {style}{symbol}{style:#} {gate} {DIM}{reason}{DIM:#}"));
-    }
-}
-
-/// The gates that do not hold, and why.
-fn reasons(failed: &[Verdict]) -> String {
-    let each = failed.iter().map(|Verdict { gate, reason, .. }| format!("the gate {gate} does not hold: {reason}"));
-    each.collect::<Vec<_>>().join("; ")
-}
-
-fn results(verdicts: &[Verdict]) -> Message {
-    let result = |it: &Verdict| GateResult { gate: it.gate.clone(), holds: it.holds, reason: it.reason.clone() };
-    Message::Gates { gates: verdicts.iter().map(result).collect() }
 }
 
 fn shifting(shift: &Shift, steps: &[Weights]) -> Shifting {

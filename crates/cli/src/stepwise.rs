@@ -1,0 +1,134 @@
+//! What commands that change something in steps share: the gates between the steps, Ctrl-C, and the confirmation.
+
+use std::time::Duration;
+
+use payinfra_engine::{Class, Error, Result, State};
+use tokio::sync::watch;
+
+use crate::context::Session;
+use crate::events::{Emitter, GateResult, Message};
+use crate::gate::{self, Gate, Gates, Verdict};
+use crate::run::interrupt;
+use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
+
+/// The time limit for a return, and the pause between its attempts: another run may hold the lock.
+pub(crate) const RETURN: (usize, Duration) = (24, Duration::from_secs(5));
+
+/// Notices Ctrl-C during the whole command, so that none is lost between two runs.
+pub(crate) struct Listener(watch::Receiver<bool>);
+
+impl Listener {
+    /// Begins to listen.
+    pub(crate) fn start() -> Self {
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(async move {
+            interrupt().await;
+            stop.send_replace(true);
+            stop.closed().await;
+        });
+        Self(stopped)
+    }
+
+    /// Whether there was a Ctrl-C.
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits for it.
+    pub(crate) async fn stopped(&mut self) {
+        if self.0.wait_for(|stopped| *stopped).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// In milliseconds, for records in the state.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether the same change may succeed soon.
+pub(crate) fn is_passing(error: &Error) -> bool {
+    [Class::Locked, Class::Stale, Class::Ambiguous, Class::Throttled, Class::Conflict].contains(&error.class())
+}
+
+/// The gates `recorded` of an operation in the state, named `what`. Who can write the state must not be able to run programs
+/// here, so gate commands have to be among those `given` on the command line.
+///
+/// # Errors
+/// If one cannot be read, one is given that is not recorded, or a command is not given.
+pub(crate) fn recorded(recorded: &[String], given: &[Gate], state: &State, what: &str) -> Result<Vec<Gate>> {
+    let gates: Result<Vec<Gate>, String> = recorded.iter().map(|gate| gate.parse()).collect();
+    let gates = gates.map_err(|error| Error::invalid(format!("a gate in the state cannot be read: {error}")))?;
+    let given = &gate::expanded(given.to_vec(), state)?;
+    if let Some(other) = given.iter().find(|gate| !gates.contains(gate)) {
+        return Err(Error::invalid(format!("{other} is not a gate of the {what}"))
+            .hint(format!("a resumed {what} keeps its gates; to change them, abort it and start another one")));
+    }
+    let is_missing = |gate: &&Gate| matches!(gate, Gate::Command(_)) && !given.contains(gate);
+    match gates.iter().find(is_missing) {
+        None => Ok(gates),
+        Some(command) => Err(Error::invalid(format!("the {what} has the gate {command}"))
+            .hint(format!("a program is only run if the command line names it: add --gate \"{command}\""))),
+    }
+}
+
+/// Evaluates the gates before anything is changed.
+///
+/// # Errors
+/// If one does not hold.
+pub(crate) async fn opened(gates: &Gates, json: bool) -> Result<()> {
+    let verdicts = gates.evaluate().await?;
+    if !json {
+        screen::line(&format!("{HEADING}Gates:{HEADING:#}"));
+        if verdicts.is_empty() {
+            screen::line("  none: the workspace has no alarms and no health checks");
+        }
+    }
+    tell(&verdicts, json, true);
+    let failed: Vec<_> = verdicts.into_iter().filter(|verdict| !verdict.holds).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::failed(format!("nothing was changed: {}", reasons(&failed)))
+        .hint("fix the cause first; `--ignore-alarm NAME` continues although an alarm of the workspace fires"))
+}
+
+/// Tells the results of the gates: as an event, or as lines if they are `shown`.
+pub(crate) fn tell(verdicts: &[Verdict], json: bool, shown: bool) {
+    if json {
+        Emitter.emit(results(verdicts));
+    } else if shown {
+        for Verdict { gate, holds, reason } in verdicts {
+            let (style, symbol) = if *holds { (CREATE, "✓") } else { (ERROR, "✗") };
+            screen::line(&format!("  {style}{symbol}{style:#} {gate} {DIM}{reason}{DIM:#}"));
+        }
+    }
+}
+
+/// The gates that do not hold, and why.
+pub(crate) fn reasons(failed: &[Verdict]) -> String {
+    let each = failed.iter().map(|Verdict { gate, reason, .. }| format!("the gate {gate} does not hold: {reason}"));
+    each.collect::<Vec<_>>().join("; ")
+}
+
+fn results(verdicts: &[Verdict]) -> Message {
+    let result = |it: &Verdict| GateResult { gate: it.gate.clone(), holds: it.holds, reason: it.reason.clone() };
+    Message::Gates { gates: verdicts.iter().map(result).collect() }
+}
+
+/// Asks whether to begin, unless `--yes` was given.
+///
+/// # Errors
+/// If the answer is no, or nobody can answer.
+pub(crate) async fn confirm(session: &Session, yes: bool, json: bool, question: &str) -> Result<()> {
+    session.may_change(yes).await?;
+    if yes {
+        return Ok(());
+    }
+    let hint = "review the steps, then pass --yes";
+    if json {
+        return Err(Error::invalid("nothing was changed: confirmation needs a terminal").hint(hint));
+    }
+    screen::confirm(question, "yes", "nothing was changed", hint).await
+}
