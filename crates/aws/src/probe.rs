@@ -167,16 +167,29 @@ pub async fn targets(cx: &Cx, arn: &str) -> Result<Targets> {
     Ok(targets)
 }
 
-/// The desired number of tasks of the ECS service `arn`.
+/// An ECS service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tasks {
+    /// The desired number of tasks.
+    pub desired: i32,
+    /// The newest event of the service that is about a failure.
+    pub failure: Option<String>,
+}
+
+/// The tasks of the ECS service `arn`.
 ///
 /// # Errors
 /// If there is no such service.
-pub async fn desired_tasks(cx: &Cx, arn: &str) -> Result<i32> {
+pub async fn tasks(cx: &Cx, arn: &str) -> Result<Tasks> {
     // The cluster is in the ARN: `…:service/CLUSTER/SERVICE`.
     let cluster = arn.split('/').nth(1).unwrap_or_default();
     let answer = cx.ecs().describe_services().cluster(cluster).services(arn).send().await.explain()?;
-    let service = answer.services.unwrap_or_default().into_iter().next();
-    Ok(service.need("Service")?.desired_count)
+    let service = answer.services.unwrap_or_default().into_iter().next().need("Service")?;
+    // The newest is first.
+    let messages = service.events.unwrap_or_default().into_iter().filter_map(|event| event.message);
+    let failure =
+        messages.into_iter().find(|text| ["failed", "unable", "unhealthy"].iter().any(|sign| text.contains(sign)));
+    Ok(Tasks { desired: service.desired_count, failure })
 }
 
 /// The newest value of a metric; `None` if it has no data in the last five minutes. A period that has not ended counts only

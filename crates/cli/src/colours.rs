@@ -214,13 +214,17 @@ impl Colour {
         Values::from([(self.definition.clone(), BTreeMap::from([(self.image.clone(), image.into())]))])
     }
 
-    /// The values that start it with this number of tasks. They are for the time of a deployment: later plans use those of
-    /// its role.
-    pub(crate) fn size(&self, tasks: i32) -> Values {
-        let Some(scaling) = &self.scaling else { return Values::new() };
-        let count = BTreeMap::from([(COUNT.to_owned(), json!(ecs::Count::Initial(tasks)))]);
-        let bounds = BTreeMap::from([(MIN.to_owned(), tasks.into())]);
-        Values::from([(self.service.clone(), count), (scaling.clone(), bounds)])
+    /// The value with which it begins with this number of tasks, if auto scaling changes it. Like that of
+    /// [`at_least`](Self::at_least), it is for the time of a deployment: later plans use the value of the colour's role.
+    pub(crate) fn beginning_with(&self, tasks: i32) -> Values {
+        let count = || BTreeMap::from([(COUNT.to_owned(), json!(ecs::Count::Initial(tasks)))]);
+        self.scaling.iter().map(|_| (self.service.clone(), count())).collect()
+    }
+
+    /// The value with which auto scaling keeps at least this number of tasks.
+    pub(crate) fn at_least(&self, tasks: i32) -> Values {
+        let least = || BTreeMap::from([(MIN.to_owned(), tasks.into())]);
+        self.scaling.iter().map(|scaling| (scaling.clone(), least())).collect()
     }
 
     /// The least and the most tasks that are declared for the active colour, if this is the one that is active at first.

@@ -55,13 +55,27 @@ impl PlanView {
     /// The operational values that a command has set, and that the configuration does not change.
     pub(crate) fn operational(&self, plan: &Plan) -> String {
         let mut text = String::new();
+        let role_of = |address: &Address| plan.graph.nodes().get(address)?.role_of.as_ref();
+        for (address, role) in plan.graph.nodes().keys().filter_map(|address| Some((address, role_of(address)?))) {
+            match role_of(role) == Some(address) {
+                true if role < address => {}
+                true => push(&mut text, &format!("{DIM}{address} and {role} have exchanged their roles.{DIM:#}")),
+                false => push(&mut text, &format!("{DIM}{address} has the role of {role}, set by a command.{DIM:#}")),
+            }
+        }
+        let mut told = BTreeMap::<_, (Vec<_>, Vec<_>)>::new();
         for Deviation { address, pointer, initial, value } in plan.deviations() {
-            let (member, initial, value) = (pointer[1..].replace('/', "."), self.value(initial), self.value(value));
+            if role_of(address).is_none() {
+                let (values, initials) = told.entry(address).or_default();
+                values.push(format!("{} = {}", pointer[1..].replace('/', "."), self.value(value)));
+                initials.push(self.value(initial));
+            }
+        }
+        for (address, (values, initials)) in told {
+            let (values, initials) = (values.join(" and "), initials.join(" and "));
             push(
                 &mut text,
-                &format!(
-                    "{DIM}{address} keeps {member} = {value}, set by a command; the configuration has {initial}.{DIM:#}"
-                ),
+                &format!("{DIM}{address} keeps {values}, set by a command; the configuration has {initials}.{DIM:#}"),
             );
         }
         text

@@ -10,6 +10,7 @@ from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.core.exceptions import JsonRESTError
 from moto.ecs.exceptions import ClusterNotFoundException
 
+from mends import ecs_rollouts as rollouts
 from mends import replaces
 
 
@@ -98,14 +99,25 @@ def target_of(response):
 
 
 def register_scalable_target(response, original=ApplicationAutoScalingResponse.register_scalable_target):
-    """Tags are set only by the first registration."""
+    """Tags are set only by the first registration. A service outside of the range is scaled into it."""
     backend = response.applicationautoscaling_backend
     resource, dimension = response._get_param("ResourceId"), response._get_param("ScalableDimension")
     known = backend._scalable_target_exists(resource, dimension)
     answer = original(response)
     if not known:
         backend.targets[dimension][resource].tags = dict(response._get_param("Tags") or {})
+    if dimension == "ecs:service:DesiredCount":
+        scale_into_range(backend, backend.targets[dimension][resource])
     return answer
+
+
+def scale_into_range(backend, target):
+    _, cluster, name = target.resource_id.split("/")
+    service = backend.ecs_backend._get_service(cluster, name)
+    wanted = min(max(service.desired_count, target.min_capacity), target.max_capacity)
+    if wanted != service.desired_count:
+        service.desired_count = wanted
+        rollouts.scale(backend.ecs_backend, service)
 
 
 def list_tags_for_resource(response):

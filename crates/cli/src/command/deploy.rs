@@ -278,7 +278,7 @@ impl Driver<'_> {
             let declared = active.count(self.graph).unwrap_or_default();
             let tasks = match (active.bounds(self.graph), recorded_id(state, &old.service)) {
                 (Some((least, most)), Some(arn)) => {
-                    probe::desired_tasks(&self.session.access.cx(service.region()), arn).await?.clamp(least, most)
+                    probe::tasks(&self.session.access.cx(service.region()), arn).await?.desired.clamp(least, most)
                 }
                 _ => declared,
             };
@@ -432,7 +432,8 @@ impl Run<'_> {
             return Ok(self.stopped());
         }
         if started != Exit::Done {
-            return self.go_back("the tasks of the new image could not be started").await;
+            let why = self.failures().await;
+            return self.go_back(&format!("the tasks of the new image could not be started{why}")).await;
         }
         let new = |pair: &Pair<'_>| pair.to;
         let healthy = tokio::select! {
@@ -479,18 +480,55 @@ impl Run<'_> {
         Ok(Exit::Done)
     }
 
-    /// Starts the tasks of the new image, without requests.
+    /// Starts the tasks of the new image, without requests. Before, auto scaling may have them, but does not start tasks of the
+    /// image that the colour had; afterwards, it may not stop them.
     async fn start(&self) -> Outcome {
-        let mut change = Change::default();
+        let (mut allowed, mut tasks, mut needed) = (Change::default(), Change::default(), Change::default());
         for pair in self.pairs {
             let new = pair.new();
-            change.wake(new, pair.active());
-            change.values.extend(new.image(&self.deployment.image));
-            if pair.active().count(self.driver.graph).is_some_and(|count| count < pair.tasks) {
-                change.values.extend(new.size(pair.tasks));
+            allowed.limit(new, pair.active());
+            allowed.values.extend(new.at_least(0));
+            tasks.play(new, pair.active());
+            tasks.values.extend(new.image(&self.deployment.image));
+            tasks.values.extend(new.beginning_with(pair.tasks));
+            needed.limit(new, pair.active());
+            needed.values.extend(new.at_least(pair.tasks));
+        }
+        // A resumed deployment may be beyond this, and must not lose tasks.
+        if !self.has_started().await? {
+            match self.order(allowed).await? {
+                Exit::Done => {}
+                failed => return Ok(failed),
             }
         }
-        self.order(change).await
+        match self.order(tasks).await? {
+            Exit::Done => self.order(needed).await,
+            failed => Ok(failed),
+        }
+    }
+
+    /// Whether all new colours have tasks of the new image.
+    async fn has_started(&self) -> Result<bool> {
+        let state = self.driver.session.kept.load().await?.state;
+        let current = self.driver.graph.clone().current(&state)?;
+        let now = self.pairs.iter().map(|pair| Ok(pair.service.current(&current, &state)?[pair.to].clone()));
+        let now = now.collect::<Result<Vec<_>>>()?;
+        Ok(now.iter().all(|colour| colour.has_tasks && colour.image == self.deployment.image))
+    }
+
+    /// What ECS says about the failure of the new tasks.
+    async fn failures(&self) -> String {
+        let session = self.driver.session;
+        let Ok(kept) = session.kept.load().await else { return String::new() };
+        let mut told = String::new();
+        for pair in self.pairs {
+            let Some(arn) = recorded_id(&kept.state, &pair.new().service) else { continue };
+            let found = probe::tasks(&session.access.cx(pair.service.region()), arn).await;
+            if let Ok(Some(failure)) = found.map(|tasks| tasks.failure) {
+                told.extend([": ", pair.service.region().as_str(), " ", &failure]);
+            }
+        }
+        told
     }
 
     /// Waits until all tasks of one colour of each service are healthy, or returns why they are not.
@@ -555,15 +593,17 @@ impl Run<'_> {
         let driver = self.driver;
         let state = driver.session.kept.load().await?.state;
         let current = driver.graph.clone().current(&state)?;
-        let mut wake = Change::default();
+        let (mut allowed, mut tasks) = (Change::default(), Change::default());
         for pair in self.pairs {
             if !pair.service.current(&current, &state)?[pair.from].has_tasks {
-                wake.wake(pair.old(), pair.active());
-                wake.values.extend(pair.old().size(pair.tasks));
+                allowed.limit(pair.old(), pair.active());
+                allowed.values.extend(pair.old().at_least(pair.tasks));
+                tasks.play(pair.old(), pair.active());
+                tasks.values.extend(pair.old().beginning_with(pair.tasks));
             }
         }
-        if !wake.targets.is_empty() {
-            if self.order(wake).await? != Exit::Done {
+        if !tasks.targets.is_empty() {
+            if self.order(allowed).await? != Exit::Done || self.order(tasks).await? != Exit::Done {
                 return Ok(false);
             }
             let old = |pair: &Pair<'_>| pair.from;
@@ -694,12 +734,6 @@ struct Change {
 }
 
 impl Change {
-    /// `colour` gets the tasks and the range of tasks in the role of `as_if`.
-    fn wake(&mut self, colour: &Colour, as_if: &Colour) {
-        self.play(colour, as_if);
-        self.limit(colour, as_if);
-    }
-
     /// `colour` gets the tasks in the role of `as_if`.
     fn play(&mut self, colour: &Colour, as_if: &Colour) {
         self.targets.extend(colour.tasks().map(Clone::clone));

@@ -26,6 +26,7 @@ impl Work<'_> {
         let mut waits = self.waits();
         let mut last: Vec<Change> = Vec::new();
         let mut updates = 0;
+        let mut has_matched = false;
         let mut restored = false;
         let mut shown: Option<Value> = None;
         let visible = if self.spec.consistent { CONSISTENT } else { VISIBLE };
@@ -63,6 +64,7 @@ impl Work<'_> {
             if seen.status == Status::Ready && changes.is_empty() {
                 return Ok(seen);
             }
+            has_matched |= updates > 0 && changes.is_empty();
             if shown.as_ref() != Some(&seen.outputs) {
                 shown = Some(seen.outputs.clone());
                 let outputs = seen.outputs.clone();
@@ -90,6 +92,9 @@ impl Work<'_> {
                 self.pause(&mut waits, "changed").await?;
                 continue;
             }
+            if changes == last && has_matched {
+                return Err(reverted(&changes));
+            }
             if changes == last && updates >= UPDATES {
                 return Err(refused(&changes));
             }
@@ -115,8 +120,17 @@ fn is_whole(outputs: &Value) -> bool {
     outputs.as_object().is_none_or(|outputs| !outputs.values().any(Value::is_null))
 }
 
+/// The changes took effect, and then AWS returned to the values before, as ECS does with a deployment whose tasks fail.
+fn reverted(changes: &[Change]) -> Error {
+    Error::failed(format!("AWS has made the change of {}, and then reverted it", fields(changes)))
+        .hint("find the reason in the AWS console; for an ECS service, its events have it")
+}
+
 fn refused(changes: &[Change]) -> Error {
-    let fields: Vec<_> = changes.iter().map(|change| change.path.as_str()).collect();
-    Error::failed(format!("two updates succeeded, but did not change {}", fields.join(", ")))
+    Error::failed(format!("two updates succeeded, but did not change {}", fields(changes)))
         .hint("AWS may store the value in another form; compare it in the AWS console")
+}
+
+fn fields(changes: &[Change]) -> String {
+    changes.iter().map(|change| change.path.as_str()).collect::<Vec<_>>().join(", ")
 }
