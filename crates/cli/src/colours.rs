@@ -393,3 +393,211 @@ fn colour(graph: &Graph, group: &Address, routers: Vec<(Address, String)>) -> Re
         scaling: scaling.map(|(address, _)| address.clone()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use payinfra_aws::application_autoscaling as scaling;
+    use payinfra_aws::ecs::{Architecture, Container, Count, LoadBalancer, PropagateTags, TaskDefinition};
+    use payinfra_aws::elbv2::{self, Action, TargetGroup};
+    use payinfra_engine::{Id, Record, Ref, Tags};
+
+    use super::*;
+
+    const WEIGHTS: [i32; 2] = [0, 100];
+
+    /// A shop in one region: a rule of an existing listener, and a service per colour. Red is active at first, although black
+    /// comes first by name.
+    fn shop() -> Result<Graph> {
+        let (region, tags) = (Region::new("eu-west-1"), Tags::new());
+        let mut graph = Graph::new("shop", "live", tags.clone());
+        let (mut targets, mut pointers) = (BTreeSet::new(), Vec::new());
+        for (index, (colour, weight)) in ["black", "red"].into_iter().zip(WEIGHTS).enumerate() {
+            let health_check = elbv2::HealthCheck {
+                protocol: elbv2::Protocol::Http,
+                port: "traffic-port".to_owned(),
+                path: payinfra_engine::Secret::new("/".to_owned()),
+                codes: "200".to_owned(),
+                interval: 10,
+                timeout: 5,
+                healthy: 2,
+                unhealthy: 2,
+            };
+            let group = TargetGroup {
+                name: colour.to_owned(),
+                vpc: Ref::Known(Id::new("vpc-1")),
+                protocol: elbv2::Protocol::Http,
+                port: 80,
+                health_check,
+                deregistration_delay: None,
+                slow_start: None,
+                tags: tags.clone(),
+            };
+            let group = graph.add(&region, colour, group)?;
+            targets.insert(elbv2::Target { group: group.id.clone(), weight: Some(weight) });
+            pointers.push(format!("/action/forward/{index}/weight"));
+            let container = Container {
+                image: "shop:1".to_owned().into(),
+                ports: BTreeSet::from([80]),
+                environment: BTreeMap::new(),
+                secrets: BTreeMap::new(),
+                log: None,
+                health_check: None,
+                read_only: true,
+                user: "1".to_owned(),
+                essential: true,
+            };
+            let definition = TaskDefinition {
+                family: colour.to_owned(),
+                cpu: 256,
+                memory: 512,
+                architecture: Architecture::Arm64,
+                execution_role: Ref::Known("role".to_owned()),
+                task_role: Ref::Known("role".to_owned()),
+                containers: BTreeMap::from([("web".to_owned(), container)]),
+                tags: tags.clone(),
+            };
+            let definition = graph.add(&region, colour, definition)?;
+            graph.operational(&definition.address, "/containers/web/image")?;
+            let service = ecs::Service {
+                cluster: Ref::Known(Id::new("cluster")),
+                name: colour.to_owned(),
+                task_definition: definition.id.clone(),
+                count: if weight == 0 { Count::Fixed(0) } else { Count::Initial(3) },
+                subnets: BTreeSet::new(),
+                groups: BTreeSet::new(),
+                public_ip: false,
+                load_balancers: BTreeSet::from([LoadBalancer {
+                    target_group: group.outputs.arn.clone(),
+                    container: "web".to_owned(),
+                    port: 80,
+                }]),
+                health_check_grace: 0,
+                minimum_healthy: 100,
+                maximum: 200,
+                circuit_breaker: true,
+                propagate_tags: PropagateTags::None,
+                execute_command: false,
+                tags: tags.clone(),
+            };
+            let service = graph.add(&region, &format!("web-{colour}"), service)?;
+            graph.operational(&service.address, COUNT)?;
+            let range = scaling::Target {
+                resource: service.outputs.scalable.clone(),
+                dimension: "ecs:service:DesiredCount".to_owned(),
+                min_capacity: if weight == 0 { 0 } else { 3 },
+                max_capacity: if weight == 0 { 0 } else { 9 },
+                tags: tags.clone(),
+            };
+            let range = graph.add(&region, colour, range)?;
+            graph.operational(&range.address, MIN)?;
+            graph.operational(&range.address, MAX)?;
+        }
+        let rule = ListenerRule {
+            listener: Ref::Known(Id::new("listener")),
+            priority: 1,
+            conditions: BTreeSet::new(),
+            action: Action::Forward(targets),
+            tags,
+        };
+        let rule = graph.add(&region, "shop", rule)?;
+        pointers.iter().try_for_each(|pointer| graph.operational(&rule.address, pointer))?;
+        Ok(graph)
+    }
+
+    /// The shop with a change of the JSON of its graph.
+    fn changed(change: impl Fn(&mut Value)) -> Result<Graph> {
+        let failed = |error: serde_json::Error| Error::failed(error.to_string());
+        let mut graph = serde_json::to_value(shop()?).map_err(failed)?;
+        change(&mut graph["nodes"]);
+        serde_json::from_value(graph).map_err(failed)
+    }
+
+    #[test]
+    fn m17_a_service_is_found_by_what_it_has() -> Result<()> {
+        let services = Services::find(&shop()?)?;
+        assert_eq!(services.names().into_iter().collect::<Vec<_>>(), ["web"]);
+        let service = services.named(None)?[0];
+        assert_eq!(service.colours.each_ref().map(|colour| &*colour.name), ["red", "black"]);
+        let rule: Address = "eu-west-1/elbv2.listener-rule/shop".parse()?;
+        let weights = |share: u8| service.weights(1, share)[&rule].values().cloned().collect::<Vec<_>>();
+        assert_eq!((weights(0), weights(30)), (vec![json!(0), json!(100)], vec![json!(30), json!(70)]));
+        let active = &service.colours[0];
+        assert_eq!((active.count(&shop()?), active.bounds(&shop()?)), (Some(3), Some((3, 9))));
+        let (found, index) = services.with(&"eu-west-1/ecs.service/web-black".parse()?)?;
+        assert_eq!((&*found.name, index), ("web", 1));
+        assert!(services.named(Some("api")).is_err_and(|error| error.get_hint() == Some("the services are web")));
+        Ok(())
+    }
+
+    #[test]
+    fn m17_what_a_service_lacks_is_told() -> Result<()> {
+        let node = |name: &str| format!("eu-west-1/{name}");
+        let cases: [(&dyn Fn(&mut Value), &str); 9] = [
+            (&|nodes| nodes[node("elbv2.listener-rule/shop")]["operational"] = json!({}), "with two colours"),
+            (
+                &|nodes| nodes[node("elbv2.listener-rule/shop")]["operational"]["/action/forward/0/weight"] = json!(50),
+                "the initial weights of eu-west-1/elbv2.listener-rule/shop are not 100 and 0",
+            ),
+            (
+                &|nodes| nodes[node("ecs.service/web-red")]["operational"] = json!({}),
+                "`/count` of eu-west-1/ecs.service/web-red is not operational",
+            ),
+            (
+                &|nodes| nodes[node("ecs.service/web-red")]["args"]["load_balancers"] = json!([]),
+                "not exactly one ecs.service registers its tasks in eu-west-1/elbv2.target-group/red",
+            ),
+            (
+                &|nodes| nodes[node("ecs.task-definition/red")]["operational"] = json!({}),
+                "eu-west-1/ecs.task-definition/red has not exactly one operational image",
+            ),
+            (
+                &|nodes| nodes[node("application-autoscaling.target/black")]["operational"][MAX] = json!(4),
+                "auto scaling could start tasks of the idle colour",
+            ),
+            (
+                &|nodes| {
+                    drop(nodes.as_object_mut().and_then(|all| all.remove(&node("application-autoscaling.target/red"))))
+                },
+                "only one of eu-west-1/ecs.service/web-red and eu-west-1/ecs.service/web-black is scaled",
+            ),
+            (
+                &|nodes| nodes[node("ecs.service/web-black")]["operational"][COUNT] = json!({ "fixed": 1 }),
+                "`/count` of eu-west-1/ecs.service/web-black is not {\"fixed\": 0}",
+            ),
+            (
+                &|nodes| {
+                    let definition = json!({ "$ref": "eu-west-1/ecs.task-definition/red#id" });
+                    nodes[node("ecs.service/web-black")]["args"]["task_definition"] = definition;
+                },
+                "would both change eu-west-1/ecs.task-definition/red",
+            ),
+        ];
+        for (change, told) in cases {
+            let error = Services::find(&changed(change)?).err().map(|error| error.message().to_owned());
+            assert!(error.as_ref().is_some_and(|error| error.contains(told)), "{told}: {error:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn m17_a_service_that_does_not_exist_or_has_other_weights_is_refused() -> Result<()> {
+        let graph = shop()?;
+        let services = Services::find(&graph)?;
+        let service = services.named(None)?[0];
+        let mut state = State::new("shop", "live", "1");
+        let error = service.current(&graph, &state).err().map(|error| error.message().to_owned());
+        assert!(error.is_some_and(|error| error.ends_with("does not exist yet")));
+        for address in graph.nodes().keys() {
+            state.resources.insert(address.clone(), Record { id: Some("1".to_owned()), ..Record::default() });
+        }
+        let [red, black] = service.current(&graph, &state)?;
+        assert_eq!(red, Current { weight: 100, image: "shop:1".to_owned(), has_tasks: true });
+        assert_eq!(black, Current { weight: 0, image: "shop:1".to_owned(), has_tasks: false });
+        let other = changed(|nodes| {
+            nodes["eu-west-1/elbv2.listener-rule/shop"]["args"]["action"]["forward"][0]["weight"] = json!(30);
+        })?;
+        let error = service.current(&other, &state).err().map(|error| error.message().to_owned());
+        assert!(error.is_some_and(|error| error.contains("are 100 and 30, not percentages")));
+        Ok(())
+    }
+}

@@ -217,7 +217,6 @@ impl Driver<'_> {
     async fn resume(&self, state: &State, found: Operation<Deployment>) -> Outcome {
         let deployment = found.what;
         let pairs = self.pairs(&deployment)?;
-        self.changes_nothing_else(state, &pairs).await?;
         let watched = stepwise::recorded(&deployment.gates, &self.options.gates.gate, state, "deployment")?;
         let reached = self.reached(state, &deployment, &pairs)?;
         // The last step may not have taken effect in AWS. If it has, repeating it does nothing.
@@ -300,7 +299,8 @@ impl Driver<'_> {
         deployment.moves.iter().map(pair).collect()
     }
 
-    /// Checks that no other change of what the deployment changes is pending, which it would make as well.
+    /// Checks that no other change of what the deployment changes is pending, which it would make as well. An interrupted
+    /// deployment has changes pending itself, so this is only for a new one.
     async fn changes_nothing_else(&self, state: &State, pairs: &[Pair<'_>]) -> Result<()> {
         let colours = || pairs.iter().flat_map(|pair| &pair.service.colours);
         let parts =
@@ -312,10 +312,10 @@ impl Driver<'_> {
             ..Options::default()
         };
         let planned = plan(&self.session.cloud, self.graph.clone(), state, &options).await?;
-        let interrupted = |address| state.resources.get(address).is_some_and(|record| record.intent.is_some());
-        let pending = planned.steps.iter().filter(|(address, step)| {
-            step.action != Action::Keep && !planned.drift.contains_key(*address) && !interrupted(*address)
-        });
+        let pending = planned
+            .steps
+            .iter()
+            .filter(|(address, step)| step.action != Action::Keep && !planned.drift.contains_key(*address));
         let pending: Vec<_> = pending.map(|(address, _)| address.to_string()).collect();
         if pending.is_empty() {
             return Ok(());
