@@ -11,7 +11,7 @@ use futures_util::future::try_join_all;
 use payinfra_aws::Access;
 use payinfra_aws::cloudwatch::MetricStat;
 use payinfra_aws::probe::{self, Finding};
-use payinfra_engine::{Class, Error, Region, Result, State};
+use payinfra_engine::{Class, Error, Intent, Record, Region, Result, State};
 use tokio::time::{Instant, sleep, sleep_until};
 
 mod command;
@@ -160,11 +160,14 @@ impl fmt::Display for Gate {
     }
 }
 
-/// The alarms of the workspace that its state records. A composite alarm stands for all others of its region.
+/// The alarms of the workspace that its state records, without those that an interrupted run was creating or deleting, which
+/// may not exist. A composite alarm stands for all others of its region.
 pub(crate) fn alarms(state: &State) -> Vec<Gate> {
     const COMPOSITE: &str = "cloudwatch.composite-alarm";
     const METRIC: &str = "cloudwatch.alarm";
-    let of = |kind: &'static str| state.resources.iter().filter(move |(address, _)| &*address.kind == kind);
+    let exists = |record: &Record| !matches!(record.intent, Some(Intent::Create | Intent::Delete));
+    let all = || state.resources.iter().filter(move |(_, record)| exists(record));
+    let of = |kind: &'static str| all().filter(move |(address, _)| &*address.kind == kind);
     let has_composite = |region: &Region| of(COMPOSITE).any(|(address, _)| address.region == *region);
     let chosen = of(COMPOSITE).chain(of(METRIC).filter(|(address, _)| !has_composite(&address.region)));
     let gates = chosen.filter_map(|(address, record)| {
@@ -329,8 +332,6 @@ impl Gates {
 
 #[cfg(test)]
 mod tests {
-    use payinfra_engine::Record;
-
     use super::*;
 
     #[test]
@@ -391,6 +392,11 @@ mod tests {
         let shown = |gates: &[Gate]| gates.iter().map(ToString::to_string).collect::<Vec<_>>();
         let gates = alarms(&state);
         assert_eq!(shown(&gates), ["alarm:unfit-1@us-east-1", "alarm:cpu-2@us-east-2"]);
+        let mut interrupted = state.clone();
+        for record in interrupted.resources.values_mut().take(2) {
+            record.intent = Some(Intent::Delete);
+        }
+        assert_eq!(shown(&alarms(&interrupted)), ["alarm:cpu-2@us-east-2"], "deleted alarms watch nothing");
         assert_eq!(shown(&without(gates.clone(), &["cpu-2".to_owned()])?), ["alarm:unfit-1@us-east-1"]);
         assert!(without(gates, &["cpu-1".to_owned()]).is_err_and(|error| error.message().contains("`cpu-1`")));
         Ok(())
