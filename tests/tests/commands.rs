@@ -73,6 +73,15 @@ const ROWS: &[Row] = &[
     },
     looks("completions"),
     Row {
+        command: "deploy",
+        changes: Changes::Resources,
+        lock: "each change acquires it before its first request and holds it to its end; the waits between them do not hold it",
+        guard: EVERY,
+        protection: "changes weights of listeners, task definitions, and numbers of tasks; deletes only task definitions that no \
+                     service uses",
+        ownership: "only resources in the state; a deployment that another run has taken over stops",
+    },
+    Row {
         command: "destroy",
         changes: Changes::Resources,
         lock: HELD,
@@ -232,10 +241,11 @@ fn changing(what: &[Changes]) -> Vec<&'static str> {
 }
 
 /// In an order in which each finds what it needs.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "apply",
     "rollback",
     "traffic",
+    "deploy",
     "phase",
     "failover",
     "state rm",
@@ -294,6 +304,10 @@ async fn prepared(bench: &Bench, command: &str) -> Vec<String> {
             shifting(bench).await;
             ["--abort", "--yes"].map(str::to_owned).to_vec()
         }
+        "deploy" if bench.state("legacy").pointer("/operations/deploy").is_some() => {
+            ["--resume", "--yes"].map(str::to_owned).to_vec()
+        }
+        "deploy" => ["--image", "payments:2", "--every", "0s", "--bake", "0s", "--yes"].map(str::to_owned).to_vec(),
         "destroy" => ["--yes", "--accept-loss"].map(str::to_owned).to_vec(),
         other => panic!("{other} needs a line"),
     };
@@ -372,7 +386,7 @@ async fn what_changes_something_takes_the_lock_and_what_looks_changes_nothing() 
 fn looking_changes_nothing(bench: &Bench) {
     for command in changing(&[Changes::Nothing, Changes::Lock, Changes::Home])
         .into_iter()
-        .chain(["failover", "phase", "sweep", "traffic"])
+        .chain(["deploy", "failover", "phase", "sweep", "traffic"])
     {
         let words: &[&str] = match command {
             "completions" => &["bash"],
@@ -409,6 +423,7 @@ async fn after_the_lock_is_lost_nothing_is_changed() {
                 "rollback" => "PutRetentionPolicy",
                 "failover" => "SwitchoverGlobalCluster",
                 "traffic" => "ChangeResourceRecordSets",
+                "deploy" => "ModifyListener",
                 _ => "Delete*",
             };
             Match { times: Some(1), ..Match::action("*", action) }
