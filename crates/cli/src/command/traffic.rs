@@ -4,15 +4,15 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::Args;
-use payinfra_engine::plan::{Options, plan};
-use payinfra_engine::{Action, Class, Error, Graph, Result, State, WIDTH};
+use payinfra_engine::plan::plan;
+use payinfra_engine::{Action, Class, Error, Graph, Result, State};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::Execute;
 use crate::context::{Context, Session};
-use crate::events::{Emitter, GateResult, Message, RegionWeight, ShiftOutcome, Shifting};
+use crate::events::{Emitter, Message, RegionWeight, ShiftOutcome, Shifting};
 use crate::exit::{Exit, Outcome};
 use crate::failure::Failure;
 use crate::gate::{self, Gate, GateOptions, Gates, Verdict, duration};
@@ -191,15 +191,7 @@ impl Traffic {
     }
 
     async fn confirm(&self, driver: &Driver<'_>, question: &str) -> Result<()> {
-        driver.session.may_change(self.yes).await?;
-        if self.yes {
-            return Ok(());
-        }
-        let hint = "review the steps, then pass --yes";
-        if self.json {
-            return Err(Error::invalid("nothing was changed: confirmation needs a terminal").hint(hint));
-        }
-        screen::confirm(question, "yes", "nothing was changed", hint).await
+        driver.session.confirm(question, self.yes, self.json, "review the steps, then pass --yes").await
     }
 }
 
@@ -276,7 +268,7 @@ impl Driver<'_> {
                 () = listener.stopped() => return Ok(self.stopped(weights)),
             };
             if !failed.is_empty() {
-                return self.go_back(shift, claim, &reasons(&failed)).await;
+                return self.go_back(shift, claim, &gate::reasons(&failed)).await;
             }
         }
         operation::end(&self.session.kept, claim).await?;
@@ -301,33 +293,14 @@ impl Driver<'_> {
     }
 
     async fn order(&self, weights: &Weights, claim: &Claim) -> Outcome {
-        let order = Order {
-            session: self.session,
-            back: None,
-            command: Traffic::NAME,
-            source: self.session.source(),
-            wanted: self.graph.clone(),
-            declared: self.graph.clone(),
-            options: self.options(self.routes.values(weights)),
-            saved: None,
-            missing: Missing::Refuse,
-            yes: true,
-            json: self.json,
-            verbose: self.verbose,
-            width: WIDTH,
-            outputs_file: None,
-            operation: Some(claim),
-        };
-        order.carry_out().await
-    }
-
-    fn options(&self, operational: payinfra_engine::Values) -> Options {
-        Options { targets: self.routes.addresses(), alone: true, operational, ..Options::default() }
+        let options = self.routes.options(self.routes.values(weights));
+        let Self { session, graph, json, verbose, .. } = *self;
+        Order::step(session, Traffic::NAME, graph, options, claim, json, verbose).carry_out().await
     }
 
     /// Checks that no other change of the records is pending, which a shift would make as well.
     async fn changes_weights_only(&self, state: &State) -> Result<()> {
-        let options = self.options(self.routes.kept(state));
+        let options = self.routes.options(self.routes.kept(state));
         let planned = plan(&self.session.cloud, self.graph.clone(), state, &options).await?;
         let interrupted = |address| state.resources.get(address).is_some_and(|record| record.intent.is_some());
         let pending = planned.steps.iter().filter(|(address, step)| {
@@ -372,14 +345,14 @@ impl Driver<'_> {
             if verdicts.is_empty() {
                 screen::line("  none: the workspace has no alarms and no health checks");
             }
-            list(&verdicts);
+            gate::list(&verdicts);
         }
-        self.emit(|| results(&verdicts));
+        self.emit(|| gate::results(&verdicts));
         let failed: Vec<_> = verdicts.into_iter().filter(|verdict| !verdict.holds).collect();
         if failed.is_empty() {
             return Ok(());
         }
-        Err(Error::failed(format!("nothing was changed: {}", reasons(&failed)))
+        Err(Error::failed(format!("nothing was changed: {}", gate::reasons(&failed)))
             .hint("fix the cause first; `--ignore-alarm NAME` shifts traffic although an alarm of the workspace fires"))
     }
 
@@ -495,9 +468,9 @@ impl Driver<'_> {
 
     fn checked(&self, verdicts: &[Verdict]) {
         if self.verbose && !self.json {
-            list(verdicts);
+            gate::list(verdicts);
         }
-        self.emit(|| results(verdicts));
+        self.emit(|| gate::results(verdicts));
     }
 
     fn ended(&self, outcome: ShiftOutcome, weights: &Weights, reason: Option<&str>) {
@@ -522,24 +495,6 @@ fn open_ended() {
 /// Whether the same change may succeed soon.
 fn is_passing(error: &Error) -> bool {
     [Class::Locked, Class::Stale, Class::Ambiguous, Class::Throttled, Class::Conflict].contains(&error.class())
-}
-
-fn list(verdicts: &[Verdict]) {
-    for Verdict { gate, holds, reason } in verdicts {
-        let (style, symbol) = if *holds { (CREATE, "✓") } else { (ERROR, "✗") };
-        screen::line(&format!("  {style}{symbol}{style:#} {gate} {DIM}{reason}{DIM:#}"));
-    }
-}
-
-/// The gates that do not hold, and why.
-fn reasons(failed: &[Verdict]) -> String {
-    let each = failed.iter().map(|Verdict { gate, reason, .. }| format!("the gate {gate} does not hold: {reason}"));
-    each.collect::<Vec<_>>().join("; ")
-}
-
-fn results(verdicts: &[Verdict]) -> Message {
-    let result = |it: &Verdict| GateResult { gate: it.gate.clone(), holds: it.holds, reason: it.reason.clone() };
-    Message::Gates { gates: verdicts.iter().map(result).collect() }
 }
 
 fn shifting(shift: &Shift, steps: &[Weights]) -> Shifting {
