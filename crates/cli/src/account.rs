@@ -45,6 +45,21 @@ impl Session {
     pub(crate) async fn may_change(&self, yes: bool) -> Result<()> {
         may_change(&self.kept.project, &self.access, yes).await
     }
+
+    /// Asks for a confirmation with `yes` on the terminal, unless `yes` was given. With `json`, there is none to ask on.
+    ///
+    /// # Errors
+    /// If the account may not be changed, or the answer is another one; `hint` tells scripts what to pass.
+    pub(crate) async fn confirm(&self, question: &str, yes: bool, json: bool, hint: &str) -> Result<()> {
+        self.may_change(yes).await?;
+        if yes {
+            return Ok(());
+        }
+        if json {
+            return Err(Error::invalid("nothing was changed: confirmation needs a terminal").hint(hint));
+        }
+        screen::confirm(question, "yes", "nothing was changed", hint).await
+    }
 }
 
 /// The account for display: its id and, if these credentials may read it, its alias.

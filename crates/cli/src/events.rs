@@ -170,7 +170,7 @@ pub(crate) enum Message {
         outcome: ShiftOutcome,
         /// The writer's region.
         writer: String,
-        /// Why it did not reach its target, or what it left out.
+        /// Why it did not reach its target.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },

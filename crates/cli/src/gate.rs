@@ -14,18 +14,23 @@ use payinfra_aws::probe::{self, Finding};
 use payinfra_engine::{Class, Error, Intent, Record, Region, Result, State};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::events::{GateResult, Message};
+use crate::screen::{self, CREATE, DIM, ERROR};
+
 mod command;
 mod metric;
 mod replication;
 
 use metric::Comparison;
+pub(crate) use replication::database_lag;
 
 /// The options of commands with gates.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct GateOptions {
     /// Condition that has to hold before and between the steps; can be repeated. `alarm:NAME@REGION`,
     /// `health-check:ID`, `metric:NAMESPACE/NAME{DIMENSION=VALUE,…}:STATISTIC@REGION<NUMBER`, `replication:DURATION`,
-    /// `targets:ARN`, `http:URL` or `command:PROGRAM ARGUMENTS`. By default, all alarms of the workspace, and the health checks of the regions with traffic
+    /// `targets:ARN`, `http:URL` or `command:PROGRAM ARGUMENTS`. By default, all alarms of the workspace, and the health
+    /// checks of the regions with traffic
     #[arg(long, value_name = "GATE")]
     pub(crate) gate: Vec<Gate>,
     /// Check the gates at least this many times during each wait; all checks have to succeed
@@ -192,6 +197,27 @@ pub(crate) fn without(mut gates: Vec<Gate>, ignored: &[String]) -> Result<Vec<Ga
         gates.retain(|gate| !is_it(gate));
     }
     Ok(gates)
+}
+
+/// Prints the results, one line per gate.
+pub(crate) fn list(verdicts: &[Verdict]) {
+    for Verdict { gate, holds, reason } in verdicts {
+        let (style, symbol) = if *holds { (CREATE, "✓") } else { (ERROR, "✗") };
+        screen::line(&format!("  {style}{symbol}{style:#} {gate} {DIM}{reason}{DIM:#}"));
+    }
+}
+
+/// The gates that do not hold, and why.
+pub(crate) fn reasons(verdicts: &[Verdict]) -> String {
+    let failed = verdicts.iter().filter(|verdict| !verdict.holds);
+    let each = failed.map(|Verdict { gate, reason, .. }| format!("the gate {gate} does not hold: {reason}"));
+    each.collect::<Vec<_>>().join("; ")
+}
+
+/// The event with the results.
+pub(crate) fn results(verdicts: &[Verdict]) -> Message {
+    let result = |it: &Verdict| GateResult { gate: it.gate.clone(), holds: it.holds, reason: it.reason.clone() };
+    Message::Gates { gates: verdicts.iter().map(result).collect() }
 }
 
 /// `gates` with one gate per copy in place of [`Gate::Replication`].

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use payinfra_aws::route53::RecordSet;
+use payinfra_engine::plan::Options;
 use payinfra_engine::{Address, Error, Graph, Record, Resource, Result, State, Values};
 use serde_json::Value;
 
@@ -86,6 +87,11 @@ impl Routes {
         let routes = self.0.iter().filter_map(|(region, records)| Some((records, *weights.get(region)?)));
         let each = routes.flat_map(|(records, weight)| records.keys().map(move |address| (address.clone(), weight)));
         each.map(|(address, weight)| (address, BTreeMap::from([(WEIGHT.to_owned(), weight.into())]))).collect()
+    }
+
+    /// The options of a plan of the records alone, with these operational values.
+    pub(crate) fn options(&self, operational: Values) -> Options {
+        Options { targets: self.addresses(), alone: true, operational, ..Options::default() }
     }
 
     /// The operational values that `state` has.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use payinfra_engine::plan::{Accepted, Options, plan};
 use payinfra_engine::{
-    Action, Address, Class, Declared, Error, Graph, Journal, Lease, Observer, Plan, Report, Result, Run, State, apply,
-    longest, publish,
+    Action, Address, Class, Declared, Error, Graph, Journal, Lease, Observer, Plan, Report, Result, Run, State, WIDTH,
+    apply, longest, publish,
 };
 use tokio::sync::watch;
 
@@ -68,6 +68,37 @@ struct Origin {
     from_file: bool,
     /// Whether AWS may hold changes that the state does not record.
     uncertain: bool,
+}
+
+impl<'a> Order<'a> {
+    /// A run of `graph` that is a step of the operation of `claim`, with which its plan has been shown and confirmed.
+    pub(crate) fn step(
+        session: &'a Session,
+        command: &'static str,
+        graph: &Graph,
+        options: Options,
+        claim: &'a Claim,
+        json: bool,
+        verbose: bool,
+    ) -> Self {
+        Self {
+            session,
+            command,
+            back: None,
+            wanted: graph.clone(),
+            source: session.source(),
+            declared: graph.clone(),
+            options,
+            saved: None,
+            missing: Missing::Refuse,
+            yes: true,
+            json,
+            verbose,
+            width: WIDTH,
+            outputs_file: None,
+            operation: Some(claim),
+        }
+    }
 }
 
 impl Order<'_> {

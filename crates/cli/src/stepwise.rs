@@ -1,18 +1,20 @@
-//! What commands that change something in steps share: the gates between the steps, Ctrl-C, and the confirmation.
+//! What commands that change something in steps share: the gates between the steps, Ctrl-C, and the return.
 
 use std::time::Duration;
 
 use payinfra_engine::{Class, Error, Result, State};
 use tokio::sync::watch;
 
-use crate::context::Session;
-use crate::events::{Emitter, GateResult, Message};
+use crate::events::Emitter;
 use crate::gate::{self, Gate, Gates, Verdict};
 use crate::run::interrupt;
-use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
+use crate::screen::{self, HEADING};
 
 /// The time limit for a return, and the pause between its attempts: another run may hold the lock.
 pub(crate) const RETURN: (usize, Duration) = (24, Duration::from_secs(5));
+
+/// What to do if nobody can confirm the steps.
+pub(crate) const REVIEW: &str = "review the steps, then pass --yes";
 
 /// Notices Ctrl-C during the whole command, so that none is lost between two runs.
 pub(crate) struct Listener(watch::Receiver<bool>);
@@ -90,45 +92,15 @@ pub(crate) async fn opened(gates: &Gates, json: bool) -> Result<()> {
     if failed.is_empty() {
         return Ok(());
     }
-    Err(Error::failed(format!("nothing was changed: {}", reasons(&failed)))
+    Err(Error::failed(format!("nothing was changed: {}", gate::reasons(&failed)))
         .hint("fix the cause first; `--ignore-alarm NAME` continues although an alarm of the workspace fires"))
 }
 
 /// Tells the results of the gates: as an event, or as lines if they are `shown`.
 pub(crate) fn tell(verdicts: &[Verdict], json: bool, shown: bool) {
     if json {
-        Emitter.emit(results(verdicts));
+        Emitter.emit(gate::results(verdicts));
     } else if shown {
-        for Verdict { gate, holds, reason } in verdicts {
-            let (style, symbol) = if *holds { (CREATE, "✓") } else { (ERROR, "✗") };
-            screen::line(&format!("  {style}{symbol}{style:#} {gate} {DIM}{reason}{DIM:#}"));
-        }
+        gate::list(verdicts);
     }
-}
-
-/// The gates that do not hold, and why.
-pub(crate) fn reasons(failed: &[Verdict]) -> String {
-    let each = failed.iter().map(|Verdict { gate, reason, .. }| format!("the gate {gate} does not hold: {reason}"));
-    each.collect::<Vec<_>>().join("; ")
-}
-
-fn results(verdicts: &[Verdict]) -> Message {
-    let result = |it: &Verdict| GateResult { gate: it.gate.clone(), holds: it.holds, reason: it.reason.clone() };
-    Message::Gates { gates: verdicts.iter().map(result).collect() }
-}
-
-/// Asks whether to begin, unless `--yes` was given.
-///
-/// # Errors
-/// If the answer is no, or nobody can answer.
-pub(crate) async fn confirm(session: &Session, yes: bool, json: bool, question: &str) -> Result<()> {
-    session.may_change(yes).await?;
-    if yes {
-        return Ok(());
-    }
-    let hint = "review the steps, then pass --yes";
-    if json {
-        return Err(Error::invalid("nothing was changed: confirmation needs a terminal").hint(hint));
-    }
-    screen::confirm(question, "yes", "nothing was changed", hint).await
 }

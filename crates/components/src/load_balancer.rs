@@ -52,8 +52,6 @@ pub struct Edge {
     ///
     /// A target group accepts targets only after a listener uses it (AWS-FACTS §4.5).
     pub https: Node<Listener>,
-    /// The listener that redirects clients from HTTP to HTTPS.
-    pub http: Node<Listener>,
     /// Blue and green, in this order.
     pub colours: [Colour; 2],
     /// The port of the targets.
@@ -102,13 +100,13 @@ pub fn load_balancer(graph: &mut Graph, site: &Site<'_>, wanted: LoadBalancer<'_
         default_action: Action::Redirect(Redirect::to_https()),
         tags: site.named("http-listener"),
     };
-    let http = graph.add(site.region(), "http", http)?;
+    graph.add(site.region(), "http", http)?;
     site.output(graph, "load_balancer_arn", &balancer.outputs.arn);
     site.output(graph, "load_balancer_dns_name", &balancer.outputs.dns_name);
     for Colour { name, target_group } in &colours {
         site.output(graph, &format!("target_group_{name}_arn"), &target_group.outputs.arn);
     }
-    Ok(Edge { balancer, group, https, http, colours, port: wanted.port })
+    Ok(Edge { balancer, group, https, colours, port: wanted.port })
 }
 
 /// Allows HTTP and HTTPS from everywhere, and egress only to the targets.

@@ -198,14 +198,12 @@ fn covers(whole: &Value, part: &Value) -> bool {
 /// wait for an update that only shrinks: it knows the resource already. Where something has to wait for the update, the two
 /// stay unordered.
 fn after_user(graph: &mut DiGraph<Task, Until>, update: NodeIndex, user: NodeIndex, shrinking: Shrinking) {
-    let next: Vec<_> = graph.edges(update).map(|edge| (edge.target(), *edge.weight())).collect();
-    let ways = next.into_iter().filter(|(next, _)| has_path_connecting(&*graph, *next, user, None));
-    let ways: Vec<_> = ways.collect();
+    let ways: Vec<_> = graph.neighbors(update).filter(|next| has_path_connecting(&*graph, *next, user, None)).collect();
     let can_pass = |next: &NodeIndex| shrinking == Shrinking::Only && matches!(graph[*next], Task::Make(_));
-    if !ways.iter().all(|(next, _)| can_pass(next)) {
+    if !ways.iter().all(can_pass) {
         return;
     }
-    for (next, _) in ways {
+    for next in ways {
         if let Some(edge) = graph.find_edge(update, next) {
             graph.remove_edge(edge);
         }

@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::roles::step_down;
-use super::{ClusterParameterGroup, GlobalCluster, SubnetGroup, downgrade, global_cluster, tags, unseen};
+use super::roles::{all, step_down};
+use super::{ClusterParameterGroup, GlobalCluster, SubnetGroup, downgrade, tags, unseen};
 use crate::error::{Unless, ours};
 use crate::refs::known;
 use crate::{Cx, Explain, Need};
@@ -258,9 +258,9 @@ impl Resource for Cluster {
         tags::sync(cx, live.outputs.arn.known()?, &live.args.all_tags()?, &self.all_tags()?).await
     }
 
-    /// A member of a global cluster leaves it first, after another one has become the writer if it is; a secondary becomes a standalone cluster within minutes. Until
-    /// then, and while it has instances or is the primary of other members, the delete fails with a conflict: the
-    /// engine repeats the call, and each call reads the current status.
+    /// A member of a global cluster leaves it first, after another member has become the writer if it is the writer; a
+    /// secondary becomes a standalone cluster within minutes. Until then, and while it has instances or is the primary of
+    /// other members, the delete fails with a conflict: the engine repeats the call, and each call reads the current status.
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let Some(now) = Self::read(cx, std::slice::from_ref(&live.id)).await?.pop() else { return Ok(()) };
         if now.status == Status::Deleting {
@@ -324,7 +324,7 @@ fn snapshot(name: &str, resource: &str, number: u32) -> String {
 /// The global clusters by the ARNs of their members.
 async fn members(cx: &Cx) -> Result<BTreeMap<String, String>> {
     let mut members = BTreeMap::new();
-    for global in global_cluster::all(cx).await? {
+    for global in all(cx).await? {
         let Some(name) = global.global_cluster_identifier else { continue };
         let arns = global.global_cluster_members.unwrap_or_default().into_iter();
         members.extend(arns.filter_map(|member| Some((member.db_cluster_arn?, name.clone()))));

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use aws_sdk_rds::types as sdk;
-use payinfra_engine::{
-    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Region, Resource, Result, Status, Tags, fields,
-};
+use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::roles::{GlobalDatabase, Member, all};
 use super::{downgrade, tags};
 use crate::error::{Unless, ours};
 use crate::{Cx, Explain, Need};
@@ -105,35 +104,30 @@ impl Resource for GlobalCluster {
     }
 }
 
-/// All global clusters; every region returns all of them, with a delay.
-pub(super) async fn all(cx: &Cx) -> Result<Vec<sdk::GlobalCluster>> {
-    cx.rds().describe_global_clusters().into_paginator().items().send().try_collect().await.explain()
-}
-
 /// Starts the next step of an upgrade. Until all members have the version this is a conflict, so the engine calls it
 /// again.
 async fn upgrade(cx: &Cx, id: &Id<GlobalCluster>, version: &str) -> Result<()> {
     let global = all(cx).await?.into_iter().find(|it| it.global_cluster_identifier() == Some(id.as_str()));
     let global = global.need("GlobalCluster")?;
     let major = |version: &str| version.split('.').next().map(str::to_owned);
-    let mut members = global.global_cluster_members.unwrap_or_default();
-    if members.is_empty() || major(version) != global.engine_version.as_deref().and_then(major) {
+    let is_major = major(version) != global.engine_version.as_deref().and_then(major);
+    let mut members = GlobalDatabase::from(global)?.members;
+    if members.is_empty() || is_major {
         let call = cx.rds().modify_global_cluster().global_cluster_identifier(id);
         let call = call.engine_version(version).allow_major_version_upgrade(true);
         return call.send().await.explain().map(drop);
     }
     members.sort_by_key(|member| member.is_writer);
     let mut behind = Vec::new();
-    for member in members {
-        let arn = member.db_cluster_arn.need("DBClusterArn")?;
-        let there = cx.in_region(&Region::new(arn.split(':').nth(3).need("region in DBClusterArn")?));
+    for Member { arn, region, is_writer, .. } in members {
+        let there = cx.in_region(&region);
         let found = there.rds().describe_db_clusters().db_cluster_identifier(&arn).send().await.explain()?;
         let cluster = found.db_clusters.unwrap_or_default().pop().need("DBCluster")?;
         if cluster.engine_version.as_deref() == Some(version) {
             continue;
         }
         // The primary is upgraded last, because its version must not be ahead of the secondaries'.
-        let first = behind.is_empty() || member.is_writer != Some(true);
+        let first = behind.is_empty() || !is_writer;
         if first && cluster.status.as_deref() == Some("available") {
             let name = cluster.db_cluster_identifier.need("DBClusterIdentifier")?;
             let call = there.rds().modify_db_cluster().db_cluster_identifier(name).engine_version(version);

@@ -3,7 +3,6 @@
 use aws_sdk_rds::types as sdk;
 use payinfra_engine::{Class, Error, Region, Result};
 
-use super::global_cluster;
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
@@ -43,7 +42,7 @@ impl GlobalDatabase {
         found.into_iter().next().map(Self::from).transpose()
     }
 
-    fn from(global: sdk::GlobalCluster) -> Result<Self> {
+    pub(super) fn from(global: sdk::GlobalCluster) -> Result<Self> {
         let members = global.global_cluster_members.unwrap_or_default().into_iter().map(|member| {
             let arn = member.db_cluster_arn.need("DBClusterArn")?;
             let region = Region::new(arn.split(':').nth(3).need("region in DBClusterArn")?);
@@ -91,6 +90,11 @@ impl GlobalDatabase {
     }
 }
 
+/// All global clusters; every region returns all of them, with a delay.
+pub(super) async fn all(cx: &Cx) -> Result<Vec<sdk::GlobalCluster>> {
+    cx.rds().describe_global_clusters().into_paginator().items().send().try_collect().await.explain()
+}
+
 /// Makes another cluster the writer if the cluster `id` in the region of `cx` is the writer of others, so that it can be
 /// deleted: AWS deletes a secondary, but not the writer of secondaries.
 ///
@@ -98,10 +102,10 @@ impl GlobalDatabase {
 /// [`Class::Conflict`] until the roles have changed; the caller repeats its call.
 pub(super) async fn step_down(cx: &Cx, id: &str) -> Result<()> {
     let suffix = format!(":cluster:{id}");
-    let is_it = |arn: &str| arn.ends_with(&suffix) && arn.split(':').nth(3) == Some(cx.region().as_str());
-    for global in global_cluster::all(cx).await? {
+    let is_it = |member: &Member| member.region == *cx.region() && member.arn.ends_with(&suffix);
+    for global in all(cx).await? {
         let database = GlobalDatabase::from(global)?;
-        let Some(own) = database.writer().filter(|writer| is_it(&writer.arn)) else { continue };
+        let Some(own) = database.writer().filter(|writer| is_it(writer)) else { continue };
         let Some(other) = database.members.iter().find(|member| member.arn != own.arn && member.is_connected) else {
             continue;
         };

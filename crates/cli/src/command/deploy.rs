@@ -24,7 +24,7 @@ use crate::lost::Missing;
 use crate::operation::{self, Claim, Operation};
 use crate::run::{Order, interrupt};
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
-use crate::stepwise::{self, Listener, RETURN, is_passing, millis};
+use crate::stepwise::{self, Listener, RETURN, REVIEW, is_passing, millis};
 
 /// The options that do not go with those of a new deployment.
 const UNFIT: [&str; 3] = ["resume", "abort", "status"];
@@ -232,7 +232,7 @@ impl Driver<'_> {
         stepwise::tell(&verdicts, self.options.json, true);
         let failed: Vec<_> = verdicts.into_iter().filter(|verdict| !verdict.holds).collect();
         if !failed.is_empty() {
-            return run.go_back(&stepwise::reasons(&failed)).await;
+            return run.go_back(&gate::reasons(&failed)).await;
         }
         run.deploy(&run.gates(watched, state)?, first, listener).await
     }
@@ -252,7 +252,7 @@ impl Driver<'_> {
     }
 
     async fn confirm(&self, question: &str) -> Result<()> {
-        stepwise::confirm(self.session, self.options.yes, self.options.json, question).await
+        self.session.confirm(question, self.options.yes, self.options.json, REVIEW).await
     }
 
     /// What to do in each region in which the image is not active yet. The new colour gets as many tasks as the old one has
@@ -467,7 +467,7 @@ impl Run<'_> {
                 () = listener.stopped() => return Ok(self.stopped()),
             };
             if !failed.is_empty() {
-                return self.go_back(&stepwise::reasons(&failed)).await;
+                return self.go_back(&gate::reasons(&failed)).await;
             }
         }
         driver.line(&format!("\n{HEADING}Stopping the old tasks{HEADING:#}"));

@@ -5,18 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use payinfra_aws::cloudwatch::MetricStat;
 use payinfra_aws::probe;
 use payinfra_aws::rds::{Cluster, GlobalDatabase, Member};
-use payinfra_engine::plan::Options;
-use payinfra_engine::{Address, Class, Error, Graph, Region, Resource, Result, State, Text, WIDTH};
+use payinfra_engine::{Address, Class, Error, Graph, Region, Resource, Result, State};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Execute;
 use crate::context::{Context, Session};
 use crate::databases::Databases;
-use crate::events::{DatabaseRoles, Emitter, GateResult, Message, ShiftOutcome};
+use crate::events::{DatabaseRoles, Emitter, Message, ShiftOutcome};
 use crate::exit::{Exit, Outcome};
 use crate::gate::{self, Gate, Gates, Verdict, duration};
 use crate::lock;
@@ -222,7 +220,7 @@ impl Driver<'_> {
         let targets = self.targets(&roles)?;
         let state = match bounded("the state", self.session.load(Missing::Refuse)).await {
             Ok(loaded) => Some(loaded.state),
-            Err(error) if is_silent(&error) => {
+            Err(error) if error.is(Class::Ambiguous) => {
                 screen::note(&format!(
                     "{error}. The failover continues without the state and its lock: nobody else may change the workspace."
                 ));
@@ -366,30 +364,9 @@ impl Driver<'_> {
     /// Sets the traffic weights, as one run.
     async fn shift(&self, weights: &Weights, claim: &Claim) -> Outcome {
         let routes = Routes::find(self.graph)?;
-        let options = Options {
-            targets: routes.addresses(),
-            alone: true,
-            operational: routes.values(weights),
-            ..Options::default()
-        };
-        let order = Order {
-            session: self.session,
-            back: None,
-            command: Failover::NAME,
-            source: self.session.source(),
-            wanted: self.graph.clone(),
-            declared: self.graph.clone(),
-            options,
-            saved: None,
-            missing: Missing::Refuse,
-            yes: true,
-            json: self.options.json,
-            verbose: self.cx.verbose(),
-            width: WIDTH,
-            outputs_file: None,
-            operation: Some(claim),
-        };
-        order.carry_out().await
+        let options = routes.options(routes.values(weights));
+        let (json, verbose) = (self.options.json, self.cx.verbose());
+        Order::step(self.session, Failover::NAME, self.graph, options, claim, json, verbose).carry_out().await
     }
 
     /// The writers' regions afterwards.
@@ -431,14 +408,7 @@ impl Driver<'_> {
     async fn tell_loss(&self, address: &Address, database: &GlobalDatabase, to: &Region) {
         let Some(from) = database.writer().filter(|writer| writer.region != *to) else { return };
         let id = database.member(to).and_then(|member| member.arn.rsplit(':').next()).unwrap_or_default();
-        let dimensions = [("DBClusterIdentifier", id), ("SourceRegion", from.region.as_str())];
-        let metric = MetricStat {
-            namespace: "AWS/RDS".to_owned(),
-            name: "AuroraGlobalDBReplicationLag".to_owned(),
-            dimensions: dimensions.into_iter().map(|(name, value)| (name.to_owned(), Text::from(value))).collect(),
-            statistic: "Maximum".to_owned(),
-            period: 60,
-        };
+        let metric = gate::database_lag(id, &from.region);
         let lag = timeout(PATIENCE, probe::metric(&self.session.access.cx(to), &metric)).await;
         let lag = match lag {
             Ok(Ok(Some(millis))) => format!("the last reported lag is {millis} ms"),
@@ -451,31 +421,20 @@ impl Driver<'_> {
     }
 
     fn opened(&self, verdicts: &[Verdict]) -> Result<()> {
-        for Verdict { gate, holds, reason } in verdicts {
-            let (style, symbol) = if *holds { (CREATE, "✓") } else { (ERROR, "✗") };
-            self.line(&format!("  {style}{symbol}{style:#} {gate} {DIM}{reason}{DIM:#}"));
+        if !self.options.json {
+            gate::list(verdicts);
         }
-        let result = |it: &Verdict| GateResult { gate: it.gate.clone(), holds: it.holds, reason: it.reason.clone() };
-        self.emit(|| Message::Gates { gates: verdicts.iter().map(result).collect() });
-        let failed = verdicts.iter().filter(|verdict| !verdict.holds);
-        let failed: Vec<_> = failed.map(|it| format!("the gate {} does not hold: {}", it.gate, it.reason)).collect();
-        if failed.is_empty() {
+        self.emit(|| gate::results(verdicts));
+        if verdicts.iter().all(|verdict| verdict.holds) {
             return Ok(());
         }
-        Err(Error::failed(format!("nothing was changed: {}", failed.join("; ")))
+        Err(Error::failed(format!("nothing was changed: {}", gate::reasons(verdicts)))
             .hint("wait until replication is level; `--unplanned` fails over without it and loses data"))
     }
 
     async fn confirm(&self, question: &str) -> Result<()> {
-        self.session.may_change(self.options.yes).await?;
-        if self.options.yes {
-            return Ok(());
-        }
-        let hint = "review the failover, then pass --yes";
-        if self.options.json {
-            return Err(Error::invalid("nothing was changed: confirmation needs a terminal").hint(hint));
-        }
-        screen::confirm(question, "yes", "nothing was changed", hint).await
+        let Failover { yes, json, .. } = *self.options;
+        self.session.confirm(question, yes, json, "review the failover, then pass --yes").await
     }
 
     /// Shows what will be done.
@@ -583,11 +542,6 @@ fn open_ended(claim: Option<&Claim>) {
 async fn bounded<T>(what: &str, look: impl Future<Output = Result<T>>) -> Result<T> {
     let late = || Error::new(Class::Ambiguous, format!("{what} did not respond within {} s", PATIENCE.as_secs()));
     timeout(PATIENCE, look).await.unwrap_or_else(|_| Err(late()))
-}
-
-/// Whether there was no response.
-fn is_silent(error: &Error) -> bool {
-    error.is(Class::Ambiguous)
 }
 
 /// Whether the same call may succeed soon.

@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::Args;
-use payinfra_engine::plan::{Options, plan};
-use payinfra_engine::{Action, Class, Error, Graph, Result, State, WIDTH};
+use payinfra_engine::plan::plan;
+use payinfra_engine::{Action, Class, Error, Graph, Result, State};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
@@ -20,7 +20,7 @@ use crate::operation::{self, Claim, Operation};
 use crate::routes::Routes;
 use crate::run::{Order, interrupt};
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
-use crate::stepwise::{self, Listener, RETURN, is_passing, millis};
+use crate::stepwise::{self, Listener, RETURN, REVIEW, is_passing, millis};
 use crate::weights::{Weight, Weights, distribution, shown, steps, whole};
 
 /// The options that do not go with those of a new shift.
@@ -133,7 +133,7 @@ impl Traffic {
         let gates = Gates::new(&session.access, gates, self.gates.gate_timeout);
         driver.introduce(&shift, &steps, 0);
         stepwise::opened(&gates, self.json).await?;
-        stepwise::confirm(driver.session, self.yes, self.json, "Shift the traffic?").await?;
+        driver.session.confirm("Shift the traffic?", self.yes, self.json, REVIEW).await?;
         let listener = Listener::start();
         let claim = operation::begin(&session.kept, Self::NAME, shift.clone()).await?;
         driver.shift(&shift, &claim, &gates, &steps, 0, listener).await
@@ -150,7 +150,7 @@ impl Traffic {
         let gates = Gates::new(&driver.session.access, gates, Duration::from_millis(shift.gate_timeout_millis));
         driver.introduce(&shift, &all, first);
         stepwise::opened(&gates, self.json).await?;
-        stepwise::confirm(driver.session, self.yes, self.json, "Continue the shift?").await?;
+        driver.session.confirm("Continue the shift?", self.yes, self.json, REVIEW).await?;
         let listener = Listener::start();
         let claim = operation::take_over(&driver.session.kept, Self::NAME).await?;
         driver.shift(&shift, &claim, &gates, &all, first, listener).await
@@ -159,7 +159,7 @@ impl Traffic {
     async fn abort(&self, driver: &Driver<'_>, found: Operation<Shift>) -> Outcome {
         let Shift { from, to, .. } = found.what;
         let question = format!("Abort the shift to {}, and return to {}?", shown(&to), shown(&from));
-        stepwise::confirm(driver.session, self.yes, self.json, &question).await?;
+        driver.session.confirm(&question, self.yes, self.json, REVIEW).await?;
         let claim = operation::take_over(&driver.session.kept, Self::NAME).await?;
         if driver.set(&from, &claim).await? != Exit::Done {
             return Ok(Exit::Failed);
@@ -214,7 +214,7 @@ impl Driver<'_> {
                 () = listener.stopped() => return Ok(self.stopped(weights)),
             };
             if !failed.is_empty() {
-                return self.go_back(shift, claim, &stepwise::reasons(&failed)).await;
+                return self.go_back(shift, claim, &gate::reasons(&failed)).await;
             }
         }
         operation::end(&self.session.kept, claim).await?;
@@ -239,33 +239,14 @@ impl Driver<'_> {
     }
 
     async fn order(&self, weights: &Weights, claim: &Claim) -> Outcome {
-        let order = Order {
-            session: self.session,
-            back: None,
-            command: Traffic::NAME,
-            source: self.session.source(),
-            wanted: self.graph.clone(),
-            declared: self.graph.clone(),
-            options: self.options(self.routes.values(weights)),
-            saved: None,
-            missing: Missing::Refuse,
-            yes: true,
-            json: self.json,
-            verbose: self.verbose,
-            width: WIDTH,
-            outputs_file: None,
-            operation: Some(claim),
-        };
-        order.carry_out().await
-    }
-
-    fn options(&self, operational: payinfra_engine::Values) -> Options {
-        Options { targets: self.routes.addresses(), alone: true, operational, ..Options::default() }
+        let options = self.routes.options(self.routes.values(weights));
+        let Self { session, graph, json, verbose, .. } = *self;
+        Order::step(session, Traffic::NAME, graph, options, claim, json, verbose).carry_out().await
     }
 
     /// Checks that no other change of the records is pending, which a shift would make as well.
     async fn changes_weights_only(&self, state: &State) -> Result<()> {
-        let options = self.options(self.routes.kept(state));
+        let options = self.routes.options(self.routes.kept(state));
         let planned = plan(&self.session.cloud, self.graph.clone(), state, &options).await?;
         let interrupted = |address| state.resources.get(address).is_some_and(|record| record.intent.is_some());
         let pending = planned.steps.iter().filter(|(address, step)| {

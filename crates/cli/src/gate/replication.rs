@@ -21,8 +21,7 @@ pub(super) fn of(state: &State, most: Duration) -> Vec<Gate> {
     let clusters: Vec<_> = kinds("rds.cluster").filter_map(member).collect();
     for (region, id, global) in &clusters {
         for (source, ..) in clusters.iter().filter(|(source, _, other)| other == global && source != region) {
-            let dimensions = [("DBClusterIdentifier", *id), ("SourceRegion", source.as_str())];
-            gates.push(lag("AWS/RDS", "AuroraGlobalDBReplicationLag", &dimensions, region, millis(most)));
+            gates.push(at_most(database_lag(id, source), region, millis(most)));
         }
     }
     for (address, record) in kinds("dynamodb.table") {
@@ -30,7 +29,7 @@ pub(super) fn of(state: &State, most: Duration) -> Vec<Gate> {
         for other in record.args["replicas"].as_object().into_iter().flatten().map(|(region, _)| Region::new(region)) {
             for (from, to) in [(&address.region, &other), (&other, &address.region)] {
                 let dimensions = [("ReceivingRegion", to.as_str()), ("TableName", table)];
-                gates.push(lag("AWS/DynamoDB", "ReplicationLatency", &dimensions, from, millis(most)));
+                gates.push(at_most(metric("AWS/DynamoDB", "ReplicationLatency", &dimensions), from, millis(most)));
             }
         }
     }
@@ -40,7 +39,8 @@ pub(super) fn of(state: &State, most: Duration) -> Vec<Gate> {
         for (id, rule) in rules.into_iter().flatten().filter(|(_, rule)| rule["metrics"] == true) {
             let Some(to) = rule["bucket"].as_str().and_then(|arn| arn.rsplit(':').next()) else { continue };
             let dimensions = [("DestinationBucket", to), ("RuleId", id.as_str()), ("SourceBucket", bucket)];
-            gates.push(lag("AWS/S3", "ReplicationLatency", &dimensions, &address.region, most.as_secs_f64()));
+            let latency = metric("AWS/S3", "ReplicationLatency", &dimensions);
+            gates.push(at_most(latency, &address.region, most.as_secs_f64()));
         }
     }
     gates
@@ -55,14 +55,22 @@ fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-fn lag(namespace: &str, name: &str, dimensions: &[(&str, &str)], region: &Region, most: f64) -> Gate {
+/// The metric with the lag of the cluster `id` of a global database behind the one in `source`, in milliseconds.
+pub(crate) fn database_lag(id: &str, source: &Region) -> MetricStat {
+    metric("AWS/RDS", "AuroraGlobalDBReplicationLag", &[("DBClusterIdentifier", id), ("SourceRegion", source.as_str())])
+}
+
+fn metric(namespace: &str, name: &str, dimensions: &[(&str, &str)]) -> MetricStat {
     let dimensions = dimensions.iter().map(|(name, value)| ((*name).to_owned(), Text::from(*value)));
-    let metric = MetricStat {
+    MetricStat {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         dimensions: dimensions.collect::<BTreeMap<_, _>>(),
         statistic: "Maximum".to_owned(),
         period: 60,
-    };
+    }
+}
+
+fn at_most(metric: MetricStat, region: &Region, most: f64) -> Gate {
     Gate::Metric { metric, region: region.clone(), comparison: Comparison::at_most(most) }
 }
