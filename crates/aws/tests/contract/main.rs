@@ -259,6 +259,34 @@ fn every_field_that_refers_to_a_network_says_so() -> Result<()> {
     Ok(())
 }
 
+/// A policy that loses a statement would take permissions from dependents that are only then deleted.
+#[test]
+fn every_policy_serves_the_dependents() -> Result<()> {
+    let specs = specs();
+    let mut found = BTreeSet::new();
+    for example in examples()? {
+        let Some(spec) = specs.get(example.kind()).filter(|spec| !spec.lookup) else { continue };
+        let policies = example.args().as_object().into_iter().flatten().filter(|(_, value)| has_statement(value));
+        for (field, _) in policies {
+            assert!(spec.serves.contains(&&**field), "`{field}` of {} has a policy", spec.kind);
+            found.insert((spec.kind, field.clone()));
+        }
+    }
+    assert!(found.len() >= 6, "{found:?}");
+    Ok(())
+}
+
+/// Whether there is a statement of a policy in `value`.
+fn has_statement(value: &Value) -> bool {
+    match value {
+        Value::Array(values) => values.iter().any(has_statement),
+        Value::Object(members) => {
+            ["sid", "effect"].iter().all(|member| members.contains_key(*member)) || members.values().any(has_statement)
+        }
+        _ => false,
+    }
+}
+
 /// The kinds that `value` refers to.
 fn references(value: &Value) -> Vec<String> {
     match value {

@@ -9,7 +9,7 @@ use clap::Args;
 use futures_util::future::try_join_all;
 use payinfra_aws::{ecs, probe};
 use payinfra_engine::plan::{Options, plan};
-use payinfra_engine::{Action, Address, Class, Error, Graph, Result, Roles, State, Values, WIDTH};
+use payinfra_engine::{Action, Address, Class, Error, Graph, Result, Roles, State, Values};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
@@ -200,13 +200,13 @@ impl Driver<'_> {
             bake_millis: millis(options.bake),
             timeout_millis: millis(options.timeout),
             gates: watched.iter().map(ToString::to_string).collect(),
-            samples: gates.samples,
-            gate_timeout_millis: millis(gates.gate_timeout),
+            samples: gates.samples(),
+            gate_timeout_millis: millis(gates.timeout()),
         };
         let pairs = self.pairs(&deployment)?;
         self.changes_nothing_else(state, &pairs).await?;
         self.introduce(&deployment, &pairs, 0);
-        stepwise::opened(&Gates::new(&self.session.access, watched.clone(), gates.gate_timeout), options.json).await?;
+        stepwise::opened(&Gates::new(&self.session.access, watched.clone(), gates.timeout()), options.json).await?;
         self.confirm("Deploy the image?").await?;
         let listener = Listener::start();
         let claim = operation::begin(&self.session.kept, Deploy::NAME, deployment.clone()).await?;
@@ -215,7 +215,8 @@ impl Driver<'_> {
     }
 
     async fn resume(&self, state: &State, found: Operation<Deployment>) -> Outcome {
-        let deployment = found.what;
+        let mut deployment = found.what;
+        self.options.gates.replace(&mut deployment.samples, &mut deployment.gate_timeout_millis);
         let pairs = self.pairs(&deployment)?;
         let watched = stepwise::recorded(&deployment.gates, &self.options.gates.gate, state, "deployment")?;
         let reached = self.reached(state, &deployment, &pairs)?;
@@ -682,24 +683,8 @@ impl Run<'_> {
             return Ok(Exit::Done);
         }
         let Driver { options, session, graph, verbose, .. } = *self.driver;
-        let order = Order {
-            session,
-            back: None,
-            command: Deploy::NAME,
-            source: session.source(),
-            wanted: graph.clone(),
-            declared: graph.clone(),
-            options: Options { targets, alone: true, operational: values, roles, ..Options::default() },
-            saved: None,
-            missing: Missing::Refuse,
-            yes: true,
-            json: options.json,
-            verbose,
-            width: WIDTH,
-            outputs_file: None,
-            operation: Some(self.claim),
-        };
-        order.carry_out().await
+        let changes = Options { targets, alone: true, operational: values, roles, ..Options::default() };
+        Order::step(session, Deploy::NAME, graph, changes, self.claim, options.json, verbose).carry_out().await
     }
 
     fn stopped(&self) -> Exit {
