@@ -11,7 +11,7 @@ use payinfra_engine::{Address, Owner, Region, Resource, Result, Tags};
 use crate::cloud::Aws;
 use crate::{
     Cx, Explain, acm, application_autoscaling, cloudtrail, cloudwatch, dynamodb, ecs, elbv2, eventbridge, iam, kms,
-    logs, rds, route53, s3, secretsmanager, sns, ssm, wafv2,
+    lambda, logs, rds, route53, s3, secretsmanager, sns, ssm, wafv2,
 };
 
 impl Census for Aws {
@@ -32,6 +32,7 @@ impl Census for Aws {
                     elbv2::owned(&cx).boxed(),
                     eventbridge::owned(&cx).boxed(),
                     kms::owned(&cx).boxed(),
+                    lambda::owned(&cx).boxed(),
                     logs::owned(&cx).boxed(),
                     rds::owned(&cx).boxed(),
                     s3::owned(&cx).boxed(),

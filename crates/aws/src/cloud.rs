@@ -22,6 +22,7 @@ pub const KINDS: &[&[&dyn Kind<Cx>]] = &[
     crate::eventbridge::KINDS,
     crate::iam::KINDS,
     crate::kms::KINDS,
+    crate::lambda::KINDS,
     crate::logs::KINDS,
     crate::payinfra::KINDS,
     crate::rds::KINDS,

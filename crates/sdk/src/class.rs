@@ -8,6 +8,11 @@ const CLASSES: &[(&str, &str, Class)] = &[
     // Eventual: roles, keys and principals that are seconds old.
     ("InvalidParameterValueException", "cannot be assumed", Class::Eventual),
     ("InvalidParameterValueException", "ensure the role can perform", Class::Eventual),
+    ("InvalidParameterValueException", "role does not have permissions", Class::Eventual),
+    ("InvalidParameterValueException", "KMS key is invalid for CreateGrant", Class::Eventual),
+    ("InvalidParameterValueException", "Cannot access stream", Class::Eventual),
+    // The network interfaces of a function.
+    ("InvalidParameterValueException", "throttled by EC2", Class::Throttled),
     ("InvalidParameterException", "Unable to assume the service linked role", Class::Eventual),
     ("InvalidParameterException", "verify that the ECS service role", Class::Eventual),
     ("InvalidParameterException", "does not have an associated load balancer", Class::Eventual),
@@ -59,7 +64,12 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("DeleteConflict", "", Class::Conflict),
     ("ConcurrentModification", "", Class::Conflict),
     ("ConcurrentModificationException", "", Class::Conflict),
+    ("ConflictException", "already exists", Class::Foreign),
+    ("ConflictException", "already has this name", Class::Foreign),
     ("ConflictException", "", Class::Conflict),
+    // Lambda's code for a name that exists, and for an update in progress.
+    ("ResourceConflictException", "already exist", Class::Foreign),
+    ("ResourceConflictException", "", Class::Conflict),
     // A table with this name exists. While one is being deleted, the message is "Table is being deleted".
     ("ResourceInUseException", "Table already exists", Class::Foreign),
     ("ResourceInUseException", "", Class::Conflict),
@@ -195,6 +205,9 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("LimitsExceeded", "", Class::Quota),
     ("DelegationSetNotAvailable", "", Class::Quota),
     ("TooManyTagsException", "", Class::Quota),
+    ("CodeStorageExceededException", "", Class::Quota),
+    ("PolicyLengthExceededException", "", Class::Quota),
+    ("InvalidParameterValueException", "UnreservedConcurrentExecution", Class::Quota),
     ("MaximumNumberOfTrailsExceededException", "", Class::Quota),
     ("InsufficientFreeAddressesInSubnet", "", Class::Quota),
     // Not found: deleted, or not visible yet.
@@ -263,6 +276,8 @@ mod tests {
             ("", "", 403, Class::Denied),
             ("", "", 412, Class::Stale),
             ("Unheard", "", 400, Class::Failed),
+            ("ResourceConflictException", "Function already exist: payment", 409, Class::Foreign),
+            ("ResourceConflictException", "An update is in progress for resource: …", 409, Class::Conflict),
             ("ExpiredToken", "", 400, Class::Expired),
             ("SignatureDoesNotMatch", "Signature expired: 20261126T035738Z is now …", 403, Class::Expired),
             ("InvalidSignatureException", "Signature not yet current: 20261126T035738Z is …", 403, Class::Expired),

@@ -16,6 +16,7 @@ mod eventbridge;
 mod example;
 mod iam;
 mod kms;
+mod lambda;
 mod life;
 mod logs;
 mod losses;
@@ -55,6 +56,7 @@ fn examples() -> Result<Vec<Example>> {
         eventbridge::examples()?,
         iam::examples()?,
         kms::examples()?,
+        lambda::examples()?,
         logs::examples()?,
         payinfra::examples()?,
         rds::examples()?,
@@ -140,6 +142,12 @@ const ABSENCE: &[(&str, Proof)] = &[
     ("iam.role", Proof::Own("by name, without the policies")),
     ("kms.alias", Proof::Own("by the key that has the name")),
     ("kms.key", Proof::Own("by id, without the policy, rotation and tags")),
+    ("lambda.alias", Proof::Read("one call by function and name")),
+    ("lambda.event-invoke-config", Proof::Read("one call by function and qualifier")),
+    ("lambda.event-source-mapping", Proof::Own("by id, without the tags")),
+    ("lambda.function", Proof::Read("one call by name; missing tags hide nothing")),
+    ("lambda.permission", Proof::Read("the whole policy of its function")),
+    ("lambda.version", Proof::Read("one call by function and number")),
     ("logs.log-group", Proof::Own("by name")),
     ("logs.metric-filter", Proof::Read("the whole list of its group")),
     ("rds.cluster", Proof::Own("by name, without a filter")),
