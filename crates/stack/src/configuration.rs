@@ -189,12 +189,22 @@ fn variables(source: Source<'_>, problems: &mut Problems) -> Option<(Configurati
         let Some(workspace) = shared.zip(own).and_then(|(shared, own)| stack.join(shared, own)) else { continue };
         problems.take(own_name(&workspace, stack, stacks));
         stack.check(&workspace, problems);
+        problems.take(distinguished(&workspace, &workspaces));
         workspaces.insert(workspace.name.clone(), workspace);
         listed.push((name, paths));
     }
     let (source_name, sensitive) = (source_name.to_owned(), BTreeMap::new());
     let configuration = Configuration { source_name, stack, aws, state, workspaces, sensitive };
     problems.is_empty().then_some((configuration, listed))
+}
+
+/// Checks that no other workspace has the same names.
+fn distinguished(workspace: &Workspace, others: &BTreeMap<String, Workspace>) -> Result<(), Problem> {
+    let is_same = |other: &&Workspace| !workspace.form.has_workspace() && other.suffix == workspace.suffix;
+    let Some(other) = others.values().find(is_same) else { return Ok(()) };
+    let message = format!("the workspaces `{}` and `{}` have the same suffix", other.name, workspace.name);
+    Err(Problem::new(message, workspace.place("suffix"))
+        .hint("give each its own: the names of this stack do not include the workspace"))
 }
 
 /// The stack that the configuration names; `None` if there is no such stack, or no valid name.

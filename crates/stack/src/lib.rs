@@ -24,7 +24,7 @@ mod workspace;
 pub use conceal::build;
 pub use configuration::{Configuration, Template, schema, template, without_secrets};
 pub use files::{FILE_BYTES, Open};
-pub use names::{AccountId, Names, Suffix};
+pub use names::{AccountId, NameForm, Names, Suffix};
 pub use problem::{At, ConfigError, Problem, Problems};
 pub use program::{distinct, named};
 pub use remote::{REMOTE, RemoteOutputs};

@@ -89,24 +89,65 @@ impl fmt::Display for AccountId {
     }
 }
 
-/// The names of one workspace: `{prefix}-{resource-type}-{workspace}-{suffix}`.
+/// The form of a stack's names, such as `payment-{type}-{workspace}-{suffix}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameForm(String);
+
+impl NameForm {
+    /// The form with these placeholders: `{type}`, `{workspace}` and `{suffix}`.
+    #[must_use]
+    pub fn new(form: &str) -> Self {
+        Self(form.to_owned())
+    }
+
+    /// Whether names include the workspace. Without it, only the suffix distinguishes workspaces.
+    #[must_use]
+    pub fn has_workspace(&self) -> bool {
+        self.0.contains(WORKSPACE)
+    }
+
+    /// Checks that every name has its type and the suffix, and is valid in AWS.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub(crate) fn check(&self) -> Result<()> {
+        let has_once = |placeholder: &str| self.0.matches(placeholder).count() == 1;
+        let example = [TYPE, WORKSPACE, SUFFIX].iter().fold(self.0.clone(), |text, it| text.replacen(it, "x", 1));
+        if has_once(TYPE) && has_once(SUFFIX) && label("form", &example).is_ok() {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("`{}` is not a form of names", self.0)).hint(format!(
+            "write {TYPE} and {SUFFIX} once, {WORKSPACE} at most once, and lower-case letters, digits and inner hyphens"
+        )))
+    }
+}
+
+const TYPE: &str = "{type}";
+const WORKSPACE: &str = "{workspace}";
+const SUFFIX: &str = "{suffix}";
+
+/// The names of one workspace.
 #[derive(Clone, Debug)]
 pub struct Names {
-    prefix: String,
-    workspace: String,
+    /// What is before and after the type of the resource.
+    around: [String; 2],
+    has_workspace: bool,
     suffix: Suffix,
     account: AccountId,
 }
 
 impl Names {
-    /// The names of `workspace` in `account`, which begin with `prefix`.
+    /// The names of `workspace` in `account`, in this form.
     ///
     /// # Errors
-    /// If the prefix or the workspace's name has a character that is invalid in some AWS name.
-    pub fn new(prefix: &str, workspace: &str, suffix: &Suffix, account: &AccountId) -> Result<Self> {
+    /// If the form is invalid, or the workspace's name has a character that is invalid in some AWS name.
+    pub fn new(form: &NameForm, workspace: &str, suffix: &Suffix, account: &AccountId) -> Result<Self> {
+        form.check()?;
+        let filled = form.0.replace(WORKSPACE, &label("workspace", workspace)?).replace(SUFFIX, &suffix.0);
+        let (before, after) = filled.split_once(TYPE).unwrap_or_default();
         Ok(Self {
-            prefix: label("prefix", prefix)?,
-            workspace: label("workspace", workspace)?,
+            around: [before.to_owned(), after.to_owned()],
+            has_workspace: form.has_workspace(),
             suffix: suffix.clone(),
             account: account.clone(),
         })
@@ -115,13 +156,26 @@ impl Names {
     /// The name of a regional resource: `payment-vpc-production-abc123`.
     #[must_use]
     pub fn name(&self, resource_type: &str) -> String {
-        format!("{}-{resource_type}-{}", self.prefix, self.ending())
+        let [before, after] = &self.around;
+        format!("{before}{resource_type}{after}")
     }
 
-    /// The part that every name contains: `production-abc123`.
+    /// The part that every name contains, with the suffix: `-production-abc123`.
     #[must_use]
-    pub fn ending(&self) -> String {
-        format!("{}-{}", self.workspace, self.suffix)
+    pub fn mark(&self) -> &str {
+        let [before, after] = &self.around;
+        // The suffix may also be a part of the text around it, so the longer one decides.
+        match (before.contains(&self.suffix.0), after.contains(&self.suffix.0)) {
+            (true, false) => before,
+            (false, _) => after,
+            (true, true) => {
+                if before.len() > after.len() {
+                    before
+                } else {
+                    after
+                }
+            }
+        }
     }
 
     /// The name of a role. Roles are global, so it includes the region that the role is for.
@@ -129,7 +183,7 @@ impl Names {
     /// # Errors
     /// If it is too long for IAM.
     pub fn role(&self, resource_type: &str, region: &Region) -> Result<String> {
-        short("role", ROLE, format!("{}-{region}", self.name(resource_type)))
+        self.short("role", ROLE, format!("{}-{region}", self.name(resource_type)))
     }
 
     /// The name of a database cluster or instance. Names within a global database differ by region (AWS-FACTS §4.2).
@@ -142,7 +196,7 @@ impl Names {
             return Err(Error::invalid(format!("the name `{name}` is invalid in RDS: it has two hyphens in a row"))
                 .hint("remove the second hyphen from the suffix or the workspace's name"));
         }
-        short("database", DATABASE, name)
+        self.short("database", DATABASE, name)
     }
 
     /// The name of a bucket. Bucket names are globally unique, so it includes the region and a hash of the account id.
@@ -150,7 +204,7 @@ impl Names {
     /// # Errors
     /// If it is too long for S3.
     pub fn bucket(&self, resource_type: &str, region: &Region) -> Result<String> {
-        short("bucket", BUCKET, format!("{}-{region}-{}", self.name(resource_type), hash(self.account.as_str())))
+        self.short("bucket", BUCKET, format!("{}-{region}-{}", self.name(resource_type), hash(self.account.as_str())))
     }
 
     /// The name of a load balancer or a target group. If it would be too long, a hash replaces everything except the
@@ -163,7 +217,7 @@ impl Names {
         if name.len() <= BALANCER {
             return Ok(name);
         }
-        short("load balancer", BALANCER, format!("{resource_type}-{}-{}", hash(&name), self.suffix))
+        self.short("load balancer", BALANCER, format!("{resource_type}-{}-{}", hash(&name), self.suffix))
     }
 
     /// The suffix, which even the shortest name includes.
@@ -177,6 +231,19 @@ impl Names {
     pub fn account(&self) -> &AccountId {
         &self.account
     }
+
+    fn short(&self, what: &str, most: usize, name: String) -> Result<String> {
+        if name.len() <= most {
+            return Ok(name);
+        }
+        let over = name.len() - most;
+        let part = if self.has_workspace { "the suffix or the workspace's name" } else { "the suffix" };
+        Err(Error::invalid(format!(
+            "the {what} name `{name}` has {} characters, but AWS accepts at most {most}",
+            name.len()
+        ))
+        .hint(format!("shorten {part} by {over}")))
+    }
 }
 
 /// An eight-digit hash of `text`.
@@ -186,18 +253,6 @@ fn hash(text: &str) -> String {
         let _ = write!(digits, "{byte:02x}");
         digits
     })
-}
-
-fn short(what: &str, most: usize, name: String) -> Result<String> {
-    if name.len() <= most {
-        return Ok(name);
-    }
-    let over = name.len() - most;
-    Err(Error::invalid(format!(
-        "the {what} name `{name}` has {} characters, but AWS accepts at most {most}",
-        name.len()
-    ))
-    .hint(format!("shorten the suffix or the workspace's name by {over}")))
 }
 
 /// Checks that the text is valid in a bucket name, the strictest of all names.
@@ -216,7 +271,8 @@ mod tests {
     use super::*;
 
     fn names(suffix: &str) -> Result<Names> {
-        Names::new("payment", "production", &Suffix::parse(suffix)?, &AccountId::try_from("123456789012".to_owned())?)
+        let form = NameForm::new("payment-{type}-{workspace}-{suffix}");
+        Names::new(&form, "production", &Suffix::parse(suffix)?, &AccountId::try_from("123456789012".to_owned())?)
     }
 
     #[test]
@@ -226,6 +282,32 @@ mod tests {
         assert_eq!(names.name("vpc"), "payment-vpc-production-abc123");
         assert_eq!(names.role("flow-logs", &region)?, "payment-flow-logs-production-abc123-us-east-1");
         assert_eq!(names.bucket("transactions", &region)?, "payment-transactions-production-abc123-us-east-1-2a33349e");
+        Ok(())
+    }
+
+    #[test]
+    fn x01_a_form_decides_the_order() -> Result<()> {
+        let names =
+            |form: &str| Names::new(&NameForm::new(form), "production", &Suffix::parse("s1")?, &AccountId::any());
+        for (form, name, mark) in [
+            ("payment-{suffix}-{type}", "payment-s1-api", "payment-s1-"),
+            ("{type}-{suffix}", "api-s1", "-s1"),
+            ("pays1-{type}-{suffix}-{workspace}", "pays1-api-s1-production", "-s1-production"),
+        ] {
+            let names = names(form)?;
+            assert_eq!((names.name("api"), names.mark()), (name.to_owned(), mark));
+        }
+        for form in [
+            "pay-{type}",
+            "{suffix}-{suffix}-{type}",
+            "{type}-{suffix}-{region}",
+            "Pay-{type}-{suffix}",
+            "{type}{suffix}-",
+        ] {
+            assert!(names(form).is_err(), "{form}");
+        }
+        let error = names("{type}-{suffix}")?.bucket(&"long".repeat(20), &Region::new("us-east-1")).unwrap_err();
+        assert_eq!(error.get_hint(), Some("shorten the suffix by 46"));
         Ok(())
     }
 

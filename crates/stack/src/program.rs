@@ -15,12 +15,12 @@ pub fn distinct(stacks: Stacks) -> Result<()> {
         return Err(Error::invalid("this program has no stacks").hint("pass at least one to `payinfra::main`"));
     }
     for (index, stack) in stacks.iter().enumerate() {
-        for text in [stack.name(), stack.prefix()] {
-            Suffix::parse(text).map_err(|_| {
-                Error::invalid(format!("`{text}` is not a valid name of a stack"))
-                    .hint("use lower-case letters, digits and inner hyphens")
-            })?;
-        }
+        let name = stack.name();
+        Suffix::parse(name).map_err(|_| {
+            Error::invalid(format!("`{name}` is not a valid name of a stack"))
+                .hint("use lower-case letters, digits and inner hyphens")
+        })?;
+        stack.name_form().check()?;
         if stacks[..index].iter().any(|other| other.name() == stack.name()) {
             return Err(Error::invalid(format!("two stacks of this program have the name `{}`", stack.name()))
                 .hint("rename one of them: the name is part of states and tags"));

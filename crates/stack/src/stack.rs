@@ -12,7 +12,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::names::AccountId;
+use crate::names::{AccountId, NameForm};
 use crate::problem::Problems;
 use crate::rule::Rule;
 use crate::typed::typed;
@@ -27,8 +27,9 @@ pub trait Stack: Sync {
     const NAME: &'static str;
     /// One line about it.
     const ABOUT: &'static str;
-    /// The first part of every name of its resources.
-    const PREFIX: &'static str = Self::NAME;
+    /// The form of its resources' names: `{type}` and `{suffix}`, usually `{workspace}`, and other text, in any order; `{stack}`
+    /// is [`Stack::NAME`]. Without `{workspace}`, the workspaces need different suffixes.
+    const NAMES: &'static str = "{stack}-{type}-{workspace}-{suffix}";
     /// The regions of a workspace that lists none, the primary first.
     const REGIONS: &'static [&'static str] = &["us-east-1"];
     /// The keys of tags that the stack itself sets on all resources, which a user cannot set.
@@ -116,8 +117,8 @@ pub trait AnyStack: Sync {
     fn name(&self) -> &'static str;
     /// See [`Stack::ABOUT`].
     fn about(&self) -> &'static str;
-    /// See [`Stack::PREFIX`].
-    fn prefix(&self) -> &'static str;
+    /// See [`Stack::NAMES`].
+    fn name_form(&self) -> NameForm;
     /// See [`Stack::REGIONS`].
     fn default_regions(&self) -> &'static [&'static str];
     /// See [`Stack::TAGS`].
@@ -168,8 +169,8 @@ impl<S: Stack> AnyStack for S {
         S::ABOUT
     }
 
-    fn prefix(&self) -> &'static str {
-        S::PREFIX
+    fn name_form(&self) -> NameForm {
+        NameForm::new(&S::NAMES.replace("{stack}", S::NAME))
     }
 
     fn default_regions(&self) -> &'static [&'static str] {

@@ -10,7 +10,7 @@ use ipnet::Ipv4Net;
 use payinfra_engine::{Graph, Region, Result, Tags};
 
 use crate::files::Files;
-use crate::names::{AccountId, Names, Suffix};
+use crate::names::{AccountId, NameForm, Names, Suffix};
 use crate::places::Places;
 use crate::problem::{Problem, Problems};
 use crate::remote::RemoteOutputs;
@@ -21,8 +21,8 @@ use crate::section::Section;
 pub struct Workspace<V = Erased> {
     /// The name of the stack in states and tags.
     pub stack: String,
-    /// The first part of every name.
-    pub prefix: &'static str,
+    /// The form of every name.
+    pub form: NameForm,
     /// Its name.
     pub name: String,
     /// The value of the tag `Environment`.
@@ -84,7 +84,7 @@ impl<V> Workspace<V> {
     /// # Errors
     /// If the workspace's name is not valid in names.
     pub fn names(&self, account: &AccountId) -> Result<Names> {
-        Names::new(self.prefix, &self.name, &self.suffix, account)
+        Names::new(&self.form, &self.name, &self.suffix, account)
     }
 
     /// An empty graph of this workspace, whose resources carry the common tags, those of the stack in `more`, and the
@@ -127,7 +127,7 @@ impl<V> Workspace<V> {
     pub(crate) fn with<W>(self, variables: W) -> Workspace<W> {
         let Self {
             stack,
-            prefix,
+            form,
             name,
             environment,
             project,
@@ -144,7 +144,7 @@ impl<V> Workspace<V> {
         } = self;
         Workspace {
             stack,
-            prefix,
+            form,
             name,
             environment,
             project,

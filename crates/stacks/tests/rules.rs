@@ -6,8 +6,8 @@ use payinfra_aws::ec2::Vpc;
 use payinfra_components::graph as build;
 use payinfra_components::rules::{self, RULES};
 use payinfra_engine::{Address, Graph, Region, Resource, Result, Tags};
-use payinfra_stack::{AccountId, Configuration, Names, Rule, Stack, Suffix, Violation, Workspace};
-use payinfra_stacks::STACKS;
+use payinfra_stack::{AccountId, Configuration, NameForm, Names, Rule, Stack, Suffix, Violation, Workspace};
+use payinfra_stacks::{Migration, STACKS};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn good() -> Value {
 
 fn names() -> Names {
     let account = AccountId::try_from(ACCOUNT.to_owned()).unwrap();
-    Names::new("payment", "migration", &Suffix::parse("demo1").unwrap(), &account).unwrap()
+    Names::new(&NameForm::new(Migration::NAMES), "migration", &Suffix::parse("demo1").unwrap(), &account).unwrap()
 }
 
 /// Changes one argument of one resource, and checks the violation, its rule, and that a waiver there or everywhere

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use payinfra_engine::{Error, Region, Result};
-use payinfra_stack::{AccountId, Names, Suffix};
+use payinfra_stack::{AccountId, NameForm, Names, Suffix};
 use toml_edit::{InlineTable, Value};
 use uuid::Uuid;
 
@@ -195,7 +195,8 @@ fn is_valid(name: &str) -> Result<()> {
         );
     }
     // As the example names its bucket.
-    let names = Names::new(name, "demo", &Suffix::parse("h1")?, &AccountId::any())?;
+    let form = NameForm::new(&format!("{name}-{{type}}-{{workspace}}-{{suffix}}"));
+    let names = Names::new(&form, "demo", &Suffix::parse("h1")?, &AccountId::any())?;
     names.bucket("files", &Region::new("us-east-1")).map_err(|error| error.hint("choose a shorter name"))?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Every name includes the workspace and the suffix.
+//! Every name includes the suffix, and the workspace if the stack's names have it.
 
 use payinfra_aws::ecs::TaskDefinition;
 use payinfra_aws::elbv2::{LoadBalancer, TargetGroup};
@@ -27,13 +27,13 @@ const SHORT: [&str; 2] = [LoadBalancer::KIND, TargetGroup::KIND];
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of all rules")]
 fn check(graph: &Graph, names: &Names) -> Result<Vec<Violation>> {
-    let ending = format!("-{}", names.ending());
+    let mark = names.mark();
     let suffix = format!("-{}", names.suffix());
     let mut found: Vec<(&Address, &str)> = Vec::new();
     for (address, node) in graph.nodes().iter().filter(|(_, node)| !node.lookup) {
         if let Some(tags) = node.args.get("tags") {
             let name = tags.get("Name").and_then(Value::as_str).unwrap_or_default();
-            found.extend((!name.contains(&ending)).then_some((address, name)));
+            found.extend((!name.contains(mark)).then_some((address, name)));
         }
         if GIVEN.iter().any(|(kind, _)| *kind == &*address.kind) {
             continue;
@@ -41,10 +41,10 @@ fn check(graph: &Graph, names: &Names) -> Result<Vec<Violation>> {
         let short = SHORT.contains(&&*address.kind);
         let own = node.args.get(field(&address.kind)).and_then(Value::as_str);
         found.extend(
-            own.filter(|name| !(name.contains(&ending) || short && name.ends_with(&suffix))).map(|it| (address, it)),
+            own.filter(|name| !(name.contains(mark) || short && name.ends_with(&suffix))).map(|it| (address, it)),
         );
     }
     let say =
-        |(address, name): &(&Address, &str)| Violation::new(address, format!("is named `{name}`, without `{ending}`"));
+        |(address, name): &(&Address, &str)| Violation::new(address, format!("is named `{name}`, without `{mark}`"));
     Ok(found.iter().map(say).collect())
 }

@@ -30,7 +30,7 @@ use payinfra_components::rules;
 use payinfra_components::topic::{self, Subscriber};
 use payinfra_components::trail;
 use payinfra_engine::{Address, Graph, Ref, Region, Result, Tags};
-use payinfra_stack::{AccountId, Names, RegionConfig, Site, Suffix};
+use payinfra_stack::{AccountId, NameForm, Names, RegionConfig, Site, Suffix};
 use serde_json::{Value, json};
 
 const REGIONS: [&str; 3] = ["us-east-1", "us-east-2", "us-west-2"];
@@ -52,7 +52,13 @@ impl Setting {
         let tags = ["Environment", "ManagedBy", "Project", "Team"];
         let tags = tags.into_iter().fold(Tags::new(), |tags, key| tags.with(key, "a"));
         Self {
-            names: Names::new("shop", "dev", &Suffix::parse("x1").unwrap(), &account).unwrap(),
+            names: Names::new(
+                &NameForm::new("shop-{type}-{workspace}-{suffix}"),
+                "dev",
+                &Suffix::parse("x1").unwrap(),
+                &account,
+            )
+            .unwrap(),
             regions: regions.collect(),
             graph: Graph::new("shop", "dev", tags),
         }

@@ -47,10 +47,10 @@ impl Context<'_> {
             let message = format!("KMS does not support a waiting period of {}", counted(days, "day", "days"));
             problems.add(Problem::new(message, self.places.of_value("key_deletion_days")).hint("use 7 to 30"));
         }
-        problems.take(Names::new(self.stack.prefix(), name, &suffix, &AccountId::any()).at(place))?;
+        problems.take(Names::new(&self.stack.name_form(), name, &suffix, &AccountId::any()).at(place))?;
         Some(Workspace {
             stack: self.stack.name().to_owned(),
-            prefix: self.stack.prefix(),
+            form: self.stack.name_form(),
             name: name.clone(),
             environment: environment.map(Spanned::into_inner).unwrap_or_default(),
             project: project.map(Spanned::into_inner).unwrap_or_default(),

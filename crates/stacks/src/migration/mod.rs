@@ -53,7 +53,7 @@ pub struct Migration;
 impl Stack for Migration {
     const NAME: &'static str = NAME;
     const ABOUT: &'static str = "a payment platform that moves from one region to two without downtime";
-    const PREFIX: &'static str = "payment";
+    const NAMES: &'static str = "payment-{type}-{workspace}-{suffix}";
     const REGIONS: &'static [&'static str] = &["us-east-1", "us-east-2"];
     const TAGS: &'static [&'static str] = &["CutoverTimestamp", "MigrationPhase"];
     const REPLACED: &'static [&'static str] = &["domain.certificates", "legacy_network", "weights"];
