@@ -36,19 +36,19 @@ pub(super) struct Deploy {
     #[arg(long, value_name = "IMAGE", conflicts_with_all = UNFIT)]
     image: Option<String>,
     /// Service to deploy to; not needed if there is only one
-    #[arg(long, value_name = "NAME", conflicts_with_all = UNFIT)]
+    #[arg(long, value_name = "NAME", requires = "image", conflicts_with_all = UNFIT)]
     service: Option<String>,
     /// Shift this many percent of the requests at once
-    #[arg(long, value_name = "POINTS", conflicts_with_all = UNFIT, default_value = "25", value_parser = clap::value_parser!(u8).range(1..=100))]
+    #[arg(long, value_name = "POINTS", requires = "image", conflicts_with_all = UNFIT, default_value = "25", value_parser = clap::value_parser!(u8).range(1..=100))]
     step: u8,
     /// Wait this long after each step, while the gates are checked
-    #[arg(long, value_name = "DURATION", conflicts_with_all = UNFIT, default_value = "60s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, default_value = "60s", value_parser = duration)]
     every: Duration,
     /// After the last step, keep the tasks of the old image for this long, while the gates are checked
-    #[arg(long, value_name = "DURATION", conflicts_with_all = UNFIT, default_value = "5m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, default_value = "5m", value_parser = duration)]
     bake: Duration,
     /// Time limit for the new tasks to become healthy, after they have started
-    #[arg(long, value_name = "DURATION", conflicts_with_all = UNFIT, default_value = "10m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, default_value = "10m", value_parser = duration)]
     timeout: Duration,
     #[command(flatten)]
     gates: GateOptions,
