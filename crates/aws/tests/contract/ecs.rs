@@ -125,6 +125,7 @@ fn service_in(graph: &mut Graph, vpc: &Node<Vpc>) -> Result<Service> {
         minimum_healthy: 100,
         maximum: 200,
         circuit_breaker: true,
+        blue_green: None,
         propagate_tags: PropagateTags::Service,
         execute_command: false,
         tags: Tags::new(),
@@ -152,7 +153,7 @@ fn service() -> Result<Example> {
     let group = graph.add(&region(), "fourth", security_group(&vpc, "fourth"))?.id;
     let balancer = |group: &Node<TargetGroup>| {
         let target_group = group.outputs.arn.clone();
-        BTreeSet::from([LoadBalancer { target_group, container: "app".to_owned(), port: 8_080 }])
+        BTreeSet::from([LoadBalancer { target_group, container: "app".to_owned(), port: 8_080, alternate: None }])
     };
     let (blue, green) = (balancer(&blue), balancer(&green));
     Example::new(graph, &region(), service)?
