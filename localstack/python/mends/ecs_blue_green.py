@@ -39,7 +39,8 @@ def advanced(balancer):
 def actions_of(backend, arn):
     """The actions of a rule, or of the default rule of a listener."""
     balancers = elbv2_backends[backend.account_id][backend.region_name].load_balancers.values()
-    rules = [rule for balancer in balancers for listener in balancer.listeners.values() for rule in listener.rules.values()]
+    listeners = [listener for balancer in balancers for listener in balancer.listeners.values()]
+    rules = [rule for listener in listeners for rule in listener.rules.values()]
     return next((rule.actions for rule in rules if rule.arn == arn), None)
 
 
@@ -151,7 +152,8 @@ class BlueGreen(Rollout):
 
     def roll_back(self):
         """After the circuit breaker has stopped it."""
-        self.undo("ROLLBACK_SUCCESSFUL", "Service deployment rolled back because the circuit breaker threshold was exceeded.")
+        why = "Service deployment rolled back because the circuit breaker threshold was exceeded."
+        self.undo("ROLLBACK_SUCCESSFUL", why)
 
     def undo(self, status, why):
         """Returns the requests to the tasks of the deployment before, and stops the own ones."""
@@ -205,7 +207,8 @@ STRATEGIES["BLUE_GREEN"] = BlueGreen
 
 
 def list_service_deployments(response):
-    service = response.ecs_backend._get_service(response._get_param("cluster", "default"), response._get_param("service"))
+    names = (response._get_param("cluster", "default"), response._get_param("service"))
+    service = response.ecs_backend._get_service(*names)
     wanted = response._get_param("status")
     found = [it.brief() for it in deployments_of(service) if not wanted or it.status in wanted]
     return ActionResult({"serviceDeployments": found})
