@@ -7,7 +7,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::types::StateValue;
-use payinfra_localstack::{Match, When};
+use payinfra_localstack::{Hold, Match, When};
 use payinfra_tests::{Bench, Outcome, caught, example};
 use serde_json::{Value, json};
 
@@ -132,9 +132,13 @@ fn baking(bench: &Bench) -> Child {
     running
 }
 
-/// Lets the call that stops the deployment through, and everything else happen without latency.
-async fn rolled_back(bench: &Bench, running: Child) -> Outcome {
-    let mut stop = bench.aws.hold(Match::action("ecs", "StopServiceDeployment"), When::After);
+/// The call that stops a deployment.
+fn stop(bench: &Bench) -> Hold {
+    bench.aws.hold(Match::action("ecs", "StopServiceDeployment"), When::After)
+}
+
+/// Lets the call that stops the deployment through, and everything after it happen without latency.
+async fn rolled_back(bench: &Bench, mut stop: Hold, running: Child) -> Outcome {
     let held = caught(&mut stop).await;
     bench.aws.set_latency_scale(None);
     held.release();
@@ -212,8 +216,9 @@ async fn m17_a_gate_has_ecs_return() {
     let running = baking(&bench);
     let shifted = found(&bench).await;
     assert_eq!((shifted.weights, shifted.targets), ([0, 100], [2, 2]));
+    let stop = stop(&bench);
     set_alarm(&bench, StateValue::Alarm).await;
-    let outcome = rolled_back(&bench, running).await.expect(1);
+    let outcome = rolled_back(&bench, stop, running).await.expect(1);
     let reason = events(&outcome, "deploy-ended")[0]["reason"].to_string();
     assert!(reason.contains("payment-alarm-region-legacy-demo1@us-east-1 does not hold: ALARM"), "{reason}");
     set_alarm(&bench, StateValue::Ok).await;
@@ -252,7 +257,9 @@ async fn m17_a_killed_deployment_of_ecs_is_aborted() {
     let mut running = baking(&bench);
     running.kill().unwrap();
     running.wait().unwrap();
-    rolled_back(&bench, bench.start(&deploy(&["--abort"]))).await.ok();
+    let stop = stop(&bench);
+    let aborting = bench.start(&deploy(&["--abort"]));
+    rolled_back(&bench, stop, aborting).await.ok();
     let Found { image, revisions, targets, .. } = found(&bench).await;
     assert_eq!((&*image, revisions, targets.iter().sum::<usize>()), (OLD, 1, 2));
     settled(&bench).await;

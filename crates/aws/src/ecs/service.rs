@@ -189,14 +189,18 @@ impl Service {
         let breaker = DeploymentCircuitBreaker::builder().enable(self.circuit_breaker).rollback(self.circuit_breaker);
         let deployment = DeploymentConfiguration::builder().deployment_circuit_breaker(breaker.build());
         let deployment = deployment.minimum_healthy_percent(self.minimum_healthy).maximum_percent(self.maximum);
-        let Some(BlueGreen { bake_minutes, alarms }) = &self.blue_green else {
-            return Ok(deployment.strategy(DeploymentStrategy::Rolling).build());
-        };
-        let names = alarms.iter().map(|name| Ok(name.known()?.to_owned())).collect::<Result<Vec<_>>>()?;
+        // Omitted values stay unchanged, so alarms that no longer count are disabled.
+        let alarms = self.blue_green.iter().flat_map(|it| &it.alarms);
+        let names = alarms.map(|name| Ok(name.known()?.to_owned())).collect::<Result<Vec<_>>>()?;
         let is_watched = !names.is_empty();
         let alarms = DeploymentAlarms::builder().set_alarm_names(Some(names)).enable(is_watched).rollback(is_watched);
-        let deployment = deployment.strategy(DeploymentStrategy::BlueGreen).bake_time_in_minutes(*bake_minutes);
-        Ok(deployment.alarms(alarms.build().explain()?).build())
+        let deployment = deployment.alarms(alarms.build().explain()?);
+        Ok(match &self.blue_green {
+            None => deployment.strategy(DeploymentStrategy::Rolling).build(),
+            Some(BlueGreen { bake_minutes, .. }) => {
+                deployment.strategy(DeploymentStrategy::BlueGreen).bake_time_in_minutes(*bake_minutes).build()
+            }
+        })
     }
 
     /// Checks what belongs to blue/green deployments.
