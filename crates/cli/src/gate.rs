@@ -34,13 +34,13 @@ pub(crate) struct GateOptions {
     /// checks of the regions with traffic
     #[arg(long, value_name = "GATE")]
     pub(crate) gate: Vec<Gate>,
-    /// Check the gates at least this many times during each wait, by default 3; all checks have to succeed
+    /// Check the gates at least this many times during each wait; all checks have to succeed [default: 3]
     #[arg(long, value_name = "N")]
     samples: Option<NonZeroU32>,
     /// Alarm that is not a gate, although it belongs to the workspace; can be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) ignore_alarm: Vec<String>,
-    /// Time limit for each gate command, by default `30s`
+    /// Time limit for each gate command [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     gate_timeout: Option<Duration>,
 }

@@ -199,9 +199,14 @@ def rollouts_of(service):
     return service.__dict__.setdefault("rollouts", [])
 
 
+# The classes of deployments by strategy.
+STRATEGIES = {"ROLLING": Rollout}
+
+
 def deploy(backend, service):
     """Starts a deployment."""
-    rollout = Rollout(backend, service)
+    configuration = getattr(service, "deployment_configuration", None) or {}
+    rollout = STRATEGIES[configuration.get("strategy", "ROLLING")](backend, service)
     rollouts_of(service).insert(0, rollout)
     later(START if service.desired_count else 0, rollout.start)
     show(backend, service)

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use super::Execute;
+use super::native::Driver as NativeDriver;
 use crate::colours::{Colour, Service, Services};
 use crate::context::{Context, Session};
 use crate::events::{ColourStatus, Deploying, Emitter, Message, RegionColours, ServiceStatus, ShiftOutcome};
@@ -21,6 +22,7 @@ use crate::exit::{Exit, Outcome};
 use crate::failure::Failure;
 use crate::gate::{self, Gate, GateOptions, Gates, duration};
 use crate::lost::Missing;
+use crate::native;
 use crate::operation::{self, Claim, Operation};
 use crate::run::{Order, interrupt};
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
@@ -37,21 +39,21 @@ pub(super) struct Deploy {
     image: Option<String>,
     /// Service to deploy to; not needed if there is only one
     #[arg(long, value_name = "NAME", requires = "image", conflicts_with_all = UNFIT)]
-    service: Option<String>,
-    /// Shift this many percent of the requests at once
-    #[arg(long, value_name = "POINTS", requires = "image", conflicts_with_all = UNFIT, default_value = "25", value_parser = clap::value_parser!(u8).range(1..=100))]
-    step: u8,
-    /// Wait this long after each step, while the gates are checked
-    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, default_value = "60s", value_parser = duration)]
-    every: Duration,
-    /// After the last step, keep the tasks of the old image for this long, while the gates are checked
-    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, default_value = "5m", value_parser = duration)]
-    bake: Duration,
-    /// Time limit for the new tasks to become healthy, after they have started
-    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, default_value = "10m", value_parser = duration)]
-    timeout: Duration,
+    pub(super) service: Option<String>,
+    /// Shift this many percent of the requests at once [default: 25]
+    #[arg(long, value_name = "POINTS", requires = "image", conflicts_with_all = UNFIT, value_parser = clap::value_parser!(u8).range(1..=100))]
+    step: Option<u8>,
+    /// Wait this long after each step, while the gates are checked [default: 60s]
+    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, value_parser = duration)]
+    every: Option<Duration>,
+    /// After the last step, keep the tasks of the old image for this long, while the gates are checked [default: 5m]
+    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, value_parser = duration)]
+    bake: Option<Duration>,
+    /// Time limit for the new tasks to become healthy, after they have started [default: 10m]
+    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, value_parser = duration)]
+    timeout: Option<Duration>,
     #[command(flatten)]
-    gates: GateOptions,
+    pub(super) gates: GateOptions,
     /// Continue an interrupted deployment
     #[arg(long, conflicts_with_all = ["abort", "status"])]
     resume: bool,
@@ -63,10 +65,29 @@ pub(super) struct Deploy {
     status: bool,
     /// Skip the confirmation prompt
     #[arg(long, short)]
-    yes: bool,
+    pub(super) yes: bool,
     /// Print events as JSON, one object per line; see `schema --events`
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
+}
+
+/// The defaults of the options about steps, which ECS's own deployments do not have.
+const STEP: u8 = 25;
+const EVERY: Duration = Duration::from_secs(60);
+const BAKE: Duration = Duration::from_mins(5);
+const TIMEOUT: Duration = Duration::from_mins(10);
+
+impl Deploy {
+    /// The options about steps that are given.
+    pub(super) fn about_steps(&self) -> Vec<&'static str> {
+        let given = [
+            (self.step.is_some(), "--step"),
+            (self.every.is_some(), "--every"),
+            (self.bake.is_some(), "--bake"),
+            (self.timeout.is_some(), "--timeout"),
+        ];
+        given.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect()
+    }
 }
 
 /// What the state records about a deployment.
@@ -143,16 +164,23 @@ impl Execute for Deploy {
         }
         let session = cx.session().await?;
         let graph = session.graph()?;
-        let services = Services::find(&graph)?;
+        let native = native::Services::find(&graph)?;
         let state = session.load(Missing::Refuse).await?.state;
+        let verbose = cx.verbose();
+        if native.are_meant(self.service.as_deref(), &state) {
+            let driver = NativeDriver { options: &self, session: &session, graph: &graph, services: &native, verbose };
+            return match &self.image {
+                _ if self.resume => driver.resume(&state).await,
+                _ if self.abort => driver.abort(&state).await,
+                Some(image) => driver.begin(&state, image).await,
+                None => driver.status(&state).await,
+            };
+        }
+        let services = Services::find(&graph)?;
         let found = operation::find::<Deployment>(&state, Self::NAME)?;
-        let driver =
-            Driver { options: &self, session: &session, graph: &graph, services: &services, verbose: cx.verbose() };
+        let driver = Driver { options: &self, session: &session, graph: &graph, services: &services, verbose };
         if self.resume || self.abort {
-            let found = found.ok_or_else(|| {
-                Error::invalid(format!("no deployment is in progress in workspace {}", session.kept.workspace))
-                    .hint("start one with `payinfra deploy --image IMAGE`")
-            })?;
+            let found = found.ok_or_else(|| none(&session))?;
             return if self.abort { driver.abort(found).await } else { driver.resume(&state, found).await };
         }
         match &self.image {
@@ -195,10 +223,10 @@ impl Driver<'_> {
             service: services[0].name.clone(),
             image: image.to_owned(),
             moves,
-            step: options.step,
-            every_millis: millis(options.every),
-            bake_millis: millis(options.bake),
-            timeout_millis: millis(options.timeout),
+            step: options.step.unwrap_or(STEP),
+            every_millis: millis(options.every.unwrap_or(EVERY)),
+            bake_millis: millis(options.bake.unwrap_or(BAKE)),
+            timeout_millis: millis(options.timeout.unwrap_or(TIMEOUT)),
             gates: watched.iter().map(ToString::to_string).collect(),
             samples: gates.samples(),
             gate_timeout_millis: millis(gates.timeout()),
@@ -312,17 +340,7 @@ impl Driver<'_> {
             operational: colours().flat_map(|colour| colour.kept(state)).collect(),
             ..Options::default()
         };
-        let planned = plan(&self.session.cloud, self.graph.clone(), state, &options).await?;
-        let pending = planned
-            .steps
-            .iter()
-            .filter(|(address, step)| step.action != Action::Keep && !planned.drift.contains_key(*address));
-        let pending: Vec<_> = pending.map(|(address, _)| address.to_string()).collect();
-        if pending.is_empty() {
-            return Ok(());
-        }
-        Err(Error::invalid(format!("the configuration has other changes of {}", pending.join(", ")))
-            .hint("apply them first with `payinfra apply`"))
+        nothing_pending(self.session, self.graph, state, &options).await
     }
 
     /// How many steps have been made in all regions, according to `state`.
@@ -710,6 +728,27 @@ impl Run<'_> {
     }
 }
 
+/// Checks that a plan with `options` would change nothing but drift.
+pub(super) async fn nothing_pending(session: &Session, graph: &Graph, state: &State, options: &Options) -> Result<()> {
+    let planned = plan(&session.cloud, graph.clone(), state, options).await?;
+    let pending = planned
+        .steps
+        .iter()
+        .filter(|(address, step)| step.action != Action::Keep && !planned.drift.contains_key(*address));
+    let pending: Vec<_> = pending.map(|(address, _)| address.to_string()).collect();
+    if pending.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("the configuration has other changes of {}", pending.join(", ")))
+        .hint("apply them first with `payinfra apply`"))
+}
+
+/// There is no deployment to continue or to abort.
+pub(super) fn none(session: &Session) -> Error {
+    Error::invalid(format!("no deployment is in progress in workspace {}", session.kept.workspace))
+        .hint("start one with `payinfra deploy --image IMAGE`")
+}
+
 /// A change of operational values.
 #[derive(Default)]
 struct Change {
@@ -738,15 +777,15 @@ fn shares_of(step: u8) -> Vec<u8> {
     (1..=100_u8.div_ceil(step)).map(|index| index.saturating_mul(step).min(100)).collect()
 }
 
-fn recorded_id<'a>(state: &'a State, address: &Address) -> Option<&'a str> {
+pub(super) fn recorded_id<'a>(state: &'a State, address: &Address) -> Option<&'a str> {
     state.resources.get(address)?.id.as_deref()
 }
 
-fn gone(address: &Address) -> Error {
+pub(super) fn gone(address: &Address) -> Error {
     Error::invalid(format!("{address} does not exist")).hint("create it with `payinfra apply`")
 }
 
-fn open_ended() {
+pub(super) fn open_ended() {
     screen::note(&format!("The deployment has not ended: {}.", operation::ways(Deploy::NAME)));
 }
 

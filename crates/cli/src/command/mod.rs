@@ -12,6 +12,7 @@ mod graph;
 mod history;
 mod import;
 mod init;
+mod native;
 mod new;
 mod output;
 mod phase;
