@@ -57,10 +57,14 @@ impl GateOptions {
         self.gate_timeout.unwrap_or(Duration::from_secs(30))
     }
 
-    /// Replaces the values of an operation that is resumed by those that are given.
-    pub(crate) fn replace(&self, samples: &mut NonZeroU32, timeout_millis: &mut u64) {
-        *samples = self.samples.unwrap_or(*samples);
-        *timeout_millis = self.gate_timeout.map_or(*timeout_millis, millis);
+    /// The number of checks of an operation that is resumed.
+    pub(crate) fn samples_or(&self, recorded: NonZeroU32) -> NonZeroU32 {
+        self.samples.unwrap_or(recorded)
+    }
+
+    /// The time limit for each gate command of an operation that is resumed, in milliseconds.
+    pub(crate) fn timeout_millis_or(&self, recorded: u64) -> u64 {
+        self.gate_timeout.map_or(recorded, millis)
     }
 }
 

@@ -244,7 +244,8 @@ impl Driver<'_> {
 
     async fn resume(&self, state: &State, found: Operation<Deployment>) -> Outcome {
         let mut deployment = found.what;
-        self.options.gates.replace(&mut deployment.samples, &mut deployment.gate_timeout_millis);
+        deployment.samples = self.options.gates.samples_or(deployment.samples);
+        deployment.gate_timeout_millis = self.options.gates.timeout_millis_or(deployment.gate_timeout_millis);
         let pairs = self.pairs(&deployment)?;
         let watched = stepwise::recorded(&deployment.gates, &self.options.gates.gate, state, "deployment")?;
         let reached = self.reached(state, &deployment, &pairs)?;

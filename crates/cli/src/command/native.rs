@@ -112,7 +112,8 @@ impl Driver<'_> {
 
     /// Continues an interrupted deployment; ECS has continued it in the meantime.
     pub(super) async fn resume(&self, state: &State) -> Outcome {
-        let deployment = self.found(state)?.ok_or_else(|| none(self.session))?.what;
+        let mut deployment = self.found(state)?.ok_or_else(|| none(self.session))?.what;
+        deployment.gate_timeout_millis = self.options.gates.timeout_millis_or(deployment.gate_timeout_millis);
         let moved = self.moved(&deployment)?;
         let watched = stepwise::recorded(&deployment.gates, &self.options.gates.gate, state, "deployment")?;
         self.introduce(&deployment, &moved);
@@ -345,7 +346,9 @@ impl Run<'_> {
         while !self.roll_back().await? {
             if Instant::now() > limit {
                 let late = format!("ECS has not rolled back the deployment after {} minutes", LIMIT.as_secs() / 60);
-                return Err(Error::failed(late).hint("look at the deployments of the service in the ECS console").into());
+                return Err(Error::failed(late)
+                    .hint("look at the deployments of the service in the ECS console")
+                    .into());
             }
             sleep(LOOK).await;
         }
