@@ -17,6 +17,6 @@ pub use amount::{Amount, Currency, LONGEST_WHOLE};
 pub use answer::Outcome;
 pub use audit::Entry;
 pub use home::Homes;
-pub use payment::{FIELDS, LONGEST_DESCRIPTION, LONGEST_ID, Payment, Record, Refusal, is_id};
-pub use process::{Audit, Clock, Inserted, Page, Place, Processor, Repairs, Store, Written};
+pub use payment::{FIELDS, LONGEST_BODY, LONGEST_DESCRIPTION, LONGEST_ID, Payment, Record, Refusal, is_id};
+pub use process::{Audit, Audits, Clock, Inserted, Page, Place, Processor, Repairs, Settled, Store, Written};
 pub use retry::{Fault, Retries};

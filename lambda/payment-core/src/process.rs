@@ -84,6 +84,28 @@ pub struct Processor<S, A, C> {
     place: Place,
     homes: Homes,
     retries: Retries,
+    audits: Audits,
+}
+
+/// When the audit record of an accepted payment is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Audits {
+    /// Before the payment is accepted. If that fails, the payment is in doubt.
+    #[default]
+    First,
+    /// With the payment if possible. If that fails, the payment is accepted, and [`Processor::settle`] writes it.
+    Follow,
+}
+
+/// The result of settling a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Its audit record is now written.
+    Now,
+    /// It was settled before.
+    Before,
+    /// Another region settles it, or it does not exist.
+    NotHere,
 }
 
 /// The result of a sweep.
@@ -102,7 +124,7 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
     /// Creates a processor for one region.
     pub fn new(store: S, audit: A, clock: C, place: Place) -> Self {
         let homes = Homes::one(&place.region);
-        Self { store, audit, clock, place, homes, retries: Retries::default() }
+        Self { store, audit, clock, place, homes, retries: Retries::default(), audits: Audits::default() }
     }
 
     /// Uses these regions.
@@ -115,6 +137,24 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
     #[must_use]
     pub fn with_retries(self, retries: Retries) -> Self {
         Self { retries, ..self }
+    }
+
+    /// Writes audit records at this time.
+    #[must_use]
+    pub fn with_audits(self, audits: Audits) -> Self {
+        Self { audits, ..self }
+    }
+
+    /// This processor for one event: it starts no call after `deadline`.
+    #[must_use]
+    pub fn until(&self, deadline: Timestamp) -> Self
+    where
+        S: Clone,
+        A: Clone,
+        C: Clone,
+    {
+        let retries = Retries { deadline: Some(deadline), ..self.retries };
+        self.clone().with_retries(retries)
     }
 
     /// The storage of payments.
@@ -177,8 +217,13 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
             Ok(Inserted::Exists(_)) => return Outcome::Conflict { transaction_id: id },
             Err(fault) => return self.failed(id, fault),
         };
-        match self.complete(record).await {
+        match self.complete(record.clone()).await {
             Ok((record, _)) => Outcome::Accepted { record, repeated },
+            Err(fault) if self.audits == Audits::Follow => {
+                let error = card::redact(&fault.message);
+                tracing::warn!(transaction_id = id, %error, correlation_id, "the audit record follows");
+                Outcome::Accepted { record, repeated }
+            }
             Err(fault) => self.failed(id, fault),
         }
     }
@@ -234,18 +279,42 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
         }
     }
 
+    /// Writes the audit record of the payment with this id, unless it is written. The table's stream calls this for
+    /// every new payment, any number of times: the first one that succeeds writes the only object.
+    ///
+    /// # Errors
+    /// If the table or the bucket fails; the stream delivers the payment again.
+    pub async fn settle(&self, id: &str) -> Result<Settled, Fault> {
+        if self.homes.of(id) != self.place.region {
+            return Ok(Settled::NotHere);
+        }
+        let found = self.retries.run(&self.clock, id, || self.store.get(&self.place.region, id)).await?;
+        match found {
+            None => Ok(Settled::NotHere),
+            Some(record) if record.audited => Ok(Settled::Before),
+            Some(record) => {
+                self.complete_logged(record).await?;
+                Ok(Settled::Now)
+            }
+        }
+    }
+
     async fn repair_one(&self, record: Record) -> bool {
+        self.complete_logged(record).await.is_ok()
+    }
+
+    async fn complete_logged(&self, record: Record) -> Result<(), Fault> {
         let (id, correlation_id) = (record.payment.transaction_id.clone(), record.correlation_id.clone());
         match self.complete(record).await {
             Ok((_, written)) => {
                 let audit = if written == Written::New { "written" } else { "existing" };
                 tracing::info!(outcome = "repaired", transaction_id = id, audit, correlation_id, "transaction");
-                true
+                Ok(())
             }
             Err(fault) => {
                 let error = card::redact(&fault.message);
                 tracing::error!(outcome = "not-repaired", transaction_id = id, %error, correlation_id, "transaction");
-                false
+                Err(fault)
             }
         }
     }

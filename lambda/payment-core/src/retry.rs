@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::process::Clock;
 
 /// An error of a store or an audit. It is never shown to clients.
@@ -29,12 +31,14 @@ pub struct Retries {
     pub first: Duration,
     /// The maximum delay.
     pub longest: Duration,
+    /// The time after which no attempt starts. An attempt that started before may end after it.
+    pub deadline: Option<Timestamp>,
 }
 
 impl Default for Retries {
     /// Five attempts within a second and a half, which clients tolerate.
     fn default() -> Self {
-        Self { attempts: 5, first: Duration::from_millis(100), longest: Duration::from_secs(1) }
+        Self { attempts: 5, first: Duration::from_millis(100), longest: Duration::from_secs(1), deadline: None }
     }
 }
 
@@ -53,13 +57,21 @@ impl Retries {
         whole / 2 + whole / 2 * share / 255
     }
 
-    /// Calls until it succeeds, fails permanently, or the attempts are used up.
+    /// Whether the deadline has passed once `pause` is over.
+    fn late(&self, clock: &impl Clock, pause: Duration) -> bool {
+        self.deadline.is_some_and(|deadline| clock.now().checked_add(pause).map_or(true, |then| then >= deadline))
+    }
+
+    /// Calls until it succeeds, fails permanently, the attempts are used up, or the deadline is near.
     pub(crate) async fn run<T, C, F, Fut>(&self, clock: &C, seed: &str, mut call: F) -> Result<T, Fault>
     where
         C: Clock,
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, Fault>>,
     {
+        if self.late(clock, Duration::ZERO) {
+            return Err(Fault { transient: true, message: "the deadline passed before the call".to_owned() });
+        }
         let mut attempt = 0;
         loop {
             let fault = match call().await {
@@ -69,8 +81,12 @@ impl Retries {
             if !fault.transient || attempt + 1 >= self.attempts {
                 return Err(fault);
             }
+            let pause = self.pause(attempt, seed);
+            if self.late(clock, pause) {
+                return Err(fault);
+            }
             tracing::debug!(attempt, error = %crate::card::redact(&fault.message), "retrying");
-            clock.sleep(self.pause(attempt, seed)).await;
+            clock.sleep(pause).await;
             attempt += 1;
         }
     }

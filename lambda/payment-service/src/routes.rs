@@ -11,6 +11,7 @@ use hyper::body::Body;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
+use payment_aws::Metrics;
 use payment_core::{Audit, Clock, LONGEST_ID, Outcome, Place, Processor, Repairs, Store, card, is_id};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -18,12 +19,10 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::keys::Access;
-use crate::log;
-use crate::metrics::Metrics;
 use crate::work::Works;
 
 /// The maximum size of a body, in bytes.
-pub(crate) const BODY: usize = 16 * 1024;
+pub(crate) const BODY: usize = payment_core::LONGEST_BODY;
 /// The time limit for receiving the body.
 const SENDING: Duration = Duration::from_secs(10);
 /// The time limit for processing a request. Clients may retry after it.
@@ -155,7 +154,7 @@ where
 
     /// Logs the metrics since the last call.
     pub(crate) fn report(&self) {
-        self.metrics.lines(Timestamp::now()).iter().for_each(log::write);
+        self.metrics.lines(Timestamp::now()).iter().for_each(payment_aws::write);
     }
 
     /// Writes the audit records that earlier processes did not write, and logs the result, if any.

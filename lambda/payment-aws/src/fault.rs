@@ -19,7 +19,7 @@ const PASSING: [&str; 8] = [
 ];
 
 /// The error of a failed `call`.
-pub(crate) fn fault<E>(call: &str, error: &SdkError<E, HttpResponse>) -> Fault
+pub fn fault<E>(call: &str, error: &SdkError<E, HttpResponse>) -> Fault
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {

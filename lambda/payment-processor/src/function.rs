@@ -1,0 +1,154 @@
+//! Handles events.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use payment_aws::{ATTEMPT, Metrics, connect, write};
+use payment_core::{Audit, Audits, Clock, LONGEST_BODY, Outcome, Place, Processor, Settled, Store, card, is_id};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::event::{Event, Failure, Request, StreamRecord, failed};
+use crate::settings::Settings;
+
+/// The time that is reserved for the response.
+const ANSWERING: Duration = Duration::from_millis(200);
+
+/// The function: the core and its environment.
+#[derive(Debug)]
+pub struct Function<S, A, C> {
+    processor: Processor<S, A, C>,
+    metrics: Metrics,
+}
+
+/// The status, the body and a further header of a response.
+type Answer = (u16, Value, Option<(&'static str, &'static str)>);
+
+impl Function<payment_aws::DynamoStore, payment_aws::S3Audit, payment_aws::SystemClock> {
+    /// The function, connected to AWS. It makes no calls now.
+    pub async fn connect(settings: &Settings) -> Self {
+        let processor = connect(&settings.place, &settings.table, None, &settings.buckets).await;
+        Self::new(processor, settings.place.clone())
+    }
+}
+
+impl<S, A, C> Function<S, A, C>
+where
+    S: Store + Clone,
+    A: Audit + Clone,
+    C: Clock + Clone,
+{
+    /// The function for `processor`.
+    pub fn new(processor: Processor<S, A, C>, place: Place) -> Self {
+        Self { processor: processor.with_audits(Audits::Follow), metrics: Metrics::new(place) }
+    }
+
+    /// Handles an event, and returns the response. `left` is the time until Lambda ends the function.
+    ///
+    /// # Errors
+    /// If the event is not one of the function's.
+    pub async fn handle(&self, event: &[u8], left: Duration) -> Result<Value, Failure> {
+        // No call starts that may not end in time.
+        let usable = left.saturating_sub(ATTEMPT + ANSWERING);
+        let now = Timestamp::now();
+        let processor = self.processor.until(now.checked_add(usable).unwrap_or(now));
+        let left = left.saturating_sub(ANSWERING);
+        match Event::parse(event)? {
+            Event::Request(request) => Ok(self.answer(&processor, &request, left).await),
+            Event::Stream { records } => Ok(settle(&processor, &records, left).await),
+        }
+    }
+
+    async fn answer(&self, processor: &Processor<S, A, C>, request: &Request, left: Duration) -> Value {
+        let begun = Instant::now();
+        let sent = request.header("x-correlation-id").filter(|id| is_id(id) && card::redact(id) == **id);
+        let correlation_id = sent.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
+        let work = self.route(processor, request, &correlation_id);
+        let answer = timeout(left, work).await;
+        let (status, body, header) = answer.unwrap_or_else(|_| later("the request timed out; retry it"));
+        let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(status, millis, correlation_id, "request");
+        let mut headers = json!({
+            "cache-control": "no-store",
+            "content-type": "application/json",
+            "x-correlation-id": correlation_id,
+        });
+        if let Some((name, value)) = header {
+            headers[name] = value.into();
+        }
+        json!({ "statusCode": status, "headers": headers, "body": body.to_string(), "isBase64Encoded": false })
+    }
+
+    async fn route(&self, processor: &Processor<S, A, C>, request: &Request, correlation_id: &str) -> Answer {
+        let parts: Vec<_> = request.path.split('/').skip(1).collect();
+        match (request.http_method.as_str(), &parts[..]) {
+            ("POST", ["payments"]) => match request.body() {
+                None => self.refused(400, "the body cannot be read"),
+                Some(body) if body.len() > LONGEST_BODY => {
+                    self.refused(413, &format!("the body is larger than {LONGEST_BODY} bytes"))
+                }
+                Some(body) => self.of(&processor.accept(&body, correlation_id).await),
+            },
+            ("GET", ["payments", id]) => self.of(&processor.find(id, correlation_id).await),
+            (_, ["payments"]) => not_allowed("POST"),
+            (_, ["payments", _]) => not_allowed("GET"),
+            _ => (404, json!({ "error": "not found" }), None),
+        }
+    }
+
+    /// Metrics are written with each event: the function may not run again.
+    fn of(&self, outcome: &Outcome) -> Answer {
+        self.metrics.event(Timestamp::now(), outcome).iter().for_each(write);
+        let status = outcome.status();
+        (status, outcome.body(), (status == 503).then_some(RETRY))
+    }
+
+    fn refused(&self, status: u16, error: &str) -> Answer {
+        self.metrics.refused("body");
+        self.metrics.counted(Timestamp::now()).iter().for_each(write);
+        (status, json!({ "error": error }), None)
+    }
+}
+
+const RETRY: (&str, &str) = ("retry-after", "1");
+
+fn later(error: &str) -> Answer {
+    (503, json!({ "error": error }), Some(RETRY))
+}
+
+fn not_allowed(methods: &'static str) -> Answer {
+    (405, json!({ "error": "this path does not support this method" }), Some(("allow", methods)))
+}
+
+/// Settles the new payments of a batch. Those after a failure are still settled: Lambda repeats them, and settling is
+/// idempotent.
+async fn settle<S, A, C>(processor: &Processor<S, A, C>, records: &[StreamRecord], left: Duration) -> Value
+where
+    S: Store,
+    A: Audit,
+    C: Clock,
+{
+    let begun = Instant::now();
+    let mut sequences = Vec::new();
+    // Changes other than inserts are the function's own marks.
+    for record in records.iter().filter(|record| record.name == "INSERT") {
+        let Some(id) = record.dynamodb.id() else {
+            tracing::error!("an item of the stream has no string `payment_id`");
+            sequences.push(record.dynamodb.sequence.clone());
+            continue;
+        };
+        match timeout(left.saturating_sub(begun.elapsed()), processor.settle(id)).await {
+            Ok(Ok(Settled::Now | Settled::Before | Settled::NotHere)) => {}
+            Ok(Err(fault)) => {
+                tracing::error!(transaction_id = id, error = %card::redact(&fault.message), "not settled");
+                sequences.push(record.dynamodb.sequence.clone());
+            }
+            Err(_) => {
+                tracing::error!(transaction_id = id, "not settled in time");
+                sequences.push(record.dynamodb.sequence.clone());
+            }
+        }
+    }
+    failed(&sequences)
+}
