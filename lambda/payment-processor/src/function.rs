@@ -66,7 +66,7 @@ where
         let correlation_id = sent.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
         let work = self.route(processor, request, &correlation_id);
         let answer = timeout(left, work).await;
-        let (status, body, header) = answer.unwrap_or_else(|_| later("the request timed out; retry it"));
+        let (status, body, header) = answer.unwrap_or_else(|_| self.late());
         let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(status, millis, correlation_id, "request");
         let mut headers = json!({
@@ -104,6 +104,12 @@ where
         (status, outcome.body(), (status == 503).then_some(RETRY))
     }
 
+    fn late(&self) -> Answer {
+        self.metrics.refused("timeout");
+        self.metrics.counted(Timestamp::now()).iter().for_each(write);
+        (503, json!({ "error": "the request timed out; retry it" }), Some(RETRY))
+    }
+
     fn refused(&self, status: u16, error: &str) -> Answer {
         self.metrics.refused("body");
         self.metrics.counted(Timestamp::now()).iter().for_each(write);
@@ -112,10 +118,6 @@ where
 }
 
 const RETRY: (&str, &str) = ("retry-after", "1");
-
-fn later(error: &str) -> Answer {
-    (503, json!({ "error": error }), Some(RETRY))
-}
 
 fn not_allowed(methods: &'static str) -> Answer {
     (405, json!({ "error": "this path does not support this method" }), Some(("allow", methods)))
