@@ -161,13 +161,27 @@ pub fn request(method: &str, path: &str, body: &str) -> Value {
     })
 }
 
-/// The record of a new payment in the table's stream.
+/// A request, in the form of a proxy integration of an HTTP API with payload format 2.0.
 #[must_use]
-pub fn inserted(id: &str, sequence: &str) -> Value {
+pub fn request_2(method: &str, path: &str, body: &str) -> Value {
+    json!({
+        "version": "2.0",
+        "routeKey": format!("{method} {path}"),
+        "rawPath": path,
+        "headers": { "x-correlation-id": "call-7" },
+        "requestContext": { "accountId": "000000000000", "http": { "method": method, "path": path }, "timeEpoch": 1 },
+        "body": if body.is_empty() { Value::Null } else { body.into() },
+        "isBase64Encoded": false,
+    })
+}
+
+/// The record of a new item in the stream of a table with the partition key `key`.
+#[must_use]
+pub fn inserted(key: &str, id: &str, sequence: &str) -> Value {
     json!({
         "eventID": sequence,
         "eventName": "INSERT",
         "eventSource": "aws:dynamodb",
-        "dynamodb": { "Keys": { "payment_id": { "S": id } }, "SequenceNumber": sequence },
+        "dynamodb": { "Keys": { key: { "S": id } }, "SequenceNumber": sequence },
     })
 }

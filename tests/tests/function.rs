@@ -1,17 +1,36 @@
-//! The payments function as Lambda runs it, with the emulated AWS: its responses when AWS fails, near its deadline, and to
-//! invalid requests.
+//! The payments function as Lambda runs it, with the emulated AWS and tables with both kinds of keys: its responses when
+//! AWS fails, near its deadline, and to invalid requests.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use payinfra_localstack::{Emulator, Fault, Match, Rule, When};
-use payinfra_tests::function::{Function, inserted, request};
-use payinfra_tests::service::{account, audited, items, payment};
+use payinfra_tests::function::{Function, inserted, request, request_2};
+use payinfra_tests::service::{
+    BUCKET, account, account_with, audited, items, make_bucket, make_table_with, payment, put, with_status,
+};
 use serde_json::{Value, json};
 
 const CARD: &str = "4111 1111 1111 1111";
+/// The keys of the tables of the stacks, in the form of `PAYMENTS_KEY`.
+const KEYS: [&str; 3] = ["payment_id", "payment_id,timestamp", "transactionId,timestamp"];
+/// The key with claims.
+const CLAIMS: &str = KEYS[1];
+
+/// An emulated AWS whose table has this key, and the function with it.
+async fn running(key: &str) -> (Emulator, Function) {
+    let aws = account_with(key).await;
+    let function = Function::start(&aws, &[("PAYMENTS_KEY", key)]);
+    (aws, function)
+}
+
+fn id_of(key: &str) -> &str {
+    key.split(',').next().unwrap()
+}
 
 fn pay(id: &str) -> Value {
     request("POST", "/payments", &payment(id))
@@ -25,76 +44,173 @@ fn calls(aws: &Emulator, action: &str) -> usize {
     aws.calls().iter().filter(|call| call.action == action).count()
 }
 
-/// G-03, P-09: a payment is stored with its audit record; an exact repeat gets the same response, and other content is a
-/// conflict.
+/// The numbers of payments, without claims, and of objects in the audit bucket.
+async fn stored(aws: &Emulator) -> (usize, usize) {
+    let payments = items(aws).await.iter().filter(|item| !item.contains_key("claim")).count();
+    (payments, audited(aws).await.len())
+}
+
+/// A fault of the n-th call of an operation.
+fn nth(service: &str, action: &str, nth: u64, fault: Fault) -> Rule {
+    Rule { matches: Match { nth: Some(nth), ..Match::action(service, action) }, fault }
+}
+
+/// G-03, G-04, P-09: a payment is stored with its audit record; an exact repeat gets the same response, and other content
+/// is a conflict.
 #[tokio::test(flavor = "multi_thread")]
-async fn g03_p09_a_payment_is_stored_once_and_other_content_is_a_conflict() {
-    let aws = account().await;
-    let function = Function::start(&aws, &[]);
-    let first = function.request(&pay("t-1"));
-    assert_eq!((first.0, &first.2["status"], &first.2["amount"]), (200, &json!("accepted"), &json!("12.50")));
-    assert_eq!(first.1["x-correlation-id"], "call-7");
-    assert_eq!(function.request(&pay("t-1")), first);
-    assert_eq!(function.request(&get("t-1")).2, first.2);
-    let other = json!({ "transactionId": "t-1", "customerId": "c-1", "amount": "12.51" }).to_string();
-    let conflict = function.request(&request("POST", "/payments", &other));
-    let error = json!({ "error": "a different payment with this transactionId exists", "transactionId": "t-1" });
-    assert_eq!((conflict.0, conflict.2), (409, error));
-    assert_eq!((items(&aws).await.len(), audited(&aws).await.len()), (1, 1));
+async fn g03_g04_p09_a_payment_is_stored_once_and_other_content_is_a_conflict() {
+    for key in KEYS {
+        let (aws, function) = running(key).await;
+        let first = function.request(&pay("t-1"));
+        assert_eq!((first.0, &first.2["status"], &first.2["amount"]), (200, &json!("accepted"), &json!("12.50")));
+        assert_eq!(first.1["x-correlation-id"], "call-7");
+        assert_eq!(function.request(&pay("t-1")), first, "{key}");
+        assert_eq!(function.request(&get("t-1")).2, first.2, "{key}");
+        let other = json!({ "transactionId": "t-1", "customerId": "c-1", "amount": "12.51" }).to_string();
+        let conflict = function.request(&request("POST", "/payments", &other));
+        let error = json!({ "error": "a different payment with this transactionId exists", "transactionId": "t-1" });
+        assert_eq!((conflict.0, conflict.2), (409, error), "{key}");
+        assert_eq!(function.request(&get("t-2")).0, 404, "{key}");
+        assert_eq!(stored(&aws).await, (1, 1), "{key}");
+    }
+}
+
+/// G-04, P-04: a table with a sort key has one claim at time 0 and one record at the time of the payment, and its index by
+/// status has the record only.
+#[tokio::test(flavor = "multi_thread")]
+async fn g04_p04_a_payment_has_a_claim_and_a_record_at_its_time() {
+    let (aws, function) = running(CLAIMS).await;
+    let accepted = function.request(&pay("t-1")).2;
+    let time: jiff::Timestamp = accepted["acceptedAt"].as_str().unwrap().parse().unwrap();
+    let items = items(&aws).await;
+    let times: BTreeSet<_> =
+        items.iter().map(|item| item["timestamp"].as_n().unwrap().parse::<i64>().unwrap()).collect();
+    assert_eq!(times, BTreeSet::from([0, time.as_millisecond()]));
+    assert!(items.iter().all(|item| item["payment_id"] == AttributeValue::S("t-1".to_owned())));
+    let claim = items.iter().find(|item| item.contains_key("claim")).unwrap();
+    let names: BTreeSet<_> = claim.keys().map(String::as_str).collect();
+    assert_eq!(names, BTreeSet::from(["claim", "payment_id", "timestamp"]));
+    assert_eq!(claim["claim"].as_m().unwrap()["content_hash"].as_s().unwrap().len(), 64);
+    let indexed = with_status(&aws, "accepted").await;
+    assert_eq!(indexed.len(), 1);
+    assert_eq!(indexed[0]["timestamp"], AttributeValue::N(time.as_millisecond().to_string()));
+    assert_eq!(with_status(&aws, "pending").await.len(), 0);
+}
+
+/// G-04: whatever is left by a function that ends between its calls, a repeat or the stream completes it, at the time of
+/// the claim.
+#[tokio::test(flavor = "multi_thread")]
+async fn g04_a_repeat_or_the_stream_completes_what_a_crash_left() {
+    let (aws, function) = running(CLAIMS).await;
+    // The claim, the record, the audit record and the mark; each is the last call that takes effect.
+    let ends = [("PutItem", 2), ("PutObject", 1), ("PutItem", 3)];
+    for (number, (action, call)) in ends.into_iter().enumerate() {
+        for by in ["repeat", "stream"] {
+            let id = format!("t-{number}-{by}");
+            let service = if action == "PutItem" { "dynamodb" } else { "s3" };
+            aws.faults([nth(service, action, call, Fault::Error { status: 403 })]);
+            let left = function.request(&pay(&id));
+            aws.clear_faults();
+            assert_eq!(left.0, if call == 2 { 500 } else { 200 }, "{id}: {left:?}");
+            let pending = function.request(&get(&id)).2;
+            assert_eq!(pending["status"], "pending", "{id}");
+            match by {
+                "repeat" => assert_eq!(function.request(&pay(&id)).0, 200, "{id}"),
+                _ => assert_eq!(function.stream(&[inserted("payment_id", &id, "1")]), [""; 0], "{id}"),
+            }
+            let complete = function.request(&get(&id)).2;
+            assert_eq!((&complete["status"], &complete["acceptedAt"]), (&json!("accepted"), &pending["acceptedAt"]));
+        }
+    }
+    assert_eq!(stored(&aws).await, (6, 6));
+    assert_eq!(with_status(&aws, "accepted").await.len(), 6);
 }
 
 /// G-03: transient failures are overcome within one request; a permanent one is a 500 without details.
 #[tokio::test(flavor = "multi_thread")]
 async fn g03_failures_that_pass_are_overcome() {
-    let aws = account().await;
-    let function = Function::start(&aws, &[]);
-    let faults = [
-        Fault::Throttle,
-        Fault::Error { status: 503 },
-        Fault::Reset { when: When::Before },
-        Fault::Reset { when: When::After },
-    ];
-    for (number, fault) in faults.into_iter().enumerate() {
-        for (service, action) in [("dynamodb", "PutItem"), ("s3", "PutObject"), ("dynamodb", "UpdateItem")] {
-            aws.faults([Rule { matches: Match::action(service, action).times(2), fault: fault.clone() }]);
-            let answer = function.request(&pay(&format!("t-{number}-{action}")));
-            assert_eq!((answer.0, &answer.2["status"]), (200, &json!("accepted")), "{fault:?} of {action}");
-            aws.clear_faults();
+    for key in &KEYS[..2] {
+        let (aws, function) = running(key).await;
+        let faults = [
+            Fault::Throttle,
+            Fault::Error { status: 503 },
+            Fault::Reset { when: When::Before },
+            Fault::Reset { when: When::After },
+        ];
+        let steps = if *key == CLAIMS {
+            [("PutItem", 1), ("PutItem", 2), ("PutItem", 3), ("PutObject", 1)]
+        } else {
+            [("PutItem", 1), ("PutItem", 2), ("UpdateItem", 1), ("PutObject", 1)]
+        };
+        for (number, fault) in faults.into_iter().enumerate() {
+            for (action, call) in steps {
+                let service = if action == "PutObject" { "s3" } else { "dynamodb" };
+                aws.faults([nth(service, action, call, fault.clone())]);
+                let answer = function.request(&pay(&format!("t-{number}-{action}-{call}")));
+                aws.clear_faults();
+                assert_eq!((answer.0, &answer.2["status"]), (200, &json!("accepted")), "{key}: {fault:?} of {action}");
+            }
         }
+        assert_eq!(stored(&aws).await, (16, 16), "{key}");
+        aws.faults([Rule { matches: Match::action("dynamodb", "PutItem"), fault: Fault::Throttle }]);
+        aws.clear_calls();
+        let answer = function.request(&pay("t-throttled"));
+        assert_eq!((answer.0, answer.2), (500, json!({ "error": "internal error" })), "{key}");
+        assert_eq!((calls(&aws, "PutItem"), calls(&aws, "PutObject")), (5, 0), "{key}");
     }
-    assert_eq!((items(&aws).await.len(), audited(&aws).await.len()), (12, 12));
-    aws.faults([Rule { matches: Match::action("dynamodb", "PutItem"), fault: Fault::Throttle }]);
-    aws.clear_calls();
-    let answer = function.request(&pay("t-throttled"));
-    assert_eq!((answer.0, answer.2), (500, json!({ "error": "internal error" })));
-    assert_eq!((calls(&aws, "PutItem"), calls(&aws, "PutObject")), (5, 0));
 }
 
 /// G-03: while the bucket fails, payments are accepted as pending, and the table's stream writes each audit record once,
 /// however often Lambda delivers it.
 #[tokio::test(flavor = "multi_thread")]
 async fn g03_an_audit_record_follows_by_the_stream() {
-    let aws = account().await;
-    let function = Function::start(&aws, &[]);
-    for fault in [Fault::Error { status: 503 }, Fault::Error { status: 403 }] {
-        aws.faults([Rule { matches: Match::action("s3", "PutObject"), fault: fault.clone() }]);
-        let id = format!("t-{}", items(&aws).await.len());
-        let written = audited(&aws).await.len();
-        let answer = function.request(&pay(&id));
-        assert_eq!((answer.0, &answer.2["status"]), (200, &json!("pending")), "{fault:?}");
-        let batch = [inserted("unknown", "1"), inserted(&id, "2")];
-        assert_eq!(function.stream(&batch), ["2"], "{fault:?}");
-        assert_eq!(audited(&aws).await.len(), written, "{fault:?}");
-        aws.clear_faults();
-        for _ in 0..2 {
-            assert_eq!(function.stream(&batch), [""; 0], "{fault:?}");
+    for key in KEYS {
+        let (aws, function) = running(key).await;
+        let inserted = |id: &str, sequence: &str| inserted(id_of(key), id, sequence);
+        for (number, fault) in [Fault::Error { status: 503 }, Fault::Error { status: 403 }].into_iter().enumerate() {
+            aws.faults([Rule { matches: Match::action("s3", "PutObject"), fault: fault.clone() }]);
+            let id = format!("t-{number}");
+            let answer = function.request(&pay(&id));
+            assert_eq!((answer.0, &answer.2["status"]), (200, &json!("pending")), "{key}: {fault:?}");
+            // The claim and the record of one payment are two items.
+            let batch = [inserted("unknown", "1"), inserted(&id, "2"), inserted(&id, "3")];
+            assert_eq!(function.stream(&batch), ["2", "3"], "{key}: {fault:?}");
+            assert_eq!(stored(&aws).await, (number + 1, number), "{key}: {fault:?}");
+            aws.clear_faults();
+            for _ in 0..2 {
+                assert_eq!(function.stream(&batch), [""; 0], "{key}: {fault:?}");
+            }
+            assert_eq!(stored(&aws).await, (number + 1, number + 1), "{key}: {fault:?}");
+            assert_eq!(function.request(&pay(&id)).2["status"], "accepted", "{key}: {fault:?}");
         }
-        assert_eq!(audited(&aws).await.len(), written + 1, "{fault:?}");
-        assert_eq!(function.request(&pay(&id)).2["status"], "accepted", "{fault:?}");
+        let modified = json!({ "eventName": "MODIFY", "dynamodb": { "Keys": {}, "SequenceNumber": "9" } });
+        let unknown = json!({ "eventName": "INSERT", "dynamodb": { "Keys": {}, "SequenceNumber": "10" } });
+        assert_eq!(function.stream(&[modified, unknown]), ["10"], "{key}");
     }
-    let modified = json!({ "eventName": "MODIFY", "dynamodb": { "Keys": {}, "SequenceNumber": "9" } });
-    let unknown = json!({ "eventName": "INSERT", "dynamodb": { "Keys": {}, "SequenceNumber": "10" } });
-    assert_eq!(function.stream(&[modified, unknown]), ["10"]);
+}
+
+/// G-03: an item that is not a payment delays no payment behind it in the stream, and is logged; so is an id that two
+/// regions have accepted.
+#[tokio::test(flavor = "multi_thread")]
+async fn g03_a_malformed_item_does_not_block_the_stream() {
+    let (aws, function) = running(CLAIMS).await;
+    let at = |id: &str, time: i64| {
+        [("payment_id", AttributeValue::S(id.to_owned())), ("timestamp", AttributeValue::N(time.to_string()))]
+    };
+    put(&aws, at("odd", 0)).await;
+    aws.faults([Rule { matches: Match::action("s3", "PutObject"), fault: Fault::Error { status: 403 } }]);
+    assert_eq!(function.request(&pay("t-1")).0, 200);
+    aws.clear_faults();
+    put(&aws, at("t-1", 7)).await;
+    let batch = [inserted("payment_id", "odd", "1"), inserted("payment_id", "t-1", "2")];
+    assert_eq!(function.stream(&batch), [""; 0]);
+    assert_eq!(function.request(&get("t-1")).2["status"], "accepted");
+    let lines = function.kill();
+    let said = |id: &str, message: &str| {
+        lines.iter().any(|line| line["level"] == "ERROR" && line["transaction_id"] == id && line["message"] == message)
+    };
+    assert!(said("odd", "not settled"), "{lines:#?}");
+    assert!(said("t-1", "two regions have accepted payments with this id"), "{lines:#?}");
 }
 
 /// G-03: near the deadline, the function responds in time: before the payment is stored with an error, after it with the
@@ -105,43 +221,113 @@ async fn g03_a_response_comes_before_the_deadline() {
     let function = Function::start(&aws, &[]);
     assert_eq!(function.request(&pay("t-0")).0, 200);
     aws.clear_calls();
+    let late = json!({ "error": "the request timed out; retry it" });
     let answer = function.request_within(&pay("t-late"), Duration::from_secs(1));
-    assert_eq!((answer.0, answer.2), (500, json!({ "error": "internal error" })));
+    assert_eq!((answer.0, &answer.1["retry-after"], answer.2), (503, &json!("1"), late.clone()));
     assert_eq!(aws.calls().len(), 0);
     let left = Duration::from_secs(6);
-    for (service, action, status) in [("s3", "PutObject", 200), ("dynamodb", "PutItem", 500)] {
+    for (service, action, status) in [("s3", "PutObject", 200), ("dynamodb", "PutItem", 503)] {
         aws.faults([Rule { matches: Match::action(service, action), fault: Fault::Delay { seconds: 8.0 } }]);
         let begun = Instant::now();
         let answer = function.request_within(&pay(&format!("t-{service}")), left);
         assert!(begun.elapsed() < left, "{action}: {:?}", begun.elapsed());
         assert_eq!(answer.0, status, "{action}: {}", answer.2);
+        assert_eq!(status == 503, answer.2 == late, "{action}");
         aws.clear_faults();
     }
     for id in ["t-s3", "t-dynamodb"] {
         assert_eq!(function.request(&pay(id)).0, 200, "{id}");
     }
-    assert_eq!((items(&aws).await.len(), audited(&aws).await.len()), (3, 3));
+    assert_eq!(stored(&aws).await, (3, 3));
 }
 
-/// G-03, P-09: of 32 concurrent requests with one id, all get the response of the one payment, which has one audit
+/// G-03, G-04, P-09: of 32 concurrent requests with one id, all get the response of the one payment, which has one audit
 /// record, while the table's stream settles it.
 #[tokio::test(flavor = "multi_thread")]
-async fn g03_p09_of_a_race_one_payment_comes() {
-    let aws = account().await;
-    let mut functions: Vec<_> = (0..32).map(|_| Function::start(&aws, &[])).collect();
-    let mut answers: Vec<_> = thread::scope(|scope| {
-        let racing: Vec<_> =
-            functions.iter_mut().map(|function| scope.spawn(move || function.request(&pay("t-1")))).collect();
-        racing.into_iter().map(|one| one.join().unwrap()).collect()
-    });
-    assert_eq!(functions[0].stream(&[inserted("t-1", "1")]), [""; 0]);
-    let times = |answer: &(u64, Value, Value)| (answer.0, answer.2["acceptedAt"].clone());
-    let first = times(&answers[0]);
-    assert_eq!(first.0, 200, "{:?}", answers[0]);
-    answers.retain(|answer| times(answer) != first);
-    assert!(answers.is_empty(), "{answers:?}");
-    let keys = audited(&aws).await;
-    assert_eq!((items(&aws).await.len(), keys.len()), (1, 1), "{keys:?}");
+async fn g03_g04_p09_of_a_race_one_payment_comes() {
+    for key in &KEYS[..2] {
+        let aws = account_with(key).await;
+        let mut functions: Vec<_> = (0..32).map(|_| Function::start(&aws, &[("PAYMENTS_KEY", key)])).collect();
+        let mut answers: Vec<_> = thread::scope(|scope| {
+            let racing: Vec<_> =
+                functions.iter_mut().map(|function| scope.spawn(move || function.request(&pay("t-1")))).collect();
+            racing.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!(functions[0].stream(&[inserted("payment_id", "t-1", "1")]), [""; 0]);
+        let times = |answer: &(u64, Value, Value)| (answer.0, answer.2["acceptedAt"].clone());
+        let first = times(&answers[0]);
+        assert_eq!(first.0, 200, "{key}: {:?}", answers[0]);
+        answers.retain(|answer| times(answer) != first);
+        assert!(answers.is_empty(), "{key}: {answers:?}");
+        assert_eq!(stored(&aws).await, (1, 1), "{key}");
+    }
+}
+
+/// G-02, G-04: with eventual consistency, each id is written in its region only, whichever function gets the request, and
+/// while that region is unreachable, the other one refuses it. With strong consistency, each function writes in its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn g02_g04_the_consistency_decides_where_a_payment_is_written() {
+    for consistency in ["eventual", "strong"] {
+        let aws = account_with(CLAIMS).await;
+        let second = "audit-of-payments-2";
+        make_bucket(&aws, "us-west-2", second).await;
+        make_table_with(&aws, "us-west-2", CLAIMS).await;
+        let regions = format!("us-east-1={BUCKET},us-west-2={second}");
+        let functions = [("us-east-1", BUCKET), ("us-west-2", second)].map(|(region, bucket)| {
+            let place = [("AWS_REGION", region), ("AUDIT_BUCKET", bucket), ("REGIONS", &regions)];
+            Function::start(&aws, &[&place[..], &[("PAYMENTS_KEY", CLAIMS), ("CONSISTENCY", consistency)]].concat())
+        });
+        let mut written = Vec::new();
+        for number in 0..10 {
+            for function in &functions {
+                aws.clear_calls();
+                assert_eq!(function.request(&pay(&format!("t-{number}"))).0, 200);
+                let regions: BTreeSet<_> = aws
+                    .calls()
+                    .iter()
+                    .filter(|call| call.action == "PutItem")
+                    .map(|call| call.region.clone())
+                    .collect();
+                assert_eq!(regions.len(), 1, "{consistency}");
+                written.extend(regions);
+            }
+        }
+        let same = written.chunks(2).filter(|pair| pair[0] == pair[1]).count();
+        let own = written.chunks(2).filter(|pair| *pair == ["us-east-1", "us-west-2"]).count();
+        let expected = if consistency == "eventual" { (10, 0) } else { (0, 10) };
+        assert_eq!((same, own), expected, "{consistency}: {written:?}");
+        if consistency == "strong" {
+            continue;
+        }
+        assert!(
+            written.iter().any(|region| region == "us-east-1") && written.iter().any(|region| region == "us-west-2")
+        );
+        let cut = Match { region: Some("us-west-2".to_owned()), ..Match::action("dynamodb", "*") };
+        aws.faults([Rule { matches: cut, fault: Fault::Error { status: 503 } }]);
+        let answers: Vec<_> = (100..110).map(|number| functions[0].request(&pay(&format!("t-{number}")))).collect();
+        assert!(answers.iter().any(|answer| answer.0 == 200));
+        let error = json!({ "error": "the region of this transactionId is unreachable; retry the request" });
+        let refused: Vec<_> = answers.iter().filter(|answer| answer.0 != 200).collect();
+        assert!(!refused.is_empty());
+        assert!(refused.iter().all(|answer| (answer.0, &answer.2) == (503, &error)), "{refused:?}");
+    }
+}
+
+/// P-07, P-09, G-02: HTTP APIs with both payload formats, paths with a stage, and paths of a domain with a base path.
+#[tokio::test(flavor = "multi_thread")]
+async fn p07_p09_g02_requests_of_all_apis_are_the_same() {
+    let (aws, function) = running(KEYS[0]).await;
+    let paths = ["/payments", "/payment", "/prod/payment", "/pay/v1/payments"];
+    for (number, path) in paths.into_iter().enumerate() {
+        for (form, event) in [request, request_2].into_iter().enumerate() {
+            let id = format!("t-{number}-{form}");
+            let made = function.request(&event("POST", path, &payment(&id)));
+            assert_eq!((made.0, &made.2["transactionId"]), (200, &json!(id)), "{path}");
+            assert_eq!(function.request(&event("GET", &format!("{path}/{id}"), "")).2, made.2, "{path}");
+            assert_eq!(made.1["x-correlation-id"], "call-7");
+        }
+    }
+    assert_eq!(stored(&aws).await, (8, 8));
 }
 
 /// G-03, P-09: invalid requests have their documented response, and cost no calls to AWS.
@@ -185,6 +371,7 @@ async fn g03_p09_wrong_requests_have_an_answer_and_cost_no_call() {
         ("DELETE", "/payments/t-1", 405, "this path does not support this method"),
         ("GET", "/payments/a%2Fb", 404, "payment not found"),
         ("GET", "/", 404, "not found"),
+        ("POST", "/payments/t-1/more", 404, "not found"),
     ] {
         let answer = function.request(&request(method, path, ""));
         assert_eq!((answer.0, &answer.2["error"]), (status, &json!(error)), "{method} {path}");

@@ -41,7 +41,7 @@ pub struct Record {
     pub payment: Payment,
     /// The time, in milliseconds.
     pub accepted_at: Timestamp,
-    /// The region that stored it: the home of its id.
+    /// The region that stored it: the home of its id at that time.
     pub region: String,
     /// The phase of the migration at that time.
     pub phase: String,

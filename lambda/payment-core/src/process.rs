@@ -10,17 +10,23 @@ use crate::audit::Entry;
 use crate::card;
 use crate::home::Homes;
 use crate::payment::{Payment, Record, is_id};
-use crate::retry::{Fault, Retries};
+use crate::retry::{Cause, Fault, Retries};
 
 /// The storage of payments: a table in each region.
 pub trait Store: Send + Sync {
     /// Stores `record` in the table of its region, unless it has a payment with the same transaction id. Check and
-    /// write must be atomic.
+    /// write must be atomic. If the stored payment is equal, this also completes an interrupted insert.
     fn insert(&self, record: &Record) -> impl Future<Output = Result<Inserted, Fault>> + Send;
     /// The payment with this transaction id that was last written in `region`.
     fn get(&self, region: &str, id: &str) -> impl Future<Output = Result<Option<Record>, Fault>> + Send;
+    /// Completes an interrupted insert of `record` in the table of `region`, any number of times.
+    fn complete(&self, region: &str, record: &Record) -> impl Future<Output = Result<(), Fault>> + Send;
     /// Marks in the table of `region` that the payment's audit record is written.
-    fn audited(&self, region: &str, id: &str) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn audited(&self, region: &str, record: &Record) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+/// A storage that can list incomplete payments. The payments of other storages are completed by [`Processor::settle`].
+pub trait Sweep: Store {
     /// Payments in `region` without an audit record: the first page, or the page that starts at a token.
     fn pending(&self, region: &str, from: Option<String>) -> impl Future<Output = Result<Page, Fault>> + Send;
 }
@@ -237,7 +243,7 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
         let keeper = self.homes.of_audit(&record);
         let written = self.retries.run(&self.clock, id, || self.audit.write(keeper, &entry)).await?;
         let home = self.homes.of(id);
-        self.retries.run(&self.clock, id, || self.store.audited(home, id)).await?;
+        self.retries.run(&self.clock, id, || self.store.audited(home, &record)).await?;
         Ok((Record { audited: true, ..record }, written))
     }
 
@@ -251,7 +257,7 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
     /// The region that did not respond, if it is not this one.
     fn elsewhere(&self, id: &str, fault: &Fault) -> Option<String> {
         let home = self.homes.of(id);
-        (fault.transient && home != self.place.region).then(|| home.to_owned())
+        (matches!(fault.cause, Cause::Transient | Cause::Late) && home != self.place.region).then(|| home.to_owned())
     }
 
     /// Writes the missing audit records of this region's payments, for example after a process was killed.
@@ -261,7 +267,10 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
     ///
     /// # Errors
     /// If the table cannot be read. A payment that cannot be repaired is counted, and does not stop the others.
-    pub async fn repair(&self) -> Result<Repairs, Fault> {
+    pub async fn repair(&self) -> Result<Repairs, Fault>
+    where
+        S: Sweep,
+    {
         let (region, mut repairs) = (self.place.region.as_str(), Repairs::default());
         let mut from = None;
         loop {
@@ -279,17 +288,16 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
         }
     }
 
-    /// Writes the audit record of the payment with this id, unless it is written. The table's stream calls this for
-    /// every new payment, any number of times: the first one that succeeds writes the only object.
+    /// Completes the payment with this id and writes its audit record, unless it is written. The streams of all replicas
+    /// call this for every new payment, any number of times. The region that keeps the audit record writes it: the first
+    /// call that succeeds writes the only object.
     ///
     /// # Errors
     /// If the table or the bucket fails; the stream delivers the payment again.
     pub async fn settle(&self, id: &str) -> Result<Settled, Fault> {
-        if self.homes.of(id) != self.place.region {
-            return Ok(Settled::NotHere);
-        }
-        let found = self.retries.run(&self.clock, id, || self.store.get(&self.place.region, id)).await?;
-        match found {
+        let here = self.place.region.as_str();
+        let found = self.retries.run(&self.clock, id, || self.store.get(here, id)).await?;
+        match found.filter(|record| self.homes.of_audit(record) == here) {
             None => Ok(Settled::NotHere),
             Some(record) if record.audited => Ok(Settled::Before),
             Some(record) => {
@@ -305,7 +313,13 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
 
     async fn complete_logged(&self, record: Record) -> Result<(), Fault> {
         let (id, correlation_id) = (record.payment.transaction_id.clone(), record.correlation_id.clone());
-        match self.complete(record).await {
+        let home = self.homes.of(&id);
+        let stored = self.retries.run(&self.clock, &id, || self.store.complete(home, &record)).await;
+        let completed = match stored {
+            Ok(()) => self.complete(record).await,
+            Err(fault) => Err(fault),
+        };
+        match completed {
             Ok((_, written)) => {
                 let audit = if written == Written::New { "written" } else { "existing" };
                 tracing::info!(outcome = "repaired", transaction_id = id, audit, correlation_id, "transaction");

@@ -10,10 +10,23 @@ use crate::process::Clock;
 /// An error of a store or an audit. It is never shown to clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Whether a retry may succeed: throttling, a timeout, or a server error.
-    pub transient: bool,
+    /// What may help.
+    pub cause: Cause,
     /// The message for the log.
     pub message: String,
+}
+
+/// What may help after an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A retry may succeed: throttling, a timeout, or a server error.
+    Transient,
+    /// There was no time for a first attempt, or for another one after a transient error.
+    Late,
+    /// Retries fail until the setup is corrected: denied access, or a missing table.
+    Permanent,
+    /// A stored item is not a payment. Only a correction of the item helps.
+    Malformed,
 }
 
 impl fmt::Display for Fault {
@@ -70,7 +83,7 @@ impl Retries {
         Fut: Future<Output = Result<T, Fault>>,
     {
         if self.late(clock, Duration::ZERO) {
-            return Err(Fault { transient: true, message: "the deadline passed before the call".to_owned() });
+            return Err(Fault { cause: Cause::Late, message: "the deadline passed before the call".to_owned() });
         }
         let mut attempt = 0;
         loop {
@@ -78,12 +91,12 @@ impl Retries {
                 Ok(done) => return Ok(done),
                 Err(fault) => fault,
             };
-            if !fault.transient || attempt + 1 >= self.attempts {
+            if fault.cause != Cause::Transient || attempt + 1 >= self.attempts {
                 return Err(fault);
             }
             let pause = self.pause(attempt, seed);
             if self.late(clock, pause) {
-                return Err(fault);
+                return Err(Fault { cause: Cause::Late, ..fault });
             }
             tracing::debug!(attempt, error = %crate::card::redact(&fault.message), "retrying");
             clock.sleep(pause).await;

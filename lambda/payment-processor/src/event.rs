@@ -1,4 +1,4 @@
-//! The events and responses of Lambda: requests from API Gateway REST APIs, and records of DynamoDB streams.
+//! The events and responses of Lambda: requests from API Gateway, and records of DynamoDB streams.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Failure {
     /// The event has an unknown form.
-    #[error("the event is neither a request of an API Gateway REST API nor a batch of a DynamoDB stream")]
+    #[error("the event is neither a request of API Gateway nor a batch of a DynamoDB stream")]
     Unknown,
 }
 
@@ -27,18 +27,38 @@ pub(crate) enum Event {
     Request(Request),
 }
 
-/// A request, in the form of a proxy integration of a REST API.
+/// A request, in the form of a proxy integration of a REST API or an HTTP API (payload formats 1.0 and 2.0).
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Request {
-    pub(crate) http_method: String,
-    pub(crate) path: String,
+    #[serde(flatten)]
+    target: Target,
     #[serde(default)]
     headers: Option<BTreeMap<String, String>>,
     #[serde(default)]
     body: Option<String>,
     #[serde(default)]
     is_base64_encoded: bool,
+}
+
+/// The method and the path, which may start with the stage or the base path of a domain.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Target {
+    #[serde(rename_all = "camelCase")]
+    First { http_method: String, path: String },
+    #[serde(rename_all = "camelCase")]
+    Second { request_context: Context, raw_path: String },
+}
+
+#[derive(Debug, Deserialize)]
+struct Context {
+    http: Http,
+}
+
+#[derive(Debug, Deserialize)]
+struct Http {
+    method: String,
 }
 
 /// A change of the table.
@@ -66,6 +86,19 @@ impl Event {
 }
 
 impl Request {
+    pub(crate) fn method(&self) -> &str {
+        match &self.target {
+            Target::First { http_method, .. } => http_method,
+            Target::Second { request_context, .. } => &request_context.http.method,
+        }
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        match &self.target {
+            Target::First { path, .. } | Target::Second { raw_path: path, .. } => path,
+        }
+    }
+
     /// A header, whose name is compared without case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let headers = self.headers.as_ref()?;
@@ -80,13 +113,13 @@ impl Request {
 }
 
 impl Change {
-    /// The payment's id.
-    pub(crate) fn id(&self) -> Option<&str> {
-        self.keys.get("payment_id")?.get("S")?.as_str()
+    /// The payment's id, which is the key `name`.
+    pub(crate) fn id(&self, name: &str) -> Option<&str> {
+        self.keys.get(name)?.get("S")?.as_str()
     }
 }
 
 /// The response to a batch: Lambda delivers the stream from the first failed record again.
-pub(crate) fn failed(sequences: &[String]) -> Value {
+pub(crate) fn failed(sequences: &[&String]) -> Value {
     json!({ "batchItemFailures": sequences.iter().map(|id| json!({ "itemIdentifier": id })).collect::<Vec<_>>() })
 }

@@ -1,10 +1,11 @@
 //! Handles events.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use payment_aws::{ATTEMPT, Metrics, connect, write};
-use payment_core::{Audit, Audits, Clock, LONGEST_BODY, Outcome, Place, Processor, Settled, Store, card, is_id};
+use payment_aws::{ATTEMPT, Metrics, write};
+use payment_core::{Audit, Audits, Cause, Clock, Fault, LONGEST_BODY, Outcome, Processor, Settled, Store, card, is_id};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -20,18 +21,12 @@ const ANSWERING: Duration = Duration::from_millis(200);
 pub struct Function<S, A, C> {
     processor: Processor<S, A, C>,
     metrics: Metrics,
+    /// The partition key of the table.
+    key: String,
 }
 
 /// The status, the body and a further header of a response.
 type Answer = (u16, Value, Option<(&'static str, &'static str)>);
-
-impl Function<payment_aws::DynamoStore, payment_aws::S3Audit, payment_aws::SystemClock> {
-    /// The function, connected to AWS. It makes no calls now.
-    pub async fn connect(settings: &Settings) -> Self {
-        let processor = connect(&settings.place, &settings.table, None, &settings.buckets).await;
-        Self::new(processor, settings.place.clone())
-    }
-}
 
 impl<S, A, C> Function<S, A, C>
 where
@@ -40,8 +35,9 @@ where
     C: Clock + Clone,
 {
     /// The function for `processor`.
-    pub fn new(processor: Processor<S, A, C>, place: Place) -> Self {
-        Self { processor: processor.with_audits(Audits::Follow), metrics: Metrics::new(place) }
+    pub fn new(processor: Processor<S, A, C>, settings: &Settings) -> Self {
+        let (metrics, key) = (Metrics::new(settings.place.clone()), settings.key.id.clone());
+        Self { processor: processor.with_audits(Audits::Follow), metrics, key }
     }
 
     /// Handles an event, and returns the response. `left` is the time until Lambda ends the function.
@@ -56,7 +52,7 @@ where
         let left = left.saturating_sub(ANSWERING);
         match Event::parse(event)? {
             Event::Request(request) => Ok(self.answer(&processor, &request, left).await),
-            Event::Stream { records } => Ok(settle(&processor, &records, left).await),
+            Event::Stream { records } => Ok(self.settle(&processor, &records, left).await),
         }
     }
 
@@ -66,7 +62,7 @@ where
         let correlation_id = sent.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
         let work = self.route(processor, request, &correlation_id);
         let answer = timeout(left, work).await;
-        let (status, body, header) = answer.unwrap_or_else(|_| self.late());
+        let (status, body, header) = answer.unwrap_or_else(|_| self.of(&late()));
         let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(status, millis, correlation_id, "request");
         let mut headers = json!({
@@ -81,18 +77,18 @@ where
     }
 
     async fn route(&self, processor: &Processor<S, A, C>, request: &Request, correlation_id: &str) -> Answer {
-        let parts: Vec<_> = request.path.split('/').skip(1).collect();
-        match (request.http_method.as_str(), &parts[..]) {
-            ("POST", ["payments"]) => match request.body() {
+        let parts: Vec<_> = request.path().split('/').skip(1).collect();
+        match (request.method(), &parts[..]) {
+            ("POST", [.., "payments" | "payment"]) => match request.body() {
                 None => self.refused(400, "the body cannot be read"),
                 Some(body) if body.len() > LONGEST_BODY => {
                     self.refused(413, &format!("the body is larger than {LONGEST_BODY} bytes"))
                 }
                 Some(body) => self.of(&processor.accept(&body, correlation_id).await),
             },
-            ("GET", ["payments", id]) => self.of(&processor.find(id, correlation_id).await),
-            (_, ["payments"]) => not_allowed("POST"),
-            (_, ["payments", _]) => not_allowed("GET"),
+            ("GET", [.., "payments" | "payment", id]) => self.of(&processor.find(id, correlation_id).await),
+            (_, [.., "payments" | "payment"]) => not_allowed("POST"),
+            (_, [.., "payments" | "payment", _]) => not_allowed("GET"),
             _ => (404, json!({ "error": "not found" }), None),
         }
     }
@@ -104,16 +100,36 @@ where
         (status, outcome.body(), (status == 503).then_some(RETRY))
     }
 
-    fn late(&self) -> Answer {
-        self.metrics.refused("timeout");
-        self.metrics.counted(Timestamp::now()).iter().for_each(write);
-        (503, json!({ "error": "the request timed out; retry it" }), Some(RETRY))
-    }
-
     fn refused(&self, status: u16, error: &str) -> Answer {
         self.metrics.refused("body");
         self.metrics.counted(Timestamp::now()).iter().for_each(write);
         (status, json!({ "error": error }), None)
+    }
+
+    /// Settles the new payments of a batch. Those after a failure are still settled: Lambda delivers them again, and
+    /// settling is idempotent. A malformed item is only logged: it would fail each time, and delay all later ones.
+    async fn settle(&self, processor: &Processor<S, A, C>, records: &[StreamRecord], left: Duration) -> Value {
+        let begun = Instant::now();
+        let mut failures = Vec::new();
+        // A payment may have several new items.
+        let mut settled = BTreeMap::new();
+        // Changes other than inserts are the function's own marks.
+        for record in records.iter().filter(|record| record.name == "INSERT") {
+            let Some(id) = record.dynamodb.id(&self.key) else {
+                tracing::error!(key = self.key, "an item of the stream has another key");
+                failures.push(&record.dynamodb.sequence);
+                continue;
+            };
+            let done = match settled.get(id) {
+                Some(done) => *done,
+                None => settled_in(left.saturating_sub(begun.elapsed()), id, processor.settle(id)).await,
+            };
+            settled.insert(id, done);
+            if !done {
+                failures.push(&record.dynamodb.sequence);
+            }
+        }
+        failed(&failures)
     }
 }
 
@@ -123,34 +139,23 @@ fn not_allowed(methods: &'static str) -> Answer {
     (405, json!({ "error": "this path does not support this method" }), Some(("allow", methods)))
 }
 
-/// Settles the new payments of a batch. Those after a failure are still settled: Lambda repeats them, and settling is
-/// idempotent.
-async fn settle<S, A, C>(processor: &Processor<S, A, C>, records: &[StreamRecord], left: Duration) -> Value
-where
-    S: Store,
-    A: Audit,
-    C: Clock,
-{
-    let begun = Instant::now();
-    let mut sequences = Vec::new();
-    // Changes other than inserts are the function's own marks.
-    for record in records.iter().filter(|record| record.name == "INSERT") {
-        let Some(id) = record.dynamodb.id() else {
-            tracing::error!("an item of the stream has no string `payment_id`");
-            sequences.push(record.dynamodb.sequence.clone());
-            continue;
-        };
-        match timeout(left.saturating_sub(begun.elapsed()), processor.settle(id)).await {
-            Ok(Ok(Settled::Now | Settled::Before | Settled::NotHere)) => {}
-            Ok(Err(fault)) => {
-                tracing::error!(transaction_id = id, error = %card::redact(&fault.message), "not settled");
-                sequences.push(record.dynamodb.sequence.clone());
-            }
-            Err(_) => {
-                tracing::error!(transaction_id = id, "not settled in time");
-                sequences.push(record.dynamodb.sequence.clone());
-            }
+/// The outcome of a request that did not end in time.
+fn late() -> Outcome {
+    let fault = Fault { cause: Cause::Late, message: "the deadline passed during a call".to_owned() };
+    Outcome::Failed { transaction_id: None, fault }
+}
+
+/// Whether a payment needs no further event.
+async fn settled_in(left: Duration, id: &str, settling: impl Future<Output = Result<Settled, Fault>>) -> bool {
+    match timeout(left, settling).await {
+        Ok(Ok(Settled::Now | Settled::Before | Settled::NotHere)) => true,
+        Ok(Err(fault)) => {
+            tracing::error!(transaction_id = id, error = %card::redact(&fault.message), "not settled");
+            fault.cause == Cause::Malformed
+        }
+        Err(_) => {
+            tracing::error!(transaction_id = id, "not settled in time");
+            false
         }
     }
-    failed(&sequences)
 }

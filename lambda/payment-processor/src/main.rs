@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use payment_aws::JsonLines;
-use payment_processor::runtime::Runtime;
+use payment_aws::{ClaimStore, DynamoStore, JsonLines, Sdks, Table, processor, sdks};
+use payment_core::Store;
+use payment_processor::runtime::{Runtime, RuntimeError};
 use payment_processor::{Function, Settings};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -26,12 +27,28 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::var("AWS_LAMBDA_RUNTIME_API").map_err(|_| "AWS_LAMBDA_RUNTIME_API is not set")?;
     let runtime = Runtime::new(&address);
-    match Settings::read(|name| std::env::var(name).ok()) {
-        Ok(settings) => runtime.serve(&Function::connect(&settings).await).await?,
+    let settings = match Settings::read(|name| std::env::var(name).ok()) {
+        Ok(settings) => settings,
         Err(error) => {
             runtime.cannot_start(&error.to_string()).await?;
             return Err(error.into());
         }
+    };
+    let sdks = sdks(settings.buckets.keys()).await;
+    let table = Table::new(&sdks, &settings.table, &settings.key.id);
+    match &settings.key.timestamp {
+        None => Box::pin(serve(&runtime, DynamoStore::new(table, None), &sdks, &settings)).await?,
+        Some(timestamp) => Box::pin(serve(&runtime, ClaimStore::new(table, timestamp), &sdks, &settings)).await?,
     }
     Ok(())
+}
+
+async fn serve<S: Store + Clone>(
+    runtime: &Runtime,
+    store: S,
+    sdks: &Sdks,
+    settings: &Settings,
+) -> Result<(), RuntimeError> {
+    let processor = processor(store, settings.place.clone(), settings.homes.clone(), sdks, &settings.buckets);
+    runtime.serve(&Function::new(processor, settings)).await
 }

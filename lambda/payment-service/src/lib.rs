@@ -1,8 +1,7 @@
 //! The HTTP service for payments, which runs as ECS tasks.
 //!
 //! `POST /payments` accepts a payment, `GET /payments/{id}` returns one, `GET /health` is the health check.
-//! `payment-core`
-//! has the logic; this crate has the table, the bucket, the clock and HTTP.
+//! `payment-core` has the logic, `payment-aws` the table and the bucket; this crate has HTTP.
 
 mod guests;
 mod keys;
@@ -13,8 +12,8 @@ mod settings;
 mod tls;
 mod work;
 
-use payment_aws::{DynamoStore, S3Audit, SystemClock, connect, sdk};
-use payment_core::Place;
+use payment_aws::{DynamoStore, S3Audit, SystemClock, Table, processor, sdk, sdks};
+use payment_core::{Homes, Place};
 use tokio_rustls::TlsAcceptor;
 
 pub use keys::{Access, Keys, KeysError};
@@ -23,6 +22,9 @@ pub use routes::App;
 pub use server::serve;
 pub use settings::{Auth, Settings, SettingsError, Tls};
 pub use tls::TlsError;
+
+/// The key of the table.
+const ID: &str = "payment_id";
 
 /// The service, connected to AWS.
 pub type Service = App<DynamoStore, S3Audit, SystemClock>;
@@ -41,7 +43,10 @@ pub async fn service(settings: &Settings) -> Result<Service, KeysError> {
         Auth::Secret(secret) => Access::Keys(Keys::read(secrets(settings).await, secret).await?),
     };
     let place = Place { region: settings.region.clone(), phase: settings.phase.clone() };
-    let processor = connect(&place, &settings.table, settings.index.as_deref(), &settings.buckets).await;
+    let homes = Homes::new(settings.buckets.keys().map(String::as_str)).unwrap_or_else(|| Homes::one(&settings.region));
+    let sdks = sdks(settings.buckets.keys()).await;
+    let store = DynamoStore::new(Table::new(&sdks, &settings.table, ID), settings.index.as_deref());
+    let processor = processor(store, place.clone(), homes, &sdks, &settings.buckets);
     Ok(App::new(processor, place, access))
 }
 

@@ -12,7 +12,7 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, 
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use payment_aws::Metrics;
-use payment_core::{Audit, Clock, LONGEST_ID, Outcome, Place, Processor, Repairs, Store, card, is_id};
+use payment_core::{Audit, Clock, LATE, LONGEST_ID, Outcome, Place, Processor, Repairs, Sweep, card, is_id};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -27,8 +27,6 @@ pub(crate) const BODY: usize = payment_core::LONGEST_BODY;
 const SENDING: Duration = Duration::from_secs(10);
 /// The time limit for processing a request. Clients may retry after it.
 const WORKING: Duration = Duration::from_secs(20);
-/// The message after the time limit.
-const LATE: &str = "the request timed out; retry it";
 /// The time limit of the deep health check.
 const CHECKING: Duration = Duration::from_secs(2);
 /// The id that the deep health check reads. The payment does not have to exist.
@@ -132,7 +130,7 @@ struct Answer {
 
 impl<S, A, C> App<S, A, C>
 where
-    S: Store + 'static,
+    S: Sweep + 'static,
     A: Audit + 'static,
     C: Clock + 'static,
 {
