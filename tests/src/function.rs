@@ -71,13 +71,15 @@ impl Function {
         self.request_within(event, Duration::from_secs(10))
     }
 
-    /// A request with this much time left.
+    /// A request with this much time left. Its response is one of those in the API description.
     #[must_use]
     pub fn request_within(&self, event: &Value, left: Duration) -> (u64, Value, Value) {
         let (path, answer) = self.invoke(&event.to_string(), left);
         assert_eq!(path, "response", "{answer}");
         let body = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-        (answer["statusCode"].as_u64().unwrap(), answer["headers"].clone(), body)
+        let status = answer["statusCode"].as_u64().unwrap();
+        assert!(is_documented(status, &body), "{status}: {body}");
+        (status, answer["headers"].clone(), body)
     }
 
     /// A batch of the table's stream: the sequence numbers of the records that failed.
@@ -104,6 +106,21 @@ impl Drop for Function {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Whether a route in `lambda/openapi-function.json` has this status, with the members of this body.
+fn is_documented(status: u64, body: &Value) -> bool {
+    let document = include_str!("../../lambda/openapi-function.json");
+    let document: Value = serde_json::from_str(document).unwrap();
+    let paths = document["paths"].as_object().unwrap().values();
+    let responses = paths.flat_map(|path| path.as_object().unwrap().values()).filter_map(|operation| {
+        operation["responses"][status.to_string()]["content"]["application/json"]["schema"]["$ref"].as_str()
+    });
+    responses.filter_map(|schema| document.pointer(&schema[1..])).any(|schema| {
+        let members = body.as_object().unwrap();
+        let known = members.keys().all(|name| schema["properties"].get(name).is_some());
+        known && schema["required"].as_array().unwrap().iter().all(|name| members.contains_key(name.as_str().unwrap()))
+    })
 }
 
 /// Serves one connection of the runtime API.

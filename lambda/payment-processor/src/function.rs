@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use payment_aws::{ATTEMPT, Metrics, write};
-use payment_core::{Audit, Audits, Cause, Clock, Fault, LONGEST_BODY, Outcome, Processor, Settled, Store, card, is_id};
+use payment_core::{
+    Api, Audit, Audits, Cause, Clock, Fault, LONGEST_BODY, Outcome, Processor, Route, Settled, Store, card, is_id,
+};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -15,6 +17,37 @@ use crate::settings::Settings;
 
 /// The time that is reserved for the response.
 const ANSWERING: Duration = Duration::from_millis(200);
+
+/// The API of a REST API in front of the function. Requests are routed by [`Function::route`].
+pub(crate) const API: Api = Api {
+    title: "Payments API",
+    routes: &[
+        Route {
+            method: "POST",
+            path: "/payments",
+            name: "pay",
+            summary: "Make a payment; it is pending until its audit record is written",
+            flags: &[],
+            keyed: true,
+            shows: "Payment",
+            showing: &[200],
+            statuses: &[400, 409, 413, 500, 503],
+        },
+        Route {
+            method: "GET",
+            path: "/payments/{payment_id}",
+            name: "find",
+            summary: "Get a payment; it is pending until its audit record is written",
+            flags: &[],
+            keyed: true,
+            shows: "Payment",
+            showing: &[200],
+            statuses: &[404, 500, 503],
+        },
+    ],
+    refusals: &[405],
+    gateway: &[403, 429],
+};
 
 /// The function: the core and its environment.
 #[derive(Debug)]

@@ -12,3 +12,9 @@ mod settings;
 pub use event::Failure;
 pub use function::Function;
 pub use settings::{Settings, SettingsError};
+
+/// The API description, which is committed as `lambda/openapi-function.json`.
+#[must_use]
+pub fn document() -> serde_json::Value {
+    function::API.document()
+}

@@ -5,7 +5,6 @@
 
 mod guests;
 mod keys;
-mod openapi;
 mod routes;
 mod server;
 mod settings;
@@ -17,11 +16,16 @@ use payment_core::{Homes, Place};
 use tokio_rustls::TlsAcceptor;
 
 pub use keys::{Access, Keys, KeysError};
-pub use openapi::document;
 pub use routes::App;
 pub use server::serve;
 pub use settings::{Auth, Settings, SettingsError, Tls};
 pub use tls::TlsError;
+
+/// The API description, which is committed as `lambda/openapi.json`.
+#[must_use]
+pub fn document() -> serde_json::Value {
+    routes::API.document()
+}
 
 /// The key of the table.
 const ID: &str = "payment_id";
