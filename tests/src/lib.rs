@@ -5,6 +5,7 @@
 pub mod content;
 pub mod crash;
 pub mod faults;
+pub mod function;
 mod inventory;
 pub mod service;
 

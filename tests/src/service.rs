@@ -13,7 +13,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
 };
 use aws_sdk_s3::types::CreateBucketConfiguration;
 use payinfra_localstack::{Emulator, isolate};
@@ -23,6 +24,8 @@ use crate::built;
 
 /// The table of [`running`].
 pub const TABLE: &str = "payments";
+/// The index of tables with a sort key: the status and the time.
+pub const BY_STATUS: &str = "by-status";
 /// The bucket of [`running`].
 pub const BUCKET: &str = "audit-of-payments";
 
@@ -143,8 +146,13 @@ pub async fn running() -> (Emulator, Service) {
 
 /// An emulated AWS with a table and a bucket.
 pub async fn account() -> Emulator {
+    account_with("payment_id").await
+}
+
+/// An emulated AWS with a table that has this key, in the form of `PAYMENTS_KEY`, and a bucket.
+pub async fn account_with(key: &str) -> Emulator {
     let aws = Emulator::start().await.unwrap();
-    make_table(&aws, "us-east-1").await;
+    make_table_with(&aws, "us-east-1", key).await;
     make_bucket(&aws, "us-east-1", BUCKET).await;
     aws
 }
@@ -157,15 +165,47 @@ pub fn start(aws: &Emulator, variables: &[(&str, &str)]) -> Service {
     Service::start(aws, &all.collect::<Vec<_>>())
 }
 
-/// Creates the table in a region.
+/// Creates the table in a region, with the key `payment_id`.
 pub async fn make_table(aws: &Emulator, region: &'static str) {
-    let sdk = sdk(aws).into_builder().region(Region::from_static(region)).build();
-    let id = "payment_id";
-    let attribute = AttributeDefinition::builder().attribute_name(id).attribute_type(ScalarAttributeType::S);
-    let key = KeySchemaElement::builder().attribute_name(id).key_type(KeyType::Hash);
-    let call = aws_sdk_dynamodb::Client::new(&sdk).create_table().table_name(TABLE);
-    let call = call.attribute_definitions(attribute.build().unwrap()).key_schema(key.build().unwrap());
-    call.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
+    make_table_with(aws, region, "payment_id").await;
+}
+
+/// Creates the table in a region, with a key in the form of `PAYMENTS_KEY`. With a sort key, it has the index
+/// [`BY_STATUS`].
+pub async fn make_table_with(aws: &Emulator, region: &'static str, key: &str) {
+    let attribute =
+        |name: &str, kind| AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().unwrap();
+    let part = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    let (id, timestamp) = key.split_once(',').map_or((key, None), |(id, timestamp)| (id, Some(timestamp)));
+    let mut call = dynamodb(aws, region).create_table().table_name(TABLE).billing_mode(BillingMode::PayPerRequest);
+    call = call.attribute_definitions(attribute(id, ScalarAttributeType::S)).key_schema(part(id, KeyType::Hash));
+    if let Some(timestamp) = timestamp {
+        let index = GlobalSecondaryIndex::builder().index_name(BY_STATUS).key_schema(part("status", KeyType::Hash));
+        let all = Projection::builder().projection_type(ProjectionType::All).build();
+        let index = index.key_schema(part(timestamp, KeyType::Range)).projection(all);
+        call = call.attribute_definitions(attribute(timestamp, ScalarAttributeType::N));
+        call = call.attribute_definitions(attribute("status", ScalarAttributeType::S));
+        call = call.key_schema(part(timestamp, KeyType::Range)).global_secondary_indexes(index.build().unwrap());
+    }
+    call.send().await.unwrap();
+}
+
+/// The items of the index [`BY_STATUS`] with a status.
+pub async fn with_status(aws: &Emulator, status: &str) -> Vec<HashMap<String, AttributeValue>> {
+    let call = dynamodb(aws, "us-east-1").query().table_name(TABLE).index_name(BY_STATUS);
+    let call = call.key_condition_expression("#status = :status").expression_attribute_names("#status", "status");
+    let call = call.expression_attribute_values(":status", AttributeValue::S(status.to_owned()));
+    call.into_paginator().items().send().collect::<Result<_, _>>().await.unwrap()
+}
+
+/// Writes an item into the table.
+pub async fn put(aws: &Emulator, item: impl IntoIterator<Item = (&str, AttributeValue)>) {
+    let item = item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    dynamodb(aws, "us-east-1").put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
+}
+
+fn dynamodb(aws: &Emulator, region: &'static str) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(&sdk(aws).into_builder().region(Region::from_static(region)).build())
 }
 
 /// Creates a bucket in a region.
@@ -199,7 +239,7 @@ pub async fn is_audited(aws: &Emulator, day: &str, id: &str) -> bool {
 
 /// The items of the table.
 pub async fn items(aws: &Emulator) -> Vec<HashMap<String, AttributeValue>> {
-    let scan = aws_sdk_dynamodb::Client::new(&sdk(aws)).scan().table_name(TABLE).into_paginator().items();
+    let scan = dynamodb(aws, "us-east-1").scan().table_name(TABLE).into_paginator().items();
     scan.send().collect::<Result<_, _>>().await.unwrap()
 }
 
