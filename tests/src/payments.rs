@@ -97,6 +97,8 @@ struct Running {
 #[derive(Default)]
 struct History {
     payments: BTreeMap<String, Payment>,
+    /// The regions at the last audit.
+    regions: BTreeSet<String>,
     traffic: Traffic,
     problems: Vec<String>,
 }
@@ -108,6 +110,9 @@ struct Payment {
     accepted: Vec<Value>,
     /// Whether another response, or none, leaves open whether it is stored.
     in_doubt: bool,
+    /// The regions that had its audit record at the last audit. Replication does not copy what existed before, so later
+    /// regions need not have it.
+    audited: Option<BTreeSet<String>>,
 }
 
 /// The payments and audit records in a region.
@@ -179,7 +184,11 @@ impl Payments {
         let mut history = self.world.history();
         let mut problems = std::mem::take(&mut history.problems);
         match contents {
-            Ok(contents) => problems.extend(audit(&history.payments, &contents)),
+            Ok(contents) => {
+                let History { payments, regions, .. } = &mut *history;
+                problems.extend(audit(payments, regions, &contents));
+                *regions = contents.into_keys().collect();
+            }
             Err(problem) => problems.push(problem),
         }
         (std::mem::take(&mut history.traffic), problems)
@@ -329,9 +338,12 @@ impl World {
                         .insert(task.to_owned(), Running { service, environment, gone: None, delay: Duration::ZERO });
                     return Ok(address);
                 }
-                // A secret that cannot be read, for example.
+                // The faults hit the calls of a task that starts, too.
                 Err(_) if start < STARTS => sleep(RETRY).await,
-                Err(reason) => return Err(format!("a task does not start: {reason}")),
+                Err(reason) => {
+                    self.history().problems.push(format!("{task} does not start: {reason}"));
+                    return Err("no task".to_owned());
+                }
             }
         }
         unreachable!("the number of starts is limited")
@@ -462,64 +474,77 @@ fn id_of(key: &str) -> &str {
     name.rsplit_once('-').map_or(name, |(id, _)| id)
 }
 
-/// What is wrong with the payments, in the regions that store them.
-fn audit(payments: &BTreeMap<String, Payment>, regions: &BTreeMap<String, Contents>) -> Vec<String> {
+/// What is wrong with the payments in the regions that store them. `before` are the regions at the last audit.
+fn audit(
+    payments: &mut BTreeMap<String, Payment>,
+    before: &BTreeSet<String>,
+    regions: &BTreeMap<String, Contents>,
+) -> Vec<String> {
     let mut problems = Vec::new();
-    // The versions of each audit record, by id and key, and by region.
-    let mut records = BTreeMap::<&str, BTreeMap<&str, BTreeMap<&str, usize>>>::new();
+    // The regions of each version of each audit record, by id and key.
+    let mut records = BTreeMap::<&str, BTreeMap<&str, Vec<&str>>>::new();
     for (region, contents) in regions {
         for key in &contents.records {
-            *records.entry(id_of(key)).or_default().entry(key).or_default().entry(region).or_default() += 1;
+            records.entry(id_of(key)).or_default().entry(key).or_default().push(region);
         }
     }
-    for (id, payment) in payments {
-        let stored: BTreeMap<_, _> =
-            regions.iter().filter_map(|(region, contents)| Some((region, contents.items.get(id)?))).collect();
-        let written = records.get(id.as_str());
-        let Some(first) = payment.accepted.first() else {
-            if !payment.in_doubt && (!stored.is_empty() || written.is_some()) {
-                problems.push(format!("{id} was refused, but is stored"));
-            }
-            if stored.is_empty() && written.is_some() {
-                problems.push(format!("{id} was refused, but has an audit record without a payment"));
-            }
-            continue;
-        };
-        if payment.accepted.iter().any(|answer| answer != first) {
-            problems.push(format!("{id} was accepted twice: {:?}", payment.accepted));
-        }
-        for region in regions.keys() {
-            match stored.get(region) {
-                None => problems.push(format!("{id} was accepted, but is not stored in {region}")),
-                Some(item) if first["acceptedAt"] != item.accepted_at => {
-                    problems.push(format!("{id} was accepted at {}, but {region} has {item:?}", first["acceptedAt"]));
-                }
-                Some(item) if !item.is_audited => {
-                    problems.push(format!("{id} was accepted, but is pending in {region}"))
-                }
-                Some(_) => {}
-            }
-        }
-        let written = written.cloned().unwrap_or_default();
-        if written.len() != 1 {
-            problems.push(format!("{id} was accepted, but has {} audit records", written.len()));
-        }
-        for (key, copies) in written {
-            // Replication does not copy what existed before.
-            let home = stored.values().map(|item| item.region.as_str()).find(|home| regions.contains_key(*home));
-            if let Some(home) = home.filter(|home| !copies.contains_key(home)) {
-                problems.push(format!("{id} was stored in {home}, whose bucket does not have {key}"));
-            }
-            for (region, count) in copies.into_iter().filter(|(_, count)| *count > 1) {
-                problems.push(format!("{id} has {count} versions of {key} in {region}"));
-            }
-        }
-    }
-    let known = |id: &&str| !payments.contains_key(*id);
-    let all =
-        regions.values().flat_map(|contents| contents.items.keys().map(String::as_str)).chain(records.keys().copied());
-    let unknown: BTreeSet<_> = all.filter(known).collect();
+    let stored = regions.values().flat_map(|contents| contents.items.keys().map(String::as_str));
+    let unknown: BTreeSet<_> = stored.chain(records.keys().copied()).filter(|id| !payments.contains_key(*id)).collect();
     problems.extend(unknown.into_iter().map(|id| format!("{id} is stored, but was never sent")));
+    for (id, payment) in payments {
+        let items = regions.iter().filter_map(|(region, contents)| Some((region.as_str(), contents.items.get(id)?)));
+        let items: BTreeMap<_, _> = items.collect();
+        let records = records.remove(id.as_str()).unwrap_or_default();
+        let found = match payment.accepted.first() {
+            Some(answer) => accepted(answer, payment, before, regions, &items, &records),
+            None if items.is_empty() && records.is_empty() => Vec::new(),
+            None if !payment.in_doubt => vec!["was refused, but is stored".to_owned()],
+            None if items.is_empty() => vec!["was refused, but has an audit record".to_owned()],
+            None => Vec::new(),
+        };
+        problems.extend(found.into_iter().map(|problem| format!("{id} {problem}")));
+        let audited = records.into_values().flatten().map(str::to_owned).collect();
+        payment.audited = (!payment.accepted.is_empty()).then_some(audited);
+    }
+    problems
+}
+
+/// What is wrong with a payment that was accepted: with its items, by region, and its audit records, by key.
+fn accepted(
+    answer: &Value,
+    payment: &Payment,
+    before: &BTreeSet<String>,
+    regions: &BTreeMap<String, Contents>,
+    items: &BTreeMap<&str, &Item>,
+    records: &BTreeMap<&str, Vec<&str>>,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    if payment.accepted.iter().any(|other| other != answer) {
+        problems.push(format!("was accepted twice: {:?}", payment.accepted));
+    }
+    for region in regions.keys() {
+        match items.get(region.as_str()) {
+            None => problems.push(format!("was accepted, but is not stored in {region}")),
+            Some(item) if answer["acceptedAt"] != item.accepted_at => {
+                problems.push(format!("was accepted at {}, but {region} has {item:?}", answer["acceptedAt"]));
+            }
+            Some(item) if !item.is_audited => problems.push(format!("was accepted, but is pending in {region}")),
+            Some(_) => {}
+        }
+    }
+    if records.len() != 1 {
+        problems.push(format!("was accepted, but has {} audit records", records.len()));
+    }
+    // It stays where it was. A new one is where the payment was stored, and in all regions that have been there for long.
+    let homes = items.values().map(|item| &item.region);
+    let must = payment.audited.clone().unwrap_or_else(|| homes.chain(before).cloned().collect());
+    for (key, copies) in records {
+        for region in must.iter().filter(|region| regions.contains_key(*region) && !copies.contains(&region.as_str())) {
+            problems.push(format!("was accepted, but {region} does not have its audit record {key}"));
+        }
+        let twice = copies.iter().enumerate().filter(|(index, region)| copies[..*index].contains(region));
+        problems.extend(twice.map(|(_, region)| format!("has a second version of {key} in {region}")));
+    }
     problems
 }
 
@@ -529,85 +554,97 @@ mod tests {
 
     const EAST: &str = "us-east-1";
     const WEST: &str = "us-west-2";
-    const KEY: &str = "payments/2026/03/01/order-1-aaaa.json";
+    const RECORD: &str = "payments/2026/03/01/order-1-aaaa.json";
 
-    /// One accepted payment, stored and audited in two regions.
-    fn whole() -> (BTreeMap<String, Payment>, BTreeMap<String, Contents>) {
+    /// A payment, and the regions.
+    struct Case {
+        payment: Payment,
+        before: BTreeSet<String>,
+        regions: BTreeMap<String, Contents>,
+    }
+
+    /// An accepted payment that is stored and audited in two regions.
+    fn whole() -> Case {
         let answer = json!({ "transactionId": "order-1", "acceptedAt": "2026-03-01T02:00:00Z" });
-        let payment = Payment { accepted: vec![answer.clone(), answer], in_doubt: false };
         let item = Item { accepted_at: "2026-03-01T02:00:00Z".to_owned(), region: WEST.to_owned(), is_audited: true };
-        let contents = Contents { items: [("order-1".to_owned(), item)].into(), records: vec![KEY.to_owned()] };
-        let regions = [EAST, WEST].map(|region| (region.to_owned(), contents.clone()));
-        ([("order-1".to_owned(), payment)].into(), regions.into())
+        let contents = Contents { items: [("order-1".to_owned(), item)].into(), records: vec![RECORD.to_owned()] };
+        Case {
+            payment: Payment { accepted: vec![answer.clone(), answer], ..Payment::default() },
+            before: [EAST.to_owned(), WEST.to_owned()].into(),
+            regions: [EAST, WEST].map(|region| (region.to_owned(), contents.clone())).into(),
+        }
     }
 
-    type Change = fn(&mut BTreeMap<String, Payment>, &mut Contents);
-
-    /// The problems after a change of the payments or of the contents of a region.
-    fn problems(region: &str, change: Change) -> Vec<String> {
-        let (mut payments, mut regions) = whole();
-        change(&mut payments, regions.get_mut(region).unwrap());
-        audit(&payments, &regions)
+    /// Checks the problems after a change.
+    fn check(change: impl FnOnce(&mut Case, &str), problems: &[&str]) {
+        let mut case = whole();
+        change(&mut case, "order-1");
+        let mut payments = [("order-1".to_owned(), case.payment)].into();
+        let found = audit(&mut payments, &case.before, &case.regions);
+        let starts = |(found, problem): (&String, &&str)| found.starts_with(problem);
+        assert!(found.len() == problems.len() && found.iter().zip(problems).all(starts), "{found:#?}");
     }
 
-    #[test]
-    fn a_whole_payment_has_no_problem() {
-        assert_eq!(problems(EAST, |_, _| ()), Vec::<String>::new());
-        // It was accepted before the other region replicated audit records.
-        assert_eq!(problems(EAST, |_, region| region.records.clear()), Vec::<String>::new());
+    fn east(case: &mut Case) -> &mut Contents {
+        case.regions.get_mut(EAST).unwrap()
     }
 
     #[test]
     fn a_payment_that_is_lost_is_found() {
-        let lost = problems(EAST, |_, region| region.items.clear());
-        assert_eq!(lost, ["order-1 was accepted, but is not stored in us-east-1"]);
-        let pending = problems(EAST, |_, region| region.items.get_mut("order-1").unwrap().is_audited = false);
-        assert_eq!(pending, ["order-1 was accepted, but is pending in us-east-1"]);
-        let unaudited = problems(WEST, |_, region| region.records.clear());
-        assert_eq!(unaudited, [format!("order-1 was stored in us-west-2, whose bucket does not have {KEY}")]);
-        let (payments, mut regions) = whole();
-        regions.values_mut().for_each(|region| region.records.clear());
-        assert_eq!(audit(&payments, &regions), ["order-1 was accepted, but has 0 audit records"]);
+        check(|_, _| (), &[]);
+        check(|case, _| east(case).items.clear(), &["order-1 was accepted, but is not stored in us-east-1"]);
+        let pending = |case: &mut Case, id: &str| east(case).items.get_mut(id).unwrap().is_audited = false;
+        check(pending, &["order-1 was accepted, but is pending in us-east-1"]);
+        let unaudited = |case: &mut Case, _: &str| case.regions.values_mut().for_each(|region| region.records.clear());
+        check(unaudited, &["order-1 was accepted, but has 0 audit records"]);
+    }
+
+    #[test]
+    fn an_audit_record_is_where_it_was_stored_and_stays() {
+        let missing =
+            &["order-1 was accepted, but us-east-1 does not have its audit record payments/2026/03/01/order-1"];
+        check(|case, _| east(case).records.clear(), missing);
+        let new = |case: &mut Case| {
+            east(case).records.clear();
+            case.before = [WEST.to_owned()].into();
+        };
+        // It was accepted before the other region replicated audit records.
+        check(|case, _| new(case), &[]);
+        let later = |case: &mut Case, _: &str| {
+            new(case);
+            case.payment.audited = Some([EAST.to_owned()].into());
+        };
+        check(later, missing);
     }
 
     #[test]
     fn a_payment_that_is_there_twice_is_found() {
-        let twice = problems(EAST, |_, region| region.records.push(KEY.to_owned()));
-        assert_eq!(twice, [format!("order-1 has 2 versions of {KEY} in us-east-1")]);
-        let other = problems(EAST, |_, region| region.records.push(KEY.replace("aaaa", "bbbb")));
-        assert_eq!(
-            other,
-            [
-                "order-1 was accepted, but has 2 audit records".to_owned(),
-                format!("order-1 was stored in us-west-2, whose bucket does not have {}", KEY.replace("aaaa", "bbbb")),
-            ]
-        );
-        let answers = problems(EAST, |payments, _| {
-            payments.get_mut("order-1").unwrap().accepted[1]["acceptedAt"] = json!("2026-03-01T02:00:01Z");
-        });
-        assert!(answers.len() == 1 && answers[0].starts_with("order-1 was accepted twice"), "{answers:?}");
-        let regions_differ = problems(EAST, |_, region| {
-            region.items.get_mut("order-1").unwrap().accepted_at = "2026-03-01T02:00:01Z".to_owned();
-        });
-        assert!(regions_differ.len() == 1 && regions_differ[0].contains("but us-east-1 has"), "{regions_differ:?}");
-        let unknown = problems(EAST, |_, region| {
-            let item = region.items["order-1"].clone();
-            region.items.insert("order-2".to_owned(), item);
-        });
-        assert_eq!(unknown, ["order-2 is stored, but was never sent"]);
+        let version = |case: &mut Case, _: &str| east(case).records.push(RECORD.to_owned());
+        check(version, &["order-1 has a second version of payments/2026/03/01/order-1-aaaa.json in us-east-1"]);
+        let record = |case: &mut Case, _: &str| {
+            case.regions.values_mut().for_each(|region| region.records.push(RECORD.replace("aaaa", "bbbb")));
+        };
+        check(record, &["order-1 was accepted, but has 2 audit records"]);
+        let answer = |case: &mut Case, _: &str| case.payment.accepted[1]["acceptedAt"] = json!("2026-03-01T02:00:01Z");
+        check(answer, &["order-1 was accepted twice"]);
+        let item = |case: &mut Case, id: &str| east(case).items.get_mut(id).unwrap().accepted_at = "later".to_owned();
+        check(item, &["order-1 was accepted at \"2026-03-01T02:00:00Z\", but us-east-1 has"]);
+        let unknown = |case: &mut Case, id: &str| {
+            let item = case.regions[EAST].items[id].clone();
+            drop(east(case).items.insert("order-2".to_owned(), item));
+        };
+        check(unknown, &["order-2 is stored, but was never sent"]);
     }
 
     #[test]
     fn a_refused_payment_is_nowhere_unless_it_is_in_doubt() {
-        let refused: Change = |payments, _| drop(payments.insert("order-1".to_owned(), Payment::default()));
-        assert_eq!(problems(EAST, refused), ["order-1 was refused, but is stored"]);
-        let in_doubt = |payments: &mut BTreeMap<String, Payment>| {
-            drop(payments.insert("order-1".to_owned(), Payment { in_doubt: true, ..Payment::default() }));
+        check(|case, _| case.payment = Payment::default(), &["order-1 was refused, but is stored"]);
+        let in_doubt = |case: &mut Case| case.payment = Payment { in_doubt: true, ..Payment::default() };
+        check(|case, _| in_doubt(case), &[]);
+        let unstored = |case: &mut Case, _: &str| {
+            in_doubt(case);
+            case.regions.values_mut().for_each(|region| region.items.clear());
         };
-        let (mut payments, mut regions) = whole();
-        in_doubt(&mut payments);
-        assert_eq!(audit(&payments, &regions), Vec::<String>::new());
-        regions.values_mut().for_each(|region| region.items.clear());
-        assert_eq!(audit(&payments, &regions), ["order-1 was refused, but has an audit record without a payment"]);
+        check(unstored, &["order-1 was refused, but has an audit record"]);
     }
 }
