@@ -62,8 +62,10 @@ pub struct Traffic {
     pub sent: usize,
     /// Those with a 2xx response.
     pub accepted: usize,
-    /// Payments that were sent again although they had a 2xx response.
+    /// Repeats of payments that had a 2xx response as well.
     pub repeated: usize,
+    /// The 2xx responses, by the region of the service.
+    pub regions: BTreeMap<String, usize>,
     /// The attempts that failed and were followed by another one, by their status or reason.
     pub retried: BTreeMap<String, usize>,
     /// The payments and repeats whose last attempt failed, by the same.
@@ -148,7 +150,12 @@ impl Traffic {
         self.sent += later.sent;
         self.accepted += later.accepted;
         self.repeated += later.repeated;
-        for (sum, counts) in [(&mut self.retried, later.retried), (&mut self.refused, later.refused)] {
+        let sums = [
+            (&mut self.regions, later.regions),
+            (&mut self.retried, later.retried),
+            (&mut self.refused, later.refused),
+        ];
+        for (sum, counts) in sums {
             for (reason, count) in counts {
                 *sum.entry(reason).or_default() += count;
             }
@@ -269,16 +276,17 @@ impl World {
         let mut pause = RETRY;
         for attempt in 1..=ATTEMPTS {
             let (reason, again, after) = match self.attempt(client, &body).await {
-                Ok(answer) if answer.status == 200 => {
+                Ok((region, answer)) if answer.status == 200 => {
                     let mut history = self.history();
                     history.payments.entry(id).or_default().accepted.push(answer.body);
                     let traffic = &mut history.traffic;
                     traffic.sent += usize::from(!repeats);
                     traffic.accepted += usize::from(!repeats);
                     traffic.repeated += usize::from(repeats);
+                    *traffic.regions.entry(region).or_default() += 1;
                     return;
                 }
-                Ok(answer) => {
+                Ok((_, answer)) => {
                     let after = answer.header("retry-after").and_then(|seconds| seconds.parse().ok());
                     let again = [429, 500, 503].contains(&answer.status);
                     (answer.status.to_string(), again, after.map(Duration::from_secs))
@@ -303,8 +311,9 @@ impl World {
         }
     }
 
-    /// Sends a payment once. An error is the reason why there is no response.
-    async fn attempt(&self, client: &mut Client, body: &str) -> Result<Answer, String> {
+    /// Sends a payment once, and returns the region that it reached, and the response. An error is the reason why there is
+    /// none.
+    async fn attempt(&self, client: &mut Client, body: &str) -> Result<(String, Answer), String> {
         let paths = self.control.paths().await.map_err(|error| error.to_string())?;
         let balancer = client.resolve(&paths, &self.name)?;
         let groups = paths.targets(&balancer, 443)?;
@@ -317,7 +326,8 @@ impl World {
             let headers = [("Content-Type", "application/json"), ("x-api-key", KEY)];
             Answer::to(address, "POST", "/payments", &headers, &body)
         });
-        sent.await.unwrap().map_err(|_| NO_RESPONSE.to_owned())
+        let answer = sent.await.unwrap().map_err(|_| NO_RESPONSE.to_owned())?;
+        Ok((region_of(&task).to_owned(), answer))
     }
 
     /// The address of the service that runs for the targets of a task definition.
@@ -351,8 +361,8 @@ impl World {
 
     /// The environment of a task.
     async fn environment(&self, task: &str) -> Result<BTreeMap<String, String>, String> {
-        let region = task.split(':').nth(3).unwrap_or_default();
-        let call = aws_sdk_ecs::Client::new(&self.sdk(region)).describe_task_definition().task_definition(task);
+        let call =
+            aws_sdk_ecs::Client::new(&self.sdk(region_of(task))).describe_task_definition().task_definition(task);
         let mut tries = 0;
         let found = loop {
             match call.clone().send().await {
@@ -436,6 +446,11 @@ impl World {
 
 /// The reason of an attempt that reached a service without a response.
 const NO_RESPONSE: &str = "no response";
+
+/// The region in an ARN.
+fn region_of(arn: &str) -> &str {
+    arn.split(':').nth(3).unwrap_or_default()
+}
 
 /// The items of a table.
 async fn items(sdk: &SdkConfig, table: &str) -> BTreeMap<String, Item> {
