@@ -319,8 +319,9 @@ impl World {
             match spawn_blocking(move || Service::launch(&endpoint, &variables)).await.unwrap() {
                 Ok(service) => {
                     let address = service.address;
-                    running
-                        .insert(task.to_owned(), Running { service, environment, gone: None, delay: Duration::ZERO });
+                    // The delay is known soon.
+                    let started = Running { service, environment, gone: None, delay: TTL / SCALE };
+                    running.insert(task.to_owned(), started);
                     return Ok(address);
                 }
                 // The faults hit the calls of a task that starts, too.
