@@ -2,16 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
@@ -55,8 +53,16 @@ impl Service {
     /// Starts it with these variables, with the emulated AWS.
     #[must_use]
     pub fn start(aws: &Emulator, environment: &[(String, String)]) -> Self {
+        Self::launch(&aws.endpoint(), environment).unwrap()
+    }
+
+    /// Starts it with these variables and the endpoint of an emulated AWS.
+    ///
+    /// # Errors
+    /// If it ends before it listens, with its last line.
+    pub fn launch(endpoint: &str, environment: &[(String, String)]) -> Result<Self, String> {
         let mut command = Command::new(built("payment-service"));
-        isolate(&mut command, &aws.endpoint());
+        isolate(&mut command, endpoint);
         // Authentication and TLS are off, unless the test enables them.
         let says = |names: [&str; 2]| environment.iter().any(|(name, _)| names.contains(&&name[..]));
         if !says(["API_KEYS", "API_KEYS_SECRET"]) {
@@ -67,35 +73,31 @@ impl Service {
         let (sender, log) = channel();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let address = loop {
-            let line: Value = serde_json::from_str(&log.recv_timeout(PATIENCE).unwrap()).unwrap();
+        let mut last = String::new();
+        while let Ok(text) = log.recv_timeout(PATIENCE) {
+            let line: Value = serde_json::from_str(&text).unwrap();
             match line["address"].as_str() {
-                Some(address) if line["message"] == "listening" => break address.parse().unwrap(),
-                _ => assert_eq!(line["level"], "WARN", "{line}"),
+                Some(address) if line["message"] == "listening" => {
+                    return Ok(Self { process, address: address.parse().unwrap(), log });
+                }
+                _ => last = text,
             }
-        };
-        Self { process, address, log }
+        }
+        let _ = process.kill();
+        let _ = process.wait();
+        Err(last)
     }
 
     /// One request on its own connection.
     #[must_use]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: payments\r\nConnection: close\r\n");
-        for (name, value) in headers {
-            let _ = write!(text, "{name}: {value}\r\n");
-        }
-        let _ = write!(text, "Content-Length: {}\r\n\r\n{body}", body.len());
-        let mut stream = self.connect();
-        stream.write_all(text.as_bytes()).unwrap();
-        Answer::read(stream)
+        Answer::to(self.address, method, path, headers, body).unwrap()
     }
 
     /// A connection.
     #[must_use]
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream
+        connect(self.address).unwrap()
     }
 
     /// Sends a request for a payment.
@@ -249,13 +251,7 @@ fn s3(aws: &Emulator) -> aws_sdk_s3::Client {
 }
 
 fn sdk(aws: &Emulator) -> SdkConfig {
-    let credentials = Credentials::new("test", "test", None, None, "static");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .endpoint_url(aws.endpoint())
-        .region(Region::from_static("us-east-1"))
-        .build()
+    crate::sdk(&aws.endpoint(), "test", "us-east-1")
 }
 
 /// The body of a request for a payment.
@@ -278,16 +274,44 @@ impl Drop for Service {
     }
 }
 
+/// A connection to a service.
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
 impl Answer {
+    /// The response to one request on its own connection to a service.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn to(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> io::Result<Self> {
+        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: payments\r\nConnection: close\r\n");
+        for (name, value) in headers {
+            let _ = write!(text, "{name}: {value}\r\n");
+        }
+        let _ = write!(text, "Content-Length: {}\r\n\r\n{body}", body.len());
+        let mut stream = connect(address)?;
+        stream.write_all(text.as_bytes())?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Self::parse(&text).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, text))
+    }
+
     /// The response, from the rest of a connection.
     #[must_use]
     pub fn read(mut stream: TcpStream) -> Self {
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        Self::parse(&text).unwrap()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (head, body) = text.split_once("\r\n\r\n")?;
         let mut head = head.lines();
-        let status = head.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        Self { status, head: head.map(str::to_lowercase).collect(), body: serde_json::from_str(body).unwrap() }
+        let status = head.next()?.split(' ').nth(1)?.parse().ok()?;
+        Some(Self { status, head: head.map(str::to_lowercase).collect(), body: serde_json::from_str(body).ok()? })
     }
 
     /// A header.
