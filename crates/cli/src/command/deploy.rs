@@ -1,6 +1,8 @@
 //! `payinfra deploy`: starts a new image in the idle colour of a service, shifts requests to it in steps, and returns if the
 //! image or a gate fails (M-17).
 
+mod native;
+
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -14,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use super::Execute;
-use super::native::Driver as NativeDriver;
 use crate::colours::{Colour, Service, Services};
 use crate::context::{Context, Session};
 use crate::events::{ColourStatus, Deploying, Emitter, Message, RegionColours, ServiceStatus, ShiftOutcome};
@@ -22,7 +23,7 @@ use crate::exit::{Exit, Outcome};
 use crate::failure::Failure;
 use crate::gate::{self, Gate, GateOptions, Gates, duration};
 use crate::lost::Missing;
-use crate::native;
+use crate::native::Services as NativeServices;
 use crate::operation::{self, Claim, Operation};
 use crate::run::{Order, interrupt};
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
@@ -39,7 +40,7 @@ pub(super) struct Deploy {
     image: Option<String>,
     /// Service to deploy to; not needed if there is only one
     #[arg(long, value_name = "NAME", requires = "image", conflicts_with_all = UNFIT)]
-    pub(super) service: Option<String>,
+    service: Option<String>,
     /// Shift this many percent of the requests at once [default: 25]
     #[arg(long, value_name = "POINTS", requires = "image", conflicts_with_all = UNFIT, value_parser = clap::value_parser!(u8).range(1..=100))]
     step: Option<u8>,
@@ -53,7 +54,7 @@ pub(super) struct Deploy {
     #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, value_parser = duration)]
     timeout: Option<Duration>,
     #[command(flatten)]
-    pub(super) gates: GateOptions,
+    gates: GateOptions,
     /// Continue an interrupted deployment
     #[arg(long, conflicts_with_all = ["abort", "status"])]
     resume: bool,
@@ -65,10 +66,10 @@ pub(super) struct Deploy {
     status: bool,
     /// Skip the confirmation prompt
     #[arg(long, short)]
-    pub(super) yes: bool,
+    yes: bool,
     /// Print events as JSON, one object per line; see `schema --events`
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 }
 
 /// The defaults of the options about steps, which ECS's own deployments do not have.
@@ -79,7 +80,7 @@ const TIMEOUT: Duration = Duration::from_mins(10);
 
 impl Deploy {
     /// The options about steps that are given.
-    pub(super) fn about_steps(&self) -> Vec<&'static str> {
+    fn about_steps(&self) -> Vec<&'static str> {
         let given = [
             (self.step.is_some(), "--step"),
             (self.every.is_some(), "--every"),
@@ -164,11 +165,12 @@ impl Execute for Deploy {
         }
         let session = cx.session().await?;
         let graph = session.graph()?;
-        let native = native::Services::find(&graph)?;
+        let by_ecs = NativeServices::find(&graph)?;
         let state = session.load(Missing::Refuse).await?.state;
         let verbose = cx.verbose();
-        if native.are_meant(self.service.as_deref(), &state) {
-            let driver = NativeDriver { options: &self, session: &session, graph: &graph, services: &native, verbose };
+        if by_ecs.are_meant(self.service.as_deref(), &state) {
+            let driver =
+                native::Driver { options: &self, session: &session, graph: &graph, services: &by_ecs, verbose };
             return match &self.image {
                 _ if self.resume => driver.resume(&state).await,
                 _ if self.abort => driver.abort(&state).await,
@@ -730,7 +732,7 @@ impl Run<'_> {
 }
 
 /// Checks that a plan with `options` would change nothing but drift.
-pub(super) async fn nothing_pending(session: &Session, graph: &Graph, state: &State, options: &Options) -> Result<()> {
+async fn nothing_pending(session: &Session, graph: &Graph, state: &State, options: &Options) -> Result<()> {
     let planned = plan(&session.cloud, graph.clone(), state, options).await?;
     let pending = planned
         .steps
@@ -745,7 +747,7 @@ pub(super) async fn nothing_pending(session: &Session, graph: &Graph, state: &St
 }
 
 /// There is no deployment to continue or to abort.
-pub(super) fn none(session: &Session) -> Error {
+fn none(session: &Session) -> Error {
     Error::invalid(format!("no deployment is in progress in workspace {}", session.kept.workspace))
         .hint("start one with `payinfra deploy --image IMAGE`")
 }
@@ -778,15 +780,15 @@ fn shares_of(step: u8) -> Vec<u8> {
     (1..=100_u8.div_ceil(step)).map(|index| index.saturating_mul(step).min(100)).collect()
 }
 
-pub(super) fn recorded_id<'a>(state: &'a State, address: &Address) -> Option<&'a str> {
+fn recorded_id<'a>(state: &'a State, address: &Address) -> Option<&'a str> {
     state.resources.get(address)?.id.as_deref()
 }
 
-pub(super) fn gone(address: &Address) -> Error {
+fn gone(address: &Address) -> Error {
     Error::invalid(format!("{address} does not exist")).hint("create it with `payinfra apply`")
 }
 
-pub(super) fn open_ended() {
+fn open_ended() {
     screen::note(&format!("The deployment has not ended: {}.", operation::ways(Deploy::NAME)));
 }
 

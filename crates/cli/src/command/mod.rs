@@ -12,7 +12,6 @@ mod graph;
 mod history;
 mod import;
 mod init;
-mod native;
 mod new;
 mod output;
 mod phase;

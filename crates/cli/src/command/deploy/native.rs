@@ -11,8 +11,8 @@ use payinfra_engine::{Address, Class, Error, Graph, Result, State, Values};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use super::Execute;
-use super::deploy::{Deploy, gone, none, nothing_pending, open_ended, recorded_id};
+use super::{Deploy, gone, none, nothing_pending, open_ended, recorded_id};
+use crate::command::Execute;
 use crate::context::Session;
 use crate::events::{Emitter, Message, NativeDeploying, NativeStatus, ShiftOutcome};
 use crate::exit::{Exit, Outcome};
