@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::types::ReplicaRegionType;
 use payinfra_localstack::{Control, Paths};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 
