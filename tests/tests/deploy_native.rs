@@ -29,7 +29,7 @@ fn configuration(variables: &str) -> String {
 /// The example's workspace with ECS's own deployments, under the checker.
 async fn applied(bake_minutes: u32) -> Bench {
     let variables = format!("strategy = \"native\"\nbake_minutes = {bake_minutes}");
-    let bench = Bench::with(&configuration(&variables)).await.lease(Duration::from_secs(2));
+    let bench = Bench::with(&configuration(&variables)).await.lease(Duration::from_secs(5));
     bench.run(&with(&["apply", "--yes"])).ok();
     bench.follow(&[]).await;
     bench.aws.clear_calls();
@@ -319,7 +319,7 @@ async fn m17_mistakes_with_the_strategy_change_nothing() {
 /// M-17: a workspace that changes to ECS's own deployments serves all the time.
 #[tokio::test(flavor = "multi_thread")]
 async fn m17_the_strategy_of_a_workspace_changes_while_it_serves() {
-    let bench = Bench::with(&configuration("strategy = \"stepwise\"")).await.lease(Duration::from_secs(2));
+    let bench = Bench::with(&configuration("strategy = \"stepwise\"")).await.lease(Duration::from_secs(5));
     bench.run(&with(&["apply", "--yes"])).ok();
     bench.follow(&[]).await;
     bench.configure(&configuration("strategy = \"native\""));

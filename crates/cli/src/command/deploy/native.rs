@@ -18,6 +18,7 @@ use crate::events::{Emitter, Message, NativeDeploying, NativeStatus, ShiftOutcom
 use crate::exit::{Exit, Outcome};
 use crate::failure::Failure;
 use crate::gate::{self, Gates, Verdict};
+use crate::lock;
 use crate::native::{Service, Services};
 use crate::operation::{self, Claim, Operation};
 use crate::run::{Order, interrupt};
@@ -305,12 +306,16 @@ impl Run<'_> {
         try_join_all(look).await
     }
 
-    /// Has ECS roll back what is in progress; returns whether nothing is.
-    async fn roll_back(&self) -> Result<bool> {
-        let mut is_over = true;
+    /// Whether ECS is deploying, or rolling back.
+    async fn is_in_progress(&self) -> Result<bool> {
+        let newest = self.newest().await?;
+        Ok(newest.iter().any(|(_, newest)| newest.as_ref().is_some_and(ServiceDeployment::is_in_progress)))
+    }
+
+    /// Has ECS roll back what is in progress. The lock must be held.
+    async fn roll_back(&self) -> Result<()> {
         for (service, newest) in self.newest().await? {
             let Some(newest) = newest.filter(ServiceDeployment::is_in_progress) else { continue };
-            is_over = false;
             let cx = self.driver.session.access.cx(service.region());
             match deployment::roll_back(&cx, &newest).await {
                 // It is being rolled back already, or has only its old tasks to stop.
@@ -318,10 +323,25 @@ impl Run<'_> {
                 other => other?,
             }
         }
-        Ok(is_over)
+        Ok(())
     }
 
-    /// Rolls back every deployment that starts, for as long as it is polled.
+    /// The same under the lock.
+    async fn stop(&self) -> Result<()> {
+        let Driver { session, .. } = *self.driver;
+        let epoch = session.kept.load().await?.state.epoch;
+        let lease = lock::acquire(&session.kept.backing, Deploy::NAME, epoch).await?;
+        let stopped = async {
+            self.claim.check(&session.kept.load().await?.state)?;
+            session.cloud.guard(lease.guard());
+            self.roll_back().await
+        }
+        .await;
+        lock::release(lease).await;
+        stopped
+    }
+
+    /// Rolls back every deployment that starts, for as long as it is polled, while a run holds the lock.
     async fn keep_rolling_back(&self) {
         loop {
             if let Err(error) = self.roll_back().await {
@@ -342,8 +362,11 @@ impl Run<'_> {
 
     /// Returns to the image before. Returns whether this has succeeded.
     async fn undo(&self) -> Result<bool, Failure> {
+        if self.is_in_progress().await? {
+            self.stop().await?;
+        }
         let limit = Instant::now() + LIMIT;
-        while !self.roll_back().await? {
+        while self.is_in_progress().await? {
             if Instant::now() > limit {
                 let late = format!("ECS has not rolled back the deployment after {} minutes", LIMIT.as_secs() / 60);
                 return Err(Error::failed(late)
