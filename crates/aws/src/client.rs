@@ -249,6 +249,8 @@ macro_rules! clients {
 clients! {
     /// ACM in this region.
     acm: aws_sdk_acm,
+    /// API Gateway, version 1, in this region.
+    apigateway: aws_sdk_apigateway,
     /// Application Auto Scaling in this region.
     application_autoscaling: aws_sdk_applicationautoscaling,
     /// CloudTrail in this region.

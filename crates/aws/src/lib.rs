@@ -14,6 +14,7 @@ mod refs;
 mod tagged;
 
 pub mod acm;
+pub mod apigateway;
 pub mod application_autoscaling;
 pub mod cloudtrail;
 pub mod cloudwatch;

@@ -3,6 +3,7 @@
 //! To test a kind, add an example of it to the file of its service.
 
 mod acm;
+mod apigateway;
 mod application_autoscaling;
 mod cloudtrail;
 mod cloudwatch;
@@ -44,6 +45,7 @@ use serde_json::Value;
 fn examples() -> Result<Vec<Example>> {
     Ok([
         acm::examples()?,
+        apigateway::examples()?,
         application_autoscaling::examples()?,
         cloudtrail::examples()?,
         cloudwatch::examples()?,
@@ -107,6 +109,19 @@ fn every_kind_says_how_it_is_known_to_be_ours() -> Result<()> {
 /// own method (`Resource::absent`).
 const ABSENCE: &[(&str, Proof)] = &[
     ("acm.certificate", Proof::Own("by ARN, without the tags")),
+    ("apigateway.account", Proof::Read("one call for the account")),
+    ("apigateway.api-key", Proof::Read("one call by id; missing tags hide nothing")),
+    ("apigateway.base-path-mapping", Proof::Read("one call by domain name and path")),
+    ("apigateway.deployment", Proof::Read("one call by id")),
+    ("apigateway.domain-name", Proof::Read("one call by name; missing tags hide nothing")),
+    ("apigateway.method", Proof::Read("one call by resource and method")),
+    ("apigateway.model", Proof::Read("one call by name")),
+    ("apigateway.request-validator", Proof::Read("one call by id")),
+    ("apigateway.resource", Proof::Read("one call by id")),
+    ("apigateway.rest-api", Proof::Read("one call by id; missing tags hide nothing")),
+    ("apigateway.stage", Proof::Read("one call by API and name; missing tags hide nothing")),
+    ("apigateway.usage-plan", Proof::Read("one call by id; missing tags hide nothing")),
+    ("apigateway.usage-plan-key", Proof::Read("one call by plan and key")),
     ("application-autoscaling.policy", Proof::Own("among all policies of its target")),
     ("application-autoscaling.target", Proof::Own("among all targets of its service")),
     ("cloudtrail.trail", Proof::Own("by name")),
