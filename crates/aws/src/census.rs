@@ -10,7 +10,7 @@ use payinfra_engine::{Address, Owner, Region, Resource, Result, Tags};
 
 use crate::cloud::Aws;
 use crate::{
-    Cx, Explain, acm, apigateway, application_autoscaling, cloudtrail, cloudwatch, dynamodb, ecs, elbv2,
+    Cx, Explain, acm, apigateway, apigatewayv2, application_autoscaling, cloudtrail, cloudwatch, dynamodb, ecs, elbv2,
     eventbridge, iam, kms, lambda, logs, rds, route53, s3, secretsmanager, sns, ssm, wafv2,
 };
 
@@ -24,6 +24,7 @@ impl Census for Aws {
                 vec![
                     acm::owned(&cx).boxed(),
                     apigateway::owned(&cx).boxed(),
+                    apigatewayv2::owned(&cx).boxed(),
                     application_autoscaling::owned(&cx).boxed(),
                     cloudtrail::owned(&cx).boxed(),
                     cloudwatch::owned(&cx).boxed(),

@@ -251,6 +251,8 @@ clients! {
     acm: aws_sdk_acm,
     /// API Gateway, version 1, in this region.
     apigateway: aws_sdk_apigateway,
+    /// API Gateway, version 2, in this region.
+    apigatewayv2: aws_sdk_apigatewayv2,
     /// Application Auto Scaling in this region.
     application_autoscaling: aws_sdk_applicationautoscaling,
     /// CloudTrail in this region.

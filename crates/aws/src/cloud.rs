@@ -13,6 +13,7 @@ use crate::client::{Access, Cx};
 pub const KINDS: &[&[&dyn Kind<Cx>]] = &[
     crate::acm::KINDS,
     crate::apigateway::KINDS,
+    crate::apigatewayv2::KINDS,
     crate::application_autoscaling::KINDS,
     crate::cloudtrail::KINDS,
     crate::cloudwatch::KINDS,

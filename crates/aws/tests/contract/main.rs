@@ -4,6 +4,7 @@
 
 mod acm;
 mod apigateway;
+mod apigatewayv2;
 mod application_autoscaling;
 mod cloudtrail;
 mod cloudwatch;
@@ -46,6 +47,7 @@ fn examples() -> Result<Vec<Example>> {
     Ok([
         acm::examples()?,
         apigateway::examples()?,
+        apigatewayv2::examples()?,
         application_autoscaling::examples()?,
         cloudtrail::examples()?,
         cloudwatch::examples()?,
@@ -122,6 +124,11 @@ const ABSENCE: &[(&str, Proof)] = &[
     ("apigateway.stage", Proof::Read("one call by API and name; missing tags hide nothing")),
     ("apigateway.usage-plan", Proof::Read("one call by id; missing tags hide nothing")),
     ("apigateway.usage-plan-key", Proof::Read("one call by plan and key")),
+    ("apigatewayv2.api", Proof::Read("one call by id; missing tags hide nothing")),
+    ("apigatewayv2.api-mapping", Proof::Read("one call by domain name and id")),
+    ("apigatewayv2.integration", Proof::Read("one call by id")),
+    ("apigatewayv2.route", Proof::Read("one call by id")),
+    ("apigatewayv2.stage", Proof::Read("one call by API and name; missing tags hide nothing")),
     ("application-autoscaling.policy", Proof::Own("among all policies of its target")),
     ("application-autoscaling.target", Proof::Own("among all targets of its service")),
     ("cloudtrail.trail", Proof::Own("by name")),
