@@ -137,7 +137,7 @@ fn method_for_cors() -> Result<Example> {
     let resource = api.outputs.root.clone();
     Example::new(graph, &region(), mock(&api, resource))?.again(Again::Taken).change(|method: &mut Method| {
         for response in method.integration.responses.values_mut() {
-            response.parameters.values_mut().for_each(|value| *value = "'https://example.com'".to_owned());
+            response.parameters.values_mut().for_each(|value| "'https://example.com'".clone_into(value));
             response.templates.insert("application/json".to_owned(), "{}".to_owned());
         }
     })
@@ -172,7 +172,7 @@ fn method() -> Result<Example> {
             method.responses = BTreeMap::from([("201".to_owned(), response)]);
         })?
         .change(|method: &mut Method| {
-            method.authorization = "AWS_IAM".to_owned();
+            "AWS_IAM".clone_into(&mut method.authorization);
             method.integration.timeout_millis = 5_000;
         })
 }
@@ -361,7 +361,7 @@ async fn the_role_of_the_account_is_shared() -> Result<()> {
     let stage_logs = stage_logs.path("/accessLogSettings/destinationArn").value("arn:aws:logs:…").build();
     let call = client.update_stage().rest_api_id(&api).stage_name("v1").patch_operations(stage_logs);
     call.send().await.explain()?;
-    let live = aws.read(&region, Account::KIND, &[theirs.clone()]).await?.pop().need("Account")?;
+    let live = aws.read(&region, Account::KIND, std::slice::from_ref(&theirs)).await?.pop().need("Account")?;
     let refused = aws.delete(&site, &live).await.map_err(|error| error.class());
     assert_eq!((refused, role_now().await?), (Err(Class::Failed), Some(theirs)));
     client.delete_rest_api().rest_api_id(api).send().await.explain()?;

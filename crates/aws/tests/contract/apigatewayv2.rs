@@ -79,7 +79,7 @@ fn route() -> Result<Example> {
     Example::new(graph, &region(), route)?
         .again(Again::Taken)
         .change(|route: &mut Route| (route.target, route.authorization) = (second, "AWS_IAM".to_owned()))?
-        .change(|route: &mut Route| route.key = "$default".to_owned())
+        .change(|route: &mut Route| "$default".clone_into(&mut route.key))
 }
 
 fn stage_args(api: &Node<Api>, name: &str) -> Stage {
@@ -129,5 +129,5 @@ fn api_mapping() -> Result<Example> {
     Example::new(graph, &region(), mapping)?
         .again(Again::Taken)
         .change(|mapping: &mut ApiMapping| (mapping.api, mapping.stage) = other)?
-        .change(|mapping: &mut ApiMapping| mapping.key = "payments/v1".to_owned())
+        .change(|mapping: &mut ApiMapping| "payments/v1".clone_into(&mut mapping.key))
 }
