@@ -36,6 +36,8 @@ pub const ACCESS_KEY: &str = "payments";
 const TTL: Duration = Duration::from_mins(1);
 /// The number of concurrent clients.
 const CLIENTS: u64 = 4;
+/// The number of resolvers that a client asks in turn, so that at any time some have the answer with the smallest share.
+const RESOLVERS: u64 = 10;
 /// The pause of a client between two payments; the emulated AWS handles calls one at a time.
 const PAUSE: Duration = Duration::from_millis(150);
 /// One payment in so many is a repeat of an earlier one.
@@ -190,23 +192,24 @@ impl Payments {
     }
 }
 
-/// A client: the load balancer that Route 53 answered with, and until when it is valid.
+/// A client, with the load balancer that Route 53 answered each resolver with, and until when it is valid.
 struct Client {
     dice: Dice,
-    answer: Option<(String, Instant)>,
+    answers: BTreeMap<u64, (String, Instant)>,
 }
 
 impl Client {
     /// The load balancer to send a request to, as Route 53 said at most a TTL ago.
     fn resolve(&mut self, paths: &Paths, name: &str) -> Result<String, String> {
-        if let Some((balancer, until)) = &self.answer
+        let resolver = self.dice.between(0, RESOLVERS);
+        if let Some((balancer, until)) = self.answers.get(&resolver)
             && Instant::now() < *until
         {
             return Ok(balancer.clone());
         }
         let answers = paths.answers(name).into_iter().map(|answer| (answer.weight, answer.balancer));
         let balancer = self.dice.weighted(answers.collect()).ok_or("no record")?;
-        self.answer = Some((balancer.clone(), Instant::now() + TTL / SCALE));
+        self.answers.insert(resolver, (balancer.clone(), Instant::now() + TTL / SCALE));
         Ok(balancer)
     }
 }
@@ -229,7 +232,7 @@ impl World {
     }
 
     async fn send_until_stopped(self: Arc<Self>, seed: u64) {
-        let mut client = Client { dice: Dice::new(seed), answer: None };
+        let mut client = Client { dice: Dice::new(seed), answers: BTreeMap::new() };
         while !self.is_stopped() {
             let turn = self.quiet.read().await;
             let known = self.next.load(Ordering::SeqCst);
