@@ -67,7 +67,7 @@ impl Work<'_> {
             if let Status::Reverted(why) = &seen.status
                 && *first != seen.status
             {
-                return Err(Error::failed(format!("AWS has reverted the change of {id}: {why}")));
+                return Err(undone(id, why));
             }
             if seen.status.is_ready() && changes.is_empty() {
                 return Ok(seen);
@@ -89,12 +89,10 @@ impl Work<'_> {
                         .hint("run the command again when it is gone; check CloudTrail for who deletes it"));
                 }
                 Status::Pending if begun.elapsed() > self.spec.timeout => return Err(self.late(id, "ready")),
-                Status::Pending => {
-                    self.pause(&mut waits, "ready").await?;
-                    continue;
-                }
-                Status::Waiting => {
-                    begun = Instant::now();
+                Status::Pending | Status::Waiting => {
+                    if seen.status == Status::Waiting {
+                        begun = Instant::now();
+                    }
                     self.pause(&mut waits, "ready").await?;
                     continue;
                 }
@@ -131,6 +129,11 @@ impl Work<'_> {
 /// Whether every output is known; some are filled in only after the resource exists.
 fn is_whole(outputs: &Value) -> bool {
     outputs.as_object().is_none_or(|outputs| !outputs.values().any(Value::is_null))
+}
+
+/// AWS has reverted a change, and says why.
+fn undone(id: &str, why: &str) -> Error {
+    Error::failed(format!("AWS has reverted the change of {id}: {why}"))
 }
 
 /// The changes took effect, and then AWS returned to the values before, as ECS does with a deployment whose tasks fail.
