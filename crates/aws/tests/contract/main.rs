@@ -296,8 +296,9 @@ fn every_policy_serves_the_dependents() -> Result<()> {
     let mut found = BTreeSet::new();
     for example in examples()? {
         let Some(spec) = specs.get(example.kind()).filter(|spec| !spec.lookup) else { continue };
-        let policies = example.args().as_object().into_iter().flatten().filter(|(_, value)| has_statement(value));
-        for (field, _) in policies {
+        let states = [example.args()].into_iter().chain(&example.changes);
+        let fields = states.flat_map(|args| args.as_object().into_iter().flatten());
+        for (field, _) in fields.filter(|(_, value)| has_statement(value)) {
             assert!(spec.serves.contains(&&**field), "`{field}` of {} has a policy", spec.kind);
             found.insert((spec.kind, field.clone()));
         }

@@ -20,7 +20,7 @@ fn m17_wrong_arguments() {
         (&["--image", "payments:1", "--bake", "long"], "`long` is not a duration"),
         (&["--image", "payments:1", "--gate", "ftp:nowhere"], "write alarm:NAME@REGION"),
         (&["--image", "payments:1", "--gate", "targets:green"], "the ARN of a target group"),
-        (&["--image", "payments:1", "--samples", "0"], "0 is not in 1.."),
+        (&["--image", "payments:1", "--samples", "0"], "number would be zero"),
         (&["--image", "payments:1", "--resume"], "cannot be used with"),
         (&["--resume", "--bake", "5m"], "cannot be used with"),
         (&["--abort", "--step", "5"], "cannot be used with"),
