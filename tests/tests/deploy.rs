@@ -247,7 +247,8 @@ async fn m17_mistakes_change_nothing() {
     set_alarm(&bench, StateValue::Ok).await;
     bench.aws.clear_calls();
     let shown = bench.configuration();
-    bench.configure(&shown.replace("[defaults]", "[defaults]\nsensitive = [\"service.image\"]"));
+    let sensitive = shown.replace("[defaults]", "[defaults]\nsensitive = [\"service.image\"]");
+    bench.configure(&sensitive.replace("[defaults.service]", &format!("[defaults.service]\nimage = \"{OLD}\"")));
     refused(&["--image", GOOD], &["has no service with two colours", "has not exactly one operational image"]);
     bench.configure(&shown);
     assert_eq!(bench.mutations(), []);

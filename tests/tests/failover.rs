@@ -198,4 +198,17 @@ async fn m11_an_impossible_failover_changes_nothing() {
     let absent = bench.run(&["failover", "--to", OTHER, "--yes", "--workspace", "legacy"]).expect(1);
     assert!(absent.stderr.contains("has not been applied yet"), "{}", absent.stderr);
     assert_eq!(bench.mutations(), []);
+
+    // Nobody could connect to a writer without instances.
+    let rds = aws_sdk_rds::Client::new(&bench.sdk(OTHER));
+    let clusters = rds.describe_db_clusters().send().await.unwrap();
+    for member in clusters.db_clusters()[0].db_cluster_members() {
+        rds.delete_db_instance().db_instance_identifier(member.db_instance_identifier().unwrap()).send().await.unwrap();
+    }
+    bench.aws.clear_calls();
+    for way in ["--planned", "--unplanned"] {
+        let outcome = bench.run(&with(&["failover", "--to", OTHER, way, "--yes"])).expect(1);
+        assert!(outcome.stderr.contains("in us-east-2 has no instance"), "{}", outcome.stderr);
+    }
+    assert_eq!(bench.mutations(), []);
 }

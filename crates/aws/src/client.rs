@@ -9,6 +9,7 @@ use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_types::Blob;
 use payinfra_engine::{Class, Error, Guard, Region, Result, Site};
 use payinfra_sdk::is_local;
 use schemars::JsonSchema;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::limit::Limits;
+use crate::package::{CodeSha256, Packages};
 use crate::{Explain, Need};
 
 /// The credentials to use.
@@ -34,6 +36,7 @@ pub struct Access {
     config: SdkConfig,
     account: String,
     limits: Limits,
+    packages: Packages,
     regions: Arc<Mutex<HashMap<Region, Arc<Clients>>>>,
 }
 
@@ -89,7 +92,13 @@ impl Access {
                 asked = caller(&config, &clock).await;
             }
         }
-        Ok(Self { config, account: asked?, limits: Limits::new(), regions: Arc::default() })
+        Ok(Self {
+            config,
+            account: asked?,
+            limits: Limits::new(),
+            packages: Packages::default(),
+            regions: Arc::default(),
+        })
     }
 
     /// Signs in to an emulated AWS: dummy credentials, no profile files, no metadata service, whatever the environment
@@ -133,6 +142,14 @@ impl Access {
     #[must_use]
     pub fn config(&self, region: &str) -> SdkConfig {
         self.config.clone().into_builder().region(aws_config::Region::new(region.to_owned())).build()
+    }
+
+    /// Provides the package of Lambda functions, a zip file, and returns its digest, by which their arguments name it.
+    ///
+    /// # Errors
+    /// If it is larger than Lambda accepts.
+    pub fn provide(&self, package: Vec<u8>) -> Result<CodeSha256> {
+        self.packages.add(package)
     }
 
     pub(crate) fn guard(&self, guard: Guard) {
@@ -232,6 +249,10 @@ macro_rules! clients {
 clients! {
     /// ACM in this region.
     acm: aws_sdk_acm,
+    /// API Gateway, version 1, in this region.
+    apigateway: aws_sdk_apigateway,
+    /// API Gateway, version 2, in this region.
+    apigatewayv2: aws_sdk_apigatewayv2,
     /// Application Auto Scaling in this region.
     application_autoscaling: aws_sdk_applicationautoscaling,
     /// CloudTrail in this region.
@@ -252,6 +273,8 @@ clients! {
     iam: aws_sdk_iam,
     /// KMS in this region.
     kms: aws_sdk_kms,
+    /// Lambda in this region.
+    lambda: aws_sdk_lambda,
     /// CloudWatch Logs in this region.
     logs: aws_sdk_cloudwatchlogs,
     /// RDS in this region.
@@ -301,6 +324,11 @@ impl Cx {
     #[must_use]
     pub fn account(&self) -> &str {
         self.access.account()
+    }
+
+    /// The content of the package with this digest.
+    pub(crate) fn package(&self, digest: &CodeSha256) -> Result<Blob> {
+        self.access.packages.get(digest)
     }
 
     /// The idempotency token of this generation of the resource: the same for every attempt to create it.

@@ -11,6 +11,7 @@
 //! the factor by which they are multiplied (`1` is AWS's own rate).
 
 mod bucket;
+mod rest;
 mod table;
 
 use std::collections::HashMap;
@@ -71,6 +72,8 @@ impl Limits {
 
     /// `config` with an HTTP client that enforces the limits of `service`.
     pub(crate) fn config(&self, config: &SdkConfig, service: &'static str) -> SdkConfig {
+        // Both versions of API Gateway share their limits.
+        let service = if service == "apigatewayv2" { "apigateway" } else { service };
         let inner = config.http_client().unwrap_or_else(|| self.client.get_or_init(https).clone());
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let factor = self.factor.or_else(|| config.endpoint_url().is_none().then_some(1.0));
@@ -214,7 +217,7 @@ impl Paced<SharedHttpConnector> {
     }
 }
 
-/// The operation, if the protocol contains its name; REST protocols do not.
+/// The operation, if the protocol contains its name, or it has one in [`rest`].
 fn operation(request: &HttpRequest) -> String {
     if let Some(target) = request.headers().get("x-amz-target") {
         return target.rsplit('.').next().unwrap_or(target).to_owned();
@@ -222,14 +225,19 @@ fn operation(request: &HttpRequest) -> String {
     if let Some((_, operation)) = request.uri().rsplit_once("/operation/") {
         return operation.to_owned();
     }
-    // The only read-only operation of Route 53 that uses POST; changing the tags of a resource appends its id.
-    let path = request.uri().split('?').next().unwrap_or_default();
-    if request.method() == "POST" && ["/tags/healthcheck", "/tags/hostedzone"].iter().any(|end| path.ends_with(end)) {
-        return "ListTagsForResources".to_owned();
+    if let Some(operation) = rest::operation(request.method(), path(request.uri())) {
+        return operation.to_owned();
     }
     let body = request.body().bytes().and_then(|body| std::str::from_utf8(body).ok());
     let action = body.and_then(|body| body.split('&').find_map(|pair| pair.strip_prefix("Action=")));
     action.unwrap_or_default().to_owned()
+}
+
+/// The path of a URI, without the query.
+fn path(uri: &str) -> &str {
+    let uri = uri.split('?').next().unwrap_or_default();
+    let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    if uri.starts_with('/') { uri } else { rest.split_once('/').map_or("", |(_, path)| path) }
 }
 
 /// AWS's throttling codes (AWS-FACTS §3.1), in the body.

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::events::{GateResult, Message};
 use crate::screen::{self, CREATE, DIM, ERROR};
+use crate::stepwise::millis;
 
 mod command;
 mod metric;
@@ -33,15 +34,38 @@ pub(crate) struct GateOptions {
     /// checks of the regions with traffic
     #[arg(long, value_name = "GATE")]
     pub(crate) gate: Vec<Gate>,
-    /// Check the gates at least this many times during each wait; all checks have to succeed
-    #[arg(long, value_name = "N", default_value = "3")]
-    pub(crate) samples: NonZeroU32,
+    /// Check the gates at least this many times during each wait; all checks have to succeed [default: 3]
+    #[arg(long, value_name = "N")]
+    samples: Option<NonZeroU32>,
     /// Alarm that is not a gate, although it belongs to the workspace; can be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) ignore_alarm: Vec<String>,
-    /// Time limit for each gate command, such as `30s`
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
-    pub(crate) gate_timeout: Duration,
+    /// Time limit for each gate command [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    gate_timeout: Option<Duration>,
+}
+
+impl GateOptions {
+    /// The minimum number of checks during each wait.
+    pub(crate) fn samples(&self) -> NonZeroU32 {
+        const SAMPLES: NonZeroU32 = NonZeroU32::new(3).unwrap();
+        self.samples.unwrap_or(SAMPLES)
+    }
+
+    /// The time limit for each gate command.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.gate_timeout.unwrap_or(Duration::from_secs(30))
+    }
+
+    /// The number of checks of an operation that is resumed.
+    pub(crate) fn samples_or(&self, recorded: NonZeroU32) -> NonZeroU32 {
+        self.samples.unwrap_or(recorded)
+    }
+
+    /// The time limit for each gate command of an operation that is resumed, in milliseconds.
+    pub(crate) fn timeout_millis_or(&self, recorded: u64) -> u64 {
+        self.gate_timeout.map_or(recorded, millis)
+    }
 }
 
 /// A duration on the command line, such as `90s`, `5m` or `1h 30m`.

@@ -102,7 +102,7 @@ class Rollout:
         address = next(address for address in iter(lambda: random_private_ip(block), None) if address not in taken)
         self.tasks.append(address)
         for group, port in self.groups:
-            group.register([{"Id": address, "Port": port, "Works": self.works}])
+            group.register([{"Id": address, "Port": port, "Works": self.works, "Task": self.task_definition}])
 
     def is_healthy(self):
         targets = [(group, group.targets.get(task)) for group, _ in self.groups for task in self.tasks]

@@ -1,8 +1,10 @@
 //! The ECS cluster, the service, and its scaling.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_applicationautoscaling::types::{MetricType, ServiceNamespace, TargetTrackingScalingPolicyConfiguration};
+use aws_sdk_applicationautoscaling::types::{
+    MetricType, ScalableTarget, ServiceNamespace, TargetTrackingScalingPolicyConfiguration,
+};
 use aws_sdk_ec2::types::Filter;
 use aws_sdk_ecs::types::{ClusterField, Service, TaskDefinition};
 use payinfra_tests::Bench;
@@ -11,24 +13,29 @@ use serde_json::Value;
 use crate::{ACCOUNT, SIDES, key, migration, policy, texts};
 
 const CLUSTER: &str = "payment-cluster-migration-demo1";
+/// The name of the log group.
 const SERVICE: &str = "payment-service-migration-demo1";
+const BLUE: &str = "payment-service-blue-migration-demo1";
+const GREEN: &str = "payment-service-green-migration-demo1";
 
 fn ecs(bench: &Bench, region: &str) -> aws_sdk_ecs::Client {
     aws_sdk_ecs::Client::new(&bench.sdk(region))
 }
 
-/// The region's only service.
-async fn service(bench: &Bench, region: &str) -> Service {
+/// The region's only services: blue, which is active, and green, which is idle.
+async fn services(bench: &Bench, region: &str) -> [Service; 2] {
     let ecs = ecs(bench, region);
     let arns = ecs.list_services().cluster(CLUSTER).send().await.unwrap();
-    assert_eq!(arns.service_arns().len(), 1, "{region}");
-    let found = ecs.describe_services().cluster(CLUSTER).services(SERVICE).send().await.unwrap();
-    found.services.unwrap().remove(0)
+    assert_eq!(arns.service_arns().len(), 2, "{region}");
+    let found = ecs.describe_services().cluster(CLUSTER).services(BLUE).services(GREEN).send().await.unwrap();
+    let mut services = found.services.unwrap();
+    services.sort_by_key(|service| service.service_name.clone());
+    services.try_into().unwrap()
 }
 
-/// The task definition of the region's service.
+/// The task definition of the region's active service.
 pub(crate) async fn definition(bench: &Bench, region: &str) -> TaskDefinition {
-    let service = service(bench, region).await;
+    let [service, _] = services(bench, region).await;
     let call = ecs(bench, region).describe_task_definition().task_definition(service.task_definition().unwrap());
     call.send().await.unwrap().task_definition.unwrap()
 }
@@ -64,53 +71,56 @@ async fn m15_each_region_has_a_cluster_with_container_insights() {
     }
 }
 
-/// M-15, X-05: the service runs on Fargate in the private subnets, without public addresses, and accepts traffic only
-/// from the load balancer; the desired number of tasks is running, with the desired task definition.
+/// M-15, M-17, X-05: both colours of the service run on Fargate in the private subnets, without public addresses, and accept
+/// traffic only from the load balancer; the desired number of tasks is running, with the desired task definition.
 #[tokio::test(flavor = "multi_thread")]
-async fn m15_x05_the_service_runs_privately_behind_the_load_balancer() {
+async fn m15_m17_x05_the_service_runs_privately_behind_the_load_balancer() {
     let bench = migration().await;
     for (region, cidr, other) in SIDES {
-        let service = service(bench, region).await;
-        assert_eq!(service.launch_type().unwrap().as_str(), "FARGATE");
-        assert_eq!((service.desired_count(), service.running_count()), (2, 2), "{region}");
-        let deployment = &service.deployments()[0];
-        assert_eq!(deployment.rollout_state().unwrap().as_str(), "COMPLETED");
-        assert_eq!(deployment.task_definition(), service.task_definition());
-        assert!(!service.enable_execute_command());
-        assert_eq!(service.propagate_tags().unwrap().as_str(), "SERVICE");
-        let rollout = service.deployment_configuration().unwrap();
-        let breaker = rollout.deployment_circuit_breaker().unwrap();
-        assert!(breaker.enable() && breaker.rollback());
-        assert_eq!(rollout.minimum_healthy_percent(), Some(100));
+        for (service, (colour, tasks)) in services(bench, region).await.into_iter().zip([("blue", 2), ("green", 0)]) {
+            assert_eq!(service.launch_type().unwrap().as_str(), "FARGATE");
+            assert_eq!((service.desired_count(), service.running_count()), (tasks, tasks), "{colour} in {region}");
+            let deployment = &service.deployments()[0];
+            assert_eq!(deployment.rollout_state().unwrap().as_str(), "COMPLETED");
+            assert_eq!(deployment.task_definition(), service.task_definition());
+            assert!(!service.enable_execute_command());
+            assert_eq!(service.propagate_tags().unwrap().as_str(), "SERVICE");
+            let rollout = service.deployment_configuration().unwrap();
+            let breaker = rollout.deployment_circuit_breaker().unwrap();
+            assert!(breaker.enable() && breaker.rollback());
+            assert_eq!(rollout.minimum_healthy_percent(), Some(100));
 
-        let vpc = service.network_configuration().unwrap().awsvpc_configuration().unwrap();
-        assert_eq!(vpc.assign_public_ip().unwrap().as_str(), "DISABLED");
-        let ec2 = bench.ec2(region);
-        let private = Filter::builder().name("tag:Name").values("payment-private-subnet-*").build();
-        let subnets = ec2.describe_subnets().filters(private).send().await.unwrap();
-        let subnets: BTreeSet<_> = subnets.subnets().iter().filter_map(|subnet| subnet.subnet_id()).collect();
-        assert_eq!(vpc.subnets().iter().map(String::as_str).collect::<BTreeSet<_>>(), subnets, "{region}");
+            let vpc = service.network_configuration().unwrap().awsvpc_configuration().unwrap();
+            assert_eq!(vpc.assign_public_ip().unwrap().as_str(), "DISABLED");
+            let ec2 = bench.ec2(region);
+            let private = Filter::builder().name("tag:Name").values("payment-private-subnet-*").build();
+            let subnets = ec2.describe_subnets().filters(private).send().await.unwrap();
+            let subnets: BTreeSet<_> = subnets.subnets().iter().filter_map(|subnet| subnet.subnet_id()).collect();
+            assert_eq!(vpc.subnets().iter().map(String::as_str).collect::<BTreeSet<_>>(), subnets, "{region}");
 
-        let balancers = service.load_balancers();
-        assert_eq!(balancers.len(), 1);
-        assert_eq!(balancers[0].target_group_arn(), Some(&target_group(bench, region, "blue").await[..]));
-        assert_eq!((balancers[0].container_name(), balancers[0].container_port()), (Some("service"), Some(8080)));
+            let balancers = service.load_balancers();
+            assert_eq!(balancers.len(), 1);
+            assert_eq!(balancers[0].target_group_arn(), Some(&target_group(bench, region, colour).await[..]));
+            assert_eq!((balancers[0].container_name(), balancers[0].container_port()), (Some("service"), Some(8080)));
 
-        let elb = aws_sdk_elasticloadbalancingv2::Client::new(&bench.sdk(region));
-        let found = elb.describe_load_balancers().send().await.unwrap();
-        let from = found.load_balancers()[0].security_groups();
-        let groups = ec2.describe_security_groups().group_ids(&vpc.security_groups()[0]).send().await.unwrap();
-        let group = &groups.security_groups()[0];
-        assert_eq!(group.ip_permissions().len(), 1, "one ingress rule");
-        let entry = &group.ip_permissions()[0];
-        assert_eq!((entry.from_port(), entry.to_port()), (Some(8080), Some(8080)));
-        assert!(entry.ip_ranges().is_empty() && entry.ipv6_ranges().is_empty() && entry.prefix_list_ids().is_empty());
-        let peers: Vec<_> = entry.user_id_group_pairs().iter().filter_map(|pair| pair.group_id()).collect();
-        assert_eq!(peers, from.iter().map(String::as_str).collect::<Vec<_>>());
-        let out = group.ip_permissions_egress().iter().flat_map(|rule| {
-            rule.ip_ranges().iter().map(|range| (rule.from_port().unwrap(), range.cidr_ip().unwrap()))
-        });
-        assert_eq!(out.collect::<BTreeSet<_>>(), BTreeSet::from([(443, "0.0.0.0/0"), (5432, cidr), (5432, other)]));
+            let elb = aws_sdk_elasticloadbalancingv2::Client::new(&bench.sdk(region));
+            let found = elb.describe_load_balancers().send().await.unwrap();
+            let from = found.load_balancers()[0].security_groups();
+            let groups = ec2.describe_security_groups().group_ids(&vpc.security_groups()[0]).send().await.unwrap();
+            let group = &groups.security_groups()[0];
+            assert_eq!(group.ip_permissions().len(), 1, "one ingress rule");
+            let entry = &group.ip_permissions()[0];
+            assert_eq!((entry.from_port(), entry.to_port()), (Some(8080), Some(8080)));
+            assert!(
+                entry.ip_ranges().is_empty() && entry.ipv6_ranges().is_empty() && entry.prefix_list_ids().is_empty()
+            );
+            let peers: Vec<_> = entry.user_id_group_pairs().iter().filter_map(|pair| pair.group_id()).collect();
+            assert_eq!(peers, from.iter().map(String::as_str).collect::<Vec<_>>());
+            let out = group.ip_permissions_egress().iter().flat_map(|rule| {
+                rule.ip_ranges().iter().map(|range| (rule.from_port().unwrap(), range.cidr_ip().unwrap()))
+            });
+            assert_eq!(out.collect::<BTreeSet<_>>(), BTreeSet::from([(443, "0.0.0.0/0"), (5432, cidr), (5432, other)]));
+        }
     }
 }
 
@@ -176,39 +186,44 @@ async fn m15_the_image_is_a_variable_and_what_fargate_has_not_is_refused_before_
     }
 }
 
-/// M-18: within the workspace's limits, the service scales by CPU utilization and requests per target.
+/// M-18, M-17: within the workspace's limits, the active colour scales by CPU utilization and requests per target. The idle one
+/// has the same policies, but cannot have tasks.
 #[tokio::test(flavor = "multi_thread")]
-async fn m18_the_service_scales_with_cpu_and_requests() {
+async fn m18_m17_the_service_scales_with_cpu_and_requests() {
     let bench = migration().await;
     for (region, ..) in SIDES {
         let scaling = aws_sdk_applicationautoscaling::Client::new(&bench.sdk(region));
-        assert_eq!(bounds(&scaling).await, (format!("service/{CLUSTER}/{SERVICE}"), 2, 4), "{region}");
+        let bounds = bounds(&scaling).await;
+        let service = |name| format!("service/{CLUSTER}/{name}");
+        assert_eq!(bounds, BTreeMap::from([(service(BLUE), (2, 4)), (service(GREEN), (0, 0))]), "{region}");
         let found = scaling.describe_scaling_policies().service_namespace(ServiceNamespace::Ecs).send().await.unwrap();
-        assert_eq!(found.scaling_policies().len(), 2, "{region}");
-        let tracking = |metric: &MetricType| -> &TargetTrackingScalingPolicyConfiguration {
-            let mut all = found
-                .scaling_policies()
-                .iter()
-                .filter_map(|policy| policy.target_tracking_scaling_policy_configuration());
-            all.find(|it| it.predefined_metric_specification().unwrap().predefined_metric_type() == metric).unwrap()
-        };
-        let cpu = tracking(&MetricType::EcsServiceAverageCpuUtilization);
-        assert!((cpu.target_value() - 60.0).abs() < f64::EPSILON);
-        let requests = tracking(&MetricType::AlbRequestCountPerTarget);
-        assert!((requests.target_value() - 1_000.0).abs() < f64::EPSILON);
-        let (balancer, group) = (balancer(bench, region).await, target_group(bench, region, "blue").await);
-        let label =
-            format!("{}/{}", balancer.split_once(":loadbalancer/").unwrap().1, group.rsplit_once(':').unwrap().1);
-        assert_eq!(requests.predefined_metric_specification().unwrap().resource_label(), Some(&label[..]));
+        assert_eq!(found.scaling_policies().len(), 4, "{region}");
+        for (name, colour) in [(BLUE, "blue"), (GREEN, "green")] {
+            let tracking = |metric: &MetricType| -> &TargetTrackingScalingPolicyConfiguration {
+                let mut all = found
+                    .scaling_policies()
+                    .iter()
+                    .filter(|policy| policy.resource_id() == service(name))
+                    .filter_map(|policy| policy.target_tracking_scaling_policy_configuration());
+                all.find(|it| it.predefined_metric_specification().unwrap().predefined_metric_type() == metric).unwrap()
+            };
+            let cpu = tracking(&MetricType::EcsServiceAverageCpuUtilization);
+            assert!((cpu.target_value() - 60.0).abs() < f64::EPSILON);
+            let requests = tracking(&MetricType::AlbRequestCountPerTarget);
+            assert!((requests.target_value() - 1_000.0).abs() < f64::EPSILON);
+            let (balancer, group) = (balancer(bench, region).await, target_group(bench, region, colour).await);
+            let label =
+                format!("{}/{}", balancer.split_once(":loadbalancer/").unwrap().1, group.rsplit_once(':').unwrap().1);
+            assert_eq!(requests.predefined_metric_specification().unwrap().resource_label(), Some(&label[..]));
+        }
     }
 }
 
-/// The scalable target, and its minimum and maximum.
-async fn bounds(scaling: &aws_sdk_applicationautoscaling::Client) -> (String, i32, i32) {
+/// The scalable targets, with their minimum and maximum.
+async fn bounds(scaling: &aws_sdk_applicationautoscaling::Client) -> BTreeMap<String, (i32, i32)> {
     let found = scaling.describe_scalable_targets().service_namespace(ServiceNamespace::Ecs).send().await.unwrap();
-    assert_eq!(found.scalable_targets().len(), 1);
-    let target = &found.scalable_targets()[0];
-    (target.resource_id().to_owned(), target.min_capacity(), target.max_capacity())
+    let bounds = |it: &ScalableTarget| (it.resource_id().to_owned(), (it.min_capacity(), it.max_capacity()));
+    found.scalable_targets().iter().map(bounds).collect()
 }
 
 /// M-18, M-02: production runs more and larger tasks, and the limits are variables. The current number of tasks is then
@@ -218,11 +233,10 @@ async fn m18_m02_the_bounds_are_the_workspaces_own() {
     let bench = Bench::new().await;
     bench.run(&["apply", "--workspace", "production", "--yes"]).ok();
     let scaling = aws_sdk_applicationautoscaling::Client::new(&bench.sdk("us-east-1"));
-    assert_eq!(bounds(&scaling).await.1, 3);
-    assert_eq!(bounds(&scaling).await.2, 12);
+    let (cluster, name) = ("payment-cluster-production-demo1", "payment-service-blue-production-demo1");
+    let blue = async || bounds(&scaling).await[&format!("service/{cluster}/{name}")];
+    assert_eq!(blue().await, (3, 12));
     let ecs = ecs(&bench, "us-east-1");
-    let name = "payment-service-production-demo1";
-    let cluster = "payment-cluster-production-demo1";
     let found = ecs.describe_services().cluster(cluster).services(name).send().await.unwrap();
     assert_eq!(found.services()[0].running_count(), 3);
     let definition = found.services()[0].task_definition().unwrap();
@@ -235,14 +249,13 @@ async fn m18_m02_the_bounds_are_the_workspaces_own() {
     let bounds_too = "[defaults.service]\nmin_tasks = 4\nmax_tasks = 20";
     bench.configure(&bench.configuration().replace("[defaults.service]", bounds_too));
     bench.run(&["apply", "--workspace", "production", "--yes"]).ok();
-    assert_eq!(bounds(&scaling).await.1, 4);
-    assert_eq!(bounds(&scaling).await.2, 20);
+    assert_eq!(blue().await, (4, 20));
     let found = ecs.describe_services().cluster(cluster).services(name).send().await.unwrap();
     assert_eq!(found.services()[0].desired_count(), 7, "auto scaling's number is kept");
 }
 
-/// For a new image, a new revision is registered first, then the service moves to it, and then the old revision is
-/// deleted.
+/// For a new image in the configuration, a new revision is registered first, then the service moves to it, and then the old
+/// revision is deleted. Both colours get it, because the idle one may have the configured image.
 #[tokio::test(flavor = "multi_thread")]
 async fn m15_a_new_image_is_rolled_out_and_the_old_revision_goes() {
     let bench = Bench::new().await;
@@ -253,14 +266,21 @@ async fn m15_a_new_image_is_rolled_out_and_the_old_revision_goes() {
     bench.run(&["apply", "--workspace", "legacy", "--yes"]).ok();
     let steps = ["RegisterTaskDefinition", "UpdateService", "DeregisterTaskDefinition", "DeleteTaskDefinitions"];
     let calls: Vec<_> = bench.mutations().into_iter().filter(|call| call.service == "ecs").collect();
-    assert_eq!(calls.iter().map(|call| &call.action[..]).collect::<Vec<_>>(), steps);
+    assert_eq!(calls.len(), 2 * steps.len());
+    for (index, step) in steps.iter().enumerate() {
+        let at = |nth: usize| calls.iter().filter(|call| call.action == *step).nth(nth).unwrap().at;
+        assert!(index == 0 || at(0) > calls.iter().find(|call| call.action == steps[index - 1]).unwrap().at, "{step}");
+        assert!(at(1) >= at(0));
+    }
 
     let ecs = ecs(&bench, "us-east-1");
-    let revisions = ecs.list_task_definitions().send().await.unwrap();
-    let [revision] = revisions.task_definition_arns() else { panic!("one revision: {revisions:?}") };
-    let (cluster, name) = ("payment-cluster-legacy-demo1", "payment-service-legacy-demo1");
-    let found = ecs.describe_services().cluster(cluster).services(name).send().await.unwrap();
-    assert_eq!(found.services()[0].task_definition(), Some(&revision[..]));
+    let cluster = "payment-cluster-legacy-demo1";
+    for name in ["payment-service-blue-legacy-demo1", "payment-service-green-legacy-demo1"] {
+        let revisions = ecs.list_task_definitions().family_prefix(name).send().await.unwrap();
+        let [revision] = revisions.task_definition_arns() else { panic!("one revision: {revisions:?}") };
+        let found = ecs.describe_services().cluster(cluster).services(name).send().await.unwrap();
+        assert_eq!(found.services()[0].task_definition(), Some(&revision[..]));
+    }
     // Only an image in the account's own repository may be pulled, and no other.
     let iam = aws_sdk_iam::Client::new(&bench.sdk("us-east-1"));
     let role = "payment-ecs-execution-legacy-demo1-us-east-1";
@@ -279,7 +299,7 @@ async fn m15_the_service_waits_for_the_listener() {
         let calls = bench.aws.calls();
         let here =
             |action: &'static str| calls.iter().filter(move |call| call.region == region && call.action == action);
-        assert_eq!(here("CreateService").count(), 1, "created once, and not rejected before");
+        assert_eq!(here("CreateService").count(), 2, "created once per colour, and not rejected before");
         // The listener that only redirects may come at any time.
         let listener = here("CreateListener").map(|call| call.at).min().unwrap();
         assert!(here("CreateService").all(|call| call.at > listener), "{region}");

@@ -173,11 +173,13 @@ async fn m27_each_region_has_alarms_on_database_service_and_load_balancer() {
         let subjects = subjects(bench, region).await;
         let mut expected: Vec<(&str, Seen<'_>)> = vec![
             ("balancer-5xx", ("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "Sum", Above, 5.0)),
-            ("cpu", ("AWS/ECS", "CPUUtilization", "Average", Above, 80.0)),
+            ("cpu-blue", ("AWS/ECS", "CPUUtilization", "Average", Above, 80.0)),
+            ("cpu-green", ("AWS/ECS", "CPUUtilization", "Average", Above, 80.0)),
             ("latency", ("AWS/ApplicationELB", "TargetResponseTime", "p99", Above, 0.2)),
-            ("memory", ("AWS/ECS", "MemoryUtilization", "Average", Above, 80.0)),
+            ("memory-blue", ("AWS/ECS", "MemoryUtilization", "Average", Above, 80.0)),
+            ("memory-green", ("AWS/ECS", "MemoryUtilization", "Average", Above, 80.0)),
             ("replica-lag", ("AWS/RDS", "AuroraReplicaLagMaximum", "Maximum", Above, 100.0)),
-            ("running-tasks", ("ECS/ContainerInsights", "RunningTaskCount", "Minimum", Below, 2.0)),
+            ("running-tasks", ("ECS/ContainerInsights", "TaskCount", "Minimum", Below, 2.0)),
             ("target-5xx", ("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "Sum", Above, 5.0)),
             ("unhealthy-hosts-blue", ("AWS/ApplicationELB", "UnHealthyHostCount", "Maximum", Above, 0.0)),
             ("unhealthy-hosts-green", ("AWS/ApplicationELB", "UnHealthyHostCount", "Maximum", Above, 0.0)),
@@ -202,8 +204,11 @@ async fn m27_each_region_has_alarms_on_database_service_and_load_balancer() {
                 assert!(there.contains(value), "{name} in {region}: {dimension} {value} is not among {there:?}");
             }
         }
-        let colours = ["blue", "green"].map(|it| dimensions(&alarms[&format!("unhealthy-hosts-{it}")])["TargetGroup"]);
-        assert_ne!(colours[0], colours[1], "{region}");
+        for (name, dimension) in [("unhealthy-hosts", "TargetGroup"), ("cpu", "ServiceName"), ("memory", "ServiceName")]
+        {
+            let colours = ["blue", "green"].map(|it| dimensions(&alarms[&format!("{name}-{it}")])[dimension]);
+            assert_ne!(colours[0], colours[1], "{name} in {region}");
+        }
     }
 }
 
@@ -290,8 +295,11 @@ async fn m27_failed_deployments_and_failovers_tell_the_topic() {
             assert_eq!(texts(&pattern["source"]), [source], "{name} in {region}");
             if source == "aws.ecs" {
                 assert_eq!(texts(&pattern["detail"]["eventName"]), ["SERVICE_DEPLOYMENT_FAILED"], "{region}");
-                let service = texts(&pattern["resources"])[0].rsplit('/').next().unwrap();
-                assert!(subjects["ServiceName"].contains(service), "{service}");
+                let services = texts(&pattern["resources"]);
+                assert_eq!(services.len(), 2, "both colours");
+                for service in services {
+                    assert!(subjects["ServiceName"].contains(service.rsplit('/').next().unwrap()), "{service}");
+                }
             } else {
                 assert!(texts(&pattern["detail"]["EventCategories"]).contains(&"failover"), "{region}");
                 let cluster = texts(&pattern["detail"]["SourceIdentifier"])[0];
@@ -317,11 +325,15 @@ async fn m27_a_dashboard_per_region_shows_both_regions_and_the_phase() {
         assert!(text.contains("Phase **migration**"), "{text}");
         let rows = |widget: &Value| widget["properties"]["metrics"].as_array().cloned().unwrap_or_default();
         let phase = widgets.iter().find(|it| it["properties"]["title"] == "Phase: migration").unwrap();
-        for metric in
-            ["RequestCount", "TargetResponseTime", "RunningTaskCount", "CPUUtilization", "AuroraReplicaLagMaximum"]
-        {
+        for (metric, per_region) in [
+            ("RequestCount", 1),
+            ("TargetResponseTime", 1),
+            ("TaskCount", 1),
+            ("CPUUtilization", 2),
+            ("AuroraReplicaLagMaximum", 1),
+        ] {
             let shown = widgets.iter().find(|it| rows(it).iter().any(|row| row[1] == metric)).unwrap();
-            assert_eq!(rows(shown).len(), 2, "{metric}, of both regions");
+            assert_eq!(rows(shown).len(), 2 * per_region, "{metric}, of both regions");
         }
         let shown: BTreeSet<_> = rows(phase).iter().map(|row| row[8]["region"].as_str().unwrap().to_owned()).collect();
         assert_eq!(shown, SIDES.map(|(region, ..)| region.to_owned()).into(), "{name}");

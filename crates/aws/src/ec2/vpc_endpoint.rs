@@ -58,6 +58,7 @@ impl Resource for VpcEndpoint {
     // AWS rejects a second endpoint with private DNS for the same service, so the old one is deleted first.
     const REPLACE: Fields = fields!(Self: vpc, service, kind);
     const HOLDS: Fields = fields!(Self: subnets, groups);
+    const SERVES: Fields = fields!(Self: policy);
     const NETWORK: Fields = fields!(Self: vpc, tables, subnets, groups);
     const TIMEOUT: Duration = Duration::from_mins(10);
     // For an interface endpoint; a gateway endpoint takes 8 and 10 s.

@@ -63,6 +63,7 @@ impl Resource for Key {
     type Cx = Cx;
     const KIND: &'static str = "kms.key";
     const REPLACE: Fields = fields!(Self:);
+    const SERVES: Fields = fields!(Self: policy);
     /// All data that it encrypts is lost with it.
     const KEEPS_DATA: bool = true;
     const EXPECTED: Expected = Expected::millis(2_000, 300);

@@ -27,8 +27,8 @@ pub(super) enum Scope {
 }
 
 impl Row {
-    /// The limit of `operation`: the first matching row. For operations without a row, and for REST protocols, which do
-    /// not contain the operation's name, the service's last row counts.
+    /// The limit of `operation`: the first matching row. For operations without a row, and for those of REST protocols
+    /// that have no name, the service's last row counts.
     pub(super) fn of(service: &str, operation: &str) -> &'static Self {
         let fits = |row: &&Self| row.service == service && row.has(operation);
         LIMITS.iter().find(fits).unwrap_or(&UNKNOWN)
@@ -75,8 +75,14 @@ const LIMITS: &[Row] = &[
     each("acm", &["Describe*", "ListTags*", "DeleteCertificate"], 10.0, 10.0),
     each("acm", &["ListCertificates"], 8.0, 8.0),
     others("acm", 5.0, 5.0),
+    account(each("apigateway", &["DeleteRestApi"], 1.0, 1.0 / 30.0)),
+    account(each("apigateway", &["CreateDomainName", "UpdateDomainName", "DeleteDomainName"], 1.0, 1.0 / 30.0)),
+    account(each("apigateway", &["UpdateAccount", "UpdateUsagePlan"], 1.0, 1.0 / 20.0)),
+    account(each("apigateway", &["CreateRestApi"], 1.0, 1.0 / 3.0)),
+    account(each("apigateway", &["CreateDeployment"], 1.0, 1.0 / 5.0)),
+    account(each("apigateway", &["CreateResource", "DeleteResource", "CreateApiKey", "DeleteApiKey"], 5.0, 5.0)),
+    account(each("apigateway", &["GetResources"], 5.0, 2.5)),
     account(all("apigateway", 40.0, 10.0)),
-    account(all("apigatewayv2", 40.0, 10.0)),
     all("application_autoscaling", 10.0, 10.0),
     all("backup", 10.0, 10.0),
     each("cloudtrail", &["Get*", "Describe*", "List*"], 10.0, 10.0),
@@ -109,6 +115,7 @@ const LIMITS: &[Row] = &[
     each("kms", &["TagResource"], 10.0, 10.0),
     others("kms", 5.0, 5.0),
     each("lambda", &["GetFunction"], 100.0, 100.0),
+    each("lambda", &["GetPolicy"], 15.0, 15.0),
     all("lambda", 15.0, 15.0),
     each("logs", &["CreateLogGroup", "DeleteLogGroup", "DescribeLogGroups"], 5.0, 5.0),
     others("logs", 10.0, 10.0),

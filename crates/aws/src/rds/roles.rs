@@ -30,6 +30,20 @@ pub struct Member {
     pub is_connected: bool,
 }
 
+impl Member {
+    /// Whether the cluster has an instance. Without one it keeps a copy of the data, but nobody can connect to it. `cx` is in
+    /// its region.
+    ///
+    /// # Errors
+    /// If there is no such cluster.
+    pub async fn has_instance(&self, cx: &Cx) -> Result<bool> {
+        let id = self.arn.rsplit(':').next().unwrap_or_default();
+        let found = cx.rds().describe_db_clusters().db_cluster_identifier(id).send().await.explain()?;
+        let cluster = found.db_clusters.unwrap_or_default().into_iter().next().need("DBCluster")?;
+        Ok(!cluster.db_cluster_members.unwrap_or_default().is_empty())
+    }
+}
+
 impl GlobalDatabase {
     /// The global database `name`, asked in the region of `cx`; `None` if it does not exist. Every region of a member knows
     /// all members, with a delay.

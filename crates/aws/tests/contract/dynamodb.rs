@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, PointInTimeRecoverySpecification, 
 use payinfra_aws::dynamodb::{Attribute, Billing, Index, Projection, Replica, StreamView, Table};
 use payinfra_aws::{Aws, Explain, Need};
 use payinfra_engine::sweep::{self, Orphan};
-use payinfra_engine::{Class, Cloud, Error, Record, Region, Resource, Result, Seen, Site, State, Tags};
+use payinfra_engine::{Class, Cloud, Error, Graph, Record, Ref, Region, Resource, Result, Seen, Site, State, Tags};
 use serde_json::{Value, json};
 
 use crate::example::{Again, Example, examples, form, graph, region};
@@ -113,6 +113,13 @@ fn global_table() -> Result<Example> {
 }
 
 /// Manual changes to a replica in its own region are detected through the table, and reverted.
+/// The ARN of the stream of a table.
+pub(crate) fn stream_for(graph: &mut Graph, view: StreamView) -> Result<Ref<String>> {
+    let args = Table { stream: Some(view), ..args(&format!("contract-{}", graph.workspace)) };
+    let table = graph.add(&region(), "table", args)?;
+    Ok(Ref::to(&table.address, "stream_arn"))
+}
+
 #[tokio::test]
 async fn a_replica_that_somebody_changed_is_seen_and_mended() -> Result<()> {
     let access = access().await?;

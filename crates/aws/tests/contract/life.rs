@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::example::{Again, Example};
+use crate::lambda;
 
 /// The maximum number of updates until the arguments match.
 const UPDATES: usize = 4;
@@ -29,7 +30,11 @@ pub(crate) async fn aws() -> Result<Aws> {
 pub(crate) async fn access() -> Result<Access> {
     let emulator = EMULATOR.get_or_try_init(Emulator::start).await;
     let emulator = emulator.map_err(|error| Error::failed(error.to_string()))?;
-    Access::emulated(&emulator.endpoint()).await
+    let access = Access::emulated(&emulator.endpoint()).await?;
+    for package in lambda::packages() {
+        access.provide(package)?;
+    }
+    Ok(access)
 }
 
 /// The first generation of a resource that is not in a graph.

@@ -3,6 +3,8 @@
 //! To test a kind, add an example of it to the file of its service.
 
 mod acm;
+mod apigateway;
+mod apigatewayv2;
 mod application_autoscaling;
 mod cloudtrail;
 mod cloudwatch;
@@ -16,6 +18,7 @@ mod eventbridge;
 mod example;
 mod iam;
 mod kms;
+mod lambda;
 mod life;
 mod logs;
 mod losses;
@@ -43,6 +46,8 @@ use serde_json::Value;
 fn examples() -> Result<Vec<Example>> {
     Ok([
         acm::examples()?,
+        apigateway::examples()?,
+        apigatewayv2::examples()?,
         application_autoscaling::examples()?,
         cloudtrail::examples()?,
         cloudwatch::examples()?,
@@ -55,6 +60,7 @@ fn examples() -> Result<Vec<Example>> {
         eventbridge::examples()?,
         iam::examples()?,
         kms::examples()?,
+        lambda::examples()?,
         logs::examples()?,
         payinfra::examples()?,
         rds::examples()?,
@@ -105,6 +111,24 @@ fn every_kind_says_how_it_is_known_to_be_ours() -> Result<()> {
 /// own method (`Resource::absent`).
 const ABSENCE: &[(&str, Proof)] = &[
     ("acm.certificate", Proof::Own("by ARN, without the tags")),
+    ("apigateway.account", Proof::Read("one call for the account")),
+    ("apigateway.api-key", Proof::Read("one call by id; missing tags hide nothing")),
+    ("apigateway.base-path-mapping", Proof::Read("one call by domain name and path")),
+    ("apigateway.deployment", Proof::Read("one call by id")),
+    ("apigateway.domain-name", Proof::Read("one call by name; missing tags hide nothing")),
+    ("apigateway.method", Proof::Read("one call by resource and method")),
+    ("apigateway.model", Proof::Read("one call by name")),
+    ("apigateway.request-validator", Proof::Read("one call by id")),
+    ("apigateway.resource", Proof::Read("one call by id")),
+    ("apigateway.rest-api", Proof::Read("one call by id; missing tags hide nothing")),
+    ("apigateway.stage", Proof::Read("one call by API and name; missing tags hide nothing")),
+    ("apigateway.usage-plan", Proof::Read("one call by id; missing tags hide nothing")),
+    ("apigateway.usage-plan-key", Proof::Read("one call by plan and key")),
+    ("apigatewayv2.api", Proof::Read("one call by id; missing tags hide nothing")),
+    ("apigatewayv2.api-mapping", Proof::Read("one call by domain name and id")),
+    ("apigatewayv2.integration", Proof::Read("one call by id")),
+    ("apigatewayv2.route", Proof::Read("one call by id")),
+    ("apigatewayv2.stage", Proof::Read("one call by API and name; missing tags hide nothing")),
     ("application-autoscaling.policy", Proof::Own("among all policies of its target")),
     ("application-autoscaling.target", Proof::Own("among all targets of its service")),
     ("cloudtrail.trail", Proof::Own("by name")),
@@ -140,6 +164,12 @@ const ABSENCE: &[(&str, Proof)] = &[
     ("iam.role", Proof::Own("by name, without the policies")),
     ("kms.alias", Proof::Own("by the key that has the name")),
     ("kms.key", Proof::Own("by id, without the policy, rotation and tags")),
+    ("lambda.alias", Proof::Read("one call by function and name")),
+    ("lambda.event-invoke-config", Proof::Read("one call by function and qualifier")),
+    ("lambda.event-source-mapping", Proof::Own("by id, without the tags")),
+    ("lambda.function", Proof::Read("one call by name; missing tags hide nothing")),
+    ("lambda.permission", Proof::Read("the whole policy of its function")),
+    ("lambda.version", Proof::Read("one call by function and number")),
     ("logs.log-group", Proof::Own("by name")),
     ("logs.metric-filter", Proof::Read("the whole list of its group")),
     ("rds.cluster", Proof::Own("by name, without a filter")),
@@ -257,6 +287,34 @@ fn every_field_that_refers_to_a_network_says_so() -> Result<()> {
     let listed: BTreeSet<_> = NO_NETWORK.iter().map(|(kind, field, _)| (*kind, (*field).to_owned())).collect();
     assert_eq!(found, listed);
     Ok(())
+}
+
+/// A policy that loses a statement would take permissions from dependents that are only then deleted.
+#[test]
+fn every_policy_serves_the_dependents() -> Result<()> {
+    let specs = specs();
+    let mut found = BTreeSet::new();
+    for example in examples()? {
+        let Some(spec) = specs.get(example.kind()).filter(|spec| !spec.lookup) else { continue };
+        let policies = example.args().as_object().into_iter().flatten().filter(|(_, value)| has_statement(value));
+        for (field, _) in policies {
+            assert!(spec.serves.contains(&&**field), "`{field}` of {} has a policy", spec.kind);
+            found.insert((spec.kind, field.clone()));
+        }
+    }
+    assert!(found.len() >= 6, "{found:?}");
+    Ok(())
+}
+
+/// Whether there is a statement of a policy in `value`.
+fn has_statement(value: &Value) -> bool {
+    match value {
+        Value::Array(values) => values.iter().any(has_statement),
+        Value::Object(members) => {
+            ["sid", "effect"].iter().all(|member| members.contains_key(*member)) || members.values().any(has_statement)
+        }
+        _ => false,
+    }
 }
 
 /// The kinds that `value` refers to.

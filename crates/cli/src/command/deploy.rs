@@ -11,7 +11,7 @@ use clap::Args;
 use futures_util::future::try_join_all;
 use payinfra_aws::{ecs, probe};
 use payinfra_engine::plan::{Options, plan};
-use payinfra_engine::{Action, Address, Class, Error, Graph, Result, Roles, State, Values, WIDTH};
+use payinfra_engine::{Action, Address, Class, Error, Graph, Result, Roles, State, Values};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
@@ -39,19 +39,19 @@ pub(super) struct Deploy {
     #[arg(long, value_name = "IMAGE", conflicts_with_all = UNFIT)]
     image: Option<String>,
     /// Service to deploy to; not needed if there is only one
-    #[arg(long, value_name = "NAME", conflicts_with_all = UNFIT)]
+    #[arg(long, value_name = "NAME", requires = "image", conflicts_with_all = UNFIT)]
     service: Option<String>,
     /// Shift this many percent of the requests at once [default: 25]
-    #[arg(long, value_name = "POINTS", conflicts_with_all = UNFIT, value_parser = clap::value_parser!(u8).range(1..=100))]
+    #[arg(long, value_name = "POINTS", requires = "image", conflicts_with_all = UNFIT, value_parser = clap::value_parser!(u8).range(1..=100))]
     step: Option<u8>,
     /// Wait this long after each step, while the gates are checked [default: 60s]
-    #[arg(long, value_name = "DURATION", conflicts_with_all = UNFIT, value_parser = duration)]
+    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, value_parser = duration)]
     every: Option<Duration>,
     /// After the last step, keep the tasks of the old image for this long, while the gates are checked [default: 5m]
-    #[arg(long, value_name = "DURATION", conflicts_with_all = UNFIT, value_parser = duration)]
+    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, value_parser = duration)]
     bake: Option<Duration>,
     /// Time limit for the new tasks to become healthy, after they have started [default: 10m]
-    #[arg(long, value_name = "DURATION", conflicts_with_all = UNFIT, value_parser = duration)]
+    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, value_parser = duration)]
     timeout: Option<Duration>,
     #[command(flatten)]
     gates: GateOptions,
@@ -230,13 +230,13 @@ impl Driver<'_> {
             bake_millis: millis(options.bake.unwrap_or(BAKE)),
             timeout_millis: millis(options.timeout.unwrap_or(TIMEOUT)),
             gates: watched.iter().map(ToString::to_string).collect(),
-            samples: gates.samples,
-            gate_timeout_millis: millis(gates.gate_timeout),
+            samples: gates.samples(),
+            gate_timeout_millis: millis(gates.timeout()),
         };
         let pairs = self.pairs(&deployment)?;
         self.changes_nothing_else(state, &pairs).await?;
         self.introduce(&deployment, &pairs, 0);
-        stepwise::opened(&Gates::new(&self.session.access, watched.clone(), gates.gate_timeout), options.json).await?;
+        stepwise::opened(&Gates::new(&self.session.access, watched.clone(), gates.timeout()), options.json).await?;
         self.confirm("Deploy the image?").await?;
         let listener = Listener::start();
         let claim = operation::begin(&self.session.kept, Deploy::NAME, deployment.clone()).await?;
@@ -245,7 +245,9 @@ impl Driver<'_> {
     }
 
     async fn resume(&self, state: &State, found: Operation<Deployment>) -> Outcome {
-        let deployment = found.what;
+        let mut deployment = found.what;
+        deployment.samples = self.options.gates.samples_or(deployment.samples);
+        deployment.gate_timeout_millis = self.options.gates.timeout_millis_or(deployment.gate_timeout_millis);
         let pairs = self.pairs(&deployment)?;
         let watched = stepwise::recorded(&deployment.gates, &self.options.gates.gate, state, "deployment")?;
         let reached = self.reached(state, &deployment, &pairs)?;
@@ -702,8 +704,8 @@ impl Run<'_> {
             return Ok(Exit::Done);
         }
         let Driver { options, session, graph, verbose, .. } = *self.driver;
-        let changed = Options { targets, alone: true, operational: values, roles, ..Options::default() };
-        order(session, graph, changed, self.claim, options.json, verbose).carry_out().await
+        let changes = Options { targets, alone: true, operational: values, roles, ..Options::default() };
+        Order::step(session, Deploy::NAME, graph, changes, self.claim, options.json, verbose).carry_out().await
     }
 
     fn stopped(&self) -> Exit {
@@ -726,34 +728,6 @@ impl Run<'_> {
         }
         let (image, reason) = (image.clone(), reason.map(str::to_owned));
         self.driver.emit(|| Message::DeployEnded { outcome, image, reason });
-    }
-}
-
-/// A run that is a step of a deployment.
-fn order<'a>(
-    session: &'a Session,
-    graph: &Graph,
-    options: Options,
-    claim: &'a Claim,
-    json: bool,
-    verbose: bool,
-) -> Order<'a> {
-    Order {
-        session,
-        back: None,
-        command: Deploy::NAME,
-        source: session.source(),
-        wanted: graph.clone(),
-        declared: graph.clone(),
-        options,
-        saved: None,
-        missing: Missing::Refuse,
-        yes: true,
-        json,
-        verbose,
-        width: WIDTH,
-        outputs_file: None,
-        operation: Some(claim),
     }
 }
 

@@ -181,7 +181,7 @@ impl Driver<'_> {
     async fn planned(&self, state: &State) -> Outcome {
         operation::refuse(state)?;
         let roles = self.databases.roles(&self.session.access, None).await?;
-        let to = self.targets(&roles)?;
+        let to = self.targets(&roles).await?;
         let what = Move { from: writers(&roles)?, to, unplanned: false, traffic: self.traffic(Some(state))? };
         if what.is_done() {
             return Ok(self.nothing(&what));
@@ -217,7 +217,7 @@ impl Driver<'_> {
     async fn unplanned(&self) -> Outcome {
         let to = Region::new(self.options.to.as_deref().unwrap_or_default());
         let roles = bounded("the databases", self.databases.roles(&self.session.access, Some(&to))).await?;
-        let targets = self.targets(&roles)?;
+        let targets = bounded("the databases", self.targets(&roles)).await?;
         let state = match bounded("the state", self.session.load(Missing::Refuse)).await {
             Ok(loaded) => Some(loaded.state),
             Err(error) if error.is(Class::Ambiguous) => {
@@ -370,13 +370,19 @@ impl Driver<'_> {
     }
 
     /// The writers' regions afterwards.
-    fn targets(&self, roles: &Roles) -> Result<BTreeMap<Address, String>> {
-        let to = roles.iter().map(|(address, database)| {
+    async fn targets(&self, roles: &Roles) -> Result<BTreeMap<Address, String>> {
+        let mut to = BTreeMap::new();
+        for (address, database) in roles {
             let region = self.options.to.as_deref().map_or_else(|| address.region.clone(), Region::new);
-            target(address, database, &region)?;
-            Ok((address.clone(), region.to_string()))
-        });
-        to.collect()
+            let member = target(address, database, &region)?;
+            if !member.is_writer && !member.has_instance(&self.session.access.cx(&region)).await? {
+                let id = member.arn.rsplit(':').next().unwrap_or_default();
+                return Err(Error::invalid(format!("{address}: the cluster {id} in {region} has no instance"))
+                    .hint("add one first: nobody could connect to the writer"));
+            }
+            to.insert(address.clone(), region.to_string());
+        }
+        Ok(to)
     }
 
     /// The traffic weights before and after; `None` if they stay.

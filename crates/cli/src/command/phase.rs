@@ -191,7 +191,7 @@ impl Phase {
         self.write(file, &workspace, to)?;
         let state = session.load(Missing::Create).await?.state;
         let gates = self.gates(&session, &state)?;
-        let closed = failing(&gates.watch(self.bake, self.gates.samples, |_| ()).await);
+        let closed = failing(&gates.watch(self.bake, self.gates.samples(), |_| ()).await);
         if closed.is_empty() {
             return Ok(exit);
         }
@@ -205,7 +205,7 @@ impl Phase {
         let given = &self.gates.gate;
         let gates = if given.is_empty() { gate::alarms(state) } else { given.clone() };
         let gates = gate::expanded(gate::without(gates, &self.gates.ignore_alarm)?, state)?;
-        Ok(Gates::new(&session.access, gates, self.gates.gate_timeout))
+        Ok(Gates::new(&session.access, gates, self.gates.timeout()))
     }
 
     /// Writes the phase into the configuration.

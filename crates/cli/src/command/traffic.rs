@@ -127,10 +127,10 @@ impl Traffic {
             step: self.step.unwrap_or(100),
             every_millis: millis(self.every),
             gates: gates.iter().map(ToString::to_string).collect(),
-            samples: self.gates.samples,
-            gate_timeout_millis: millis(self.gates.gate_timeout),
+            samples: self.gates.samples(),
+            gate_timeout_millis: millis(self.gates.timeout()),
         };
-        let gates = Gates::new(&session.access, gates, self.gates.gate_timeout);
+        let gates = Gates::new(&session.access, gates, self.gates.timeout());
         driver.introduce(&shift, &steps, 0);
         stepwise::opened(&gates, self.json).await?;
         driver.session.confirm("Shift the traffic?", self.yes, self.json, REVIEW).await?;
@@ -140,7 +140,9 @@ impl Traffic {
     }
 
     async fn resume(&self, driver: &Driver<'_>, state: &State, found: Operation<Shift>) -> Outcome {
-        let shift = found.what;
+        let mut shift = found.what;
+        shift.samples = self.gates.samples_or(shift.samples);
+        shift.gate_timeout_millis = self.gates.timeout_millis_or(shift.gate_timeout_millis);
         let all = steps(&shift.from, &shift.to, shift.step);
         let reached = driver.reached(state, &shift, &all);
         // The last step may not have taken effect in AWS. If it has, repeating it does nothing.

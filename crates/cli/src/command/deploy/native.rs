@@ -9,9 +9,9 @@ use payinfra_aws::ecs::deployment::{self, ServiceDeployment};
 use payinfra_engine::plan::Options;
 use payinfra_engine::{Address, Class, Error, Graph, Result, State, Values};
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::{Deploy, gone, none, nothing_pending, open_ended, order, recorded_id};
+use super::{Deploy, gone, none, nothing_pending, open_ended, recorded_id};
 use crate::command::Execute;
 use crate::context::Session;
 use crate::events::{Emitter, Message, NativeDeploying, NativeStatus, ShiftOutcome};
@@ -21,12 +21,14 @@ use crate::gate::{self, Gates, Verdict};
 use crate::lock;
 use crate::native::{Service, Services};
 use crate::operation::{self, Claim, Operation};
-use crate::run::interrupt;
+use crate::run::{Order, interrupt};
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
 use crate::stepwise::{self, Listener, RETURN, REVIEW, is_passing, millis};
 
 /// How often to look at the gates and at the deployments.
 const LOOK: Duration = Duration::from_secs(5);
+/// The time limit for a rollback by ECS.
+const LIMIT: Duration = Duration::from_hours(1);
 
 /// What the state records about a deployment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -93,14 +95,14 @@ impl Driver<'_> {
             image: image.to_owned(),
             moves: changes,
             gates: watched.iter().map(ToString::to_string).collect(),
-            gate_timeout_millis: millis(gates.gate_timeout),
+            gate_timeout_millis: millis(gates.timeout()),
         };
         let moved = self.moved(&deployment)?;
         let targets = moved.iter().flat_map(|(service, _)| service.parts()).cloned().collect();
         nothing_pending(self.session, self.graph, state, &Options { targets, alone: true, ..Options::default() })
             .await?;
         self.introduce(&deployment, &moved);
-        let gates = Gates::new(&self.session.access, watched, gates.gate_timeout);
+        let gates = Gates::new(&self.session.access, watched, gates.timeout());
         stepwise::opened(&gates, options.json).await?;
         self.confirm("Deploy the image?").await?;
         let listener = Listener::start();
@@ -111,7 +113,8 @@ impl Driver<'_> {
 
     /// Continues an interrupted deployment; ECS has continued it in the meantime.
     pub(super) async fn resume(&self, state: &State) -> Outcome {
-        let deployment = recorded(state)?.ok_or_else(|| none(self.session))?.what;
+        let mut deployment = recorded(state)?.ok_or_else(|| none(self.session))?.what;
+        deployment.gate_timeout_millis = self.options.gates.timeout_millis_or(deployment.gate_timeout_millis);
         let moved = self.moved(&deployment)?;
         let watched = stepwise::recorded(&deployment.gates, &self.options.gates.gate, state, "deployment")?;
         self.introduce(&deployment, &moved);
@@ -358,7 +361,14 @@ impl Run<'_> {
         if self.is_in_progress().await? {
             self.stop().await?;
         }
+        let limit = Instant::now() + LIMIT;
         while self.is_in_progress().await? {
+            if Instant::now() > limit {
+                let late = format!("ECS has not rolled back the deployment after {} minutes", LIMIT.as_secs() / 60);
+                return Err(Error::failed(late)
+                    .hint("look at the deployments of the service in the ECS console")
+                    .into());
+            }
             sleep(LOOK).await;
         }
         Ok(self.order(|(service, before)| service.image(before)).await? == Exit::Done)
@@ -406,7 +416,7 @@ impl Run<'_> {
             operational: self.moved.iter().flat_map(image).collect(),
             ..Options::default()
         };
-        order(session, graph, changed, self.claim, options.json, verbose).carry_out().await
+        Order::step(session, Deploy::NAME, graph, changed, self.claim, options.json, verbose).carry_out().await
     }
 
     fn stopped(&self) -> Exit {
