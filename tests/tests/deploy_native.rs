@@ -278,10 +278,10 @@ async fn m17_a_deployment_of_ecs_is_killed_at_its_changes() {
             let image = format!("public.ecr.aws/payinfra/payment-service:2.{number}-{when:?}");
             let mut hold = bench.aws.hold(Match::action("ecs", action), when);
             let mut running = bench.start(&deploy(&["--image", &image]));
-            let held = caught(&mut hold).await;
+            let call = caught(&mut hold).await;
             running.kill().unwrap();
             running.wait().unwrap();
-            held.reset();
+            call.reset();
             drop(hold);
             bench.run(&deploy(&["--resume"])).ok();
             let Found { image: now, revisions, targets, .. } = found(&bench).await;

@@ -537,10 +537,13 @@ mod tests {
         Ok(())
     }
 
+    /// A change of the graph, and what is told about it.
+    type Case<'a> = (&'a dyn Fn(&mut Value), &'a str);
+
     #[test]
     fn m17_what_a_service_lacks_is_told() -> Result<()> {
         let node = |name: &str| format!("eu-west-1/{name}");
-        let cases: [(&dyn Fn(&mut Value), &str); 9] = [
+        let cases: [Case<'_>; 9] = [
             (&|nodes| nodes[node("elbv2.listener-rule/shop")]["operational"] = json!({}), "with two colours"),
             (
                 &|nodes| nodes[node("elbv2.listener-rule/shop")]["operational"]["/action/forward/0/weight"] = json!(50),
@@ -564,7 +567,7 @@ mod tests {
             ),
             (
                 &|nodes| {
-                    drop(nodes.as_object_mut().and_then(|all| all.remove(&node("application-autoscaling.target/red"))))
+                    drop(nodes.as_object_mut().and_then(|all| all.remove(&node("application-autoscaling.target/red"))));
                 },
                 "only one of eu-west-1/ecs.service/web-red and eu-west-1/ecs.service/web-black is scaled",
             ),

@@ -17,7 +17,7 @@ pub(crate) struct Services(Vec<Service>);
 #[derive(Debug)]
 pub(crate) struct Service {
     /// The ECS service.
-    pub(crate) service: Address,
+    pub(crate) address: Address,
     /// The task definition.
     pub(crate) definition: Address,
     /// How long ECS keeps the old tasks.
@@ -43,7 +43,7 @@ impl Services {
             })?;
             let minutes = node.args["blue_green"]["bake_minutes"].as_u64().unwrap_or_default();
             let bake = Duration::from_secs(minutes.saturating_mul(60));
-            Ok(Service { service: service.clone(), definition, bake, image })
+            Ok(Service { address: service.clone(), definition, bake, image })
         });
         services.collect::<Result<_>>().map(Self)
     }
@@ -82,7 +82,7 @@ impl Services {
     /// # Errors
     /// If it is no longer declared.
     pub(crate) fn at(&self, address: &Address) -> Result<&Service> {
-        self.0.iter().find(|service| service.service == *address).ok_or_else(|| {
+        self.0.iter().find(|service| service.address == *address).ok_or_else(|| {
             Error::invalid(format!("the configuration no longer has {address} as a service that ECS deploys itself"))
                 .hint("declare it again until the deployment has ended")
         })
@@ -92,17 +92,17 @@ impl Services {
 impl Service {
     /// The name; the same in all regions.
     pub(crate) fn name(&self) -> &str {
-        &self.service.name
+        &self.address.name
     }
 
     /// The region.
     pub(crate) fn region(&self) -> &Region {
-        &self.service.region
+        &self.address.region
     }
 
     /// What a deployment changes.
     pub(crate) fn parts(&self) -> [&Address; 2] {
-        [&self.service, &self.definition]
+        [&self.address, &self.definition]
     }
 
     /// The image, according to `graph`, the one with the current values.

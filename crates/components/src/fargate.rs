@@ -133,29 +133,29 @@ pub fn trust(site: &Site<'_>) -> Statement {
 ///
 /// # Errors
 /// If a role's name is too long for IAM, or the region has a service already.
-pub fn fargate(graph: &mut Graph, site: &Site<'_>, wanted: Fargate<'_>) -> Result<Service> {
+pub fn fargate(graph: &mut Graph, site: &Site<'_>, wanted: &Fargate<'_>) -> Result<Service> {
     let cluster = Cluster {
         name: site.names.name("cluster"),
         container_insights: ContainerInsights::Enabled,
         tags: site.named("cluster"),
     };
     let cluster = graph.add(site.region(), "main", cluster)?;
-    let log_group = log_group(graph, site, &wanted)?;
-    let execution_role = execution_role(graph, site, &wanted, &log_group)?;
-    let group = group(graph, site, &wanted)?;
+    let log_group = log_group(graph, site, wanted)?;
+    let execution_role = execution_role(graph, site, wanted, &log_group)?;
+    let group = group(graph, site, wanted)?;
     site.output(graph, "ecs_execution_role_arn", &execution_role.outputs.arn);
     site.output(graph, "ecs_task_role_arn", &wanted.task.role.outputs.arn);
     let parts = Parts { cluster: &cluster, log_group: &log_group, execution_role: &execution_role, group: &group };
     let [blue, green] = &wanted.edge.colours;
     let colours = match wanted.edge.strategy {
         Strategy::Stepwise => vec![
-            declared(graph, site, &wanted, &parts, Part::coloured(blue, wanted.scaling.active()))?,
-            declared(graph, site, &wanted, &parts, Part::coloured(green, IDLE))?,
+            declared(graph, site, wanted, &parts, &Part::coloured(blue, wanted.scaling.active()))?,
+            declared(graph, site, wanted, &parts, &Part::coloured(green, IDLE))?,
         ],
         Strategy::Native { bake_minutes } => {
-            let role = infrastructure_role(graph, site, &wanted)?;
+            let role = infrastructure_role(graph, site, wanted)?;
             let native = Native { group: green, bake_minutes, role };
-            vec![declared(graph, site, &wanted, &parts, Part::whole(blue, wanted.scaling.active(), native))?]
+            vec![declared(graph, site, wanted, &parts, &Part::whole(blue, wanted.scaling.active(), native))?]
         }
     };
     site.output(graph, "ecs_cluster_name", &cluster.outputs.name);
@@ -238,7 +238,7 @@ fn declared(
     site: &Site<'_>,
     wanted: &Fargate<'_>,
     parts: &Parts<'_>,
-    part: Part<'_>,
+    part: &Part<'_>,
 ) -> Result<ColouredService> {
     let name = &*part.name;
     let task_definition = task_definition(graph, site, wanted, parts, name)?;
@@ -268,7 +268,7 @@ fn declared(
     let service = graph.add(site.region(), name, service)?;
     // AWS rejects a target group that no listener uses (AWS-FACTS §4.5).
     graph.order(&wanted.edge.https.address, &service.address);
-    let scaling = scaling(graph, site, wanted, &service, &part)?;
+    let scaling = scaling(graph, site, wanted, &service, part)?;
     // Only colours exchange their numbers of tasks.
     if part.native.is_none() {
         graph.operational(&service.address, "/count")?;

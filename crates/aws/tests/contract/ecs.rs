@@ -160,7 +160,9 @@ fn service() -> Result<Example> {
     let alternate =
         Alternate { target_group: green.outputs.arn.clone(), production: listener.outputs.arn, role: role.outputs.arn };
     let mut exchanged = balancer(&blue).into_iter().collect::<Vec<_>>();
-    exchanged.iter_mut().for_each(|balancer| balancer.alternate = Some(alternate.clone()));
+    for balancer in &mut exchanged {
+        balancer.alternate = Some(alternate.clone());
+    }
     let (blue, green, rolling) = (balancer(&blue), balancer(&green), balancer(&green));
     let watched = BTreeSet::from(["contract-alarm".into()]);
     Example::new(graph, &region(), service)?

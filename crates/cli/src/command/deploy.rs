@@ -74,7 +74,7 @@ pub(super) struct Deploy {
 
 /// The defaults of the options about steps, which ECS's own deployments do not have.
 const STEP: u8 = 25;
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 const BAKE: Duration = Duration::from_mins(5);
 const TIMEOUT: Duration = Duration::from_mins(10);
 
@@ -133,7 +133,7 @@ impl Pair<'_> {
         &self.service.colours[self.from]
     }
 
-    fn new(&self) -> &Colour {
+    fn fresh(&self) -> &Colour {
         &self.service.colours[self.to]
     }
 
@@ -172,9 +172,9 @@ impl Execute for Deploy {
             let driver =
                 native::Driver { options: &self, session: &session, graph: &graph, services: &by_ecs, verbose };
             return match &self.image {
-                _ if self.resume => driver.resume(&state).await,
+                _ if self.resume => Box::pin(driver.resume(&state)).await,
                 _ if self.abort => driver.abort(&state).await,
-                Some(image) => driver.begin(&state, image).await,
+                Some(image) => Box::pin(driver.begin(&state, image)).await,
                 None => driver.status(&state).await,
             };
         }
@@ -364,7 +364,7 @@ impl Driver<'_> {
             let Deployment { service, image, .. } = deployment;
             screen::line(&format!("{HEADING}Deployment of {image} to {service}:{HEADING:#}"));
             for pair in pairs {
-                let (old, new, tasks) = (&pair.old().name, &pair.new().name, pair.tasks);
+                let (old, new, tasks) = (&pair.old().name, &pair.fresh().name, pair.tasks);
                 let plural = if tasks == 1 { "" } else { "s" };
                 screen::line(&format!("  {}  {old} → {new}, {tasks} task{plural}", pair.service.region()));
             }
@@ -436,8 +436,8 @@ impl Run<'_> {
     /// The gates between the steps: `watched`, and the health of the new tasks.
     fn gates(&self, watched: Vec<Gate>, state: &State) -> Result<Gates> {
         let targets = self.pairs.iter().map(|pair| {
-            let arn = recorded_id(state, &pair.new().group);
-            arn.map(|arn| Gate::Targets(arn.to_owned())).ok_or_else(|| gone(&pair.new().group))
+            let arn = recorded_id(state, &pair.fresh().group);
+            arn.map(|arn| Gate::Targets(arn.to_owned())).ok_or_else(|| gone(&pair.fresh().group))
         });
         let all = watched.into_iter().map(Ok).chain(targets).collect::<Result<_>>()?;
         let timeout = Duration::from_millis(self.deployment.gate_timeout_millis);
@@ -507,7 +507,7 @@ impl Run<'_> {
     async fn start(&self) -> Outcome {
         let (mut allowed, mut tasks, mut needed) = (Change::default(), Change::default(), Change::default());
         for pair in self.pairs {
-            let new = pair.new();
+            let new = pair.fresh();
             allowed.limit(new, pair.active());
             allowed.values.extend(new.at_least(0));
             tasks.play(new, pair.active());
@@ -544,7 +544,7 @@ impl Run<'_> {
         let Ok(kept) = session.kept.load().await else { return String::new() };
         let mut told = String::new();
         for pair in self.pairs {
-            let Some(arn) = recorded_id(&kept.state, &pair.new().service) else { continue };
+            let Some(arn) = recorded_id(&kept.state, &pair.fresh().service) else { continue };
             let found = probe::tasks(&session.access.cx(pair.service.region()), arn).await;
             if let Ok(Some(failure)) = found.map(|tasks| tasks.failure) {
                 told.extend([": ", pair.service.region().as_str(), " ", &failure]);
@@ -588,7 +588,7 @@ impl Run<'_> {
     async fn shift(&self, share: u8) -> Outcome {
         let mut change = Change::default();
         for pair in self.pairs {
-            change.targets.extend(pair.new().routers().cloned());
+            change.targets.extend(pair.fresh().routers().cloned());
             change.values.extend(pair.service.weights(pair.to, share));
         }
         self.order(change).await
@@ -598,9 +598,9 @@ impl Run<'_> {
     async fn finish(&self) -> Outcome {
         let (mut scaling, mut tasks) = (Change::default(), Change::default());
         for pair in self.pairs {
-            scaling.limit(pair.new(), pair.active());
+            scaling.limit(pair.fresh(), pair.active());
             scaling.limit(pair.old(), pair.idle());
-            tasks.play(pair.new(), pair.active());
+            tasks.play(pair.fresh(), pair.active());
             tasks.play(pair.old(), pair.idle());
         }
         match self.order(scaling).await? {
@@ -638,10 +638,10 @@ impl Run<'_> {
         let (mut scaling, mut tasks) = (Change::default(), Change::default());
         for pair in self.pairs {
             scaling.limit(pair.old(), pair.active());
-            scaling.limit(pair.new(), pair.idle());
+            scaling.limit(pair.fresh(), pair.idle());
             tasks.play(pair.old(), pair.active());
-            tasks.play(pair.new(), pair.idle());
-            tasks.values.extend(pair.new().image(pair.before));
+            tasks.play(pair.fresh(), pair.idle());
+            tasks.values.extend(pair.fresh().image(pair.before));
         }
         if self.shift(0).await? != Exit::Done || self.order(scaling).await? != Exit::Done {
             return Ok(false);
@@ -689,7 +689,7 @@ impl Run<'_> {
         for pair in self.pairs {
             let now = pair.service.current(&current, &state)?[pair.to].weight;
             if now != share {
-                let (name, region) = (&pair.new().name, pair.service.region());
+                let (name, region) = (&pair.fresh().name, pair.service.region());
                 let message =
                     format!("another command has changed the weight of {name} in {region} from {share} to {now}");
                 return Err(Error::new(Class::Stale, message).hint(operation::ways(Deploy::NAME)));
@@ -797,7 +797,7 @@ fn deploying(deployment: &Deployment, pairs: &[Pair<'_>], steps: &[u8]) -> Deplo
     let region = |pair: &Pair<'_>| RegionColours {
         region: pair.service.region().to_string(),
         from: pair.old().name.clone(),
-        to: pair.new().name.clone(),
+        to: pair.fresh().name.clone(),
         tasks: pair.tasks,
     };
     Deploying {

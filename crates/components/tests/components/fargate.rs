@@ -48,7 +48,7 @@ fn orders_with(graph: &mut Graph, site: &Site<'_>, image: &str, strategy: Strate
         log_retention_days: 30,
         scaling: Scaling { min_tasks: 2, max_tasks: 6, cpu_percent: 60, requests_per_target: 500 },
     };
-    let service = fargate(graph, site, service)?;
+    let service = fargate(graph, site, &service)?;
     Ok((edge, service))
 }
 

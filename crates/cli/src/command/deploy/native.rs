@@ -68,14 +68,14 @@ impl Driver<'_> {
         let options = self.options;
         let services = self.services.named(options.service.as_deref())?;
         let current = self.graph.clone().current(state)?;
-        let mut moves = Vec::new();
+        let mut changes = Vec::new();
         for service in &services {
             let before = service.current(&current, state)?;
             if before != image {
-                moves.push(Move { service: service.service.clone(), before });
+                changes.push(Move { service: service.address.clone(), before });
             }
         }
-        if moves.is_empty() {
+        if changes.is_empty() {
             screen::note(&format!(
                 "Nothing to deploy: the active image is {image}. A tag has to be new; a digest is safer."
             ));
@@ -93,7 +93,7 @@ impl Driver<'_> {
             native: true,
             service: services[0].name().to_owned(),
             image: image.to_owned(),
-            moves,
+            moves: changes,
             gates: watched.iter().map(ToString::to_string).collect(),
             gate_timeout_millis: millis(gates.timeout()),
         };
@@ -108,12 +108,12 @@ impl Driver<'_> {
         let listener = Listener::start();
         let claim = operation::begin(&self.session.kept, Deploy::NAME, deployment.clone()).await?;
         let run = Run { driver: self, deployment: &deployment, moved: &moved, claim: &claim };
-        run.deploy(&gates, &listener).await
+        Box::pin(run.deploy(&gates, &listener)).await
     }
 
     /// Continues an interrupted deployment; ECS has continued it in the meantime.
     pub(super) async fn resume(&self, state: &State) -> Outcome {
-        let mut deployment = self.found(state)?.ok_or_else(|| none(self.session))?.what;
+        let mut deployment = recorded(state)?.ok_or_else(|| none(self.session))?.what;
         deployment.gate_timeout_millis = self.options.gates.timeout_millis_or(deployment.gate_timeout_millis);
         let moved = self.moved(&deployment)?;
         let watched = stepwise::recorded(&deployment.gates, &self.options.gates.gate, state, "deployment")?;
@@ -129,12 +129,12 @@ impl Driver<'_> {
         if !failed.is_empty() {
             return run.go_back(&gate::reasons(&failed)).await;
         }
-        run.deploy(&gates, &listener).await
+        Box::pin(run.deploy(&gates, &listener)).await
     }
 
     /// Returns to the image before an interrupted deployment.
     pub(super) async fn abort(&self, state: &State) -> Outcome {
-        let deployment = self.found(state)?.ok_or_else(|| none(self.session))?.what;
+        let deployment = recorded(state)?.ok_or_else(|| none(self.session))?.what;
         let moved = self.moved(&deployment)?;
         self.confirm(&format!("Abort the deployment of {}, and return?", deployment.image)).await?;
         let claim = operation::take_over(&self.session.kept, Deploy::NAME).await?;
@@ -170,7 +170,7 @@ impl Driver<'_> {
             });
         }
         let mut deploy = None;
-        if let Some(Operation { who, since, what, .. }) = self.found(state)? {
+        if let Some(Operation { who, since, what, .. }) = recorded(state)? {
             let Deployment { image, service, .. } = &what;
             self.line(&format!("\nA deployment of {image} to {service} by {who} has been in progress since {since}."));
             self.line(&format!("{}.", operation::ways(Deploy::NAME)));
@@ -192,10 +192,6 @@ impl Driver<'_> {
         ))
     }
 
-    fn found(&self, state: &State) -> Result<Option<Operation<Deployment>>> {
-        operation::find(state, Deploy::NAME)
-    }
-
     async fn confirm(&self, question: &str) -> Result<()> {
         self.session.confirm(question, self.options.yes, self.options.json, REVIEW).await
     }
@@ -205,7 +201,7 @@ impl Driver<'_> {
     }
 
     async fn newest(&self, service: &Service, state: &State) -> Result<Option<ServiceDeployment>> {
-        let arn = recorded_id(state, &service.service).ok_or_else(|| gone(&service.service))?;
+        let arn = recorded_id(state, &service.address).ok_or_else(|| gone(&service.address))?;
         deployment::newest(&self.session.access.cx(service.region()), arn).await
     }
 
@@ -445,6 +441,10 @@ impl Run<'_> {
         let (image, reason) = (image.clone(), reason.map(str::to_owned));
         self.driver.emit(|| Message::DeployEnded { outcome, image, reason });
     }
+}
+
+fn recorded(state: &State) -> Result<Option<Operation<Deployment>>> {
+    operation::find(state, Deploy::NAME)
 }
 
 /// The longest bake time.
