@@ -15,6 +15,7 @@ use crate::{
     error::{Error, Result},
     fault::Faults,
     guard,
+    paths::Paths,
     record::Call,
 };
 
@@ -99,6 +100,14 @@ impl Control {
     /// [`Error::Control`]
     pub async fn violations(&self) -> Result<Vec<Violation>> {
         self.ask(Method::GET, "violations", Bytes::new()).await
+    }
+
+    /// Where the requests of clients go now.
+    ///
+    /// # Errors
+    /// [`Error::Control`], also if the emulators were not started here.
+    pub async fn paths(&self) -> Result<Paths> {
+        self.ask(Method::GET, "paths", Bytes::new()).await
     }
 
     /// Deletes all resources.

@@ -53,6 +53,10 @@ pub(crate) async fn answer(gateway: &Arc<Gateway>, method: &Method, path: &str, 
             Err(error) => failed(StatusCode::BAD_REQUEST, &error.to_string()),
         },
         ("GET", "violations") => Answer::json(StatusCode::OK, &json!(gateway.violations().await)),
+        ("GET", "paths") => match gateway.paths().await {
+            Ok(paths) => Answer::json(StatusCode::OK, &paths),
+            Err(reason) => failed(StatusCode::BAD_GATEWAY, &reason),
+        },
         ("PUT", "checks") => match serde_json::from_slice::<Option<Checks>>(body) {
             Ok(Some(_)) if gateway.profile == Profile::External => {
                 failed(StatusCode::BAD_REQUEST, "the checker needs emulators that were started here")

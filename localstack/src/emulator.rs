@@ -297,6 +297,12 @@ impl Emulator {
         self.control().violations().await
     }
 
+    /// A client of the control API, for tasks that outlive a borrow of this.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        Control::new(&self.endpoint(), self.token())
+    }
+
     /// Deletes all resources and recorded calls, in milliseconds. Faults and the invariant checker are kept.
     ///
     /// # Errors
@@ -317,10 +323,6 @@ impl Emulator {
     #[must_use]
     pub fn token(&self) -> &str {
         &self.gateway.secrets.owner
-    }
-
-    fn control(&self) -> Control {
-        Control::new(&self.endpoint(), self.token())
     }
 
     /// Waits until it is stopped through the control API.

@@ -100,6 +100,40 @@ async fn a_move_in_the_right_order_violates_nothing() {
     assert_eq!(service.violations().await, []);
 }
 
+/// The task definitions that answer requests to a region.
+async fn tasks(emulator: &Emulator, region: &Region<'_>) -> Result<Vec<String>, &'static str> {
+    let paths = emulator.control().paths().await.unwrap();
+    let groups = paths.targets(&region.host.to_lowercase(), 80)?;
+    let targets = groups.into_iter().flat_map(|(_, targets)| targets);
+    Ok(targets.map(|target| target.task_definition.clone().unwrap()).collect())
+}
+
+#[tokio::test]
+async fn a_client_follows_the_same_path() {
+    let emulator = Emulator::start().await.unwrap();
+    let aws = Aws::of(&emulator);
+    let service = Service::new(&emulator, &aws).await;
+    let paths = emulator.control().paths().await.unwrap();
+    let answers = paths.answers(NAME).into_iter().map(|answer| (answer.balancer, answer.weight));
+    let hosts = [&service.east, &service.west].map(|region| (region.host.to_lowercase(), 50));
+    assert_eq!(answers.collect::<Vec<_>>(), hosts);
+
+    // Each target has its own task definition.
+    let east = &service.east;
+    let first = tasks(&emulator, east).await.unwrap();
+    assert_eq!((first.len(), &first[0]), (2, &first[1]));
+    let definition = east.definition("app:2").await;
+    east.update("app", json!({ "taskDefinition": definition })).await;
+    let second = tasks(&emulator, east).await.unwrap();
+    assert!(second.len() == 2 && second[0] != first[0], "{first:?} {second:?}");
+
+    // All traffic to the group without targets.
+    east.shift(0, 1).await;
+    assert_eq!(tasks(&emulator, east).await, Err("no healthy target"));
+    let paths = emulator.control().paths().await.unwrap();
+    assert_eq!(paths.answers(NAME).len(), 1, "its health check fails");
+}
+
 #[tokio::test]
 async fn before_the_first_healthy_path_nothing_is_checked() {
     let emulator = Emulator::start().await.unwrap();

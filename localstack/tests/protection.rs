@@ -170,6 +170,23 @@ async fn a_key_waits_for_its_deletion_and_comes_back() {
 }
 
 #[tokio::test]
+async fn a_secret_is_created_with_its_replicas() {
+    let client = Client::new().await;
+    let create = r#"{"Name": "secret", "SecretString": "s", "AddReplicaRegions": [{"Region": "REGION"}]}"#;
+    let home = create.replace("REGION", "us-east-1");
+    assert_eq!(outcome(&client.secrets("CreateSecret", &home).await), refused("InvalidParameterException"));
+    let created = client.secrets("CreateSecret", &create.replace("REGION", "us-east-2")).await;
+    assert!(created.body.contains("InSync"), "{created:?}");
+    let created: serde_json::Value = serde_json::from_str(&created.body).unwrap();
+    let arn = created["ARN"].as_str().unwrap().replace("us-east-1", "us-east-2");
+    let body = serde_json::json!({ "SecretId": arn }).to_string();
+    let target = "secretsmanager.GetSecretValue";
+    let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target)];
+    let read = client.aws.send("secretsmanager", "us-east-2", "POST", "/", &headers, &body).await.unwrap();
+    assert_eq!(outcome(&read), done(), "{read:?}");
+}
+
+#[tokio::test]
 async fn a_secret_waits_for_its_deletion_and_comes_back() {
     let client = Client::new().await;
     let create = r#"{"Name": "secret", "SecretString": "s"}"#;

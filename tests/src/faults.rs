@@ -3,9 +3,26 @@
 use payinfra_localstack::{Fault, Match, Rule, When};
 
 /// `SplitMix64`: the same numbers for the same seed, on every platform.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// One of these, by their weights; `None` if there is none with a weight.
+    pub(crate) fn weighted<T>(&mut self, all: Vec<(u32, T)>) -> Option<T> {
+        let total: u64 = all.iter().map(|(weight, _)| u64::from(*weight)).sum();
+        let mut rest = self.between(0, total.max(1));
+        for (weight, one) in all {
+            match rest.checked_sub(weight.into()) {
+                Some(less) => rest = less,
+                None => return Some(one),
+            }
+        }
+        None
+    }
+
     fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
@@ -15,7 +32,7 @@ impl Dice {
     }
 
     /// One of `from..to`.
-    fn between(&mut self, from: u64, to: u64) -> u64 {
+    pub(crate) fn between(&mut self, from: u64, to: u64) -> u64 {
         from + self.roll() % (to - from)
     }
 
@@ -33,7 +50,7 @@ impl Dice {
 /// while AWS is down.
 #[must_use]
 pub fn mix(seed: u64) -> Vec<Rule> {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let services = [
         "ec2",
         "ec2",

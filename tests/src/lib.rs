@@ -5,7 +5,9 @@
 pub mod content;
 pub mod crash;
 pub mod faults;
+pub mod function;
 mod inventory;
+pub mod payments;
 pub mod service;
 
 use std::fs;
@@ -109,13 +111,7 @@ impl Bench {
     /// The SDK configuration for `region`, for access without payinfra.
     #[must_use]
     pub fn sdk(&self, region: &str) -> SdkConfig {
-        let credentials = Credentials::new("test", "test", None, None, "static");
-        SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .endpoint_url(self.aws.endpoint())
-            .region(Region::new(region.to_owned()))
-            .build()
+        sdk(&self.aws.endpoint(), "test", region)
     }
 
     /// EC2 in `region`.
@@ -135,6 +131,17 @@ impl Bench {
     pub async fn inventory(&self) -> Inventory {
         Inventory::take(self).await
     }
+}
+
+/// The SDK configuration for an emulated AWS, with this access key.
+pub(crate) fn sdk(endpoint: &str, access_key: &str, region: &str) -> SdkConfig {
+    let credentials = Credentials::new(access_key, "test", None, None, "static");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(endpoint)
+        .region(Region::new(region.to_owned()))
+        .build()
 }
 
 /// The configuration at the repository's root. No client of the emulated AWS caches addresses, so draining takes no time.

@@ -2,18 +2,17 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
 };
 use aws_sdk_s3::types::CreateBucketConfiguration;
 use payinfra_localstack::{Emulator, isolate};
@@ -23,6 +22,8 @@ use crate::built;
 
 /// The table of [`running`].
 pub const TABLE: &str = "payments";
+/// The index of tables with a sort key: the status and the time.
+pub const BY_STATUS: &str = "by-status";
 /// The bucket of [`running`].
 pub const BUCKET: &str = "audit-of-payments";
 
@@ -52,8 +53,16 @@ impl Service {
     /// Starts it with these variables, with the emulated AWS.
     #[must_use]
     pub fn start(aws: &Emulator, environment: &[(String, String)]) -> Self {
+        Self::launch(&aws.endpoint(), environment).unwrap()
+    }
+
+    /// Starts it with these variables and the endpoint of an emulated AWS.
+    ///
+    /// # Errors
+    /// If it ends before it listens, with its last line.
+    pub fn launch(endpoint: &str, environment: &[(String, String)]) -> Result<Self, String> {
         let mut command = Command::new(built("payment-service"));
-        isolate(&mut command, &aws.endpoint());
+        isolate(&mut command, endpoint);
         // Authentication and TLS are off, unless the test enables them.
         let says = |names: [&str; 2]| environment.iter().any(|(name, _)| names.contains(&&name[..]));
         if !says(["API_KEYS", "API_KEYS_SECRET"]) {
@@ -64,35 +73,31 @@ impl Service {
         let (sender, log) = channel();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let address = loop {
-            let line: Value = serde_json::from_str(&log.recv_timeout(PATIENCE).unwrap()).unwrap();
+        let mut last = String::new();
+        while let Ok(text) = log.recv_timeout(PATIENCE) {
+            let line: Value = serde_json::from_str(&text).unwrap();
             match line["address"].as_str() {
-                Some(address) if line["message"] == "listening" => break address.parse().unwrap(),
-                _ => assert_eq!(line["level"], "WARN", "{line}"),
+                Some(address) if line["message"] == "listening" => {
+                    return Ok(Self { process, address: address.parse().unwrap(), log });
+                }
+                _ => last = text,
             }
-        };
-        Self { process, address, log }
+        }
+        let _ = process.kill();
+        let _ = process.wait();
+        Err(last)
     }
 
     /// One request on its own connection.
     #[must_use]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: payments\r\nConnection: close\r\n");
-        for (name, value) in headers {
-            let _ = write!(text, "{name}: {value}\r\n");
-        }
-        let _ = write!(text, "Content-Length: {}\r\n\r\n{body}", body.len());
-        let mut stream = self.connect();
-        stream.write_all(text.as_bytes()).unwrap();
-        Answer::read(stream)
+        Answer::to(self.address, method, path, headers, body).unwrap()
     }
 
     /// A connection.
     #[must_use]
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream
+        connect(self.address).unwrap()
     }
 
     /// Sends a request for a payment.
@@ -143,8 +148,13 @@ pub async fn running() -> (Emulator, Service) {
 
 /// An emulated AWS with a table and a bucket.
 pub async fn account() -> Emulator {
+    account_with("payment_id").await
+}
+
+/// An emulated AWS with a table that has this key, in the form of `PAYMENTS_KEY`, and a bucket.
+pub async fn account_with(key: &str) -> Emulator {
     let aws = Emulator::start().await.unwrap();
-    make_table(&aws, "us-east-1").await;
+    make_table_with(&aws, "us-east-1", key).await;
     make_bucket(&aws, "us-east-1", BUCKET).await;
     aws
 }
@@ -157,15 +167,47 @@ pub fn start(aws: &Emulator, variables: &[(&str, &str)]) -> Service {
     Service::start(aws, &all.collect::<Vec<_>>())
 }
 
-/// Creates the table in a region.
+/// Creates the table in a region, with the key `payment_id`.
 pub async fn make_table(aws: &Emulator, region: &'static str) {
-    let sdk = sdk(aws).into_builder().region(Region::from_static(region)).build();
-    let id = "payment_id";
-    let attribute = AttributeDefinition::builder().attribute_name(id).attribute_type(ScalarAttributeType::S);
-    let key = KeySchemaElement::builder().attribute_name(id).key_type(KeyType::Hash);
-    let call = aws_sdk_dynamodb::Client::new(&sdk).create_table().table_name(TABLE);
-    let call = call.attribute_definitions(attribute.build().unwrap()).key_schema(key.build().unwrap());
-    call.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
+    make_table_with(aws, region, "payment_id").await;
+}
+
+/// Creates the table in a region, with a key in the form of `PAYMENTS_KEY`. With a sort key, it has the index
+/// [`BY_STATUS`].
+pub async fn make_table_with(aws: &Emulator, region: &'static str, key: &str) {
+    let attribute =
+        |name: &str, kind| AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().unwrap();
+    let part = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+    let (id, timestamp) = key.split_once(',').map_or((key, None), |(id, timestamp)| (id, Some(timestamp)));
+    let mut call = dynamodb(aws, region).create_table().table_name(TABLE).billing_mode(BillingMode::PayPerRequest);
+    call = call.attribute_definitions(attribute(id, ScalarAttributeType::S)).key_schema(part(id, KeyType::Hash));
+    if let Some(timestamp) = timestamp {
+        let index = GlobalSecondaryIndex::builder().index_name(BY_STATUS).key_schema(part("status", KeyType::Hash));
+        let all = Projection::builder().projection_type(ProjectionType::All).build();
+        let index = index.key_schema(part(timestamp, KeyType::Range)).projection(all);
+        call = call.attribute_definitions(attribute(timestamp, ScalarAttributeType::N));
+        call = call.attribute_definitions(attribute("status", ScalarAttributeType::S));
+        call = call.key_schema(part(timestamp, KeyType::Range)).global_secondary_indexes(index.build().unwrap());
+    }
+    call.send().await.unwrap();
+}
+
+/// The items of the index [`BY_STATUS`] with a status.
+pub async fn with_status(aws: &Emulator, status: &str) -> Vec<HashMap<String, AttributeValue>> {
+    let call = dynamodb(aws, "us-east-1").query().table_name(TABLE).index_name(BY_STATUS);
+    let call = call.key_condition_expression("#status = :status").expression_attribute_names("#status", "status");
+    let call = call.expression_attribute_values(":status", AttributeValue::S(status.to_owned()));
+    call.into_paginator().items().send().collect::<Result<_, _>>().await.unwrap()
+}
+
+/// Writes an item into the table.
+pub async fn put(aws: &Emulator, item: impl IntoIterator<Item = (&str, AttributeValue)>) {
+    let item = item.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    dynamodb(aws, "us-east-1").put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
+}
+
+fn dynamodb(aws: &Emulator, region: &'static str) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(&sdk(aws).into_builder().region(Region::from_static(region)).build())
 }
 
 /// Creates a bucket in a region.
@@ -199,7 +241,7 @@ pub async fn is_audited(aws: &Emulator, day: &str, id: &str) -> bool {
 
 /// The items of the table.
 pub async fn items(aws: &Emulator) -> Vec<HashMap<String, AttributeValue>> {
-    let scan = aws_sdk_dynamodb::Client::new(&sdk(aws)).scan().table_name(TABLE).into_paginator().items();
+    let scan = dynamodb(aws, "us-east-1").scan().table_name(TABLE).into_paginator().items();
     scan.send().collect::<Result<_, _>>().await.unwrap()
 }
 
@@ -209,13 +251,7 @@ fn s3(aws: &Emulator) -> aws_sdk_s3::Client {
 }
 
 fn sdk(aws: &Emulator) -> SdkConfig {
-    let credentials = Credentials::new("test", "test", None, None, "static");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .endpoint_url(aws.endpoint())
-        .region(Region::from_static("us-east-1"))
-        .build()
+    crate::sdk(&aws.endpoint(), "test", "us-east-1")
 }
 
 /// The body of a request for a payment.
@@ -238,16 +274,44 @@ impl Drop for Service {
     }
 }
 
+/// A connection to a service.
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
 impl Answer {
+    /// The response to one request on its own connection to a service.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn to(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> io::Result<Self> {
+        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: payments\r\nConnection: close\r\n");
+        for (name, value) in headers {
+            let _ = write!(text, "{name}: {value}\r\n");
+        }
+        let _ = write!(text, "Content-Length: {}\r\n\r\n{body}", body.len());
+        let mut stream = connect(address)?;
+        stream.write_all(text.as_bytes())?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Self::parse(&text).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, text))
+    }
+
     /// The response, from the rest of a connection.
     #[must_use]
     pub fn read(mut stream: TcpStream) -> Self {
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        Self::parse(&text).unwrap()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (head, body) = text.split_once("\r\n\r\n")?;
         let mut head = head.lines();
-        let status = head.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        Self { status, head: head.map(str::to_lowercase).collect(), body: serde_json::from_str(body).unwrap() }
+        let status = head.next()?.split(' ').nth(1)?.parse().ok()?;
+        Some(Self { status, head: head.map(str::to_lowercase).collect(), body: serde_json::from_str(body).ok()? })
     }
 
     /// A header.

@@ -3,7 +3,7 @@
 //! `cargo test --workspace --test deploy -- --ignored --nocapture every` kills a deployment at each of its changes, before
 //! and after it takes effect.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command};
@@ -374,14 +374,14 @@ async fn killed(bench: &Bench, point: &Point, image: &str) {
     let matches = Match::action(&call.service, &call.action).region(&call.region).nth(*nth);
     let mut hold = bench.aws.hold(matches, *when);
     let mut running = bench.start(&quick(&["--image", image, "--step", "50"]));
-    let held = caught(&mut hold).await;
+    let caught = caught(&mut hold).await;
     running.kill().unwrap();
     running.wait().unwrap();
-    held.reset();
+    caught.reset();
     drop(hold);
     if operation(bench).is_some() {
         let resumed = bench.run(&with(&["deploy", "--resume", "--yes"]));
-        let expected = if image.contains("bad") { 1 } else { 0 };
+        let expected = i32::from(image.contains("bad"));
         assert_eq!(resumed.code, Some(expected), "{title}: {resumed:?}");
     }
     let now = colours(bench, LEGACY, REGION).await;

@@ -10,8 +10,8 @@ use payinfra_engine::{Address, Owner, Region, Resource, Result, Tags};
 
 use crate::cloud::Aws;
 use crate::{
-    Cx, Explain, acm, application_autoscaling, cloudtrail, cloudwatch, dynamodb, ecs, elbv2, eventbridge, iam, kms,
-    lambda, logs, rds, route53, s3, secretsmanager, sns, ssm, wafv2,
+    Cx, Explain, acm, apigateway, apigatewayv2, application_autoscaling, cloudtrail, cloudwatch, dynamodb, ecs, elbv2,
+    eventbridge, iam, kms, lambda, logs, rds, route53, s3, secretsmanager, sns, ssm, wafv2,
 };
 
 impl Census for Aws {
@@ -23,6 +23,8 @@ impl Census for Aws {
             } else {
                 vec![
                     acm::owned(&cx).boxed(),
+                    apigateway::owned(&cx).boxed(),
+                    apigatewayv2::owned(&cx).boxed(),
                     application_autoscaling::owned(&cx).boxed(),
                     cloudtrail::owned(&cx).boxed(),
                     cloudwatch::owned(&cx).boxed(),

@@ -249,6 +249,10 @@ macro_rules! clients {
 clients! {
     /// ACM in this region.
     acm: aws_sdk_acm,
+    /// API Gateway, version 1, in this region.
+    apigateway: aws_sdk_apigateway,
+    /// API Gateway, version 2, in this region.
+    apigatewayv2: aws_sdk_apigatewayv2,
     /// Application Auto Scaling in this region.
     application_autoscaling: aws_sdk_applicationautoscaling,
     /// CloudTrail in this region.

@@ -12,6 +12,8 @@ use crate::client::{Access, Cx};
 /// The kinds of all services, sorted within each service.
 pub const KINDS: &[&[&dyn Kind<Cx>]] = &[
     crate::acm::KINDS,
+    crate::apigateway::KINDS,
+    crate::apigatewayv2::KINDS,
     crate::application_autoscaling::KINDS,
     crate::cloudtrail::KINDS,
     crate::cloudwatch::KINDS,

@@ -14,6 +14,8 @@ mod refs;
 mod tagged;
 
 pub mod acm;
+pub mod apigateway;
+pub mod apigatewayv2;
 pub mod application_autoscaling;
 pub mod cloudtrail;
 pub mod cloudwatch;

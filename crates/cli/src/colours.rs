@@ -367,15 +367,7 @@ fn colour(graph: &Graph, group: &Address, routers: Vec<(Address, String)>) -> Re
     if !node.operational.contains_key(COUNT) {
         return Err(format!("`{COUNT}` of {service} is not operational"));
     }
-    let definition = referred(node, "/task_definition").filter(|at| &*at.kind == ecs::TaskDefinition::KIND);
-    let Some((definition, declared)) = definition.and_then(|at| graph.nodes().get_key_value(&at)) else {
-        return Err(format!("{service} refers to no {}", ecs::TaskDefinition::KIND));
-    };
-    let is_image = |pointer: &&String| pointer.starts_with("/containers/") && pointer.ends_with("/image");
-    let mut images = declared.operational.keys().filter(is_image);
-    let (Some(image), None) = (images.next(), images.next()) else {
-        return Err(format!("{definition} has not exactly one operational image"));
-    };
+    let (definition, image) = image_of(graph, service, node)?;
     let scaled = |(_, node): &(&Address, &Declared)| referred(node, "/resource").as_ref() == Some(service);
     let scaling = nodes(Target::KIND).find(scaled);
     if let Some((scaling, node)) = scaling
@@ -388,10 +380,24 @@ fn colour(graph: &Graph, group: &Address, routers: Vec<(Address, String)>) -> Re
         group: group.clone(),
         service: service.clone(),
         routers,
-        definition: definition.clone(),
-        image: image.clone(),
+        definition,
+        image,
         scaling: scaling.map(|(address, _)| address.clone()),
     })
+}
+
+/// The task definition of a service, and the JSON pointer of its operational image; or what it lacks.
+pub(crate) fn image_of(graph: &Graph, service: &Address, node: &Declared) -> Result<(Address, String), String> {
+    let definition = referred(node, "/task_definition").filter(|at| &*at.kind == ecs::TaskDefinition::KIND);
+    let Some((definition, declared)) = definition.and_then(|at| graph.nodes().get_key_value(&at)) else {
+        return Err(format!("{service} refers to no {}", ecs::TaskDefinition::KIND));
+    };
+    let is_image = |pointer: &&String| pointer.starts_with("/containers/") && pointer.ends_with("/image");
+    let mut images = declared.operational.keys().filter(is_image);
+    let (Some(image), None) = (images.next(), images.next()) else {
+        return Err(format!("{definition} has not exactly one operational image"));
+    };
+    Ok((definition.clone(), image.clone()))
 }
 
 #[cfg(test)]
@@ -470,11 +476,13 @@ mod tests {
                     target_group: group.outputs.arn.clone(),
                     container: "web".to_owned(),
                     port: 80,
+                    alternate: None,
                 }]),
                 health_check_grace: 0,
                 minimum_healthy: 100,
                 maximum: 200,
                 circuit_breaker: true,
+                blue_green: None,
                 propagate_tags: PropagateTags::None,
                 execute_command: false,
                 tags: tags.clone(),
@@ -529,10 +537,13 @@ mod tests {
         Ok(())
     }
 
+    /// A change of the graph, and what is told about it.
+    type Case<'a> = (&'a dyn Fn(&mut Value), &'a str);
+
     #[test]
     fn m17_what_a_service_lacks_is_told() -> Result<()> {
         let node = |name: &str| format!("eu-west-1/{name}");
-        let cases: [(&dyn Fn(&mut Value), &str); 9] = [
+        let cases: [Case<'_>; 9] = [
             (&|nodes| nodes[node("elbv2.listener-rule/shop")]["operational"] = json!({}), "with two colours"),
             (
                 &|nodes| nodes[node("elbv2.listener-rule/shop")]["operational"]["/action/forward/0/weight"] = json!(50),
@@ -556,7 +567,7 @@ mod tests {
             ),
             (
                 &|nodes| {
-                    drop(nodes.as_object_mut().and_then(|all| all.remove(&node("application-autoscaling.target/red"))))
+                    drop(nodes.as_object_mut().and_then(|all| all.remove(&node("application-autoscaling.target/red"))));
                 },
                 "only one of eu-west-1/ecs.service/web-red and eu-west-1/ecs.service/web-black is scaled",
             ),

@@ -24,6 +24,9 @@ use crate::{lock, screen};
 /// The account id used by commands that do not sign in.
 pub(crate) const ANY_ACCOUNT: &str = AccountId::PLACEHOLDER;
 
+/// The beginning of a zip file.
+const ZIP: &[u8] = b"PK";
+
 /// The global options of the command line.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -163,6 +166,10 @@ impl Context {
         // Report what can be found without AWS before calling AWS.
         project.graph(&workspace, ANY_ACCOUNT)?;
         let access = project.sign_in_at(region).await?;
+        // Graphs name the packages of functions by their digests.
+        for package in project.workspace()?.files().filter(|file| file.starts_with(ZIP)) {
+            access.provide(package.to_vec())?;
+        }
         let account = access.account().to_owned();
         let config = access.config(project.region());
         let backing = payinfra_state::open(&project.backend, &config, &account, &stack, &workspace)?;

@@ -149,6 +149,23 @@ pub(crate) enum Message {
         /// The share of the new image in the requests, in percent.
         percent: u8,
     },
+    /// The services whose images ECS deploys itself; the only event of `deploy` without an image.
+    NativeServices {
+        /// The services, per region.
+        services: Vec<NativeStatus>,
+        /// The deployment in progress, if any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        deploy: Option<NativeDeploying>,
+    },
+    /// A deployment that ECS makes itself, before its first change.
+    NativeDeploy(NativeDeploying),
+    /// ECS has reached another stage of a deployment.
+    NativeStage {
+        /// The region.
+        region: String,
+        /// The stage, by AWS's name, such as `BAKE_TIME`.
+        stage: String,
+    },
     /// The end of a deployment.
     DeployEnded {
         /// How it ended.
@@ -280,6 +297,40 @@ pub(crate) struct RegionColours {
     pub(crate) to: String,
     /// The number of its tasks at first.
     pub(crate) tasks: i32,
+}
+
+/// A service whose images ECS deploys itself, in one region.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct NativeStatus {
+    /// The name of the service.
+    pub(crate) service: String,
+    /// The region.
+    pub(crate) region: String,
+    /// The image, also while ECS is still deploying it.
+    pub(crate) image: String,
+    /// Whether ECS is deploying, or rolling back.
+    pub(crate) in_progress: bool,
+    /// What it does at the moment, by AWS's name, such as `BAKE_TIME`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stage: Option<String>,
+    /// Why its newest deployment failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<String>,
+}
+
+/// A deployment that ECS makes itself.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct NativeDeploying {
+    /// The name of the service.
+    pub(crate) service: String,
+    /// The new image.
+    pub(crate) image: String,
+    /// The regions in which the image is not active yet.
+    pub(crate) regions: Vec<String>,
+    /// How long ECS keeps the old tasks after the shift, in seconds.
+    pub(crate) bake: f64,
+    /// The gates, as on the command line.
+    pub(crate) gates: Vec<String>,
 }
 
 /// The result of a gate.

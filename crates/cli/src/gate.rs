@@ -34,13 +34,13 @@ pub(crate) struct GateOptions {
     /// checks of the regions with traffic
     #[arg(long, value_name = "GATE")]
     pub(crate) gate: Vec<Gate>,
-    /// Check the gates at least this many times during each wait, by default 3; all checks have to succeed
+    /// Check the gates at least this many times during each wait; all checks have to succeed [default: 3]
     #[arg(long, value_name = "N")]
     samples: Option<NonZeroU32>,
     /// Alarm that is not a gate, although it belongs to the workspace; can be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) ignore_alarm: Vec<String>,
-    /// Time limit for each gate command, by default `30s`
+    /// Time limit for each gate command [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     gate_timeout: Option<Duration>,
 }
@@ -57,10 +57,14 @@ impl GateOptions {
         self.gate_timeout.unwrap_or(Duration::from_secs(30))
     }
 
-    /// Replaces the values of an operation that is resumed by those that are given.
-    pub(crate) fn replace(&self, samples: &mut NonZeroU32, timeout_millis: &mut u64) {
-        *samples = self.samples.unwrap_or(*samples);
-        *timeout_millis = self.gate_timeout.map_or(*timeout_millis, millis);
+    /// The number of checks of an operation that is resumed.
+    pub(crate) fn samples_or(&self, recorded: NonZeroU32) -> NonZeroU32 {
+        self.samples.unwrap_or(recorded)
+    }
+
+    /// The time limit for each gate command of an operation that is resumed, in milliseconds.
+    pub(crate) fn timeout_millis_or(&self, recorded: u64) -> u64 {
+        self.gate_timeout.map_or(recorded, millis)
     }
 }
 

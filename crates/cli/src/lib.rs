@@ -17,6 +17,7 @@ mod history;
 mod lock;
 mod losses;
 mod lost;
+mod native;
 mod operation;
 mod plan_view;
 mod program;

@@ -1,6 +1,7 @@
-//! A service on Fargate behind the load balancer of a region, scaled by its load, in two colours.
+//! A service on Fargate behind the load balancer of a region, scaled by its load.
 //!
-//! Each colour is an ECS service with its own task definition and its own scaling. One is active: it has the tasks, and the
+//! With the strategy [`Strategy::Native`], it is one ECS service, whose new images ECS itself deploys blue/green. Otherwise, it
+//! has two colours. Each colour is an ECS service with its own task definition and its own scaling. One is active: it has the tasks, and the
 //! load balancer forwards to it. The other is idle, without tasks, and its capacity is limited to 0, so that auto scaling cannot
 //! start any. At first blue is active. `payinfra deploy` starts a new image in the idle colour and makes it the active one
 //! (M-17): the images, the numbers of tasks and the weights of the load balancer are operational values.
@@ -10,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use payinfra_aws::application_autoscaling::{Metric, Policy as ScalingPolicy, Target};
 use payinfra_aws::ec2::{Peer, Rule, SecurityGroup};
 use payinfra_aws::ecs::{
-    self, Architecture, Cluster, Container, ContainerInsights, Count, Log, PropagateTags, TaskDefinition,
+    self, Architecture, BlueGreen, Cluster, Container, ContainerInsights, Count, Log, PropagateTags, TaskDefinition,
 };
 use payinfra_aws::iam::Role;
 use payinfra_aws::kms::Key;
@@ -19,12 +20,18 @@ use payinfra_aws::{Policy, Statement};
 use payinfra_engine::{Graph, Node, Result, Secret, Text};
 use payinfra_stack::Site;
 
-use crate::load_balancer::{Colour, Edge};
+use crate::load_balancer::{Colour, Edge, Strategy};
 use crate::network::{ANYWHERE, Network};
 use crate::roles::{self, TaskRole};
 
 /// The resource type in the name of the role with which ECS starts tasks.
 pub const EXECUTION: &str = "ecs-execution";
+
+/// The resource type in the name of the role with which ECS changes the load balancer, if it deploys blue/green itself.
+pub const INFRASTRUCTURE: &str = "ecs-balancers";
+
+/// What ECS may do with that role.
+const BALANCER_POLICY: &str = "arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForLoadBalancers";
 
 /// The resource type in the service's names, and its name in addresses; also the name of its container.
 const SERVICE: &str = "service";
@@ -98,18 +105,18 @@ pub struct Service {
     pub execution_role: Node<Role>,
     /// The security group of the tasks.
     pub group: Node<SecurityGroup>,
-    /// Blue and green, in this order.
-    pub colours: [ColouredService; 2],
+    /// Blue and green, in this order; or the one service whose images ECS deploys itself.
+    pub colours: Vec<ColouredService>,
 }
 
-/// One colour of a service.
+/// One colour of a service, or all of it.
 #[derive(Debug)]
 pub struct ColouredService {
-    /// `blue` or `green`.
+    /// `blue` or `green`; `service` if ECS deploys its images itself.
     pub name: &'static str,
     /// The current revision of its tasks.
     pub task_definition: Node<TaskDefinition>,
-    /// The ECS service. Its tasks are targets of the colour's group.
+    /// The ECS service. Its tasks are targets of the colour's group, or of either group.
     pub service: Node<ecs::Service>,
     /// The range of the number of its tasks.
     pub scaling: Node<Target>,
@@ -126,32 +133,80 @@ pub fn trust(site: &Site<'_>) -> Statement {
 ///
 /// # Errors
 /// If a role's name is too long for IAM, or the region has a service already.
-pub fn fargate(graph: &mut Graph, site: &Site<'_>, wanted: Fargate<'_>) -> Result<Service> {
+pub fn fargate(graph: &mut Graph, site: &Site<'_>, wanted: &Fargate<'_>) -> Result<Service> {
     let cluster = Cluster {
         name: site.names.name("cluster"),
         container_insights: ContainerInsights::Enabled,
         tags: site.named("cluster"),
     };
     let cluster = graph.add(site.region(), "main", cluster)?;
-    let log_group = log_group(graph, site, &wanted)?;
-    let execution_role = execution_role(graph, site, &wanted, &log_group)?;
-    let group = group(graph, site, &wanted)?;
+    let log_group = log_group(graph, site, wanted)?;
+    let execution_role = execution_role(graph, site, wanted, &log_group)?;
+    let group = group(graph, site, wanted)?;
     site.output(graph, "ecs_execution_role_arn", &execution_role.outputs.arn);
     site.output(graph, "ecs_task_role_arn", &wanted.task.role.outputs.arn);
     let parts = Parts { cluster: &cluster, log_group: &log_group, execution_role: &execution_role, group: &group };
     let [blue, green] = &wanted.edge.colours;
-    let colours = [
-        coloured(graph, site, &wanted, &parts, (blue, wanted.scaling.active()))?,
-        coloured(graph, site, &wanted, &parts, (green, IDLE))?,
-    ];
+    let colours = match wanted.edge.strategy {
+        Strategy::Stepwise => vec![
+            declared(graph, site, wanted, &parts, &Part::coloured(blue, wanted.scaling.active()))?,
+            declared(graph, site, wanted, &parts, &Part::coloured(green, IDLE))?,
+        ],
+        Strategy::Native { bake_minutes } => {
+            let role = infrastructure_role(graph, site, wanted)?;
+            let native = Native { group: green, bake_minutes, role };
+            vec![declared(graph, site, wanted, &parts, &Part::whole(blue, wanted.scaling.active(), native))?]
+        }
+    };
     site.output(graph, "ecs_cluster_name", &cluster.outputs.name);
     site.output(graph, "ecs_cluster_arn", &cluster.outputs.arn);
     for ColouredService { name, service, .. } in &colours {
-        site.output(graph, &format!("ecs_service_{name}_name"), &service.outputs.name);
-        site.output(graph, &format!("ecs_service_{name}_arn"), &service.outputs.arn);
+        let output = if *name == SERVICE { "ecs_service".to_owned() } else { format!("ecs_service_{name}") };
+        site.output(graph, &format!("{output}_name"), &service.outputs.name);
+        site.output(graph, &format!("{output}_arn"), &service.outputs.arn);
     }
     site.output(graph, "ecs_log_group_name", &log_group.id);
     Ok(Service { cluster, log_group, execution_role, group, colours })
+}
+
+/// A colour of the service, or all of it.
+struct Part<'a> {
+    /// As in [`ColouredService`].
+    colour: &'static str,
+    /// The name of its resources.
+    name: String,
+    /// The target group of its tasks.
+    group: &'a Colour,
+    capacity: Capacity,
+    native: Option<Native<'a>>,
+}
+
+/// What ECS needs to deploy images itself.
+struct Native<'a> {
+    /// The group with which it exchanges that of the tasks.
+    group: &'a Colour,
+    bake_minutes: i32,
+    role: Node<Role>,
+}
+
+impl<'a> Part<'a> {
+    fn coloured(group: &'a Colour, capacity: Capacity) -> Self {
+        Self { colour: group.name, name: format!("{SERVICE}-{}", group.name), group, capacity, native: None }
+    }
+
+    fn whole(group: &'a Colour, capacity: Capacity, native: Native<'a>) -> Self {
+        Self { colour: SERVICE, name: SERVICE.to_owned(), group, capacity, native: Some(native) }
+    }
+
+    fn load_balancer(&self, edge: &Edge) -> ecs::LoadBalancer {
+        let alternate = self.native.as_ref().map(|native| ecs::Alternate {
+            target_group: native.group.target_group.outputs.arn.clone(),
+            production: edge.https.outputs.arn.clone(),
+            role: native.role.outputs.arn.clone(),
+        });
+        let target_group = self.group.target_group.outputs.arn.clone();
+        ecs::LoadBalancer { target_group, container: SERVICE.to_owned(), port: edge.port, alternate }
+    }
 }
 
 /// What both colours share.
@@ -177,48 +232,63 @@ impl Scaling {
     }
 }
 
-/// Declares a colour, and makes what a deployment changes operational.
-fn coloured(
+/// Declares a colour or all of the service, and makes what a deployment changes operational.
+fn declared(
     graph: &mut Graph,
     site: &Site<'_>,
     wanted: &Fargate<'_>,
     parts: &Parts<'_>,
-    (colour, Capacity { count, bounds }): (&Colour, Capacity),
+    part: &Part<'_>,
 ) -> Result<ColouredService> {
-    let name = format!("{SERVICE}-{}", colour.name);
-    let task_definition = task_definition(graph, site, wanted, parts, &name)?;
+    let name = &*part.name;
+    let task_definition = task_definition(graph, site, wanted, parts, name)?;
     graph.operational(&task_definition.address, &format!("/containers/{SERVICE}/image"))?;
     let service = ecs::Service {
         cluster: parts.cluster.id.clone(),
-        name: site.names.name(&name),
+        name: site.names.name(name),
         task_definition: task_definition.id.clone(),
-        count,
+        count: part.capacity.count.clone(),
         subnets: wanted.network.private.iter().map(|subnet| subnet.id.clone()).collect(),
         groups: BTreeSet::from([parts.group.id.clone()]),
         public_ip: false,
-        load_balancers: BTreeSet::from([ecs::LoadBalancer {
-            target_group: colour.target_group.outputs.arn.clone(),
-            container: SERVICE.to_owned(),
-            port: wanted.edge.port,
-        }]),
+        load_balancers: BTreeSet::from([part.load_balancer(wanted.edge)]),
         health_check_grace: GRACE,
         // Never run fewer tasks than desired.
         minimum_healthy: 100,
         maximum: 200,
         circuit_breaker: true,
+        blue_green: part
+            .native
+            .as_ref()
+            .map(|native| BlueGreen { bake_minutes: native.bake_minutes, alarms: BTreeSet::new() }),
         propagate_tags: PropagateTags::Service,
         execute_command: false,
-        tags: site.named(&name),
+        tags: site.named(name),
     };
-    let service = graph.add(site.region(), &name, service)?;
-    graph.operational(&service.address, "/count")?;
+    let service = graph.add(site.region(), name, service)?;
     // AWS rejects a target group that no listener uses (AWS-FACTS §4.5).
     graph.order(&wanted.edge.https.address, &service.address);
-    let scaling = scaling(graph, site, wanted, &service, colour, bounds)?;
-    for bound in ["/min_capacity", "/max_capacity"] {
-        graph.operational(&scaling.address, bound)?;
+    let scaling = scaling(graph, site, wanted, &service, part)?;
+    // Only colours exchange their numbers of tasks.
+    if part.native.is_none() {
+        graph.operational(&service.address, "/count")?;
+        for bound in ["/min_capacity", "/max_capacity"] {
+            graph.operational(&scaling.address, bound)?;
+        }
     }
-    Ok(ColouredService { name: colour.name, task_definition, service, scaling })
+    Ok(ColouredService { name: part.colour, task_definition, service, scaling })
+}
+
+/// The role with which ECS changes the weights of the listener, and registers tasks in the target groups.
+fn infrastructure_role(graph: &mut Graph, site: &Site<'_>, wanted: &Fargate<'_>) -> Result<Node<Role>> {
+    let role = TaskRole {
+        task: INFRASTRUCTURE,
+        description: &format!("Shifts requests between the tasks of {}", wanted.about),
+        trust: roles::trust("ecs.amazonaws.com"),
+        policy: None,
+        managed: &[BALANCER_POLICY],
+    };
+    roles::role(graph, site, role)
 }
 
 fn log_group(graph: &mut Graph, site: &Site<'_>, wanted: &Fargate<'_>) -> Result<Node<LogGroup>> {
@@ -313,9 +383,9 @@ fn scaling(
     site: &Site<'_>,
     wanted: &Fargate<'_>,
     service: &Node<ecs::Service>,
-    colour: &Colour,
-    [min_capacity, max_capacity]: [i32; 2],
+    part: &Part<'_>,
 ) -> Result<Node<Target>> {
+    let [min_capacity, max_capacity] = part.capacity.bounds;
     let name = &*service.address.name;
     let target = Target {
         resource: service.outputs.scalable.clone(),
@@ -325,14 +395,18 @@ fn scaling(
         tags: site.named(&format!("{name}-scaling")),
     };
     let target = graph.add(site.region(), name, target)?;
-    let requests = Metric::RequestsPerTarget {
-        load_balancer: wanted.edge.balancer.outputs.arn.clone(),
-        target_group: colour.target_group.outputs.arn.clone(),
-    };
     let Scaling { cpu_percent, requests_per_target, .. } = wanted.scaling;
-    let policies = [("cpu", Metric::EcsCpu, cpu_percent), ("requests", requests, requests_per_target)];
-    for (name, metric, value) in policies {
-        let name = format!("{name}-{}", colour.name);
+    let cpu = (format!("cpu-{}", part.colour), Metric::EcsCpu, cpu_percent, false);
+    let groups = std::iter::once(part.group).chain(part.native.iter().map(|native| native.group));
+    let requests = groups.map(|colour| {
+        let metric = Metric::RequestsPerTarget {
+            load_balancer: wanted.edge.balancer.outputs.arn.clone(),
+            target_group: colour.target_group.outputs.arn.clone(),
+        };
+        // The group without requests has no metric, and would keep the other policies from scaling in.
+        (format!("requests-{}", colour.name), metric, requests_per_target, part.native.is_some())
+    });
+    for (name, metric, value, disable_scale_in) in std::iter::once(cpu).chain(requests) {
         let policy = ScalingPolicy {
             name: site.names.name(&name),
             target: target.id.clone(),
@@ -341,7 +415,7 @@ fn scaling(
             // Scale out quickly and in slowly: requests come in waves.
             scale_out_cooldown: 60,
             scale_in_cooldown: 300,
-            disable_scale_in: false,
+            disable_scale_in,
         };
         graph.add(site.region(), &name, policy)?;
     }

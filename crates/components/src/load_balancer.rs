@@ -19,11 +19,23 @@ const BALANCER: &str = "alb";
 const BLUE: &str = "blue";
 const GREEN: &str = "green";
 
-/// The initial weights of blue and green, in percent.
+/// The initial weights of blue and green, in percent, if payinfra shifts requests.
 const WEIGHTS: [i32; 2] = [100, 0];
 
 /// TLS 1.2 and 1.3 only.
 const TLS: &str = "ELBSecurityPolicy-TLS13-1-2-2021-06";
+
+/// Who shifts the requests from the old to the new tasks in a deployment (M-17).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// `payinfra deploy`, in steps: there is a service for each colour, and the weights are operational values.
+    Stepwise,
+    /// ECS, all at once: there is one service, and nobody else changes the weights.
+    Native {
+        /// How long the old tasks are kept afterwards, in minutes, 0 to 1,440.
+        bake_minutes: i32,
+    },
+}
 
 /// A load balancer that accepts HTTPS from the internet, and redirects HTTP to it.
 #[derive(Debug)]
@@ -38,6 +50,8 @@ pub struct LoadBalancer<'a> {
     pub port: u16,
     /// The path of health checks; a healthy target returns 200.
     pub health_path: &'a str,
+    /// Who changes the weights of the colours.
+    pub strategy: Strategy,
 }
 
 /// The public entry to a region.
@@ -47,8 +61,8 @@ pub struct Edge {
     pub balancer: Node<elbv2::LoadBalancer>,
     /// Its security group, from which targets have to accept connections.
     pub group: Node<SecurityGroup>,
-    /// The listener for clients, whose default action forwards to the colours. Their weights are operational values, which
-    /// deployments change; at first blue gets all traffic (M-17).
+    /// The listener for clients, whose default action forwards to the colours. At first blue gets all traffic; deployments change
+    /// the weights, which are operational values, or left to ECS (M-17).
     ///
     /// A target group accepts targets only after a listener uses it (AWS-FACTS §4.5).
     pub https: Node<Listener>,
@@ -56,6 +70,8 @@ pub struct Edge {
     pub colours: [Colour; 2],
     /// The port of the targets.
     pub port: u16,
+    /// Who changes the weights of the colours.
+    pub strategy: Strategy,
 }
 
 /// One of the two groups of targets between which a deployment shifts traffic.
@@ -75,9 +91,11 @@ pub fn load_balancer(graph: &mut Graph, site: &Site<'_>, wanted: LoadBalancer<'_
     let group = group(graph, site, &wanted)?;
     let balancer = balancer(graph, site, &wanted, &group)?;
     let colours = [colour(graph, site, &wanted, BLUE)?, colour(graph, site, &wanted, GREEN)?];
-    let weights = colours.iter().zip(WEIGHTS);
-    let targets =
-        weights.map(|(colour, weight)| Target { group: colour.target_group.id.clone(), weight: Some(weight) });
+    let is_stepwise = wanted.strategy == Strategy::Stepwise;
+    let targets = colours.iter().zip(WEIGHTS).map(|(colour, weight)| Target {
+        group: colour.target_group.id.clone(),
+        weight: is_stepwise.then_some(weight),
+    });
     let https = Listener {
         load_balancer: balancer.id.clone(),
         port: 443,
@@ -88,7 +106,7 @@ pub fn load_balancer(graph: &mut Graph, site: &Site<'_>, wanted: LoadBalancer<'_
         tags: site.named("https-listener"),
     };
     let https = graph.add(site.region(), "https", https)?;
-    for index in 0..colours.len() {
+    for index in (0..colours.len()).filter(|_| is_stepwise) {
         graph.operational(&https.address, &format!("/default_action/forward/{index}/weight"))?;
     }
     let http = Listener {
@@ -106,7 +124,7 @@ pub fn load_balancer(graph: &mut Graph, site: &Site<'_>, wanted: LoadBalancer<'_
     for Colour { name, target_group } in &colours {
         site.output(graph, &format!("target_group_{name}_arn"), &target_group.outputs.arn);
     }
-    Ok(Edge { balancer, group, https, colours, port: wanted.port })
+    Ok(Edge { balancer, group, https, colours, port: wanted.port, strategy: wanted.strategy })
 }
 
 /// Allows HTTP and HTTPS from everywhere, and egress only to the targets.

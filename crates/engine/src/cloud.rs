@@ -121,8 +121,13 @@ pub struct Site {
 pub enum Status {
     /// Being created or changed.
     Pending,
+    /// AWS waits for a configured time, such as the bake time of a deployment. The time limit begins when that is over.
+    Waiting,
     /// Usable.
     Ready,
+    /// Usable, but AWS has reverted its last change, as ECS rolls back a deployment that fails. The reason, different for each
+    /// change.
+    Reverted(String),
     /// It will never be ready; the reason.
     Failed(String),
     /// Being deleted; the engine waits until it is gone.
@@ -130,6 +135,14 @@ pub enum Status {
     /// Scheduled for deletion, and can be restored until then, such as a key, a secret or an inactive cluster. The
     /// time, as AWS gives it.
     Scheduled(String),
+}
+
+impl Status {
+    /// Whether it is usable.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready | Self::Reverted(_))
+    }
 }
 
 /// A resource as the cloud has it, untyped.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::address::Address;
-use crate::cloud::{Cloud, Seen, Site, Status, spec};
+use crate::cloud::{Cloud, Seen, Site, spec};
 use crate::error::{Class, Error, Result};
 use crate::graph::Graph;
 use crate::ownership::{claimed, elsewhere};
@@ -63,7 +63,7 @@ pub async fn import(
         return Err(Error::invalid(format!("{} `{id}` not found in {}", spec.kind, address.region))
             .hint("check the id, the region in the address, and the credentials"));
     };
-    if seen.status != Status::Ready {
+    if !seen.status.is_ready() {
         return Err(Error::invalid(format!("`{id}` is not ready")).hint("import it when it is ready"));
     }
     if let Some(whose) = claimed(state, &seen).or_else(|| elsewhere(state, address, &seen)) {

@@ -73,12 +73,12 @@ impl Graph {
             let played = role.and_then(|role| declared.get(role));
             let resolved = resolve(&node.args, &known);
             for (pointer, initial) in &node.operational {
-                let kept = || match played {
-                    Some(played) => played.get(pointer).cloned(),
-                    None => {
-                        let record = record.filter(|record| record.operational.get(pointer) == Some(initial))?;
-                        counterpart(&resolved, &record.args, pointer).cloned()
+                let kept = || {
+                    if let Some(played) = played {
+                        return played.get(pointer).cloned();
                     }
+                    let record = record.filter(|record| record.operational.get(pointer) == Some(initial))?;
+                    counterpart(&resolved, &record.args, pointer).cloned()
                 };
                 let value = new.and_then(|new| new.get(pointer)).cloned().or_else(kept);
                 if let Some(place) = node.args.pointer_mut(pointer) {

@@ -228,6 +228,46 @@ async fn an_update_that_is_not_taken_names_the_field() -> Result<()> {
     Ok(())
 }
 
+/// As ECS rolls back a deployment.
+#[tokio::test(start_paused = true)]
+async fn m17_an_update_that_aws_reverts_fails_with_its_reason_and_can_be_repeated() -> Result<()> {
+    let (bench, mut graph) = (Bench::new(), Bench::nothing());
+    named(&mut graph, "n", 1, &[])?;
+    bench.converge(&graph).await?;
+    bench.world.revert_updates("fake.named");
+    let mut changed = Bench::nothing();
+    named(&mut changed, "n", 2, &[])?;
+    for attempt in 1..=2 {
+        let report = done(&bench, &changed).await;
+        let (_, error) = report.failed.first().expect("a failure");
+        let text = error.to_string();
+        assert!(text.starts_with("AWS has reverted the change of") && text.contains("its tasks failed"), "{text}");
+        assert_eq!(bench.world.count(Operation::Update, ""), attempt, "it is not repeated");
+    }
+    // What was reverted is usable, and no reason to change anything.
+    bench.converge(&graph).await?;
+    assert_eq!(bench.world.count(Operation::Update, ""), 2);
+    bench.world.keep_updates("fake.named");
+    bench.converge(&changed).await?;
+    assert_eq!(bench.world.violations(), Vec::<String>::new());
+    Ok(())
+}
+
+/// The time limit of a change does not include the time for which AWS was told to watch it.
+#[tokio::test(start_paused = true)]
+async fn m17_a_configured_wait_is_longer_than_the_time_limit() -> Result<()> {
+    let (bench, mut graph) = (Bench::new(), Bench::nothing());
+    named(&mut graph, "n", 1, &[])?;
+    bench.converge(&graph).await?;
+    bench.world.watch_updates("fake.named", Duration::from_hours(24));
+    let mut graph = Bench::nothing();
+    named(&mut graph, "n", 2, &[])?;
+    bench.converge(&graph).await?;
+    assert!(bench.world.elapsed() >= Duration::from_hours(24));
+    assert_eq!(bench.world.violations(), Vec::<String>::new());
+    Ok(())
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_replaced_first_goes_after_those_that_use_it() -> Result<()> {
     let bench = Bench::new();

@@ -118,6 +118,11 @@ impl<V> Workspace<V> {
         self.files.0.get(variable).map(|content| &**content)
     }
 
+    /// The contents of all files that its variables name.
+    pub fn files(&self) -> impl Iterator<Item = &[u8]> {
+        self.files.0.values().map(|content| &**content)
+    }
+
     /// The problem that a required variable is not set; `why` says what it is for.
     #[must_use]
     pub fn lacks(&self, variable: &str, why: &str) -> Problem {

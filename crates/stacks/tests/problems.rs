@@ -159,6 +159,9 @@ fn what_follows_from_an_invalid_size_is_not_reported() {
         ("max_tasks = 0", "invalid value 0 of `max_tasks`"),
         ("min_tasks = 4, max_tasks = 3", "`max_tasks` (3) is less than `min_tasks` (4)"),
         ("cpu = 2000000000, memory = 1", "Fargate does not support tasks with 2000000000 CPU units"),
+        ("strategy = \"native\", bake_minutes = 1441", "invalid value 1441 of `bake_minutes`"),
+        ("strategy = \"native\", bake_minutes = -1", "invalid value -1 of `bake_minutes`"),
+        ("bake_minutes = 5", "`bake_minutes` has no effect with the strategy `stepwise`"),
         ("memory = 1", "Fargate does not support 1 MiB of memory with 512 CPU units"),
     ] {
         let text = format!(

@@ -61,6 +61,10 @@ struct Inner {
     lags: Lags,
     violations: Vec<String>,
     stubborn: BTreeSet<(String, String)>,
+    /// The kinds whose updates are reverted.
+    reverting: BTreeSet<String>,
+    /// How long updates of a kind are watched.
+    baking: BTreeMap<String, Duration>,
     stillborn: bool,
     /// The resources that the next reads do not return, and the number of these reads.
     hidden: BTreeMap<String, usize>,
@@ -85,6 +89,10 @@ struct Thing {
     made: Instant,
     ready: Instant,
     failed: bool,
+    /// Why its last update was reverted.
+    reverted: Option<String>,
+    /// How long its last update is watched.
+    bakes: Option<Instant>,
     lingers: Duration,
     gone: Option<Instant>,
     /// Its deletion is scheduled.
@@ -147,6 +155,8 @@ impl World {
             lags: Lags::default(),
             violations: Vec::new(),
             stubborn: BTreeSet::new(),
+            reverting: BTreeSet::new(),
+            baking: BTreeMap::new(),
             stillborn: false,
             hidden: BTreeMap::new(),
             asked: BTreeSet::new(),
@@ -181,6 +191,21 @@ impl World {
     /// From now on, updates of `field` of `kind` succeed without effect.
     pub fn ignore_updates(&self, kind: &str, field: &str) {
         self.inner().stubborn.insert((kind.to_owned(), field.to_owned()));
+    }
+
+    /// From now on, updates of `kind` are reverted.
+    pub fn revert_updates(&self, kind: &str) {
+        self.inner().reverting.insert(kind.to_owned());
+    }
+
+    /// From now on, updates of `kind` take effect again.
+    pub fn keep_updates(&self, kind: &str) {
+        self.inner().reverting.remove(kind);
+    }
+
+    /// From now on, updates of `kind` are complete after this time, for which they are watched.
+    pub fn watch_updates(&self, kind: &str, time: Duration) {
+        self.inner().baking.insert(kind.to_owned(), time);
     }
 
     /// All calls since the last [`World::clear_calls`].
@@ -280,6 +305,8 @@ impl World {
                 made: now,
                 ready: now,
                 failed: false,
+                reverted: None,
+                bakes: None,
                 lingers: Duration::ZERO,
                 gone: None,
                 scheduled: false,
@@ -442,6 +469,8 @@ impl World {
                 made: now,
                 ready: now + new.create,
                 failed: stillborn,
+                reverted: None,
+                bakes: None,
                 lingers: new.delete,
                 gone: None,
                 scheduled: false,
@@ -475,7 +504,8 @@ impl World {
                     None if thing.scheduled => Status::Scheduled("tomorrow".to_owned()),
                     None if thing.failed => Status::Failed("it failed on creation".to_owned()),
                     None if now < thing.ready => Status::Pending,
-                    None => Status::Ready,
+                    None if thing.bakes.is_some_and(|end| now < end) => Status::Waiting,
+                    None => thing.reverted.clone().map_or(Status::Ready, Status::Reverted),
                 },
                 args: match &thing.before {
                     Some((before, changed)) if now < *changed + lags.stale => before.clone(),
@@ -569,15 +599,18 @@ impl World {
         let Some(thing) = inner.things.get(id).filter(|thing| thing.gone.is_none()).cloned() else {
             return Err(Error::new(Class::NotFound, format!("{id} does not exist")));
         };
-        if now < thing.ready {
+        if now < thing.ready || thing.bakes.is_some_and(|end| now < end) {
             return Err(inner.violation(format!("{id} was updated before it was ready")));
         }
+        let (is_reverted, bake) = (inner.reverting.contains(thing.kind), inner.baking.get(thing.kind).copied());
         let new: Vec<_> = refers.iter().filter(|on| !thing.refers.contains_key(&on.id)).cloned().collect();
         inner.referents(thing.kind, &new, now)?;
         if let Some(thing) = inner.things.get_mut(id) {
             thing.before = Some((thing.args.clone(), now));
             thing.refers = refers.into_iter().map(|referent| (referent.id, referent.held)).collect();
-            for (field, value) in fields {
+            thing.bakes = bake.map(|time| now + time);
+            thing.reverted = is_reverted.then(|| format!("its tasks failed at {now:?}"));
+            for (field, value) in fields.into_iter().filter(|_| !is_reverted) {
                 if !stubborn.contains(&(thing.kind.to_owned(), field.clone())) {
                     thing.args[&field] = value;
                 }

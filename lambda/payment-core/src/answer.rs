@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::payment::{Record, Refusal};
-use crate::retry::Fault;
+use crate::retry::{Cause, Fault};
+
+/// The message for a request that could not be completed in time.
+pub const LATE: &str = "the request timed out; retry it";
 
 /// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +38,7 @@ pub enum Outcome {
         /// The cause, for the log only.
         fault: Fault,
     },
-    /// An internal error.
+    /// An internal error, or no time to complete the request.
     Failed {
         /// The id of a payment that may or may not have been stored: it is in doubt until it is sent again or repaired.
         transaction_id: Option<String>,
@@ -71,6 +74,7 @@ impl Outcome {
             Self::NotFound => 404,
             Self::Conflict { .. } => 409,
             Self::Unreachable { .. } => 503,
+            Self::Failed { fault, .. } if fault.cause == Cause::Late => 503,
             Self::Failed { .. } => 500,
         }
     }
@@ -89,6 +93,7 @@ impl Outcome {
             Self::Unreachable { .. } => {
                 json!({ "error": "the region of this transactionId is unreachable; retry the request" })
             }
+            Self::Failed { fault, .. } if fault.cause == Cause::Late => json!({ "error": LATE }),
             Self::Failed { .. } => json!({ "error": "internal error" }),
         }
     }

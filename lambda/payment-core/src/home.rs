@@ -6,27 +6,39 @@ use crate::payment::Record;
 
 /// The regions that store payments.
 ///
-/// A condition on an item only holds within one region: DynamoDB replicates a global table asynchronously, and the last
-/// of two concurrent writes wins. So each transaction id has one home region. Its payment and its audit record are
-/// written there, whichever region received the request.
+/// In a table with eventual consistency, a condition on an item only holds within one region: DynamoDB replicates the
+/// table asynchronously, and the last of two concurrent writes wins. So each transaction id has one home region. Its
+/// payment and its audit record are written there, whichever region received the request.
+///
+/// In a table with multi-region strong consistency, a condition holds in all regions, so each region is the home of all
+/// ids ([`Homes::strong`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Homes {
     first: String,
     others: Vec<String>,
+    /// Whether the first region is the home of all ids.
+    strong: bool,
 }
 
 impl Homes {
     /// A single region, which owns all ids.
     #[must_use]
     pub fn one(region: &str) -> Self {
-        Self { first: region.to_owned(), others: Vec::new() }
+        Self { first: region.to_owned(), others: Vec::new(), strong: false }
     }
 
-    /// These regions, in any order; `None` if the list is empty.
+    /// The regions of a table with eventual consistency, in any order; `None` if the list is empty.
     #[must_use]
     pub fn new<'a>(regions: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let mut regions = regions.into_iter().map(str::to_owned);
-        Some(Self { first: regions.next()?, others: regions.collect() })
+        Some(Self { first: regions.next()?, others: regions.collect(), strong: false })
+    }
+
+    /// The regions of a table with multi-region strong consistency, for requests in the region `here`.
+    #[must_use]
+    pub fn strong<'a>(here: &str, regions: impl IntoIterator<Item = &'a str>) -> Self {
+        let others = regions.into_iter().filter(|region| *region != here).map(str::to_owned);
+        Self { first: here.to_owned(), others: others.collect(), strong: true }
     }
 
     /// The regions.
@@ -38,6 +50,9 @@ impl Homes {
     /// that adding or removing a region moves as few ids as possible.
     #[must_use]
     pub fn of(&self, id: &str) -> &str {
+        if self.strong {
+            return &self.first;
+        }
         let weight = |region: &str| {
             let mut hash = Sha256::new();
             hash.update(region);
@@ -83,5 +98,14 @@ mod tests {
         assert!((4_700..5_300).contains(&first), "{first} of 10,000 ids belong to the first region");
         assert!((3_000..3_700).contains(&moved), "{moved} of 10,000 ids moved to the new region");
         assert_eq!(Homes::new([]), None);
+    }
+
+    #[test]
+    fn with_strong_consistency_every_region_is_the_home_of_all_ids() {
+        for here in ["us-east-1", "us-east-2"] {
+            let homes = Homes::strong(here, ["us-east-1", "us-east-2"]);
+            assert!((0..1_000).all(|number| homes.of(&format!("t-{number}")) == here));
+            assert_eq!(homes.regions().count(), 2);
+        }
     }
 }

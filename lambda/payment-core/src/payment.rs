@@ -12,6 +12,8 @@ use sha2::{Digest, Sha256};
 use crate::amount::{Amount, Currency};
 use crate::card;
 
+/// The maximum size of the body of a request, in bytes.
+pub const LONGEST_BODY: usize = 16 * 1024;
 /// The maximum length of an id, in characters.
 pub const LONGEST_ID: usize = 64;
 /// The maximum length of a description, in characters.
@@ -39,7 +41,7 @@ pub struct Record {
     pub payment: Payment,
     /// The time, in milliseconds.
     pub accepted_at: Timestamp,
-    /// The region that stored it: the home of its id.
+    /// The region that stored it: the home of its id at that time.
     pub region: String,
     /// The phase of the migration at that time.
     pub phase: String,

@@ -10,17 +10,23 @@ use crate::audit::Entry;
 use crate::card;
 use crate::home::Homes;
 use crate::payment::{Payment, Record, is_id};
-use crate::retry::{Fault, Retries};
+use crate::retry::{Cause, Fault, Retries};
 
 /// The storage of payments: a table in each region.
 pub trait Store: Send + Sync {
     /// Stores `record` in the table of its region, unless it has a payment with the same transaction id. Check and
-    /// write must be atomic.
+    /// write must be atomic. If the stored payment is equal, this also completes an interrupted insert.
     fn insert(&self, record: &Record) -> impl Future<Output = Result<Inserted, Fault>> + Send;
     /// The payment with this transaction id that was last written in `region`.
     fn get(&self, region: &str, id: &str) -> impl Future<Output = Result<Option<Record>, Fault>> + Send;
+    /// Completes an interrupted insert of `record` in the table of `region`, any number of times.
+    fn complete(&self, region: &str, record: &Record) -> impl Future<Output = Result<(), Fault>> + Send;
     /// Marks in the table of `region` that the payment's audit record is written.
-    fn audited(&self, region: &str, id: &str) -> impl Future<Output = Result<(), Fault>> + Send;
+    fn audited(&self, region: &str, record: &Record) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+/// A storage that can list incomplete payments. The payments of other storages are completed by [`Processor::settle`].
+pub trait Sweep: Store {
     /// Payments in `region` without an audit record: the first page, or the page that starts at a token.
     fn pending(&self, region: &str, from: Option<String>) -> impl Future<Output = Result<Page, Fault>> + Send;
 }
@@ -84,6 +90,28 @@ pub struct Processor<S, A, C> {
     place: Place,
     homes: Homes,
     retries: Retries,
+    audits: Audits,
+}
+
+/// When the audit record of an accepted payment is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Audits {
+    /// Before the payment is accepted. If that fails, the payment is in doubt.
+    #[default]
+    First,
+    /// With the payment if possible. If that fails, the payment is accepted, and [`Processor::settle`] writes it.
+    Follow,
+}
+
+/// The result of settling a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Its audit record is now written.
+    Now,
+    /// It was settled before.
+    Before,
+    /// Another region settles it, or it does not exist.
+    NotHere,
 }
 
 /// The result of a sweep.
@@ -102,7 +130,7 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
     /// Creates a processor for one region.
     pub fn new(store: S, audit: A, clock: C, place: Place) -> Self {
         let homes = Homes::one(&place.region);
-        Self { store, audit, clock, place, homes, retries: Retries::default() }
+        Self { store, audit, clock, place, homes, retries: Retries::default(), audits: Audits::default() }
     }
 
     /// Uses these regions.
@@ -115,6 +143,24 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
     #[must_use]
     pub fn with_retries(self, retries: Retries) -> Self {
         Self { retries, ..self }
+    }
+
+    /// Writes audit records at this time.
+    #[must_use]
+    pub fn with_audits(self, audits: Audits) -> Self {
+        Self { audits, ..self }
+    }
+
+    /// This processor for one event: it starts no call after `deadline`.
+    #[must_use]
+    pub fn until(&self, deadline: Timestamp) -> Self
+    where
+        S: Clone,
+        A: Clone,
+        C: Clone,
+    {
+        let retries = Retries { deadline: Some(deadline), ..self.retries };
+        self.clone().with_retries(retries)
     }
 
     /// The storage of payments.
@@ -177,8 +223,13 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
             Ok(Inserted::Exists(_)) => return Outcome::Conflict { transaction_id: id },
             Err(fault) => return self.failed(id, fault),
         };
-        match self.complete(record).await {
+        match self.complete(record.clone()).await {
             Ok((record, _)) => Outcome::Accepted { record, repeated },
+            Err(fault) if self.audits == Audits::Follow => {
+                let error = card::redact(&fault.message);
+                tracing::warn!(transaction_id = id, %error, correlation_id, "the audit record follows");
+                Outcome::Accepted { record, repeated }
+            }
             Err(fault) => self.failed(id, fault),
         }
     }
@@ -192,7 +243,7 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
         let keeper = self.homes.of_audit(&record);
         let written = self.retries.run(&self.clock, id, || self.audit.write(keeper, &entry)).await?;
         let home = self.homes.of(id);
-        self.retries.run(&self.clock, id, || self.store.audited(home, id)).await?;
+        self.retries.run(&self.clock, id, || self.store.audited(home, &record)).await?;
         Ok((Record { audited: true, ..record }, written))
     }
 
@@ -206,7 +257,7 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
     /// The region that did not respond, if it is not this one.
     fn elsewhere(&self, id: &str, fault: &Fault) -> Option<String> {
         let home = self.homes.of(id);
-        (fault.transient && home != self.place.region).then(|| home.to_owned())
+        (matches!(fault.cause, Cause::Transient | Cause::Late) && home != self.place.region).then(|| home.to_owned())
     }
 
     /// Writes the missing audit records of this region's payments, for example after a process was killed.
@@ -216,7 +267,10 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
     ///
     /// # Errors
     /// If the table cannot be read. A payment that cannot be repaired is counted, and does not stop the others.
-    pub async fn repair(&self) -> Result<Repairs, Fault> {
+    pub async fn repair(&self) -> Result<Repairs, Fault>
+    where
+        S: Sweep,
+    {
         let (region, mut repairs) = (self.place.region.as_str(), Repairs::default());
         let mut from = None;
         loop {
@@ -234,18 +288,47 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
         }
     }
 
+    /// Completes the payment with this id and writes its audit record, unless it is written. The streams of all replicas
+    /// call this for every new payment, any number of times. The region that keeps the audit record writes it: the first
+    /// call that succeeds writes the only object.
+    ///
+    /// # Errors
+    /// If the table or the bucket fails; the stream delivers the payment again.
+    pub async fn settle(&self, id: &str) -> Result<Settled, Fault> {
+        let here = self.place.region.as_str();
+        let found = self.retries.run(&self.clock, id, || self.store.get(here, id)).await?;
+        match found.filter(|record| self.homes.of_audit(record) == here) {
+            None => Ok(Settled::NotHere),
+            Some(record) if record.audited => Ok(Settled::Before),
+            Some(record) => {
+                self.complete_logged(record).await?;
+                Ok(Settled::Now)
+            }
+        }
+    }
+
     async fn repair_one(&self, record: Record) -> bool {
+        self.complete_logged(record).await.is_ok()
+    }
+
+    async fn complete_logged(&self, record: Record) -> Result<(), Fault> {
         let (id, correlation_id) = (record.payment.transaction_id.clone(), record.correlation_id.clone());
-        match self.complete(record).await {
+        let home = self.homes.of(&id);
+        let stored = self.retries.run(&self.clock, &id, || self.store.complete(home, &record)).await;
+        let completed = match stored {
+            Ok(()) => self.complete(record).await,
+            Err(fault) => Err(fault),
+        };
+        match completed {
             Ok((_, written)) => {
                 let audit = if written == Written::New { "written" } else { "existing" };
                 tracing::info!(outcome = "repaired", transaction_id = id, audit, correlation_id, "transaction");
-                true
+                Ok(())
             }
             Err(fault) => {
                 let error = card::redact(&fault.message);
                 tracing::error!(outcome = "not-repaired", transaction_id = id, %error, correlation_id, "transaction");
-                false
+                Err(fault)
             }
         }
     }

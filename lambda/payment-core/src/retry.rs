@@ -3,15 +3,30 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::process::Clock;
 
 /// An error of a store or an audit. It is never shown to clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Whether a retry may succeed: throttling, a timeout, or a server error.
-    pub transient: bool,
+    /// What may help.
+    pub cause: Cause,
     /// The message for the log.
     pub message: String,
+}
+
+/// What may help after an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A retry may succeed: throttling, a timeout, or a server error.
+    Transient,
+    /// There was no time for a first attempt, or for another one after a transient error.
+    Late,
+    /// Retries fail until the setup is corrected: denied access, or a missing table.
+    Permanent,
+    /// A stored item is not a payment. Only a correction of the item helps.
+    Malformed,
 }
 
 impl fmt::Display for Fault {
@@ -29,12 +44,14 @@ pub struct Retries {
     pub first: Duration,
     /// The maximum delay.
     pub longest: Duration,
+    /// The time after which no attempt starts. An attempt that started before may end after it.
+    pub deadline: Option<Timestamp>,
 }
 
 impl Default for Retries {
     /// Five attempts within a second and a half, which clients tolerate.
     fn default() -> Self {
-        Self { attempts: 5, first: Duration::from_millis(100), longest: Duration::from_secs(1) }
+        Self { attempts: 5, first: Duration::from_millis(100), longest: Duration::from_secs(1), deadline: None }
     }
 }
 
@@ -53,24 +70,36 @@ impl Retries {
         whole / 2 + whole / 2 * share / 255
     }
 
-    /// Calls until it succeeds, fails permanently, or the attempts are used up.
+    /// Whether the deadline has passed once `pause` is over.
+    fn late(&self, clock: &impl Clock, pause: Duration) -> bool {
+        self.deadline.is_some_and(|deadline| clock.now().checked_add(pause).map_or(true, |then| then >= deadline))
+    }
+
+    /// Calls until it succeeds, fails permanently, the attempts are used up, or the deadline is near.
     pub(crate) async fn run<T, C, F, Fut>(&self, clock: &C, seed: &str, mut call: F) -> Result<T, Fault>
     where
         C: Clock,
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, Fault>>,
     {
+        if self.late(clock, Duration::ZERO) {
+            return Err(Fault { cause: Cause::Late, message: "the deadline passed before the call".to_owned() });
+        }
         let mut attempt = 0;
         loop {
             let fault = match call().await {
                 Ok(done) => return Ok(done),
                 Err(fault) => fault,
             };
-            if !fault.transient || attempt + 1 >= self.attempts {
+            if fault.cause != Cause::Transient || attempt + 1 >= self.attempts {
                 return Err(fault);
             }
+            let pause = self.pause(attempt, seed);
+            if self.late(clock, pause) {
+                return Err(Fault { cause: Cause::Late, ..fault });
+            }
             tracing::debug!(attempt, error = %crate::card::redact(&fault.message), "retrying");
-            clock.sleep(self.pause(attempt, seed)).await;
+            clock.sleep(pause).await;
             attempt += 1;
         }
     }

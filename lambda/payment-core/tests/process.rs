@@ -9,7 +9,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use payment_core::{
-    Audit, Clock, Entry, Fault, Inserted, Outcome, Page, Payment, Place, Processor, Record, Repairs, Store, Written,
+    Audit, Audits, Cause, Clock, Entry, Fault, Inserted, Outcome, Page, Payment, Place, Processor, Record, Repairs,
+    Settled, Store, Sweep, Written,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -46,15 +47,15 @@ impl World {
     }
 
     fn act<T>(&self, act: impl FnOnce() -> T) -> Result<T, Fault> {
-        let fault = |transient| Fault { transient, message: "card 4111111111111111 of table t".to_owned() };
+        let fault = |cause| Fault { cause, message: "card 4111111111111111 of table t".to_owned() };
         match held(&self.fates).pop_front().unwrap_or(Fate::Works) {
             Fate::Works => Ok(act()),
-            Fate::FailsBefore => Err(fault(true)),
+            Fate::FailsBefore => Err(fault(Cause::Transient)),
             Fate::FailsAfter => {
                 act();
-                Err(fault(true))
+                Err(fault(Cause::Transient))
             }
-            Fate::Breaks => Err(fault(false)),
+            Fate::Breaks => Err(fault(Cause::Permanent)),
         }
     }
 
@@ -95,10 +96,17 @@ impl Store for &World {
         self.act(|| held(&self.payments).get(id).cloned())
     }
 
-    async fn audited(&self, _region: &str, id: &str) -> Result<(), Fault> {
-        self.act(|| held(&self.payments).get_mut(id).unwrap().audited = true)
+    async fn complete(&self, _region: &str, _record: &Record) -> Result<(), Fault> {
+        Ok(())
     }
 
+    async fn audited(&self, _region: &str, record: &Record) -> Result<(), Fault> {
+        let id = &record.payment.transaction_id;
+        self.act(|| held(&self.payments).get_mut(id).unwrap().audited = true)
+    }
+}
+
+impl Sweep for &World {
     /// Two per page.
     async fn pending(&self, _region: &str, from: Option<String>) -> Result<Page, Fault> {
         self.act(|| {
@@ -301,5 +309,56 @@ proptest! {
         prop_assert_eq!(world.repair(), Repairs { repaired: u32::try_from(pending).unwrap(), failed: 0 });
         prop_assert_eq!(held(&world.entries).len(), held(&world.payments).len());
         prop_assert!(held(&world.payments).values().all(|record| record.audited));
+    }
+}
+
+/// G-03: while the audit bucket fails, payments are accepted as pending; settling writes the only audit record.
+#[test]
+fn g03_an_audit_record_that_follows_is_written_once() {
+    for fate in [Fate::Breaks, Fate::FailsBefore, Fate::FailsAfter] {
+        let world = World::with([Fate::Works].into_iter().chain([fate; 5]));
+        let follow = world.processor().with_audits(Audits::Follow);
+        let accept = || follow.accept(body("t-1", "12.50").to_string().as_bytes(), "request-1").now_or_never().unwrap();
+        let outcome = accept();
+        assert_eq!((outcome.name(), &outcome.body()["status"]), ("accepted", &json!("pending")), "{fate:?}");
+        held(&world.fates).clear();
+        let settle = |id| follow.settle(id).now_or_never().unwrap();
+        held(&world.fates).push_back(Fate::Breaks);
+        assert!(settle("t-1").is_err(), "{fate:?}");
+        assert_eq!(
+            [settle("t-1"), settle("t-1"), settle("t-2")],
+            [Ok(Settled::Now), Ok(Settled::Before), Ok(Settled::NotHere)]
+        );
+        assert_eq!(held(&world.entries).len(), 1, "{fate:?}");
+        let repeat = accept();
+        assert_eq!((repeat.name(), &repeat.body()["status"]), ("repeated", &json!("accepted")), "{fate:?}");
+    }
+}
+
+/// G-03: if the deadline ends the retries of the first write, the client gets 503 and sends the payment again.
+#[test]
+fn g03_a_payment_that_cannot_be_stored_in_time_is_sent_again() {
+    let start = Timestamp::from_millisecond(1_772_330_400_000).unwrap();
+    let world = World::with([Fate::FailsBefore; 2]);
+    let follow = world.processor().with_audits(Audits::Follow).until(start + Duration::from_secs(4));
+    let outcome = follow.accept(body("t-1", "1").to_string().as_bytes(), "request-1").now_or_never().unwrap();
+    let error = json!({ "error": "the request timed out; retry it" });
+    assert_eq!((outcome.status(), outcome.body()), (503, error));
+    assert_eq!(world.accept(&body("t-1", "1")).name(), "accepted");
+}
+
+/// G-03: after the deadline no call starts, and a payment that is stored by then is accepted.
+#[test]
+fn g03_no_call_starts_after_the_deadline() {
+    // The clock advances by a second each time that it is read.
+    let start = Timestamp::from_millisecond(1_772_330_400_000).unwrap();
+    for (seconds, calls, name, status) in [(1, 0, "in-doubt", 503), (3, 1, "accepted", 200), (60, 5, "accepted", 200)] {
+        let world = World::with([Fate::Works; 1].into_iter().chain([Fate::FailsBefore; 20]));
+        let follow = world.processor().with_audits(Audits::Follow).until(start + Duration::from_secs(seconds));
+        let outcome = follow.accept(body("t-1", "12.50").to_string().as_bytes(), "request-1").now_or_never().unwrap();
+        assert_eq!((outcome.name(), outcome.status()), (name, status), "{seconds}");
+        assert_eq!(held(&world.payments).len(), usize::from(calls > 0), "{seconds}");
+        let called = 21 - held(&world.fates).len();
+        assert!(if calls == 5 { called == 6 } else { called == calls }, "{seconds}: {called}");
     }
 }

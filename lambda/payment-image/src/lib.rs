@@ -1,4 +1,6 @@
-//! The container image of the payments service: the binary and the trusted root certificates, on an empty base.
+//! The container image of the payments service, and the deployment package ([`package`]) of the payments function.
+//!
+//! The image has the binary and the trusted root certificates, on an empty base.
 //!
 //! The image is an [OCI image layout](https://github.com/opencontainers/image-spec/blob/main/image-layout.md) in one
 //! tar archive, which also has the `manifest.json` for older versions of `docker load`. Builds are reproducible: the
@@ -23,6 +25,12 @@ use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 use thiserror::Error;
 
+mod build;
+mod zip;
+
+pub use build::build;
+pub use zip::{BOOTSTRAP, package};
+
 /// The name and tag of the image.
 pub const NAME: &str = concat!("payment-service:", env!("CARGO_PKG_VERSION"));
 /// The path of the program in the image.
@@ -42,10 +50,10 @@ pub enum ImageError {
     /// The binary is not an ELF file.
     #[error("the binary is not an ELF file: {0}")]
     Elf(#[from] elf::ParseError),
-    /// The image contains no libraries to link with.
-    #[error("the binary is linked dynamically, but the image has no libraries: link it statically")]
+    /// Neither the image nor the package contains libraries to link with.
+    #[error("the binary is linked dynamically, but its libraries are not included: link it statically")]
     Dynamic,
-    /// Fargate supports two architectures.
+    /// Fargate and Lambda support two architectures.
     #[error("the binary is for ELF machine {0}; only x86-64 and AArch64 are supported")]
     Machine(u16),
     /// Describing a part of the image failed.
@@ -125,7 +133,7 @@ pub fn image(program: &[u8]) -> Result<Image, ImageError> {
 }
 
 /// The architecture of a statically linked program.
-fn architecture(program: &[u8]) -> Result<Arch, ImageError> {
+pub(crate) fn architecture(program: &[u8]) -> Result<Arch, ImageError> {
     let file = ElfBytes::<AnyEndian>::minimal_parse(program)?;
     let mut segments = file.segments().into_iter().flat_map(|segments| segments.iter());
     if segments.any(|segment| segment.p_type == PT_INTERP) {

@@ -3,11 +3,13 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::Read;
+use std::process::Command;
 
 use flate2::read::GzDecoder;
 use oci_spec::image::{Arch, ImageConfiguration, ImageIndex, ImageManifest, MediaType, OciLayout, Os};
-use payment_image::{ImageError, NAME, PROGRAM, USER, image};
+use payment_image::{BOOTSTRAP, ImageError, NAME, PROGRAM, USER, image, package};
 use sha2::{Digest, Sha256};
 use tar::{Archive, EntryType};
 
@@ -151,4 +153,33 @@ fn a_program_that_would_not_run_there_is_refused() {
     let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
     assert!(matches!(image(&own), Err(ImageError::Dynamic)));
     assert!(matches!(image(&program(3, LOAD)), Err(ImageError::Machine(3))));
+}
+
+/// G-03: Python's zip library, an independent reader, finds one program that everyone may run, and no times.
+#[test]
+fn g03_a_package_has_the_program_that_lambda_runs() {
+    for machine in [X86_64, AARCH64] {
+        let program = [program(machine, LOAD), vec![7; 100_000]].concat();
+        let folder = tempfile::tempdir().unwrap();
+        let (archive, inside) = (folder.path().join("package.zip"), folder.path().join("program"));
+        fs::write(&archive, package(&program).unwrap()).unwrap();
+        let script = "import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1])\nassert z.testzip() is None\n\
+                      open(sys.argv[2], 'wb').write(z.read('bootstrap'))\n\
+                      print([(i.filename, oct(i.external_attr >> 16), i.date_time) for i in z.infolist()])";
+        let output = Command::new("python3").args(["-c", script]).args([&archive, &inside]).output().unwrap();
+        let listed = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(listed.trim(), format!("[('{BOOTSTRAP}', '0o100755', (1980, 1, 1, 0, 0, 0))]"));
+        assert_eq!(fs::read(&inside).unwrap(), program);
+    }
+}
+
+/// G-03: a package depends on its program only, so an unchanged function is never a change in a plan.
+#[test]
+fn g03_a_package_depends_on_its_program_only() {
+    let (one, other) = (program(X86_64, LOAD), program(AARCH64, LOAD));
+    assert_eq!(package(&one).unwrap(), package(&one).unwrap());
+    assert_ne!(package(&one).unwrap(), package(&other).unwrap());
+    assert!(matches!(package(&program(X86_64, INTERPRETER)), Err(ImageError::Dynamic)));
+    assert!(matches!(package(&program(8, LOAD)), Err(ImageError::Machine(8))));
+    assert!(matches!(package(b"#!/bin/sh"), Err(ImageError::Elf(_))));
 }

@@ -93,8 +93,7 @@ impl Keys {
 
 async fn read(client: &Client, secret: &str) -> Result<Vec<Hash>, KeysError> {
     let answer = client.get_secret_value().secret_id(secret).send().await;
-    let answer =
-        answer.map_err(|error| KeysError::Unreadable(crate::fault::fault("GetSecretValue", &error).message))?;
+    let answer = answer.map_err(|error| KeysError::Unreadable(payment_aws::fault("GetSecretValue", &error).message))?;
     parse(answer.secret_string().unwrap_or_default())
 }
 

@@ -1,43 +1,34 @@
 //! The HTTP service for payments, which runs as ECS tasks.
 //!
 //! `POST /payments` accepts a payment, `GET /payments/{id}` returns one, `GET /health` is the health check.
-//! `payment-core`
-//! has the logic; this crate has the table, the bucket, the clock and HTTP.
+//! `payment-core` has the logic, `payment-aws` the table and the bucket; this crate has HTTP.
 
-mod audit;
-mod clock;
-mod fault;
 mod guests;
 mod keys;
-mod log;
-mod metrics;
-mod openapi;
 mod routes;
 mod server;
 mod settings;
-mod store;
 mod tls;
 mod work;
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
-use payment_core::{Homes, Place, Processor};
+use payment_aws::{DynamoStore, S3Audit, SystemClock, Table, processor, sdk, sdks};
+use payment_core::{Homes, Place};
 use tokio_rustls::TlsAcceptor;
 
-pub use audit::S3Audit;
-pub use clock::SystemClock;
 pub use keys::{Access, Keys, KeysError};
-pub use log::JsonLines;
-pub use openapi::document;
 pub use routes::App;
 pub use server::serve;
 pub use settings::{Auth, Settings, SettingsError, Tls};
-pub use store::DynamoStore;
 pub use tls::TlsError;
+
+/// The API description, which is committed as `lambda/openapi.json`.
+#[must_use]
+pub fn document() -> serde_json::Value {
+    routes::API.document()
+}
+
+/// The key of the table.
+const ID: &str = "payment_id";
 
 /// The service, connected to AWS.
 pub type Service = App<DynamoStore, S3Audit, SystemClock>;
@@ -55,17 +46,11 @@ pub async fn service(settings: &Settings) -> Result<Service, KeysError> {
         Auth::Keys(document) => Access::Keys(Keys::parse(document)?),
         Auth::Secret(secret) => Access::Keys(Keys::read(secrets(settings).await, secret).await?),
     };
-    let mut sdks = BTreeMap::new();
-    for region in settings.buckets.keys() {
-        sdks.insert(region.as_str(), sdk(region).await);
-    }
-    let store =
-        DynamoStore::new(sdks.iter().map(|(region, sdk)| (*region, sdk)), &settings.table, settings.index.as_deref());
-    let audit = settings.buckets.iter().zip(sdks.values());
-    let audit = audit.fold(S3Audit::default(), |audit, ((region, bucket), sdk)| audit.with(region, sdk, bucket));
     let place = Place { region: settings.region.clone(), phase: settings.phase.clone() };
-    let homes = Homes::new(sdks.keys().copied()).unwrap_or_else(|| Homes::one(&settings.region));
-    let processor = Processor::new(store, audit, SystemClock, place.clone()).with_homes(homes);
+    let homes = Homes::new(settings.buckets.keys().map(String::as_str)).unwrap_or_else(|| Homes::one(&settings.region));
+    let sdks = sdks(settings.buckets.keys()).await;
+    let store = DynamoStore::new(Table::new(&sdks, &settings.table, ID), settings.index.as_deref());
+    let processor = processor(store, place.clone(), homes, &sdks, &settings.buckets);
     Ok(App::new(processor, place, access))
 }
 
@@ -86,18 +71,4 @@ pub async fn tls(settings: &Settings) -> Result<Option<TlsAcceptor>, TlsError> {
 
 async fn secrets(settings: &Settings) -> aws_sdk_secretsmanager::Client {
     aws_sdk_secretsmanager::Client::new(&sdk(&settings.region).await)
-}
-
-/// SDK retries are disabled, because the core retries. Credentials are those of the task.
-async fn sdk(region: &str) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(1))
-        .operation_attempt_timeout(Duration::from_secs(2))
-        .build();
-    aws_config::defaults(BehaviorVersion::latest())
-        .region(aws_config::Region::new(region.to_owned()))
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts)
-        .load()
-        .await
 }

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use payment_service::{JsonLines, Settings, serve, service, tls};
+use payment_aws::JsonLines;
+use payment_service::{Settings, serve, service, tls};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;

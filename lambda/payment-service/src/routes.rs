@@ -11,25 +11,22 @@ use hyper::body::Body;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
-use payment_core::{Audit, Clock, LONGEST_ID, Outcome, Place, Processor, Repairs, Store, card, is_id};
+use payment_aws::Metrics;
+use payment_core::{
+    Api, Audit, Clock, LATE, LONGEST_BODY, Outcome, Place, Processor, Repairs, Route, Sweep, card, is_id,
+};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::keys::Access;
-use crate::log;
-use crate::metrics::Metrics;
 use crate::work::Works;
 
-/// The maximum size of a body, in bytes.
-pub(crate) const BODY: usize = 16 * 1024;
 /// The time limit for receiving the body.
 const SENDING: Duration = Duration::from_secs(10);
 /// The time limit for processing a request. Clients may retry after it.
 const WORKING: Duration = Duration::from_secs(20);
-/// The message after the time limit.
-const LATE: &str = "the request timed out; retry it";
 /// The time limit of the deep health check.
 const CHECKING: Duration = Duration::from_secs(2);
 /// The id that the deep health check reads. The payment does not have to exist.
@@ -42,66 +39,48 @@ const CHECKS: usize = 2;
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 
-/// A route and its responses, for the API description. Requests are routed by [`App::route`].
-pub(crate) struct Route {
-    pub(crate) method: &'static str,
-    pub(crate) path: &'static str,
-    pub(crate) name: &'static str,
-    pub(crate) summary: &'static str,
-    /// The name of the path parameter.
-    pub(crate) shows: &'static str,
-    pub(crate) statuses: &'static [u16],
-}
-
-/// The routes.
-pub(crate) const ROUTES: [Route; 3] = [
-    Route {
-        method: "POST",
-        path: "/payments",
-        name: "pay",
-        summary: "Make a payment; repeats of the request get the same response",
-        shows: "Payment",
-        statuses: &[200, 400, 401, 408, 409, 413, 500, 503],
-    },
-    Route {
-        method: "GET",
-        path: "/payments/{transactionId}",
-        name: "find",
-        summary: "Get a payment; it is pending until its audit record is written",
-        shows: "Payment",
-        statuses: &[200, 401, 404, 500, 503],
-    },
-    Route {
-        method: "GET",
-        path: "/health",
-        name: "health",
-        summary: "Check that the service is running and, with `?deep`, that its table responds",
-        shows: "Health",
-        statuses: &[200, 503],
-    },
-];
-
-/// The responses that every route may have: invalid HTTP, an unsupported method, too many connections.
-pub(crate) const MOST_REFUSALS: [u16; 3] = [400, 405, 429];
-
-impl Route {
-    /// Whether it requires an API key.
-    pub(crate) fn keyed(&self) -> bool {
-        self.path.starts_with("/payments")
-    }
-
-    /// Its parameters in OpenAPI's form.
-    pub(crate) fn parameters(&self) -> impl Iterator<Item = Value> {
-        let id = self.path.contains("{transactionId}").then(|| {
-            let schema = json!({ "type": "string", "minLength": 1, "maxLength": LONGEST_ID });
-            json!({ "name": "transactionId", "in": "path", "required": true, "schema": schema })
-        });
-        let deep = (self.path == "/health").then(|| {
-            json!({ "name": "deep", "in": "query", "allowEmptyValue": true, "schema": { "type": "string", "maxLength": 0 } })
-        });
-        id.into_iter().chain(deep)
-    }
-}
+/// The routes and their responses, for the API description. Requests are routed by [`App::route`].
+pub(crate) const API: Api = Api {
+    title: "Payment service",
+    routes: &[
+        Route {
+            method: "POST",
+            path: "/payments",
+            name: "pay",
+            summary: "Make a payment; repeats of the request get the same response",
+            flags: &[],
+            keyed: true,
+            shows: "Payment",
+            showing: &[200],
+            statuses: &[401, 408, 409, 413, 500, 503],
+        },
+        Route {
+            method: "GET",
+            path: "/payments/{transactionId}",
+            name: "find",
+            summary: "Get a payment; it is pending until its audit record is written",
+            flags: &[],
+            keyed: true,
+            shows: "Payment",
+            showing: &[200],
+            statuses: &[401, 404, 500, 503],
+        },
+        Route {
+            method: "GET",
+            path: "/health",
+            name: "health",
+            summary: "Check that the service is running and, with `?deep`, that its table responds",
+            flags: &["deep"],
+            keyed: false,
+            shows: "Health",
+            showing: &[200, 503],
+            statuses: &[],
+        },
+    ],
+    // Invalid HTTP, an unsupported method, too many connections.
+    refusals: &[400, 405, 429],
+    gateway: &[],
+};
 
 /// The service: the core and its environment.
 #[derive(Debug)]
@@ -133,7 +112,7 @@ struct Answer {
 
 impl<S, A, C> App<S, A, C>
 where
-    S: Store + 'static,
+    S: Sweep + 'static,
     A: Audit + 'static,
     C: Clock + 'static,
 {
@@ -155,7 +134,7 @@ where
 
     /// Logs the metrics since the last call.
     pub(crate) fn report(&self) {
-        self.metrics.lines(Timestamp::now()).iter().for_each(log::write);
+        self.metrics.lines(Timestamp::now()).iter().for_each(payment_aws::write);
     }
 
     /// Writes the audit records that earlier processes did not write, and logs the result, if any.
@@ -378,13 +357,13 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let collected = timeout(SENDING, Limited::new(body, BODY).collect()).await;
+    let collected = timeout(SENDING, Limited::new(body, LONGEST_BODY).collect()).await;
     let collected =
         collected.map_err(|_| Answer::error(StatusCode::REQUEST_TIMEOUT, "the body was not received in time"))?;
     match collected {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
-            let limit = format!("the body is larger than {BODY} bytes");
+            let limit = format!("the body is larger than {LONGEST_BODY} bytes");
             Err(Answer::error(StatusCode::PAYLOAD_TOO_LARGE, &limit))
         }
         Err(_) => Err(Answer::error(StatusCode::BAD_REQUEST, "the body cannot be read")),

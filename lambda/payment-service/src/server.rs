@@ -8,7 +8,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use payment_core::{Audit, Clock, Store};
+use payment_core::{Audit, Clock, Sweep};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -38,7 +38,7 @@ pub async fn serve<S, A, C>(
     app: App<S, A, C>,
     stop: impl Future<Output = ()>,
 ) where
-    S: Store + 'static,
+    S: Sweep + 'static,
     A: Audit + 'static,
     C: Clock + 'static,
 {
@@ -91,7 +91,7 @@ pub async fn serve<S, A, C>(
 /// Sweeps at the start and then every minute.
 async fn sweep<S, A, C>(app: Arc<App<S, A, C>>)
 where
-    S: Store + 'static,
+    S: Sweep + 'static,
     A: Audit + 'static,
     C: Clock + 'static,
 {
@@ -113,7 +113,7 @@ struct Visit<S, A, C> {
 
 impl<S, A, C> Visit<S, A, C>
 where
-    S: Store + 'static,
+    S: Sweep + 'static,
     A: Audit + 'static,
     C: Clock + 'static,
 {

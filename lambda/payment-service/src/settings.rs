@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use payment_aws::regions;
 use thiserror::Error;
 
 /// The settings of the service, which the ECS task definition sets in the environment.
@@ -123,19 +124,6 @@ impl Settings {
             address: SocketAddr::new(address, port),
         })
     }
-}
-
-/// The regions and their buckets; `None` if a region is duplicated or lacks its bucket.
-fn regions(text: &str) -> Option<BTreeMap<String, String>> {
-    let mut regions = BTreeMap::new();
-    for pair in text.split(',') {
-        let (region, bucket) =
-            pair.split_once('=').filter(|(region, bucket)| !region.is_empty() && !bucket.is_empty())?;
-        if regions.insert(region.to_owned(), bucket.to_owned()).is_some() {
-            return None;
-        }
-    }
-    Some(regions)
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ pub(crate) fn self_signed() -> Result<TlsAcceptor, TlsError> {
 /// If it cannot be read or is invalid.
 pub(crate) async fn from_secret(client: &Client, secret: &str) -> Result<TlsAcceptor, TlsError> {
     let answer = client.get_secret_value().secret_id(secret).send().await;
-    let answer = answer.map_err(|error| TlsError::Unreadable(crate::fault::fault("GetSecretValue", &error).message))?;
+    let answer = answer.map_err(|error| TlsError::Unreadable(payment_aws::fault("GetSecretValue", &error).message))?;
     from_pem(answer.secret_string().unwrap_or_default())
 }
 

@@ -7,6 +7,7 @@ from moto.elbv2.models import elbv2_backends
 
 from mends import ecs_rollouts as rollouts
 from mends import replaces
+from mends.ecs_blue_green import require_rules
 from mends.ecs_rollouts import active
 
 
@@ -79,6 +80,7 @@ def require_listeners(backend, balancers):
             raise InvalidParameterException(
                 f"The target group with targetGroupArn {arn} does not have an associated load balancer."
             )
+    require_rules(backend, balancers)
 
 
 @replaces(EC2ContainerServiceBackend)
@@ -88,9 +90,7 @@ def create_service(original, backend, **arguments):
     if active(existing):
         raise InvalidParameterException("Creation of service was not idempotent.")
     require_listeners(backend, arguments["load_balancers"])
-    service = original(backend, **arguments)
-    rollouts.deploy(backend, service)
-    return service
+    return original(backend, **arguments)
 
 
 @replaces(EC2ContainerServiceBackend)
@@ -159,6 +159,7 @@ def create_service_kept(response, original=EC2ContainerServiceResponse.create_se
     for name, value in wanted.items():
         if value is not None:
             setattr(service, name, value)
+    rollouts.deploy(response.ecs_backend, service)
     return result
 
 

@@ -102,7 +102,7 @@ class Rollout:
         address = next(address for address in iter(lambda: random_private_ip(block), None) if address not in taken)
         self.tasks.append(address)
         for group, port in self.groups:
-            group.register([{"Id": address, "Port": port, "Works": self.works}])
+            group.register([{"Id": address, "Port": port, "Works": self.works, "Task": self.task_definition}])
 
     def is_healthy(self):
         targets = [(group, group.targets.get(task)) for group, _ in self.groups for task in self.tasks]
@@ -199,9 +199,14 @@ def rollouts_of(service):
     return service.__dict__.setdefault("rollouts", [])
 
 
+# The classes of deployments by strategy.
+STRATEGIES = {"ROLLING": Rollout}
+
+
 def deploy(backend, service):
     """Starts a deployment."""
-    rollout = Rollout(backend, service)
+    configuration = getattr(service, "deployment_configuration", None) or {}
+    rollout = STRATEGIES[configuration.get("strategy", "ROLLING")](backend, service)
     rollouts_of(service).insert(0, rollout)
     later(START if service.desired_count else 0, rollout.start)
     show(backend, service)

@@ -151,13 +151,18 @@ def draining(group):
 
 @replaces(FakeTargetGroup)
 def register(original, group, targets):
-    """A new target is healthy after its first health check. `Works` is not AWS's: it returns whether checks succeed."""
+    """A new target is healthy after its first health check.
+
+    Two members are not AWS's: `Works` returns whether checks succeed, and `Task` is the task definition of a target
+    that ECS has registered.
+    """
     for target in targets:
         known = group.targets.get(target["Id"])
         original(group, targets=[target])
         draining(group).pop(target["Id"], None)
         registered = group.targets[target["Id"]]
-        registered.update(Works=target.get("Works", lambda: True), Checked=bool(known and known["Checked"]))
+        registered.update(Works=target.get("Works", lambda: True), Task=target.get("Task"))
+        registered.update(Checked=bool(known and known["Checked"]))
         later(int(group.health_check_interval_seconds), lambda target=registered: target.update(Checked=True))
 
 

@@ -77,14 +77,21 @@ def get_key_rotation_status(data, original=kms._get_key_rotation_status):
 
 
 def create_secret(data, original=secretsmanager._create_secret):
-    """The name of a secret that is pending deletion has its own error."""
+    """The name of a secret that is pending deletion has its own error, and replicas are created with the secret."""
     secret = secretsmanager._secrets.get(data.get("Name"))
     if secret and secret.get("DeletedDate"):
         message = (
             "You can't create this secret because a secret with this name is already scheduled for deletion."
         )
         return error_response_json("InvalidRequestException", message, 400)
-    return original(data)
+    created = original(data)
+    if data.get("AddReplicaRegions") and created[0] == 200:
+        replicated = secretsmanager._replicate_secret_to_regions({**data, "SecretId": data["Name"]})
+        if replicated[0] != 200:
+            del secretsmanager._secrets[data["Name"]]
+            return replicated
+        return json_response({**json.loads(created[2]), **json.loads(replicated[2])})
+    return created
 
 
 def with_actions(original, actions):

@@ -12,10 +12,11 @@ from moto.rds.models import rds_backends
 from moto.route53.models import route53_backends
 
 from mends.conditions import CONDITIONS
-from mends.elbv2 import healthy_targets
+from mends.elbv2 import deregistration_delay, draining, healthy_targets, target_state
 from mends.rds import globals_of
 
-PATH = "/_payinfra/traffic"
+# The views since the last request, and the current paths.
+PATH, PATHS = "/_payinfra/traffic", "/_payinfra/paths"
 
 # The ends of the names of load balancers, and what clients may put before them.
 BALANCERS, DUALSTACK = ".elb.amazonaws.com", "dualstack."
@@ -46,15 +47,19 @@ def actions(listener):
 
 
 def weighted(action):
-    """The ARNs of the target groups that an action forwards to with a weight above 0."""
+    """The target groups, by ARN, that an action forwards to with a weight above 0."""
     groups = action.data.get("ForwardConfig", {}).get("TargetGroups", [])
-    return [group["TargetGroupArn"] for group in groups if int(group.get("Weight", 1)) > 0]
+    weights = {group["TargetGroupArn"]: int(group.get("Weight", 1)) for group in groups}
+    return {arn: weight for arn, weight in weights.items() if weight > 0}
 
 
 def forwards(backend, balancer):
     """The target groups that requests reach, once each."""
-    found = [weighted(action) for listener in balancer.listeners.values() for action in actions(listener)]
-    return [backend.target_groups[arn] for arn in dict.fromkeys(sum(found, [])) if arn in backend.target_groups]
+    found = {}
+    for listener in balancer.listeners.values():
+        for action in actions(listener):
+            found.update(weighted(action))
+    return [backend.target_groups[arn] for arn in found if arn in backend.target_groups]
 
 
 def dead_end(account, name):
@@ -162,6 +167,7 @@ def describe(backend, record):
         "weight": None if record.weight is None else int(record.weight),
         "failover": record.failover,
         "healthy": healthy,
+        "balancer": known(target) if is_balancer else None,
         "region": found.region_name if found else None,
         "ports": sorted(int(listener.port) for listener in balancer.listeners.values()) if balancer else [],
         "dead_end": dead_end(account, target) if is_balancer else None,
@@ -179,12 +185,55 @@ def databases(account):
     ]
 
 
+def balancers(account):
+    """The load balancers, with the target groups to which the default action of each listener forwards."""
+    for _, backend in regions_of(elbv2_backends, account):
+        for balancer in backend.load_balancers.values():
+            listeners = [
+                {
+                    "port": int(listener.port),
+                    "groups": [
+                        {"arn": arn, "weight": weight}
+                        for action in listener.default_actions
+                        for arn, weight in weighted(action).items()
+                    ],
+                }
+                for listener in balancer.listeners.values()
+            ]
+            yield {"name": known(balancer.dns_name), "listeners": listeners}
+
+
+def groups(account):
+    """The target groups, with their registered and draining targets."""
+    for _, backend in regions_of(elbv2_backends, account):
+        for group in backend.target_groups.values():
+            targets = [
+                {
+                    "address": target["Id"],
+                    "port": int(target["Port"]),
+                    "state": target_state(group, target),
+                    "task_definition": target.get("Task"),
+                }
+                for target in [*group.targets.values(), *draining(group).values()]
+            ]
+            yield {"arn": group.arn, "deregistration_delay": deregistration_delay(group), "targets": targets}
+
+
+def paths(account):
+    """The paths of requests at this moment, for a client that follows them."""
+    return {
+        "records": list(records(account)),
+        "balancers": list(balancers(account)),
+        "groups": list(groups(account)),
+    }
+
+
 def view(account):
     return {"records": list(records(account)), "databases": databases(account)}
 
 
 def served(app, account):
-    """The application with a path for the gateway that returns all of this, after each step since the last request."""
+    """The application with paths for the gateway: all of this after each step since the last request, or the paths of requests."""
     views = []
 
     def observe():
@@ -194,12 +243,18 @@ def served(app, account):
 
     CONDITIONS.observers.append(observe)
 
-    def serving(environ, start_response):
-        if environ["PATH_INFO"] != PATH:
-            return app(environ, start_response)
+    def requested(path):
+        if path == PATHS:
+            return paths(account)
         observe()
-        body = json.dumps(views).encode()
+        seen = views[:]
         views.clear()
+        return seen
+
+    def serving(environ, start_response):
+        if environ["PATH_INFO"] not in (PATH, PATHS):
+            return app(environ, start_response)
+        body = json.dumps(requested(environ["PATH_INFO"])).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
 

@@ -230,7 +230,15 @@ mod tests {
         (
             "ecs",
             "AmazonEC2ContainerServiceV20141113",
-            &["DescribeClusters", "DescribeServices", "DescribeTaskDefinition", "ListServices", "ListTagsForResource"],
+            &[
+                "DescribeClusters",
+                "DescribeServiceDeployments",
+                "DescribeServices",
+                "DescribeTaskDefinition",
+                "ListServiceDeployments",
+                "ListServices",
+                "ListTagsForResource",
+            ],
             &[
                 "CreateCluster",
                 "CreateService",
@@ -240,6 +248,7 @@ mod tests {
                 "DeregisterTaskDefinition",
                 "PutClusterCapacityProviders",
                 "RegisterTaskDefinition",
+                "StopServiceDeployment",
                 "TagResource",
                 "UpdateCluster",
                 "UpdateService",

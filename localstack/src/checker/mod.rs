@@ -7,7 +7,7 @@
 //! the first time that a healthy record leads to healthy targets.
 
 mod stores;
-mod traffic;
+pub(crate) mod traffic;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -8,26 +8,28 @@ use serde::Deserialize;
 
 /// A record that routes requests, as the emulators know it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// The name, without a dot at the end.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The type: `A` or `AAAA`.
     #[serde(rename = "type")]
-    pub(super) kind: String,
+    pub(crate) kind: String,
     /// The set identifier; empty for simple routing.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// The weight; `None` for other routing policies.
-    pub(super) weight: Option<u32>,
+    pub(crate) weight: Option<u32>,
     /// `PRIMARY` or `SECONDARY` in a failover group.
-    pub(super) failover: Option<String>,
+    pub(crate) failover: Option<String>,
     /// The record's health for Route 53: its health check, and for aliases its target's health.
-    pub(super) healthy: bool,
+    pub(crate) healthy: bool,
+    /// The DNS name of the load balancer that it is an alias of.
+    pub(crate) balancer: Option<String>,
     /// The region of its load balancer.
-    pub(super) region: Option<String>,
+    pub(crate) region: Option<String>,
     /// The ports of its load balancer's listeners.
-    pub(super) ports: Vec<u16>,
+    pub(crate) ports: Vec<u16>,
     /// Why some of its requests are not answered by a healthy target.
-    pub(super) dead_end: Option<String>,
+    pub(crate) dead_end: Option<String>,
 }
 
 impl Record {
@@ -43,7 +45,7 @@ impl Record {
 }
 
 /// The records that Route 53 can answer with, of those with one name and type.
-pub(super) fn answers<'a>(records: &[&'a Record]) -> Vec<&'a Record> {
+pub(crate) fn answers<'a>(records: &[&'a Record]) -> Vec<&'a Record> {
     let is = |record: &&&Record, role: &str| record.failover.as_deref() == Some(role);
     if records.iter().any(|record| record.failover.is_some()) {
         let healthy = |role| records.iter().filter(move |record| is(record, role) && record.healthy).copied();
@@ -73,6 +75,7 @@ mod tests {
             weight,
             failover: None,
             healthy,
+            balancer: None,
             region: None,
             ports: Vec::new(),
             dead_end: None,

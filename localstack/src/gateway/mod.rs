@@ -303,19 +303,30 @@ impl Gateway {
 
     /// Reads what the checker needs from the emulators.
     async fn account(&self) -> std::result::Result<Account, String> {
-        let read = async |backend, path: &'static str| {
-            let mut headers = hyper::HeaderMap::new();
-            if let Some(conditions) = self.conditions.header() {
-                headers.insert(conditions::HEADER, conditions);
-            }
-            let uri = hyper::Uri::from_static(path);
-            let sent = self.upstream.send(Some(backend), &hyper::Method::GET, &uri, &headers, bytes::Bytes::new());
-            let answer = sent.await.map_err(|error| error.to_string())?;
-            if answer.is_success() { Ok(answer.body) } else { Err(answer.text().into_owned()) }
-        };
-        let traffic = read(Backend::Moto, "/_payinfra/traffic").await?;
-        let stores = read(Backend::Ministack, "/_payinfra/stores").await?;
+        let traffic = self.read(Backend::Moto, "/_payinfra/traffic").await?;
+        let stores = self.read(Backend::Ministack, "/_payinfra/stores").await?;
         Account::read(&traffic, &stores).map_err(|error| error.to_string())
+    }
+
+    /// Where requests go now, for [`Paths`](crate::Paths).
+    pub(crate) async fn paths(&self) -> std::result::Result<serde_json::Value, String> {
+        if self.profile == Profile::External {
+            return Err("the paths of requests need emulators that were started here".to_owned());
+        }
+        let paths = self.read(Backend::Moto, "/_payinfra/paths").await?;
+        serde_json::from_slice(&paths).map_err(|error| error.to_string())
+    }
+
+    /// Reads what an emulator says of itself, at a path that is not AWS's.
+    async fn read(&self, backend: Backend, path: &'static str) -> std::result::Result<bytes::Bytes, String> {
+        let mut headers = hyper::HeaderMap::new();
+        if let Some(conditions) = self.conditions.header() {
+            headers.insert(conditions::HEADER, conditions);
+        }
+        let uri = hyper::Uri::from_static(path);
+        let sent = self.upstream.send(Some(backend), &hyper::Method::GET, &uri, &headers, bytes::Bytes::new());
+        let answer = sent.await.map_err(|error| error.to_string())?;
+        if answer.is_success() { Ok(answer.body) } else { Err(answer.text().into_owned()) }
     }
 
     /// Forwards a call to the emulators, and simulates AWS's latency.

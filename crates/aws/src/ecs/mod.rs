@@ -2,6 +2,7 @@
 
 mod cluster;
 mod container;
+pub mod deployment;
 mod service;
 mod tags;
 mod task_definition;
@@ -11,7 +12,7 @@ use payinfra_engine::{Class, Kind, Result, Tags, kind};
 
 pub use cluster::{Cluster, ClusterOutputs, ContainerInsights};
 pub use container::{Container, HealthCheck, Log, image_name};
-pub use service::{Count, LoadBalancer, PropagateTags, Service, ServiceOutputs};
+pub use service::{Alternate, BlueGreen, Count, LoadBalancer, PropagateTags, Service, ServiceOutputs};
 pub use task_definition::{Architecture, TaskDefinition, TaskDefinitionOutputs};
 
 use crate::error::Unless;

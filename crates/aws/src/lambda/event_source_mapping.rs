@@ -109,7 +109,7 @@ impl Resource for EventSourceMapping {
     /// By function and source.
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
         let function = self.function.known()?;
-        let call = cx.lambda().list_event_source_mappings().function_name(function);
+        let call = cx.lambda().list_event_source_mappings().function_name(self.invoked()?);
         let call = call.event_source_arn(self.source.known()?);
         let found = call.into_paginator().items().send().try_collect().await.explain().unless(Class::NotFound)?;
         let found = found.unwrap_or_default().into_iter().filter(|it| it.state() != Some(DELETING));

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use payinfra_aws::ec2::{SecurityGroup, Vpc};
 use payinfra_aws::ecs::{
-    Architecture, Cluster, Container, ContainerInsights, Count, HealthCheck, LoadBalancer, Log, PropagateTags, Service,
-    TaskDefinition,
+    Alternate, Architecture, BlueGreen, Cluster, Container, ContainerInsights, Count, HealthCheck, LoadBalancer, Log,
+    PropagateTags, Service, TaskDefinition,
 };
 use payinfra_aws::elbv2::{Listener, Protocol, TargetGroup};
 use payinfra_aws::logs::LogGroup;
@@ -125,6 +125,7 @@ fn service_in(graph: &mut Graph, vpc: &Node<Vpc>) -> Result<Service> {
         minimum_healthy: 100,
         maximum: 200,
         circuit_breaker: true,
+        blue_green: None,
         propagate_tags: PropagateTags::Service,
         execute_command: false,
         tags: Tags::new(),
@@ -141,10 +142,12 @@ fn service() -> Result<Example> {
         protocol: Protocol::Http,
         certificate: None,
         ssl_policy: None,
-        default_action: forward(&[(&blue, Some(100)), (&green, Some(0))]),
+        // ECS changes the weights in blue/green deployments.
+        default_action: forward(&[(&blue, None), (&green, None)]),
         tags: Tags::new(),
     };
-    graph.add(&region(), "listener", listener)?;
+    let listener = graph.add(&region(), "listener", listener)?;
+    let role = role_for(&mut graph, "ecs-balancers", "ecs.amazonaws.com")?;
     let service = service_in(&mut graph, &vpc)?;
     let definition = definition_args(&mut graph, "fourth")?;
     let definition = graph.add(&region(), "fourth", definition)?.id;
@@ -152,9 +155,16 @@ fn service() -> Result<Example> {
     let group = graph.add(&region(), "fourth", security_group(&vpc, "fourth"))?.id;
     let balancer = |group: &Node<TargetGroup>| {
         let target_group = group.outputs.arn.clone();
-        BTreeSet::from([LoadBalancer { target_group, container: "app".to_owned(), port: 8_080 }])
+        BTreeSet::from([LoadBalancer { target_group, container: "app".to_owned(), port: 8_080, alternate: None }])
     };
-    let (blue, green) = (balancer(&blue), balancer(&green));
+    let alternate =
+        Alternate { target_group: green.outputs.arn.clone(), production: listener.outputs.arn, role: role.outputs.arn };
+    let mut exchanged = balancer(&blue).into_iter().collect::<Vec<_>>();
+    for balancer in &mut exchanged {
+        balancer.alternate = Some(alternate.clone());
+    }
+    let (blue, green, rolling) = (balancer(&blue), balancer(&green), balancer(&green));
+    let watched = BTreeSet::from(["contract-alarm".into()]);
     Example::new(graph, &region(), service)?
         .again(Again::Taken)
         .change(|service: &mut Service| service.task_definition = definition)?
@@ -166,6 +176,13 @@ fn service() -> Result<Example> {
         .change(|service: &mut Service| service.public_ip = true)?
         .change(|service: &mut Service| service.load_balancers = blue)?
         .change(|service: &mut Service| service.load_balancers = green)?
+        .change(|service: &mut Service| {
+            service.blue_green = Some(BlueGreen { bake_minutes: 0, alarms: BTreeSet::new() });
+            service.load_balancers = exchanged.into_iter().collect();
+        })?
+        .change(|service: &mut Service| service.count = Count::Initial(2))?
+        .change(|service: &mut Service| service.blue_green = Some(BlueGreen { bake_minutes: 1, alarms: watched }))?
+        .change(|service: &mut Service| (service.blue_green, service.load_balancers) = (None, rolling))?
         .change(|service: &mut Service| service.health_check_grace = 30)?
         .change(|service: &mut Service| {
             (service.health_check_grace, service.load_balancers) = (0, BTreeSet::new());

@@ -124,8 +124,8 @@ fn function() -> Result<Example> {
             function.tracing = true;
         })?
         .change(|function: &mut Function| {
-            function.runtime = "python3.13".to_owned();
-            function.handler = "app.handler".to_owned();
+            "python3.13".clone_into(&mut function.runtime);
+            "app.handler".clone_into(&mut function.handler);
             function.role = other;
         })?
         .change(|function: &mut Function| {

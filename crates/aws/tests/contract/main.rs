@@ -3,6 +3,8 @@
 //! To test a kind, add an example of it to the file of its service.
 
 mod acm;
+mod apigateway;
+mod apigatewayv2;
 mod application_autoscaling;
 mod cloudtrail;
 mod cloudwatch;
@@ -44,6 +46,8 @@ use serde_json::Value;
 fn examples() -> Result<Vec<Example>> {
     Ok([
         acm::examples()?,
+        apigateway::examples()?,
+        apigatewayv2::examples()?,
         application_autoscaling::examples()?,
         cloudtrail::examples()?,
         cloudwatch::examples()?,
@@ -107,6 +111,24 @@ fn every_kind_says_how_it_is_known_to_be_ours() -> Result<()> {
 /// own method (`Resource::absent`).
 const ABSENCE: &[(&str, Proof)] = &[
     ("acm.certificate", Proof::Own("by ARN, without the tags")),
+    ("apigateway.account", Proof::Read("one call for the account")),
+    ("apigateway.api-key", Proof::Read("one call by id; missing tags hide nothing")),
+    ("apigateway.base-path-mapping", Proof::Read("one call by domain name and path")),
+    ("apigateway.deployment", Proof::Read("one call by id")),
+    ("apigateway.domain-name", Proof::Read("one call by name; missing tags hide nothing")),
+    ("apigateway.method", Proof::Read("one call by resource and method")),
+    ("apigateway.model", Proof::Read("one call by name")),
+    ("apigateway.request-validator", Proof::Read("one call by id")),
+    ("apigateway.resource", Proof::Read("one call by id")),
+    ("apigateway.rest-api", Proof::Read("one call by id; missing tags hide nothing")),
+    ("apigateway.stage", Proof::Read("one call by API and name; missing tags hide nothing")),
+    ("apigateway.usage-plan", Proof::Read("one call by id; missing tags hide nothing")),
+    ("apigateway.usage-plan-key", Proof::Read("one call by plan and key")),
+    ("apigatewayv2.api", Proof::Read("one call by id; missing tags hide nothing")),
+    ("apigatewayv2.api-mapping", Proof::Read("one call by domain name and id")),
+    ("apigatewayv2.integration", Proof::Read("one call by id")),
+    ("apigatewayv2.route", Proof::Read("one call by id")),
+    ("apigatewayv2.stage", Proof::Read("one call by API and name; missing tags hide nothing")),
     ("application-autoscaling.policy", Proof::Own("among all policies of its target")),
     ("application-autoscaling.target", Proof::Own("among all targets of its service")),
     ("cloudtrail.trail", Proof::Own("by name")),
@@ -274,8 +296,9 @@ fn every_policy_serves_the_dependents() -> Result<()> {
     let mut found = BTreeSet::new();
     for example in examples()? {
         let Some(spec) = specs.get(example.kind()).filter(|spec| !spec.lookup) else { continue };
-        let policies = example.args().as_object().into_iter().flatten().filter(|(_, value)| has_statement(value));
-        for (field, _) in policies {
+        let states = [example.args()].into_iter().chain(&example.changes);
+        let fields = states.flat_map(|args| args.as_object().into_iter().flatten());
+        for (field, _) in fields.filter(|(_, value)| has_statement(value)) {
             assert!(spec.serves.contains(&&**field), "`{field}` of {} has a policy", spec.kind);
             found.insert((spec.kind, field.clone()));
         }

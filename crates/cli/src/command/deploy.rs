@@ -1,6 +1,8 @@
 //! `payinfra deploy`: starts a new image in the idle colour of a service, shifts requests to it in steps, and returns if the
 //! image or a gate fails (M-17).
 
+mod native;
+
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -21,6 +23,7 @@ use crate::exit::{Exit, Outcome};
 use crate::failure::Failure;
 use crate::gate::{self, Gate, GateOptions, Gates, duration};
 use crate::lost::Missing;
+use crate::native::Services as NativeServices;
 use crate::operation::{self, Claim, Operation};
 use crate::run::{Order, interrupt};
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
@@ -36,20 +39,20 @@ pub(super) struct Deploy {
     #[arg(long, value_name = "IMAGE", conflicts_with_all = UNFIT)]
     image: Option<String>,
     /// Service to deploy to; not needed if there is only one
-    #[arg(long, value_name = "NAME", conflicts_with_all = UNFIT)]
+    #[arg(long, value_name = "NAME", requires = "image", conflicts_with_all = UNFIT)]
     service: Option<String>,
-    /// Shift this many percent of the requests at once
-    #[arg(long, value_name = "POINTS", conflicts_with_all = UNFIT, default_value = "25", value_parser = clap::value_parser!(u8).range(1..=100))]
-    step: u8,
-    /// Wait this long after each step, while the gates are checked
-    #[arg(long, value_name = "DURATION", conflicts_with_all = UNFIT, default_value = "60s", value_parser = duration)]
-    every: Duration,
-    /// After the last step, keep the tasks of the old image for this long, while the gates are checked
-    #[arg(long, value_name = "DURATION", conflicts_with_all = UNFIT, default_value = "5m", value_parser = duration)]
-    bake: Duration,
-    /// Time limit for the new tasks to become healthy, after they have started
-    #[arg(long, value_name = "DURATION", conflicts_with_all = UNFIT, default_value = "10m", value_parser = duration)]
-    timeout: Duration,
+    /// Shift this many percent of the requests at once [default: 25]
+    #[arg(long, value_name = "POINTS", requires = "image", conflicts_with_all = UNFIT, value_parser = clap::value_parser!(u8).range(1..=100))]
+    step: Option<u8>,
+    /// Wait this long after each step, while the gates are checked [default: 60s]
+    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, value_parser = duration)]
+    every: Option<Duration>,
+    /// After the last step, keep the tasks of the old image for this long, while the gates are checked [default: 5m]
+    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, value_parser = duration)]
+    bake: Option<Duration>,
+    /// Time limit for the new tasks to become healthy, after they have started [default: 10m]
+    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, value_parser = duration)]
+    timeout: Option<Duration>,
     #[command(flatten)]
     gates: GateOptions,
     /// Continue an interrupted deployment
@@ -67,6 +70,25 @@ pub(super) struct Deploy {
     /// Print events as JSON, one object per line; see `schema --events`
     #[arg(long)]
     json: bool,
+}
+
+/// The defaults of the options about steps, which ECS's own deployments do not have.
+const STEP: u8 = 25;
+const EVERY: Duration = Duration::from_mins(1);
+const BAKE: Duration = Duration::from_mins(5);
+const TIMEOUT: Duration = Duration::from_mins(10);
+
+impl Deploy {
+    /// The options about steps that are given.
+    fn about_steps(&self) -> Vec<&'static str> {
+        let given = [
+            (self.step.is_some(), "--step"),
+            (self.every.is_some(), "--every"),
+            (self.bake.is_some(), "--bake"),
+            (self.timeout.is_some(), "--timeout"),
+        ];
+        given.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect()
+    }
 }
 
 /// What the state records about a deployment.
@@ -111,7 +133,7 @@ impl Pair<'_> {
         &self.service.colours[self.from]
     }
 
-    fn new(&self) -> &Colour {
+    fn fresh(&self) -> &Colour {
         &self.service.colours[self.to]
     }
 
@@ -143,16 +165,24 @@ impl Execute for Deploy {
         }
         let session = cx.session().await?;
         let graph = session.graph()?;
-        let services = Services::find(&graph)?;
+        let by_ecs = NativeServices::find(&graph)?;
         let state = session.load(Missing::Refuse).await?.state;
+        let verbose = cx.verbose();
+        if by_ecs.are_meant(self.service.as_deref(), &state) {
+            let driver =
+                native::Driver { options: &self, session: &session, graph: &graph, services: &by_ecs, verbose };
+            return match &self.image {
+                _ if self.resume => Box::pin(driver.resume(&state)).await,
+                _ if self.abort => driver.abort(&state).await,
+                Some(image) => Box::pin(driver.begin(&state, image)).await,
+                None => driver.status(&state).await,
+            };
+        }
+        let services = Services::find(&graph)?;
         let found = operation::find::<Deployment>(&state, Self::NAME)?;
-        let driver =
-            Driver { options: &self, session: &session, graph: &graph, services: &services, verbose: cx.verbose() };
+        let driver = Driver { options: &self, session: &session, graph: &graph, services: &services, verbose };
         if self.resume || self.abort {
-            let found = found.ok_or_else(|| {
-                Error::invalid(format!("no deployment is in progress in workspace {}", session.kept.workspace))
-                    .hint("start one with `payinfra deploy --image IMAGE`")
-            })?;
+            let found = found.ok_or_else(|| none(&session))?;
             return if self.abort { driver.abort(found).await } else { driver.resume(&state, found).await };
         }
         match &self.image {
@@ -195,10 +225,10 @@ impl Driver<'_> {
             service: services[0].name.clone(),
             image: image.to_owned(),
             moves,
-            step: options.step,
-            every_millis: millis(options.every),
-            bake_millis: millis(options.bake),
-            timeout_millis: millis(options.timeout),
+            step: options.step.unwrap_or(STEP),
+            every_millis: millis(options.every.unwrap_or(EVERY)),
+            bake_millis: millis(options.bake.unwrap_or(BAKE)),
+            timeout_millis: millis(options.timeout.unwrap_or(TIMEOUT)),
             gates: watched.iter().map(ToString::to_string).collect(),
             samples: gates.samples(),
             gate_timeout_millis: millis(gates.timeout()),
@@ -216,7 +246,8 @@ impl Driver<'_> {
 
     async fn resume(&self, state: &State, found: Operation<Deployment>) -> Outcome {
         let mut deployment = found.what;
-        self.options.gates.replace(&mut deployment.samples, &mut deployment.gate_timeout_millis);
+        deployment.samples = self.options.gates.samples_or(deployment.samples);
+        deployment.gate_timeout_millis = self.options.gates.timeout_millis_or(deployment.gate_timeout_millis);
         let pairs = self.pairs(&deployment)?;
         let watched = stepwise::recorded(&deployment.gates, &self.options.gates.gate, state, "deployment")?;
         let reached = self.reached(state, &deployment, &pairs)?;
@@ -312,17 +343,7 @@ impl Driver<'_> {
             operational: colours().flat_map(|colour| colour.kept(state)).collect(),
             ..Options::default()
         };
-        let planned = plan(&self.session.cloud, self.graph.clone(), state, &options).await?;
-        let pending = planned
-            .steps
-            .iter()
-            .filter(|(address, step)| step.action != Action::Keep && !planned.drift.contains_key(*address));
-        let pending: Vec<_> = pending.map(|(address, _)| address.to_string()).collect();
-        if pending.is_empty() {
-            return Ok(());
-        }
-        Err(Error::invalid(format!("the configuration has other changes of {}", pending.join(", ")))
-            .hint("apply them first with `payinfra apply`"))
+        nothing_pending(self.session, self.graph, state, &options).await
     }
 
     /// How many steps have been made in all regions, according to `state`.
@@ -343,7 +364,7 @@ impl Driver<'_> {
             let Deployment { service, image, .. } = deployment;
             screen::line(&format!("{HEADING}Deployment of {image} to {service}:{HEADING:#}"));
             for pair in pairs {
-                let (old, new, tasks) = (&pair.old().name, &pair.new().name, pair.tasks);
+                let (old, new, tasks) = (&pair.old().name, &pair.fresh().name, pair.tasks);
                 let plural = if tasks == 1 { "" } else { "s" };
                 screen::line(&format!("  {}  {old} → {new}, {tasks} task{plural}", pair.service.region()));
             }
@@ -415,8 +436,8 @@ impl Run<'_> {
     /// The gates between the steps: `watched`, and the health of the new tasks.
     fn gates(&self, watched: Vec<Gate>, state: &State) -> Result<Gates> {
         let targets = self.pairs.iter().map(|pair| {
-            let arn = recorded_id(state, &pair.new().group);
-            arn.map(|arn| Gate::Targets(arn.to_owned())).ok_or_else(|| gone(&pair.new().group))
+            let arn = recorded_id(state, &pair.fresh().group);
+            arn.map(|arn| Gate::Targets(arn.to_owned())).ok_or_else(|| gone(&pair.fresh().group))
         });
         let all = watched.into_iter().map(Ok).chain(targets).collect::<Result<_>>()?;
         let timeout = Duration::from_millis(self.deployment.gate_timeout_millis);
@@ -486,7 +507,7 @@ impl Run<'_> {
     async fn start(&self) -> Outcome {
         let (mut allowed, mut tasks, mut needed) = (Change::default(), Change::default(), Change::default());
         for pair in self.pairs {
-            let new = pair.new();
+            let new = pair.fresh();
             allowed.limit(new, pair.active());
             allowed.values.extend(new.at_least(0));
             tasks.play(new, pair.active());
@@ -523,7 +544,7 @@ impl Run<'_> {
         let Ok(kept) = session.kept.load().await else { return String::new() };
         let mut told = String::new();
         for pair in self.pairs {
-            let Some(arn) = recorded_id(&kept.state, &pair.new().service) else { continue };
+            let Some(arn) = recorded_id(&kept.state, &pair.fresh().service) else { continue };
             let found = probe::tasks(&session.access.cx(pair.service.region()), arn).await;
             if let Ok(Some(failure)) = found.map(|tasks| tasks.failure) {
                 told.extend([": ", pair.service.region().as_str(), " ", &failure]);
@@ -567,7 +588,7 @@ impl Run<'_> {
     async fn shift(&self, share: u8) -> Outcome {
         let mut change = Change::default();
         for pair in self.pairs {
-            change.targets.extend(pair.new().routers().cloned());
+            change.targets.extend(pair.fresh().routers().cloned());
             change.values.extend(pair.service.weights(pair.to, share));
         }
         self.order(change).await
@@ -577,9 +598,9 @@ impl Run<'_> {
     async fn finish(&self) -> Outcome {
         let (mut scaling, mut tasks) = (Change::default(), Change::default());
         for pair in self.pairs {
-            scaling.limit(pair.new(), pair.active());
+            scaling.limit(pair.fresh(), pair.active());
             scaling.limit(pair.old(), pair.idle());
-            tasks.play(pair.new(), pair.active());
+            tasks.play(pair.fresh(), pair.active());
             tasks.play(pair.old(), pair.idle());
         }
         match self.order(scaling).await? {
@@ -617,10 +638,10 @@ impl Run<'_> {
         let (mut scaling, mut tasks) = (Change::default(), Change::default());
         for pair in self.pairs {
             scaling.limit(pair.old(), pair.active());
-            scaling.limit(pair.new(), pair.idle());
+            scaling.limit(pair.fresh(), pair.idle());
             tasks.play(pair.old(), pair.active());
-            tasks.play(pair.new(), pair.idle());
-            tasks.values.extend(pair.new().image(pair.before));
+            tasks.play(pair.fresh(), pair.idle());
+            tasks.values.extend(pair.fresh().image(pair.before));
         }
         if self.shift(0).await? != Exit::Done || self.order(scaling).await? != Exit::Done {
             return Ok(false);
@@ -668,7 +689,7 @@ impl Run<'_> {
         for pair in self.pairs {
             let now = pair.service.current(&current, &state)?[pair.to].weight;
             if now != share {
-                let (name, region) = (&pair.new().name, pair.service.region());
+                let (name, region) = (&pair.fresh().name, pair.service.region());
                 let message =
                     format!("another command has changed the weight of {name} in {region} from {share} to {now}");
                 return Err(Error::new(Class::Stale, message).hint(operation::ways(Deploy::NAME)));
@@ -708,6 +729,27 @@ impl Run<'_> {
         let (image, reason) = (image.clone(), reason.map(str::to_owned));
         self.driver.emit(|| Message::DeployEnded { outcome, image, reason });
     }
+}
+
+/// Checks that a plan with `options` would change nothing but drift.
+async fn nothing_pending(session: &Session, graph: &Graph, state: &State, options: &Options) -> Result<()> {
+    let planned = plan(&session.cloud, graph.clone(), state, options).await?;
+    let pending = planned
+        .steps
+        .iter()
+        .filter(|(address, step)| step.action != Action::Keep && !planned.drift.contains_key(*address));
+    let pending: Vec<_> = pending.map(|(address, _)| address.to_string()).collect();
+    if pending.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("the configuration has other changes of {}", pending.join(", ")))
+        .hint("apply them first with `payinfra apply`"))
+}
+
+/// There is no deployment to continue or to abort.
+fn none(session: &Session) -> Error {
+    Error::invalid(format!("no deployment is in progress in workspace {}", session.kept.workspace))
+        .hint("start one with `payinfra deploy --image IMAGE`")
 }
 
 /// A change of operational values.
@@ -755,7 +797,7 @@ fn deploying(deployment: &Deployment, pairs: &[Pair<'_>], steps: &[u8]) -> Deplo
     let region = |pair: &Pair<'_>| RegionColours {
         region: pair.service.region().to_string(),
         from: pair.old().name.clone(),
-        to: pair.new().name.clone(),
+        to: pair.fresh().name.clone(),
         tasks: pair.tasks,
     };
     Deploying {

@@ -141,7 +141,8 @@ impl Traffic {
 
     async fn resume(&self, driver: &Driver<'_>, state: &State, found: Operation<Shift>) -> Outcome {
         let mut shift = found.what;
-        self.gates.replace(&mut shift.samples, &mut shift.gate_timeout_millis);
+        shift.samples = self.gates.samples_or(shift.samples);
+        shift.gate_timeout_millis = self.gates.timeout_millis_or(shift.gate_timeout_millis);
         let all = steps(&shift.from, &shift.to, shift.step);
         let reached = driver.reached(state, &shift, &all);
         // The last step may not have taken effect in AWS. If it has, repeating it does nothing.

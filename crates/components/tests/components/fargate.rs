@@ -7,7 +7,7 @@ use payinfra_aws::ec2::{Peer, Rule};
 use payinfra_aws::ecs::Architecture;
 use payinfra_components::fargate::{ColouredService, EXECUTION, Fargate, Scaling, Service, Task, fargate, trust};
 use payinfra_components::keys::{Purpose, key, logs_statement};
-use payinfra_components::load_balancer::Edge;
+use payinfra_components::load_balancer::{Edge, Strategy};
 use payinfra_components::roles::{TaskRole, role};
 use payinfra_engine::{Graph, Result, Text};
 use payinfra_stack::Site;
@@ -20,7 +20,12 @@ const PRIVATE: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop/orders:
 
 /// A service of `image` with everything that it needs.
 fn orders(graph: &mut Graph, site: &Site<'_>, image: &str) -> Result<(Edge, Service)> {
-    let (network, edge) = load_balancer::edge(graph, site, 2)?;
+    orders_with(graph, site, image, Strategy::Stepwise)
+}
+
+/// The same with this strategy of deployments.
+fn orders_with(graph: &mut Graph, site: &Site<'_>, image: &str, strategy: Strategy) -> Result<(Edge, Service)> {
+    let (network, edge) = load_balancer::edge_with(graph, site, 2, strategy)?;
     let statements = vec![logs_statement(site, &["shop-*"])];
     let log_key = key(graph, site, Purpose { name: "logs", services: &[], grants: false, statements })?;
     let description = "Takes orders";
@@ -43,7 +48,7 @@ fn orders(graph: &mut Graph, site: &Site<'_>, image: &str) -> Result<(Edge, Serv
         log_retention_days: 30,
         scaling: Scaling { min_tasks: 2, max_tasks: 6, cpu_percent: 60, requests_per_target: 500 },
     };
-    let service = fargate(graph, site, service)?;
+    let service = fargate(graph, site, &service)?;
     Ok((edge, service))
 }
 
@@ -84,8 +89,9 @@ fn m15_x03_a_task_has_one_read_only_container_with_encrypted_logs() -> Result<()
     let (graph, site) = setting.site(0);
     let (_, orders) = orders(graph, &site, PUBLIC)?;
     let definition = setting.args(&orders.colours[0].task_definition.address.to_string());
-    let families = orders.colours.map(|it| setting.args(&it.task_definition.address.to_string())["family"].clone());
-    assert_eq!(families, ["shop-service-blue-dev-x1", "shop-service-green-dev-x1"]);
+    let families =
+        orders.colours.iter().map(|it| setting.args(&it.task_definition.address.to_string())["family"].clone());
+    assert_eq!(families.collect::<Vec<_>>(), ["shop-service-blue-dev-x1", "shop-service-green-dev-x1"]);
     assert_eq!((&definition["cpu"], &definition["memory"]), (&json!(512), &json!(1024)));
     assert_eq!(definition["architecture"], "ARM64");
     assert_eq!(definition["task_role"], json!({ "$ref": "global/iam.role/orders-us-east-1#arn" }));
@@ -138,6 +144,51 @@ fn m17_what_a_deployment_changes_is_operational() -> Result<()> {
             assert_eq!(operational.keys().collect::<Vec<_>>(), pointers, "{address}");
         }
     }
+    Ok(())
+}
+
+/// M-17: if ECS deploys, there is one service, ECS may change the load balancer, and nobody else changes the weights.
+#[test]
+fn m17_x04_ecs_alone_shifts_requests() -> Result<()> {
+    let mut setting = Setting::new();
+    let (graph, site) = setting.site(0);
+    let (_, orders) = orders_with(graph, &site, PUBLIC, Strategy::Native { bake_minutes: 7 })?;
+    assert_eq!(orders.colours.len(), 1);
+    let listener: payinfra_engine::Address = "us-east-1/elbv2.listener/https".parse()?;
+    assert!(setting.graph.nodes()[&listener].operational.is_empty());
+    let targets = setting.args("us-east-1/elbv2.listener/https")["default_action"]["forward"].clone();
+    let weights: Vec<_> = targets.as_array().unwrap().iter().map(|target| target["weight"].clone()).collect();
+    assert_eq!(weights, [json!(null), json!(null)]);
+    let service = setting.args("us-east-1/ecs.service/service");
+    assert_eq!(service["blue_green"]["bake_minutes"], 7);
+    let arn = |address: &str| json!({ "$ref": format!("{address}#arn") });
+    let balancer = &service["load_balancers"][0];
+    assert_eq!(balancer["target_group"], arn("us-east-1/elbv2.target-group/blue"));
+    assert_eq!(
+        balancer["alternate"],
+        json!({
+            "target_group": arn("us-east-1/elbv2.target-group/green"),
+            "production": arn("us-east-1/elbv2.listener/https"),
+            "role": arn("global/iam.role/ecs-balancers-us-east-1"),
+        })
+    );
+    let role = setting.args("global/iam.role/ecs-balancers-us-east-1");
+    assert_eq!(role["managed"], json!(["arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForLoadBalancers"]));
+    assert_eq!(role["inline"], json!({}));
+    let trust = setting.statement("global/iam.role/ecs-balancers-us-east-1", "/trust", "Assume").to_string();
+    assert!(trust.contains("\"ecs.amazonaws.com\""), "{trust}");
+    // Either group may have the tasks, and the other one has no metric.
+    for colour in ["blue", "green"] {
+        let policy = setting.args(&format!("us-east-1/application-autoscaling.policy/requests-{colour}"));
+        assert_eq!(policy["disable_scale_in"], true, "{colour}");
+    }
+    assert_eq!(setting.args("us-east-1/application-autoscaling.policy/cpu-service")["disable_scale_in"], false);
+    let image = &setting.graph.nodes()[&orders.colours[0].task_definition.address].operational;
+    assert_eq!(image.keys().collect::<Vec<_>>(), ["/containers/service/image"]);
+    assert!(setting.graph.nodes()[&orders.colours[0].service.address].operational.is_empty());
+    let output = &setting.graph.outputs()["ecs_service_name_us_east_1"];
+    assert_eq!(*output, json!({ "$text": [{ "$ref": "us-east-1/ecs.service/service#name" }] }));
+    setting.check();
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! A load balancer as any stack would declare it, with a web ACL.
 
 use payinfra_components::buckets::{balancer_log_statement, private};
-use payinfra_components::load_balancer::{Edge, LOG_PREFIX, LoadBalancer, load_balancer};
+use payinfra_components::load_balancer::{Edge, LOG_PREFIX, LoadBalancer, Strategy, load_balancer};
 use payinfra_components::network::{Nat, Network, network};
 use payinfra_components::web_acl::web_acl;
 use payinfra_engine::{Graph, Ref, Result};
@@ -12,12 +12,23 @@ use crate::{Setting, layout};
 
 /// A load balancer for `shop`, in a network with `public` public subnets.
 pub(crate) fn edge(graph: &mut Graph, site: &Site<'_>, public: usize) -> Result<(Network, Edge)> {
+    edge_with(graph, site, public, Strategy::Stepwise)
+}
+
+/// The same with this strategy of deployments.
+pub(crate) fn edge_with(
+    graph: &mut Graph,
+    site: &Site<'_>,
+    public: usize,
+    strategy: Strategy,
+) -> Result<(Network, Edge)> {
     let network = network(graph, site, &layout(site, 2, public, Nat::None))?;
     let name = site.names.bucket("access-logs", site.region())?;
     let logs = private(site, "access-logs", &name, [balancer_log_statement(site, &name, LOG_PREFIX)]);
     let logs = graph.add(site.region(), "access-logs", logs)?;
     let certificate = Ref::Known("arn:aws:acm:us-east-1:123456789012:certificate/1".to_owned());
-    let wanted = LoadBalancer { network: &network, certificate, logs: &logs, port: 8443, health_path: "/alive" };
+    let wanted =
+        LoadBalancer { network: &network, certificate, logs: &logs, port: 8443, health_path: "/alive", strategy };
     let edge = load_balancer(graph, site, wanted)?;
     Ok((network, edge))
 }

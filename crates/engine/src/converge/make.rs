@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::Work;
 use crate::address::Address;
-use crate::cloud::{Identity, Seen, Site, Status};
+use crate::cloud::{Identity, Seen, Site};
 use crate::error::{Class, Error, Result};
 use crate::event::Event;
 use crate::plan::Action;
@@ -100,7 +100,7 @@ impl Work<'_> {
     /// A part of a resource that this apply creates cannot exist before it.
     async fn is_free(&self, before: Option<&Record>, desired: &Value) -> Result<()> {
         if let Some(id) = before.and_then(|record| record.id.as_ref())
-            && self.read(id).await?.is_some_and(|seen| seen.status == Status::Ready)
+            && self.read(id).await?.is_some_and(|seen| seen.status.is_ready())
         {
             return Err(Error::new(
                 Class::Stale,

@@ -22,13 +22,15 @@ const UPDATES: u32 = 2;
 impl Work<'_> {
     /// Waits until the resource is ready and matches; updates it where it differs.
     pub(super) async fn settle(&self, id: &str, desired: &Value, mut recorded: Option<&Value>) -> Result<Seen> {
-        let begun = Instant::now();
+        let mut begun = Instant::now();
         let mut waits = self.waits();
         let mut last: Vec<Change> = Vec::new();
         let mut updates = 0;
         let mut has_matched = false;
         let mut restored = false;
         let mut shown: Option<Value> = None;
+        // The status of the first read; a change that was reverted before is no failure of this one.
+        let mut first: Option<Status> = None;
         let visible = if self.spec.consistent { CONSISTENT } else { VISIBLE };
         loop {
             let Some(mut seen) = self.read(id).await? else {
@@ -61,7 +63,13 @@ impl Work<'_> {
             }
             seen.args = marked(&seen.args, desired);
             let changes = diff(desired, &seen.args, recorded);
-            if seen.status == Status::Ready && changes.is_empty() {
+            let first = &*first.get_or_insert_with(|| seen.status.clone());
+            if let Status::Reverted(why) = &seen.status
+                && *first != seen.status
+            {
+                return Err(undone(id, why));
+            }
+            if seen.status.is_ready() && changes.is_empty() {
                 return Ok(seen);
             }
             has_matched |= updates > 0 && changes.is_empty();
@@ -81,11 +89,14 @@ impl Work<'_> {
                         .hint("run the command again when it is gone; check CloudTrail for who deletes it"));
                 }
                 Status::Pending if begun.elapsed() > self.spec.timeout => return Err(self.late(id, "ready")),
-                Status::Pending => {
+                Status::Pending | Status::Waiting => {
+                    if seen.status == Status::Waiting {
+                        begun = Instant::now();
+                    }
                     self.pause(&mut waits, "ready").await?;
                     continue;
                 }
-                Status::Ready | Status::Scheduled(_) => {}
+                Status::Ready | Status::Reverted(_) | Status::Scheduled(_) => {}
             }
             // A field that is no longer managed shows AWS's default after its reset, which is not a difference.
             if updates > 0 && changes == last && waits.begun.elapsed() < SIGHT {
@@ -118,6 +129,11 @@ impl Work<'_> {
 /// Whether every output is known; some are filled in only after the resource exists.
 fn is_whole(outputs: &Value) -> bool {
     outputs.as_object().is_none_or(|outputs| !outputs.values().any(Value::is_null))
+}
+
+/// AWS has reverted a change, and says why.
+fn undone(id: &str, why: &str) -> Error {
+    Error::failed(format!("AWS has reverted the change of {id}: {why}"))
 }
 
 /// The changes took effect, and then AWS returned to the values before, as ECS does with a deployment whose tasks fail.

@@ -469,7 +469,7 @@ fn existing(spec: &Spec, record: &Record, seen: &Seen, desired: &Value) -> Step 
         // An intent says what may have happened, never what is desired.
         (_, Some(Intent::Delete)) => (Action::Update, Some("an interrupted delete had no effect".to_owned())),
         (_, Some(_)) => (Action::Update, Some("an interrupted operation is completed".to_owned())),
-        (Status::Pending, None) => (Action::Update, Some("it is not ready yet".to_owned())),
+        (Status::Pending | Status::Waiting, None) => (Action::Update, Some("it is not ready yet".to_owned())),
         _ if discloses(&record.args, desired) => {
             (Action::Update, Some("a value is now secret: the state keeps only its digest".to_owned()))
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::address::Address;
-use crate::cloud::{Cloud, Seen, Spec, Status, spec};
+use crate::cloud::{Cloud, Seen, Spec, spec};
 use crate::diff::diff;
 use crate::error::{Error, Result};
 use crate::ownership::{claimed, elsewhere};
@@ -170,7 +170,7 @@ fn foreign(spec: &Spec, state: &State, address: &Address, seen: &Seen) -> Option
         return Some(format!("it is also recorded at {other}, as its tags confirm"));
     }
     let bare = named.is_none() && tag(Owner::STACK).is_none() && tag(Owner::WORKSPACE).is_none();
-    if record.intent == Some(Intent::Create) || seen.status != Status::Ready || !(bare || other.is_some()) {
+    if record.intent == Some(Intent::Create) || !seen.status.is_ready() || !(bare || other.is_some()) {
         return None;
     }
     let changes = diff(&record.args, &redacted_like(&seen.args, &record.args, &state.lineage), None);

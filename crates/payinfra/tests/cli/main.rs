@@ -6,6 +6,7 @@ mod adopt;
 mod apply;
 mod bootstrap;
 mod completions;
+mod deploy;
 mod destroy;
 mod drift;
 mod failover;

@@ -71,5 +71,5 @@ pub(super) fn compute(
             requests_per_target: config.requests_per_target,
         },
     };
-    fargate(graph, site, service)
+    fargate(graph, site, &service)
 }

@@ -18,8 +18,10 @@ pub(super) fn edge(
     logs: &Node<Bucket>,
 ) -> Result<Edge> {
     // The service generates its certificate at startup.
-    let port = site.settings.service.port;
-    let edge = load_balancer(graph, site, LoadBalancer { network, certificate, logs, port, health_path: "/health" })?;
+    let service = &site.settings.service;
+    let (port, strategy) = (service.port, service.shift());
+    let wanted = LoadBalancer { network, certificate, logs, port, health_path: "/health", strategy };
+    let edge = load_balancer(graph, site, wanted)?;
     web_acl(graph, site, &edge.balancer, site.settings.waf.requests_per_5_minutes)?;
     Ok(edge)
 }

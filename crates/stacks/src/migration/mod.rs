@@ -155,7 +155,7 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
         let (site, keys, buckets) = (part.site, &part.keys, &part.buckets);
         let service = monitoring::Service {
             cluster: Text::from(&compute.cluster.outputs.name),
-            colours: compute.colours.map(|colour| (colour.name, colour.service.outputs)),
+            colours: compute.colours.into_iter().map(|colour| (colour.name, colour.service.outputs)).collect(),
         };
         let (database, health_check) = (Text::from(&database.cluster.id), Text::from(&route.check.id));
         routes.push(route);

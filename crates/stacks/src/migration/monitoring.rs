@@ -37,8 +37,8 @@ pub(super) struct Watched<'a> {
 /// The names of the service in metrics and events.
 pub(super) struct Service {
     pub(super) cluster: Text,
-    /// Each colour's.
-    pub(super) colours: [(&'static str, ServiceOutputs); 2],
+    /// Each colour's, or those of the one service.
+    pub(super) colours: Vec<(&'static str, ServiceOutputs)>,
 }
 
 impl<'a> Watched<'a> {

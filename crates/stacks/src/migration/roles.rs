@@ -4,7 +4,7 @@ use payinfra_aws::iam::Role;
 use payinfra_aws::{Policy, Statement};
 use payinfra_components::aurora::MONITORING;
 use payinfra_components::buckets::{REPLICATION, arn};
-use payinfra_components::fargate::{self, EXECUTION};
+use payinfra_components::fargate::{self, EXECUTION, INFRASTRUCTURE};
 use payinfra_components::flow_log::FLOW_LOGS;
 use payinfra_components::roles::{TaskRole, role, sid, through};
 use payinfra_components::tables::GlobalTable;
@@ -14,7 +14,7 @@ use super::Part;
 use super::payments::PENDING;
 
 /// The resource types in the roles' names.
-pub(super) const ROLES: [&str; 5] = [EXECUTION, FLOW_LOGS, MONITORING, REPLICATION, TASK];
+pub(super) const ROLES: [&str; 6] = [EXECUTION, FLOW_LOGS, INFRASTRUCTURE, MONITORING, REPLICATION, TASK];
 
 const TASK: &str = "ecs-task";
 

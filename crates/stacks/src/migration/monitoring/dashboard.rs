@@ -69,10 +69,11 @@ fn graphs(part: &Watched<'_>, parts: &[Watched<'_>]) -> Vec<Widget> {
         each("Running tasks", &|it| it.running_tasks()),
         each("Lag of readers, milliseconds", &|it| it.replica_lag()),
     ];
-    let coloured = |title: &str, metrics: &dyn Fn(Metrics<'_>) -> [(&'static str, MetricStat); 2]| {
+    let coloured = |title: &str, metrics: &dyn Fn(Metrics<'_>) -> Vec<(&'static str, MetricStat)>| {
         let rows = parts.iter().flat_map(|part| {
             let region = part.site.region();
-            metrics(Metrics(part)).map(|(colour, metric)| row(region, &format!("{region} {colour}"), &metric))
+            let metrics = metrics(Metrics(part)).into_iter();
+            metrics.map(move |(colour, metric)| row(region, &format!("{region} {colour}"), &metric))
         });
         Widget::graph(part.site.region(), title, &rows.collect::<Vec<_>>())
     };

@@ -9,7 +9,7 @@ use super::Watched;
 
 /// Declares the rules of a region, which send events to `topic`.
 pub(super) fn rules(graph: &mut Graph, part: &Watched<'_>, topic: &Node<Topic>) -> Result<()> {
-    let services = part.service.colours.each_ref().map(|(_, outputs)| &outputs.arn);
+    let services: Vec<_> = part.service.colours.iter().map(|(_, outputs)| &outputs.arn).collect();
     let deployments = Alert {
         name: "deployments",
         description: "Deployments of the service that fail",

@@ -41,12 +41,13 @@ impl Metrics<'_> {
     }
 
     /// A metric of each colour of the service; one without tasks has no data.
-    fn service(self, name: &str) -> [(&'static str, MetricStat); 2] {
+    fn service(self, name: &str) -> Vec<(&'static str, MetricStat)> {
         let Service { cluster, colours } = &self.0.service;
-        colours.each_ref().map(|(colour, outputs)| {
+        let metrics = colours.iter().map(|(colour, outputs)| {
             let names = [("ClusterName", cluster.clone()), ("ServiceName", Text::from(&outputs.name))];
             (*colour, self.metric(("AWS/ECS", name), "Average", names))
-        })
+        });
+        metrics.collect()
     }
 
     /// The number of running tasks of both colours, from Container Insights: the cluster has no others.
@@ -56,12 +57,12 @@ impl Metrics<'_> {
     }
 
     /// In percent, per colour.
-    pub(super) fn cpu(self) -> [(&'static str, MetricStat); 2] {
+    pub(super) fn cpu(self) -> Vec<(&'static str, MetricStat)> {
         self.service("CPUUtilization")
     }
 
     /// In percent, per colour.
-    pub(super) fn memory(self) -> [(&'static str, MetricStat); 2] {
+    pub(super) fn memory(self) -> Vec<(&'static str, MetricStat)> {
         self.service("MemoryUtilization")
     }
 
@@ -91,13 +92,14 @@ impl Metrics<'_> {
     }
 
     /// The number of unhealthy targets per colour.
-    pub(super) fn unhealthy_hosts(self) -> [(&'static str, MetricStat); 2] {
+    pub(super) fn unhealthy_hosts(self) -> Vec<(&'static str, MetricStat)> {
         let edge = &self.0.edge;
-        edge.colours.each_ref().map(|colour| {
+        let metrics = edge.colours.iter().map(|colour| {
             let balancer = ("LoadBalancer", Text::from(&edge.balancer.outputs.full_name));
             let group = ("TargetGroup", Text::from(&colour.target_group.outputs.full_name));
             (colour.name, self.metric(("AWS/ApplicationELB", "UnHealthyHostCount"), "Maximum", [balancer, group]))
-        })
+        });
+        metrics.collect()
     }
 
     fn copies(self, name: &str, statistic: &str, to: &Watched<'_>) -> Vec<(&'static str, MetricStat)> {

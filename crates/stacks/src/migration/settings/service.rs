@@ -1,6 +1,7 @@
 //! Variables of the payment service (M-15, M-17, M-18).
 
 use payinfra_aws::ecs::image_name;
+use payinfra_components::load_balancer::Strategy as Shift;
 use payinfra_engine::{Error, Region, Result};
 use payinfra_stack::Section;
 use schemars::JsonSchema;
@@ -48,6 +49,13 @@ pub(super) struct ServiceVariables {
     requests_per_target: i32,
     /// The retention of the service's logs in days.
     log_retention_days: i32,
+    /// Who shifts requests to the tasks of a new image.
+    strategy: Strategy,
+    /// How long the old tasks are kept after a deployment with the strategy `native`, in minutes; by default 5. With
+    /// `stepwise`, this is `payinfra deploy --bake`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = BAKE))]
+    bake_minutes: Option<i32>,
 }
 
 impl Default for ServiceVariables {
@@ -64,6 +72,8 @@ impl Default for ServiceVariables {
             cpu_target: 60,
             requests_per_target: 1_000,
             log_retention_days: retention::DEFAULT,
+            strategy: Strategy::default(),
+            bake_minutes: None,
         }
     }
 }
@@ -94,6 +104,22 @@ pub struct ServiceConfig {
     pub requests_per_target: i32,
     /// The retention of the service's logs in days.
     pub log_retention_days: i32,
+    /// Who shifts requests to the tasks of a new image.
+    pub strategy: Strategy,
+    /// How long the old tasks are kept after a deployment with the strategy `native`, in minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bake_minutes: Option<i32>,
+}
+
+/// Who shifts requests to the tasks of a new image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// `payinfra deploy`, in steps, between two ECS services.
+    #[default]
+    Stepwise,
+    /// ECS, all at once, with its own blue/green deployments of one service.
+    Native,
 }
 
 /// A CPU architecture of Fargate.
@@ -122,6 +148,9 @@ const FARGATE: [(i32, i32, i32, i32); 7] = [
 const OPEN: &str = "none";
 /// The maximum number of tasks of a service (ECS's quota).
 pub(super) const TASKS: i32 = 5_000;
+/// The maximum bake time of ECS in minutes, and the default.
+const BAKE: i32 = 1_440;
+const DEFAULT_BAKE: i32 = 5;
 
 impl ServiceVariables {
     /// The service in `phase`.
@@ -147,6 +176,8 @@ impl ServiceVariables {
             cpu_target: self.cpu_target,
             requests_per_target: self.requests_per_target,
             log_retention_days: self.log_retention_days,
+            strategy: self.strategy,
+            bake_minutes: self.bake_minutes.or((self.strategy == Strategy::Native).then_some(DEFAULT_BAKE)),
         }
     }
 }
@@ -160,6 +191,14 @@ impl ServiceConfig {
         section.number("cpu_target", self.cpu_target, 10..=95);
         section.number("requests_per_target", self.requests_per_target, 1..=i32::MAX);
         section.check("log_retention_days", retention(self.log_retention_days));
+        if let Some(minutes) = self.bake_minutes
+            && section.number("bake_minutes", minutes, 0..=BAKE)
+            && self.strategy == Strategy::Stepwise
+        {
+            let message = "`bake_minutes` has no effect with the strategy `stepwise`".to_owned();
+            let hint = "remove it and use `payinfra deploy --bake`, or set `strategy` to \"native\"";
+            section.wrong("bake_minutes", message, hint);
+        }
     }
 
     /// Checks the size and number of tasks. Returns the maximum number of tasks, if it is valid.
@@ -175,6 +214,15 @@ impl ServiceConfig {
             return None;
         }
         valid[1].then_some(max)
+    }
+
+    /// Who changes the weights of the load balancer.
+    #[must_use]
+    pub fn shift(&self) -> Shift {
+        match self.strategy {
+            Strategy::Stepwise => Shift::Stepwise,
+            Strategy::Native => Shift::Native { bake_minutes: self.bake_minutes.unwrap_or(DEFAULT_BAKE) },
+        }
     }
 
     /// The warning on every plan if the service is unauthenticated.

@@ -27,7 +27,7 @@ impl<S: Subscriber> Layer<S> for JsonLines {
 }
 
 /// Writes a line to standard output. Errors are ignored, because they cannot be reported.
-pub(crate) fn write(line: &Value) {
+pub fn write(line: &Value) {
     let _ = io::stdout().lock().write_all(format!("{line}\n").as_bytes());
 }
 

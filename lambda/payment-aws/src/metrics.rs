@@ -1,4 +1,4 @@
-//! Metrics, as log lines in CloudWatch's embedded metric format: one set per minute.
+//! Metrics, as log lines in CloudWatch's embedded metric format: one set per minute, or per event.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -18,15 +18,19 @@ const IN_DOUBT: &str = "InDoubt";
 const REFUSED: &str = "Refused";
 const REPAIRED: &str = "Repaired";
 
+type Counts = BTreeMap<(&'static str, Option<&'static str>), u64>;
+
 /// The counts since the last minute, by metric and reason.
 #[derive(Debug)]
-pub(crate) struct Metrics {
+pub struct Metrics {
     place: Place,
-    counts: Mutex<BTreeMap<(&'static str, Option<&'static str>), u64>>,
+    counts: Mutex<Counts>,
 }
 
 impl Metrics {
-    pub(crate) fn new(place: Place) -> Self {
+    /// Metrics of the service or function at `place`.
+    #[must_use]
+    pub fn new(place: Place) -> Self {
         Self { place, counts: Mutex::default() }
     }
 
@@ -36,7 +40,7 @@ impl Metrics {
     }
 
     /// Counts the outcome of a request.
-    pub(crate) fn outcome(&self, outcome: &Outcome) {
+    pub fn outcome(&self, outcome: &Outcome) {
         match outcome {
             Outcome::Accepted { repeated: false, .. } => self.add(ACCEPTED, None, 1),
             Outcome::Accepted { repeated: true, .. } => self.add("Repeated", None, 1),
@@ -51,24 +55,52 @@ impl Metrics {
     }
 
     /// Counts a request that was rejected before it reached the core.
-    pub(crate) fn refused(&self, reason: &'static str) {
+    pub fn refused(&self, reason: &'static str) {
         self.add(REFUSED, Some(reason), 1);
     }
 
     /// Counts the result of a sweep.
-    pub(crate) fn repairs(&self, repairs: Repairs) {
+    pub fn repairs(&self, repairs: Repairs) {
         self.add(REPAIRED, None, repairs.repaired.into());
         self.add(IN_DOUBT, None, repairs.failed.into());
     }
 
     /// The log lines for the counts since the last call.
-    pub(crate) fn lines(&self, now: Timestamp) -> Vec<Value> {
+    pub fn lines(&self, now: Timestamp) -> Vec<Value> {
         let mut counts = std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner));
         for metric in ALWAYS {
             if !counts.keys().any(|(counted, _)| *counted == metric) {
                 counts.insert((metric, None), 0);
             }
         }
+        self.all(now, counts)
+    }
+
+    /// The log lines for one outcome: its count, and the amount of a new payment in its currency.
+    ///
+    /// The amount is a number here because CloudWatch has no decimals; the record keeps the decimal.
+    pub fn event(&self, now: Timestamp, outcome: &Outcome) -> Vec<Value> {
+        self.outcome(outcome);
+        let mut lines = self.counted(now);
+        if let Outcome::Accepted { record, repeated: false } = outcome {
+            let amount = record.payment.amount.to_string().parse::<f64>().unwrap_or_default();
+            let mut line = self.line(now, "Amount", None, 0);
+            line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] = json!([["Region", "Phase", "Currency"]]);
+            line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Unit"] = "None".into();
+            line["Currency"] = record.payment.currency.to_string().into();
+            line["Amount"] = amount.into();
+            lines.push(line);
+        }
+        lines
+    }
+
+    /// The log lines for the counts since the last call, without those that are zero.
+    pub fn counted(&self, now: Timestamp) -> Vec<Value> {
+        let counts = std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+        self.all(now, counts)
+    }
+
+    fn all(&self, now: Timestamp, counts: Counts) -> Vec<Value> {
         counts.into_iter().map(|((metric, reason), count)| self.line(now, metric, reason, count)).collect()
     }
 

@@ -4,13 +4,14 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use payment_core::Fault;
+use payment_core::{Cause, Fault};
 
 /// Transient error codes of responses that are not server errors.
-const PASSING: [&str; 8] = [
+const PASSING: [&str; 9] = [
     "ConditionalRequestConflict",
     "OperationAborted",
     "ProvisionedThroughputExceededException",
+    "ReplicatedWriteConflictException",
     "RequestLimitExceeded",
     "RequestTimeout",
     "SlowDown",
@@ -19,7 +20,7 @@ const PASSING: [&str; 8] = [
 ];
 
 /// The error of a failed `call`.
-pub(crate) fn fault<E>(call: &str, error: &SdkError<E, HttpResponse>) -> Fault
+pub fn fault<E>(call: &str, error: &SdkError<E, HttpResponse>) -> Fault
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -31,10 +32,16 @@ where
         }
         _ => false,
     };
-    Fault { transient, message: format!("{call}: {}", DisplayErrorContext(error)) }
+    let cause = if transient { Cause::Transient } else { Cause::Permanent };
+    Fault { cause, message: format!("{call}: {}", DisplayErrorContext(error)) }
 }
 
-/// An unexpected response or item.
+/// An unexpected response, or settings that do not belong together.
 pub(crate) fn odd(what: &str) -> Fault {
-    Fault { transient: false, message: what.to_owned() }
+    Fault { cause: Cause::Permanent, message: what.to_owned() }
+}
+
+/// An item that is not a payment.
+pub(crate) fn malformed(what: &str) -> Fault {
+    Fault { cause: Cause::Malformed, message: what.to_owned() }
 }
