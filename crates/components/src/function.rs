@@ -20,6 +20,16 @@ use crate::roles::{self, TaskRole};
 /// The name of the alias that callers invoke.
 pub const LIVE: &str = "live";
 
+/// What Lambda does with the network interfaces of a function in a VPC.
+const INTERFACES: [&str; 6] = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+];
+
 /// A function, and what it needs.
 #[derive(Debug)]
 pub struct Function<'a> {
@@ -146,33 +156,21 @@ fn definition(function: &lambda::Function) -> Result<String> {
     Ok(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn role(
-    graph: &mut Graph,
-    site: &Site<'_>,
-    wanted: &Function<'_>,
-    log_group: &Node<LogGroup>,
-) -> Result<Node<Role>> {
+fn role(graph: &mut Graph, site: &Site<'_>, wanted: &Function<'_>, log_group: &Node<LogGroup>) -> Result<Node<Role>> {
     let streams = Text::from(&log_group.outputs.arn).and(":log-stream:*");
     let write = Statement::allow("Write", ["logs:CreateLogStream", "logs:PutLogEvents"]).on(streams);
-    // AWS supports no resources for these; the condition limits them to the service itself (Lambda DG: Giving Lambda functions
-    // access to resources in an Amazon VPC).
-    let interfaces = [
-        "ec2:AssignPrivateIpAddresses",
-        "ec2:CreateNetworkInterface",
-        "ec2:DeleteNetworkInterface",
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeSubnets",
-        "ec2:UnassignPrivateIpAddresses",
-    ];
-    let interfaces = Statement::allow("Network", interfaces).on("*");
-    // Code in the function gets the role's credentials, and has no use for network interfaces.
+    // AWS supports no resources for these actions (Lambda DG: Giving Lambda functions access to resources in an Amazon VPC).
+    let network = Statement::allow("Network", INTERFACES).on("*");
+    // The code of the function has the same credentials, and no use for network interfaces.
     let function = site.arn("lambda", &format!("function:{}", site.names.name(wanted.name)));
-    let only_lambda = Statement::deny("NetworkOnlyForLambda", interfaces_actions())
-        .on("*")
-        .when("ArnEquals", "lambda:SourceFunctionArn", function);
+    let only_lambda = Statement::deny("NetworkOnlyForLambda", INTERFACES).on("*").when(
+        "ArnEquals",
+        "lambda:SourceFunctionArn",
+        function,
+    );
     let decrypt = Statement::allow("Environment", ["kms:Decrypt"]).on(&wanted.environment_key.outputs.arn);
     let decrypt = roles::through(decrypt, "lambda", site.region());
-    let statements = [write, interfaces, only_lambda, decrypt].into_iter().chain(wanted.permissions.iter().cloned());
+    let statements = [write, network, only_lambda, decrypt].into_iter().chain(wanted.permissions.iter().cloned());
     let task = TaskRole {
         task: wanted.name,
         description: wanted.about,
