@@ -3,6 +3,7 @@
 //! Nothing here does I/O. What a stack needs to know about the account is a lookup in its graph.
 
 pub mod migration;
+pub mod settings;
 
 use payinfra_components::GraphFile;
 use payinfra_stack::Stacks;

@@ -34,7 +34,7 @@ use serde_json::{Value, json};
 pub use self::phase::Phase;
 pub use self::settings::{
     AlarmConfig, Architecture, DatabaseConfig, DomainConfig, LegacyNetwork, MigrationVariables, Nat,
-    SecurityGroupFinder, ServiceConfig, Settings, SubnetFinder, Subscription, WafConfig,
+    SecurityGroupFinder, ServiceConfig, Settings, SubnetFinder, WafConfig,
 };
 
 use self::database::DATABASES;

@@ -3,7 +3,6 @@
 mod alarms;
 mod database;
 mod domain;
-mod retention;
 mod service;
 mod waf;
 
@@ -19,7 +18,7 @@ use payinfra_stack::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::alarms::{AlarmConfig, Subscription};
+pub use self::alarms::AlarmConfig;
 pub use self::database::DatabaseConfig;
 pub use self::domain::DomainConfig;
 pub use self::service::{Architecture, ServiceConfig};
@@ -27,9 +26,9 @@ pub use self::waf::WafConfig;
 
 use self::alarms::AlarmVariables;
 use self::database::DatabaseVariables;
-use self::retention::retention;
 use self::service::{ServiceVariables, TASKS};
 use super::phase::Phase;
+use crate::settings::retention::{self, retention};
 
 /// The variables of the migration, as they are written.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -1,14 +1,11 @@
 //! Variables of monitoring: alarm thresholds and subscriptions (M-27).
 
-use std::fmt;
-
-use payinfra_engine::{Error, Result};
 use payinfra_stack::Section;
 use schemars::JsonSchema;
-use serde::ser::SerializeStruct;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::service::{ServiceConfig, TASKS};
+use crate::settings::Subscription;
 
 /// The variables as they are written.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -75,38 +72,6 @@ impl Default for AlarmVariables {
     }
 }
 
-/// A subscription to alarms.
-#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Subscription {
-    /// The protocol: `email`, `email-json`, `https`, `lambda`, `sms` or `sqs`.
-    pub protocol: String,
-    /// The endpoint: an email address, a URL, an ARN or a phone number.
-    pub endpoint: String,
-}
-
-impl Subscription {
-    /// The endpoint for display. URLs are secret, because anyone who knows one can post to it.
-    fn shown(&self) -> &str {
-        if matches!(self.protocol.as_str(), "http" | "https") { "(secret)" } else { &self.endpoint }
-    }
-}
-
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("protocol", &self.protocol).field("endpoint", &self.shown()).finish()
-    }
-}
-
-impl Serialize for Subscription {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members = serializer.serialize_struct("Subscription", 2)?;
-        members.serialize_field("protocol", &self.protocol)?;
-        members.serialize_field("endpoint", self.shown())?;
-        members.end()
-    }
-}
-
 /// The alarm thresholds and subscriptions of a workspace. An alarm fires beyond the threshold of the same name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AlarmConfig {
@@ -145,7 +110,7 @@ impl AlarmVariables {
     /// Checks the section. The service has at most `max_tasks` tasks in a region.
     pub(super) fn check(&self, max_tasks: i32, section: &mut Section<'_>) {
         for (index, subscription) in self.subscriptions.iter().enumerate() {
-            section.check(&format!("subscriptions.{index}"), endpoint(subscription));
+            section.check(&format!("subscriptions.{index}"), subscription.check());
         }
         if section.number("period_seconds", self.period_seconds, 60..=3_600) && self.period_seconds % 60 != 0 {
             let message = format!("CloudWatch does not support a period of {} seconds", self.period_seconds);
@@ -184,30 +149,4 @@ impl AlarmVariables {
             replication_failures: self.replication_failures,
         }
     }
-}
-
-fn endpoint(subscription: &Subscription) -> Result<()> {
-    let Subscription { protocol, endpoint } = subscription;
-    let (good, example) = match protocol.as_str() {
-        "email" | "email-json" => {
-            (endpoint.split_once('@').is_some_and(|(_, host)| host.contains('.')), "a@example.com")
-        }
-        "https" => (endpoint.starts_with("https://"), "https://example.com/alarms"),
-        "lambda" => (endpoint.starts_with("arn:aws:lambda:"), "arn:aws:lambda:us-east-1:123456789012:function:alarms"),
-        "sms" => (is_number(endpoint), "+15550100"),
-        "sqs" => (endpoint.starts_with("arn:aws:sqs:"), "arn:aws:sqs:us-east-1:123456789012:alarms"),
-        _ => {
-            return Err(Error::invalid(format!("unsupported protocol `{protocol}` for alarms"))
-                .hint("use email, email-json, https, lambda, sms or sqs"));
-        }
-    };
-    if good {
-        return Ok(());
-    }
-    Err(Error::invalid(format!("`{}` is not a valid endpoint for {protocol}", subscription.shown()))
-        .hint(format!("write an endpoint such as {example}")))
-}
-
-fn is_number(text: &str) -> bool {
-    text.strip_prefix('+').is_some_and(|it| (7..=15).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_digit()))
 }

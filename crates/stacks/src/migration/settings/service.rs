@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::super::phase::Phase;
-use super::retention::{self, retention};
+use crate::settings::retention::{self, retention};
 
 /// The variables as they are written.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
