@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use payinfra_aws::dynamodb::{self, Attribute, Billing, Index, StreamView};
 use payinfra_aws::kms::Key;
-use payinfra_engine::{Error, Graph, Node, Result, Tags};
+use payinfra_engine::{Error, Graph, Node, Ref, Region, Result, Tags};
 use payinfra_stack::Site;
 
 /// A table, and where it is replicated.
@@ -42,6 +42,8 @@ pub struct GlobalTable {
     pub table: Node<dynamodb::Table>,
     /// Its name, the same in all regions, and known before it exists.
     pub name: String,
+    /// The regions of its replicas, sorted.
+    pub replicas: Vec<Region>,
 }
 
 impl GlobalTable {
@@ -49,6 +51,22 @@ impl GlobalTable {
     #[must_use]
     pub fn arn(&self, site: &Site<'_>) -> String {
         site.arn("dynamodb", &format!("table/{}", self.name))
+    }
+
+    /// The ARN of the stream of the table, or of its replica, in the region of `site`.
+    ///
+    /// # Errors
+    /// If the table has no replica there.
+    pub fn stream_in(&self, site: &Site<'_>) -> Result<Ref<String>> {
+        let region = site.region();
+        let index = self.replicas.iter().position(|replica| replica == region);
+        match (index, &self.table.outputs) {
+            (Some(index), outputs) => outputs.replica_stream_arns.as_ref().map(|all| all.at(index)),
+            (None, outputs) => {
+                (self.table.address.region == *region).then(|| outputs.stream_arn.clone()).flatten().map(Ok)
+            }
+        }
+        .unwrap_or_else(|| Err(Error::failed(format!("the table {} has no stream in {region}", self.name))))
     }
 }
 
@@ -88,7 +106,8 @@ pub fn table(graph: &mut Graph, site: &Site<'_>, wanted: Table<'_>) -> Result<Gl
         deletion_protection: Some(site.protect),
         tags: site.named(wanted.name),
     };
-    let table = GlobalTable { table: graph.add(site.region(), wanted.name, table)?, name };
+    let replicas = table.replicas.keys().cloned().collect();
+    let table = GlobalTable { table: graph.add(site.region(), wanted.name, table)?, name, replicas };
     let output = wanted.name.replace('-', "_");
     graph.output(&format!("{output}_table_name"), &table.table.id);
     for site in sites {

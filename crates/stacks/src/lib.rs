@@ -2,16 +2,18 @@
 //!
 //! Nothing here does I/O. What a stack needs to know about the account is a lookup in its graph.
 
+pub mod global_payments;
 pub mod migration;
 pub mod settings;
 
 use payinfra_components::GraphFile;
 use payinfra_stack::Stacks;
 
+pub use global_payments::GlobalPayments;
 pub use migration::{Migration, Phase};
 
 /// The stacks, sorted by name.
-pub const STACKS: Stacks = &[&GraphFile, &Migration];
+pub const STACKS: Stacks = &[&GlobalPayments, &GraphFile, &Migration];
 
 #[cfg(test)]
 mod tests {

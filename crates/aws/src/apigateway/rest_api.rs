@@ -35,6 +35,8 @@ pub struct RestApiOutputs {
     /// The ARN in policies and permissions: `arn:aws:execute-api:REGION:ACCOUNT:API`, to which `/STAGE/METHOD/PATH` is
     /// appended.
     pub execution_arn: Ref<String>,
+    /// The host name of AWS, `ID.execute-api.REGION.amazonaws.com`.
+    pub host: Ref<DnsName>,
 }
 
 impl Resource for RestApi {
@@ -109,6 +111,7 @@ fn live(cx: &Cx, id: &Id<RestApi>, api: GetRestApiOutput) -> Result<Live<RestApi
         outputs: RestApiOutputs {
             root: Ref::Known(api.root_resource_id.need("RootResourceId")?),
             execution_arn: Ref::Known(execution_arn),
+            host: Ref::Known(DnsName::new(&format!("{id}.execute-api.{}.amazonaws.com", cx.region()))),
         },
     })
 }

@@ -75,6 +75,8 @@ pub struct TableOutputs {
     pub arn: Ref<String>,
     /// The ARN of the stream, if it has one.
     pub stream_arn: Option<Ref<String>>,
+    /// The ARNs of the streams of the replicas, in the order of their regions, once all have one.
+    pub replica_stream_arns: Option<Ref<Vec<String>>>,
 }
 
 impl Resource for Table {
@@ -295,7 +297,12 @@ async fn live(cx: &Cx, table: sdk::TableDescription) -> Result<Live<Table>> {
         (Tags::new(), false, None)
     };
     let copies = replicas(&table).map(|replica| copy(cx, &name, replica, &own_tags));
-    let replicas = try_join_all(copies).await?.into_iter().collect();
+    let (mut replicas, mut streams) = (BTreeMap::new(), BTreeMap::new());
+    for (region, replica, stream) in try_join_all(copies).await? {
+        streams.insert(region.clone(), stream);
+        replicas.insert(region, replica);
+    }
+    let streams: Option<Vec<_>> = streams.into_values().collect();
     let (hash_key, range_key) = schema::key(&table, table.key_schema())?;
     Ok(Live {
         id: Id::new(&name),
@@ -314,7 +321,11 @@ async fn live(cx: &Cx, table: sdk::TableDescription) -> Result<Live<Table>> {
             tags: own_tags,
             name,
         },
-        outputs: TableOutputs { arn: Ref::Known(arn), stream_arn: table.latest_stream_arn.map(Ref::Known) },
+        outputs: TableOutputs {
+            arn: Ref::Known(arn),
+            stream_arn: table.latest_stream_arn.map(Ref::Known),
+            replica_stream_arns: streams.map(Ref::Known),
+        },
     })
 }
 
@@ -324,24 +335,30 @@ fn key(sse: &sdk::SseDescription) -> Option<Ref<String>> {
     sse.kms_master_key_arn.clone().filter(|_| on).map(Ref::Known)
 }
 
-/// A replica with the settings that only its own region returns.
-async fn copy(cx: &Cx, name: &str, replica: &sdk::ReplicaDescription, tags: &Tags) -> Result<(Region, Replica)> {
+/// A replica with the settings that only its own region returns, and the ARN of its stream.
+async fn copy(
+    cx: &Cx,
+    name: &str,
+    replica: &sdk::ReplicaDescription,
+    tags: &Tags,
+) -> Result<(Region, Replica, Option<String>)> {
     let region = Region::new(replica.region_name.as_deref().need("RegionName")?);
     let there = cx.in_region(&region);
     let read = async {
         let arn = arn_in(&there, name);
         let (recovery, table, own) =
             tokio::try_join!(settings::recovery(&there, name), describe(&there, name), tags::of(&there, &arn))?;
-        let protected = table.and_then(|table| table.deletion_protection_enabled).unwrap_or_default();
-        Ok((recovery, protected, difference(&own, tags)))
+        let protected = table.as_ref().and_then(|table| table.deletion_protection_enabled).unwrap_or_default();
+        let stream = table.and_then(|table| table.latest_stream_arn);
+        Ok((recovery, protected, difference(&own, tags), stream))
     };
     let is_active = replica.replica_status == Some(ReplicaStatus::Active);
     // A replica that is being deleted is read like one that is not created yet.
     let read = if is_active { read.await.unless(Class::NotFound)? } else { None };
-    let (point_in_time_recovery, deletion_protection, other_tags) = read.unwrap_or_default();
+    let (point_in_time_recovery, deletion_protection, other_tags, stream) = read.unwrap_or_default();
     let kms_key = replica.kms_master_key_id.clone().map(Ref::Known);
     let deletion_protection = Some(deletion_protection);
-    Ok((region, Replica { kms_key, point_in_time_recovery, deletion_protection, other_tags }))
+    Ok((region, Replica { kms_key, point_in_time_recovery, deletion_protection, other_tags }, stream))
 }
 
 /// The tags of a replica that differ from the table's, and those that it lacks.

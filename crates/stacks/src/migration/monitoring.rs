@@ -9,13 +9,14 @@ use payinfra_aws::ecs::ServiceOutputs;
 use payinfra_aws::sns::Topic;
 use payinfra_components::alarms::Alarms;
 use payinfra_components::load_balancer::Edge;
-use payinfra_components::topic::{self, Subscriber};
+use payinfra_components::topic;
 use payinfra_engine::{Graph, Metric, Node, Result, Text};
 
 use super::Site;
 use super::keys::Keys;
 use super::phase::Phase;
 use super::storage::Buckets;
+use crate::settings::Subscription;
 
 /// The metric of the phase; see [`Metric`].
 const PHASE: &str = "MigrationPhase";
@@ -75,7 +76,7 @@ pub(super) fn monitoring(graph: &mut Graph, parts: &[Watched<'_>]) -> Result<()>
 
 fn topic(graph: &mut Graph, part: &Watched<'_>) -> Result<Node<Topic>> {
     let subscribers = part.site.settings.alarms.subscriptions.iter();
-    let subscribers = subscribers.map(|given| Subscriber { protocol: &given.protocol, endpoint: &given.endpoint });
+    let subscribers = subscribers.map(Subscription::subscriber);
     topic::topic(graph, &part.site, &part.keys.application, &subscribers.collect::<Vec<_>>())
 }
 

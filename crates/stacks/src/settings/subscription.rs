@@ -24,6 +24,11 @@ impl Subscription {
         if matches!(self.protocol.as_str(), "http" | "https") { "(secret)" } else { &self.endpoint }
     }
 
+    /// The subscriber of a topic.
+    pub(crate) fn subscriber(&self) -> Subscriber<'_> {
+        Subscriber { protocol: &self.protocol, endpoint: &self.endpoint }
+    }
+
     /// Checks that the endpoint fits the protocol.
     pub(crate) fn check(&self) -> Result<()> {
         let Self { protocol, endpoint } = self;

@@ -1,0 +1,108 @@
+//! The payments function of a region (G-03, G-07).
+
+use std::collections::BTreeSet;
+
+use payinfra_aws::Statement;
+use payinfra_aws::lambda::{EventSourceMapping, StartingPosition};
+use payinfra_aws::sns::Topic;
+use payinfra_components::buckets::arn;
+use payinfra_components::function::{Deployed, Function, function};
+use payinfra_components::roles::{sid, through};
+use payinfra_components::tables::GlobalTable;
+use payinfra_engine::{Graph, Node, Result, Text};
+
+use super::Part;
+use super::settings::code;
+use super::table::KEY;
+
+/// The function in names and addresses.
+pub(super) const PROCESSOR: &str = "processor";
+
+/// Declares the function of a region, and the mapping of the table's stream, from which it writes audit records that could not be
+/// written with their payments.
+pub(super) fn processor(
+    graph: &mut Graph,
+    part: &Part<'_>,
+    parts: &[Part<'_>],
+    payments: &GlobalTable,
+    topic: &Node<Topic>,
+) -> Result<Deployed> {
+    let site = &part.site;
+    let variables = site.variables();
+    let config = &variables.function;
+    // A payment is written in the region that its id belongs to, so both functions need the same list of regions.
+    let regions = parts.iter().map(|part| format!("{}={}", part.site.region(), part.buckets.audit));
+    let role = if site.config.is_primary() { "primary" } else { "secondary" };
+    let environment = [
+        ("AUDIT_BUCKET", Text::from(part.buckets.audit.as_str())),
+        ("PAYMENTS_KEY", Text::from(KEY.join(","))),
+        ("PAYMENTS_TABLE", Text::from(&payments.table.id)),
+        ("PHASE", Text::from(role)),
+        ("REGIONS", Text::from(regions.collect::<Vec<_>>().join(","))),
+    ];
+    let wanted = Function {
+        name: PROCESSOR,
+        about: "Takes payments",
+        code: code(site.workspace)?,
+        architecture: config.architecture.of_function(),
+        memory: config.memory,
+        timeout: config.timeout_seconds,
+        reserved_concurrency: config.reserved_concurrency,
+        environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        environment_key: &part.keys.function,
+        network: &part.network,
+        permissions: permissions(part, parts, payments, topic),
+        log_key: &part.keys.logs,
+        log_retention_days: variables.log_retention_days.0,
+    };
+    let function = function(graph, site, wanted)?;
+    let mapping = EventSourceMapping {
+        function: function.function.id.clone(),
+        qualifier: Some(function.alias.outputs.name.clone()),
+        source: payments.stream_in(site)?,
+        starting_position: Some(StartingPosition::TrimHorizon),
+        enabled: true,
+        batch_size: 100,
+        batching_window: 0,
+        parallelization: Some(1),
+        // The stream keeps records for a day; none is given up before.
+        maximum_age: Some(-1),
+        maximum_retries: Some(-1),
+        bisect: Some(true),
+        maximum_concurrency: None,
+        report_item_failures: true,
+        filters: BTreeSet::from([r#"{"eventName":["INSERT"]}"#.to_owned()]),
+        on_failure: Some(topic.outputs.arn.clone()),
+        tags: site.named("audit"),
+    };
+    graph.add(site.region(), "audit", mapping)?;
+    Ok(function)
+}
+
+/// Payments are stored, and audit records written, in the region that a payment's id belongs to.
+fn permissions(part: &Part<'_>, parts: &[Part<'_>], payments: &GlobalTable, topic: &Node<Topic>) -> Vec<Statement> {
+    let site = &part.site;
+    let read = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"];
+    let read = Statement::allow("ReadStream", read).on(payments.arn(site) + "/stream/*");
+    // AWS supports no narrower resource for listing (Service Authorization Reference: DynamoDB).
+    let list = Statement::allow("ListStreams", ["dynamodb:ListStreams"]).on(payments.arn(site) + "/stream/*");
+    let publish = Statement::allow("Publish", ["sns:Publish"]).on(&topic.outputs.arn);
+    let seal = Statement::allow("SealMessages", ["kms:Decrypt", "kms:GenerateDataKey"]);
+    let seal = through(seal, "sns", site.region()).on(&part.keys.application.outputs.arn);
+    let homes = parts.iter().flat_map(|home| {
+        let (site, audit) = (&home.site, arn(&home.buckets.audit));
+        let name = |name| sid(name, site.region());
+        let store = Statement::allow(&name("Store"), ["dynamodb:PutItem", "dynamodb:Query"]).on(payments.arn(site));
+        let open = Statement::allow(&name("OpenTable"), ["kms:Decrypt"]).on(&home.keys.table.outputs.arn);
+        let open = through(open, "dynamodb", site.region());
+        let write = Statement::allow(&name("Audit"), ["s3:PutObject"]).on(format!("{audit}/payments/*"));
+        let encrypt = Statement::allow(&name("EncryptAudit"), ["kms:GenerateDataKey"]);
+        let encrypt = through(encrypt, "s3", site.region()).on(&home.keys.storage.outputs.arn).when(
+            "StringLike",
+            "kms:EncryptionContext:aws:s3:arn",
+            format!("{audit}*"),
+        );
+        [store, open, write, encrypt]
+    });
+    [read, list, publish, seal].into_iter().chain(homes).collect()
+}
