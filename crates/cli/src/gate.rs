@@ -16,7 +16,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::events::{GateResult, Message};
 use crate::screen::{self, CREATE, DIM, ERROR};
-use crate::stepwise::millis;
 
 mod command;
 mod metric;
@@ -66,6 +65,11 @@ impl GateOptions {
     pub(crate) fn timeout_millis_or(&self, recorded: u64) -> u64 {
         self.gate_timeout.map_or(recorded, millis)
     }
+}
+
+/// In milliseconds, for records in the state.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A duration on the command line, such as `90s`, `5m` or `1h 30m`.

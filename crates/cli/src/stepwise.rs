@@ -44,11 +44,6 @@ impl Listener {
     }
 }
 
-/// In milliseconds, for records in the state.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// Whether the same change may succeed soon.
 pub(crate) fn is_passing(error: &Error) -> bool {
     [Class::Locked, Class::Stale, Class::Ambiguous, Class::Throttled, Class::Conflict].contains(&error.class())

@@ -21,13 +21,13 @@ use crate::context::{Context, Session};
 use crate::events::{ColourStatus, Deploying, Emitter, Message, RegionColours, ServiceStatus, ShiftOutcome};
 use crate::exit::{Exit, Outcome};
 use crate::failure::Failure;
-use crate::gate::{self, Gate, GateOptions, Gates, duration};
+use crate::gate::{self, Gate, GateOptions, Gates, duration, millis};
 use crate::lost::Missing;
 use crate::native::Services as NativeServices;
 use crate::operation::{self, Claim, Operation};
 use crate::run::{Order, interrupt};
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
-use crate::stepwise::{self, Listener, RETURN, REVIEW, is_passing, millis};
+use crate::stepwise::{self, Listener, RETURN, REVIEW, is_passing};
 
 /// The options that do not go with those of a new deployment.
 const UNFIT: [&str; 3] = ["resume", "abort", "status"];

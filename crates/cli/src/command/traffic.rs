@@ -14,13 +14,13 @@ use crate::context::{Context, Session};
 use crate::events::{Emitter, Message, RegionWeight, ShiftOutcome, Shifting};
 use crate::exit::{Exit, Outcome};
 use crate::failure::Failure;
-use crate::gate::{self, GateOptions, Gates, duration};
+use crate::gate::{self, GateOptions, Gates, duration, millis};
 use crate::lost::Missing;
 use crate::operation::{self, Claim, Operation};
 use crate::routes::Routes;
 use crate::run::{Order, interrupt};
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
-use crate::stepwise::{self, Listener, RETURN, REVIEW, is_passing, millis};
+use crate::stepwise::{self, Listener, RETURN, REVIEW, is_passing};
 use crate::weights::{Weight, Weights, distribution, shown, steps, whole};
 
 /// The options that do not go with those of a new shift.

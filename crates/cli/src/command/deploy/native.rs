@@ -17,13 +17,13 @@ use crate::context::Session;
 use crate::events::{Emitter, Message, NativeDeploying, NativeStatus, ShiftOutcome};
 use crate::exit::{Exit, Outcome};
 use crate::failure::Failure;
-use crate::gate::{self, Gates, Verdict};
+use crate::gate::{self, Gates, Verdict, millis};
 use crate::lock;
 use crate::native::{Service, Services};
 use crate::operation::{self, Claim, Operation};
 use crate::run::{Order, interrupt};
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
-use crate::stepwise::{self, Listener, RETURN, REVIEW, is_passing, millis};
+use crate::stepwise::{self, Listener, RETURN, REVIEW, is_passing};
 
 /// How often to look at the gates and at the deployments.
 const LOOK: Duration = Duration::from_secs(5);
