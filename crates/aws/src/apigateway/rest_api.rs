@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{patch, tags};
 use crate::error::Unless;
+use crate::route53::DnsName;
 use crate::{Cx, Explain, Need};
 
 /// A regional REST API. Names are not unique, so it is found by its tags. AWS accepts one delete in 30 seconds.
