@@ -118,7 +118,7 @@ pub fn function(graph: &mut Graph, site: &Site<'_>, wanted: Function<'_>) -> Res
         subnets: wanted.network.private.iter().map(|subnet| subnet.id.clone()).collect(),
         groups: BTreeSet::from([group.id.clone()]),
         tracing: false,
-        logging: Logging { group: Ref::from(&log_group.id), format: LogFormat::Json },
+        logging: Logging { group: log_group.id.clone().into(), format: LogFormat::Json },
         dead_letter: None,
         reserved_concurrency: wanted.reserved_concurrency,
         tags: site.named(wanted.name),

@@ -19,8 +19,16 @@ pub(super) const RULE: Rule =
 const ON_EVERYTHING: [(&str, &str); 1] = [(Key::KIND, "in a key's policy `*` is the key itself")];
 
 /// Actions that may be allowed on the resource `*`, and why.
-const WITHOUT_RESOURCE: [(&str, &str); 1] =
-    [("ecr:GetAuthorizationToken", "it signs in to the registry of the account, for which AWS has no resource")];
+const WITHOUT_RESOURCE: [(&str, &str); 7] = [
+    ("ec2:AssignPrivateIpAddresses", LAMBDA),
+    ("ec2:CreateNetworkInterface", LAMBDA),
+    ("ec2:DeleteNetworkInterface", LAMBDA),
+    ("ec2:DescribeNetworkInterfaces", LAMBDA),
+    ("ec2:DescribeSubnets", LAMBDA),
+    ("ec2:UnassignPrivateIpAddresses", LAMBDA),
+    ("ecr:GetAuthorizationToken", "it signs in to the registry of the account, for which AWS has no resource"),
+];
+const LAMBDA: &str = "Lambda demands it on all resources before it creates a function in a VPC";
 
 fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
     let mut policies: Vec<(Address, String, Policy)> = Vec::new();

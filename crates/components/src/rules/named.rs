@@ -1,8 +1,10 @@
 //! Every name includes the suffix, and the workspace if the stack's names have it.
 
+use payinfra_aws::apigateway::{DomainName, Model, RequestValidator, Stage};
 use payinfra_aws::ecs::TaskDefinition;
 use payinfra_aws::elbv2::{LoadBalancer, TargetGroup};
 use payinfra_aws::eventbridge::Target;
+use payinfra_aws::lambda::Alias;
 use payinfra_aws::route53::{HostedZone, RecordSet};
 use payinfra_engine::{Address, Graph, Resource, Result};
 use serde_json::Value;
@@ -17,7 +19,12 @@ fn field(kind: &str) -> &'static str {
 }
 
 /// Kinds whose names are determined elsewhere, and why.
-const GIVEN: [(&str, &str); 3] = [
+const GIVEN: [(&str, &str); 8] = [
+    (Alias::KIND, "it is a name within its function"),
+    (DomainName::KIND, "it is the service's name, which begins with one of ours"),
+    (Model::KIND, "it is a name within its API"),
+    (RequestValidator::KIND, "it is a name within its API"),
+    (Stage::KIND, "it is a part of the API's paths"),
     (HostedZone::KIND, "it is the organisation's domain"),
     (RecordSet::KIND, "those that validate certificates are AWS's"),
     (Target::KIND, "it is a name within its rule"),
