@@ -75,6 +75,21 @@ async fn g03_g04_p09_a_payment_is_stored_once_and_other_content_is_a_conflict() 
     }
 }
 
+/// G-02: the health check fails while the table does, and needs no payment.
+#[tokio::test(flavor = "multi_thread")]
+async fn g02_the_health_check_fails_with_the_table() {
+    let (aws, function) = running(CLAIMS).await;
+    let check = || function.request(&request("GET", "/v1/health", ""));
+    let healthy = check();
+    assert_eq!((healthy.0, &healthy.2["status"]), (200, &json!("ok")));
+    aws.faults([Rule { matches: Match::action("dynamodb", "*"), fault: Fault::Error { status: 500 } }]);
+    let failing = check();
+    assert_eq!((failing.0, &failing.2["status"]), (503, &json!("the table does not respond")));
+    aws.clear_faults();
+    assert_eq!(check().0, 200);
+    assert_eq!(stored(&aws).await, (0, 0));
+}
+
 /// G-04, P-04: a table with a sort key has one claim at time 0 and one record at the time of the payment, and its index by
 /// status has the record only.
 #[tokio::test(flavor = "multi_thread")]

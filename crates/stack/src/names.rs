@@ -307,7 +307,7 @@ mod tests {
             assert!(names(form).is_err(), "{form}");
         }
         let error = names("{type}-{suffix}")?.bucket(&"long".repeat(20), &Region::new("us-east-1")).unwrap_err();
-        assert_eq!(error.get_hint(), Some("shorten the suffix by 46"));
+        assert_eq!(error.get_hint(), Some("shorten the suffix by 39"));
         Ok(())
     }
 

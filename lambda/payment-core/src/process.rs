@@ -123,6 +123,9 @@ pub struct Repairs {
     pub failed: u32,
 }
 
+/// The id that a check reads. The payment does not have to exist.
+const PROBE: &str = "health-check";
+
 /// The number of payments that a sweep repairs concurrently.
 const AT_ONCE: usize = 16;
 
@@ -166,6 +169,14 @@ impl<S: Store, A: Audit, C: Clock> Processor<S, A, C> {
     /// The storage of payments.
     pub fn store(&self) -> &S {
         &self.store
+    }
+
+    /// Checks that the table of this region responds, with one attempt.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn check(&self) -> Result<(), Fault> {
+        self.store.get(&self.place.region, PROBE).await.map(drop)
     }
 
     /// Accepts the payment in `body`.

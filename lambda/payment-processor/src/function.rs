@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use payment_aws::{ATTEMPT, Metrics, write};
 use payment_core::{
-    Api, Audit, Audits, Cause, Clock, Fault, LONGEST_BODY, Outcome, Processor, Route, Settled, Store, card, is_id,
+    Api, Audit, Audits, Cause, Clock, Fault, LONGEST_BODY, Outcome, Place, Processor, Route, Settled, Store, card,
+    is_id,
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -14,6 +15,9 @@ use uuid::Uuid;
 
 use crate::event::{Event, Failure, Request, StreamRecord, failed};
 use crate::settings::Settings;
+
+/// The time limit of the health check.
+const CHECKING: Duration = Duration::from_secs(2);
 
 /// The time that is reserved for the response.
 const ANSWERING: Duration = Duration::from_millis(200);
@@ -44,6 +48,17 @@ pub(crate) const API: Api = Api {
             showing: &[200],
             statuses: &[404, 500, 503],
         },
+        Route {
+            method: "GET",
+            path: "/health",
+            name: "health",
+            summary: "Check that the function is running and that its table responds",
+            flags: &[],
+            keyed: false,
+            shows: "Health",
+            showing: &[200, 503],
+            statuses: &[],
+        },
     ],
     refusals: &[405],
     gateway: &[403, 429],
@@ -56,6 +71,7 @@ pub struct Function<S, A, C> {
     metrics: Metrics,
     /// The partition key of the table.
     key: String,
+    place: Place,
 }
 
 /// The status, the body and a further header of a response.
@@ -69,8 +85,9 @@ where
 {
     /// The function for `processor`.
     pub fn new(processor: Processor<S, A, C>, settings: &Settings) -> Self {
-        let (metrics, key) = (Metrics::new(settings.place.clone()), settings.key.id.clone());
-        Self { processor: processor.with_audits(Audits::Follow), metrics, key }
+        let (metrics, key, place) =
+            (Metrics::new(settings.place.clone()), settings.key.id.clone(), settings.place.clone());
+        Self { processor: processor.with_audits(Audits::Follow), metrics, key, place }
     }
 
     /// Handles an event, and returns the response. `left` is the time until Lambda ends the function.
@@ -120,9 +137,23 @@ where
                 Some(body) => self.of(&processor.accept(&body, correlation_id).await),
             },
             ("GET", [.., "payments" | "payment", id]) => self.of(&processor.find(id, correlation_id).await),
+            ("GET", [.., "health"]) => self.health(processor).await,
             (_, [.., "payments" | "payment"]) => not_allowed("POST"),
-            (_, [.., "payments" | "payment", _]) => not_allowed("GET"),
+            (_, [.., "payments" | "payment", _] | [.., "health"]) => not_allowed("GET"),
             _ => (404, json!({ "error": "not found" }), None),
+        }
+    }
+
+    async fn health(&self, processor: &Processor<S, A, C>) -> Answer {
+        let Place { region, phase } = &self.place;
+        let state = |status: &str| json!({ "status": status, "region": region, "phase": phase });
+        match timeout(CHECKING, processor.check()).await {
+            Ok(Ok(())) => (200, state("ok"), None),
+            Ok(Err(fault)) => {
+                tracing::error!(error = %card::redact(&fault.message), "the table does not respond");
+                (503, state("the table does not respond"), None)
+            }
+            Err(_) => (503, state("the table does not respond in time"), None),
         }
     }
 

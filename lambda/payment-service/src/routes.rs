@@ -29,8 +29,6 @@ const SENDING: Duration = Duration::from_secs(10);
 const WORKING: Duration = Duration::from_secs(20);
 /// The time limit of the deep health check.
 const CHECKING: Duration = Duration::from_secs(2);
-/// The id that the deep health check reads. The payment does not have to exist.
-const PROBE: &str = "health-check";
 
 /// The maximum number of concurrent reads and of concurrent deep health checks; more are rejected immediately.
 const READS: usize = 256;
@@ -279,8 +277,8 @@ where
         let Ok(_place) = self.checks.try_acquire() else {
             return Answer::new(StatusCode::SERVICE_UNAVAILABLE, state("too many checks at once")).later();
         };
-        match timeout(CHECKING, self.processor.store().get(&self.place.region, PROBE)).await {
-            Ok(Ok(_)) => Answer::new(StatusCode::OK, state("ok")),
+        match timeout(CHECKING, self.processor.check()).await {
+            Ok(Ok(())) => Answer::new(StatusCode::OK, state("ok")),
             Ok(Err(fault)) => {
                 tracing::error!(error = %card::redact(&fault.message), "the table does not respond");
                 Answer::new(StatusCode::SERVICE_UNAVAILABLE, state("the table does not respond"))

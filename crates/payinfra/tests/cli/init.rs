@@ -66,6 +66,7 @@ fn the_configuration_of_every_stack_is_valid_once_its_variables_are_set() {
     for stack in payinfra_stacks::STACKS {
         let folder = Folder::empty();
         folder.write("graph.json", &document.to_string());
+        folder.write("payment-processor.zip", "a package");
         // A configuration that is complete is followed by the sign-in, which fails here.
         let ended = folder.run(&["init", "--yes", "--stack", stack.name()]);
         assert!(ended.stdout.contains("Created payinfra.toml"), "{}", ended.transcript);

@@ -49,7 +49,10 @@ fn changed(old: &str, new: &str) -> String {
 #[test]
 fn a_stack_that_the_program_does_not_have() {
     let configuration = changed("stack = \"migration\"", "stack = \"trading\"");
-    refused(&configuration, &["payinfra.toml:1:9", "unknown stack `trading`", "available stacks: graph, migration"]);
+    refused(
+        &configuration,
+        &["payinfra.toml:1:9", "unknown stack `trading`", "available stacks: global-payments, graph, migration"],
+    );
 }
 
 #[test]
