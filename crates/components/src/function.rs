@@ -9,11 +9,11 @@ use payinfra_aws::kms::Key;
 use payinfra_aws::lambda::{self, Alias, Architecture, LogFormat, Logging, Version};
 use payinfra_aws::logs::LogGroup;
 use payinfra_aws::{Policy, Statement};
-use payinfra_engine::{Error, Graph, Node, Ref, Result, Secret, Text};
+use payinfra_engine::{Error, Graph, Node, Result, Secret, Text};
 use payinfra_stack::Site;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
+use crate::digest::digest;
 use crate::network::{ANYWHERE, Network};
 use crate::roles::{self, TaskRole};
 
@@ -152,8 +152,7 @@ fn definition(function: &lambda::Function) -> Result<String> {
     let mut args = serde_json::to_value(function).map_err(|error| Error::failed(error.to_string()))?;
     args["tags"] = json!(null);
     args["reserved_concurrency"] = json!(null);
-    let digest = Sha256::digest(args.to_string());
-    Ok(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest(&args.to_string()))
 }
 
 fn role(graph: &mut Graph, site: &Site<'_>, wanted: &Function<'_>, log_group: &Node<LogGroup>) -> Result<Node<Role>> {

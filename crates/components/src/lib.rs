@@ -9,6 +9,7 @@ pub mod aurora;
 pub mod buckets;
 pub mod dashboard;
 mod desired;
+mod digest;
 pub mod domain;
 pub mod endpoints;
 pub mod events;

@@ -13,8 +13,8 @@ use payinfra_aws::logs::LogGroup;
 use payinfra_engine::{Address, Error, Graph, Node, Ref, Result, Text};
 use payinfra_stack::Site;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
+use crate::digest::digest;
 use crate::function::Deployed;
 use crate::roles::{self, TaskRole};
 
@@ -169,8 +169,7 @@ impl Definition {
     }
 
     fn digest(&self) -> String {
-        let digest = Sha256::digest(self.texts.join("\n"));
-        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        digest(&self.texts.join("\n"))
     }
 }
 
