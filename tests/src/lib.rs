@@ -2,6 +2,7 @@
 
 #![expect(clippy::missing_panics_doc, clippy::unwrap_used, clippy::panic, reason = "test support fails by panicking")]
 
+pub mod api;
 pub mod content;
 pub mod crash;
 pub mod faults;

@@ -287,7 +287,7 @@ impl Answer {
     /// # Errors
     /// If there is none.
     pub fn to(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> io::Result<Self> {
-        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: payments\r\nConnection: close\r\n");
+        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
         for (name, value) in headers {
             let _ = write!(text, "{name}: {value}\r\n");
         }
@@ -311,7 +311,8 @@ impl Answer {
         let (head, body) = text.split_once("\r\n\r\n")?;
         let mut head = head.lines();
         let status = head.next()?.split(' ').nth(1)?.parse().ok()?;
-        Some(Self { status, head: head.map(str::to_lowercase).collect(), body: serde_json::from_str(body).ok()? })
+        let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body).ok()? };
+        Some(Self { status, head: head.map(str::to_lowercase).collect(), body })
     }
 
     /// A header.

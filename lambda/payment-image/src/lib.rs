@@ -29,7 +29,7 @@ mod build;
 mod zip;
 
 pub use build::build;
-pub use zip::{BOOTSTRAP, package};
+pub use zip::{BOOTSTRAP, archive, package};
 
 /// The name and tag of the image.
 pub const NAME: &str = concat!("payment-service:", env!("CARGO_PKG_VERSION"));

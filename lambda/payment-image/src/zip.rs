@@ -30,6 +30,14 @@ const DEFLATE: u16 = 8;
 /// If Lambda cannot run the program.
 pub fn package(program: &[u8]) -> Result<Vec<u8>, ImageError> {
     architecture(program)?;
+    Ok(archive(program)?)
+}
+
+/// Builds the deployment package of a program that is not checked, such as a script.
+///
+/// # Errors
+/// If the program is 4 GiB or larger.
+pub fn archive(program: &[u8]) -> io::Result<Vec<u8>> {
     let mut packed = DeflateEncoder::new(Vec::new(), Compression::best());
     packed.write_all(program)?;
     let packed = packed.finish()?;

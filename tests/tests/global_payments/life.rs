@@ -1,21 +1,6 @@
-//! The stack `global-payments` on the emulated AWS: applied, planned again, drifted, destroyed.
+//! The life of the stack: applied, planned again, drifted, destroyed.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
-
-use std::fs;
-
-use payinfra_tests::Bench;
-
-const EXAMPLE: &str = include_str!("../../crates/stacks/src/global_payments/payinfra.toml");
-/// A zip file without files: the emulated AWS does not run it here.
-const PACKAGE: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-
-async fn bench() -> Bench {
-    let bench = Bench::new().await;
-    bench.configure(EXAMPLE);
-    fs::write(bench.file("payment-processor.zip"), PACKAGE).unwrap();
-    bench
-}
+use crate::bench;
 
 /// G-01 to G-11: everything is created, nothing is planned afterwards, drift is found and repaired, and a destroy leaves
 /// nothing.

@@ -1,0 +1,65 @@
+//! The payments API of the stack `global-payments`: API Gateway of the emulated AWS, which runs the real function, and an
+//! independent client.
+
+use std::fs;
+use std::net::SocketAddr;
+
+use payment_image::archive;
+use serde_json::Value;
+
+use crate::service::Answer;
+use crate::{Bench, built};
+
+/// The API of a region, with a client that has the API key.
+#[derive(Clone, Debug)]
+pub struct Api {
+    address: SocketAddr,
+    /// The path of the stage.
+    stage: String,
+    key: String,
+}
+
+impl Api {
+    /// The API in `region`, from the flat outputs of the stack. Its key's value is read from API Gateway.
+    pub async fn of(bench: &Bench, outputs: &Value, region: &str) -> Self {
+        let output = |name: &str| {
+            let name = format!("{name}_{}", region.replace('-', "_"));
+            outputs[&name].as_str().unwrap_or_else(|| panic!("no output {name}")).to_owned()
+        };
+        let url = output("api_url");
+        let (host, stage) = url.strip_prefix("https://").and_then(|rest| rest.split_once('/')).unwrap();
+        let id = host.split('.').next().unwrap();
+        let client = aws_sdk_apigateway::Client::new(&bench.sdk(region));
+        let key = client.get_api_key().api_key(output("api_key_id")).include_value(true).send().await.unwrap();
+        Self {
+            address: bench.aws.endpoint().strip_prefix("http://").unwrap().parse().unwrap(),
+            stage: format!("/restapis/{id}/{stage}/_user_request_"),
+            key: key.value.unwrap(),
+        }
+    }
+
+    /// The response to a request with these headers.
+    #[must_use]
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        Answer::to(self.address, method, &format!("{}{path}", self.stage), headers, body).unwrap()
+    }
+
+    /// The response to a request for a payment.
+    #[must_use]
+    pub fn pay(&self, body: &str) -> Answer {
+        self.send("POST", "/payments", &[("Content-Type", "application/json"), ("x-api-key", &self.key)], body)
+    }
+
+    /// The stored payment.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Answer {
+        self.send("GET", &format!("/payments/{id}"), &[("x-api-key", &self.key)], "")
+    }
+}
+
+/// Writes the deployment package that the example configuration names: a program that runs the function's binary, which is
+/// next to the running test. A development build is larger than Lambda allows.
+pub fn write_package(bench: &Bench) {
+    let script = format!("#!/bin/sh\nexec '{}'\n", built("payment-processor").display());
+    fs::write(bench.file("payment-processor.zip"), archive(script.as_bytes()).unwrap()).unwrap();
+}
