@@ -180,7 +180,7 @@ class Ministack:
         importlib.import_module("hypercorn.asyncio")
         for service in self.SERVICES:
             importlib.import_module(f"ministack.services.{service}")
-        mend("dynamodb", "ministack", "sns", "events", "cloudtrail", "functions", "apigateway", "apigatewayv2")
+        mend("dynamodb", "ministack", "sns", "events", "cloudtrail", "functions", "apigateway", "apigatewayv2", "metrics")
 
     def serve(self, listener, options):
         import asyncio

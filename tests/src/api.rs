@@ -13,6 +13,8 @@ use crate::{Bench, built};
 /// The API of a region, with a client that has the API key.
 #[derive(Clone, Debug)]
 pub struct Api {
+    /// The region.
+    pub region: String,
     address: SocketAddr,
     /// The path of the stage.
     stage: String,
@@ -32,6 +34,7 @@ impl Api {
         let client = aws_sdk_apigateway::Client::new(&bench.sdk(region));
         let key = client.get_api_key().api_key(output("api_key_id")).include_value(true).send().await.unwrap();
         Self {
+            region: region.to_owned(),
             address: bench.aws.endpoint().strip_prefix("http://").unwrap().parse().unwrap(),
             stage: format!("/restapis/{id}/{stage}/_user_request_"),
             key: key.value.unwrap(),

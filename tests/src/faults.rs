@@ -41,8 +41,13 @@ impl Dice {
         f64::from(u32::try_from(self.between(from * 10, to * 10)).unwrap()) / 10.0
     }
 
+    /// An index into a list of this length.
+    pub(crate) fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.roll() % length as u64).unwrap()
+    }
+
     fn one<T: Copy>(&mut self, all: &[T]) -> T {
-        all[usize::try_from(self.roll() % all.len() as u64).unwrap()]
+        all[self.index(all.len())]
     }
 }
 

@@ -3,11 +3,13 @@
 #![expect(clippy::missing_panics_doc, clippy::unwrap_used, clippy::panic, reason = "test support fails by panicking")]
 
 pub mod api;
+mod audit;
 pub mod content;
 pub mod crash;
 pub mod faults;
 pub mod function;
 mod inventory;
+pub mod load;
 pub mod payments;
 pub mod service;
 

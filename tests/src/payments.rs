@@ -7,8 +7,6 @@
 //! AWS's times are divided by [`SCALE`]: clients keep an answer of Route 53 for a TTL of 60 s, which is what
 //! `domain.drain_seconds` allows for.
 
-mod audit;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,7 +20,7 @@ use serde_json::json;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 
-use self::audit::{Contents, Payment, audit};
+use crate::audit::{Contents, Payment, audit};
 use crate::faults::Dice;
 use crate::service::{Answer, Service};
 use crate::{Bench, sdk};

@@ -5,6 +5,8 @@ import json
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import cloudwatch_logs, kms, s3, secretsmanager
 
+KMS_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
+
 
 def new_bucket_public_access_block():
     """In MiniStack, a new bucket blocks public access only if IAM is enforced."""
@@ -21,6 +23,21 @@ def put_bucket_policy(name, body, original=s3._put_bucket_policy):
         message = "Policies must be valid JSON and the first byte must be '{'"
         return s3._error("MalformedPolicy", message, 400, f"/{name}")
     return original(name, body)
+
+
+def replicate(bucket_name, key, obj, data, tags=None, original=s3._maybe_replicate):
+    """In MiniStack, a replica is encrypted with the key of its source."""
+    rule, _ = s3._replication_rule_for(bucket_name, key, tags)
+    destination = (rule or {}).get("Destination") or {}
+    replica_key = (destination.get("EncryptionConfiguration") or {}).get("ReplicaKmsKeyID")
+    headers = obj.get("preserved_headers", {})
+    if replica_key and KMS_KEY in headers:
+        obj["preserved_headers"] = {**headers, KMS_KEY: replica_key}
+    try:
+        original(bucket_name, key, obj, data, tags)
+    finally:
+        if KMS_KEY in headers:
+            obj["preserved_headers"] = headers
 
 
 def unless_pending_deletion(original, name="KeyId"):
@@ -128,6 +145,7 @@ LOGS = {
 
 s3._new_bucket_public_access_block = new_bucket_public_access_block
 s3._put_bucket_policy = put_bucket_policy
+s3._maybe_replicate = replicate
 cloudwatch_logs.handle_request = with_actions(cloudwatch_logs.handle_request, LOGS)
 for action in (
     "_disable_key",

@@ -1,6 +1,6 @@
 //! The stack `global-payments` on the emulated AWS.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test")]
 
 mod api;
 mod life;

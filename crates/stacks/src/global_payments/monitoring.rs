@@ -13,12 +13,11 @@ use payinfra_components::rest_api::Api;
 use payinfra_components::tables::GlobalTable;
 use payinfra_components::topic;
 use payinfra_engine::{Graph, Node, Region, Result, Text};
+use payinfra_stack::Names;
 
 use super::Part;
 use crate::settings::Subscription;
 
-/// The namespace of the business metrics.
-const NAMESPACE: &str = "Payments";
 /// Where Route 53 publishes the metrics of health checks.
 const HEALTH: &str = "us-east-1";
 
@@ -47,6 +46,11 @@ pub(super) fn monitoring(graph: &mut Graph, all: &[Watched<'_>], payments: &Glob
     Ok(())
 }
 
+/// The namespace of the business metrics, so that deployments in one account do not share them.
+fn namespace(names: &Names) -> String {
+    names.name("payments")
+}
+
 /// The business metrics, from the function's log: one line per transaction.
 fn filters(graph: &mut Graph, watched: &Watched<'_>) -> Result<()> {
     let site = &watched.part.site;
@@ -59,7 +63,7 @@ fn filters(graph: &mut Graph, watched: &Watched<'_>) -> Result<()> {
             group: watched.function.log_group.id.clone(),
             name: site.names.name(&name.to_lowercase()),
             pattern: pattern.to_owned(),
-            metric_namespace: NAMESPACE.to_owned(),
+            metric_namespace: namespace(&site.names),
             metric_name: name.to_owned(),
             metric_value: value.to_owned(),
             default_value: None,
@@ -178,7 +182,7 @@ impl Metrics<'_> {
     }
 
     fn business(&self, name: &str) -> MetricStat {
-        self.metric((NAMESPACE, name), "Sum", [])
+        self.metric((&namespace(&self.watched.part.site.names), name), "Sum", [])
     }
 }
 

@@ -8,21 +8,23 @@ use serde_json::Value;
 
 /// What a client knows of a payment.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Payment {
+pub(crate) struct Payment {
     /// The bodies of all 2xx responses.
-    pub(super) accepted: Vec<Value>,
+    pub(crate) accepted: Vec<Value>,
     /// Whether another response, or none, leaves open whether it is stored.
-    pub(super) in_doubt: bool,
+    pub(crate) in_doubt: bool,
     /// The regions that had its audit record at the last audit. Replication does not copy what existed before, so later
     /// regions need not have it.
-    pub(super) audited: Option<BTreeSet<String>>,
+    pub(crate) audited: Option<BTreeSet<String>>,
 }
 
 /// The payments and audit records in a region.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Contents {
+pub(crate) struct Contents {
     /// The items of the table, by id.
     items: BTreeMap<String, Item>,
+    /// The ids with several items.
+    twice: BTreeSet<String>,
     /// The keys in the audit bucket, once for each version.
     records: Vec<String>,
 }
@@ -37,13 +39,19 @@ struct Item {
 
 impl Contents {
     /// Reads a table and an audit bucket.
-    pub(super) async fn read(sdk: &SdkConfig, table: &str, bucket: &str) -> Self {
-        Self { items: items(sdk, table).await, records: records(sdk, bucket).await }
+    pub(crate) async fn read(sdk: &SdkConfig, table: &str, bucket: &str) -> Self {
+        let mut contents = Self { records: records(sdk, bucket).await, ..Self::default() };
+        for (id, item) in items(sdk, table).await {
+            if contents.items.insert(id.clone(), item).is_some() {
+                contents.twice.insert(id);
+            }
+        }
+        contents
     }
 }
 
 /// What is wrong with the payments in the regions that store them. `before` are the regions at the last audit.
-pub(super) fn audit(
+pub(crate) fn audit(
     payments: &mut BTreeMap<String, Payment>,
     before: &BTreeSet<String>,
     regions: &BTreeMap<String, Contents>,
@@ -64,7 +72,7 @@ pub(super) fn audit(
         let items: BTreeMap<_, _> = items.collect();
         let records = records.remove(id.as_str()).unwrap_or_default();
         let found = match payment.accepted.first() {
-            Some(answer) => accepted(answer, payment, before, regions, &items, &records),
+            Some(answer) => accepted(id, answer, payment, before, regions, &items, &records),
             None if items.is_empty() && records.is_empty() => Vec::new(),
             None if !payment.in_doubt => vec!["was refused, but is stored".to_owned()],
             None if items.is_empty() => vec!["was refused, but has an audit record".to_owned()],
@@ -79,6 +87,7 @@ pub(super) fn audit(
 
 /// What is wrong with a payment that was accepted: with its items, by region, and its audit records, by key.
 fn accepted(
+    id: &str,
     answer: &Value,
     payment: &Payment,
     before: &BTreeSet<String>,
@@ -87,10 +96,19 @@ fn accepted(
     records: &BTreeMap<&str, Vec<&str>>,
 ) -> Vec<String> {
     let mut problems = Vec::new();
-    if payment.accepted.iter().any(|other| other != answer) {
+    // A payment may be pending in one response, and accepted in the next.
+    let told = |answer: &Value| {
+        let mut answer = answer.clone();
+        answer["status"].take();
+        answer
+    };
+    if payment.accepted.iter().any(|other| told(other) != told(answer)) {
         problems.push(format!("was accepted twice: {:?}", payment.accepted));
     }
-    for region in regions.keys() {
+    for (region, contents) in regions {
+        if contents.twice.contains(id) {
+            problems.push(format!("has several items in {region}"));
+        }
         match items.get(region.as_str()) {
             None => problems.push(format!("was accepted, but is not stored in {region}")),
             Some(item) if answer["acceptedAt"] != item.accepted_at => {
@@ -116,8 +134,8 @@ fn accepted(
     problems
 }
 
-/// The items of a table.
-async fn items(sdk: &SdkConfig, table: &str) -> BTreeMap<String, Item> {
+/// The payments in a table, with or without a sort key, by id. Claims are not payments.
+async fn items(sdk: &SdkConfig, table: &str) -> Vec<(String, Item)> {
     let scan = aws_sdk_dynamodb::Client::new(sdk).scan().table_name(table).consistent_read(true);
     let found: Vec<_> = scan.into_paginator().items().send().collect::<Result<_, _>>().await.unwrap();
     let text = |value: Option<&AttributeValue>| value.and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
@@ -125,11 +143,11 @@ async fn items(sdk: &SdkConfig, table: &str) -> BTreeMap<String, Item> {
         let known = Item {
             accepted_at: text(item.get("accepted_at")),
             region: text(item.get("region")),
-            is_audited: item.contains_key("audit"),
+            is_audited: item.contains_key("audit") || text(item.get("status")) == "accepted",
         };
         (text(item.get("payment_id")), known)
     };
-    found.into_iter().map(item).collect()
+    found.into_iter().filter(|item| !item.contains_key("claim")).map(item).collect()
 }
 
 /// The keys of all versions of audit records in a bucket.
@@ -174,7 +192,8 @@ mod tests {
     fn whole() -> Case {
         let answer = json!({ "transactionId": "order-1", "acceptedAt": "2026-03-01T02:00:00Z" });
         let item = Item { accepted_at: "2026-03-01T02:00:00Z".to_owned(), region: WEST.to_owned(), is_audited: true };
-        let contents = Contents { items: [("order-1".to_owned(), item)].into(), records: vec![RECORD.to_owned()] };
+        let items = [("order-1".to_owned(), item)].into();
+        let contents = Contents { items, records: vec![RECORD.to_owned()], ..Contents::default() };
         Case {
             payment: Payment { accepted: vec![answer.clone(), answer], ..Payment::default() },
             before: [EAST.to_owned(), WEST.to_owned()].into(),
@@ -236,6 +255,8 @@ mod tests {
         check(answer, &["order-1 was accepted twice"]);
         let item = |case: &mut Case, id: &str| east(case).items.get_mut(id).unwrap().accepted_at = "later".to_owned();
         check(item, &["order-1 was accepted at \"2026-03-01T02:00:00Z\", but us-east-1 has"]);
+        let twice = |case: &mut Case, id: &str| drop(east(case).twice.insert(id.to_owned()));
+        check(twice, &["order-1 has several items in us-east-1"]);
         let unknown = |case: &mut Case, id: &str| {
             let item = case.regions[EAST].items[id].clone();
             drop(east(case).items.insert("order-2".to_owned(), item));
