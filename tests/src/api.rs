@@ -15,7 +15,11 @@ use crate::{Bench, built};
 pub struct Api {
     /// The region.
     pub region: String,
+    /// The host of its URL.
+    pub host: String,
     address: SocketAddr,
+    /// The path that the emulated AWS has for the host.
+    root: String,
     /// The path of the stage.
     stage: String,
     key: String,
@@ -36,7 +40,9 @@ impl Api {
         Self {
             region: region.to_owned(),
             address: bench.aws.endpoint().strip_prefix("http://").unwrap().parse().unwrap(),
-            stage: format!("/restapis/{id}/{stage}/_user_request_"),
+            stage: format!("/{stage}"),
+            root: format!("/restapis/{id}/{stage}/_user_request_"),
+            host: host.to_owned(),
             key: key.value.unwrap(),
         }
     }
@@ -44,7 +50,13 @@ impl Api {
     /// The response to a request with these headers.
     #[must_use]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        Answer::to(self.address, method, &format!("{}{path}", self.stage), headers, body).unwrap()
+        Answer::to(self.address, method, &format!("{}{path}", self.root), headers, body).unwrap()
+    }
+
+    /// The response to a request without headers for a path of the host, which includes the stage.
+    #[must_use]
+    pub fn get_path(&self, path: &str) -> Answer {
+        self.send("GET", path.strip_prefix(&self.stage).unwrap(), &[], "")
     }
 
     /// The response to a request for a payment.

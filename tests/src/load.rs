@@ -14,7 +14,7 @@ use crate::faults::Dice;
 use crate::service::Answer;
 
 /// The number of times that a client sends a request. Responses with status 429 and 5xx allow it to send it again.
-const ATTEMPTS: u32 = 8;
+const ATTEMPTS: u32 = 5;
 /// The pause before the first retry; then twice as long each time.
 const RETRY: Duration = Duration::from_millis(100);
 /// The time limit for payments that are pending.

@@ -1,64 +1,23 @@
 //! G-12: payments over HTTP, through API Gateway and the running function, into tables and buckets. The tests only know the
 //! file of flat outputs.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_sdk_cloudwatch::types::{Dimension, Statistic};
 use aws_sdk_dynamodb::types::AttributeValue;
 use payinfra_localstack::{ACCOUNT_ID, Fault, Match, Rule, When};
-use payinfra_tests::Bench;
-use payinfra_tests::api::Api;
 use payinfra_tests::load::{Counts, Ledger};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
-use crate::{REGIONS, bench};
-
-/// The applied example.
-struct Running {
-    bench: Bench,
-    apis: Vec<Api>,
-    outputs: Value,
-}
-
-impl Running {
-    async fn start() -> Self {
-        let bench = bench().await;
-        bench.run(&["apply", "--yes"]).ok();
-        let outputs = fs::read_to_string(bench.file("cfn-outputs/flat-outputs.json")).unwrap();
-        let outputs: Value = serde_json::from_str(&outputs).unwrap();
-        let mut apis = Vec::new();
-        for region in REGIONS {
-            apis.push(Api::of(&bench, &outputs, region).await);
-        }
-        Self { bench, apis, outputs }
-    }
-
-    /// The output with this name, of a region if it has one per region.
-    fn output(&self, name: &str, region: &str) -> &str {
-        let own = format!("{name}_{}", region.replace('-', "_"));
-        let value = self.outputs.get(&own).or_else(|| self.outputs.get(name));
-        value.and_then(Value::as_str).unwrap_or_else(|| panic!("no output {name} in {}", self.outputs))
-    }
-
-    /// The table and the audit bucket, by region.
-    fn places(&self) -> BTreeMap<String, (String, String)> {
-        let place = |region: &str| {
-            let output = |name| self.output(name, region).to_owned();
-            (region.to_owned(), (output("payments_table_name"), output("audit_bucket_name")))
-        };
-        REGIONS.map(place).into()
-    }
-}
+use crate::{EXAMPLE, REGIONS, Running};
 
 /// The example, applied once for all tests that inject no faults.
 async fn running() -> &'static Running {
     static RUNNING: OnceCell<Running> = OnceCell::const_new();
-    RUNNING.get_or_init(Running::start).await
+    RUNNING.get_or_init(|| Running::start(EXAMPLE)).await
 }
 
 fn payment(id: &str) -> String {
@@ -240,7 +199,7 @@ fn one_percent() -> Vec<Rule> {
 
 /// Sends payments while calls of the functions fail, and audits them.
 async fn load(clients: u64, count: u64) -> Counts {
-    let running = Running::start().await;
+    let running = Running::start(EXAMPLE).await;
     running.bench.aws.faults(one_percent());
     let ledger = Ledger::default();
     let counts = block_in_place(|| ledger.send(&running.apis, clients, count));
@@ -256,4 +215,14 @@ async fn load(clients: u64, count: u64) -> Counts {
 async fn g03_g12_no_payment_is_lost_or_doubled_while_calls_fail() {
     let counts = load(8, 50).await;
     assert!(counts.accepted > 250 && counts.repeated > 0 && counts.refused > 0, "{counts:?}");
+}
+
+/// The same with 10,000 requests of 32 clients; writes the table of results.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes ten minutes; writes tests/results/function-load.md"]
+async fn g03_g12_ten_thousand_payments_while_calls_fail() {
+    let begun = Instant::now();
+    let counts = load(32, 313).await;
+    let minutes = begun.elapsed().as_secs() / 60;
+    println!("{minutes} min {counts:?}");
 }

@@ -1,12 +1,12 @@
 //! The life of the stack: applied, planned again, drifted, destroyed.
 
-use crate::bench;
+use crate::{EXAMPLE, bench};
 
 /// G-01 to G-11: everything is created, nothing is planned afterwards, drift is found and repaired, and a destroy leaves
 /// nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn g01_g11_the_example_lives_and_leaves_nothing() {
-    let bench = bench().await;
+    let bench = bench(EXAMPLE).await;
     bench.run(&["apply", "--yes"]).ok();
     bench.run(&["plan", "--exit-code"]).ok();
     bench.run(&["drift"]).ok();
