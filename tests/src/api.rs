@@ -47,6 +47,12 @@ impl Api {
         }
     }
 
+    /// The value of the API key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// The response to a request with these headers.
     #[must_use]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {

@@ -255,7 +255,7 @@ mod tests {
         check(answer, &["order-1 was accepted twice"]);
         let item = |case: &mut Case, id: &str| east(case).items.get_mut(id).unwrap().accepted_at = "later".to_owned();
         check(item, &["order-1 was accepted at \"2026-03-01T02:00:00Z\", but us-east-1 has"]);
-        let twice = |case: &mut Case, id: &str| drop(east(case).twice.insert(id.to_owned()));
+        let twice = |case: &mut Case, id: &str| east(case).twice = [id.to_owned()].into();
         check(twice, &["order-1 has several items in us-east-1"]);
         let unknown = |case: &mut Case, id: &str| {
             let item = case.regions[EAST].items[id].clone();

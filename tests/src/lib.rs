@@ -178,3 +178,29 @@ pub fn built(name: &str) -> PathBuf {
     assert!(path.exists(), "{} is missing: run `cargo test --workspace`", path.display());
     path
 }
+
+/// The strings in a member of a policy, which may be a single one.
+#[must_use]
+pub fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Array(texts) => texts.iter().map(|text| text.as_str().unwrap()).collect(),
+        text => vec![text.as_str().unwrap()],
+    }
+}
+
+/// A policy; IAM returns it percent-encoded.
+#[must_use]
+pub fn policy(text: &str) -> Value {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits = [rest.next().unwrap(), rest.next().unwrap()];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap());
+        } else {
+            bytes.push(byte);
+        }
+    }
+    serde_json::from_slice(&bytes).unwrap()
+}

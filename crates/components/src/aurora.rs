@@ -182,7 +182,7 @@ pub fn aurora(graph: &mut Graph, site: &Site<'_>, wanted: Aurora<'_>) -> Result<
 
 fn log_group(graph: &mut Graph, site: &Site<'_>, wanted: &Aurora<'_>, cluster: &str) -> Result<Node<LogGroup>> {
     let log = LogGroup {
-        name: format!("/aws/rds/cluster/{cluster}/{}", wanted.engine.log),
+        name: format!("/aws/rds/cluster/{cluster}/{}", wanted.engine.log).into(),
         retention_days: Some(wanted.log_retention_days),
         kms_key: Some(wanted.log_key.outputs.arn.clone()),
         tags: site.named("db-log"),

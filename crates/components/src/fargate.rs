@@ -293,7 +293,7 @@ fn infrastructure_role(graph: &mut Graph, site: &Site<'_>, wanted: &Fargate<'_>)
 
 fn log_group(graph: &mut Graph, site: &Site<'_>, wanted: &Fargate<'_>) -> Result<Node<LogGroup>> {
     let group = LogGroup {
-        name: site.names.name(SERVICE),
+        name: site.names.name(SERVICE).into(),
         retention_days: Some(wanted.log_retention_days),
         kms_key: Some(wanted.log_key.outputs.arn.clone()),
         tags: site.named("service-logs"),

@@ -26,7 +26,7 @@ pub fn flow_log(
 ) -> Result<()> {
     let name = site.names.name(FLOW_LOGS);
     let group = LogGroup {
-        name: name.clone(),
+        name: name.clone().into(),
         retention_days: Some(retention_days),
         kms_key: Some(key.outputs.arn.clone()),
         tags: site.named(FLOW_LOGS),

@@ -92,7 +92,7 @@ pub fn log_group_name(site: &Site<'_>, function: &str) -> String {
 /// If the role's name is too long for IAM, or the region has a function of that name already.
 pub fn function(graph: &mut Graph, site: &Site<'_>, wanted: Function<'_>) -> Result<Deployed> {
     let log_group = LogGroup {
-        name: log_group_name(site, wanted.name),
+        name: log_group_name(site, wanted.name).into(),
         retention_days: Some(wanted.log_retention_days),
         kms_key: Some(wanted.log_key.outputs.arn.clone()),
         tags: site.named(&format!("{}-logs", wanted.name)),

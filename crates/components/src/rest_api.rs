@@ -97,8 +97,11 @@ pub fn access_log_name(site: &Site<'_>, api: &str) -> String {
     site.names.name(&format!("{api}-access"))
 }
 
+/// The names of the groups of the execution logs of all APIs: API Gateway puts the id of the API after it.
+pub const EXECUTION_LOGS: &str = "API-Gateway-Execution-Logs_";
+
 /// Declares a REST API of a region, with everything that it needs. The policy of its log key must allow `CloudWatch` Logs to use it
-/// for [`access_log_name`].
+/// for [`access_log_name`] and [`EXECUTION_LOGS`].
 ///
 /// # Errors
 /// If a route refers to a model that is not declared, or the region has an API of that name already.
@@ -140,12 +143,13 @@ pub fn rest_api(graph: &mut Graph, site: &Site<'_>, wanted: &RestApi<'_>) -> Res
         graph.order(part, &deployment.address);
     }
     allow(graph, site, wanted, &api)?;
-    let (stage, access_log) = stage(graph, site, wanted, &api, &deployment)?;
+    let (stage, [access_log, execution_log]) = stage(graph, site, wanted, &api, &deployment)?;
     let key = plan(graph, site, wanted, &api, &stage)?;
     site.output(graph, &format!("{name}_url"), &stage.outputs.url);
     site.output(graph, &format!("{name}_id"), &api.id);
     site.output(graph, &format!("{name}_key_id"), &key.id);
     site.output(graph, &format!("{name}_access_log_group_name"), &access_log.id);
+    site.output(graph, &format!("{name}_execution_log_group_name"), &execution_log.id);
     Ok(Api { api, stage, key, access_log })
 }
 
@@ -334,14 +338,22 @@ fn stage(
     wanted: &RestApi<'_>,
     api: &Node<apigateway::RestApi>,
     deployment: &Node<Deployment>,
-) -> Result<(Node<Stage>, Node<LogGroup>)> {
+) -> Result<(Node<Stage>, [Node<LogGroup>; 2])> {
     let group = LogGroup {
-        name: access_log_name(site, wanted.name),
+        name: access_log_name(site, wanted.name).into(),
         retention_days: Some(wanted.log_retention_days),
         kms_key: Some(wanted.log_key.outputs.arn.clone()),
         tags: site.named(&format!("{}-access", wanted.name)),
     };
     let group = graph.add(site.region(), &format!("{}-access", wanted.name), group)?;
+    // API Gateway would create this group itself, unencrypted and without retention.
+    let execution = LogGroup {
+        name: Text::from(EXECUTION_LOGS).and(&api.id).and(format!("/{}", wanted.stage)),
+        retention_days: Some(wanted.log_retention_days),
+        kms_key: Some(wanted.log_key.outputs.arn.clone()),
+        tags: site.named(&format!("{}-execution", wanted.name)),
+    };
+    let execution = graph.add(site.region(), &format!("{}-execution", wanted.name), execution)?;
     let role = TaskRole {
         task: LOGS_ROLE,
         description: "Writes the logs of API Gateway",
@@ -366,8 +378,10 @@ fn stage(
         tags: site.named(&format!("{}-stage", wanted.name)),
     };
     let stage = graph.add(site.region(), wanted.name, stage)?;
-    graph.order(&account.address, &stage.address);
-    Ok((stage, group))
+    for first in [&account.address, &execution.address] {
+        graph.order(first, &stage.address);
+    }
+    Ok((stage, [group, execution]))
 }
 
 /// The usage plan with a key for one client.

@@ -85,7 +85,7 @@ impl Stack for Yardstick {
             graph.add(&Region::global(), &resource("role"), role)?;
             graph.add(region, &resource("alarm"), alarm(&site, &resource("alarm"), Text::from(&table.id)))?;
             let (name, tags) = (site.names.name(&resource("logs")), site.named(&resource("logs")));
-            let logs = LogGroup { name, retention_days: Some(30), kms_key: Some(key.clone()), tags };
+            let logs = LogGroup { name: name.into(), retention_days: Some(30), kms_key: Some(key.clone()), tags };
             graph.add(region, &resource("logs"), logs)?;
         }
         Ok(graph)

@@ -54,9 +54,9 @@ async fn g02_g12_payments_go_on_in_the_secondary_region_and_come_back() {
     let send = async |expected: &str| {
         let api = resolve(&running, &name).await;
         assert_eq!(api.region, expected);
-        block_in_place(|| ledger.send(std::slice::from_ref(api), 8, 5))
+        block_in_place(|| ledger.send(std::slice::from_ref(api), 8, 3))
     };
-    assert!(send("us-east-1").await.accepted > 20);
+    assert!(send("us-east-1").await.accepted > 10);
 
     let down = Match { access_key: Some(ACCOUNT_ID.to_owned()), ..Match::action("dynamodb", "*") }.region("us-east-1");
     running.bench.aws.faults([Rule { matches: down, fault: Fault::Error { status: 500 } }]);
@@ -68,12 +68,12 @@ async fn g02_g12_payments_go_on_in_the_secondary_region_and_come_back() {
     let without_function = send("us-west-2").await;
     for counts in [without_table, without_function] {
         // The ids that belong to the primary region have to wait: no other region can know whether they are new.
-        assert!(counts.accepted > 5 && counts.failed > 0, "{counts:?}");
+        assert!(counts.accepted > 2 && counts.failed > 0, "{counts:?}");
     }
 
     running.bench.aws.clear_faults();
     lambda.delete_function_concurrency().function_name(function).send().await.unwrap();
-    assert!(send("us-east-1").await.accepted > 20);
+    assert!(send("us-east-1").await.accepted > 10);
     let problems = ledger.audit(&running.bench, &running.places()).await;
     assert!(problems.is_empty(), "{problems:#?}");
 }

@@ -5,6 +5,7 @@
 mod api;
 mod failover;
 mod life;
+mod rows;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,6 +13,7 @@ use std::fs;
 use payinfra_tests::Bench;
 use payinfra_tests::api::{Api, write_package};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 const EXAMPLE: &str = include_str!("../../../crates/stacks/src/global_payments/payinfra.toml");
 /// The regions of the example, the primary first.
@@ -60,4 +62,10 @@ async fn bench(configuration: &str) -> Bench {
     bench.configure(configuration);
     write_package(&bench);
     bench
+}
+
+/// The example, applied once for all tests that inject no faults.
+async fn running() -> &'static Running {
+    static RUNNING: OnceCell<Running> = OnceCell::const_new();
+    RUNNING.get_or_init(|| Running::start(EXAMPLE)).await
 }

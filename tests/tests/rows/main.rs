@@ -17,8 +17,7 @@ mod storage;
 mod tags;
 mod traffic;
 
-use payinfra_tests::Bench;
-use serde_json::Value;
+use payinfra_tests::{Bench, policy, texts};
 use tokio::sync::OnceCell;
 
 /// A region, its CIDR block, and the other one's.
@@ -43,28 +42,4 @@ async fn key(bench: &Bench, region: &str, purpose: &str) -> String {
     let alias = format!("alias/payment-{purpose}-migration-demo1");
     let key = kms.describe_key().key_id(alias).send().await.unwrap();
     key.key_metadata().unwrap().arn().unwrap().to_owned()
-}
-
-/// The strings in a member of a policy, which may be a single one.
-fn texts(value: &Value) -> Vec<&str> {
-    match value {
-        Value::Null => Vec::new(),
-        Value::Array(texts) => texts.iter().map(|text| text.as_str().unwrap()).collect(),
-        text => vec![text.as_str().unwrap()],
-    }
-}
-
-/// A policy; IAM returns it percent-encoded.
-fn policy(text: &str) -> Value {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digits = [rest.next().unwrap(), rest.next().unwrap()];
-            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap());
-        } else {
-            bytes.push(byte);
-        }
-    }
-    serde_json::from_slice(&bytes).unwrap()
 }

@@ -2,7 +2,9 @@
 
 use aws_sdk_cloudwatchlogs::types as sdk;
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, Text, fields,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +17,8 @@ use crate::{Cx, Explain, Need};
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogGroup {
-    /// The name, such as `/payinfra/flow-logs`.
-    pub name: String,
+    /// The name, such as `/payinfra/flow-logs`. It may contain ids, such as that of an API for its execution log.
+    pub name: Text,
     /// The retention in days, one of AWS's values (1, 3, 5, 7, 14, 30, …).
     pub retention_days: Option<i32>,
     /// The ARN of the KMS key; its policy must allow `logs.REGION.amazonaws.com` to use it.
@@ -46,19 +48,21 @@ impl Resource for LogGroup {
     }
 
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
-        let call = cx.logs().create_log_group().log_group_name(&self.name).set_tags(Some(tags::sdk(&self.tags)));
+        let name = self.name.known()?;
+        let call = cx.logs().create_log_group().log_group_name(name).set_tags(Some(tags::sdk(&self.tags)));
         let call = call.set_kms_key_id(self.kms_key.as_ref().map(Ref::known).transpose()?.cloned());
         call.send().await.explain().map_err(key_is_young)?;
-        Ok(Id::new(&self.name))
+        Ok(Id::new(name))
     }
 
     /// After a create of ours, a group without tags, retention and key also counts as ours: a service may have created
     /// it in between (AWS-FACTS §1.11).
     async fn recover(&self, cx: &Cx, owner: &Owner) -> Result<Option<Id<Self>>> {
-        let id = Id::new(&self.name);
+        let name = self.name.known()?;
+        let id = Id::new(name);
         let Some(found) = Self::read(cx, std::slice::from_ref(&id)).await?.pop() else { return Ok(None) };
         let bare = found.args.tags.is_empty() && found.args.retention_days.is_none() && found.args.kms_key.is_none();
-        if bare && cx.begun() { Ok(Some(id)) } else { claim("log group", &self.name, id, &found.args.tags, owner) }
+        if bare && cx.begun() { Ok(Some(id)) } else { claim("log group", name, id, &found.args.tags, owner) }
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
@@ -122,7 +126,7 @@ async fn live(cx: &Cx, group: sdk::LogGroup) -> Result<Live<LogGroup>> {
         id: Id::new(&name),
         status: Status::Ready,
         args: LogGroup {
-            name,
+            name: name.into(),
             retention_days: group.retention_in_days,
             kms_key: group.kms_key_id.map(Ref::Known),
             tags: tags::of(cx, &arn).await?,

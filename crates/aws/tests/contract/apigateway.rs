@@ -226,7 +226,7 @@ fn stage() -> Result<Example> {
     let second = graph.add(&region(), "second", second)?;
     graph.order(&first.address, &second.address);
     let name = "/contract/api-stage".to_owned();
-    let log = LogGroup { name, retention_days: None, kms_key: None, tags: Tags::new() };
+    let log = LogGroup { name: name.into(), retention_days: None, kms_key: None, tags: Tags::new() };
     let group_arn = graph.add(&region(), "log", log)?.outputs.arn;
     let format = json!({ "id": "$context.requestId", "status": "$context.status" }).to_string();
     Example::new(graph, &region(), stage_args(&api, &first, "v1"))?

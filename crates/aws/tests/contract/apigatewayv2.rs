@@ -99,7 +99,7 @@ fn stage() -> Result<Example> {
     let mut graph = graph("http-stage");
     let api = api_for(&mut graph, "api")?;
     let name = "/contract/http-stage".to_owned();
-    let log = LogGroup { name, retention_days: None, kms_key: None, tags: Tags::new() };
+    let log = LogGroup { name: name.into(), retention_days: None, kms_key: None, tags: Tags::new() };
     let group_arn = graph.add(&region(), "log", log)?.outputs.arn;
     let format = json!({ "id": "$context.requestId" }).to_string();
     Example::new(graph, &region(), stage_args(&api, "$default"))?

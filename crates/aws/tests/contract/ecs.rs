@@ -63,7 +63,7 @@ fn definition_args(graph: &mut Graph, family: &str) -> Result<TaskDefinition> {
 fn task_definition() -> Result<Example> {
     let mut graph = graph("task-definition");
     let name = "/contract/task-definition".to_owned();
-    let log = LogGroup { name, retention_days: None, kms_key: None, tags: Tags::new() };
+    let log = LogGroup { name: name.into(), retention_days: None, kms_key: None, tags: Tags::new() };
     let log = graph.add(&region(), "log", log)?;
     let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:contract-AbCdEf";
     let check = HealthCheck {

@@ -90,7 +90,7 @@ fn function() -> Result<Example> {
     let key = key_for(&mut graph, "key", &["lambda.amazonaws.com"])?.outputs.arn;
     let topic = topic_for(&mut graph, "topic")?.outputs.arn;
     let name = "/contract/function".to_owned();
-    let log = LogGroup { name, retention_days: None, kms_key: None, tags: Tags::new() };
+    let log = LogGroup { name: name.into(), retention_days: None, kms_key: None, tags: Tags::new() };
     let log = graph.add(&region(), "log", log)?;
     let vpc = graph.add(&region(), "vpc", network())?;
     let subnets = [0, 1].map(|index| graph.add(&region(), &format!("subnet-{index}"), part(&vpc, index)));

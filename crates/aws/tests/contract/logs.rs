@@ -15,7 +15,7 @@ fn log_group() -> Result<Example> {
     let mut graph = graph("log-group");
     let key = key_for(&mut graph, "key", &["logs.us-east-1.amazonaws.com"])?;
     let name = "/contract/example".to_owned();
-    let group = LogGroup { name, retention_days: Some(7), kms_key: None, tags: Tags::new() };
+    let group = LogGroup { name: name.into(), retention_days: Some(7), kms_key: None, tags: Tags::new() };
     Example::new(graph, &region(), group)?
         .again(Again::Taken)
         .change(|group: &mut LogGroup| group.retention_days = Some(30))?
@@ -26,7 +26,7 @@ fn log_group() -> Result<Example> {
 fn metric_filter() -> Result<Example> {
     let mut graph = graph("metric-filter");
     let name = "/contract/metric-filter".to_owned();
-    let group = LogGroup { name, retention_days: None, kms_key: None, tags: Tags::new() };
+    let group = LogGroup { name: name.into(), retention_days: None, kms_key: None, tags: Tags::new() };
     let group = graph.add(&region(), "group", group)?;
     let filter = MetricFilter {
         group: group.id,

@@ -28,7 +28,11 @@ pub(super) fn keys(graph: &mut Graph, site: &Site<'_>) -> Result<Keys> {
         grants: false,
         statements: vec![topic::key_statement(site)],
     };
-    let groups = [function::log_group_name(site, PROCESSOR), rest_api::access_log_name(site, API)];
+    let groups = [
+        function::log_group_name(site, PROCESSOR),
+        rest_api::access_log_name(site, API),
+        format!("{}*", rest_api::EXECUTION_LOGS),
+    ];
     let logs = logs_statement(site, &groups.each_ref().map(String::as_str));
     let logs = Purpose { name: "logs", services: &[], grants: false, statements: vec![logs] };
     let of = |name, services, grants| Purpose { name, services, grants, statements: Vec::new() };
