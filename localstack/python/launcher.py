@@ -195,9 +195,9 @@ class Ministack:
         config.bind = [f"fd://{listener.fileno()}"]
         config.keep_alive_timeout = 600
         config.loglevel = "WARNING"
-        from mends import stores
+        from mends import permissions, stores
 
-        app = Guarded(options["secret"]).asgi(stores.served(self.app))
+        app = Guarded(options["secret"]).asgi(permissions.served(stores.served(self.app)))
         asyncio.run(serve(app, config))
 
     def set_port(self, port):

@@ -102,6 +102,15 @@ impl Control {
         self.ask(Method::GET, "violations", Bytes::new()).await
     }
 
+    /// Checks the permissions of roles, or accepts all calls, until the next reset. Only some services check them
+    /// (`GAPS.md`); the access key `test` has all permissions.
+    ///
+    /// # Errors
+    /// [`Error::Control`], also if the emulators were not started here.
+    pub async fn check_permissions(&self, on: bool) -> Result<()> {
+        self.order(Method::PUT, "permissions", on.to_string().into()).await
+    }
+
     /// Where the requests of clients go now.
     ///
     /// # Errors

@@ -67,6 +67,16 @@ pub(crate) async fn answer(gateway: &Arc<Gateway>, method: &Method, path: &str, 
             }
             Err(error) => failed(StatusCode::BAD_REQUEST, &error.to_string()),
         },
+        ("PUT", "permissions") => match serde_json::from_slice::<bool>(body) {
+            Ok(_) if gateway.profile == Profile::External => {
+                failed(StatusCode::BAD_REQUEST, "permissions are checked only by emulators that were started here")
+            }
+            Ok(on) => match gateway.check_permissions(on).await {
+                Ok(()) => done(),
+                Err(reason) => failed(StatusCode::BAD_GATEWAY, &reason),
+            },
+            Err(error) => failed(StatusCode::BAD_REQUEST, &error.to_string()),
+        },
         ("POST", "reset") => match gateway.reset().await {
             Ok(()) => done(),
             Err(error) => failed(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),

@@ -4,6 +4,9 @@
 use std::fs;
 use std::net::SocketAddr;
 
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use payment_image::archive;
 use serde_json::Value;
 
@@ -79,8 +82,24 @@ impl Api {
 }
 
 /// Writes the deployment package that the example configuration names: a program that runs the function's binary, which is
-/// next to the running test. A development build is larger than Lambda allows.
+/// next to the running test, because a development build is larger than Lambda allows. It saves the environment for
+/// [`credentials`].
 pub fn write_package(bench: &Bench) {
-    let script = format!("#!/bin/sh\nexec '{}'\n", built("payment-processor").display());
+    let (program, environment) = (built("payment-processor"), bench.file("environment"));
+    let script = format!("#!/bin/sh\nenv >'{}'-$AWS_REGION\nexec '{}'\n", environment.display(), program.display());
     fs::write(bench.file("payment-processor.zip"), archive(script.as_bytes()).unwrap()).unwrap();
+}
+
+/// The SDK configuration with the credentials of the function in `region`, which has run.
+#[must_use]
+pub fn credentials(bench: &Bench, region: &str) -> SdkConfig {
+    let environment = fs::read_to_string(bench.file(&format!("environment-{region}"))).unwrap();
+    let variable = |name: &str| {
+        let found = environment.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        found.unwrap_or_else(|| panic!("no {name}")).to_owned()
+    };
+    let (key, secret) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"));
+    let credentials = Credentials::new(key, secret, Some(variable("AWS_SESSION_TOKEN")), None, "function");
+    let provider = SharedCredentialsProvider::new(credentials);
+    bench.sdk(region).into_builder().credentials_provider(provider).build()
 }

@@ -317,6 +317,15 @@ impl Gateway {
         serde_json::from_slice(&paths).map_err(|error| error.to_string())
     }
 
+    /// Switches the checks of permissions on or off, in the emulator that has them.
+    pub(crate) async fn check_permissions(&self, on: bool) -> std::result::Result<(), String> {
+        let uri = hyper::Uri::from_static("/_payinfra/permissions");
+        let (body, headers) = (bytes::Bytes::from(on.to_string()), hyper::HeaderMap::new());
+        let sent = self.upstream.send(Some(Backend::Ministack), &hyper::Method::PUT, &uri, &headers, body).await;
+        let answer = sent.map_err(|error| error.to_string())?;
+        if answer.is_success() { Ok(()) } else { Err(answer.text().into_owned()) }
+    }
+
     /// Reads what an emulator says of itself, at a path that is not AWS's.
     async fn read(&self, backend: Backend, path: &'static str) -> std::result::Result<bytes::Bytes, String> {
         let mut headers = hyper::HeaderMap::new();

@@ -5,6 +5,7 @@
 mod api;
 mod failover;
 mod life;
+mod permissions;
 mod rows;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,73 @@
+"""Permissions, which MiniStack can check: of the roles in moto's IAM, whose policies it cannot see.
+
+The access key `test` may do everything that resource policies do not deny.
+"""
+
+import json
+import os
+import time
+
+import boto3
+from ministack import app
+from ministack.core import iam_evaluator
+
+PATH = "/_payinfra/permissions"
+# How long the policies of a role are kept, in seconds.
+KEPT = 1.0
+
+known = {}
+
+
+def documents(role):
+    """The policies of a role, inline and managed, according to IAM."""
+    iam = boto3.client("iam", endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name="us-east-1")
+    try:
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            yield iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+            version = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
+            found = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=version)
+            yield found["PolicyVersion"]["Document"]
+    except iam.exceptions.NoSuchEntityException:
+        # A role that does not exist has no permissions.
+        return
+
+
+def gather_role_policies(role_name, account_id):
+    """MiniStack knows the roles of its own IAM only."""
+    until, statements = known.get(role_name, (0.0, []))
+    if time.monotonic() > until:
+        parsed = (iam_evaluator.parse_policy_document(document) for document in documents(role_name))
+        statements = [policy for policy in parsed if policy]
+        known[role_name] = (time.monotonic() + KEPT, statements)
+    return statements
+
+
+def resolve_condition_key(key, context, original=iam_evaluator._resolve_condition_key):
+    """The principal of a session is its role: IAM User Guide, AWS global condition context keys."""
+    role = iam_evaluator._role_name_from_assumed_arn(context.principal_arn)
+    if key.lower() == "aws:principalarn" and ":assumed-role/" in context.principal_arn:
+        return f"arn:aws:iam::{context.principal_account}:role/{role}"
+    return original(key, context)
+
+
+def served(application):
+    """The application with a path for the gateway that switches the checks on or off. Requests count as sent with TLS."""
+
+    async def serving(scope, receive, send):
+        if scope["type"] != "http":
+            await application(scope, receive, send)
+        elif scope["path"] == PATH:
+            message = await receive()
+            app.AUTH = json.loads(message["body"])
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            secure = [*scope["headers"], (b"x-forwarded-proto", b"https")] if app.AUTH else scope["headers"]
+            await application({**scope, "headers": secure}, receive, send)
+
+    return serving
+
+
+iam_evaluator._gather_role_policies = gather_role_policies
+iam_evaluator._resolve_condition_key = resolve_condition_key
