@@ -11,9 +11,6 @@ use serde_json::Value;
 
 use crate::{Bench, REGIONS};
 
-/// The stack that all tests build.
-const STACK: &str = "migration";
-
 /// The content of the account, the state and the outputs, without values that differ between runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
@@ -53,7 +50,7 @@ impl Snapshot {
         let mut regions: BTreeSet<_> = REGIONS.iter().map(|region| Region::new(region)).collect();
         regions.insert(Region::global());
         let mut found = read(&*cloud, &state).await;
-        let tagged = census(&cloud, &aws, STACK, &regions).await.unwrap();
+        let tagged = census(&cloud, &aws, &bench.stack(), &regions).await.unwrap();
         for orphan in tagged {
             found.entry((orphan.owner.address.to_string(), orphan.seen.id.clone())).or_insert(orphan.seen);
         }
@@ -131,7 +128,7 @@ pub async fn of_state(bench: &Bench, state: &State) -> BTreeMap<(String, String)
 pub fn pulled(bench: &Bench, workspace: &str) -> State {
     let pulled = bench.run(&["state", "pull", "--workspace", workspace]);
     State::parse(pulled.stdout.as_bytes())
-        .unwrap_or_else(|_| State::new(STACK, workspace, payinfra_localstack::ACCOUNT_ID))
+        .unwrap_or_else(|_| State::new(&bench.stack(), workspace, payinfra_localstack::ACCOUNT_ID))
 }
 
 async fn aws(bench: &Bench) -> Aws {
@@ -163,7 +160,9 @@ async fn read(cloud: &dyn Cloud, state: &State) -> BTreeMap<(String, String), Se
 fn ids<'a>(state: &State, found: impl Iterator<Item = &'a (String, String)>) -> Vec<(String, String)> {
     let mut ids: BTreeMap<String, String> = found.map(|(address, id)| (id.clone(), address.clone())).collect();
     for (address, record) in &state.resources {
-        ids.extend(record.id.iter().map(|id| (id.clone(), address.to_string())));
+        // The id of a request validator is an output, because its own has the API's in front of it.
+        let output = record.outputs.get("validator").and_then(Value::as_str).map(str::to_owned);
+        ids.extend(record.id.iter().chain(&output).map(|id| (id.clone(), address.to_string())));
     }
     ids.insert(state.lineage.clone(), "(lineage)".to_owned());
     ids.remove("");
@@ -268,6 +267,11 @@ fn chosen(part: &str) -> &str {
         && revision.parse::<u16>().is_ok()
     {
         return family;
+    }
+    if let Some((name, id)) = part.rsplit_once('_')
+        && is_hex(id)
+    {
+        return name;
     }
     match part.split_once('-') {
         _ if is_hex(part) || is_long(part) => "(id)",

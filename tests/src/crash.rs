@@ -14,6 +14,7 @@ use payinfra_localstack::{Call, Fault, Held, Match, Rule, When};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::api::write_package;
 use crate::content::{Comparison, Snapshot};
 use crate::{Bench, Outcome, caught};
 
@@ -194,6 +195,7 @@ impl Harness {
     /// An emulated AWS with this behavior.
     pub async fn new(manner: Manner) -> Self {
         let bench = Bench::new().await.lease(LEASE);
+        write_package(&bench);
         bench.follow(&[]).await;
         Self { bench, manner }
     }
@@ -380,7 +382,7 @@ impl Harness {
         drop(hold);
         Outcome::from(first.wait_with_output().unwrap()).expect(1);
         self.bench.aws.clear_faults();
-        assert!(self.bench.file(&format!(".payinfra-rescue-migration-{}.json", step.workspace)).exists());
+        assert!(self.bench.file(&format!(".payinfra-rescue-{}-{}.json", self.bench.stack(), step.workspace)).exists());
     }
 
     fn run(&self, step: &Step) -> Outcome {

@@ -1,6 +1,7 @@
 //! The resources in the account, by the services' own lists instead of our state.
 
 mod acm;
+mod apigateway;
 mod application_autoscaling;
 mod cloudtrail;
 mod cloudwatch;
@@ -11,6 +12,7 @@ mod elbv2;
 mod eventbridge;
 mod iam;
 mod kms;
+mod lambda;
 mod logs;
 mod rds;
 mod route53;
@@ -50,6 +52,9 @@ impl Inventory {
             found.parameters(bench, region).await;
             found.balancers(bench, region).await;
             found.web_acls(bench, region).await;
+            found.functions(bench, region).await;
+            found.apis(bench, region).await;
+            found.http_apis(bench, region).await;
         }
         found.buckets(bench).await;
         found.names(bench).await;

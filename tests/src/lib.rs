@@ -130,6 +130,13 @@ impl Bench {
         aws_sdk_s3::Client::from_conf(config)
     }
 
+    /// The stack of the configuration.
+    #[must_use]
+    pub fn stack(&self) -> String {
+        let configuration: toml::Table = self.configuration().parse().unwrap();
+        configuration["stack"].as_str().unwrap().to_owned()
+    }
+
     /// The resources in the account, by AWS's own lists.
     pub async fn inventory(&self) -> Inventory {
         Inventory::take(self).await

@@ -97,6 +97,35 @@ fn replace(workspace: &'static str) -> Scenario {
     Scenario { interrupts: true, ..on_applied("replace", workspace, steps) }
 }
 
+/// The example of the stack `global-payments`.
+const PAYMENT_API: &str = include_str!("../../crates/stacks/src/global_payments/payinfra.toml");
+
+/// A configuration of `global-payments` that updates most of its kinds, publishes a version of the function, and deploys
+/// the API again.
+fn other_payment_api() -> String {
+    let mut file: toml::Table = PAYMENT_API.parse().unwrap();
+    let defaults = inner(&mut file, "defaults");
+    defaults.insert("project".to_owned(), "another".into());
+    defaults.insert("log_retention_days".to_owned(), 30.into());
+    defaults.insert("function".to_owned(), toml::Table::from_iter([("memory".to_owned(), 1024.into())]).into());
+    let api = inner(defaults, "api");
+    api.insert("origin".to_owned(), "https://shop.test-bank.com".into());
+    api.insert("client_requests_per_second".to_owned(), 5.into());
+    file.to_string()
+}
+
+/// The life of the stack `global-payments`: applied, or changed, or destroyed.
+fn payment_api(name: &'static str) -> Scenario {
+    let apply = |configuration: &str| step(&["apply"], "dev", configuration.to_owned());
+    let (before, killed) = match name {
+        "apply of global-payments" => (Vec::new(), apply(PAYMENT_API)),
+        "update of global-payments" => (vec![Deed::Run(apply(PAYMENT_API))], apply(&other_payment_api())),
+        _ => (vec![Deed::Run(apply(PAYMENT_API))], step(&["destroy"], "dev", PAYMENT_API.to_owned())),
+    };
+    let killed = vec![killed];
+    Scenario { name, before, killed, instead: None, settle: None, interrupts: false, bootstrapped: true }
+}
+
 /// To two regions, and back to one.
 fn phase_and_back() -> Scenario {
     let phases = [usual(second_region), usual(nothing)];
@@ -265,6 +294,21 @@ async fn a_killed_destroy_goes_on() {
     dies_at_some(S3, destroy("legacy"), 60).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_apply_of_a_payment_api_goes_on() {
+    dies_at_some(FOLDER, payment_api("apply of global-payments"), 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_update_of_a_payment_api_goes_on() {
+    dies_at_some(FOLDER, payment_api("update of global-payments"), 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_destroy_of_a_payment_api_goes_on() {
+    dies_at_some(FOLDER, payment_api("destroy of global-payments"), 50).await;
+}
+
 /// M-03: with healthy targets for all requests at every call.
 #[tokio::test(flavor = "multi_thread")]
 async fn m03_a_killed_phase_goes_on() {
@@ -403,6 +447,9 @@ fn scenarios() -> Vec<(&'static str, Manner, Scenario)> {
             import(),
             surgery(),
             sweep(),
+            payment_api("apply of global-payments"),
+            payment_api("update of global-payments"),
+            payment_api("destroy of global-payments"),
         ];
         if manner.remote {
             // A folder needs no bootstrap, and denies nothing.
