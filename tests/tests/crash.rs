@@ -571,23 +571,23 @@ and late calls allow that. A life has *converged* if nothing differs from the ac
 undisturbed run, and the plan is empty. *content equal* counts lives after which every field of every resource, read from AWS, is as in the undisturbed run.
 ";
 
-/// Writes a row of the table. Other rows stay if the same command wrote them today on the same machine.
+/// Writes a row of the table. Other rows stay if the same command wrote them on a machine of the same kind.
 fn tabulate(every: usize, key: &str, rest: &str) {
     const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results/crash-matrix.md");
     const HEAD: &str = "\
-| scenario | backend | workspace | calls | points | taken | met | killed | repeated | lives | converged | orphans | duplicates | content equal | other differences | time |
-|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+| scenario | backend | workspace | calls | points | taken | met | killed | repeated | lives | converged | orphans | duplicates | content equal | other differences | time | date |
+|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|
 ";
     let sample = if every == 1 { String::new() } else { format!("PAYINFRA_CRASH_EVERY={every} ") };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (date, system, machine) = (jiff::Zoned::now().date(), std::env::consts::OS, std::env::consts::ARCH);
     let title = format!(
-        "# The crash matrix\n\n`{sample}{COMMAND}`\n\n{date}, {system} on {machine}, {cores} cores, on the emulated AWS. {LEGEND}\n{HEAD}"
+        "# The crash matrix\n\n`{sample}{COMMAND}`\n\n{system} on {machine}, {cores} cores, on the emulated AWS. {LEGEND}\n{HEAD}"
     );
     let before = std::fs::read_to_string(PATH).unwrap_or_default();
     let kept = before.strip_prefix(&title).unwrap_or_default().lines();
     let mut rows: Vec<_> = kept.filter(|kept| !kept.starts_with(key)).map(str::to_owned).collect();
-    rows.push(format!("{key}{rest}"));
+    rows.push(format!("{key}{rest} {date} |"));
     rows.sort_unstable();
     std::fs::write(PATH, format!("{title}{}\n", rows.join("\n"))).unwrap();
     println!("{key}{rest}");
