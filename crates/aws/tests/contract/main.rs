@@ -116,6 +116,7 @@ const ABSENCE: &[(&str, Proof)] = &[
     ("apigateway.base-path-mapping", Proof::Read("one call by domain name and path")),
     ("apigateway.deployment", Proof::Read("one call by id")),
     ("apigateway.domain-name", Proof::Read("one call by name; missing tags hide nothing")),
+    ("apigateway.gateway-response", Proof::Read("one call by type")),
     ("apigateway.method", Proof::Read("one call by resource and method")),
     ("apigateway.model", Proof::Read("one call by name")),
     ("apigateway.request-validator", Proof::Read("one call by id")),
