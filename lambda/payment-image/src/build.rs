@@ -46,7 +46,8 @@ pub fn build(name: &str, target: Option<&str>) -> Result<PathBuf, Box<dyn Error>
     run(&mut command, name)
 }
 
-/// Builds the package `name` with zig, and returns the path of the binary, which needs glibc [`GLIBC`].
+/// Builds the package `name` with zig, `lambda/image.toml` and `lambda/function.toml`, and returns the path of the
+/// binary, which needs glibc [`GLIBC`].
 ///
 /// The binary contains no paths of this machine, so the same source gives the same binary elsewhere.
 ///
@@ -64,7 +65,7 @@ pub fn build_function(name: &str, architecture: Architecture) -> Result<PathBuf,
     }
     let mut command = cargo("zigbuild", name)?;
     let (major, minor) = GLIBC;
-    command.args(["--target", &format!("{}.{major}.{minor}", architecture.target())]);
+    command.args(["--config", "function.toml", "--target", &format!("{}.{major}.{minor}", architecture.target())]);
     // They replace the flags of the configuration, with which it would be linked statically.
     command.env("CARGO_ENCODED_RUSTFLAGS", renamed_paths()?);
     run(&mut command, name)
