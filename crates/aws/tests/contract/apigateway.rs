@@ -270,7 +270,7 @@ fn stage() -> Result<Example> {
         })
 }
 
-fn key_args(name: &str) -> ApiKey {
+pub(crate) fn key_args(name: &str) -> ApiKey {
     ApiKey {
         name: format!("contract-{name}"),
         description: "an example".to_owned(),

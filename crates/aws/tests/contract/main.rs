@@ -185,6 +185,7 @@ const ABSENCE: &[(&str, Proof)] = &[
     ("secretsmanager.password", Proof::Read("one call by ARN, which also shows those in their recovery window")),
     ("sns.subscription", Proof::Read("one call by ARN")),
     ("sns.topic", Proof::Own("by ARN, without the tags")),
+    ("ssm.api-key-parameter", Proof::Own("by name, without a filter, the tags and the value")),
     ("ssm.parameter", Proof::Own("by name, without a filter and the tags")),
     ("wafv2.web-acl", Proof::Own("by id, without the tags")),
     ("wafv2.web-acl-association", Proof::Read("one call by the resource")),
