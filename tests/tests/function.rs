@@ -90,6 +90,27 @@ async fn g02_the_health_check_fails_with_the_table() {
     assert_eq!(stored(&aws).await, (0, 0));
 }
 
+/// G-01: web pages of the allowed origin can read every response; without one, no page can.
+#[tokio::test(flavor = "multi_thread")]
+async fn g01_web_pages_of_the_allowed_origin_can_read_every_response() {
+    let aws = account_with(CLAIMS).await;
+    let origin = "https://pay.example.com";
+    let open = Function::start(&aws, &[("PAYMENTS_KEY", CLAIMS), ("ALLOWED_ORIGIN", origin)]);
+    let closed = Function::start(&aws, &[("PAYMENTS_KEY", CLAIMS)]);
+    for (event, status) in [
+        (pay("t-1"), 200),
+        (get("t-1"), 200),
+        (get("t-2"), 404),
+        (request("POST", "/payments", "{"), 400),
+        (request("DELETE", "/payments", ""), 405),
+        (request("GET", "/health", ""), 200),
+    ] {
+        let (answer, other) = (open.request(&event), closed.request(&event));
+        assert_eq!((answer.0, answer.1["access-control-allow-origin"].as_str()), (status, Some(origin)), "{event}");
+        assert_eq!((other.0, other.1.get("access-control-allow-origin")), (status, None), "{event}");
+    }
+}
+
 /// G-04, P-04: a table with a sort key has one claim at time 0 and one record at the time of the payment, and its index by
 /// status has the record only.
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,11 @@
-//! A REST API in front of a function: keys, limits, validation, CORS, logs, and a stage with a usage plan.
+//! A REST API in front of a function: keys, limits, validation, errors, CORS, logs, and a stage with a usage plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use payinfra_aws::apigateway::{
-    self, AccessLog, Account, ApiKey, ApiResource, ApiStage, Deployment, Integration, IntegrationResponse,
-    IntegrationType, LogLevel, Method, MethodResponse, Model, Period, Quota, RequestValidator, Stage, Throttle,
-    UsagePlan, UsagePlanKey,
+    self, AccessLog, Account, ApiKey, ApiResource, ApiStage, Deployment, GatewayResponse, Integration,
+    IntegrationResponse, IntegrationType, LogLevel, Method, MethodResponse, Model, Period, Quota, RequestValidator,
+    Stage, Throttle, UsagePlan, UsagePlanKey,
 };
 use payinfra_aws::kms::Key;
 use payinfra_aws::lambda::Permission;
@@ -24,6 +24,8 @@ pub const LOGS_ROLE: &str = "api-logs";
 const TIMEOUT: i32 = 29_000;
 /// The content type of all bodies.
 const JSON: &str = "application/json";
+/// The responses that API Gateway itself gives, and the seconds until a retry is useful. Others are like the defaults.
+const REFUSALS: [(&str, Option<u32>); 3] = [("DEFAULT_4XX", None), ("DEFAULT_5XX", None), ("THROTTLED", Some(1))];
 /// The managed policy that API Gateway's role needs.
 const PUSH_LOGS: &str = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs";
 
@@ -42,7 +44,7 @@ pub struct RestApi<'a> {
     pub routes: Vec<Route<'a>>,
     /// The function that handles all requests, by its alias.
     pub function: &'a Deployed,
-    /// The value of `Access-Control-Allow-Origin`: an origin, or `*`.
+    /// The value of `Access-Control-Allow-Origin`: an origin, or `*`. The function sends it as well.
     pub origin: &'a str,
     /// The limits for requests.
     pub limits: Limits,
@@ -136,6 +138,10 @@ pub fn rest_api(graph: &mut Graph, site: &Site<'_>, wanted: &RestApi<'_>) -> Res
         let methods: Vec<_> = wanted.routes.iter().filter(|route| route.path == path).map(|it| it.method).collect();
         let method = preflight(wanted, &api, resource, &methods);
         definition.add(graph, site, &format!("{name}-{}", slug("OPTIONS", path)), method)?;
+    }
+    for (kind, retry) in REFUSALS {
+        let response = refusal(wanted, &api, kind, retry);
+        definition.add(graph, site, &format!("{name}-{}", kind.to_lowercase().replace('_', "-")), response)?;
     }
     let deployment = Deployment { api: api.id.clone(), definition: definition.digest() };
     let deployment = graph.add(region, name, deployment)?;
@@ -310,6 +316,21 @@ fn preflight(wanted: &RestApi<'_>, api: &Node<apigateway::RestApi>, resource: Re
                 },
             )]),
         },
+    }
+}
+
+/// A response of API Gateway itself, in the form of the function's errors.
+fn refusal(wanted: &RestApi<'_>, api: &Node<apigateway::RestApi>, kind: &str, retry: Option<u32>) -> GatewayResponse {
+    let header = |name: &str| format!("gatewayresponse.header.{name}");
+    let origin = (header("Access-Control-Allow-Origin"), format!("'{}'", wanted.origin));
+    let retry = retry.map(|seconds| (header("Retry-After"), format!("'{seconds}'")));
+    GatewayResponse {
+        api: api.id.clone(),
+        response_type: kind.to_owned(),
+        status_code: None,
+        parameters: [origin].into_iter().chain(retry).collect(),
+        // The message is a JSON string.
+        templates: BTreeMap::from([(JSON.to_owned(), r#"{"error":$context.error.messageString}"#.to_owned())]),
     }
 }
 

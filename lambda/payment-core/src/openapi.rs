@@ -14,7 +14,7 @@ pub struct Api {
     pub routes: &'static [Route],
     /// The statuses that every route may have.
     pub refusals: &'static [u16],
-    /// The statuses that API Gateway returns itself, with a `message`.
+    /// The statuses that API Gateway itself returns, without the id of the request.
     pub gateway: &'static [u16],
 }
 
@@ -51,14 +51,8 @@ impl Api {
             operations[route.method.to_lowercase()] = self.operation(route);
         }
         let mut schemas = schemas();
-        for unused in ["Gateway", "Health"] {
-            let used = match unused {
-                "Gateway" => !self.gateway.is_empty(),
-                name => self.routes.iter().any(|route| route.shows == name),
-            };
-            if let (false, Some(schemas)) = (used, schemas.as_object_mut()) {
-                schemas.remove(unused);
-            }
+        if let (false, Some(schemas)) = (self.routes.iter().any(|it| it.shows == "Health"), schemas.as_object_mut()) {
+            schemas.remove("Health");
         }
         json!({
             "openapi": "3.0.3",
@@ -113,7 +107,7 @@ impl Api {
         for status in self.gateway {
             let response = json!({
                 "description": description(*status),
-                "content": { "application/json": { "schema": schema("Gateway") } },
+                "content": { "application/json": { "schema": schema("Error") } },
             });
             responses.insert(status.to_string(), response);
         }
@@ -147,6 +141,8 @@ fn description(status: u16) -> &'static str {
         413 => "The body is too large.",
         429 => "Too many requests or connections.",
         500 => "Internal error; the request can be retried.",
+        502 => "API Gateway: the function failed; the request can be retried.",
+        504 => "API Gateway: the function did not respond in time; the request can be retried.",
         _ => "Temporarily unavailable; the request can be retried.",
     }
 }
@@ -207,11 +203,6 @@ fn schemas() -> Value {
             "properties": {
                 "phase": { "type": "string" }, "region": { "type": "string" }, "status": { "type": "string" },
             },
-        },
-        "Gateway": {
-            "type": "object",
-            "required": ["message"],
-            "properties": { "message": { "type": "string" } },
         },
         "Error": {
             "type": "object",

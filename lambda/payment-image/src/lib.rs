@@ -10,14 +10,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::str::FromStr;
 
-use elf::ElfBytes;
-use elf::abi::{EM_AARCH64, EM_X86_64, PT_INTERP};
-use elf::endian::AnyEndian;
 use flate2::{Compression, GzBuilder};
 use oci_spec::OciSpecError;
 use oci_spec::image::{
-    Arch, ConfigBuilder, Descriptor, DescriptorBuilder, ImageConfigurationBuilder, ImageIndexBuilder,
-    ImageManifestBuilder, MediaType, OciLayoutBuilder, Os, RootFsBuilder, SCHEMA_VERSION, Sha256Digest,
+    ConfigBuilder, Descriptor, DescriptorBuilder, ImageConfigurationBuilder, ImageIndexBuilder, ImageManifestBuilder,
+    MediaType, OciLayoutBuilder, Os, RootFsBuilder, SCHEMA_VERSION, Sha256Digest,
 };
 use pem::{EncodeConfig, LineEnding, Pem};
 use serde_json::json;
@@ -26,10 +23,14 @@ use tar::{Builder, EntryType, Header};
 use thiserror::Error;
 
 mod build;
+mod program;
 mod zip;
 
-pub use build::build;
+pub use build::{Architecture, build, build_function};
+pub use program::GLIBC;
 pub use zip::{BOOTSTRAP, archive, package};
+
+use program::in_an_empty_image;
 
 /// The name and tag of the image.
 pub const NAME: &str = concat!("payment-service:", env!("CARGO_PKG_VERSION"));
@@ -44,15 +45,34 @@ const GROUP: &str = "root:x:0:\nnobody:x:65532:\n";
 /// Entries in `/etc/hosts` take precedence over DNS.
 const NSSWITCH: &str = "hosts: files dns\n";
 
-/// An error of building the image.
+/// An error of building the image or the package.
 #[derive(Debug, Error)]
 pub enum ImageError {
     /// The binary is not an ELF file.
     #[error("the binary is not an ELF file: {0}")]
     Elf(#[from] elf::ParseError),
-    /// Neither the image nor the package contains libraries to link with.
+    /// The image contains no libraries to link with.
     #[error("the binary is linked dynamically, but its libraries are not included: link it statically")]
     Dynamic,
+    /// The package contains no libraries, and Lambda's runtime has only glibc.
+    #[error(
+        "the binary needs the library {0}, which Lambda's runtime does not have: build it with `cargo function`, or link \
+         it statically"
+    )]
+    Library(String),
+    /// Lambda's runtime has an older glibc ([`GLIBC`]).
+    #[error(
+        "the binary needs {0}, but Amazon Linux 2023 has glibc {major}.{minor}: build it with `cargo function`, or link it \
+         statically",
+        major = GLIBC.0, minor = GLIBC.1
+    )]
+    Glibc(String),
+    /// The binary does not show which glibc it needs.
+    #[error(
+        "the binary is linked dynamically, without the versions of the symbols that it needs: build it with \
+         `cargo function`, or link it statically"
+    )]
+    Unversioned,
     /// Fargate and Lambda support two architectures.
     #[error("the binary is for ELF machine {0}; only x86-64 and AArch64 are supported")]
     Machine(u16),
@@ -78,7 +98,7 @@ pub struct Image {
 /// # Errors
 /// If the program cannot run on an empty base.
 pub fn image(program: &[u8]) -> Result<Image, ImageError> {
-    let architecture = architecture(program)?;
+    let architecture = in_an_empty_image(program)?;
     let layer = layer(program)?;
     // No name and no time, for reproducible builds.
     let mut packed = GzBuilder::new().write(Vec::new(), Compression::best());
@@ -130,20 +150,6 @@ pub fn image(program: &[u8]) -> Result<Image, ImageError> {
     archive.file("manifest.json", 0o444, docker.as_bytes());
     archive.file("oci-layout", 0o444, layout.as_bytes());
     Ok(Image { archive: archive.pack()?, digest })
-}
-
-/// The architecture of a statically linked program.
-pub(crate) fn architecture(program: &[u8]) -> Result<Arch, ImageError> {
-    let file = ElfBytes::<AnyEndian>::minimal_parse(program)?;
-    let mut segments = file.segments().into_iter().flat_map(|segments| segments.iter());
-    if segments.any(|segment| segment.p_type == PT_INTERP) {
-        return Err(ImageError::Dynamic);
-    }
-    match file.ehdr.e_machine {
-        EM_X86_64 => Ok(Arch::Amd64),
-        EM_AARCH64 => Ok(Arch::ARM64),
-        machine => Err(ImageError::Machine(machine)),
-    }
 }
 
 /// The root file system. Nothing in it is writable.

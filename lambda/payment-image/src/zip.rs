@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use flate2::write::DeflateEncoder;
 use flate2::{Compression, Crc};
 
-use crate::{ImageError, architecture};
+use crate::ImageError;
+use crate::program::on_amazon_linux;
 
 /// The name of the program: Lambda's runtimes `provided.*` run it.
 pub const BOOTSTRAP: &str = "bootstrap";
@@ -21,15 +22,13 @@ const MODE: u32 = 0o100_755;
 /// Compressed with deflate.
 const DEFLATE: u16 = 8;
 
-/// Builds the deployment package of a statically linked program.
-///
-/// A static program does not depend on the glibc of the runtime, whose version differs between `provided.al2` and
-/// `provided.al2023`.
+/// Builds the deployment package of a program.
 ///
 /// # Errors
-/// If Lambda cannot run the program.
+/// If the runtime `provided.al2023` cannot run the program: it is not for Linux on one of Lambda's architectures, or it
+/// needs libraries other than glibc, or a later glibc than [`GLIBC`](crate::GLIBC).
 pub fn package(program: &[u8]) -> Result<Vec<u8>, ImageError> {
-    architecture(program)?;
+    on_amazon_linux(program)?;
     Ok(archive(program)?)
 }
 

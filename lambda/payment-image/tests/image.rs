@@ -24,6 +24,40 @@ fn program(machine: u16, segment: u32) -> Vec<u8> {
     program
 }
 
+/// A program that needs a version of a library, with the sections that show it.
+fn dynamic(library: &str, version: &str) -> Vec<u8> {
+    let names = format!("\0{library}\0{version}\0");
+    let version_at = u32::try_from(library.len() + 2).unwrap();
+    // Entries of the dynamic section: the library is needed, and the end.
+    let needed: Vec<u8> = [1_u64, 1, 0, 0].into_iter().flat_map(u64::to_le_bytes).collect();
+    // One library, whose name is at 1, with one version.
+    let mut versions = [1_u16, 1].into_iter().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+    versions.extend([1_u32, 16, 0, 0, 2 << 16, version_at, 0].into_iter().flat_map(u32::to_le_bytes));
+
+    let mut program = program(X86_64, INTERPRETER);
+    let mut sections = vec![0; 64];
+    for (kind, content, info, size) in
+        [(STRINGS, names.as_bytes(), 0, 0_u64), (DYNAMIC, &needed, 0, 16), (VERSIONS, &versions, 1, 0)]
+    {
+        let (offset, length) = (program.len() as u64, content.len() as u64);
+        sections.extend([0, kind].into_iter().flat_map(u32::to_le_bytes));
+        sections.extend([0, 0, offset, length].into_iter().flat_map(u64::to_le_bytes));
+        sections.extend([1, info].into_iter().flat_map(u32::to_le_bytes));
+        sections.extend([1, size].into_iter().flat_map(u64::to_le_bytes));
+        program.extend(content);
+    }
+    let at = (program.len() as u64).to_le_bytes();
+    program.splice(40..48, at);
+    program.splice(60..62, 4_u16.to_le_bytes());
+    program.extend(sections);
+    program
+}
+
+/// The types of sections: names, dynamic linking, and versions of symbols.
+const STRINGS: u32 = 3;
+const DYNAMIC: u32 = 6;
+const VERSIONS: u32 = 0x6fff_fffe;
+
 const X86_64: u16 = 62;
 const AARCH64: u16 = 183;
 /// A segment with code.
@@ -179,7 +213,29 @@ fn g03_a_package_depends_on_its_program_only() {
     let (one, other) = (program(X86_64, LOAD), program(AARCH64, LOAD));
     assert_eq!(package(&one).unwrap(), package(&one).unwrap());
     assert_ne!(package(&one).unwrap(), package(&other).unwrap());
-    assert!(matches!(package(&program(X86_64, INTERPRETER)), Err(ImageError::Dynamic)));
     assert!(matches!(package(&program(8, LOAD)), Err(ImageError::Machine(8))));
     assert!(matches!(package(b"#!/bin/sh"), Err(ImageError::Elf(_))));
+}
+
+/// G-03: Lambda's runtime has glibc 2.34 and no other libraries.
+#[test]
+fn g03_a_package_needs_no_more_than_the_runtime_has() {
+    for (library, version) in
+        [("libc.so.6", "GLIBC_2.2.5"), ("libm.so.6", "GLIBC_2.34"), ("ld-linux-aarch64.so.1", "GLIBC_2.17")]
+    {
+        assert!(package(&dynamic(library, version)).is_ok(), "{library} {version}");
+    }
+    let refused = |program: &[u8]| package(program).unwrap_err().to_string();
+    for version in ["GLIBC_2.35", "GLIBC_3.0", "GLIBC_ABI_DT_RELR", "GLIBC_PRIVATE", "GCC_3.0", "GLIBC_", "GLIBC_2"] {
+        let expected = format!("the binary needs {version}, but Amazon Linux 2023 has glibc 2.34: build it with");
+        let message = refused(&dynamic("libc.so.6", version));
+        assert!(message.starts_with(&expected), "{message}");
+    }
+    for library in ["libgcc_s.so.1", "libssl.so.3", "libc.musl-x86_64.so.1", "libcrypt.so.1", "libc"] {
+        let message = refused(&dynamic(library, "GLIBC_2.17"));
+        assert!(message.starts_with(&format!("the binary needs the library {library}, which")), "{message}");
+    }
+    assert!(matches!(package(&program(X86_64, INTERPRETER)), Err(ImageError::Unversioned)));
+    // The image has no glibc at all.
+    assert!(matches!(image(&dynamic("libc.so.6", "GLIBC_2.17")), Err(ImageError::Dynamic)));
 }

@@ -61,7 +61,7 @@ pub(crate) const API: Api = Api {
         },
     ],
     refusals: &[405],
-    gateway: &[403, 429],
+    gateway: &[403, 429, 502, 504],
 };
 
 /// The function: the core and its environment.
@@ -72,6 +72,8 @@ pub struct Function<S, A, C> {
     /// The partition key of the table.
     key: String,
     place: Place,
+    /// The origin of web pages that may read responses.
+    origin: Option<String>,
 }
 
 /// The status, the body and a further header of a response.
@@ -87,7 +89,8 @@ where
     pub fn new(processor: Processor<S, A, C>, settings: &Settings) -> Self {
         let (metrics, key, place) =
             (Metrics::new(settings.place.clone()), settings.key.id.clone(), settings.place.clone());
-        Self { processor: processor.with_audits(Audits::Follow), metrics, key, place }
+        let origin = settings.origin.clone();
+        Self { processor: processor.with_audits(Audits::Follow), metrics, key, place, origin }
     }
 
     /// Handles an event, and returns the response. `left` is the time until Lambda ends the function.
@@ -120,7 +123,8 @@ where
             "content-type": "application/json",
             "x-correlation-id": correlation_id,
         });
-        if let Some((name, value)) = header {
+        let origin = self.origin.as_deref().map(|origin| ("access-control-allow-origin", origin));
+        for (name, value) in header.into_iter().chain(origin) {
             headers[name] = value.into();
         }
         json!({ "statusCode": status, "headers": headers, "body": body.to_string(), "isBase64Encoded": false })

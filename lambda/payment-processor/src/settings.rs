@@ -19,6 +19,8 @@ pub struct Settings {
     pub homes: Homes,
     /// `AWS_REGION`, which Lambda sets, and `PHASE`.
     pub place: Place,
+    /// `ALLOWED_ORIGIN`: the origin of web pages that may read responses, or `*`.
+    pub origin: Option<String>,
 }
 
 /// An invalid environment.
@@ -64,7 +66,8 @@ impl Settings {
             Some("strong") => Homes::strong(&region, names),
             Some(_) => return Err(SettingsError::Consistency),
         };
-        Ok(Self { table, key, buckets, homes, place: Place { region, phase: need("PHASE")? } })
+        let place = Place { region, phase: need("PHASE")? };
+        Ok(Self { table, key, buckets, homes, place, origin: get("ALLOWED_ORIGIN") })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
 /// A key with which clients are told apart, for usage plans. Names are not unique, so it is found by its tags. payinfra
-/// never shows its value, nor stores it: `aws apigateway get-api-key --include-value` does.
+/// does not store its value, and shows it only with `payinfra output --show-sensitive`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {

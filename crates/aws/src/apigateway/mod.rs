@@ -1,6 +1,6 @@
 //! API Gateway, version 1: REST APIs.
 //!
-//! What an API consists of (resources, methods, models, validators) takes effect with a [`Deployment`] that a [`Stage`]
+//! What an API consists of (resources, methods, models, validators, gateway responses) takes effect with a [`Deployment`] that a [`Stage`]
 //! refers to. Both versions of API Gateway together accept ten calls per second in an account, and one delete of an API
 //! in 30 seconds (AWS-FACTS §3.1).
 
@@ -10,6 +10,7 @@ mod api_resource;
 mod base_path_mapping;
 mod deployment;
 mod domain_name;
+mod gateway_response;
 mod integration;
 mod method;
 mod model;
@@ -31,6 +32,7 @@ pub use api_resource::{ApiResource, ApiResourceOutputs};
 pub use base_path_mapping::BasePathMapping;
 pub use deployment::Deployment;
 pub use domain_name::{DomainName, DomainNameOutputs};
+pub use gateway_response::GatewayResponse;
 pub use integration::{Integration, IntegrationResponse, IntegrationType};
 pub use method::{Method, MethodResponse};
 pub use model::{Model, ModelOutputs};
@@ -50,6 +52,7 @@ pub const KINDS: &[&dyn Kind<Cx>] = &[
     kind::<BasePathMapping>(),
     kind::<Deployment>(),
     kind::<DomainName>(),
+    kind::<GatewayResponse>(),
     kind::<Method>(),
     kind::<Model>(),
     kind::<RequestValidator>(),

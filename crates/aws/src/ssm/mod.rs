@@ -1,5 +1,6 @@
 //! Systems Manager: parameters.
 
+mod api_key_parameter;
 mod parameter;
 mod tags;
 
@@ -7,13 +8,14 @@ use aws_sdk_ssm::operation::describe_parameters::builders::DescribeParametersFlu
 use aws_sdk_ssm::types::ParameterMetadata;
 use payinfra_engine::{Kind, Result, Tags, kind};
 
+pub use api_key_parameter::ApiKeyParameter;
 pub use parameter::{Parameter, ParameterOutputs};
 
 use crate::tagged::tagged;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.
-pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Parameter>()];
+pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<ApiKeyParameter>(), kind::<Parameter>()];
 
 /// The parameters with their tags.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {

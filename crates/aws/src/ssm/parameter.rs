@@ -15,7 +15,8 @@ use crate::error::{Unless, ours};
 use crate::{Cx, Explain, Need};
 
 /// A parameter whose value is in the configuration and is not shown by payinfra. A value that must also be a secret in
-/// AWS belongs in Secrets Manager, which generates it: `SecureString` is not supported.
+/// AWS belongs in Secrets Manager, which generates it: only an
+/// [`ApiKeyParameter`](super::ApiKeyParameter) is a `SecureString`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Parameter {

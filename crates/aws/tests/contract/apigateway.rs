@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use payinfra_aws::apigateway::{
-    AccessLog, Account, ApiKey, ApiResource, ApiStage, BasePathMapping, Deployment, DomainName, Integration,
-    IntegrationResponse, IntegrationType, LogLevel, Method, MethodResponse, Model, Period, Quota, RequestValidator,
-    RestApi, Stage, Throttle, UsagePlan, UsagePlanKey,
+    AccessLog, Account, ApiKey, ApiResource, ApiStage, BasePathMapping, Deployment, DomainName, GatewayResponse,
+    Integration, IntegrationResponse, IntegrationType, LogLevel, Method, MethodResponse, Model, Period, Quota,
+    RequestValidator, RestApi, Stage, Throttle, UsagePlan, UsagePlanKey,
 };
 use payinfra_aws::logs::LogGroup;
 use payinfra_aws::{Aws, Explain, Need};
@@ -24,6 +24,7 @@ examples![
     base_path_mapping,
     deployment,
     domain_name,
+    gateway_response,
     method,
     method_for_cors,
     model,
@@ -97,6 +98,27 @@ fn request_validator() -> Result<Example> {
     Example::new(graph, &region(), validator_args(&api))?
         .change(|validator: &mut RequestValidator| (validator.body, validator.parameters) = (false, true))?
         .change(|validator: &mut RequestValidator| (validator.body, validator.parameters) = (true, false))
+}
+
+fn gateway_response() -> Result<Example> {
+    let mut graph = graph("api-gateway-response");
+    let api = api_for(&mut graph, "api")?;
+    let template = |text: &str| BTreeMap::from([("application/json".to_owned(), text.to_owned())]);
+    let response = GatewayResponse {
+        api: api.id,
+        response_type: "INVALID_API_KEY".to_owned(),
+        status_code: None,
+        parameters: BTreeMap::new(),
+        templates: template(r#"{"error":$context.error.messageString}"#),
+    };
+    Example::new(graph, &region(), response)?
+        .again(Again::Taken)
+        .change(|response: &mut GatewayResponse| response.status_code = Some("401".to_owned()))?
+        .change(|response: &mut GatewayResponse| {
+            let header = "gatewayresponse.header.Access-Control-Allow-Origin".to_owned();
+            response.parameters = BTreeMap::from([(header, "'*'".to_owned())]);
+            response.templates = template(r#"{"error":"forbidden"}"#);
+        })
 }
 
 /// A method that answers by itself.
@@ -248,7 +270,7 @@ fn stage() -> Result<Example> {
         })
 }
 
-fn key_args(name: &str) -> ApiKey {
+pub(crate) fn key_args(name: &str) -> ApiKey {
     ApiKey {
         name: format!("contract-{name}"),
         description: "an example".to_owned(),

@@ -84,7 +84,7 @@ fn build(workspace: &Workspace<PaymentVariables>, account: &AccountId) -> Result
         graph.order(&audit.address, &function.function.address);
         let api = api::api(&mut graph, part, &function)?;
         let check = api::route(&mut graph, part, &api, domain.as_mut())?;
-        parameters::parameters(&mut graph, part, &payments)?;
+        parameters::parameters(&mut graph, part, &payments, &api)?;
         watched.push(monitoring::Watched { part, topic, function, api, check });
     }
     monitoring::monitoring(&mut graph, &watched, &payments)?;

@@ -34,6 +34,7 @@ pub(super) fn processor(
     let regions = parts.iter().map(|part| format!("{}={}", part.site.region(), part.buckets.audit));
     let role = if site.config.is_primary() { "primary" } else { "secondary" };
     let environment = [
+        ("ALLOWED_ORIGIN", Text::from(variables.api.origin.as_str())),
         ("AUDIT_BUCKET", Text::from(part.buckets.audit.as_str())),
         ("PAYMENTS_KEY", Text::from(KEY.join(","))),
         ("PAYMENTS_TABLE", Text::from(&payments.table.id)),

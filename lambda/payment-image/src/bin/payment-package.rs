@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Parser;
-use payment_image::{build, package};
+use payment_image::{Architecture, build_function, package};
 use sha2::{Digest, Sha256};
 
 /// Build the deployment package of the payments function
@@ -17,11 +17,11 @@ struct Arguments {
     /// Write the package to this file
     #[arg(default_value = "payment-processor.zip")]
     archive: PathBuf,
-    /// Build the function for this platform [default: x86_64-unknown-linux-gnu]
-    #[arg(long)]
-    target: Option<String>,
-    /// Use this statically linked binary instead of building one
-    #[arg(long, conflicts_with = "target")]
+    /// Build the function for this instruction set, that of the stack's variable `function.architecture`
+    #[arg(long, default_value = "arm64")]
+    architecture: Architecture,
+    /// Use this binary instead of building one
+    #[arg(long, conflicts_with = "architecture")]
     binary: Option<PathBuf>,
 }
 
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let binary = match arguments.binary {
         Some(binary) => binary,
-        None => build("payment-processor", arguments.target.as_deref())?,
+        None => build_function("payment-processor", arguments.architecture)?,
     };
     let archive = package(&fs::read(&binary)?)?;
     fs::write(&arguments.archive, &archive)?;
