@@ -116,7 +116,8 @@ class Moto:
     REGIONS = ("us-east-1", "us-east-2", "us-west-2")
 
     MENDS = (
-        "speed", "autoscaling", "ec2_network", "ec2_groups", "ec2_transit", "ec2_answers", "ec2_endpoints", "ec2_lists",
+        "speed", "autoscaling", "ec2_network", "ec2_groups", "ec2_transit", "ec2_peering", "ec2_answers", "ec2_endpoints",
+        "ec2_lists",
         "ecs", "elbv2", "iam", "wafv2", "acm", "cloudwatch", "rds", "rds_failover", "route53",
     )
 

@@ -82,6 +82,7 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("ResourceInUseException", "", Class::Conflict),
     ("ContinuousBackupsUnavailableException", "", Class::Conflict),
     ("ReplicaAlreadyExistsException", "", Class::Conflict),
+    ("InvalidStateTransition", "", Class::Conflict),
     // DynamoDB's limits on concurrent changes, which are not quotas (AWS-FACTS §0.1).
     ("LimitExceededException", "simultaneously", Class::Conflict),
     ("LimitExceededException", "Subscriber limit exceeded", Class::Conflict),
@@ -159,6 +160,7 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("AlreadyExistsException", "", Class::Foreign),
     ("ResourceAlreadyExistsException", "", Class::Foreign),
     ("RouteAlreadyExists", "", Class::Foreign),
+    ("VpcPeeringConnectionAlreadyExists", "", Class::Foreign),
     ("FlowLogAlreadyExists", "", Class::Foreign),
     ("TrailAlreadyExistsException", "", Class::Foreign),
     ("InvalidParameter", "already exists with different", Class::Foreign),

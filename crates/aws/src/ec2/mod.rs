@@ -35,6 +35,9 @@ mod transit_gateway_route;
 mod transit_gateway_vpc_attachment;
 mod vpc;
 mod vpc_endpoint;
+mod vpc_peering;
+mod vpc_peering_accepter;
+mod vpc_peering_dns;
 mod zones;
 
 use aws_sdk_ec2::types::{Filter, UnsuccessfulItem};
@@ -60,6 +63,9 @@ pub use transit_gateway_route::TransitGatewayRoute;
 pub use transit_gateway_vpc_attachment::TransitGatewayVpcAttachment;
 pub use vpc::Vpc;
 pub use vpc_endpoint::{EndpointType, VpcEndpoint};
+pub use vpc_peering::VpcPeering;
+pub use vpc_peering_accepter::VpcPeeringAccepter;
+pub use vpc_peering_dns::VpcPeeringDns;
 pub use zones::{Zones, ZonesOutputs};
 
 use crate::{Cx, error};
@@ -86,6 +92,9 @@ pub const KINDS: &[&dyn Kind<Cx>] = &[
     kind::<TransitGatewayVpcAttachment>(),
     kind::<Vpc>(),
     kind::<VpcEndpoint>(),
+    kind::<VpcPeering>(),
+    kind::<VpcPeeringAccepter>(),
+    kind::<VpcPeeringDns>(),
     lookup::<Zones>(),
 ];
 

@@ -10,7 +10,7 @@ use payinfra_engine::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{InternetGateway, NatGateway, RouteTable, TransitGateway, by_id};
+use super::{InternetGateway, NatGateway, RouteTable, TransitGateway, VpcPeeringAccepter, by_id};
 use crate::cidr::Cidr;
 use crate::error::Unless;
 use crate::{Cx, Explain};
@@ -38,6 +38,8 @@ pub enum RouteTarget {
     NatGateway(Ref<Id<NatGateway>>),
     /// A transit gateway. The VPC's attachment must be available first, which no reference here expresses.
     TransitGateway(Ref<Id<TransitGateway>>),
+    /// A VPC peering, which has been accepted.
+    VpcPeering(Ref<Id<VpcPeeringAccepter>>),
     /// Another one, by AWS's name; only returned by reads.
     Other(String),
 }
@@ -57,9 +59,13 @@ impl Resource for Route {
 
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         let table = self.table.known()?;
-        let [gateway, nat, transit] = self.target.ids()?;
+        let [gateway, nat, transit, peering] = self.target.ids()?;
         let call = cx.ec2().create_route().route_table_id(table).destination_cidr_block(self.destination.to_string());
-        let call = call.set_gateway_id(gateway).set_nat_gateway_id(nat).set_transit_gateway_id(transit);
+        let call = call
+            .set_gateway_id(gateway)
+            .set_nat_gateway_id(nat)
+            .set_transit_gateway_id(transit)
+            .set_vpc_peering_connection_id(peering);
         call.send().await.explain().map_err(fresh)?;
         Ok(id(table, self.destination))
     }
@@ -85,10 +91,14 @@ impl Resource for Route {
 
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
         if self.target != live.args.target {
-            let [gateway, nat, transit] = self.target.ids()?;
+            let [gateway, nat, transit, peering] = self.target.ids()?;
             let (table, destination) = (self.table.known()?, self.destination.to_string());
             let call = cx.ec2().replace_route().route_table_id(table).destination_cidr_block(destination);
-            let call = call.set_gateway_id(gateway).set_nat_gateway_id(nat).set_transit_gateway_id(transit);
+            let call = call
+                .set_gateway_id(gateway)
+                .set_nat_gateway_id(nat)
+                .set_transit_gateway_id(transit)
+                .set_vpc_peering_connection_id(peering);
             call.send().await.explain().map_err(fresh)?;
         }
         Ok(())
@@ -111,12 +121,13 @@ impl Resource for Route {
 }
 
 impl RouteTarget {
-    /// The parameters of the call, of which one is set: gateway, NAT gateway, transit gateway.
-    fn ids(&self) -> Result<[Option<String>; 3]> {
+    /// The parameters of the call, of which one is set: gateway, NAT gateway, transit gateway, peering.
+    fn ids(&self) -> Result<[Option<String>; 4]> {
         Ok(match self {
-            Self::InternetGateway(id) => [Some(id.known()?.into()), None, None],
-            Self::NatGateway(id) => [None, Some(id.known()?.into()), None],
-            Self::TransitGateway(id) => [None, None, Some(id.known()?.into())],
+            Self::InternetGateway(id) => [Some(id.known()?.into()), None, None, None],
+            Self::NatGateway(id) => [None, Some(id.known()?.into()), None, None],
+            Self::TransitGateway(id) => [None, None, Some(id.known()?.into()), None],
+            Self::VpcPeering(id) => [None, None, None, Some(id.known()?.into())],
             Self::Other(id) => return Err(Error::invalid(format!("a route to `{id}` can be read, but not created"))),
         })
     }
@@ -166,10 +177,13 @@ fn target(route: &sdk::Route) -> RouteTarget {
     if let Some(id) = route.transit_gateway_id() {
         return RouteTarget::TransitGateway(Ref::Known(Id::new(id)));
     }
+    if let Some(id) = route.vpc_peering_connection_id() {
+        return RouteTarget::VpcPeering(Ref::Known(Id::new(id)));
+    }
     match route.gateway_id() {
         Some(id) if id.starts_with("igw-") => RouteTarget::InternetGateway(Ref::Known(Id::new(id))),
         gateway => {
-            let other = gateway.or(route.vpc_peering_connection_id()).or(route.network_interface_id());
+            let other = gateway.or(route.network_interface_id());
             let other = other.or(route.instance_id()).or(route.egress_only_internet_gateway_id());
             let other = other.or(route.local_gateway_id()).or(route.carrier_gateway_id());
             RouteTarget::Other(other.or(route.core_network_arn()).unwrap_or("unknown").to_owned())

@@ -11,6 +11,7 @@ mod cloudwatch;
 mod dynamodb;
 mod ec2;
 mod ec2_access;
+mod ec2_peering;
 mod ec2_transit;
 mod ecs;
 mod elbv2;
@@ -54,6 +55,7 @@ fn examples() -> Result<Vec<Example>> {
         dynamodb::examples()?,
         ec2::examples()?,
         ec2_access::examples()?,
+        ec2_peering::examples()?,
         ec2_transit::examples()?,
         ecs::examples()?,
         elbv2::examples()?,
@@ -153,6 +155,9 @@ const ABSENCE: &[(&str, Proof)] = &[
     ("ec2.transit-gateway-vpc-attachment", Proof::Own("by id")),
     ("ec2.vpc", Proof::Own("by id")),
     ("ec2.vpc-endpoint", Proof::Own("by id")),
+    ("ec2.vpc-peering", Proof::Own("by id")),
+    ("ec2.vpc-peering-accepter", Proof::Own("by id")),
+    ("ec2.vpc-peering-dns", Proof::Own("of a peering that is gone, or for which it is off")),
     ("ecs.cluster", Proof::Read("one call by ARN, which also shows inactive ones")),
     ("ecs.service", Proof::Read("one call by cluster and ARN; an inactive one cannot be restored")),
     ("ecs.task-definition", Proof::Read("one call by ARN; AWS keeps deleted ones")),
@@ -224,6 +229,7 @@ fn every_kind_proves_absence_as_the_table_says() -> Result<()> {
 const ELSEWHERE: &[(&str, &str)] = &[
     ("dynamodb.table", "its replicas have its tags, by which the census of their own region finds them"),
     ("ec2.transit-gateway-peering", "the attachment is one resource, and is deleted in both regions at once"),
+    ("ec2.vpc-peering", "the peering is one resource, and is deleted in both regions at once"),
     ("route53.record-set", "a record is not in a region: it only names the one that it is for"),
 ];
 
