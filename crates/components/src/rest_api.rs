@@ -7,7 +7,6 @@ use payinfra_aws::apigateway::{
     IntegrationType, LogLevel, Method, MethodResponse, Model, Period, Quota, RequestValidator, Stage, Throttle,
     UsagePlan, UsagePlanKey,
 };
-use payinfra_aws::kms::Key;
 use payinfra_aws::lambda::Permission;
 use payinfra_aws::logs::LogGroup;
 use payinfra_engine::{Address, Error, Graph, Node, Ref, Result, Text};
@@ -47,7 +46,7 @@ pub struct RestApi<'a> {
     /// The limits for requests.
     pub limits: Limits,
     /// The key that encrypts its access log.
-    pub log_key: &'a Node<Key>,
+    pub log_key: &'a Ref<String>,
     /// The retention of its access log in days.
     pub log_retention_days: i32,
 }
@@ -338,7 +337,7 @@ fn stage(
     let group = LogGroup {
         name: access_log_name(site, wanted.name),
         retention_days: Some(wanted.log_retention_days),
-        kms_key: Some(wanted.log_key.outputs.arn.clone()),
+        kms_key: Some(wanted.log_key.clone()),
         tags: site.named(&format!("{}-access", wanted.name)),
     };
     let group = graph.add(site.region(), &format!("{}-access", wanted.name), group)?;

@@ -4,6 +4,7 @@
 
 pub mod global_payments;
 pub mod migration;
+mod remote;
 pub mod settings;
 
 use payinfra_components::GraphFile;

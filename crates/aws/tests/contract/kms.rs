@@ -1,7 +1,7 @@
 //! Examples of KMS.
 
 use aws_sdk_kms::primitives::Blob;
-use payinfra_aws::kms::{Alias, Key};
+use payinfra_aws::kms::{Alias, ExistingKey, Key};
 use payinfra_aws::{Aws, Explain, Need, Policy, Statement};
 use payinfra_engine::{Class, Cloud, Graph, Node, Region, Resource, Result, Status, Tags};
 use serde_json::json;
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::example::{Again, Example, examples, form, graph, region};
 use crate::life::{access, site};
 
-examples![alias, key];
+examples![alias, existing_key, key];
 
 /// The account administers its key: KMS rejects a policy without this statement.
 fn policy() -> Policy {
@@ -50,6 +50,13 @@ fn alias() -> Result<Example> {
     let alias = Alias { name: "alias/contract/example".to_owned(), key: first.id };
     let example = Example::new(graph, &region(), alias)?.again(Again::Taken);
     example.change(|alias: &mut Alias| alias.key = second.id)
+}
+
+fn existing_key() -> Result<Example> {
+    let mut graph = graph("existing-key");
+    let key = graph.add(&region(), "managed", args())?;
+    let lookup = ExistingKey { arn: key.outputs.arn.clone() };
+    Example::lookup(graph, &region(), &lookup, json!({ "arn": form(&key.outputs.arn)? }))
 }
 
 fn key() -> Result<Example> {

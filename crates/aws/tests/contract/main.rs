@@ -181,6 +181,7 @@ const ABSENCE: &[(&str, Proof)] = &[
     ("route53.hosted-zone", Proof::Read("one call by id; missing tags hide nothing")),
     ("route53.record-set", Proof::Read("the list of its zone, which is strongly consistent")),
     ("s3.bucket", Proof::Own("by name, without the settings")),
+    ("s3.bucket-notification", Proof::Read("one call by bucket, which returns all of them")),
     ("secretsmanager.password", Proof::Read("one call by ARN, which also shows those in their recovery window")),
     ("sns.subscription", Proof::Read("one call by ARN")),
     ("sns.topic", Proof::Own("by ARN, without the tags")),
