@@ -108,7 +108,7 @@ fn an_unknown_stack_is_refused() {
         "\"trading\"",
         "\"trading\"",
         "unknown stack `trading`",
-        "available stacks: global-payments, graph, migration",
+        "available stacks: global-payments, graph, migration, trading",
     );
 }
 
