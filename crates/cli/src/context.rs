@@ -408,7 +408,7 @@ impl Session {
     }
 
     /// The regions in which the workspace has resources, the primary first.
-    pub(crate) fn regions(&self) -> Vec<Region> {
+    pub(crate) fn declared_regions(&self) -> Vec<Region> {
         let Project { configuration, .. } = &self.kept.project;
         let workspace = configuration.workspaces.get(&self.kept.workspace);
         let regions = workspace.into_iter().flat_map(|workspace| configuration.stack.regions(workspace));

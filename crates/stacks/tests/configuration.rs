@@ -105,9 +105,9 @@ fn an_unknown_key_is_refused() {
 fn an_unknown_stack_is_refused() {
     check(
         "\"migration\"",
-        "\"trading\"",
-        "\"trading\"",
-        "unknown stack `trading`",
+        "\"banking\"",
+        "\"banking\"",
+        "unknown stack `banking`",
         "available stacks: global-payments, graph, migration, trading",
     );
 }

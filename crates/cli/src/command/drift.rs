@@ -63,7 +63,7 @@ impl Execute for Drift {
 impl Drift {
     /// Shows the differences between the regions, and publishes their number.
     async fn differences(&self, cx: &Context, session: &Session, found: &[Difference]) -> Outcome {
-        let regions = session.regions();
+        let regions = session.declared_regions();
         let names: Vec<_> = regions.iter().map(Region::as_str).collect();
         let [primary, _, ..] = &regions[..] else {
             let message =

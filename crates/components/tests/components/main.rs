@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod fargate;
+mod http_api;
 mod load_balancer;
 mod tables;
 mod transit;
