@@ -22,10 +22,10 @@ async fn bench() -> Bench {
 #[tokio::test(flavor = "multi_thread")]
 async fn t01_t12_the_example_lives_and_leaves_nothing() {
     let bench = bench().await;
-    bench.run(&["apply", "--yes"]).ok();
-    bench.run(&["plan", "--exit-code"]).ok();
-    bench.run(&["drift"]).ok();
-    let same = bench.run(&["drift", "--between-regions"]).ok();
+    bench.run(&["apply", "--workspace", "dev", "--yes"]).ok();
+    bench.run(&["plan", "--workspace", "dev", "--exit-code"]).ok();
+    bench.run(&["drift", "--workspace", "dev"]).ok();
+    let same = bench.run(&["drift", "--workspace", "dev", "--between-regions"]).ok();
     assert!(same.stdout.contains("No differences between us-east-1, us-east-2, us-west-2"), "{}", same.stdout);
     let outputs = bench.outputs("dev");
     for (output, start) in [
@@ -44,10 +44,10 @@ async fn t01_t12_the_example_lives_and_leaves_nothing() {
     notifications(&bench, outputs["content_bucket_name_us_east_2"].as_str().unwrap()).await;
     differences(&bench).await;
 
-    bench.run(&["apply", "--yes"]).ok();
-    bench.run(&["drift", "--between-regions"]).ok();
-    bench.run(&["destroy", "--yes", "--accept-loss"]).ok();
-    let orphans = bench.run(&["sweep"]).ok();
+    bench.run(&["apply", "--workspace", "dev", "--yes"]).ok();
+    bench.run(&["drift", "--workspace", "dev", "--between-regions"]).ok();
+    bench.run(&["destroy", "--workspace", "dev", "--yes", "--accept-loss"]).ok();
+    let orphans = bench.run(&["sweep", "--workspace", "dev"]).ok();
     assert!(orphans.stdout.contains("No orphaned resources"), "{}", orphans.stdout);
 }
 
@@ -95,12 +95,12 @@ async fn differences(bench: &Bench) {
         changed.set_statistic(alarm.statistic.clone()).set_treat_missing_data(alarm.treat_missing_data.clone());
     let changed = changed.set_alarm_actions(alarm.alarm_actions.clone()).set_ok_actions(alarm.ok_actions.clone());
     changed.set_alarm_description(alarm.alarm_description.clone()).send().await.unwrap();
-    let found = bench.run(&["drift", "--between-regions"]).expect(2);
+    let found = bench.run(&["drift", "--workspace", "dev", "--between-regions"]).expect(2);
     for text in ["cloudwatch.alarm/function-errors", "threshold:", "us-west-2: 99.0", "us-east-1, us-east-2: 5.0"] {
         assert!(found.stdout.contains(text), "{text}: {}", found.stdout);
     }
     assert!(found.stdout.contains("1 difference between"), "{}", found.stdout);
-    let found = bench.run(&["drift", "--between-regions", "--json", "--publish"]).expect(2);
+    let found = bench.run(&["drift", "--workspace", "dev", "--between-regions", "--json", "--publish"]).expect(2);
     let event: serde_json::Value = serde_json::from_str(&found.stdout).unwrap();
     let difference = &event["differences"][0];
     assert_eq!(

@@ -227,6 +227,9 @@ def replicate(backend, arn, kwargs):
         raise InvalidDBClusterStateFault(f"{name} has five replicas.")
     if not source.members:
         raise InvalidDBClusterStateFault(f"{name} has no writer.")
+    # moto requires them.
+    kwargs["master_username"], kwargs["master_user_password"] = source.master_username, "that of its source"
+    kwargs["database_name"] = source.database_name
 
 
 @replaces(RDSBackend)

@@ -13,7 +13,7 @@ use crate::{Cx, Explain, Need};
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExistingKey {
-    /// Its ARN.
+    /// Its ARN, or that of its alias.
     pub arn: Ref<String>,
 }
 
@@ -32,7 +32,7 @@ impl Lookup for ExistingKey {
     async fn find(&self, cx: &Cx) -> Result<ExistingKeyOutputs> {
         let (arn, region) = (self.arn.known()?, cx.region());
         match arn.split(':').collect::<Vec<_>>()[..] {
-            ["arn", _, "kms", of, _, key] if key.starts_with("key/") => {
+            ["arn", _, "kms", of, _, key] if key.starts_with("key/") || key.starts_with("alias/") => {
                 if of != region.as_str() {
                     return Err(Error::invalid(format!("the key {arn} is in {of}, but is needed in {region}"))
                         .hint("set a key in this region"));
@@ -58,6 +58,6 @@ impl Lookup for ExistingKey {
             return Err(Error::invalid(format!("the key {arn} is not a symmetric key for encryption"))
                 .hint("set a key with the specification SYMMETRIC_DEFAULT"));
         }
-        Ok(ExistingKeyOutputs { arn: Ref::Known(arn.clone()) })
+        Ok(ExistingKeyOutputs { arn: Ref::Known(key.arn.need("Arn")?) })
     }
 }

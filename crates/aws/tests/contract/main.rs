@@ -262,6 +262,7 @@ fn without_references(value: &Value) -> Value {
 const NO_NETWORK: &[(&str, &str, &str)] = &[
     ("ec2.transit-gateway-route", "attachment", "can be updated to another attachment in place"),
     ("ecs.service", "load_balancers", "its subnets determine the network; target groups are updated in place"),
+    ("rds.cluster", "source", "replication does not use the network"),
 ];
 
 /// Fields that refer to a network, or to resources in one, are declared: when the network is replaced, so is the

@@ -64,7 +64,7 @@ pub struct TradingVariables {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModuleConfig {
-    /// The ARN of an existing KMS key in the region, or `remote.NAME.OUTPUT`; by default, one is created.
+    /// The ARN of an existing KMS key in the region, or of its alias, or `remote.NAME.OUTPUT`; by default, one is created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// The ARN of an issued certificate in the region for `domain`; by default none.
@@ -399,12 +399,12 @@ fn domains(workspace: &Workspace<TradingVariables>, problems: &mut Problems) {
     }
 }
 
-/// Checks that `text` is the ARN of a key in `region`, or a remote output.
+/// Checks that `text` is the ARN of a key or alias in `region`, or a remote output.
 fn key(region: &Region, text: &str) -> Result<()> {
     let account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.splitn(6, ':').collect::<Vec<_>>()[..] {
         _ if text.starts_with(REMOTE) => Ok(()),
-        ["arn", "aws", "kms", of, owner, id] if account(owner) && id.starts_with("key/") => {
+        ["arn", "aws", "kms", of, owner, id] if account(owner) && (id.starts_with("key/") || id.starts_with("alias/")) => {
             if of == region.as_str() {
                 return Ok(());
             }
