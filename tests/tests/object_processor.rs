@@ -46,7 +46,8 @@ async fn t04_an_object_becomes_one_session_that_the_api_returns() {
         assert_eq!(function.invoke(&event, LEFT), ("response".to_owned(), json!({})));
     }
     let stored = sessions(&aws).await;
-    let [id] = &stored[..] else { panic!("{stored:?}") };
+    assert_eq!(stored.len(), 1, "{stored:?}");
+    let id = &stored[0];
     let (_, answer) = function.invoke(&get(&format!("/sessions/{id}")), LEFT);
     let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
     assert_eq!((&answer["statusCode"], &body["key"], &body["size"]), (&json!(200), &json!("a b/ü.txt"), &json!(3)));

@@ -58,7 +58,7 @@ async fn replicas(bench: &Bench) {
         let rds = aws_sdk_rds::Client::new(&bench.sdk(region));
         let name = format!("db-cluster-trdev-{region}");
         let found = rds.describe_db_clusters().db_cluster_identifier(&name).send().await.unwrap();
-        let [cluster] = found.db_clusters() else { panic!("{found:?}") };
+        let cluster = found.db_clusters().first().unwrap();
         let source = cluster.replication_source_identifier().unwrap_or_default();
         let expected = if region == "us-east-1" { "" } else { ":us-east-1:" };
         assert!(source.contains(expected) && source.is_empty() == expected.is_empty(), "{region}: {source}");
@@ -73,8 +73,8 @@ async fn replicas(bench: &Bench) {
 async fn notifications(bench: &Bench, bucket: &str) {
     let s3 = aws_sdk_s3::Client::new(&bench.sdk("us-east-2"));
     let found = s3.get_bucket_notification_configuration().bucket(bucket).send().await.unwrap();
-    let [function] = found.lambda_function_configurations() else { panic!("{found:?}") };
-    let arn = function.lambda_function_arn();
+    assert_eq!(found.lambda_function_configurations().len(), 1, "{found:?}");
+    let arn = found.lambda_function_configurations()[0].lambda_function_arn();
     assert!(arn.contains(":us-east-2:") && arn.ends_with(":function:object-processor-trdev:live"), "{arn}");
 }
 
@@ -111,7 +111,8 @@ async fn differences(bench: &Bench) {
     let cloudwatch = aws_sdk_cloudwatch::Client::new(&bench.sdk("us-east-1"));
     let published = cloudwatch.list_metrics().namespace("payinfra").metric_name("RegionalDifferences");
     let published = published.send().await.unwrap();
-    let [metric] = published.metrics() else { panic!("{published:?}") };
+    assert_eq!(published.metrics().len(), 1, "{published:?}");
+    let metric = &published.metrics()[0];
     let name = "alarm-regional-differences-trdev";
     let alarm = cloudwatch.describe_alarms().alarm_names(name).send().await.unwrap();
     let alarm = &alarm.metric_alarms()[0];

@@ -51,7 +51,7 @@ mod tests {
                 _ => Some(table.to_owned()),
             })
         };
-        assert_eq!(read("30", "").unwrap_err(), SettingsError::Missing("SESSIONS_TABLE"));
+        assert_eq!(read("30", ""), Err(SettingsError::Missing("SESSIONS_TABLE")));
         for days in ["0", "3651", "-1", "soon"] {
             assert_eq!(read(days, "t"), Err(SettingsError::Days), "{days}");
         }

@@ -153,11 +153,7 @@ impl NotificationRule {
         Some(NotificationConfigurationFilter::builder().key(key).build())
     }
 
-    fn from(
-        destination: Destination,
-        events: Vec<sdk::Event>,
-        filter: Option<NotificationConfigurationFilter>,
-    ) -> Self {
+    fn from(destination: Destination, events: &[sdk::Event], filter: Option<NotificationConfigurationFilter>) -> Self {
         let parts = filter.and_then(|filter| filter.key?.filter_rules).unwrap_or_default();
         // S3 returns the names as they were written: `prefix` or `Prefix`.
         let part = |wanted: &str| {
@@ -186,15 +182,15 @@ fn live(
     let mut rules = BTreeMap::new();
     for it in found.lambda_function_configurations.unwrap_or_default() {
         let destination = Destination::Function(Ref::Known(it.lambda_function_arn));
-        rules.insert(it.id.unwrap_or_default(), NotificationRule::from(destination, it.events, it.filter));
+        rules.insert(it.id.unwrap_or_default(), NotificationRule::from(destination, &it.events, it.filter));
     }
     for it in found.queue_configurations.unwrap_or_default() {
         let destination = Destination::Queue(Ref::Known(it.queue_arn));
-        rules.insert(it.id.unwrap_or_default(), NotificationRule::from(destination, it.events, it.filter));
+        rules.insert(it.id.unwrap_or_default(), NotificationRule::from(destination, &it.events, it.filter));
     }
     for it in found.topic_configurations.unwrap_or_default() {
         let destination = Destination::Topic(Ref::Known(it.topic_arn));
-        rules.insert(it.id.unwrap_or_default(), NotificationRule::from(destination, it.events, it.filter));
+        rules.insert(it.id.unwrap_or_default(), NotificationRule::from(destination, &it.events, it.filter));
     }
     let event_bridge = found.event_bridge_configuration.is_some();
     if rules.is_empty() && !event_bridge {

@@ -423,27 +423,27 @@ mod tests {
                 let block = format!("10.{index}.0.0/16");
                 let vpc = json!({ "cidr": block, "dns": null, "tags": { "Name": "vpc" } });
                 let applied = json!({ "cidr": block, "dns": null, "tags": { "Name": "vpc" } });
-                setting.add(&format!("{region}/ec2.vpc/main"), vpc, applied);
+                setting.add(&format!("{region}/ec2.vpc/main"), &vpc, applied);
                 let vpc = format!("vpc-00{index}{index}{index}{index}");
                 setting.state.resources.get_mut(&format!("{region}/ec2.vpc/main").parse().unwrap()).unwrap().id =
                     Some(vpc.clone());
                 let reference = json!({ "$ref": format!("{region}/ec2.vpc/main#id") });
                 let rules = json!([{ "from": block, "port": 3306 }]);
                 let group = |vpc: &Value| json!({ "vpc": vpc, "about": format!("in {region}"), "rules": rules });
-                setting.add(&format!("{region}/ec2.security-group/main"), group(&reference), group(&json!(vpc)));
+                setting.add(&format!("{region}/ec2.security-group/main"), &group(&reference), group(&json!(vpc)));
                 let alarm = json!({ "name": "errors", "threshold": 5.0, "size": index });
-                setting.add(&format!("{region}/cloudwatch.alarm/errors"), alarm.clone(), alarm);
+                setting.add(&format!("{region}/cloudwatch.alarm/errors"), &alarm.clone(), alarm);
                 let role = json!({ "name": format!("logs-{region}"), "sid": "Logs" });
-                setting.add(&format!("global/iam.role/logs-{region}"), role.clone(), role);
+                setting.add(&format!("global/iam.role/logs-{region}"), &role.clone(), role);
             }
             let replica = |protected| json!({ "recovery": true, "protected": protected });
             let replicas = json!({ "us-east-2": replica(false), "us-west-2": replica(false) });
             let table = json!({ "name": "sessions", "ttl": "expires_at", "recovery": true, "replicas": replicas });
-            setting.add("us-east-1/dynamodb.table/sessions", table.clone(), table);
+            setting.add("us-east-1/dynamodb.table/sessions", &table.clone(), table);
             setting
         }
 
-        fn add(&mut self, address: &str, declared: Value, applied: Value) {
+        fn add(&mut self, address: &str, declared: &Value, applied: Value) {
             let address: Address = address.parse().unwrap();
             let declared = json!({ "args": declared });
             self.graph.put(address.clone(), serde_json::from_value(declared).unwrap());

@@ -49,14 +49,13 @@ pub(super) fn given(workspace: &Workspace<TradingVariables>, remote: &Remote) ->
 pub(super) fn database(graph: &mut Graph, part: &Part<'_>, source: Option<&Source>) -> Result<Regional> {
     let (site, config) = (&part.site, &part.site.variables().database);
     // A replica has the users and the databases of its source.
-    let master = match source {
-        Some(_) => None,
-        None => {
-            let secret = password(graph, part)?;
-            site.output(graph, "database_master_secret_arn", &secret.outputs.arn);
-            let password = Master::Stored { arn: secret.outputs.arn };
-            Some(MasterUser { database: &config.name, username: &config.username, password })
-        }
+    let master = if source.is_some() {
+        None
+    } else {
+        let secret = password(graph, part)?;
+        site.output(graph, "database_master_secret_arn", &secret.outputs.arn);
+        let password = Master::Stored { arn: secret.outputs.arn };
+        Some(MasterUser { database: &config.name, username: &config.username, password })
     };
     let wanted = Aurora {
         engine: &MYSQL,

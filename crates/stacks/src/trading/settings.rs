@@ -404,7 +404,9 @@ fn key(region: &Region, text: &str) -> Result<()> {
     let account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.splitn(6, ':').collect::<Vec<_>>()[..] {
         _ if text.starts_with(REMOTE) => Ok(()),
-        ["arn", "aws", "kms", of, owner, id] if account(owner) && (id.starts_with("key/") || id.starts_with("alias/")) => {
+        ["arn", "aws", "kms", of, owner, id]
+            if account(owner) && (id.starts_with("key/") || id.starts_with("alias/")) =>
+        {
             if of == region.as_str() {
                 return Ok(());
             }
