@@ -1,4 +1,4 @@
-//! The payments function: the binary, with a runtime API as Lambda's, and events as API Gateway's and DynamoDB's.
+//! The functions: their binaries, with a runtime API as Lambda's, and events as API Gateway's and DynamoDB's.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -26,14 +26,20 @@ pub struct Function {
 }
 
 impl Function {
-    /// Starts it with the emulated AWS and these additional variables.
+    /// Starts the payments function with the emulated AWS and these additional variables.
     #[must_use]
     pub fn start(aws: &Emulator, variables: &[(&str, &str)]) -> Self {
+        let own = [("PAYMENTS_TABLE", TABLE), ("AUDIT_BUCKET", BUCKET), ("PHASE", "primary")];
+        Self::of("payment-processor", aws, &[&own[..], variables].concat())
+    }
+
+    /// Starts the function `binary` with the emulated AWS and these variables.
+    #[must_use]
+    pub fn of(binary: &str, aws: &Emulator, variables: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut command = Command::new(built("payment-processor"));
+        let mut command = Command::new(built(binary));
         isolate(&mut command, &aws.endpoint());
         command.env("AWS_LAMBDA_RUNTIME_API", listener.local_addr().unwrap().to_string());
-        command.envs([("PAYMENTS_TABLE", TABLE), ("AUDIT_BUCKET", BUCKET), ("PHASE", "primary")]);
         command.env("AWS_REGION", "us-east-1").envs(variables.iter().copied());
         let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let (sender, log) = channel();

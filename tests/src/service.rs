@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
 };
+use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::CreateBucketConfiguration;
 use payinfra_localstack::{Emulator, isolate};
 use serde_json::{Value, json};
@@ -237,6 +238,12 @@ pub async fn audited(aws: &Emulator) -> Vec<String> {
 pub async fn is_audited(aws: &Emulator, day: &str, id: &str) -> bool {
     let found = s3(aws).list_objects_v2().bucket(BUCKET).prefix(format!("payments/{day}/{id}-")).send().await.unwrap();
     !found.contents().is_empty()
+}
+
+/// Puts an object into the bucket, and returns its entity tag.
+pub async fn put_object(aws: &Emulator, key: &str, body: &'static [u8]) -> String {
+    let call = s3(aws).put_object().bucket(BUCKET).key(key).body(ByteStream::from_static(body));
+    call.send().await.unwrap().e_tag().unwrap().trim_matches('"').to_owned()
 }
 
 /// The items of the table.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use payinfra_aws::{Access, Aws, Identity};
 use payinfra_engine::sweep::Census;
-use payinfra_engine::{Class, Cloud, Error, Graph, Result, State, counted};
+use payinfra_engine::{Class, Cloud, Error, Graph, Region, Result, State, counted};
 use payinfra_stack::{AccountId, Configuration, Stacks, Workspace};
 use payinfra_state::{Backend, Backing};
 
@@ -405,6 +405,14 @@ impl Session {
     /// The desired state of the workspace.
     pub(crate) fn graph(&self) -> Result<Graph> {
         self.kept.project.graph(&self.kept.workspace, &self.account)
+    }
+
+    /// The regions in which the workspace has resources, the primary first.
+    pub(crate) fn declared_regions(&self) -> Vec<Region> {
+        let Project { configuration, .. } = &self.kept.project;
+        let workspace = configuration.workspaces.get(&self.kept.workspace);
+        let regions = workspace.into_iter().flat_map(|workspace| configuration.stack.regions(workspace));
+        regions.map(|config| config.region.clone()).collect()
     }
 
     /// Where the desired state is declared.

@@ -38,6 +38,11 @@ pub(crate) enum Message {
         /// The resources that have drifted.
         resources: Vec<Drifted>,
     },
+    /// Differences between regions; the only event of drift --between-regions.
+    Differences {
+        /// The differences, resource by resource and field by field.
+        differences: Vec<Differs>,
+    },
     /// Orphaned resources: they have the workspace's owner tags but are not in its state; the only event of sweep.
     Sweep {
         /// The orphaned resources.
@@ -553,6 +558,21 @@ struct DriftedField {
     live: Value,
 }
 
+/// A difference between regions.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Differs {
+    /// The kind of the resource.
+    kind: String,
+    /// Its name in addresses, in which `{region}` stands for the region.
+    name: String,
+    /// The path of the field; null if the resource does not exist in some regions.
+    field: Option<String>,
+    /// The regions that deviate from the last apply; if none does, those with another value than most.
+    regions: Vec<String>,
+    /// The current value in each region; null if there is none, or no resource.
+    values: BTreeMap<String, Value>,
+}
+
 /// The result of an apply, destroy or rollback.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Ended {
@@ -724,6 +744,18 @@ pub(crate) fn swept(orphans: &[payinfra_engine::sweep::Orphan]) -> Vec<Swept> {
         id: orphan.seen.id.clone(),
     };
     orphans.iter().map(swept).collect()
+}
+
+/// The differences of a `differences` event.
+pub(crate) fn differences(found: &[payinfra_engine::plan::Difference]) -> Vec<Differs> {
+    let differs = |it: &payinfra_engine::plan::Difference| Differs {
+        kind: it.kind.to_string(),
+        name: it.name.clone(),
+        field: it.field.clone(),
+        regions: it.regions.iter().map(ToString::to_string).collect(),
+        values: it.values.iter().map(|(region, value)| (region.to_string(), value_view::masked(value))).collect(),
+    };
+    found.iter().map(differs).collect()
 }
 
 /// The drifted resources of a `drift` event.

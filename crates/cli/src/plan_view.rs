@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use anstyle::Style;
 use payinfra_aws::KINDS;
-use payinfra_engine::plan::Summary;
-use payinfra_engine::{Action, Address, Change, Deviation, Drift, Plan, Step, Wanted, counted};
+use payinfra_engine::plan::{Difference, Summary};
+use payinfra_engine::{Action, Address, Change, Deviation, Drift, Plan, Region, Step, Wanted, counted};
 use serde_json::Value;
 
 use crate::losses;
@@ -121,6 +121,47 @@ impl PlanView {
                         self.field(&mut text, &change.path, &recorded, &change.old, "");
                     }
                 }
+            }
+        }
+        text
+    }
+
+    /// Differences between regions, by resource: the values of the regions that deviate, and those of the others.
+    pub(crate) fn differences(&self, found: &[Difference]) -> String {
+        let mut text = String::new();
+        let mut last = None;
+        for difference in found {
+            let Difference { kind, name, field, regions, values } = difference;
+            if last != Some((kind, name)) {
+                push(&mut text, &format!("  {UPDATE}~{UPDATE:#} {ADDRESS}{kind}/{name}{ADDRESS:#}"));
+            }
+            last = Some((kind, name));
+            let listed = |regions: &[&Region]| regions.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
+            let Some(field) = field else {
+                let gone = listed(&regions.iter().collect::<Vec<_>>());
+                push(&mut text, &format!("        {DELETE}-{DELETE:#} does not exist in {gone}"));
+                continue;
+            };
+            push(&mut text, &format!("        {UPDATE}~{UPDATE:#} {field}:"));
+            let mut by_value: Vec<(bool, &Value, Vec<&Region>)> = Vec::new();
+            for (region, value) in values {
+                let deviates = regions.contains(region);
+                match by_value.iter_mut().find(|(it, other, _)| (*it, *other) == (deviates, value)) {
+                    Some((_, _, regions)) => regions.push(region),
+                    None => by_value.push((deviates, value, vec![region])),
+                }
+            }
+            by_value.sort_by_key(|(deviates, ..)| !deviates);
+            for (deviates, value, regions) in by_value {
+                let line = format!("{}: {}", listed(&regions), self.value(value));
+                push(
+                    &mut text,
+                    &if deviates {
+                        format!("            {UPDATE}{line}{UPDATE:#}")
+                    } else {
+                        format!("            {line}")
+                    },
+                );
             }
         }
         text

@@ -1,10 +1,9 @@
 //! Aurora clusters, alone or as members of a global database.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use payinfra_aws::ec2::{Rule, SecurityGroup};
 use payinfra_aws::iam::Role;
-use payinfra_aws::kms::Key;
 use payinfra_aws::logs::LogGroup;
 use payinfra_aws::rds::{
     Cluster, ClusterInstance, ClusterParameterGroup, GlobalCluster, Insights, Master, Monitoring, SubnetGroup,
@@ -52,25 +51,29 @@ pub struct Aurora<'a> {
     pub engine_version: &'a str,
     /// The global cluster that it is a member of.
     pub global: Option<&'a Ref<Id<GlobalCluster>>>,
-    /// The initial database and the master user. A secondary of a global cluster has none of its own: AWS rejects
-    /// explicit values.
+    /// The ARN of the cluster in another region that it replicates.
+    pub source: Option<&'a Ref<String>>,
+    /// The initial database and the master user. A secondary of a global cluster, and a replica, have none of their own:
+    /// AWS rejects explicit values.
     pub master: Option<MasterUser<'a>>,
+    /// Parameters of the engine, besides the one that makes encrypted connections mandatory.
+    pub parameters: &'a [(&'a str, &'a str)],
     /// The network, in whose private subnets the instances are.
     pub network: &'a Network,
     /// Who may connect.
     pub ingress: BTreeSet<Rule>,
     /// The key for data and Performance Insights.
-    pub key: &'a Node<Key>,
+    pub key: &'a Ref<String>,
     /// The key for logs.
-    pub log_key: &'a Node<Key>,
+    pub log_key: &'a Ref<String>,
     /// The retention of logs in days.
     pub log_retention_days: i32,
     /// The retention of backups in days, 1 to 35.
     pub backup_retention_days: i32,
     /// The daily backup window, in UTC: `03:00-04:00`.
     pub backup_window: &'a str,
-    /// The number of instances. The first one is the writer, unless a failover changed that or the cluster is a
-    /// secondary of a global cluster.
+    /// The number of instances. The first one is the writer, unless a failover changed that, or the cluster is a replica or
+    /// a secondary of a global cluster.
     pub instances: usize,
     /// The class of the instances.
     pub instance_class: &'a str,
@@ -131,6 +134,7 @@ pub fn aurora(graph: &mut Graph, site: &Site<'_>, wanted: Aurora<'_>) -> Result<
         engine: engine.name.to_owned(),
         engine_version: wanted.engine_version.to_owned(),
         global: wanted.global.cloned(),
+        source: wanted.source.cloned(),
         database,
         username,
         master,
@@ -138,7 +142,7 @@ pub fn aurora(graph: &mut Graph, site: &Site<'_>, wanted: Aurora<'_>) -> Result<
         subnet_group,
         security_groups: BTreeSet::from([Ref::from(group.id.clone())]),
         parameter_group,
-        kms_key: wanted.key.outputs.arn.clone(),
+        kms_key: wanted.key.clone(),
         iam_authentication: true,
         backup_retention_days: wanted.backup_retention_days,
         backup_window: wanted.backup_window.to_owned(),
@@ -153,7 +157,7 @@ pub fn aurora(graph: &mut Graph, site: &Site<'_>, wanted: Aurora<'_>) -> Result<
     let mut instances: Vec<Node<ClusterInstance>> = Vec::new();
     for number in 1..=wanted.instances {
         let resource_type = format!("db-instance-{number}");
-        let insights = Insights { days: wanted.insights_days, kms_key: wanted.key.outputs.arn.clone() };
+        let insights = Insights { days: wanted.insights_days, kms_key: wanted.key.clone() };
         let instance = ClusterInstance {
             name: site.names.database(&resource_type, site.region())?,
             cluster: cluster.id.clone(),
@@ -180,11 +184,17 @@ pub fn aurora(graph: &mut Graph, site: &Site<'_>, wanted: Aurora<'_>) -> Result<
     Ok(Database { cluster, instances, group })
 }
 
+/// The name of the group of the engine's log, known before the cluster exists: key policies contain it.
+#[must_use]
+pub fn log_group_name(engine: &Engine, cluster: &str) -> String {
+    format!("/aws/rds/cluster/{cluster}/{}", engine.log)
+}
+
 fn log_group(graph: &mut Graph, site: &Site<'_>, wanted: &Aurora<'_>, cluster: &str) -> Result<Node<LogGroup>> {
     let log = LogGroup {
-        name: format!("/aws/rds/cluster/{cluster}/{}", wanted.engine.log).into(),
+        name: log_group_name(wanted.engine, cluster).into(),
         retention_days: Some(wanted.log_retention_days),
-        kms_key: Some(wanted.log_key.outputs.arn.clone()),
+        kms_key: Some(wanted.log_key.clone()),
         tags: site.named("db-log"),
     };
     graph.add(site.region(), "database", log)
@@ -206,12 +216,12 @@ fn parameter_group(graph: &mut Graph, site: &Site<'_>, wanted: &Aurora<'_>) -> R
     let engine = wanted.engine;
     let major: Vec<_> = wanted.engine_version.split('.').take(engine.major).collect();
     let resource_type = format!("db-parameters-{}", major.join("-"));
-    let (parameter, value) = engine.tls;
+    let parameters = wanted.parameters.iter().chain([&engine.tls]);
     let group = ClusterParameterGroup {
         name: site.names.name(&resource_type),
         family: format!("{}{}", engine.name, major.join(".")),
         description: "Connections are encrypted".to_owned(),
-        parameters: BTreeMap::from([(parameter.to_owned(), value.to_owned())]),
+        parameters: parameters.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         tags: site.named(&resource_type),
     };
     graph.add(site.region(), &format!("database-{}", major.join("-")), group)

@@ -14,10 +14,9 @@ use payinfra_aws::ecs::{
     self, Architecture, BlueGreen, Cluster, Container, ContainerInsights, Count, Log, PropagateTags, TaskDefinition,
 };
 use payinfra_aws::iam::Role;
-use payinfra_aws::kms::Key;
 use payinfra_aws::logs::LogGroup;
 use payinfra_aws::{Policy, Statement};
-use payinfra_engine::{Graph, Node, Result, Secret, Text};
+use payinfra_engine::{Graph, Node, Ref, Result, Secret, Text};
 use payinfra_stack::Site;
 
 use crate::load_balancer::{Colour, Edge, Strategy};
@@ -56,7 +55,7 @@ pub struct Fargate<'a> {
     /// Egress rules of its tasks, in addition to HTTPS, which they need to start and to call AWS services.
     pub egress: BTreeSet<Rule>,
     /// The key for its logs.
-    pub log_key: &'a Node<Key>,
+    pub log_key: &'a Ref<String>,
     /// The retention of its logs in days.
     pub log_retention_days: i32,
     /// How many tasks there are.
@@ -295,7 +294,7 @@ fn log_group(graph: &mut Graph, site: &Site<'_>, wanted: &Fargate<'_>) -> Result
     let group = LogGroup {
         name: site.names.name(SERVICE).into(),
         retention_days: Some(wanted.log_retention_days),
-        kms_key: Some(wanted.log_key.outputs.arn.clone()),
+        kms_key: Some(wanted.log_key.clone()),
         tags: site.named("service-logs"),
     };
     graph.add(site.region(), SERVICE, group)

@@ -1,10 +1,9 @@
 //! Flow logs of a region's network, in an encrypted log group.
 
 use payinfra_aws::ec2::{FlowLog, Vpc};
-use payinfra_aws::kms::Key;
 use payinfra_aws::logs::LogGroup;
 use payinfra_aws::{Policy, Statement};
-use payinfra_engine::{Graph, Node, Result, Text};
+use payinfra_engine::{Graph, Node, Ref, Result, Text};
 use payinfra_stack::Site;
 
 use crate::roles::{self, TaskRole};
@@ -21,14 +20,14 @@ pub fn flow_log(
     graph: &mut Graph,
     site: &Site<'_>,
     vpc: &Node<Vpc>,
-    key: &Node<Key>,
+    key: &Ref<String>,
     retention_days: i32,
 ) -> Result<()> {
     let name = site.names.name(FLOW_LOGS);
     let group = LogGroup {
         name: name.clone().into(),
         retention_days: Some(retention_days),
-        kms_key: Some(key.outputs.arn.clone()),
+        kms_key: Some(key.clone()),
         tags: site.named(FLOW_LOGS),
     };
     let group = graph.add(site.region(), FLOW_LOGS, group)?;

@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use payinfra_aws::CodeSha256;
 use payinfra_aws::ec2::{Peer, Rule, SecurityGroup};
 use payinfra_aws::iam::Role;
-use payinfra_aws::kms::Key;
 use payinfra_aws::lambda::{self, Alias, Architecture, LogFormat, Logging, Version};
 use payinfra_aws::logs::LogGroup;
 use payinfra_aws::{Policy, Statement};
-use payinfra_engine::{Error, Graph, Node, Result, Secret, Text};
+use payinfra_engine::{Error, Graph, Node, Ref, Result, Secret, Text};
 use payinfra_stack::Site;
 use serde_json::json;
 
@@ -50,13 +49,13 @@ pub struct Function<'a> {
     /// Its environment.
     pub environment: BTreeMap<String, Text>,
     /// The key that encrypts the environment.
-    pub environment_key: &'a Node<Key>,
+    pub environment_key: &'a Ref<String>,
     /// Its network: it runs in the private subnets.
     pub network: &'a Network,
     /// Its permissions, in addition to those to write logs, to use the network and to decrypt the environment.
     pub permissions: Vec<Statement>,
     /// The key that encrypts its logs.
-    pub log_key: &'a Node<Key>,
+    pub log_key: &'a Ref<String>,
     /// The retention of its logs in days.
     pub log_retention_days: i32,
 }
@@ -94,7 +93,7 @@ pub fn function(graph: &mut Graph, site: &Site<'_>, wanted: Function<'_>) -> Res
     let log_group = LogGroup {
         name: log_group_name(site, wanted.name).into(),
         retention_days: Some(wanted.log_retention_days),
-        kms_key: Some(wanted.log_key.outputs.arn.clone()),
+        kms_key: Some(wanted.log_key.clone()),
         tags: site.named(&format!("{}-logs", wanted.name)),
     };
     let log_group = graph.add(site.region(), wanted.name, log_group)?;
@@ -114,7 +113,7 @@ pub fn function(graph: &mut Graph, site: &Site<'_>, wanted: Function<'_>) -> Res
         // Lambda's minimum.
         storage: 512,
         environment: environment.collect(),
-        kms_key: Some(wanted.environment_key.outputs.arn.clone()),
+        kms_key: Some(wanted.environment_key.clone()),
         subnets: wanted.network.private.iter().map(|subnet| subnet.id.clone()).collect(),
         groups: BTreeSet::from([group.id.clone()]),
         tracing: false,
@@ -129,7 +128,8 @@ pub fn function(graph: &mut Graph, site: &Site<'_>, wanted: Function<'_>) -> Res
     let version = graph.add(site.region(), wanted.name, version)?;
     // A version is a copy of the configuration: with another network or key, it must be published again.
     let parts = wanted.network.private.iter().map(|subnet| &subnet.address);
-    for part in parts.chain([&role.address, &group.address, &wanted.environment_key.address, &log_group.address]) {
+    let key = wanted.environment_key.address();
+    for part in parts.chain([&role.address, &group.address, &log_group.address]).chain(key) {
         graph.replace_triggered_by(part, &version.address);
     }
     let alias = Alias {
@@ -167,7 +167,7 @@ fn role(graph: &mut Graph, site: &Site<'_>, wanted: &Function<'_>, log_group: &N
         "lambda:SourceFunctionArn",
         function,
     );
-    let decrypt = Statement::allow("Environment", ["kms:Decrypt"]).on(&wanted.environment_key.outputs.arn);
+    let decrypt = Statement::allow("Environment", ["kms:Decrypt"]).on(wanted.environment_key);
     let decrypt = roles::through(decrypt, "lambda", site.region());
     let statements = [write, network, only_lambda, decrypt].into_iter().chain(wanted.permissions.iter().cloned());
     let task = TaskRole {

@@ -17,6 +17,7 @@ pub mod fargate;
 pub mod flow_log;
 pub mod function;
 mod graph_file;
+pub mod http_api;
 pub mod keys;
 pub mod load_balancer;
 pub mod network;

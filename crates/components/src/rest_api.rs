@@ -7,7 +7,6 @@ use payinfra_aws::apigateway::{
     IntegrationResponse, IntegrationType, LogLevel, Method, MethodResponse, Model, Period, Quota, RequestValidator,
     Stage, Throttle, UsagePlan, UsagePlanKey,
 };
-use payinfra_aws::kms::Key;
 use payinfra_aws::lambda::Permission;
 use payinfra_aws::logs::LogGroup;
 use payinfra_engine::{Address, Error, Graph, Node, Ref, Result, Text};
@@ -49,7 +48,7 @@ pub struct RestApi<'a> {
     /// The limits for requests.
     pub limits: Limits,
     /// The key that encrypts its access log.
-    pub log_key: &'a Node<Key>,
+    pub log_key: &'a Ref<String>,
     /// The retention of its access log in days.
     pub log_retention_days: i32,
 }
@@ -363,7 +362,7 @@ fn stage(
     let group = LogGroup {
         name: access_log_name(site, wanted.name).into(),
         retention_days: Some(wanted.log_retention_days),
-        kms_key: Some(wanted.log_key.outputs.arn.clone()),
+        kms_key: Some(wanted.log_key.clone()),
         tags: site.named(&format!("{}-access", wanted.name)),
     };
     let group = graph.add(site.region(), &format!("{}-access", wanted.name), group)?;
@@ -371,7 +370,7 @@ fn stage(
     let execution = LogGroup {
         name: Text::from(EXECUTION_LOGS).and(&api.id).and(format!("/{}", wanted.stage)),
         retention_days: Some(wanted.log_retention_days),
-        kms_key: Some(wanted.log_key.outputs.arn.clone()),
+        kms_key: Some(wanted.log_key.clone()),
         tags: site.named(&format!("{}-execution", wanted.name)),
     };
     let execution = graph.add(site.region(), &format!("{}-execution", wanted.name), execution)?;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use payinfra_aws::dynamodb::{self, Attribute, Billing, Index, StreamView};
-use payinfra_aws::kms::Key;
 use payinfra_engine::{Error, Graph, Node, Ref, Region, Result, Tags};
 use payinfra_stack::Site;
 
@@ -21,7 +20,7 @@ pub struct Table<'a> {
     /// The attribute with the time at which an item expires, in seconds since 1970.
     pub time_to_live: Option<&'a str>,
     /// The key that encrypts it in its own region.
-    pub key: &'a Node<Key>,
+    pub key: &'a Ref<String>,
     /// Its replicas in other regions. A later one is added in place.
     pub replicas: Vec<Replica<'a>>,
 }
@@ -32,7 +31,9 @@ pub struct Replica<'a> {
     /// The region.
     pub site: Site<'a>,
     /// The key that encrypts it there.
-    pub key: &'a Node<Key>,
+    pub key: &'a Ref<String>,
+    /// The tags whose values differ from the table's.
+    pub tags: Tags,
 }
 
 /// A table, which is a global table once it has replicas.
@@ -77,16 +78,16 @@ impl GlobalTable {
 /// If a replica is in the site's own region, or the region has a table of that name already.
 pub fn table(graph: &mut Graph, site: &Site<'_>, wanted: Table<'_>) -> Result<GlobalTable> {
     let sites: Vec<_> = std::iter::once(*site).chain(wanted.replicas.iter().map(|replica| replica.site)).collect();
-    let replicas = wanted.replicas.into_iter().map(|Replica { site: other, key }| {
+    let replicas = wanted.replicas.into_iter().map(|Replica { site: other, key, tags }| {
         if other.region() == site.region() {
             let message = format!("the table `{}` has a replica in its own region, {}", wanted.name, site.region());
             return Err(Error::invalid(message).hint("list only the other regions as replicas"));
         }
         let replica = dynamodb::Replica {
-            kms_key: Some(key.outputs.arn.clone()),
+            kms_key: Some(key.clone()),
             point_in_time_recovery: true,
             deletion_protection: Some(other.protect),
-            other_tags: Tags::new(),
+            other_tags: tags,
         };
         Ok((other.region().clone(), replica))
     });
@@ -97,7 +98,7 @@ pub fn table(graph: &mut Graph, site: &Site<'_>, wanted: Table<'_>) -> Result<Gl
         range_key: wanted.range_key,
         indexes: wanted.indexes,
         billing: Billing::OnDemand,
-        kms_key: Some(wanted.key.outputs.arn.clone()),
+        kms_key: Some(wanted.key.clone()),
         // Replicas require it. It is free as long as nobody reads it.
         stream: Some(StreamView::NewAndOldImages),
         time_to_live: wanted.time_to_live.map(str::to_owned),

@@ -1,9 +1,8 @@
 //! The topic for all alerts of a region, and its subscriptions.
 
-use payinfra_aws::kms::Key;
 use payinfra_aws::sns::{Endpoint, Subscription, Topic};
 use payinfra_aws::{Policy, Statement};
-use payinfra_engine::{Graph, Node, Result};
+use payinfra_engine::{Graph, Node, Ref, Result};
 use payinfra_stack::Site;
 
 /// The name of the topic in addresses, and its resource type in names.
@@ -28,7 +27,7 @@ pub struct Subscriber<'a> {
 pub fn topic(
     graph: &mut Graph,
     site: &Site<'_>,
-    key: &Node<Key>,
+    key: &Ref<String>,
     subscribers: &[Subscriber<'_>],
 ) -> Result<Node<Topic>> {
     let publish = |sid, service| Statement::allow(sid, ["sns:Publish"]).principal("Service", service).on(arn(site));
@@ -41,7 +40,7 @@ pub fn topic(
     let events = publish("PublishEvents", EVENTS);
     let topic = Topic {
         name: name(site),
-        kms_key: Some(key.outputs.arn.clone()),
+        kms_key: Some(key.clone()),
         policy: Policy::new([alarms, events]),
         tags: site.named(TOPIC),
     };

@@ -1,12 +1,11 @@
-//! A trail of `CloudTrail` for all regions, which writes to a bucket of its own region.
+//! A trail of `CloudTrail`, which writes to a bucket of its own region.
 
 use std::collections::BTreeSet;
 
 use payinfra_aws::Statement;
 use payinfra_aws::cloudtrail;
-use payinfra_aws::kms::Key;
 use payinfra_aws::s3::Bucket;
-use payinfra_engine::{Graph, Node, Result, Text};
+use payinfra_engine::{Graph, Node, Ref, Result, Text};
 use payinfra_stack::Site;
 
 use crate::buckets::arn;
@@ -16,6 +15,15 @@ const TRAIL: &str = "trail";
 /// The key prefix of the trail's files.
 const PREFIX: &str = "cloudtrail";
 const PRINCIPAL: &str = "cloudtrail.amazonaws.com";
+
+/// What a trail records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All regions of the account.
+    AllRegions,
+    /// Its own region.
+    OwnRegion,
+}
 
 /// Declares the trail. The policy of `bucket` must have [`bucket_statements`], and that of `key` [`key_statements`].
 ///
@@ -28,16 +36,17 @@ pub fn trail(
     graph: &mut Graph,
     site: &Site<'_>,
     bucket: &Node<Bucket>,
-    key: &Node<Key>,
+    key: &Ref<String>,
+    scope: Scope,
     recorded: &[&str],
 ) -> Result<Node<cloudtrail::Trail>> {
     let trail = cloudtrail::Trail {
         name: name(site),
         bucket: bucket.id.clone().into(),
         prefix: PREFIX.to_owned(),
-        multi_region: true,
+        multi_region: scope == Scope::AllRegions,
         log_file_validation: true,
-        kms_key: Some(key.outputs.arn.clone()),
+        kms_key: Some(key.clone()),
         management_events: true,
         data_events: recorded.iter().map(|name| Text::from(arn(name) + "/")).collect::<BTreeSet<_>>(),
         logging: true,

@@ -22,3 +22,19 @@ pub struct Metric {
     /// The value.
     pub value: f64,
 }
+
+impl Metric {
+    /// The number of differences between the regions of a deployment, which is published in `region`. A stack declares an
+    /// alarm on it, and `payinfra drift --between-regions --publish` publishes it.
+    #[must_use]
+    pub fn of_regions(stack: &str, workspace: &str, region: &Region, value: f64) -> Self {
+        let dimensions = [("Stack", stack), ("Workspace", workspace)];
+        Self {
+            region: region.clone(),
+            namespace: "payinfra".to_owned(),
+            name: "RegionalDifferences".to_owned(),
+            dimensions: dimensions.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            value,
+        }
+    }
+}

@@ -20,11 +20,13 @@ mod feasible;
 mod lookups;
 mod planner;
 mod refresh;
+mod regions;
 
 pub use drift::drift;
 pub(crate) use lookups::lookups;
 pub use planner::{Accepted, Options, plan};
 pub use refresh::{Refreshed, refresh};
+pub use regions::{Difference, between_regions};
 
 /// The version of the plan file format.
 pub const FORMAT: u32 = 2;

@@ -35,6 +35,15 @@ impl<T> Ref<T> {
         Self::Pointer { pointer: Pointer { address: address.clone(), output: output.to_owned() } }
     }
 
+    /// The resource or lookup that it refers to; `None` if it is a known value.
+    #[must_use]
+    pub fn address(&self) -> Option<&Address> {
+        match self {
+            Self::Known(_) => None,
+            Self::Pointer { pointer } => Some(&pointer.address),
+        }
+    }
+
     /// The value.
     ///
     /// # Errors

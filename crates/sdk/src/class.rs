@@ -40,6 +40,8 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("InvalidRequest", "Versioning must be 'Enabled' on the bucket", Class::Eventual),
     // Two buckets that replicate to each other cannot depend on each other; the other one is still being set up.
     ("InvalidRequest", "Destination bucket must", Class::Eventual),
+    // The permission of the destination of a bucket's notifications that is seconds old.
+    ("InvalidArgument", "Unable to validate the following destination configurations", Class::Eventual),
     ("CertificateNotFound", "", Class::Eventual),
     // The bucket policy that lets a load balancer write its logs.
     ("InvalidConfigurationRequest", "Access Denied for bucket", Class::Eventual),

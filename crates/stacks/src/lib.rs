@@ -4,16 +4,19 @@
 
 pub mod global_payments;
 pub mod migration;
+mod remote;
 pub mod settings;
+pub mod trading;
 
 use payinfra_components::GraphFile;
 use payinfra_stack::Stacks;
 
 pub use global_payments::GlobalPayments;
 pub use migration::{Migration, Phase};
+pub use trading::Trading;
 
 /// The stacks, sorted by name.
-pub const STACKS: Stacks = &[&GlobalPayments, &GraphFile, &Migration];
+pub const STACKS: Stacks = &[&GlobalPayments, &GraphFile, &Migration, &Trading];
 
 #[cfg(test)]
 mod tests {

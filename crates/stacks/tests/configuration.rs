@@ -105,10 +105,10 @@ fn an_unknown_key_is_refused() {
 fn an_unknown_stack_is_refused() {
     check(
         "\"migration\"",
-        "\"trading\"",
-        "\"trading\"",
-        "unknown stack `trading`",
-        "available stacks: global-payments, graph, migration",
+        "\"banking\"",
+        "\"banking\"",
+        "unknown stack `banking`",
+        "available stacks: global-payments, graph, migration, trading",
     );
 }
 
@@ -684,7 +684,7 @@ fn m16_m25_a_domain_or_certificate_that_cannot_be_is_refused() {
             "certificates = { us-east-1 = \"arn:aws:acm:us-east-2:123456789012:certificate/a\" }",
             "\"arn",
             "the certificate for us-east-1 is in us-east-2",
-            "a load balancer requires a certificate in its own region",
+            "use a certificate in the same region",
         ),
         (
             "certificates = { us-east-1 = \"a\" }",

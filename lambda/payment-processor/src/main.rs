@@ -50,5 +50,6 @@ async fn serve<S: Store + Clone>(
     settings: &Settings,
 ) -> Result<(), RuntimeError> {
     let processor = processor(store, settings.place.clone(), settings.homes.clone(), sdks, &settings.buckets);
-    runtime.serve(&Function::new(processor, settings)).await
+    let function = Function::new(processor, settings);
+    runtime.serve(async |event, left| function.handle(event, left).await).await
 }

@@ -4,6 +4,7 @@
 //! The crate `lambda_runtime` would enable other features of `tower`, `futures-util` and `serde_core`, so that all AWS
 //! clients of the workspace would have to be compiled again.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,11 +14,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
-use payment_core::{Audit, Clock, Store};
 use serde_json::{Value, json};
 use thiserror::Error;
-
-use crate::Function;
 
 /// The runtime API failed; Lambda starts the function again.
 #[derive(Debug, Error)]
@@ -56,18 +54,17 @@ impl Runtime {
         Self { client: Client::builder(TokioExecutor::new()).build_http(), address: address.to_owned() }
     }
 
-    /// Handles events until the API fails. Lambda ends the process when it is not needed.
+    /// Handles events until the API fails: `handle` gets an event and the time that is left for it. Lambda ends the process when it
+    /// is not needed.
     ///
     /// # Errors
     /// If the API fails.
-    pub async fn serve<S, A, C>(&self, function: &Function<S, A, C>) -> Result<(), RuntimeError>
-    where
-        S: Store + Clone,
-        A: Audit + Clone,
-        C: Clock + Clone,
-    {
+    pub async fn serve<E: Display>(
+        &self,
+        handle: impl AsyncFn(&[u8], Duration) -> Result<Value, E>,
+    ) -> Result<(), RuntimeError> {
         loop {
-            self.serve_one(function).await?;
+            self.serve_one(&handle).await?;
         }
     }
 
@@ -79,12 +76,10 @@ impl Runtime {
         self.post("init/error", &problem("Settings", error)).await
     }
 
-    async fn serve_one<S, A, C>(&self, function: &Function<S, A, C>) -> Result<(), RuntimeError>
-    where
-        S: Store + Clone,
-        A: Audit + Clone,
-        C: Clock + Clone,
-    {
+    async fn serve_one<E: Display>(
+        &self,
+        handle: &impl AsyncFn(&[u8], Duration) -> Result<Value, E>,
+    ) -> Result<(), RuntimeError> {
         let request = Request::get(self.url("invocation/next")).body(Full::default())?;
         let (parts, body) = self.client.request(request).await?.into_parts();
         if !parts.status.is_success() {
@@ -95,7 +90,7 @@ impl Runtime {
         let deadline = header(&parts.headers, DEADLINE)?.parse().map_err(|_| RuntimeError::Header(DEADLINE))?;
         let left = i64::saturating_sub(deadline, Timestamp::now().as_millisecond());
         let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
-        match function.handle(&event, left).await {
+        match handle(&event, left).await {
             Ok(answer) => self.post(&format!("invocation/{id}/response"), &answer).await,
             Err(error) => {
                 tracing::error!(%error, "the event cannot be handled");

@@ -205,7 +205,40 @@ def create_db_cluster(original, backend, kwargs):
         raise RDSClientError("DBClusterParameterGroupNotFound", f"DBClusterParameterGroup not found: {group}")
     if name := kwargs.get("global_cluster_identifier"):
         follow(global_of(backend, name), kwargs)
+    if source := kwargs.get("replication_source_identifier"):
+        replicate(backend, source, kwargs)
     return original(backend, kwargs=kwargs)
+
+
+def replicate(backend, arn, kwargs):
+    """Checks the parameters of a replica of a cluster in another region, which has its users and databases."""
+    for parameter, name in (("master_username", "user name"), ("master_user_password", "password")):
+        if kwargs.get(parameter):
+            raise InvalidParameterCombination(f"Cannot specify {name} for cross region replication cluster")
+    if kwargs.get("database_name"):
+        raise InvalidParameterCombination("Cannot specify database name for cross region replication cluster")
+    region, name = arn.split(":")[3], arn.split(":")[-1]
+    source = rds_backends[backend.account_id][region].clusters.get(name)
+    if source is None:
+        raise RDSClientError("DBClusterNotFoundFault", f"Source cluster {arn} not found.")
+    if source.storage_encrypted and not kwargs.get("kms_key_id"):
+        raise InvalidParameterCombination("The source cluster is encrypted; specify KmsKeyId.")
+    if len(source.read_replica_identifiers) >= 5:
+        raise InvalidDBClusterStateFault(f"{name} has five replicas.")
+    if not source.members:
+        raise InvalidDBClusterStateFault(f"{name} has no writer.")
+    # moto requires them.
+    kwargs["master_username"], kwargs["master_user_password"] = source.master_username, "that of its source"
+    kwargs["database_name"] = source.database_name
+
+
+@replaces(RDSBackend)
+def promote_read_replica_db_cluster(original, backend, db_cluster_identifier):
+    """In moto, a cluster that is no replica is an internal error."""
+    cluster = backend.clusters.get(db_cluster_identifier)
+    if cluster is not None and cluster.replication_source_identifier is None:
+        raise InvalidDBClusterStateFault(f"{db_cluster_identifier} is not a read replica.")
+    return original(backend, db_cluster_identifier=db_cluster_identifier)
 
 
 def follow(found, kwargs):
@@ -261,6 +294,8 @@ def delete_db_cluster(original, backend, cluster_identifier, snapshot_name):
     if cluster and memberships(backend, cluster):
         message = "This cluster is a part of a global cluster, please remove it from globalcluster first"
         raise InvalidDBClusterStateFault(message)
+    if cluster and cluster.read_replica_identifiers:
+        raise InvalidDBClusterStateFault("This cluster has read replicas. Delete the replica cluster before deleting")
     deleted = original(backend, cluster_identifier=cluster_identifier, snapshot_name=snapshot_name)
     for name, snapshot in list(backend.cluster_snapshots.items()):
         if snapshot.snapshot_type == "automated" and snapshot.db_cluster_identifier == deleted.db_cluster_identifier:
@@ -293,6 +328,10 @@ def delete_db_instance(original, response):
     instance = response.backend.databases.get(response.params.get("DBInstanceIdentifier"))
     if instance and not instance.db_cluster_identifier:
         require_final_snapshot(response.params)
+    cluster = instance and response.backend.clusters.get(instance.db_cluster_identifier)
+    if cluster and cluster.replication_source_identifier and len(cluster.members) <= 1:
+        message = "Cannot delete the last instance of the read replica DB cluster. Promote the DB cluster first."
+        raise InvalidDBClusterStateFault(message)
     return original(response)
 
 

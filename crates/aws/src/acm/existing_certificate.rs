@@ -49,7 +49,7 @@ impl ExistingCertificate {
             Some(of) if of == region.as_str() => {}
             Some(of) => {
                 return Err(Error::invalid(format!("the certificate {arn} is in {of}, but is needed in {region}"))
-                    .hint("a load balancer requires a certificate in its own region; set one in this region"));
+                    .hint("set a certificate in this region"));
             }
             None => {
                 return Err(Error::invalid(format!("`{arn}` is not the ARN of a certificate"))
@@ -58,9 +58,8 @@ impl ExistingCertificate {
         }
         let found = cx.acm().describe_certificate().certificate_arn(arn).send().await.explain();
         let Some(found) = found.unless(Class::NotFound)? else {
-            return Err(Error::invalid(format!("certificate {arn} not found in {region}")).hint(
-                "nothing is created; correct `domain.certificates` in payinfra.toml, or remove it to request one",
-            ));
+            return Err(Error::invalid(format!("certificate {arn} not found in {region}"))
+                .hint("nothing is created; correct the ARN in payinfra.toml, or remove it to request a certificate"));
         };
         let certificate = found.certificate.need("Certificate")?;
         if certificate.status() != Some(&CertificateStatus::Issued) {

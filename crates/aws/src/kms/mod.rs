@@ -1,20 +1,22 @@
-//! KMS: keys and aliases.
+//! KMS: keys and aliases, and a lookup of keys.
 
 mod alias;
+mod existing_key;
 mod key;
 mod tags;
 
 use futures_util::future::try_join_all;
-use payinfra_engine::{Class, Kind, Owner, Resource, Result, Tags, kind};
+use payinfra_engine::{Class, Kind, Owner, Resource, Result, Tags, kind, lookup};
 
 pub use alias::Alias;
+pub use existing_key::{ExistingKey, ExistingKeyOutputs};
 pub use key::{Key, KeyOutputs};
 
 use crate::error::Unless;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.
-pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Alias>(), kind::<Key>()];
+pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Alias>(), lookup::<ExistingKey>(), kind::<Key>()];
 
 /// The keys with their tags. An alias has no tags: it belongs to the key with the same name in its address.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {

@@ -20,6 +20,9 @@ use crate::{Cx, Explain, Need};
 /// In a global cluster, the first cluster is the primary. A secondary requires a primary with a writer, and inherits
 /// the
 /// master user and the database (AWS-FACTS §4.2).
+///
+/// A replica of a cluster in another region inherits them as well. It is created as a replica and can only be promoted
+/// afterwards, to a cluster of its own that accepts writes: without `source`.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cluster {
@@ -31,11 +34,15 @@ pub struct Cluster {
     pub engine_version: String,
     /// The global cluster in which it is created; a standalone cluster cannot join one later.
     pub global: Option<Ref<Id<GlobalCluster>>>,
-    /// The name of the initial database; none in a secondary.
+    /// The ARN of the cluster in another region that it replicates, by the binary log. The source has to be an Aurora
+    /// `MySQL` cluster with the parameter `binlog_format`, a writer, and at most five replicas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Ref<String>>,
+    /// The name of the initial database; none in a secondary or a replica.
     pub database: Option<String>,
-    /// The master user's name; none in a secondary.
+    /// The master user's name; none in a secondary or a replica.
     pub username: Option<String>,
-    /// The master user's password; none in a secondary.
+    /// The master user's password; none in a secondary or a replica.
     pub master: Option<Master>,
     /// The port.
     pub port: i32,
@@ -185,11 +192,20 @@ impl Resource for Cluster {
         let (copies, leaves) = (Expected::millis(340_000, 0), Expected::millis(0, 90_000));
         let member = self.global.is_some();
         let first = if member { Self::EXPECTED.and(leaves) } else { Self::EXPECTED };
-        if member && self.username.is_none() { first.and(copies) } else { first }
+        let is_copy = self.source.is_some() || (member && self.username.is_none());
+        if is_copy { first.and(copies) } else { first }
     }
 
     fn refused(&self, live: &Self) -> Vec<String> {
-        downgrade(&self.engine_version, &live.engine_version)
+        let mut refused = downgrade(&self.engine_version, &live.engine_version);
+        // A reference is to what does not exist yet, so it is another source.
+        if let Some(source) = &self.source
+            && self.source != live.source
+        {
+            let source = source.known().map_or("a new cluster", String::as_str);
+            refused.push(format!("`source` cannot become {source}: a cluster is a replica from its create on"));
+        }
+        refused
     }
 
     fn tags(&mut self) -> Option<&mut Tags> {
@@ -201,6 +217,9 @@ impl Resource for Cluster {
         let call = call.engine_version(&self.engine_version).port(self.port);
         let global = self.global.as_ref().map(Ref::known).transpose()?;
         let call = call.set_global_cluster_identifier(global.map(String::from));
+        // Only GovCloud requires a pre-signed URL (API reference, CreateDBCluster).
+        let source = self.source.as_ref().map(Ref::known).transpose()?;
+        let call = call.set_replication_source_identifier(source.cloned());
         let call = call.set_database_name(self.database.clone()).set_master_username(self.username.clone());
         let call = match &self.master {
             Some(Master::Managed { kms_key }) => {
@@ -246,6 +265,9 @@ impl Resource for Cluster {
                 return Err(Error::new(Class::Conflict, format!("{arn} is not visible in the global cluster yet")));
             }
         }
+        if self.source.is_none() && live.args.source.is_some() {
+            promote(cx, live.id.as_str()).await?;
+        }
         let master = self.master.is_some() && self.master != live.args.master;
         if master || self.differs(&live.args) {
             self.modify(cx, live).await?;
@@ -261,6 +283,7 @@ impl Resource for Cluster {
     /// A member of a global cluster leaves it first, after another member has become the writer if it is the writer; a
     /// secondary becomes a standalone cluster within minutes. Until then, and while it has instances or is the primary of
     /// other members, the delete fails with a conflict: the engine repeats the call, and each call reads the current status.
+    /// A replica is promoted first.
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let Some(now) = Self::read(cx, std::slice::from_ref(&live.id)).await?.pop() else { return Ok(()) };
         if now.status == Status::Deleting {
@@ -269,6 +292,9 @@ impl Resource for Cluster {
         // AWS would reject this only after it has left its global cluster.
         if now.args.deletion_protection == Some(true) {
             return Err(Error::failed(format!("deletion protection is enabled for {}", live.id)));
+        }
+        if now.args.source.is_some() {
+            promote(cx, live.id.as_str()).await?;
         }
         if let Some(global) = &now.args.global {
             step_down(cx, live.id.as_str()).await?;
@@ -289,6 +315,12 @@ impl Resource for Cluster {
         let found = cx.rds().describe_db_clusters().db_cluster_identifier(id).send().await.explain();
         Ok(found.unless(Class::NotFound)?.is_none_or(|found| found.db_clusters().is_empty()))
     }
+}
+
+/// Promotes a replica to a cluster of its own. Until it is, changes of the cluster fail with a conflict.
+pub(super) async fn promote(cx: &Cx, cluster: &str) -> Result<()> {
+    let call = cx.rds().promote_read_replica_db_cluster().db_cluster_identifier(cluster);
+    call.send().await.explain().map(drop)
 }
 
 /// The maximum number of final snapshots of a cluster: one for each delete that took one and then failed.
@@ -366,6 +398,7 @@ fn live(cluster: sdk::DbCluster, members: &BTreeMap<String, String>) -> Result<L
             engine: cluster.engine.unwrap_or_default(),
             engine_version: cluster.engine_version.unwrap_or_default(),
             global: global.map(|global| Ref::Known(Id::new(global))),
+            source: cluster.replication_source_identifier.filter(|source| !source.is_empty()).map(Ref::Known),
             database: cluster.database_name,
             username: cluster.master_username,
             master,

@@ -7,6 +7,7 @@ use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, R
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cluster::promote;
 use super::roles::step_down;
 use super::{Cluster, tags, unseen};
 use crate::error::{Unless, ours};
@@ -169,13 +170,17 @@ impl Resource for ClusterInstance {
         tags::sync(cx, live.outputs.arn.known()?, &live.args.tags, &self.tags).await
     }
 
-    /// The last instance of the writer of a global database is deleted after another cluster has become the writer.
+    /// The last instance of the writer of a global database is deleted after another cluster has become the writer, and
+    /// the last one of a replica after the replica is promoted: AWS refuses it before (API reference, DeleteDBInstance).
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let cluster = live.args.cluster.known()?;
         let found = cx.rds().describe_db_clusters().db_cluster_identifier(cluster).send().await.explain();
         let found = found.unless(Class::NotFound)?.and_then(|found| found.db_clusters?.pop());
-        if found.is_some_and(|cluster| cluster.db_cluster_members().len() <= 1) {
+        if let Some(found) = found.filter(|cluster| cluster.db_cluster_members().len() <= 1) {
             step_down(cx, cluster.as_str()).await?;
+            if found.replication_source_identifier().is_some_and(|source| !source.is_empty()) {
+                promote(cx, cluster.as_str()).await?;
+            }
         }
         let call = cx.rds().delete_db_instance().db_instance_identifier(&live.id).skip_final_snapshot(true);
         call.send().await.explain().unless(Class::NotFound).map(drop)

@@ -1,18 +1,20 @@
-//! S3: buckets.
+//! S3: buckets and their notifications.
 
 mod bucket;
+mod bucket_notification;
 mod tags;
 
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Kind, Result, Tags, kind};
 
 pub use bucket::{Bucket, BucketOutputs, Encryption, LifecycleRule, Logging, Replication, ReplicationRule, Transition};
+pub use bucket_notification::{BucketNotification, Destination, NotificationRule};
 
 use crate::error::Unless;
 use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.
-pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Bucket>()];
+pub const KINDS: &[&dyn Kind<Cx>] = &[kind::<Bucket>(), kind::<BucketNotification>()];
 
 /// The buckets of this region with their tags.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {

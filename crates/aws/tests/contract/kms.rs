@@ -1,15 +1,15 @@
 //! Examples of KMS.
 
 use aws_sdk_kms::primitives::Blob;
-use payinfra_aws::kms::{Alias, Key};
+use payinfra_aws::kms::{Alias, ExistingKey, Key};
 use payinfra_aws::{Aws, Explain, Need, Policy, Statement};
-use payinfra_engine::{Class, Cloud, Graph, Node, Region, Resource, Result, Status, Tags};
+use payinfra_engine::{Class, Cloud, Graph, Lookup, Node, Ref, Region, Resource, Result, Status, Tags};
 use serde_json::json;
 
 use crate::example::{Again, Example, examples, form, graph, region};
 use crate::life::{access, site};
 
-examples![alias, key];
+examples![alias, existing_key, key];
 
 /// The account administers its key: KMS rejects a policy without this statement.
 fn policy() -> Policy {
@@ -50,6 +50,16 @@ fn alias() -> Result<Example> {
     let alias = Alias { name: "alias/contract/example".to_owned(), key: first.id };
     let example = Example::new(graph, &region(), alias)?.again(Again::Taken);
     example.change(|alias: &mut Alias| alias.key = second.id)
+}
+
+fn existing_key() -> Result<Example> {
+    let mut graph = graph("existing-key");
+    let key = graph.add(&region(), "managed", args())?;
+    let name = "alias/contract/existing";
+    graph.add(&region(), "managed", Alias { name: name.to_owned(), key: key.id.clone() })?;
+    let arn = format!("arn:aws:kms:{}:{}:{name}", region(), payinfra_localstack::ACCOUNT_ID);
+    let lookup = ExistingKey { arn: Ref::Known(arn) };
+    Example::lookup(graph, &region(), &lookup, json!({ "arn": form(&key.outputs.arn)? }))
 }
 
 fn key() -> Result<Example> {
@@ -148,4 +158,27 @@ async fn an_alias_of_a_key_that_is_not_ours_is_refused() -> Result<()> {
     assert_eq!(live.args, wanted);
     assert_eq!(aws.recover(&site, &wanted).await?.as_deref(), Some(name), "of a key of our own");
     aws.delete(&site, &live).await
+}
+
+#[tokio::test]
+async fn an_existing_key_must_be_enabled_and_of_the_region() -> Result<()> {
+    let access = access().await?;
+    let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
+    let find = async |arn: &str| {
+        let args = form(&ExistingKey { arn: Ref::from(arn) })?;
+        Ok::<_, payinfra_engine::Error>(aws.find(&region(), ExistingKey::KIND, &args).await)
+    };
+    let told = |found: payinfra_engine::Result<serde_json::Value>| found.map_err(|error| error.message().to_owned());
+    let key = cx.kms().create_key().send().await.explain()?.key_metadata.need("KeyMetadata")?;
+    let arn = key.arn.need("Arn")?;
+    assert_eq!(told(find(&arn).await?), Ok(json!({ "arn": arn })));
+    cx.kms().disable_key().key_id(&arn).send().await.explain()?;
+    assert_eq!(told(find(&arn).await?), Err(format!("the key {arn} is not enabled: its state is Disabled")));
+    let elsewhere = arn.replace("us-east-1", "us-west-2");
+    let expected = format!("the key {elsewhere} is in us-west-2, but is needed in us-east-1");
+    assert_eq!(told(find(&elsewhere).await?), Err(expected));
+    let missing = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000";
+    assert_eq!(told(find(missing).await?), Err(format!("key {missing} not found in us-east-1")));
+    assert_eq!(told(find("key").await?), Err("`key` is not the ARN of a key".to_owned()));
+    Ok(())
 }

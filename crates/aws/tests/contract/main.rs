@@ -187,6 +187,7 @@ const ABSENCE: &[(&str, Proof)] = &[
     ("route53.hosted-zone", Proof::Read("one call by id; missing tags hide nothing")),
     ("route53.record-set", Proof::Read("the list of its zone, which is strongly consistent")),
     ("s3.bucket", Proof::Own("by name, without the settings")),
+    ("s3.bucket-notification", Proof::Read("one call by bucket, which returns all of them")),
     ("secretsmanager.password", Proof::Read("one call by ARN, which also shows those in their recovery window")),
     ("sns.subscription", Proof::Read("one call by ARN")),
     ("sns.topic", Proof::Own("by ARN, without the tags")),
@@ -269,6 +270,7 @@ fn without_references(value: &Value) -> Value {
 const NO_NETWORK: &[(&str, &str, &str)] = &[
     ("ec2.transit-gateway-route", "attachment", "can be updated to another attachment in place"),
     ("ecs.service", "load_balancers", "its subnets determine the network; target groups are updated in place"),
+    ("rds.cluster", "source", "replication does not use the network"),
 ];
 
 /// Fields that refer to a network, or to resources in one, are declared: when the network is replaced, so is the

@@ -22,6 +22,7 @@ examples![
     cluster_of_its_own,
     cluster_parameter_group,
     global_cluster,
+    replica_cluster,
     secondary_cluster,
     subnet_group,
 ];
@@ -87,6 +88,7 @@ fn bare(graph: &mut Graph, region: &Region) -> Result<Cluster> {
         engine: ENGINE.to_owned(),
         engine_version: VERSION.to_owned(),
         global: None,
+        source: None,
         database: None,
         username: None,
         master: None,
@@ -153,6 +155,36 @@ fn cluster() -> Result<Example> {
         .change(|cluster: &mut Cluster| cluster.master = Some(Master::Stored { arn: other.outputs.arn }))?
         .change(|cluster: &mut Cluster| "16.6".clone_into(&mut cluster.engine_version))?
         .change(|cluster: &mut Cluster| cluster.deletion_protection = Some(true))
+}
+
+/// Replicates a cluster in another region, and is promoted.
+fn replica_cluster() -> Result<Example> {
+    let mut graph = graph("replica-cluster");
+    let password = password_for(&mut graph, "master")?;
+    let mysql = |cluster: Cluster| Cluster {
+        engine: "aurora-mysql".to_owned(),
+        engine_version: "8.0.mysql_aurora.3.08.0".to_owned(),
+        port: 3306,
+        log_exports: BTreeSet::from(["error".to_owned()]),
+        ..cluster
+    };
+    let source = Cluster {
+        database: Some("payments".to_owned()),
+        username: Some("payments".to_owned()),
+        master: Some(Master::Stored { arn: password.outputs.arn }),
+        ..mysql(bare(&mut graph, &region())?)
+    };
+    let source = graph.add(&region(), "source", source)?;
+    let writer = ClusterInstance { engine: "aurora-mysql".to_owned(), ..instance(&source, "contract-replica-writer") };
+    let writer = graph.add(&region(), "writer", writer)?;
+    let replica = Cluster { source: Some(source.outputs.arn), ..mysql(bare(&mut graph, &far())?) };
+    let mut example = Example::new(graph, &far(), replica)?
+        .again(Again::Taken)
+        .change(|cluster: &mut Cluster| cluster.backup_retention_days = 9)?
+        .change(|cluster: &mut Cluster| cluster.source = None)?;
+    // Without a writer, there is nothing to replicate.
+    example.graph.order(&writer.address, &example.address);
+    Ok(example)
 }
 
 fn cluster_of_its_own() -> Result<Example> {

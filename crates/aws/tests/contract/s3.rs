@@ -3,16 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
-use payinfra_aws::s3::{Bucket, Encryption, LifecycleRule, Logging, Replication, ReplicationRule, Transition};
+use payinfra_aws::lambda::Permission;
+use payinfra_aws::s3::{
+    Bucket, BucketNotification, Destination, Encryption, LifecycleRule, Logging, NotificationRule, Replication,
+    ReplicationRule, Transition,
+};
 use payinfra_aws::{Aws, Explain, Need, Policy, Statement};
 use payinfra_engine::{Class, Cloud, Graph, Node, Ref, Region, Resource, Result, Site, Tags, Text};
 
 use crate::example::{Again, Example, examples, form, graph, region};
 use crate::iam::role_for;
 use crate::kms::key_for;
+use crate::lambda::function_for;
 use crate::life::{access, site};
+use crate::sns::topic_for;
 
-examples![bucket, bucket_elsewhere];
+examples![bucket, bucket_elsewhere, bucket_notification];
 
 fn args(name: &str) -> Bucket {
     Bucket {
@@ -107,6 +113,43 @@ fn bucket_elsewhere() -> Result<Example> {
     let name = "contract-elsewhere-0123456789ab";
     let region = Region::new("us-west-2");
     Ok(Example::new(graph("bucket-elsewhere"), &region, args(name))?.again(Again::Taken))
+}
+
+fn bucket_notification() -> Result<Example> {
+    let mut graph = graph("bucket-notification");
+    let bucket = bucket_for(&mut graph, "files")?;
+    let function = function_for(&mut graph, "function")?;
+    let topic = topic_for(&mut graph, "topic")?;
+    let permission = Permission {
+        function: function.id,
+        qualifier: None,
+        statement: "files".to_owned(),
+        action: "lambda:InvokeFunction".to_owned(),
+        principal: "s3.amazonaws.com".to_owned(),
+        source_arn: Some(Text::from(&bucket.outputs.arn)),
+        source_account: Some(payinfra_localstack::ACCOUNT_ID.to_owned()),
+    };
+    let permission = graph.add(&region(), "files", permission)?;
+    let rule = NotificationRule {
+        destination: Destination::Function(function.outputs.arn),
+        events: BTreeSet::from(["s3:ObjectCreated:*".to_owned()]),
+        prefix: "in/".to_owned(),
+        suffix: String::new(),
+    };
+    let removed = NotificationRule {
+        destination: Destination::Topic(topic.outputs.arn),
+        events: BTreeSet::from(["s3:ObjectRemoved:*".to_owned()]),
+        prefix: String::new(),
+        suffix: ".json".to_owned(),
+    };
+    let rules = BTreeMap::from([("process".to_owned(), rule)]);
+    let notification = BucketNotification { bucket: bucket.id, event_bridge: false, rules };
+    let mut example = Example::new(graph, &region(), notification)?.again(Again::Taken);
+    example.graph.order(&permission.address, &example.address);
+    example
+        .change(|it: &mut BucketNotification| drop(it.rules.insert("removed".to_owned(), removed)))?
+        .change(|it: &mut BucketNotification| it.event_bridge = true)?
+        .change(|it: &mut BucketNotification| drop(it.rules.remove("process")))
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
-//! `payinfra drift`: shows changes that were made outside payinfra.
+//! `payinfra drift`: shows changes that were made outside payinfra, or differences between regions.
 
 use clap::Args;
-use payinfra_engine::plan::{drift, refresh};
-use payinfra_engine::{Error, Result, State, counted};
+use payinfra_engine::plan::{Difference, between_regions, drift, refresh};
+use payinfra_engine::{Error, Metric, Region, Result, State, counted};
 
 use super::Execute;
 use crate::context::{Context, Session};
-use crate::events::{Emitter, Message, drifted};
+use crate::events::{Emitter, Message, differences, drifted};
 use crate::exit::{Exit, Outcome};
 use crate::lost::Missing;
 use crate::plan_view::PlanView;
@@ -17,6 +17,12 @@ pub(super) struct Drift {
     /// Print the drift as a JSON event on one line; see `schema --events`
     #[arg(long)]
     json: bool,
+    /// Compare the regions with each other instead of with the last apply; exits with 2 if they differ
+    #[arg(long)]
+    between_regions: bool,
+    /// Publish the number of differences as a metric of CloudWatch, for alarms
+    #[arg(long, requires = "between_regions")]
+    publish: bool,
 }
 
 impl Execute for Drift {
@@ -34,6 +40,10 @@ impl Execute for Drift {
             return Err(empty(&session, &loaded.state).await?.into());
         }
         let refreshed = refresh(&session.cloud, &loaded.state).await?;
+        if self.between_regions {
+            let found = between_regions(&session.graph()?, &loaded.state, &refreshed);
+            return self.differences(cx, &session, &found).await;
+        }
         let found = drift(&loaded.state, &refreshed);
         let resources = counted(loaded.state.resources.len(), "resource", "resources");
         if self.json {
@@ -45,6 +55,39 @@ impl Execute for Drift {
             screen::line(&format!("{HEADING}Drift detected (last applied → current):{HEADING:#}"));
             screen::print(&view.drift(&found));
             screen::line(&format!("\nDrift in {} of {resources}.", found.len()));
+        }
+        Ok(if found.is_empty() { Exit::Done } else { Exit::Differs })
+    }
+}
+
+impl Drift {
+    /// Shows the differences between the regions, and publishes their number.
+    async fn differences(&self, cx: &Context, session: &Session, found: &[Difference]) -> Outcome {
+        let regions = session.declared_regions();
+        let names: Vec<_> = regions.iter().map(Region::as_str).collect();
+        let [primary, _, ..] = &regions[..] else {
+            let message =
+                format!("workspace {} has only one region: there is nothing to compare", session.kept.workspace);
+            return Err(Error::invalid(message).hint("compare it with the last apply: `payinfra drift`").into());
+        };
+        if self.json {
+            Emitter.emit(Message::Differences { differences: differences(found) });
+        } else if found.is_empty() {
+            screen::line(&format!("{CREATE}No differences{CREATE:#} between {}.", names.join(", ")));
+        } else {
+            screen::line(&format!("{HEADING}The regions differ:{HEADING:#}"));
+            screen::print(&PlanView::new(cx.verbose()).differences(found));
+            let count = counted(found.len(), "difference", "differences");
+            screen::line(&format!("\n{count} between {}.", names.join(", ")));
+        }
+        if self.publish {
+            let Session { kept, cloud, .. } = session;
+            let count = u32::try_from(found.len()).unwrap_or(u32::MAX);
+            let metric = Metric::of_regions(&kept.stack, &kept.workspace, primary, count.into());
+            cloud.publish(&metric).await?;
+            if !self.json {
+                screen::line(&format!("Published {}/{} in {primary}.", metric.namespace, metric.name));
+            }
         }
         Ok(if found.is_empty() { Exit::Done } else { Exit::Differs })
     }

@@ -1,6 +1,7 @@
 //! Every name includes the suffix, and the workspace if the stack's names have it.
 
 use payinfra_aws::apigateway::{DomainName, Model, RequestValidator, Stage};
+use payinfra_aws::apigatewayv2;
 use payinfra_aws::ecs::TaskDefinition;
 use payinfra_aws::elbv2::{LoadBalancer, TargetGroup};
 use payinfra_aws::eventbridge::Target;
@@ -19,12 +20,13 @@ fn field(kind: &str) -> &'static str {
 }
 
 /// Kinds whose names are determined elsewhere, and why.
-const GIVEN: [(&str, &str); 8] = [
+const GIVEN: [(&str, &str); 9] = [
     (Alias::KIND, "it is a name within its function"),
     (DomainName::KIND, "it is the service's name, which begins with one of ours"),
     (Model::KIND, "it is a name within its API"),
     (RequestValidator::KIND, "it is a name within its API"),
     (Stage::KIND, "it is a part of the API's paths"),
+    (apigatewayv2::Stage::KIND, "it is a part of the API's paths"),
     (HostedZone::KIND, "it is the organisation's domain"),
     (RecordSet::KIND, "those that validate certificates are AWS's"),
     (Target::KIND, "it is a name within its rule"),

@@ -44,7 +44,7 @@ fn orders_with(graph: &mut Graph, site: &Site<'_>, image: &str, strategy: Strate
         network: &network,
         edge: &edge,
         egress: BTreeSet::from([Rule::tcp(3306, Peer::Cidr(site.config.cidr), "MySQL")]),
-        log_key: &log_key,
+        log_key: &log_key.outputs.arn,
         log_retention_days: 30,
         scaling: Scaling { min_tasks: 2, max_tasks: 6, cpu_percent: 60, requests_per_target: 500 },
     };

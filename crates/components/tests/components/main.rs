@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod fargate;
+mod http_api;
 mod load_balancer;
 mod tables;
 mod transit;
@@ -28,7 +29,7 @@ use payinfra_components::network::{Layout, Nat, Network, network};
 use payinfra_components::roles::{TaskRole, role, trust};
 use payinfra_components::rules;
 use payinfra_components::topic::{self, Subscriber};
-use payinfra_components::trail;
+use payinfra_components::trail::{self, Scope};
 use payinfra_engine::{Address, Graph, Ref, Region, Result, Tags};
 use payinfra_stack::{AccountId, NameForm, Names, RegionConfig, Site, Suffix};
 use serde_json::{Value, json};
@@ -197,13 +198,13 @@ fn x03_keys_name_those_who_use_them() -> Result<()> {
     let statements = [topic::key_statement(&site), logs_statement(&site, &["shop-*"])].into_iter();
     let statements = statements.chain(trail::key_statements(&site)).collect();
     let purpose = Purpose { name: "all-logs", services: &["s3"], grants: false, statements };
-    let key = key(graph, &site, purpose)?;
+    let key = key(graph, &site, purpose)?.outputs.arn;
     let vpc = network(graph, &site, &layout(&site, 2, 0, Nat::None))?.vpc;
     flow_log(graph, &site, &vpc, &key, 30)?;
     let [check, write] = trail::bucket_statements(&site, "shop-audit");
     let bucket = buckets::private(&site, "audit", "shop-audit", [check, write]);
     let bucket = graph.add(site.region(), "audit", Bucket { lifecycle: buckets::archive(365), ..bucket })?;
-    trail::trail(graph, &site, &bucket, &key, &["shop-data"])?;
+    trail::trail(graph, &site, &bucket, &key, Scope::AllRegions, &["shop-data"])?;
     let subscribers = [Subscriber { protocol: "email", endpoint: "on-call@example.com" }];
     topic::topic(graph, &site, &key, &subscribers)?;
     setting.graph.sorted()?;
@@ -323,7 +324,8 @@ fn alarms_and_events_reach_the_topic_and_the_dashboard() -> Result<()> {
     };
     let mut setting = Setting::new();
     let (graph, site) = setting.site(0);
-    let key = key(graph, &site, Purpose { name: "logs", services: &[], grants: true, statements: Vec::new() })?;
+    let logs = Purpose { name: "logs", services: &[], grants: true, statements: Vec::new() };
+    let key = key(graph, &site, logs)?.outputs.arn;
     let topic = topic::topic(graph, &site, &key, &[])?;
     let alarms = Alarms { site, topic: Some(&topic), periods: 2 };
     let errors = alarms.alarm(graph, "errors", "Too many errors", metric(), Condition::above(5))?;
@@ -404,13 +406,16 @@ fn g02_one_record_validates_the_certificates_of_all_regions() -> Result<()> {
 fn t03_a_cluster_of_mysql_stands_alone() -> Result<()> {
     let mut setting = Setting::new();
     let (graph, site) = setting.site(2);
-    let key = key(graph, &site, Purpose { name: "all", services: &["rds"], grants: true, statements: Vec::new() })?;
+    let all = Purpose { name: "all", services: &["rds"], grants: true, statements: Vec::new() };
+    let key = key(graph, &site, all)?.outputs.arn;
     let network = network(graph, &site, &layout(&site, 3, 0, Nat::None))?;
-    let password = Master::Managed { kms_key: key.outputs.arn.clone() };
+    let password = Master::Managed { kms_key: key.clone() };
     let wanted = Aurora {
         engine: &MYSQL,
         engine_version: "8.0.mysql_aurora.3.08.0",
         global: None,
+        source: None,
+        parameters: &[],
         master: Some(MasterUser { database: "shop", username: "shop", password }),
         network: &network,
         ingress: BTreeSet::new(),

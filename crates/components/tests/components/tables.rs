@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 
 use payinfra_aws::dynamodb::{Attribute, Index, Projection};
-use payinfra_aws::kms::Key;
 use payinfra_components::keys::{Purpose, key};
 use payinfra_components::tables::{Replica, Table, table};
-use payinfra_engine::{Graph, Node, Result};
+use payinfra_engine::{Graph, Ref, Result, Tags};
 use payinfra_stack::Site;
 use serde_json::json;
 
 use crate::Setting;
 
-fn data_key(graph: &mut Graph, site: &Site<'_>) -> Result<Node<Key>> {
-    key(graph, site, Purpose { name: "data", services: &["dynamodb"], grants: true, statements: Vec::new() })
+fn data_key(graph: &mut Graph, site: &Site<'_>) -> Result<Ref<String>> {
+    let data = Purpose { name: "data", services: &["dynamodb"], grants: true, statements: Vec::new() };
+    Ok(key(graph, site, data)?.outputs.arn)
 }
 
-fn sessions<'a>(key: &'a Node<Key>, replicas: Vec<Replica<'a>>) -> Table<'a> {
+fn sessions<'a>(key: &'a Ref<String>, replicas: Vec<Replica<'a>>) -> Table<'a> {
     Table {
         name: "trading-sessions",
         hash_key: Attribute::string("session_id"),
@@ -33,7 +33,7 @@ fn t06_a_global_table_is_in_all_regions_under_their_own_keys() -> Result<()> {
     let mut setting = Setting::new();
     let (graph, sites) = setting.sites();
     let keys = sites.iter().map(|site| data_key(graph, site)).collect::<Result<Vec<_>>>()?;
-    let replicas = sites[1..].iter().zip(&keys[1..]).map(|(site, key)| Replica { site: *site, key });
+    let replicas = sites[1..].iter().zip(&keys[1..]).map(|(site, key)| Replica { site: *site, key, tags: Tags::new() });
     let sessions = table(graph, &sites[0], sessions(&keys[0], replicas.collect()))?;
     let known = sites.map(|site| sessions.arn(&site));
     assert_eq!(sessions.table.address.to_string(), "us-east-1/dynamodb.table/trading-sessions");
@@ -100,7 +100,7 @@ fn a_replica_in_the_own_region_of_the_table_is_refused() -> Result<()> {
     let mut setting = Setting::new();
     let (graph, [site, ..]) = setting.sites();
     let key = data_key(graph, &site)?;
-    let error = table(graph, &site, sessions(&key, vec![Replica { site, key: &key }])).unwrap_err();
+    let error = table(graph, &site, sessions(&key, vec![Replica { site, key: &key, tags: Tags::new() }])).unwrap_err();
     assert_eq!(error.message(), "the table `trading-sessions` has a replica in its own region, us-east-1");
     assert_eq!(error.get_hint(), Some("list only the other regions as replicas"));
     Ok(())

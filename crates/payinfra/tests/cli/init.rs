@@ -33,7 +33,7 @@ fn a_program_with_several_stacks_has_to_be_told_which() {
 #[test]
 fn unknown_stack() {
     let folder = Folder::empty();
-    let ended = folder.run(&["init", "--stack", "trading"]);
+    let ended = folder.run(&["init", "--stack", "banking"]);
     assert_eq!(ended.code, Some(1));
     assert_snapshot!(ended.transcript);
     assert!(!folder.path("payinfra.toml").exists(), "nothing was written");
@@ -66,6 +66,7 @@ fn the_configuration_of_every_stack_is_valid_once_its_variables_are_set() {
     for stack in payinfra_stacks::STACKS {
         let folder = Folder::empty();
         folder.write("graph.json", &document.to_string());
+        folder.write("object-processor.zip", "a package");
         folder.write("payment-processor.zip", "a package");
         // A configuration that is complete is followed by the sign-in, which fails here.
         let ended = folder.run(&["init", "--yes", "--stack", stack.name()]);

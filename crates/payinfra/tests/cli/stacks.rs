@@ -48,10 +48,14 @@ fn changed(old: &str, new: &str) -> String {
 
 #[test]
 fn a_stack_that_the_program_does_not_have() {
-    let configuration = changed("stack = \"migration\"", "stack = \"trading\"");
+    let configuration = changed("stack = \"migration\"", "stack = \"banking\"");
     refused(
         &configuration,
-        &["payinfra.toml:1:9", "unknown stack `trading`", "available stacks: global-payments, graph, migration"],
+        &[
+            "payinfra.toml:1:9",
+            "unknown stack `banking`",
+            "available stacks: global-payments, graph, migration, trading",
+        ],
     );
 }
 

@@ -61,7 +61,7 @@ pub(super) fn api(graph: &mut Graph, part: &Part<'_>, function: &Deployed) -> Re
             client: (config.client_requests_per_second.into(), burst(config.client_requests_per_second)),
             per_day: config.client_requests_per_day,
         },
-        log_key: &part.keys.logs,
+        log_key: &part.keys.logs.outputs.arn,
         log_retention_days: variables.log_retention_days.0,
     };
     rest_api(graph, &part.site, &wanted)

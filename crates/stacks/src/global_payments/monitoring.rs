@@ -33,7 +33,7 @@ pub(super) struct Watched<'a> {
 /// Declares the topic of a region's alarms, which also gets what the function gives up.
 pub(super) fn topic(graph: &mut Graph, part: &Part<'_>) -> Result<Node<Topic>> {
     let subscribers = part.site.variables().alarms.subscriptions.iter().map(Subscription::subscriber);
-    topic::topic(graph, &part.site, &part.keys.application, &subscribers.collect::<Vec<_>>())
+    topic::topic(graph, &part.site, &part.keys.application.outputs.arn, &subscribers.collect::<Vec<_>>())
 }
 
 /// Declares the monitoring of all regions.

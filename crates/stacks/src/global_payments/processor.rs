@@ -50,10 +50,10 @@ pub(super) fn processor(
         timeout: config.timeout_seconds,
         reserved_concurrency: config.reserved_concurrency,
         environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        environment_key: &part.keys.function,
+        environment_key: &part.keys.function.outputs.arn,
         network: &part.network,
         permissions: permissions(part, parts, payments, topic),
-        log_key: &part.keys.logs,
+        log_key: &part.keys.logs.outputs.arn,
         log_retention_days: variables.log_retention_days.0,
     };
     let function = function(graph, site, wanted)?;

@@ -195,7 +195,7 @@ impl Default for AlarmConfig {
 
 impl Architecture {
     /// For the function.
-    pub(super) fn of_function(self) -> lambda::Architecture {
+    pub(crate) fn of_function(self) -> lambda::Architecture {
         match self {
             Self::Arm64 => lambda::Architecture::Arm64,
             Self::X86_64 => lambda::Architecture::X86_64,

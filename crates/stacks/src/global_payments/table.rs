@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use payinfra_aws::dynamodb::{Attribute, Index, Projection};
 use payinfra_components::tables::{GlobalTable, Replica, Table, table};
-use payinfra_engine::{Error, Graph, Result};
+use payinfra_engine::{Error, Graph, Result, Tags};
 
 use super::Part;
 
@@ -21,14 +21,18 @@ pub(super) fn payments(graph: &mut Graph, parts: &[Part<'_>]) -> Result<GlobalTa
         range_key: Some(Attribute::number(timestamp)),
         projection: Projection::All,
     };
-    let replicas = others.iter().map(|part| Replica { site: part.site.shared, key: &part.keys.table });
+    let replicas = others.iter().map(|part| Replica {
+        site: part.site.shared,
+        key: &part.keys.table.outputs.arn,
+        tags: Tags::new(),
+    });
     let payments = Table {
         name: "payments",
         hash_key: Attribute::string(id),
         range_key: Some(Attribute::number(timestamp)),
         indexes: BTreeMap::from([("by-status".to_owned(), by_status)]),
         time_to_live: None,
-        key: &primary.keys.table,
+        key: &primary.keys.table.outputs.arn,
         replicas: replicas.collect(),
     };
     table(graph, &primary.site, payments)

@@ -62,7 +62,7 @@ pub(super) fn compute(
         network: &part.network,
         edge,
         egress: databases.collect(),
-        log_key: &part.keys.logs,
+        log_key: &part.keys.logs.outputs.arn,
         log_retention_days: config.log_retention_days,
         scaling: Scaling {
             min_tasks: config.min_tasks,

@@ -3,8 +3,8 @@
 use payinfra_aws::ec2::{ExistingSecurityGroup, Subnets};
 use payinfra_engine::{Graph, Result};
 
-use super::remote::Remote;
 use super::settings::Settings;
+use crate::remote::Remote;
 
 /// Declares the lookups of the legacy network.
 pub(super) fn lookups(graph: &mut Graph, settings: &Settings, remote: &Remote) -> Result<()> {

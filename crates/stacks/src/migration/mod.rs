@@ -15,7 +15,6 @@ mod monitoring;
 mod payments;
 mod phase;
 mod protection;
-mod remote;
 mod roles;
 mod settings;
 mod storage;
@@ -24,7 +23,7 @@ use std::ops::Deref;
 
 use payinfra_components::flow_log::flow_log;
 use payinfra_components::network::{self, Layout, Network, network};
-use payinfra_components::trail::trail;
+use payinfra_components::trail::{Scope, trail};
 use payinfra_components::transit::{self, Hub, Member};
 use payinfra_engine::{Graph, Ref, Result, Tags, Text};
 use payinfra_stack::cidr::Subnets;
@@ -42,6 +41,7 @@ use self::keys::Keys;
 use self::monitoring::Watched;
 use self::roles::ROLES;
 use self::storage::{BUCKETS, Buckets};
+use crate::remote::remote;
 
 /// The stack's name.
 pub const NAME: &str = "migration";
@@ -127,7 +127,7 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
         let keys = keys::keys(&mut graph, &site)?;
         let network = network(&mut graph, &site, &layout(&site)?)?;
         endpoints::endpoints(&mut graph, &site, &network)?;
-        flow_log(&mut graph, &site, &network.vpc, &keys.logs, settings.flow_log_retention_days)?;
+        flow_log(&mut graph, &site, &network.vpc, &keys.logs.outputs.arn, settings.flow_log_retention_days)?;
         let hub = transit::hub(&mut graph, &site, &network)?;
         let buckets = storage::names(&site)?;
         let certificate = dns::certificate(&mut graph, &site, &mut domain)?;
@@ -144,7 +144,8 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
         if part.site.config.is_primary() {
             // M-23: the trail records access to the transaction logs of all regions.
             let transactions: Vec<_> = parts.iter().map(|part| part.buckets.transactions()).collect();
-            trail(&mut graph, &part.site, &stored.audit_trail, &part.keys.storage, &transactions)?;
+            let key = &part.keys.storage.outputs.arn;
+            trail(&mut graph, &part.site, &stored.audit_trail, key, Scope::AllRegions, &transactions)?;
         }
         let certificate = part.certificate.clone();
         let edge = edge::edge(&mut graph, &part.site, &part.network, certificate, &stored.access_logs)?;
@@ -172,7 +173,7 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
     if workspace.protect {
         protection::protection(&mut graph, &databases);
     }
-    let remote = remote::remote(&mut graph, workspace, account)?;
+    let remote = remote(&mut graph, workspace, account)?;
     legacy::lookups(&mut graph, settings, &remote)?;
     graph.output("phase", settings.phase.as_str());
     graph.output("regions", settings.regions.iter().map(|it| it.region.as_str()).collect::<Vec<_>>().join(","));

@@ -77,7 +77,7 @@ pub(super) fn monitoring(graph: &mut Graph, parts: &[Watched<'_>]) -> Result<()>
 fn topic(graph: &mut Graph, part: &Watched<'_>) -> Result<Node<Topic>> {
     let subscribers = part.site.settings.alarms.subscriptions.iter();
     let subscribers = subscribers.map(Subscription::subscriber);
-    topic::topic(graph, &part.site, &part.keys.application, &subscribers.collect::<Vec<_>>())
+    topic::topic(graph, &part.site, &part.keys.application.outputs.arn, &subscribers.collect::<Vec<_>>())
 }
 
 /// The number of the phase, for dashboards and for analyzing past alarms.

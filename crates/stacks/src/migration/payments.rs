@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use payinfra_aws::dynamodb::{Attribute, Index, Projection};
 use payinfra_components::tables::{GlobalTable, Replica, Table, table};
-use payinfra_engine::{Error, Graph, Result};
+use payinfra_engine::{Error, Graph, Result, Tags};
 
 use super::Part;
 
@@ -22,14 +22,18 @@ pub(super) fn payments(graph: &mut Graph, parts: &[Part<'_>]) -> Result<GlobalTa
         projection: Projection::All,
     };
     let pending = Index { hash_key: Attribute::string("audit_pending"), range_key: None, projection: Projection::All };
-    let replicas = others.iter().map(|part| Replica { site: part.site.shared, key: &part.keys.application });
+    let replicas = others.iter().map(|part| Replica {
+        site: part.site.shared,
+        key: &part.keys.application.outputs.arn,
+        tags: Tags::new(),
+    });
     let payments = Table {
         name: "payments",
         hash_key: Attribute::string("payment_id"),
         range_key: None,
         indexes: BTreeMap::from([("by-customer".to_owned(), by_customer), (PENDING.to_owned(), pending)]),
         time_to_live: None,
-        key: &primary.keys.application,
+        key: &primary.keys.application.outputs.arn,
         replicas: replicas.collect(),
     };
     table(graph, &primary.site, payments)

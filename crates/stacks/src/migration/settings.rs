@@ -12,9 +12,7 @@ use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use payinfra_components::load_balancer::RESOURCE_TYPES;
 use payinfra_engine::{Error, Region, Result};
-use payinfra_stack::{
-    AccountId, Problem, Problems, REMOTE, RegionConfig, RemoteOutputs, Section, Suffix, Workspace, cidr,
-};
+use payinfra_stack::{AccountId, Problem, Problems, RegionConfig, Section, Suffix, Workspace, cidr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +26,7 @@ use self::alarms::AlarmVariables;
 use self::database::DatabaseVariables;
 use self::service::{ServiceVariables, TASKS};
 use super::phase::Phase;
+use crate::remote::listed;
 use crate::settings::retention::{self, retention};
 
 /// The variables of the migration, as they are written.
@@ -393,15 +392,4 @@ fn legacy_network(
         section.check(&format!("{variable}.vpc"), listed(finder.vpc.as_deref(), &workspace.remote_outputs));
     }
     LegacyNetwork { cidrs, subnets: given.subnets.clone(), security_groups: given.security_groups.clone() }
-}
-
-/// Checks that `value` is no remote output, or one that is listed.
-fn listed(value: Option<&str>, remote: &BTreeMap<String, RemoteOutputs>) -> Result<()> {
-    let Some(path) = value.and_then(|value| value.strip_prefix(REMOTE)) else { return Ok(()) };
-    let found = path.split_once('.').and_then(|(source, name)| Some(remote.get(source)?.outputs.contains(name)));
-    if found == Some(true) {
-        return Ok(());
-    }
-    Err(Error::invalid(format!("`{REMOTE}{path}` is not listed in the remote outputs"))
-        .hint("write remote.NAME.OUTPUT, and list OUTPUT under `remote_outputs`"))
 }

@@ -37,7 +37,11 @@ pub(crate) fn zone(text: &str) -> Result<()> {
     Ok(())
 }
 
-fn certificate(region: &str, text: &str) -> Result<()> {
+/// Checks that `text` is the ARN of a certificate in `region`.
+///
+/// # Errors
+/// If it is not.
+pub(crate) fn certificate(region: &str, text: &str) -> Result<()> {
     let account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.splitn(6, ':').collect::<Vec<_>>()[..] {
         ["arn", "aws", "acm", of, owner, id] if account(owner) && id.starts_with("certificate/") => {
@@ -45,7 +49,7 @@ fn certificate(region: &str, text: &str) -> Result<()> {
                 return Ok(());
             }
             Err(Error::invalid(format!("the certificate for {region} is in {of}"))
-                .hint("a load balancer requires a certificate in its own region"))
+                .hint("use a certificate in the same region"))
         }
         _ => Err(Error::invalid(format!("`{text}` is not the ARN of a certificate"))
             .hint(format!("use an ARN such as arn:aws:acm:{region}:123456789012:certificate/ID"))),

@@ -1,4 +1,4 @@
-//! `cargo function`: builds the payments function and writes its deployment package for Lambda.
+//! `cargo function`: builds a function and writes its deployment package for Lambda.
 
 #![expect(clippy::print_stdout, reason = "a command")]
 
@@ -10,13 +10,15 @@ use clap::Parser;
 use payment_image::{Architecture, build_function, package};
 use sha2::{Digest, Sha256};
 
-/// Build the deployment package of the payments function
+/// Build the deployment package of a function
 #[derive(Parser)]
 #[command(name = "cargo function", version)]
 struct Arguments {
-    /// Write the package to this file
-    #[arg(default_value = "payment-processor.zip")]
-    archive: PathBuf,
+    /// Write the package to this file [default: NAME.zip]
+    archive: Option<PathBuf>,
+    /// The function
+    #[arg(long, default_value = "payment-processor", value_parser = ["object-processor", "payment-processor"])]
+    name: String,
     /// Build the function for this instruction set, that of the stack's variable `function.architecture`
     #[arg(long, default_value = "arm64")]
     architecture: Architecture,
@@ -29,11 +31,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let binary = match arguments.binary {
         Some(binary) => binary,
-        None => build_function("payment-processor", arguments.architecture)?,
+        None => build_function(&arguments.name, arguments.architecture)?,
     };
     let archive = package(&fs::read(&binary)?)?;
-    fs::write(&arguments.archive, &archive)?;
+    let file = arguments.archive.unwrap_or_else(|| format!("{}.zip", arguments.name).into());
+    fs::write(&file, &archive)?;
     let hash = Sha256::digest(&archive).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    println!("sha256:{hash}\n{} ({} KiB)", arguments.archive.display(), archive.len() >> 10);
+    println!("sha256:{hash}\n{} ({} KiB)", file.display(), archive.len() >> 10);
     Ok(())
 }

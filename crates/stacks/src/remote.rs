@@ -5,19 +5,13 @@ use std::collections::BTreeMap;
 use payinfra_aws::payinfra::RemoteOutputs;
 use payinfra_engine::{Error, Graph, Ref, Result};
 
-use payinfra_stack::{AccountId, REMOTE, Workspace};
-
-use super::settings::MigrationVariables;
+use payinfra_stack::{AccountId, REMOTE, RemoteOutputs as Listed, Workspace};
 
 /// The remote outputs by source and name.
-pub(super) struct Remote(BTreeMap<(String, String), Ref<String>>);
+pub(crate) struct Remote(BTreeMap<(String, String), Ref<String>>);
 
 /// Declares lookups of the remote outputs; each one becomes an output of this workspace: `remote_SOURCE_OUTPUT`.
-pub(super) fn remote(
-    graph: &mut Graph,
-    workspace: &Workspace<MigrationVariables>,
-    account: &AccountId,
-) -> Result<Remote> {
+pub(crate) fn remote<V>(graph: &mut Graph, workspace: &Workspace<V>, account: &AccountId) -> Result<Remote> {
     let mut values = BTreeMap::new();
     for (source, remote) in &workspace.remote_outputs {
         let args = RemoteOutputs {
@@ -40,7 +34,7 @@ pub(super) fn remote(
 
 impl Remote {
     /// The value of a variable: `remote.SOURCE.OUTPUT` refers to that output, anything else is the value itself.
-    pub(super) fn value(&self, variable: &str) -> Result<Ref<String>> {
+    pub(crate) fn value(&self, variable: &str) -> Result<Ref<String>> {
         let Some(path) = variable.strip_prefix(REMOTE) else { return Ok(variable.into()) };
         let found = path.split_once('.').and_then(|(source, name)| self.0.get(&(source.to_owned(), name.to_owned())));
         found.cloned().ok_or_else(|| {
@@ -50,7 +44,18 @@ impl Remote {
     }
 
     /// Like [`Remote::value`], for an optional variable.
-    pub(super) fn given(&self, variable: Option<&String>) -> Result<Option<Ref<String>>> {
+    pub(crate) fn given(&self, variable: Option<&String>) -> Result<Option<Ref<String>>> {
         variable.map(|variable| self.value(variable)).transpose()
     }
+}
+
+/// Checks that `value` is no remote output, or one that is listed.
+pub(crate) fn listed(value: Option<&str>, remote: &BTreeMap<String, Listed>) -> Result<()> {
+    let Some(path) = value.and_then(|value| value.strip_prefix(REMOTE)) else { return Ok(()) };
+    let found = path.split_once('.').and_then(|(source, name)| Some(remote.get(source)?.outputs.contains(name)));
+    if found == Some(true) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("`{REMOTE}{path}` is not listed in the remote outputs"))
+        .hint("write remote.NAME.OUTPUT, and list OUTPUT under `remote_outputs`"))
 }

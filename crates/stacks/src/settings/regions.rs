@@ -1,0 +1,62 @@
+//! The regions of AWS.
+
+use payinfra_engine::{Error, Region, Result};
+
+/// The commercial regions, sorted.
+const REGIONS: [&str; 34] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// Checks that AWS has the region.
+///
+/// # Errors
+/// If it has not.
+pub(crate) fn known(region: &Region) -> Result<()> {
+    if REGIONS.binary_search(&region.as_str()).is_ok() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("`{region}` is not a region of AWS")).hint(format!("use one of {}", REGIONS.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_are_sorted() {
+        assert!(REGIONS.is_sorted());
+    }
+}
