@@ -31,6 +31,7 @@ pub(super) fn payments(graph: &mut Graph, parts: &[Part<'_>]) -> Result<GlobalTa
         time_to_live: None,
         key: &primary.keys.application,
         replicas: replicas.collect(),
+        strong_consistency: None,
     };
     table(graph, &primary.site, payments)
 }
