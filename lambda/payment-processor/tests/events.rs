@@ -149,7 +149,7 @@ impl Subject {
                 vec![if self.world.0.lock().unwrap().contains_key(*id) { 200 } else { 404 }]
             }
             ("GET", [.., "health"]) => vec![200],
-            (_, [.., "payments" | "payment"] | [.., "payments" | "payment", _] | [.., "health"]) => vec![405],
+            (_, [.., "payments" | "payment" | "health"] | [.., "payments" | "payment", _]) => vec![405],
             _ => vec![404],
         }
     }

@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_strongly_consistent_table_has_three_regions_of_a_set() {
         let check = |witness: Option<&str>, regions: &[&str]| {
-            let regions: Vec<_> = regions.iter().map(|region| Region::new(*region)).collect();
+            let regions: Vec<_> = regions.iter().map(|region| Region::new(region)).collect();
             let strong = StrongConsistency { witness: witness.map(Region::new) };
             strong.check(&regions[0], regions[1..].iter()).is_ok()
         };
