@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use payinfra_aws::dynamodb::{self, Attribute, Billing, Index, StreamView};
+use payinfra_aws::dynamodb::{self, Attribute, Billing, Index, StreamView, StrongConsistency};
 use payinfra_engine::{Error, Graph, Node, Ref, Region, Result, Tags};
 use payinfra_stack::Site;
 
@@ -23,6 +23,8 @@ pub struct Table<'a> {
     pub key: &'a Ref<String>,
     /// Its replicas in other regions. A later one is added in place.
     pub replicas: Vec<Replica<'a>>,
+    /// Strong consistency between the regions, which cannot change later.
+    pub strong_consistency: Option<StrongConsistency>,
 }
 
 /// A replica of a table in another region.
@@ -75,7 +77,8 @@ impl GlobalTable {
 /// allow `DynamoDB` to use them and to create grants.
 ///
 /// # Errors
-/// If a replica is in the site's own region, or the region has a table of that name already.
+/// If a replica is in the site's own region, the regions do not support strong consistency, or the region has a table of that
+/// name already.
 pub fn table(graph: &mut Graph, site: &Site<'_>, wanted: Table<'_>) -> Result<GlobalTable> {
     let sites: Vec<_> = std::iter::once(*site).chain(wanted.replicas.iter().map(|replica| replica.site)).collect();
     let replicas = wanted.replicas.into_iter().map(|Replica { site: other, key, tags }| {
@@ -104,9 +107,13 @@ pub fn table(graph: &mut Graph, site: &Site<'_>, wanted: Table<'_>) -> Result<Gl
         time_to_live: wanted.time_to_live.map(str::to_owned),
         point_in_time_recovery: true,
         replicas: replicas.collect::<Result<_>>()?,
+        strong_consistency: wanted.strong_consistency,
         deletion_protection: Some(site.protect),
         tags: site.named(wanted.name),
     };
+    if let Some(strong) = &table.strong_consistency {
+        strong.check(site.region(), table.replicas.keys())?;
+    }
     let replicas = table.replicas.keys().cloned().collect();
     let table = GlobalTable { table: graph.add(site.region(), wanted.name, table)?, name, replicas };
     let output = wanted.name.replace('-', "_");

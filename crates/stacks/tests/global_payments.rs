@@ -94,6 +94,29 @@ fn g02_a_domain_leads_to_the_primary_region_or_to_the_nearest() {
     assert_eq!(routings(&domain("latency")), [json!({ "latency": "us-east-1" }), json!({ "latency": "us-west-2" })]);
 }
 
+/// G-04: with strong consistency, the table has a witness, and each function accepts all payments.
+#[test]
+fn g04_a_strongly_consistent_table_has_a_witness() {
+    let strong = EXAMPLE.replace(
+        "[defaults.api]",
+        "[defaults.table]\nconsistency = \"strong\"\nwitness = \"us-east-2\"\n[defaults.api]",
+    );
+    for (configuration, consistency, of_function) in
+        [(EXAMPLE, None, "eventual"), (&strong, Some(json!({ "witness": "us-east-2" })), "strong")]
+    {
+        let graph = graph(configuration);
+        let args = |address: &str| &graph.nodes()[&address.parse().unwrap()].args;
+        assert_eq!(args("us-east-1/dynamodb.table/payments").get("strong_consistency").cloned(), consistency);
+        for region in ["us-east-1", "us-west-2"] {
+            let environment = &args(&format!("{region}/lambda.function/processor"))["environment"];
+            assert_eq!(environment["CONSISTENCY"], json!({ "$secret": of_function }), "{region}");
+        }
+        let account = Simulation::new(&catalog()).unwrap();
+        account.apply(&graph).unwrap();
+        assert!(account.plan(&graph).unwrap().is_empty());
+    }
+}
+
 /// Mistakes are found before any call.
 #[test]
 fn g01_wrong_variables_are_refused() {
@@ -104,6 +127,21 @@ fn g01_wrong_variables_are_refused() {
     for (from, to, expected) in [
         ("origin = \"*\"", "origin = \"pay.example.com\"", "`pay.example.com` is not an origin"),
         ("package = \"payment-processor.zip\"", "", "has no `package`"),
+        (
+            "[defaults.api]",
+            "[defaults.table]\nconsistency = \"strong\"\n[defaults.api]",
+            "a strongly consistent table has three different regions of one set, not us-east-1, us-west-2",
+        ),
+        (
+            "[defaults.api]",
+            "[defaults.table]\nconsistency = \"strong\"\nwitness = \"eu-west-1\"\n[defaults.api]",
+            "not us-east-1, us-west-2, eu-west-1",
+        ),
+        (
+            "[defaults.api]",
+            "[defaults.table]\nwitness = \"us-east-2\"\n[defaults.api]",
+            "only a strongly consistent table has a witness",
+        ),
         ("nat = \"single\"", "nat = \"none\"", "unknown variant `none`, expected `per-zone` or `single`"),
         (
             "[workspaces.dev]",

@@ -122,6 +122,7 @@ fn table(site: &Site<'_>, name: &str, key: &Ref<String>) -> Table {
         time_to_live: None,
         point_in_time_recovery: true,
         replicas: BTreeMap::new(),
+        strong_consistency: None,
         deletion_protection: Some(site.protect),
         tags: site.named(name),
     }

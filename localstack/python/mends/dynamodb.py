@@ -11,7 +11,7 @@ def key(sse):
 
 def apply_replica_updates(name, table, updates, original=dynamodb._apply_replica_updates):
     """MiniStack gives replicas the table's key, no protection and old tags, and allows several changes in a call."""
-    if len(updates) > 1:
+    if len(updates) > 1 and not is_strong(table):
         # The message is not documented, but the limit is: DeveloperGuide, "Update a global table".
         message = "Only one replica can be created, updated or deleted in a call"
         return error_response_json("ValidationException", message, 400)
@@ -48,9 +48,58 @@ def apply_replica_updates(name, table, updates, original=dynamodb._apply_replica
     return None
 
 
+def is_strong(table):
+    return table.get("MultiRegionConsistency") == "STRONG"
+
+
+def refused(message):
+    return error_response_json("ValidationException", message, 400)
+
+
+def change_consistency(table, data):
+    """Checks the replicas and the witness of a strongly consistent table, and marks the table; or returns an error.
+
+    The messages for lists of replicas and for items are not documented, but the rules are: CreateReplicationGroupMember-
+    Action, CreateGlobalTableWitnessGroupMemberAction, Developer Guide: Multi-Region strong consistency."""
+    updates, witnesses = data.get("ReplicaUpdates") or [], data.get("GlobalTableWitnessUpdates") or []
+    if is_strong(table):
+        kept = set(dynamodb._replica_group(table)) - {get_region()}
+        deleted = {update["Delete"]["RegionName"] for update in updates if "Delete" in update}
+        old = [update["Delete"]["RegionName"] for update in witnesses if "Delete" in update]
+        if (updates or witnesses) and (deleted != kept or old != table["_witnesses"]):
+            return refused("All replicas and the witness of a strongly consistent table are removed in one call")
+        if "MultiRegionConsistency" in data:
+            return refused("MultiRegionConsistency parameter is unsupported on existing global table")
+        return None
+    if data.get("MultiRegionConsistency") != "STRONG":
+        if witnesses:
+            return refused(
+                "MultiRegionConsistency must be set as STRONG when GlobalTableWitnessUpdates parameter is present."
+            )
+        return None
+    if dynamodb._replica_group(table):
+        return refused("MultiRegionConsistency parameter is unsupported on existing global table")
+    new = [update["Create"]["RegionName"] for update in witnesses if "Create" in update]
+    regions = [update["Create"]["RegionName"] for update in updates if "Create" in update] + new
+    if len(regions) != 2 or len(new) > 1:
+        return refused("Unsupported replica count for global tables with MultiRegionConsistency set to STRONG.")
+    if len({get_region(), *regions}) != 3:
+        return refused("Cannot target multiple regions with the same action")
+    if any(table["items"].values()):
+        return refused("The table must be empty for MultiRegionConsistency set to STRONG")
+    table.update({"MultiRegionConsistency": "STRONG", "_witnesses": new})
+    return None
+
+
 def table_description(name, original=dynamodb._table_description):
-    """MiniStack does not return the keys of replicas."""
+    """MiniStack does not return the keys of replicas, and knows no strong consistency."""
     description = original(name)
+    table = dynamodb._tables[name]
+    if is_strong(table):
+        description["MultiRegionConsistency"] = "STRONG"
+        if table["_witnesses"]:
+            witnesses = [{"RegionName": region, "WitnessStatus": "ACTIVE"} for region in table["_witnesses"]]
+            description["GlobalTableWitnesses"] = witnesses
     for replica in description.get("Replicas", []):
         table = dynamodb._tables.get_scoped(get_account_id(), replica["RegionName"], name)
         arn = key(table and table.get("SSEDescription"))
@@ -60,8 +109,12 @@ def table_description(name, original=dynamodb._table_description):
 
 
 def update_table(data, original=dynamodb._update_table):
-    """MiniStack allows streams to be disabled under replicas or enabled twice, and several changes in a call."""
+    """MiniStack allows streams to be disabled under replicas or enabled twice, and several changes in a call, and
+    creates eventually consistent tables only."""
     table = dynamodb._tables.get(dynamodb._normalize_table_name(data.get("TableName")))
+    error = change_consistency(table, data) if table else None
+    if error:
+        return error
     stream = data.get("StreamSpecification")
     if table and stream is not None:
         on = bool((table.get("StreamSpecification") or {}).get("StreamEnabled"))
@@ -76,7 +129,11 @@ def update_table(data, original=dynamodb._update_table):
     ):
         message = "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table"
         return error_response_json("LimitExceededException", message, 400)
-    return original(data)
+    answer = original(data)
+    if table and not dynamodb._replica_group(table):
+        # The group was not created, or is dissolved.
+        table.pop("MultiRegionConsistency", None)
+    return answer
 
 
 def update_ttl(data, original=dynamodb._update_ttl):

@@ -108,3 +108,33 @@ async fn g09_g11_the_value_of_the_api_key_is_only_in_aws() {
     let repaired = call.send().await.unwrap().parameter.unwrap().value;
     assert_eq!(repaired.as_ref(), values.get("api_key_id_us_west_2.value"));
 }
+
+/// G-04: a strongly consistent table with a witness, in both regions; nothing is planned afterwards, and it goes as a whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn g04_a_strongly_consistent_table_lives_and_leaves_nothing() {
+    let bench = bench().await;
+    let table = "[defaults.table]\nconsistency = \"strong\"\nwitness = \"us-east-2\"\n[defaults.api]";
+    bench.configure(&EXAMPLE.replace("[defaults.api]", table));
+    bench.run(&["apply", "--yes"]).ok();
+    bench.run(&["plan", "--exit-code"]).ok();
+    bench.run(&["drift"]).ok();
+    for region in ["us-east-1", "us-west-2"] {
+        let call =
+            aws_sdk_dynamodb::Client::new(&bench.sdk(region)).describe_table().table_name("payment-demo1-payments");
+        let found = call.send().await.unwrap().table.unwrap();
+        assert_eq!(found.multi_region_consistency().unwrap().as_str(), "STRONG", "{region}");
+        let witnesses: Vec<_> = found.global_table_witnesses().iter().filter_map(|it| it.region_name()).collect();
+        assert_eq!(witnesses, ["us-east-2"], "{region}");
+        let call = aws_sdk_lambda::Client::new(&bench.sdk(region)).get_function_configuration();
+        let function = call.function_name("payment-demo1-processor").send().await.unwrap();
+        assert_eq!(function.environment.unwrap().variables.unwrap()["CONSISTENCY"], "strong", "{region}");
+    }
+    // Before anything of the function changes.
+    bench.configure(EXAMPLE);
+    let refused = bench.run(&["apply", "--yes"]).expect(1);
+    let expected = "the consistency of the table `payment-demo1-payments` cannot be changed";
+    assert!(refused.stderr.contains(expected), "{}", refused.stderr);
+    bench.run(&["destroy", "--yes", "--accept-loss"]).ok();
+    let orphans = bench.run(&["sweep"]).ok();
+    assert!(orphans.stdout.contains("No orphaned resources"), "{}", orphans.stdout);
+}

@@ -5,7 +5,9 @@ mod tags;
 
 use payinfra_engine::{Kind, Owner, Result, Tags, kind};
 
-pub use table::{Attribute, AttributeType, Billing, Index, Projection, Replica, StreamView, Table, TableOutputs};
+pub use table::{
+    Attribute, AttributeType, Billing, Index, Projection, Replica, StreamView, StrongConsistency, Table, TableOutputs,
+};
 
 use crate::tagged::tagged;
 use crate::{Cx, Explain, Need};

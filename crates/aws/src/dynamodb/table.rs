@@ -1,13 +1,14 @@
 //! A DynamoDB table: its keys and indexes, its settings, and its replicas in other regions.
 
 mod change;
+mod consistency;
 mod schema;
 mod settings;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{self as sdk, IndexStatus, ReplicaStatus, SseStatus, TableStatus};
+use aws_sdk_dynamodb::types::{self as sdk, IndexStatus, ReplicaStatus, SseStatus, TableStatus, WitnessStatus};
 use futures_util::future::try_join_all;
 use payinfra_engine::{
     Class, Error, Expected, Fields, Id, Live, Owner, Ref, Region, Resource, Result, Status, Tags, fields,
@@ -15,8 +16,10 @@ use payinfra_engine::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use consistency::StrongConsistency;
 pub use schema::{Attribute, AttributeType, Billing, Index, Projection, StreamView};
 
+use self::consistency::{dissolve, is_strong};
 use super::tags;
 use crate::error::{Unless, claim, foreign, same_owner, shown};
 use crate::size::bytes;
@@ -47,6 +50,10 @@ pub struct Table {
     pub point_in_time_recovery: bool,
     /// The replicas in other regions; adding or removing one takes minutes.
     pub replicas: BTreeMap<Region, Replica>,
+    /// Strong consistency between the regions; otherwise, writes are replicated asynchronously, usually within a second,
+    /// and the last of two concurrent writes wins. It cannot be changed while the table has replicas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strong_consistency: Option<StrongConsistency>,
     /// Whether deletion protection is enabled in this region; each replica has its own.
     pub deletion_protection: Option<bool>,
     /// The tags, which the replicas have as well.
@@ -106,6 +113,7 @@ impl Resource for Table {
     }
 
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
+        self.check(cx.region())?;
         if let Some(there) = self.left_in(cx).await? {
             // Its data is still in the replica, and the name is in use there.
             change::add_replica(&there, &self.name, cx.region(), self.kms_key.as_ref())?.send().await.explain()?;
@@ -150,6 +158,8 @@ impl Resource for Table {
     /// is active again. Settings per region are sent to each region.
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
         let (name, was) = (live.id.as_str(), &live.args);
+        self.check(cx.region())?;
+        self.check_change(was)?;
         tags::sync(cx, live.outputs.arn.known()?, &was.tags, &self.tags).await?;
         if self.point_in_time_recovery != was.point_in_time_recovery {
             settings::put_recovery(cx, name, self.point_in_time_recovery).await?;
@@ -163,7 +173,10 @@ impl Resource for Table {
             settings::put_time_to_live(cx, name, was.time_to_live.as_deref(), self.time_to_live.as_deref()).await?;
         }
         if let Some(region) = self.unwanted(was) {
-            return change::remove_replica(cx, name, region).await;
+            return match describe(cx, name).await? {
+                Some(table) if is_strong(&table) => dissolve(cx, name, &table).await,
+                _ => change::remove_replica(cx, name, region).await,
+            };
         }
         for (region, replica) in &self.replicas {
             let Some(copy) = was.replicas.get(region) else { continue };
@@ -195,7 +208,7 @@ impl Resource for Table {
         Ok(Some(format!("about {items} items, {}", bytes(size))))
     }
 
-    /// Replicas are deleted first and the table last: the region that added a replica cannot be deleted for 24 hours
+    /// Replicas are deleted first, those of a strongly consistent table together, and the table last: the region that added a replica cannot be deleted for 24 hours
     /// while there are others (AWS-FACTS §4.1).
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
         let name = live.id.as_str();
@@ -207,15 +220,24 @@ impl Resource for Table {
         if table.deletion_protection_enabled == Some(true) {
             return Err(Error::failed(format!("deletion protection is enabled for the table `{name}`")));
         }
-        for replica in replicas(&table) {
+        let left = || Error::new(Class::Conflict, format!("the replicas of `{name}` have to be deleted first"));
+        if is_strong(&table) {
+            if table.table_status != Some(TableStatus::Updating) {
+                dissolve(cx, name, &table).await?;
+            }
+            if describe(cx, name).await?.is_some_and(|table| is_strong(&table)) {
+                return Err(left());
+            }
+        }
+        for replica in replicas(&table).filter(|_| !is_strong(&table)) {
             let gone = replica.replica_status == Some(ReplicaStatus::Deleting);
             if !gone {
                 let region = replica.region_name.as_deref().need("RegionName")?;
                 change::remove_replica(cx, name, &Region::new(region)).await?;
             }
-            let left = describe(cx, name).await?;
-            if left.is_some_and(|table| replicas(&table).any(|it| it.region_name == replica.region_name)) {
-                return Err(Error::new(Class::Conflict, format!("the replicas of `{name}` have to be deleted first")));
+            let now = describe(cx, name).await?;
+            if now.is_some_and(|table| replicas(&table).any(|it| it.region_name == replica.region_name)) {
+                return Err(left());
             }
         }
         let call = cx.dynamodb().delete_table().table_name(name);
@@ -317,6 +339,7 @@ async fn live(cx: &Cx, table: sdk::TableDescription) -> Result<Live<Table>> {
             time_to_live,
             point_in_time_recovery: recovery,
             replicas,
+            strong_consistency: StrongConsistency::of(&table),
             deletion_protection: Some(table.deletion_protection_enabled.unwrap_or_default()),
             tags: own_tags,
             name,
@@ -390,11 +413,13 @@ fn status(table: &sdk::TableDescription) -> Status {
             }
         }
     }
+    let mut witnesses = table.global_table_witnesses().iter();
+    let witness_moves = witnesses.any(|it| !matches!(it.witness_status, Some(WitnessStatus::Active) | None));
     let indexes = table.global_secondary_indexes().iter();
     let index_moves = indexes.clone().any(|index| !matches!(index.index_status, Some(IndexStatus::Active) | None));
     let sse = table.sse_description.as_ref().and_then(|sse| sse.status.as_ref());
     let key_moves = matches!(sse, Some(SseStatus::Enabling | SseStatus::Disabling | SseStatus::Updating));
-    if index_moves || key_moves { Status::Pending } else { Status::Ready }
+    if index_moves || key_moves || witness_moves { Status::Pending } else { Status::Ready }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::{AttributeValue, PointInTimeRecoverySpecification, Tag};
-use payinfra_aws::dynamodb::{Attribute, Billing, Index, Projection, Replica, StreamView, Table};
+use payinfra_aws::dynamodb::{Attribute, Billing, Index, Projection, Replica, StreamView, StrongConsistency, Table};
 use payinfra_aws::{Aws, Explain, Need};
 use payinfra_engine::sweep::{self, Orphan};
 use payinfra_engine::{Class, Cloud, Error, Graph, Record, Ref, Region, Resource, Result, Seen, Site, State, Tags};
@@ -14,7 +14,7 @@ use crate::example::{Again, Example, examples, form, graph, region};
 use crate::kms::{key_for, key_in};
 use crate::life::{access, site};
 
-examples![global_table, table];
+examples![global_table, strong_table, table];
 
 fn args(name: &str) -> Table {
     Table {
@@ -28,6 +28,7 @@ fn args(name: &str) -> Table {
         time_to_live: None,
         point_in_time_recovery: false,
         replicas: BTreeMap::new(),
+        strong_consistency: None,
         deletion_protection: Some(false),
         tags: Tags::new(),
     }
@@ -112,7 +113,31 @@ fn global_table() -> Result<Example> {
         .change(move |table: &mut Table| table.replicas.retain(|region, _| region.as_str() == "us-west-2"))
 }
 
-/// Manual changes to a replica in its own region are detected through the table, and reverted.
+/// A table that becomes strongly consistent, with a witness, and leaves its replicas again.
+fn strong_table() -> Result<Example> {
+    let mut graph = graph("strong-table");
+    let home = key_for(&mut graph, "key", &["dynamodb.us-east-1.amazonaws.com"])?;
+    let west = Region::new("us-west-2");
+    let far = key_in(&mut graph, &west, "far")?;
+    let args = Table {
+        kms_key: Some(home.outputs.arn),
+        stream: Some(StreamView::NewAndOldImages),
+        ..args("contract-strong-table")
+    };
+    Example::new(graph, &region(), args)?
+        .again(Again::Taken)
+        .change(move |table: &mut Table| {
+            table.replicas = BTreeMap::from([(west, replica(far.outputs.arn))]);
+            table.strong_consistency = Some(StrongConsistency { witness: Some(Region::new("us-east-2")) });
+        })?
+        .change(|table: &mut Table| {
+            for replica in table.replicas.values_mut() {
+                (replica.point_in_time_recovery, replica.deletion_protection) = (false, Some(false));
+            }
+        })?
+        .change(|table: &mut Table| (table.replicas, table.strong_consistency) = (BTreeMap::new(), None))
+}
+
 /// The ARN of the stream of a table.
 pub(crate) fn stream_for(graph: &mut Graph, view: StreamView) -> Result<Ref<String>> {
     let args = Table { stream: Some(view), ..args(&format!("contract-{}", graph.workspace)) };
@@ -120,6 +145,94 @@ pub(crate) fn stream_for(graph: &mut Graph, view: StreamView) -> Result<Ref<Stri
     Ok(Ref::to(&table.address, "stream_arn"))
 }
 
+/// G-04: the emulated AWS and the kind agree on what a strongly consistent table is: all replicas in one call, on an empty
+/// table; a group that changes as a whole; a write that fails in one region because of another one.
+#[tokio::test]
+async fn g04_a_strongly_consistent_table_is_created_and_deleted_as_a_whole() -> Result<()> {
+    let access = access().await?;
+    let (home, aws) = (access.cx(&region()), Aws::new(access.clone()));
+    let regions = ["us-east-2", "us-west-2"].map(Region::new);
+    let copy = Replica {
+        kms_key: None,
+        point_in_time_recovery: false,
+        deletion_protection: Some(false),
+        other_tags: Tags::new(),
+    };
+    let table = |site: &Site, name: &str| Table {
+        replicas: regions.iter().map(|region| (region.clone(), copy.clone())).collect(),
+        strong_consistency: Some(StrongConsistency { witness: None }),
+        stream: Some(StreamView::NewAndOldImages),
+        tags: site.owner.tags(),
+        ..args(name)
+    };
+
+    // What AWS would refuse later is refused before any call.
+    let site = site(&region(), Table::KIND, "strong")?;
+    let mut wrong = table(&site, "contract-strong");
+    wrong.replicas.pop_last();
+    let error = aws.create(&site, &form(&wrong)?).await.err().need("error")?;
+    assert!(error.message().contains("three different regions of one set, not us-east-1, us-east-2"), "{error}");
+    let wrong = Table { time_to_live: Some("expires".to_owned()), ..table(&site, "contract-strong") };
+    let error = aws.create(&site, &form(&wrong)?).await.err().need("error")?;
+    assert!(error.message().contains("is strongly consistent and has a time to live"), "{error}");
+    let found = home.dynamodb().describe_table().table_name("contract-strong").send().await.explain();
+    assert_eq!(found.map(drop).map_err(|error| error.class()), Err(Class::NotFound));
+
+    // A table with items cannot become strongly consistent.
+    let put = |name: &'static str, id: &str| {
+        let put = home.dynamodb().put_item().table_name(name).item("payment_id", AttributeValue::S(id.to_owned()));
+        put.item("timestamp", AttributeValue::N("1".to_owned()))
+    };
+    let full = form(&table(&site, "contract-strong-full"))?;
+    let ids = [aws.create(&site, &full).await?];
+    put("contract-strong-full", "1").send().await.explain()?;
+    let seen = aws.read(&region(), Table::KIND, &ids).await?.pop().need("Table")?;
+    assert!(aws.update(&site, &full, &seen).await.is_err());
+    aws.delete(&site, &seen).await?;
+
+    let wanted = form(&table(&site, "contract-strong"))?;
+    copied(&aws, &site, &wanted).await?;
+    let condition = |name: &'static str| put(name, "2").condition_expression("attribute_not_exists(payment_id)");
+    condition("contract-strong").send().await.explain()?;
+    let far = access.cx(&regions[1]);
+    let again = far.dynamodb().put_item().table_name("contract-strong");
+    let again = again.item("payment_id", AttributeValue::S("2".to_owned()));
+    let again = again.item("timestamp", AttributeValue::N("1".to_owned()));
+    let again = again.condition_expression("attribute_not_exists(payment_id)").send().await;
+    assert!(again.is_err_and(|error| error.into_service_error().is_conditional_check_failed_exception()));
+
+    // Nothing of the group can change but everything.
+    let ids = ["contract-strong".to_owned()];
+    let seen = aws.read(&region(), Table::KIND, &ids).await?.pop().need("Table")?;
+    for witness in [None, Some(regions[1].clone())] {
+        let mut other = table(&site, "contract-strong");
+        other.replicas.retain(|region, _| Some(region) != witness.as_ref());
+        other.strong_consistency = witness.map(|witness| StrongConsistency { witness: Some(witness) });
+        let error = aws.update(&site, &form(&other)?, &seen).await.err().need("error")?;
+        assert!(
+            error.message().contains("the consistency of the table `contract-strong` cannot be changed"),
+            "{error}"
+        );
+    }
+    let one = aws_sdk_dynamodb::types::DeleteReplicationGroupMemberAction::builder().region_name("us-west-2");
+    let one = aws_sdk_dynamodb::types::ReplicationGroupUpdate::builder().delete(one.build().explain()?).build();
+    let one = home.dynamodb().update_table().table_name("contract-strong").replica_updates(one).send().await.explain();
+    assert_eq!(
+        one.map(drop).map_err(|error| error.get_code().map(str::to_owned)),
+        Err(Some("ValidationException".to_owned()))
+    );
+
+    while let Err(error) = aws.delete(&site, &seen).await {
+        assert_eq!(error.class(), Class::Conflict, "{error}");
+    }
+    for cx in [&home, &far] {
+        let gone = cx.dynamodb().describe_table().table_name("contract-strong").send().await.explain();
+        assert_eq!(gone.map(drop).map_err(|error| error.class()), Err(Class::NotFound));
+    }
+    Ok(())
+}
+
+/// Manual changes to a replica in its own region are detected through the table, and reverted.
 #[tokio::test]
 async fn a_replica_that_somebody_changed_is_seen_and_mended() -> Result<()> {
     let access = access().await?;

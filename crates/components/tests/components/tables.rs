@@ -25,6 +25,7 @@ fn sessions<'a>(key: &'a Ref<String>, replicas: Vec<Replica<'a>>) -> Table<'a> {
         time_to_live: Some("expires_at"),
         key,
         replicas,
+        strong_consistency: None,
     }
 }
 
@@ -85,6 +86,7 @@ fn p04_g04_a_table_of_one_region_is_ready_for_replicas() -> Result<()> {
         time_to_live: None,
         key: &key,
         replicas: Vec::new(),
+        strong_consistency: None,
     };
     table(graph, &site, payments)?;
     let args = setting.args("us-east-1/dynamodb.table/payments");

@@ -22,7 +22,8 @@ use payinfra_engine::{Graph, Result, Tags};
 use payinfra_stack::{AccountId, Problems, Stack, Workspace};
 
 pub use self::settings::{
-    AlarmConfig, ApiConfig, Architecture, DomainConfig, FunctionConfig, Nat, PaymentVariables, Retention, Routing,
+    AlarmConfig, ApiConfig, Architecture, Consistency, DomainConfig, FunctionConfig, Nat, PaymentVariables, Retention,
+    Routing, TableConfig,
 };
 
 use self::keys::Keys;

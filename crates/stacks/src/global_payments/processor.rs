@@ -36,6 +36,7 @@ pub(super) fn processor(
     let environment = [
         ("ALLOWED_ORIGIN", Text::from(variables.api.origin.as_str())),
         ("AUDIT_BUCKET", Text::from(part.buckets.audit.as_str())),
+        ("CONSISTENCY", Text::from(variables.table.consistency.of_function())),
         ("PAYMENTS_KEY", Text::from(KEY.join(","))),
         ("PAYMENTS_TABLE", Text::from(&payments.table.id)),
         ("PHASE", Text::from(role)),

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use payinfra_aws::CodeSha256;
+use payinfra_aws::dynamodb::StrongConsistency;
 use payinfra_aws::lambda;
-use payinfra_engine::{Error, Result};
+use payinfra_engine::{Error, Region, Result};
 use payinfra_stack::{AccountId, Problems, Section, Workspace, cidr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub struct PaymentVariables {
     pub package: Option<String>,
     /// The payments function.
     pub function: FunctionConfig,
+    /// The table of payments.
+    pub table: TableConfig,
     /// How private subnets reach the table and the bucket of the other region.
     pub nat: Nat,
     /// The API.
@@ -78,6 +81,29 @@ pub enum Architecture {
     /// Intel and AMD.
     #[serde(rename = "x86_64")]
     X86_64,
+}
+
+/// The table of payments.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TableConfig {
+    /// The consistency between the regions. It cannot be changed later.
+    pub consistency: Consistency,
+    /// The third region of a strongly consistent table, which stores writes but serves no requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub witness: Option<String>,
+}
+
+/// The consistency of the table between the regions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Consistency {
+    /// Each payment is written in the region that its id belongs to; while that region is unreachable, its payments are
+    /// rejected.
+    #[default]
+    Eventual,
+    /// Each region accepts all payments, at a higher latency; no payment is lost with a region.
+    Strong,
 }
 
 /// How private subnets reach the internet.
@@ -193,6 +219,24 @@ impl Default for AlarmConfig {
     }
 }
 
+impl TableConfig {
+    /// For the table.
+    pub(super) fn strong(&self) -> Option<StrongConsistency> {
+        let strong = || StrongConsistency { witness: self.witness.as_deref().map(Region::new) };
+        (self.consistency == Consistency::Strong).then(strong)
+    }
+}
+
+impl Consistency {
+    /// For the function.
+    pub(super) fn of_function(self) -> &'static str {
+        match self {
+            Self::Eventual => "eventual",
+            Self::Strong => "strong",
+        }
+    }
+}
+
 impl Architecture {
     /// For the function.
     pub(crate) fn of_function(self) -> lambda::Architecture {
@@ -228,6 +272,7 @@ pub(super) fn check(workspace: &Workspace<PaymentVariables>, problems: &mut Prob
     if let Some(reserved) = variables.function.reserved_concurrency {
         section.number("reserved_concurrency", reserved, 1..=1_000);
     }
+    table(workspace, &mut workspace.section("table", problems));
     api(&variables.api, &mut workspace.section("api", problems));
     if let Some(config) = &variables.domain {
         let mut section = workspace.section("domain", problems);
@@ -245,6 +290,20 @@ fn names(workspace: &Workspace<PaymentVariables>) -> Result<()> {
         super::ROLES.iter().try_for_each(|role| names.role(role, &region.region).map(drop))?;
     }
     Ok(())
+}
+
+fn table(workspace: &Workspace<PaymentVariables>, section: &mut Section<'_>) {
+    let config = &workspace.variables.table;
+    match (config.strong(), &workspace.regions[..]) {
+        (Some(strong), [home, others @ ..]) => {
+            section.check("witness", strong.check(&home.region, others.iter().map(|other| &other.region)));
+        }
+        (None, _) if config.witness.is_some() => {
+            let hint = "remove `witness`, or set `consistency` to \"strong\"";
+            section.wrong("witness", "only a strongly consistent table has a witness", hint);
+        }
+        _ => {}
+    }
 }
 
 fn api(config: &ApiConfig, section: &mut Section<'_>) {

@@ -34,6 +34,7 @@ pub(super) fn payments(graph: &mut Graph, parts: &[Part<'_>]) -> Result<GlobalTa
         time_to_live: None,
         key: &primary.keys.table.outputs.arn,
         replicas: replicas.collect(),
+        strong_consistency: primary.site.variables().table.strong(),
     };
     table(graph, &primary.site, payments)
 }

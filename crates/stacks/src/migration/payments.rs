@@ -35,6 +35,7 @@ pub(super) fn payments(graph: &mut Graph, parts: &[Part<'_>]) -> Result<GlobalTa
         time_to_live: None,
         key: &primary.keys.application.outputs.arn,
         replicas: replicas.collect(),
+        strong_consistency: None,
     };
     table(graph, &primary.site, payments)
 }

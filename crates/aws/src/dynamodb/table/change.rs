@@ -56,6 +56,9 @@ impl Table {
             let update = GlobalSecondaryIndexUpdate::builder().create(new).build();
             return Ok(Some(call.global_secondary_index_updates(update)));
         }
+        if let (Some(strong), true) = (&self.strong_consistency, was.replicas.is_empty()) {
+            return self.make_strong(call, strong).map(Some);
+        }
         if let Some((region, want)) = self.replicas.iter().find(|(region, _)| !was.replicas.contains_key(*region)) {
             return add_replica(cx, name, region, want.kms_key.as_ref()).map(Some);
         }
@@ -85,21 +88,36 @@ pub(super) fn add_replica(
     region: &Region,
     key: Option<&Ref<String>>,
 ) -> Result<UpdateTableFluentBuilder> {
+    Ok(cx.dynamodb().update_table().table_name(name).replica_updates(new_replica(region, key)?))
+}
+
+/// A new replica in `region`, encrypted with `key`.
+pub(super) fn new_replica(region: &Region, key: Option<&Ref<String>>) -> Result<ReplicationGroupUpdate> {
     let key = key.map(Ref::known).transpose()?.cloned();
     let new = CreateReplicationGroupMemberAction::builder().region_name(region.as_str());
     let new = new.set_kms_master_key_id(key).build().explain()?;
-    let update = ReplicationGroupUpdate::builder().create(new).build();
-    Ok(cx.dynamodb().update_table().table_name(name).replica_updates(update))
+    Ok(ReplicationGroupUpdate::builder().create(new).build())
 }
 
-/// Removes the replica in `region`. Its own deletion protection is disabled first, because the plan allows its removal.
+/// Removes the replica in `region`.
 pub(super) async fn remove_replica(cx: &Cx, name: &str, region: &Region) -> Result<()> {
+    release(cx, name, region).await?;
+    let call = cx.dynamodb().update_table().table_name(name).replica_updates(old_replica(region)?);
+    call.send().await.explain().map(drop)
+}
+
+/// A replica in `region` that is to be removed.
+pub(super) fn old_replica(region: &Region) -> Result<ReplicationGroupUpdate> {
+    let old = DeleteReplicationGroupMemberAction::builder().region_name(region.as_str()).build().explain()?;
+    Ok(ReplicationGroupUpdate::builder().delete(old).build())
+}
+
+/// Disables the own deletion protection of the replica in `region`, whose removal the plan allows.
+pub(super) async fn release(cx: &Cx, name: &str, region: &Region) -> Result<()> {
     let there = cx.in_region(region);
     let copy = describe(&there, name).await?;
     if copy.is_some_and(|copy| copy.deletion_protection_enabled == Some(true)) {
         settings::put_deletion_protection(&there, name, false).await?;
     }
-    let gone = DeleteReplicationGroupMemberAction::builder().region_name(region.as_str()).build().explain()?;
-    let update = ReplicationGroupUpdate::builder().delete(gone).build();
-    cx.dynamodb().update_table().table_name(name).replica_updates(update).send().await.explain().map(drop)
+    Ok(())
 }
