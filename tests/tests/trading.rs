@@ -45,7 +45,10 @@ async fn t01_t12_the_example_lives_and_leaves_nothing() {
     differences(&bench).await;
 
     bench.run(&["apply", "--workspace", "dev", "--yes"]).ok();
-    bench.run(&["drift", "--workspace", "dev", "--between-regions"]).ok();
+    bench.run(&["drift", "--workspace", "dev", "--between-regions", "--publish"]).ok();
+    let cloudwatch = aws_sdk_cloudwatch::Client::new(&bench.sdk("us-east-1"));
+    let alarm = cloudwatch.describe_alarms().alarm_names("alarm-regional-differences-trdev").send().await.unwrap();
+    assert_eq!(alarm.metric_alarms()[0].state_value(), Some(&aws_sdk_cloudwatch::types::StateValue::Ok));
     bench.run(&["destroy", "--workspace", "dev", "--yes", "--accept-loss"]).ok();
     let orphans = bench.run(&["sweep", "--workspace", "dev"]).ok();
     assert!(orphans.stdout.contains("No orphaned resources"), "{}", orphans.stdout);
@@ -117,6 +120,7 @@ async fn differences(bench: &Bench) {
     let alarm = cloudwatch.describe_alarms().alarm_names(name).send().await.unwrap();
     let alarm = &alarm.metric_alarms()[0];
     assert_eq!((alarm.namespace(), alarm.metric_name()), (metric.namespace(), metric.metric_name()));
+    assert_eq!(alarm.state_value(), Some(&aws_sdk_cloudwatch::types::StateValue::Alarm));
     let sorted = |dimensions: &[aws_sdk_cloudwatch::types::Dimension]| {
         let mut pairs: Vec<_> =
             dimensions.iter().map(|it| (it.name().unwrap().to_owned(), it.value().unwrap().to_owned())).collect();

@@ -38,7 +38,8 @@ fn with(lines: &str) -> String {
 fn with_regions(regions: &[&str]) -> String {
     let (before, rest) = EXAMPLE.split_once("regions = [\n").unwrap();
     let (_, after) = rest.split_once("]\n").unwrap();
-    let lines: String = regions.iter().map(|name| format!("    {{ name = \"{name}\" }},\n")).collect();
+    let lines: Vec<_> = regions.iter().map(|name| format!("    {{ name = \"{name}\" }},\n")).collect();
+    let lines = lines.concat();
     format!("{before}regions = [\n{lines}]\n{after}")
 }
 
@@ -46,7 +47,7 @@ fn with_regions(regions: &[&str]) -> String {
 fn modules(regions: &[(&str, &str)]) -> String {
     let zone = "[defaults.domain]\nzone = \"trading.example.com\"\n";
     let modules = regions.iter().map(|(region, lines)| format!("[defaults.modules.{region}]\n{lines}\n"));
-    format!("{zone}{}", modules.collect::<String>())
+    format!("{zone}{}", modules.collect::<Vec<_>>().concat())
 }
 
 /// A domain and a certificate of a region.
@@ -109,13 +110,13 @@ fn t01_one_to_six_regions_have_the_same_module() {
         for region in &all[1..count] {
             let only_here: Vec<_> = of(region).difference(&primary).cloned().collect();
             assert_eq!(only_here, ["REGION/cloudwatch.alarm/database-replica-lag"], "{region}");
-            let only_there: Vec<_> = primary.difference(&of(region)).cloned().collect();
+            let missing: Vec<_> = primary.difference(&of(region)).cloned().collect();
             let expected = [
                 "REGION/cloudwatch.alarm/regional-differences",
                 "REGION/dynamodb.table/sessions",
                 "REGION/secretsmanager.password/database",
             ];
-            assert_eq!(only_there, expected, "{region}");
+            assert_eq!(missing, expected, "{region}");
         }
     }
     let error = read(&with_regions(&[&all[..], &["eu-west-3"]].concat())).unwrap_err();
@@ -151,6 +152,80 @@ fn t01_t06_a_fourth_region_changes_nothing_but_the_table() {
         };
         assert_eq!(step.action, expected, "{address}");
     }
+}
+
+/// The arguments of the resource at this address in each region.
+fn in_each_region<'a>(graph: &'a Graph, address: &str) -> [(&'static str, &'a Value); 3] {
+    ["us-east-1", "us-east-2", "us-west-2"]
+        .map(|region| (region, &graph.nodes()[&format!("{region}/{address}").parse().unwrap()].args))
+}
+
+#[test]
+fn t02_each_region_has_three_private_and_three_public_subnets() {
+    let graph = graph(EXAMPLE);
+    for (index, (_, vpc)) in in_each_region(&graph, "ec2.vpc/main").into_iter().enumerate() {
+        assert_eq!(vpc["cidr"], json!(format!("10.{index}.0.0/16")));
+    }
+    for (region, _) in in_each_region(&graph, "ec2.vpc/main") {
+        let here = graph.nodes().iter().filter(|(it, _)| it.region.as_str() == region && *it.kind == *"ec2.subnet");
+        let subnets: BTreeMap<_, _> = here.map(|(it, node)| (it.name.to_string(), &node.args["zone"])).collect();
+        let names = ["private-1", "private-2", "private-3", "public-1", "public-2", "public-3"];
+        assert_eq!(subnets.keys().map(String::as_str).collect::<Vec<_>>(), names, "{region}");
+        let zones: BTreeSet<_> = subnets.values().map(ToString::to_string).collect();
+        assert_eq!(zones.len(), 3, "{region}");
+    }
+}
+
+/// T-04: a role for each region and environment, and a function that only its own bucket may invoke.
+#[test]
+fn t04_each_bucket_invokes_the_function_of_its_region() {
+    let graph = graph(EXAMPLE);
+    for (region, notification) in in_each_region(&graph, "s3.bucket-notification/content") {
+        let function = &notification["rules"]["object-processor"]["destination"]["function"]["$ref"];
+        assert_eq!(function, &json!(format!("{region}/lambda.alias/object-processor-live#arn")));
+        let role = &graph.nodes()[&format!("global/iam.role/object-processor-{region}").parse().unwrap()].args;
+        assert_eq!(role["name"], json!(format!("object-processor-trdev-{region}")));
+    }
+    for (region, permission) in in_each_region(&graph, "lambda.permission/content") {
+        assert_eq!(
+            permission["source_arn"],
+            json!({ "$text": [{ "$ref": format!("{region}/s3.bucket/content#arn") }] })
+        );
+        assert_eq!(permission["source_account"], "123456789012");
+    }
+}
+
+#[test]
+fn t07_static_content_has_the_key_of_its_region_and_old_versions_expire() {
+    for (region, bucket) in in_each_region(&graph(EXAMPLE), "s3.bucket/content") {
+        assert_eq!(bucket["encryption"]["key"], json!({ "$ref": format!("{region}/kms.key/region#arn") }));
+        assert_eq!((&bucket["versioning"], &bucket["public_access_blocked"]), (&json!(true), &json!(true)));
+        assert_eq!(bucket["lifecycle"]["old-versions"]["noncurrent_expiration_days"], 90);
+    }
+}
+
+/// T-12: flow logs, access logs, database logs and a trail, all encrypted and with a retention.
+#[test]
+fn t12_networks_apis_databases_and_calls_are_logged() {
+    let graph = graph(EXAMPLE);
+    let group = |region: &str, name: &str| json!({ "$ref": format!("{region}/logs.log-group/{name}#arn") });
+    for (region, log) in in_each_region(&graph, "ec2.flow-log/main") {
+        assert_eq!(log["log_group"], group(region, "flow-logs"));
+    }
+    for (region, stage) in in_each_region(&graph, "apigatewayv2.stage/api") {
+        assert_eq!(stage["access_log"]["group_arn"], group(region, "api-access"));
+    }
+    for (_, cluster) in in_each_region(&graph, "rds.cluster/main") {
+        assert_eq!(cluster["log_exports"], json!(["error"]));
+    }
+    for (region, trail) in in_each_region(&graph, "cloudtrail.trail/main") {
+        assert_eq!((&trail["management_events"], &trail["multi_region"]), (&json!(true), &json!(false)), "{region}");
+        assert_eq!(trail["data_events"].as_array().map(Vec::len), Some(1), "{region}");
+    }
+    let groups = graph.nodes().iter().filter(|(address, _)| *address.kind == *"logs.log-group");
+    let groups: Vec<_> = groups.map(|(_, node)| &node.args).collect();
+    assert_eq!(groups.len(), 4 * 3);
+    assert!(groups.iter().all(|group| group["kms_key"]["$ref"].is_string() && group["retention_days"] == 90));
 }
 
 /// T-03: each replica has its own key, and is created after the primary region's writer.

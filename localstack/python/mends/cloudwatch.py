@@ -1,5 +1,6 @@
 """CloudWatch in moto."""
 
+import operator
 import re
 
 from moto.cloudwatch.exceptions import (
@@ -47,6 +48,33 @@ def set_alarm_state(original, backend, **arguments):
     original(backend, **arguments)
     others = [alarm for alarm in backend.alarms.values() if alarm.name != arguments["alarm_name"]]
     evaluate(backend, [alarm for alarm in others if alarm.rule])
+
+
+COMPARISONS = {
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "GreaterThanThreshold": operator.gt,
+    "LessThanOrEqualToThreshold": operator.le,
+    "LessThanThreshold": operator.lt,
+}
+# One data point has the same value in all of them.
+STATISTICS = ("Average", "Maximum", "Minimum", "Sum")
+
+
+@replaces(CloudWatchBackend)
+def put_metric_data(original, backend, namespace, metric_data):
+    """In moto, an alarm keeps its state. An alarm of one period follows the newest data point of its metric."""
+    original(backend, namespace=namespace, metric_data=metric_data)
+    for datum in (datum for datum in metric_data if datum.get("Value") is not None):
+        dimensions = {(it["Name"], it["Value"]) for it in datum.get("Dimensions") or []}
+        for alarm in backend.alarms.values():
+            watches = (alarm.namespace, alarm.metric_name) == (namespace, datum["MetricName"])
+            same = watches and {(it.name, it.value) for it in alarm.dimensions} == dimensions
+            compare = COMPARISONS.get(alarm.comparison_operator)
+            if same and compare and alarm.statistic in STATISTICS and int(alarm.evaluation_periods) == 1:
+                state = "ALARM" if compare(float(datum["Value"]), float(alarm.threshold)) else "OK"
+                if state != alarm.state_value:
+                    alarm.update_state(f"the newest data point is {datum['Value']}", None, state)
+    evaluate(backend, [alarm for alarm in backend.alarms.values() if alarm.rule])
 
 
 def evaluate(backend, composite):

@@ -336,9 +336,7 @@ fn leaves(
     path: &mut Vec<String>,
     found: &mut impl FnMut(&[String], BTreeMap<Region, Value>, BTreeSet<Region>),
 ) {
-    let same =
-        |of: fn(&Side<'_>) -> Value| sides.values().map(of).collect::<Vec<_>>().windows(2).all(|it| it[0] == it[1]);
-    if same(|side| side.value.clone()) {
+    if same(sides) {
         return;
     }
     let is_object = |side: &Side<'_>| side.value.is_object() || side.declared.is_object();
@@ -364,12 +362,20 @@ fn leaves(
         }
         return;
     }
-    // Declared to be different: a parameter of the region.
-    if !same(|side| side.declared.clone()) {
-        return;
+    // Only regions with the same declaration are compared: elsewhere it is a parameter of the region.
+    let mut alike: BTreeMap<String, BTreeMap<Region, Side<'_>>> = BTreeMap::new();
+    for (region, side) in sides {
+        alike.entry(side.declared.to_string()).or_default().insert(region.clone(), side.clone());
     }
-    let values = sides.iter().map(|(region, side)| (region.clone(), side.live.clone())).collect();
-    found(path, values, odd(sides));
+    for sides in alike.into_values().filter(|sides| !same(sides)) {
+        let values = sides.iter().map(|(region, side)| (region.clone(), side.live.clone())).collect();
+        found(path, values, odd(&sides));
+    }
+}
+
+/// Whether AWS says the same in all regions.
+fn same(sides: &BTreeMap<Region, Side<'_>>) -> bool {
+    sides.values().zip(sides.values().skip(1)).all(|(one, other)| one.value == other.value)
 }
 
 /// Whether `member` is declared to be null: then it is not managed.
@@ -551,6 +557,19 @@ mod tests {
         setting.change(&address.to_string(), "/threshold", json!(9.0));
         setting.state.resources.get_mut(&address).unwrap().args["threshold"] = json!(9.0);
         assert_eq!(setting.found(), ["cloudwatch.alarm/errors threshold: us-east-2"]);
+    }
+
+    /// A parameter of one region does not hide a difference between the others, as between two replicas of one primary.
+    #[test]
+    fn t08_regions_with_the_same_declaration_are_compared_with_each_other() {
+        let mut setting = Setting::new();
+        for (region, source) in REGIONS.into_iter().zip([Value::Null, json!("arn:1"), json!("arn:1")]) {
+            let cluster = json!({ "source": source });
+            setting.add(&format!("{region}/rds.cluster/main"), &cluster.clone(), cluster);
+        }
+        assert_eq!(setting.found(), [""; 0]);
+        setting.change("us-west-2/rds.cluster/main", "/source", Value::Null);
+        assert_eq!(setting.found(), ["rds.cluster/main source: us-west-2"]);
     }
 
     #[test]
