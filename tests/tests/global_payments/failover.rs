@@ -3,10 +3,10 @@
 use aws_sdk_route53::types::{HealthCheckConfig, ResourceRecordSet, ResourceRecordSetFailover, RrType};
 use payinfra_localstack::{ACCOUNT_ID, Fault, Match, Rule};
 use payinfra_tests::api::Api;
-use payinfra_tests::load::Ledger;
+use payinfra_tests::load::{Counts, Ledger};
 use tokio::task::block_in_place;
 
-use crate::{EXAMPLE, Running};
+use crate::{EXAMPLE, Running, STRONG};
 
 /// A zone of the stack, with failover records.
 const DOMAIN: &str =
@@ -48,7 +48,25 @@ fn is_healthy(running: &Running, check: &HealthCheckConfig) -> bool {
 /// later in the primary one; none is lost or doubled.
 #[tokio::test(flavor = "multi_thread")]
 async fn g02_g12_payments_go_on_in_the_secondary_region_and_come_back() {
-    let running = Running::start(&EXAMPLE.replace("[workspaces.dev]", &format!("{DOMAIN}\n[workspaces.dev]"))).await;
+    for without in fails_over("").await {
+        // The ids that belong to the primary region have to wait: no other region can know whether they are new.
+        assert!(without.accepted > 2 && without.failed > 0, "{without:?}");
+    }
+}
+
+/// G-04, G-12: the same with strong consistency, where every region accepts every id.
+#[tokio::test(flavor = "multi_thread")]
+async fn g04_g12_with_strong_consistency_all_payments_go_on_in_the_secondary_region() {
+    for without in fails_over(STRONG).await {
+        assert!(without.accepted > 10 && without.failed == 0, "{without:?}");
+    }
+}
+
+/// Sends payments before, during and after failures of the primary region, and audits them. Returns what became of those
+/// that were sent during the failures.
+async fn fails_over(table: &str) -> [Counts; 2] {
+    let added = format!("{DOMAIN}\n{table}\n[workspaces.dev]");
+    let running = Running::start(&EXAMPLE.replace("[workspaces.dev]", &added)).await;
     let name = running.output("service_domain", "us-east-1").to_owned();
     let ledger = Ledger::default();
     let send = async |expected: &str| {
@@ -62,18 +80,15 @@ async fn g02_g12_payments_go_on_in_the_secondary_region_and_come_back() {
     running.bench.aws.faults([Rule { matches: down, fault: Fault::Error { status: 500 } }]);
     let without_table = send("us-west-2").await;
     let lambda = aws_sdk_lambda::Client::new(&running.bench.sdk("us-east-1"));
-    let function = running.output("processor_function_arn", "us-east-1").rsplit(':').next().unwrap();
+    let function = running.output("processor_function_name", "us-east-1");
     let stop = lambda.put_function_concurrency().function_name(function).reserved_concurrent_executions(0);
     stop.send().await.unwrap();
     let without_function = send("us-west-2").await;
-    for counts in [without_table, without_function] {
-        // The ids that belong to the primary region have to wait: no other region can know whether they are new.
-        assert!(counts.accepted > 2 && counts.failed > 0, "{counts:?}");
-    }
 
     running.bench.aws.clear_faults();
     lambda.delete_function_concurrency().function_name(function).send().await.unwrap();
     assert!(send("us-east-1").await.accepted > 10);
     let problems = ledger.audit(&running.bench, &running.places()).await;
     assert!(problems.is_empty(), "{problems:#?}");
+    [without_table, without_function]
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::{EXAMPLE, bench};
+use crate::{EXAMPLE, STRONG, bench};
 
 /// G-01 to G-11: everything is created, nothing is planned afterwards, drift is found and repaired, and a destroy leaves
 /// nothing.
@@ -112,9 +112,7 @@ async fn g09_g11_the_value_of_the_api_key_is_only_in_aws() {
 /// G-04: a strongly consistent table with a witness, in both regions; nothing is planned afterwards, and it goes as a whole.
 #[tokio::test(flavor = "multi_thread")]
 async fn g04_a_strongly_consistent_table_lives_and_leaves_nothing() {
-    let bench = bench().await;
-    let table = "[defaults.table]\nconsistency = \"strong\"\nwitness = \"us-east-2\"\n[defaults.api]";
-    bench.configure(&EXAMPLE.replace("[defaults.api]", table));
+    let bench = bench(&EXAMPLE.replace("[defaults.api]", &format!("{STRONG}\n[defaults.api]"))).await;
     bench.run(&["apply", "--yes"]).ok();
     bench.run(&["plan", "--exit-code"]).ok();
     bench.run(&["drift"]).ok();

@@ -17,6 +17,8 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 const EXAMPLE: &str = include_str!("../../../crates/stacks/src/global_payments/payinfra.toml");
+/// A table with multi-region strong consistency.
+const STRONG: &str = "[defaults.table]\nconsistency = \"strong\"\nwitness = \"us-east-2\"\n";
 /// The regions of the example, the primary first.
 const REGIONS: [&str; 2] = ["us-east-1", "us-west-2"];
 

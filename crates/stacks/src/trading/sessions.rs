@@ -28,6 +28,7 @@ pub(super) fn sessions(graph: &mut Graph, parts: &[Part<'_>]) -> Result<GlobalTa
         time_to_live: Some(EXPIRY),
         key: &primary.key,
         replicas: replicas.collect(),
+        strong_consistency: None,
     };
     table(graph, &primary.site, sessions)
 }
