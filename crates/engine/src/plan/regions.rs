@@ -12,7 +12,7 @@ use crate::address::{Address, Region};
 use crate::diff::{Change, diff};
 use crate::graph::{Declared, Graph};
 use crate::resolve::pointers;
-use crate::secret::redacted_like;
+use crate::secret::{has_secret, is_secret, redacted_like};
 use crate::state::State;
 
 /// A difference of a resource between regions.
@@ -339,6 +339,16 @@ fn leaves(
     if same(sides) {
         return;
     }
+    // Digests of secrets that contain the region differ, so each one is compared with the applied one.
+    let hides = |value: &Value| is_secret(value) || (value.is_array() && has_secret(value));
+    if sides.values().any(|side| hides(side.live) || hides(side.applied)) {
+        let changed: BTreeSet<_> =
+            sides.iter().filter(|(_, side)| side.live != side.applied).map(|(region, _)| region.clone()).collect();
+        if !changed.is_empty() {
+            found(path, sides.iter().map(|(region, side)| (region.clone(), side.live.clone())).collect(), changed);
+        }
+        return;
+    }
     let is_object = |side: &Side<'_>| side.value.is_object() || side.declared.is_object();
     if sides.values().all(is_object) && sides.values().all(|side| !is_reference(&side.declared)) {
         let keys: BTreeSet<String> = sides
@@ -570,6 +580,21 @@ mod tests {
         assert_eq!(setting.found(), [""; 0]);
         setting.change("us-west-2/rds.cluster/main", "/source", Value::Null);
         assert_eq!(setting.found(), ["rds.cluster/main source: us-west-2"]);
+    }
+
+    #[test]
+    fn t08_secrets_that_contain_the_region_are_compared_with_what_was_applied() {
+        let mut setting = Setting::new();
+        let digests = json!({ "us-east-1": "0a", "us-east-2": "1b", "us-west-2": "2c" });
+        for region in REGIONS {
+            let value = |value: Value| json!({ "value": value });
+            let digest = value(json!({ "$hash": digests[region] }));
+            let declared = value(json!({ "$secret": format!("in {region}") }));
+            setting.add(&format!("{region}/ssm.parameter/name"), &declared, digest);
+        }
+        assert_eq!(setting.found(), [""; 0]);
+        setting.change("us-east-2/ssm.parameter/name", "/value", json!({ "$hash": "another" }));
+        assert_eq!(setting.found(), ["ssm.parameter/name value: us-east-2"]);
     }
 
     #[test]
