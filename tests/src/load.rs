@@ -85,15 +85,19 @@ impl Ledger {
             for (region, (table, bucket)) in places {
                 contents.insert(region.clone(), Contents::read(&bench.sdk(region), table, bucket).await);
             }
-            let mut known = self.known();
-            let mut problems = known.problems.clone();
-            problems.extend(audit(&mut known.payments, &regions, &contents));
-            drop(known);
+            let problems = self.problems(&regions, &contents);
             if problems.is_empty() || Instant::now() > end {
                 return problems;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
+    }
+
+    fn problems(&self, regions: &BTreeSet<String>, contents: &BTreeMap<String, Contents>) -> Vec<String> {
+        let mut known = self.known();
+        let mut problems = known.problems.clone();
+        problems.extend(audit(&mut known.payments, regions, contents));
+        problems
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_sdk_cloudwatch::types::{Dimension, Statistic};
+use aws_sdk_cloudwatch::types::{Datapoint, Dimension, Statistic};
 use aws_sdk_dynamodb::types::AttributeValue;
 use payinfra_localstack::{ACCOUNT_ID, Fault, Match, Rule, When};
 use payinfra_tests::load::{Counts, Ledger};
@@ -153,7 +153,7 @@ async fn g03_g06_g12_payments_are_in_logs_and_metrics() {
             let end = Instant::now() + Duration::from_secs(20);
             loop {
                 let found = call.clone().send().await.unwrap();
-                let sum: f64 = found.datapoints().iter().filter_map(|point| point.sum()).sum();
+                let sum: f64 = found.datapoints().iter().filter_map(Datapoint::sum).sum();
                 if sum >= least {
                     break;
                 }

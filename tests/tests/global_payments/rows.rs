@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_apigateway::types::QuotaPeriodType;
+use aws_sdk_cloudwatchlogs::types::{MetricFilter, MetricTransformation};
 use aws_sdk_dynamodb::types::{
-    BillingMode, ContinuousBackupsStatus, KeyType, PointInTimeRecoveryStatus, ReplicaStatus,
+    BillingMode, ContinuousBackupsStatus, KeyType, PointInTimeRecoveryStatus, ReplicaStatus, StreamSpecification,
 };
 use aws_sdk_lambda::types::LastUpdateStatus;
 use aws_sdk_s3::types::{BucketVersioningStatus, ReplicationRuleStatus, ServerSideEncryption};
@@ -146,7 +147,7 @@ async fn g04_the_table_is_global_encrypted_and_recoverable() {
         let index = &table.global_secondary_indexes()[0];
         assert_eq!(index.key_schema()[0].attribute_name(), "status");
         assert_eq!(table.billing_mode_summary().unwrap().billing_mode(), Some(&BillingMode::PayPerRequest));
-        assert_eq!(table.stream_specification().map(|stream| stream.stream_enabled()), Some(true));
+        assert_eq!(table.stream_specification().map(StreamSpecification::stream_enabled), Some(true));
         assert_eq!(
             table.sse_description().unwrap().kms_master_key_arn(),
             Some(running.output("table_key_arn", region))
@@ -207,8 +208,8 @@ async fn g06_metrics_alarms_and_logs() {
         let logs = aws_sdk_cloudwatchlogs::Client::new(&sdk);
         let filters = logs.describe_metric_filters().log_group_name(running.output("processor_log_group_name", region));
         let filters = filters.send().await.unwrap();
-        let metrics = filters.metric_filters().iter().flat_map(|filter| filter.metric_transformations());
-        let metrics: BTreeSet<_> = metrics.map(|metric| metric.metric_name()).collect();
+        let metrics = filters.metric_filters().iter().flat_map(MetricFilter::metric_transformations);
+        let metrics: BTreeSet<_> = metrics.map(MetricTransformation::metric_name).collect();
         assert_eq!(metrics, ["Approved", "ApprovedAmount", "Declined"].into());
 
         let groups = logs.describe_log_groups().send().await.unwrap();

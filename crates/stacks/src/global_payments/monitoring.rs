@@ -63,7 +63,7 @@ fn filters(graph: &mut Graph, watched: &Watched<'_>) -> Result<()> {
             group: watched.function.log_group.id.clone(),
             name: site.names.name(&name.to_lowercase()),
             pattern: pattern.to_owned(),
-            metric_namespace: namespace(&site.names),
+            metric_namespace: namespace(site.names),
             metric_name: name.to_owned(),
             metric_value: value.to_owned(),
             default_value: None,
@@ -182,7 +182,7 @@ impl Metrics<'_> {
     }
 
     fn business(&self, name: &str) -> MetricStat {
-        self.metric((&namespace(&self.watched.part.site.names), name), "Sum", [])
+        self.metric((&namespace(self.watched.part.site.names), name), "Sum", [])
     }
 }
 
