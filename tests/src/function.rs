@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -29,16 +30,26 @@ impl Function {
     /// Starts the payments function with the emulated AWS and these additional variables.
     #[must_use]
     pub fn start(aws: &Emulator, variables: &[(&str, &str)]) -> Self {
+        Self::launch(&built("payment-processor"), &aws.endpoint(), variables)
+    }
+
+    /// Starts `program`, a payments function, with the AWS at `endpoint` and these additional variables.
+    #[must_use]
+    pub fn launch(program: &Path, endpoint: &str, variables: &[(&str, &str)]) -> Self {
         let own = [("PAYMENTS_TABLE", TABLE), ("AUDIT_BUCKET", BUCKET), ("PHASE", "primary")];
-        Self::of("payment-processor", aws, &[&own[..], variables].concat())
+        Self::run(program, endpoint, &[&own[..], variables].concat())
     }
 
     /// Starts the function `binary` with the emulated AWS and these variables.
     #[must_use]
     pub fn of(binary: &str, aws: &Emulator, variables: &[(&str, &str)]) -> Self {
+        Self::run(&built(binary), &aws.endpoint(), variables)
+    }
+
+    fn run(program: &Path, endpoint: &str, variables: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut command = Command::new(built(binary));
-        isolate(&mut command, &aws.endpoint());
+        let mut command = Command::new(program);
+        isolate(&mut command, endpoint);
         command.env("AWS_LAMBDA_RUNTIME_API", listener.local_addr().unwrap().to_string());
         command.env("AWS_REGION", "us-east-1").envs(variables.iter().copied());
         let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
@@ -56,6 +67,12 @@ impl Function {
             }
         });
         Self { process, events, answers, log }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Handles an event with this much time left; returns the path of the response, such as `response` or `error`.
@@ -131,6 +148,7 @@ fn is_documented(status: u64, body: &Value) -> bool {
 
 /// Serves one connection of the runtime API.
 fn runtime(mut stream: TcpStream, events: &Mutex<Receiver<(String, Duration)>>, answers: &Sender<(String, Value)>) {
+    stream.set_nodelay(true).unwrap();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     loop {
         let (mut first, mut length) = (String::new(), 0);
