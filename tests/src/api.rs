@@ -81,13 +81,12 @@ impl Api {
     }
 }
 
-/// Writes the deployment package that the example configuration names: a program that runs the function's binary, which is
-/// next to the running test, because a development build is larger than Lambda allows. It saves the environment for
-/// [`credentials`].
-pub fn write_package(bench: &Bench) {
-    let (program, environment) = (built("payment-processor"), bench.file("environment"));
+/// Writes the deployment package of `function`, a program that runs its binary, which is next to the running test: a
+/// development build is larger than Lambda allows. It saves the environment for [`credentials`].
+pub fn write_package(bench: &Bench, function: &str) {
+    let (program, environment) = (built(function), bench.file("environment"));
     let script = format!("#!/bin/sh\nenv >'{}'-$AWS_REGION\nexec '{}'\n", environment.display(), program.display());
-    fs::write(bench.file("payment-processor.zip"), archive(script.as_bytes()).unwrap()).unwrap();
+    fs::write(bench.file(&format!("{function}.zip")), archive(script.as_bytes()).unwrap()).unwrap();
 }
 
 /// The SDK configuration with the credentials of the function in `region`, which has run.

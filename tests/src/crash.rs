@@ -195,7 +195,9 @@ impl Harness {
     /// An emulated AWS with this behavior.
     pub async fn new(manner: Manner) -> Self {
         let bench = Bench::new().await.lease(LEASE);
-        write_package(&bench);
+        for function in ["payment-processor", "object-processor"] {
+            write_package(&bench, function);
+        }
         bench.follow(&[]).await;
         Self { bench, manner }
     }

@@ -97,33 +97,56 @@ fn replace(workspace: &'static str) -> Scenario {
     Scenario { interrupts: true, ..on_applied("replace", workspace, steps) }
 }
 
-/// The example of the stack `global-payments`.
+/// The examples of other stacks.
 const PAYMENT_API: &str = include_str!("../../crates/stacks/src/global_payments/payinfra.toml");
+const TRADING: &str = include_str!("../../crates/stacks/src/trading/payinfra.toml");
 
-/// A configuration of `global-payments` that updates most of its kinds, publishes a version of the function, and deploys
-/// the API again.
-fn other_payment_api() -> String {
-    let mut file: toml::Table = PAYMENT_API.parse().unwrap();
+/// A configuration of `global-payments` or `trading` that updates most of its kinds, publishes a version of the function,
+/// and deploys the API again.
+fn other(example: &str) -> String {
+    let mut file: toml::Table = example.parse().unwrap();
     let defaults = inner(&mut file, "defaults");
     defaults.insert("project".to_owned(), "another".into());
     defaults.insert("log_retention_days".to_owned(), 30.into());
-    defaults.insert("function".to_owned(), toml::Table::from_iter([("memory".to_owned(), 1024.into())]).into());
-    let api = inner(defaults, "api");
-    api.insert("origin".to_owned(), "https://shop.test-bank.com".into());
-    api.insert("client_requests_per_second".to_owned(), 5.into());
+    if example == PAYMENT_API {
+        let api = inner(defaults, "api");
+        api.insert("origin".to_owned(), "https://shop.test-bank.com".into());
+        api.insert("client_requests_per_second".to_owned(), 5.into());
+    }
+    let workspace = inner(inner(&mut file, "workspaces"), "dev");
+    workspace.insert("function".to_owned(), toml::Table::from_iter([("memory".to_owned(), 1024.into())]).into());
     file.to_string()
 }
 
-/// The life of the stack `global-payments`: applied, or changed, or destroyed.
-fn payment_api(name: &'static str) -> Scenario {
-    let apply = |configuration: &str| step(&["apply"], "dev", configuration.to_owned());
-    let (before, killed) = match name {
-        "apply of global-payments" => (Vec::new(), apply(PAYMENT_API)),
-        "update of global-payments" => (vec![Deed::Run(apply(PAYMENT_API))], apply(&other_payment_api())),
-        _ => (vec![Deed::Run(apply(PAYMENT_API))], step(&["destroy"], "dev", PAYMENT_API.to_owned())),
-    };
-    let killed = vec![killed];
+/// The name of a scenario of another stack, and its example.
+type Life = (&'static str, &'static str);
+
+fn first_apply((name, example): Life) -> Scenario {
+    let killed = vec![step(&["apply"], "dev", example.to_owned())];
+    let before = Vec::new();
     Scenario { name, before, killed, instead: None, settle: None, interrupts: false, bootstrapped: true }
+}
+
+fn later(life: Life, args: &[&str], configuration: String) -> Scenario {
+    let first = first_apply(life);
+    let before = first.killed.iter().cloned().map(Deed::Run).collect();
+    Scenario { before, killed: vec![step(args, "dev", configuration)], ..first }
+}
+
+/// The lives of the stacks `global-payments` and `trading`.
+fn others() -> Vec<Scenario> {
+    vec![
+        first_apply(("apply of global-payments", PAYMENT_API)),
+        later(("update of global-payments", PAYMENT_API), &["apply"], other(PAYMENT_API)),
+        later(("destroy of global-payments", PAYMENT_API), &["destroy"], PAYMENT_API.to_owned()),
+        first_apply(("apply of trading", TRADING)),
+        later(("update of trading", TRADING), &["apply"], other(TRADING)),
+        later(("destroy of trading", TRADING), &["destroy"], TRADING.to_owned()),
+    ]
+}
+
+fn of_others(name: &str) -> Scenario {
+    others().into_iter().find(|scenario| scenario.name == name).unwrap()
 }
 
 /// To two regions, and back to one.
@@ -296,17 +319,27 @@ async fn a_killed_destroy_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_apply_of_a_payment_api_goes_on() {
-    dies_at_some(FOLDER, payment_api("apply of global-payments"), 50).await;
+    dies_at_some(FOLDER, of_others("apply of global-payments"), 50).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_update_of_a_payment_api_goes_on() {
-    dies_at_some(FOLDER, payment_api("update of global-payments"), 20).await;
+    dies_at_some(FOLDER, of_others("update of global-payments"), 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_destroy_of_a_payment_api_goes_on() {
-    dies_at_some(FOLDER, payment_api("destroy of global-payments"), 50).await;
+    dies_at_some(FOLDER, of_others("destroy of global-payments"), 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_apply_of_a_trading_platform_goes_on() {
+    dies_at_some(FOLDER, of_others("apply of trading"), 80).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_destroy_of_a_trading_platform_goes_on() {
+    dies_at_some(FOLDER, of_others("destroy of trading"), 80).await;
 }
 
 /// M-03: with healthy targets for all requests at every call.
@@ -447,10 +480,8 @@ fn scenarios() -> Vec<(&'static str, Manner, Scenario)> {
             import(),
             surgery(),
             sweep(),
-            payment_api("apply of global-payments"),
-            payment_api("update of global-payments"),
-            payment_api("destroy of global-payments"),
         ];
+        plain.extend(others());
         if manner.remote {
             // A folder needs no bootstrap, and denies nothing.
             plain.extend([bootstrap(), rescue()]);

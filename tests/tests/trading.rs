@@ -2,18 +2,28 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_rds::types::{ApplyMethod, Parameter};
+use aws_sdk_s3::types::{
+    BucketLifecycleConfiguration, ExpirationStatus, LifecycleRule, LifecycleRuleFilter, NoncurrentVersionExpiration,
+};
 use payinfra_tests::Bench;
+use payinfra_tests::api::write_package;
+use payinfra_tests::content::is_chosen_by_aws;
+use serde_json::Value;
+use tokio::time::sleep;
 
 const EXAMPLE: &str = include_str!("../../crates/stacks/src/trading/payinfra.toml");
-/// A zip file without files: the emulated AWS does not run it here.
-const PACKAGE: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+/// The regions of the example, the primary first.
+const REGIONS: [&str; 3] = ["us-east-1", "us-east-2", "us-west-2"];
 
 async fn bench() -> Bench {
     let bench = Bench::new().await;
     bench.configure(EXAMPLE);
-    fs::write(bench.file("object-processor.zip"), PACKAGE).unwrap();
+    write_package(&bench, "object-processor");
     bench
 }
 
@@ -42,7 +52,10 @@ async fn t01_t12_the_example_lives_and_leaves_nothing() {
     }
     replicas(&bench).await;
     notifications(&bench, outputs["content_bucket_name_us_east_2"].as_str().unwrap()).await;
+    objects(&bench, &outputs).await;
     differences(&bench).await;
+    bench.run(&["apply", "--workspace", "dev", "--yes"]).ok();
+    several_differences(&bench).await;
 
     bench.run(&["apply", "--workspace", "dev", "--yes"]).ok();
     bench.run(&["drift", "--workspace", "dev", "--between-regions", "--publish"]).ok();
@@ -79,6 +92,76 @@ async fn notifications(bench: &Bench, bucket: &str) {
     assert_eq!(found.lambda_function_configurations().len(), 1, "{found:?}");
     let arn = found.lambda_function_configurations()[0].lambda_function_arn();
     assert!(arn.contains(":us-east-2:") && arn.ends_with(":function:object-processor-trdev:live"), "{arn}");
+}
+
+/// T-04, T-06: an object in a region's bucket is processed by the region's function, and all regions have its session.
+async fn objects(bench: &Bench, outputs: &Value) {
+    for region in REGIONS {
+        let bucket = outputs[format!("content_bucket_name_{}", region.replace('-', "_"))].as_str().unwrap();
+        let key = format!("orders/from-{region}.json");
+        bench.s3(region).put_object().bucket(bucket).key(&key).body(b"{}".to_vec().into()).send().await.unwrap();
+        for other in REGIONS {
+            let dynamodb = aws_sdk_dynamodb::Client::new(&bench.sdk(other));
+            let table = outputs["sessions_table_name"].as_str().unwrap();
+            let end = Instant::now() + Duration::from_secs(30);
+            loop {
+                let items = dynamodb.scan().table_name(table).send().await.unwrap().items.unwrap_or_default();
+                let text = |value: &AttributeValue| value.as_s().cloned().unwrap_or_default();
+                let mut sessions = items.iter().map(|item| (text(&item["key"]), text(&item["region"])));
+                if sessions.any(|(session, processed)| session == key && processed == region) {
+                    break;
+                }
+                assert!(Instant::now() < end, "no session of {key} in {other}: {items:?}");
+                sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}
+
+/// T-08: each of several changes is named with its region, resource and field.
+async fn several_differences(bench: &Bench) {
+    let s3 = bench.s3("us-east-2");
+    let bucket = bench.id("dev", "us-east-2/s3.bucket/content");
+    let rule = LifecycleRule::builder().id("old-versions").status(ExpirationStatus::Enabled);
+    let rule = rule.filter(LifecycleRuleFilter::builder().prefix("").build());
+    let rule = rule.noncurrent_version_expiration(NoncurrentVersionExpiration::builder().noncurrent_days(7).build());
+    let lifecycle = BucketLifecycleConfiguration::builder().rules(rule.build().unwrap()).build().unwrap();
+    let call = s3.put_bucket_lifecycle_configuration().bucket(&bucket).lifecycle_configuration(lifecycle);
+    call.send().await.unwrap();
+    let rds = aws_sdk_rds::Client::new(&bench.sdk("us-west-2"));
+    let group = bench.id("dev", "us-west-2/rds.cluster-parameter-group/database-8-0");
+    let parameter = Parameter::builder().parameter_name("binlog_format").parameter_value("ROW");
+    let parameter = parameter.apply_method(ApplyMethod::PendingReboot).build();
+    let call = rds.modify_db_cluster_parameter_group().db_cluster_parameter_group_name(group).parameters(parameter);
+    call.send().await.unwrap();
+
+    let found = bench.run(&["drift", "--workspace", "dev", "--between-regions", "--json"]).expect(2);
+    let event: Value = serde_json::from_str(&found.stdout).unwrap();
+    let differences = event["differences"].as_array().unwrap();
+    let named: BTreeSet<_> = differences.iter().map(|it| (it["kind"].as_str(), it["regions"][0].as_str())).collect();
+    let expected = [(Some("rds.cluster-parameter-group"), Some("us-west-2")), (Some("s3.bucket"), Some("us-east-2"))];
+    assert_eq!(named, expected.into(), "{event:#}");
+}
+
+/// T-11: two workspaces are side by side in one account, and a change of one makes no call that refers to the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn t11_workspaces_are_side_by_side() {
+    let bench = bench().await;
+    for workspace in ["dev", "staging"] {
+        bench.run(&["apply", "--workspace", workspace, "--yes"]).ok();
+    }
+    let state = bench.state("staging");
+    let ids = state["resources"].as_object().unwrap().values().filter_map(|record| record["id"].as_str());
+    bench.aws.watch(ids.filter(|id| id.contains("trstg") || is_chosen_by_aws(id)).map(str::to_owned));
+    bench.aws.clear_calls();
+    bench.configure(&EXAMPLE.replace("{ memory = 256 }", "{ memory = 320 }"));
+    bench.run(&["apply", "--workspace", "dev", "--yes"]).ok();
+    bench.run(&["destroy", "--workspace", "dev", "--yes", "--accept-loss"]).ok();
+    // The state of another workspace is only listed, and states contain no ids of others.
+    let about = bench.aws.calls().into_iter().filter(|call| !call.mentions.is_empty());
+    let about: Vec<_> = about.map(|call| (call.service, call.action, call.mentions)).collect();
+    assert!(about.is_empty(), "{about:#?}");
+    bench.run(&["plan", "--workspace", "staging", "--exit-code"]).ok();
 }
 
 /// T-08: a change in one region is named with its region, resource and field, and counted in the published metric; the alarm is on

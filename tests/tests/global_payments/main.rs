@@ -63,7 +63,7 @@ impl Running {
 async fn bench(configuration: &str) -> Bench {
     let bench = Bench::new().await;
     bench.configure(configuration);
-    write_package(&bench);
+    write_package(&bench, "payment-processor");
     bench
 }
 
