@@ -328,7 +328,8 @@ def delete_db_instance(original, response):
     instance = response.backend.databases.get(response.params.get("DBInstanceIdentifier"))
     if instance and not instance.db_cluster_identifier:
         require_final_snapshot(response.params)
-    cluster = instance and response.backend.clusters.get(instance.db_cluster_identifier)
+    member = instance and instance.db_cluster_identifier
+    cluster = response.backend.clusters.get(member) if member else None
     if cluster and cluster.replication_source_identifier and len(cluster.members) <= 1:
         message = "Cannot delete the last instance of the read replica DB cluster. Promote the DB cluster first."
         raise InvalidDBClusterStateFault(message)
