@@ -226,7 +226,7 @@ async fn m16_a_certificate_that_does_not_fit_is_refused() {
     for (arn, told) in [
         (&*other, &["is not valid for payment-api-legacy-demo1.payments.example.com, only for *.example.org"][..]),
         (&pending, &["is not issued: its status is PENDING_VALIDATION"]),
-        (&elsewhere, &["us-east-1", "us-east-2", "requires a certificate in its own region"]),
+        (&elsewhere, &["us-east-1", "us-east-2", "use a certificate in the same region"]),
         (&gone, &["not found in us-east-1", "nothing is created"]),
         ("arn:aws:iam::123456789012:server-certificate/a", &["is not the ARN of a certificate"]),
     ] {

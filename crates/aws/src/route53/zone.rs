@@ -44,8 +44,10 @@ impl Lookup for Zone {
                 name_servers.sort();
                 Ok(ZoneOutputs { id: Ref::Known(Id::new(id)), name_servers: Ref::Known(name_servers) })
             }
-            [] => Err(Error::invalid(format!("there is no public hosted zone `{}` in this account", self.name))
-                .hint("nothing is created; correct `domain.zone` in payinfra.toml, or create the zone first")),
+            [] => Err(Error::invalid(format!("there is no public hosted zone `{}` in this account", self.name)).hint(
+                "nothing is created; correct `domain.zone` in payinfra.toml, or create the zone first, for which some \
+                     stacks have `create_zone = true`",
+            )),
             _ => Err(Error::invalid(format!("ambiguous zone: {ids:?} are all public and named `{}`", self.name))
                 .hint("only one of them can be authoritative; delete the others")),
         }
