@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use payinfra_aws::CodeSha256;
 use payinfra_aws::dynamodb::StrongConsistency;
 use payinfra_aws::lambda;
 use payinfra_engine::{Error, Region, Result};
@@ -10,9 +9,8 @@ use payinfra_stack::{AccountId, Problems, Section, Workspace, cidr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::settings::Subscription;
-use crate::settings::domain;
 use crate::settings::retention::retention;
+use crate::settings::{self, Subscription, domain};
 
 /// The largest threshold of an alarm.
 const MANY: i32 = 1_000_000;
@@ -329,25 +327,9 @@ fn origin(text: &str) -> Result<()> {
 }
 
 fn alarms(config: &AlarmConfig, section: &mut Section<'_>) {
-    for (index, subscription) in config.subscriptions.iter().enumerate() {
-        section.check(&format!("subscriptions.{index}"), subscription.check());
-    }
-    if section.number("period_seconds", config.period_seconds, 60..=3_600) && config.period_seconds % 60 != 0 {
-        let message = format!("CloudWatch does not support a period of {} seconds", config.period_seconds);
-        section.wrong("period_seconds", message, "use a multiple of 60");
-    }
-    section.number("periods", config.periods, 1..=24);
+    settings::alarms(&config.subscriptions, config.period_seconds, config.periods, section);
     section.number("errors", config.errors, 0..=MANY);
     section.number("duration_ms", config.duration_ms, 1..=MANY);
     section.number("throttles", config.throttles, 0..=MANY);
     section.number("replication_ms", config.replication_ms, 1..=MANY);
-}
-
-/// The digest of the function's package.
-///
-/// # Errors
-/// If the workspace names none.
-pub(super) fn code(workspace: &Workspace<PaymentVariables>) -> Result<CodeSha256> {
-    let package = workspace.file("package").ok_or_else(|| Error::failed("the package of the function was not read"))?;
-    Ok(CodeSha256::of(package))
 }

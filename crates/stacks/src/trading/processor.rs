@@ -12,8 +12,8 @@ use payinfra_components::tables::GlobalTable;
 use payinfra_engine::{Graph, Node, Result, Text};
 
 use super::Part;
-use super::settings::code;
 use super::storage::CONTENT;
+use crate::settings;
 
 /// The function in names and addresses.
 pub(super) const PROCESSOR: &str = "object-processor";
@@ -36,7 +36,7 @@ pub(super) fn processor(
     let wanted = Function {
         name: PROCESSOR,
         about: "Processes the objects of the content bucket",
-        code: code(site.workspace)?,
+        code: settings::code(site.workspace)?,
         architecture: config.architecture.of_function(),
         memory: config.memory,
         timeout: config.timeout_seconds,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use payinfra_aws::CodeSha256;
 use payinfra_components::aurora::CLUSTER;
 use payinfra_engine::{Error, Region, Result};
 use payinfra_stack::{AccountId, Problems, REMOTE, Section, Workspace, cidr};
@@ -11,10 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::global_payments::FunctionConfig;
 use crate::remote::listed;
-use crate::settings::Subscription;
-use crate::settings::domain;
-use crate::settings::regions;
 use crate::settings::retention::{self, retention};
+use crate::settings::{self, Subscription, domain, regions};
 
 /// The maximum number of regions: an Aurora cluster has at most five replicas in other regions.
 const REGIONS: usize = 6;
@@ -482,14 +479,7 @@ fn window(text: &str) -> Result<()> {
 }
 
 fn alarms(config: &AlarmConfig, section: &mut Section<'_>) {
-    for (index, subscription) in config.subscriptions.iter().enumerate() {
-        section.check(&format!("subscriptions.{index}"), subscription.check());
-    }
-    if section.number("period_seconds", config.period_seconds, 60..=3_600) && config.period_seconds % 60 != 0 {
-        let message = format!("CloudWatch does not support a period of {} seconds", config.period_seconds);
-        section.wrong("period_seconds", message, "use a multiple of 60");
-    }
-    section.number("periods", config.periods, 1..=24);
+    settings::alarms(&config.subscriptions, config.period_seconds, config.periods, section);
     section.number("errors", config.errors, 0..=MANY);
     section.number("throttles", config.throttles, 0..=MANY);
     section.number("cpu_percent", config.cpu_percent, 1..=100);
@@ -502,13 +492,4 @@ fn alarms(config: &AlarmConfig, section: &mut Section<'_>) {
 /// If the workspace has none.
 pub(super) fn cost_center(workspace: &Workspace<TradingVariables>) -> Result<&str> {
     workspace.variables.cost_center.as_deref().ok_or_else(|| Error::failed("the workspace has no `cost_center`"))
-}
-
-/// The digest of the function's package.
-///
-/// # Errors
-/// If the workspace names none.
-pub(super) fn code(workspace: &Workspace<TradingVariables>) -> Result<CodeSha256> {
-    let package = workspace.file("package").ok_or_else(|| Error::failed("the package of the function was not read"))?;
-    Ok(CodeSha256::of(package))
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::service::{ServiceConfig, TASKS};
-use crate::settings::Subscription;
+use crate::settings::{self, Subscription};
 
 /// The variables as they are written.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -109,14 +109,7 @@ const MANY: i32 = 1_000_000;
 impl AlarmVariables {
     /// Checks the section. The service has at most `max_tasks` tasks in a region.
     pub(super) fn check(&self, max_tasks: i32, section: &mut Section<'_>) {
-        for (index, subscription) in self.subscriptions.iter().enumerate() {
-            section.check(&format!("subscriptions.{index}"), subscription.check());
-        }
-        if section.number("period_seconds", self.period_seconds, 60..=3_600) && self.period_seconds % 60 != 0 {
-            let message = format!("CloudWatch does not support a period of {} seconds", self.period_seconds);
-            section.wrong("period_seconds", message, "use a multiple of 60");
-        }
-        section.number("periods", self.periods, 1..=24);
+        settings::alarms(&self.subscriptions, self.period_seconds, self.periods, section);
         section.number("replica_lag_ms", self.replica_lag_ms, 1..=MANY);
         section.number("global_lag_ms", self.global_lag_ms, 1..=MANY);
         if let Some(tasks) = self.running_tasks {
