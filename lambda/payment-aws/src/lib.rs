@@ -24,7 +24,7 @@ pub use audit::S3Audit;
 pub use claims::ClaimStore;
 pub use clock::SystemClock;
 pub use fault::fault;
-pub use log::{JsonLines, write};
+pub use log::{logged, write};
 pub use metrics::Metrics;
 pub use settings::{Key, regions};
 pub use store::DynamoStore;

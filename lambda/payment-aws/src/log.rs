@@ -2,19 +2,37 @@
 //!
 //! All values pass through [`card::redact`] here, so no line contains a card number.
 
+use std::error::Error;
 use std::fmt::Debug;
 use std::io::{self, Write};
+use std::process::ExitCode;
 
 use jiff::Timestamp;
 use payment_core::card;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Runs a program whose events are written to standard output; the variable `LOG` selects them, by default `info`. If it
+/// fails, `failure` and the error are the last line.
+pub async fn logged(run: impl Future<Output = Result<(), Box<dyn Error>>>, failure: &str) -> ExitCode {
+    let filter = EnvFilter::try_from_env("LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::registry().with(filter).with(JsonLines).init();
+    match run.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// Writes events to standard output.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct JsonLines;
+struct JsonLines;
 
 impl<S: Subscriber> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {

@@ -4,6 +4,7 @@
 //! The crate `lambda_runtime` would enable other features of `tower`, `futures-util` and `serde_core`, so that all AWS
 //! clients of the workspace would have to be compiled again.
 
+use std::error::Error;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -49,9 +50,27 @@ pub struct Runtime {
 
 impl Runtime {
     /// The API at `address`, the value of `AWS_LAMBDA_RUNTIME_API`.
-    #[must_use]
-    pub fn new(address: &str) -> Self {
+    fn new(address: &str) -> Self {
         Self { client: Client::builder(TokioExecutor::new()).build_http(), address: address.to_owned() }
+    }
+
+    /// The API that Lambda names in the environment, and the settings that `read` finds there. Without them, it reports that
+    /// the function cannot start.
+    ///
+    /// # Errors
+    /// If there is no API, if it fails, or if the settings are invalid.
+    pub async fn start<S, E: Error + 'static>(
+        read: impl FnOnce(fn(&str) -> Option<String>) -> Result<S, E>,
+    ) -> Result<(Self, S), Box<dyn Error>> {
+        let address = std::env::var("AWS_LAMBDA_RUNTIME_API").map_err(|_| "AWS_LAMBDA_RUNTIME_API is not set")?;
+        let runtime = Self::new(&address);
+        match read(|name| std::env::var(name).ok()) {
+            Ok(settings) => Ok((runtime, settings)),
+            Err(error) => {
+                runtime.cannot_start(&error.to_string()).await?;
+                Err(error.into())
+            }
+        }
     }
 
     /// Handles events until the API fails: `handle` gets an event and the time that is left for it. Lambda ends the process when it
@@ -72,7 +91,7 @@ impl Runtime {
     ///
     /// # Errors
     /// If the API fails.
-    pub async fn cannot_start(&self, error: &str) -> Result<(), RuntimeError> {
+    async fn cannot_start(&self, error: &str) -> Result<(), RuntimeError> {
         self.post("init/error", &problem("Settings", error)).await
     }
 

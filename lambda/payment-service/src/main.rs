@@ -2,25 +2,14 @@
 
 use std::process::ExitCode;
 
-use payment_aws::JsonLines;
+use payment_aws::logged;
 use payment_service::{Settings, serve, service, tls};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::registry().with(filter).with(JsonLines).init();
-    match run().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(%error, "the service cannot start");
-            ExitCode::FAILURE
-        }
-    }
+    Box::pin(logged(run(), "the service cannot start")).await
 }
 
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
