@@ -2,8 +2,8 @@
 //! real service. After every call, the checker looks whether each request ends at a healthy target and whether data is
 //! replicated; after every move, each payment is looked for.
 //!
-//! `PAYINFRA_SEED=17 cargo test --workspace --test moves -- --ignored --nocapture many` runs one seed alone. All seeds write
-//! `results/moves.md`.
+//! `PAYINFRA_SEEDS=17..18 cargo test --workspace --test moves -- --ignored --nocapture many` runs one seed alone. Its row of
+//! `results/moves.md` is replaced; the rows of other seeds stay.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that prints what it found")]
 
@@ -85,6 +85,19 @@ impl Row {
     fn wrong(&self) -> impl Iterator<Item = &String> {
         self.violations.iter().chain(&self.lost).chain(&self.problems)
     }
+
+    /// The row in the table.
+    fn line(&self) -> String {
+        let seed = self.seed.map_or("none".to_owned(), |seed| seed.to_string());
+        let Self { calls, faults, runs, violations, problems, lost, seconds, .. } = self;
+        let (violations, problems, lost) = (violations.len(), problems.len(), lost.len());
+        let Traffic { sent, accepted, repeated, retried, refused, .. } = &self.payments;
+        let (retried, refused) = (reasons(retried), reasons(refused));
+        format!(
+            "| {seed} | {calls} | {faults} | {runs} | {violations} | {problems} | {sent} | {accepted} | {repeated} | {retried} | \
+             {refused} | {lost} | {seconds} s |"
+        )
+    }
 }
 
 /// All moves with the faults of a seed, or with none. `expected` has the resources in each phase on the way; the undisturbed
@@ -155,11 +168,22 @@ fn reasons(counts: &BTreeMap<String, usize>) -> String {
     if all.is_empty() { "0".to_owned() } else { all.join(", ") }
 }
 
-/// The table of all rows.
-fn table(rows: &[Row]) -> String {
-    let seeds = std::env::var("PAYINFRA_SEEDS").map_or(String::new(), |seeds| format!("PAYINFRA_SEEDS={seeds} "));
+/// The seed of a line of the table.
+fn seed_of(line: &str) -> Option<Option<u64>> {
+    match line.strip_prefix("| ")?.split_once(' ')?.0 {
+        "none" => Some(None),
+        seed => seed.parse().ok().map(Some),
+    }
+}
+
+/// The table with `rows`, and with those rows of `before` that have other seeds.
+fn table(before: &str, rows: &[Row]) -> String {
+    let mut lines: BTreeMap<Option<u64>, String> =
+        before.lines().filter_map(|line| Some((seed_of(line)?, line.to_owned()))).collect();
+    lines.extend(rows.iter().map(|row| (row.seed, row.line())));
     let mut text = format!(
-        "# Moves among faults, with payments\n\n`{seeds}{COMMAND}`\n\nThe workspace `live` moves from `legacy` to `migration`, \
+        "# Moves among faults, with payments\n\n`{COMMAND}`\n\nWith `PAYINFRA_SEEDS=20..30`, only the rows of these \
+         seeds are written anew.\n\nThe workspace `live` moves from `legacy` to `migration`, \
          `production`, `migration` and `legacy` on the emulated AWS: first\nundisturbed, with AWS's latency divided by 120, \
          then with a random selection of faults for each move: errors, throttling,\nconnections that are reset before or \
          after a call took effect, delays, truncated and stale answers, hidden tags, new roles\nthat cannot be assumed. \
@@ -177,18 +201,8 @@ fn table(rows: &[Row]) -> String {
          | seed | calls | faults | runs | violations | differences | sent | accepted | repeated | retried | refused | wrong | time |\n\
          |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n"
     );
-    for row in rows {
-        let seed = row.seed.map_or("none".to_owned(), |seed| seed.to_string());
-        let Row { calls, faults, runs, violations, problems, lost, seconds, .. } = row;
-        let (violations, problems, lost) = (violations.len(), problems.len(), lost.len());
-        let Traffic { sent, accepted, repeated, retried, refused, .. } = &row.payments;
-        let (retried, refused) = (reasons(retried), reasons(refused));
-        writeln!(
-            text,
-            "| {seed} | {calls} | {faults} | {runs} | {violations} | {problems} | {sent} | {accepted} | {repeated} | {retried} | \
-             {refused} | {lost} | {seconds} s |"
-        )
-        .unwrap();
+    for line in lines.values() {
+        writeln!(text, "{line}").unwrap();
     }
     text
 }
@@ -211,7 +225,7 @@ async fn run(bench: &Bench, payments: &Payments, seeds: std::ops::Range<u64>, do
     let mut rows = Vec::new();
     for seed in std::iter::once(None).chain(seeds.map(Some)) {
         let row = walk(bench, payments, seed, &mut expected).await;
-        let name = seed.map_or("undisturbed".to_owned(), |seed| format!("PAYINFRA_SEED={seed}"));
+        let name = seed.map_or("undisturbed".to_owned(), |seed| format!("seed {seed}"));
         let Row { calls, faults, runs, payments, seconds, .. } = &row;
         println!("{name}: {faults} faults in {calls} calls, {runs} runs, {seconds} s, {payments:?}");
         for problem in row.wrong() {
@@ -265,18 +279,18 @@ async fn m03_m30_payments_continue_through_all_phases_and_back() {
     assert_eq!(payments.stop().await, Vec::<String>::new());
 }
 
-/// M-03, M-30: all seeds, or only `PAYINFRA_SEED`; `PAYINFRA_SEEDS` is another number of them.
+/// M-03, M-30: all seeds, or those of `PAYINFRA_SEEDS`.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "more than an hour: 100 seeds"]
+#[ignore = "more than three hours: 100 seeds"]
 async fn m03_m30_payments_continue_through_all_phases_with_many_seeds() {
-    let given = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/moves.md");
-    let one = given("PAYINFRA_SEED");
-    let seeds = one.map_or(0..given("PAYINFRA_SEEDS").unwrap_or(MANY), |seed| seed..seed + 1);
+    let seeds = std::env::var("PAYINFRA_SEEDS").map_or(0..MANY, |range| {
+        let (from, to) = range.split_once("..").expect("PAYINFRA_SEEDS is a range: 20..30");
+        from.parse().unwrap()..to.parse().unwrap()
+    });
     let write = |rows: &[Row]| {
-        if one.is_none() {
-            std::fs::write(&file, table(rows)).unwrap();
-        }
+        let before = std::fs::read_to_string(&file).unwrap_or_default();
+        std::fs::write(&file, table(&before, rows)).unwrap();
     };
     let bench = deployed().await;
     let payments = Payments::start(&bench, NAME);
