@@ -34,8 +34,13 @@ impl Inventory {
     /// Lists the account, without resources that AWS creates itself, those that are being deleted, and the state
     /// bucket.
     pub async fn take(bench: &Bench) -> Self {
+        Self::of(bench, &REGIONS).await
+    }
+
+    /// As [`Inventory::take`], in these regions.
+    pub async fn of(bench: &Bench, regions: &[&str]) -> Self {
         let mut found = Self::default();
-        for region in REGIONS {
+        for region in regions {
             found.certificates(bench, region).await;
             found.networks(bench, region).await;
             found.transit(bench, region).await;

@@ -66,13 +66,18 @@ fn permissions(near: &Part<'_>, payments: &GlobalTable, data: &Node<Bucket>) -> 
         through(Statement::allow(sid, actions.iter().copied()), service, site.region()).on(key)
     };
     let write = Statement::allow("Audit", ["s3:PutObject"]).on(Text::from(&data.outputs.arn).and("/payments/*"));
+    let encrypt = open("EncryptAudit", "s3", &["kms:GenerateDataKey"]).when(
+        "StringLike",
+        "kms:EncryptionContext:aws:s3:arn",
+        Text::from(&data.outputs.arn).and("*"),
+    );
     let publish = Statement::allow("Publish", ["sns:Publish"]).on(&near.topic.outputs.arn);
     let own = [
         store,
         keep,
         open("OpenTable", "dynamodb", &["kms:Decrypt"]),
         write,
-        open("EncryptAudit", "s3", &["kms:GenerateDataKey"]),
+        encrypt,
         publish,
         open("SealMessages", "sns", &["kms:Decrypt", "kms:GenerateDataKey"]),
     ];
