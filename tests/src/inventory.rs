@@ -24,7 +24,7 @@ mod wafv2;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::{Bench, REGIONS};
+use crate::Bench;
 
 /// All resources that payinfra manages, one line each: `us-east-1 ec2.vpc vpc-…`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,13 +34,8 @@ impl Inventory {
     /// Lists the account, without resources that AWS creates itself, those that are being deleted, and the state
     /// bucket.
     pub async fn take(bench: &Bench) -> Self {
-        Self::of(bench, &REGIONS).await
-    }
-
-    /// As [`Inventory::take`], in these regions.
-    pub async fn of(bench: &Bench, regions: &[&str]) -> Self {
         let mut found = Self::default();
-        for region in regions {
+        for region in &bench.regions() {
             found.certificates(bench, region).await;
             found.networks(bench, region).await;
             found.transit(bench, region).await;

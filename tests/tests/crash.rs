@@ -126,6 +126,19 @@ fn payment_api(name: &'static str) -> Scenario {
     Scenario { name, before, killed, instead: None, settle: None, interrupts: false, bootstrapped: true }
 }
 
+/// The example of the stack `peered-payments`.
+const PEERED: &str = include_str!("../../crates/stacks/src/peered_payments/payinfra.toml");
+
+/// The life of the stack `peered-payments`: applied, or destroyed.
+fn peered(name: &'static str) -> Scenario {
+    let run = |command| step(&[command], "dev", PEERED.to_owned());
+    let (before, killed) = match name {
+        "apply of peered-payments" => (Vec::new(), vec![run("apply")]),
+        _ => (vec![Deed::Run(run("apply"))], vec![run("destroy")]),
+    };
+    Scenario { name, before, killed, instead: None, settle: None, interrupts: false, bootstrapped: true }
+}
+
 /// To two regions, and back to one.
 fn phase_and_back() -> Scenario {
     let phases = [usual(second_region), usual(nothing)];
@@ -309,6 +322,16 @@ async fn a_killed_destroy_of_a_payment_api_goes_on() {
     dies_at_some(FOLDER, payment_api("destroy of global-payments"), 50).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_apply_of_peered_payments_goes_on() {
+    dies_at_some(FOLDER, peered("apply of peered-payments"), 40).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_destroy_of_peered_payments_goes_on() {
+    dies_at_some(FOLDER, peered("destroy of peered-payments"), 40).await;
+}
+
 /// M-03: with healthy targets for all requests at every call.
 #[tokio::test(flavor = "multi_thread")]
 async fn m03_a_killed_phase_goes_on() {
@@ -450,6 +473,8 @@ fn scenarios() -> Vec<(&'static str, Manner, Scenario)> {
             payment_api("apply of global-payments"),
             payment_api("update of global-payments"),
             payment_api("destroy of global-payments"),
+            peered("apply of peered-payments"),
+            peered("destroy of peered-payments"),
         ];
         if manner.remote {
             // A folder needs no bootstrap, and denies nothing.

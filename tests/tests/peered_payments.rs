@@ -17,7 +17,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketVersioningStatus, ReplicationRuleStatus, ServerSideEncryption};
 use payinfra_tests::api::write_package;
 use payinfra_tests::service::Answer;
-use payinfra_tests::{Bench, Inventory, policy, texts};
+use payinfra_tests::{Bench, policy, texts};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
@@ -37,7 +37,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start(bench: Bench) -> Self {
+    fn start(bench: Bench) -> Self {
         bench.run(&["apply", "--workspace", "dev", "--yes"]).ok();
         let outputs = bench.outputs("dev");
         Self { bench, outputs }
@@ -117,7 +117,7 @@ async fn bench() -> Bench {
 /// The example, applied once for all tests that only read, or pay.
 async fn running() -> &'static Running {
     static RUNNING: OnceCell<Running> = OnceCell::const_new();
-    RUNNING.get_or_init(async || Running::start(bench().await).await).await
+    RUNNING.get_or_init(async || Running::start(bench().await)).await
 }
 
 /// The targets of the routes of a table, by destination.
@@ -288,8 +288,7 @@ async fn p05_objects_are_copied_to_the_other_region() {
     };
     assert_eq!(copy.body.collect().await.unwrap().into_bytes(), "copied");
 
-    let role = replication.role().rsplit('/').next().unwrap();
-    let statements = running.statements(role).await;
+    let statements = running.statements(replication.role().rsplit('/').next().unwrap()).await;
     let (denied, allowed): (Vec<_>, Vec<_>) = statements.iter().partition(|statement| statement["Effect"] == "Deny");
     let [denied] = denied[..] else { panic!("{denied:?}") };
     assert_eq!(texts(&denied["Action"]), ["s3:DeleteBucket"]);
@@ -486,10 +485,10 @@ async fn p10_the_outputs_name_what_exists() {
 async fn p01_p10_the_example_lives_and_leaves_nothing() {
     let bench = bench().await;
     // A default VPC.
-    let before = Inventory::of(&bench, &REGIONS).await;
-    let running = Running::start(bench).await;
+    let before = bench.inventory().await;
+    let running = Running::start(bench);
     let bench = &running.bench;
-    let applied = Inventory::of(bench, &REGIONS).await;
+    let applied = bench.inventory().await;
     for part in ["eu-west-1 rds.instance ", "eu-west-1 ec2.vpc-peering ", "us-east-1 lambda.function "] {
         assert_eq!(applied.count(part), 1, "{part}: {applied}");
     }
@@ -529,7 +528,7 @@ async fn p01_p10_the_example_lives_and_leaves_nothing() {
     bench.run(&["destroy", "--workspace", "dev", "--yes", "--accept-loss"]).ok();
     let orphans = bench.run(&["sweep", "--workspace", "dev"]).ok();
     assert!(orphans.stdout.contains("No orphaned resources"), "{}", orphans.stdout);
-    assert_eq!(Inventory::of(bench, &REGIONS).await.beyond(&before), [""; 0]);
+    assert_eq!(bench.inventory().await.beyond(&before), [""; 0]);
     let kms = aws_sdk_kms::Client::new(&bench.sdk(FAR));
     let key = kms.describe_key().key_id(running.output("database_key_arn", FAR)).send().await.unwrap();
     let key = key.key_metadata.unwrap();

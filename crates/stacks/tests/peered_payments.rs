@@ -49,7 +49,7 @@ fn snapshot(graph: &Graph) -> Value {
 
 fn args(graph: &Graph, address: &str) -> Value {
     let address = address.parse().unwrap();
-    graph.nodes().get(&address).unwrap_or_else(|| panic!("no {address}")).args.clone()
+    graph.nodes()[&address].args.clone()
 }
 
 /// P-01 to P-10 as data.

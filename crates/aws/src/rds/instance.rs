@@ -20,6 +20,7 @@ use crate::{Cx, Explain, Need};
 /// the next restart of the instance.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "AWS's own members")]
 pub struct Instance {
     /// The name, in lower case, unique in the region.
     pub name: String,

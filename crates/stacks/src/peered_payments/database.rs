@@ -35,6 +35,6 @@ pub(super) fn database(graph: &mut Graph, near: &Part<'_>, far: &Part<'_>) -> Re
 /// Connections from, or to, the private subnets of a region: rules cannot name a security group of another region (VPC Peering
 /// Guide, Update your security groups to reference peer security groups). Only the function is in those of the first region.
 pub(super) fn connections(part: &Part<'_>, about: &str) -> Result<BTreeSet<Rule>> {
-    let private = subnets(&part.site.config.cidr)?.private.into_iter();
+    let private = subnets(part.site.config.cidr)?.private.into_iter();
     Ok(private.map(|block| Rule::tcp(PORT, Peer::Cidr(block), about)).collect())
 }

@@ -25,7 +25,7 @@ pub(super) struct Subnets {
 ///
 /// # Errors
 /// If it is too small.
-pub(super) fn subnets(network: &Ipv4Net) -> Result<Subnets> {
+pub(super) fn subnets(network: Ipv4Net) -> Result<Subnets> {
     let mut blocks = network.subnets(SUBNET).into_iter().flatten();
     let public: Vec<_> = blocks.by_ref().take(ZONES).collect();
     let private: Vec<_> = blocks.take(ZONES).collect();
@@ -38,7 +38,7 @@ pub(super) fn subnets(network: &Ipv4Net) -> Result<Subnets> {
 
 /// Declares the network of a region.
 pub(super) fn network(graph: &mut Graph, site: &Site<'_>) -> Result<Network> {
-    let Subnets { public, private } = subnets(&site.config.cidr)?;
+    let Subnets { public, private } = subnets(site.config.cidr)?;
     let network = network::network(graph, site, &Layout { private, public, nat: Nat::Single })?;
     if site.config.is_primary() {
         let wanted = Endpoints { gateways: &GATEWAYS, interfaces: &[], ingress: BTreeSet::new() };

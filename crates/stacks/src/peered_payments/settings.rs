@@ -177,7 +177,7 @@ pub(super) fn check(workspace: &Workspace<PeeredVariables>, problems: &mut Probl
     section.check("suffix", names(workspace));
     for region in &workspace.regions {
         section.check(&format!("regions.{}.name", region.index), regions::known(&region.region));
-        section.check(&format!("regions.{}.cidr", region.index), subnets(&region.cidr));
+        section.check(&format!("regions.{}.cidr", region.index), subnets(region.cidr));
     }
     let mut section = workspace.section("function", problems);
     section.number("memory", variables.function.memory, 128..=10_240);
