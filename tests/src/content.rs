@@ -281,12 +281,15 @@ fn chosen(part: &str) -> &str {
 }
 
 /// Sorts lists: sets of ids are sorted by id, which differs between runs. The ARN of a table's stream ends with the
-/// time of its creation, which is cut off.
+/// time of its creation, and that of a secret of RDS with a random name; both are cut off.
 fn sort(value: &mut Value) {
-    const STREAM: &str = "/stream/";
     match value {
-        Value::String(text) if text.starts_with("arn:") && text.contains(STREAM) => {
-            text.truncate(text.find(STREAM).unwrap_or_default() + STREAM.len());
+        Value::String(text) if text.starts_with("arn:") => {
+            for random in ["/stream/", ":secret:rds!"] {
+                if let Some(start) = text.find(random) {
+                    text.truncate(start + random.len());
+                }
+            }
         }
         Value::Array(items) => {
             items.iter_mut().for_each(sort);
