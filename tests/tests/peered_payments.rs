@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use aws_sdk_cloudwatch::types::MetricAlarm;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{AttributeValue, KeySchemaElement, PointInTimeRecoveryStatus};
 use aws_sdk_ec2::types::{
     Filter, NatGatewayState, RouteState, RouteTable, Subnet, VpcPeeringConnection, VpcPeeringConnectionStateReasonCode,
@@ -15,7 +16,7 @@ use aws_sdk_ec2::types::{
 use aws_sdk_kms::types::KeyState;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketVersioningStatus, ReplicationRuleStatus, ServerSideEncryption};
-use payinfra_tests::api::write_package;
+use payinfra_tests::api::{credentials, write_package};
 use payinfra_tests::service::Answer;
 use payinfra_tests::{Bench, policy, texts};
 use serde_json::{Value, json};
@@ -326,6 +327,31 @@ async fn p06_the_function_is_private_and_cannot_delete_payments() {
         texts(&statement["Action"]).contains(&"dynamodb:Query") && texts(&statement["Resource"]).contains(&&*indexes)
     };
     assert!(statements.iter().any(allows_indexes), "{statements:#?}");
+}
+
+/// P-06: with checked permissions, the function takes payments, and its role cannot delete what it stored, or the table.
+#[tokio::test(flavor = "multi_thread")]
+async fn p06_the_role_of_the_function_cannot_delete_what_it_stored() {
+    let running = Running::start(bench().await);
+    running.bench.aws.control().check_permissions(true).await.unwrap();
+    let paid = running.pay(&json!({ "transactionId": "t-kept", "customerId": "c-1", "amount": "1" }));
+    assert_eq!(paid.status, 200, "{paid:?}");
+    let stored = running.items("t-kept").await;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&credentials(&running.bench, NEAR));
+    let key = |item: &BTreeMap<String, AttributeValue>| {
+        ["transactionId", "timestamp"].map(|name| (name.to_owned(), item[name].clone()))
+    };
+    for item in &stored {
+        let call = dynamodb.get_item().table_name(TABLE).set_key(Some(key(item).into()));
+        assert!(call.send().await.unwrap().item.is_some());
+        let refused =
+            dynamodb.delete_item().table_name(TABLE).set_key(Some(key(item).into())).send().await.unwrap_err();
+        assert_eq!(refused.code(), Some("AccessDeniedException"), "{refused:?}");
+    }
+    let refused = dynamodb.delete_table().table_name(TABLE).send().await.unwrap_err();
+    assert_eq!(refused.code(), Some("AccessDeniedException"), "{refused:?}");
+    assert!(!stored.is_empty());
+    assert_eq!(running.items("t-kept").await, stored);
 }
 
 /// P-07: one route in the stage `prod`, with an access log; only that route may invoke the function.
