@@ -79,6 +79,7 @@ const NAMED: &[(&str, &str, &str, &str)] = &[
     ("rds", "CreateDBCluster", "DBClusterIdentifier", "DBClusterNotFoundFault"),
     ("rds", "CreateDBClusterParameterGroup", "DBClusterParameterGroupName", "DBParameterGroupNotFound"),
     ("rds", "CreateDBInstance", "DBInstanceIdentifier", "DBInstanceNotFound"),
+    ("rds", "CreateDBParameterGroup", "DBParameterGroupName", "DBParameterGroupNotFound"),
     ("rds", "CreateDBSubnetGroup", "DBSubnetGroupName", "DBSubnetGroupNotFoundFault"),
     ("rds", "CreateGlobalCluster", "GlobalClusterIdentifier", "GlobalClusterNotFoundFault"),
     ("route53", "CreateHealthCheck", "Id", "NoSuchHealthCheck"),

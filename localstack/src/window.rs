@@ -250,6 +250,7 @@ const ITEMS: &[&str] = &[
     "DBCluster",
     "DBClusterParameterGroup",
     "DBInstance",
+    "DBParameterGroup",
     "DBSubnetGroup",
     "GlobalClusterMember",
     "HealthCheck",

@@ -9,7 +9,7 @@ use payinfra_engine::sweep::census;
 use payinfra_engine::{Cloud, Region, Seen, State};
 use serde_json::Value;
 
-use crate::{Bench, REGIONS};
+use crate::Bench;
 
 /// The content of the account, the state and the outputs, without values that differ between runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Snapshot {
         }
         let aws = aws(bench).await;
         let cloud: Arc<dyn Cloud> = Arc::new(aws.clone());
-        let mut regions: BTreeSet<_> = REGIONS.iter().map(|region| Region::new(region)).collect();
+        let mut regions: BTreeSet<_> = bench.regions().iter().map(|region| Region::new(region)).collect();
         regions.insert(Region::global());
         let mut found = read(&*cloud, &state).await;
         let tagged = census(&cloud, &aws, &bench.stack(), &regions).await.unwrap();
@@ -214,7 +214,7 @@ fn facts(state: &State, ids: &[(String, String)]) -> BTreeMap<String, String> {
 /// The tags of a resource with an id, but without a name.
 async fn tags(bench: &Bench) -> BTreeMap<String, String> {
     let mut tags: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for region in REGIONS {
+    for region in &bench.regions() {
         let mut pages = bench.ec2(region).describe_tags().into_paginator().items().send();
         while let Some(tag) = pages.next().await {
             let tag = tag.unwrap();
@@ -281,12 +281,15 @@ fn chosen(part: &str) -> &str {
 }
 
 /// Sorts lists: sets of ids are sorted by id, which differs between runs. The ARN of a table's stream ends with the
-/// time of its creation, which is cut off.
+/// time of its creation, and that of a secret of RDS with a random name; both are cut off.
 fn sort(value: &mut Value) {
-    const STREAM: &str = "/stream/";
     match value {
-        Value::String(text) if text.starts_with("arn:") && text.contains(STREAM) => {
-            text.truncate(text.find(STREAM).unwrap_or_default() + STREAM.len());
+        Value::String(text) if text.starts_with("arn:") => {
+            for random in ["/stream/", ":secret:rds!"] {
+                if let Some(start) = text.find(random) {
+                    text.truncate(start + random.len());
+                }
+            }
         }
         Value::Array(items) => {
             items.iter_mut().for_each(sort);

@@ -24,7 +24,7 @@ mod wafv2;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::{Bench, REGIONS};
+use crate::Bench;
 
 /// All resources that payinfra manages, one line each: `us-east-1 ec2.vpc vpc-…`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Inventory {
     /// bucket.
     pub async fn take(bench: &Bench) -> Self {
         let mut found = Self::default();
-        for region in REGIONS {
+        for region in &bench.regions() {
             found.certificates(bench, region).await;
             found.networks(bench, region).await;
             found.transit(bench, region).await;

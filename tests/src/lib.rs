@@ -13,6 +13,7 @@ pub mod load;
 pub mod payments;
 pub mod service;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -27,8 +28,8 @@ use serde_json::Value;
 pub use inventory::Inventory;
 pub use payinfra_localstack::Outcome;
 
-/// The regions that the stacks use.
-pub const REGIONS: [&str; 3] = ["us-east-1", "us-east-2", "us-west-2"];
+/// The regions that most stacks use.
+const REGIONS: [&str; 3] = ["us-east-1", "us-east-2", "us-west-2"];
 
 /// How long a command may take until the call at which it is held.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -128,6 +129,16 @@ impl Bench {
     pub fn s3(&self, region: &str) -> aws_sdk_s3::Client {
         let config = aws_sdk_s3::config::Builder::from(&self.sdk(region)).force_path_style(true).build();
         aws_sdk_s3::Client::from_conf(config)
+    }
+
+    /// The regions that resources may be in: those that most stacks use, and those of the configuration.
+    #[must_use]
+    pub fn regions(&self) -> BTreeSet<String> {
+        // A test may have written one that cannot be read.
+        let configuration: toml::Table = self.configuration().parse().unwrap_or_default();
+        let listed = configuration.get("defaults").and_then(|defaults| defaults.get("regions")?.as_array());
+        let listed = listed.into_iter().flatten().filter_map(|region| region.get("name")?.as_str());
+        REGIONS.into_iter().chain(listed).map(str::to_owned).collect()
     }
 
     /// The stack of the configuration.

@@ -100,10 +100,11 @@ fn replace(workspace: &'static str) -> Scenario {
 /// The examples of other stacks.
 const PAYMENT_API: &str = include_str!("../../crates/stacks/src/global_payments/payinfra.toml");
 const TRADING: &str = include_str!("../../crates/stacks/src/trading/payinfra.toml");
+const PEERED: &str = include_str!("../../crates/stacks/src/peered_payments/payinfra.toml");
 
 /// A configuration of `global-payments` or `trading` that updates most of its kinds, publishes a version of the function,
 /// and deploys the API again.
-fn other(example: &str) -> String {
+fn updated(example: &str) -> String {
     let mut file: toml::Table = example.parse().unwrap();
     let defaults = inner(&mut file, "defaults");
     defaults.insert("project".to_owned(), "another".into());
@@ -118,35 +119,31 @@ fn other(example: &str) -> String {
     file.to_string()
 }
 
-/// The name of a scenario of another stack, and its example.
-type Life = (&'static str, &'static str);
-
-fn first_apply((name, example): Life) -> Scenario {
-    let killed = vec![step(&["apply"], "dev", example.to_owned())];
-    let before = Vec::new();
-    Scenario { name, before, killed, instead: None, settle: None, interrupts: false, bootstrapped: true }
+/// A run of the workspace `dev` of another stack, which had been applied if there is an example of it.
+fn of_stack(name: &'static str, applied: Option<&str>, command: &str, configuration: String) -> Scenario {
+    let before = applied.map(|example| Deed::Run(step(&["apply"], "dev", example.to_owned())));
+    let killed = vec![step(&[command], "dev", configuration)];
+    Scenario { before: before.into_iter().collect(), ..on_applied(name, "dev", killed) }
 }
 
-fn later(life: Life, args: &[&str], configuration: String) -> Scenario {
-    let first = first_apply(life);
-    let before = first.killed.iter().cloned().map(Deed::Run).collect();
-    Scenario { before, killed: vec![step(args, "dev", configuration)], ..first }
-}
-
-/// The lives of the stacks `global-payments` and `trading`.
-fn others() -> Vec<Scenario> {
+/// The scenarios of the stacks other than `migration`.
+fn of_stacks() -> Vec<Scenario> {
+    let (api, trading, peered) = (PAYMENT_API, TRADING, PEERED);
     vec![
-        first_apply(("apply of global-payments", PAYMENT_API)),
-        later(("update of global-payments", PAYMENT_API), &["apply"], other(PAYMENT_API)),
-        later(("destroy of global-payments", PAYMENT_API), &["destroy"], PAYMENT_API.to_owned()),
-        first_apply(("apply of trading", TRADING)),
-        later(("update of trading", TRADING), &["apply"], other(TRADING)),
-        later(("destroy of trading", TRADING), &["destroy"], TRADING.to_owned()),
+        of_stack("apply of global-payments", None, "apply", api.to_owned()),
+        of_stack("update of global-payments", Some(api), "apply", updated(api)),
+        of_stack("destroy of global-payments", Some(api), "destroy", api.to_owned()),
+        of_stack("apply of trading", None, "apply", trading.to_owned()),
+        of_stack("update of trading", Some(trading), "apply", updated(trading)),
+        of_stack("destroy of trading", Some(trading), "destroy", trading.to_owned()),
+        of_stack("apply of peered-payments", None, "apply", peered.to_owned()),
+        of_stack("destroy of peered-payments", Some(peered), "destroy", peered.to_owned()),
     ]
 }
 
-fn of_others(name: &str) -> Scenario {
-    others().into_iter().find(|scenario| scenario.name == name).unwrap()
+/// The scenario of another stack with this name.
+fn named(name: &str) -> Scenario {
+    of_stacks().into_iter().find(|scenario| scenario.name == name).unwrap()
 }
 
 /// To two regions, and back to one.
@@ -319,27 +316,37 @@ async fn a_killed_destroy_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_apply_of_a_payment_api_goes_on() {
-    dies_at_some(FOLDER, of_others("apply of global-payments"), 50).await;
+    dies_at_some(FOLDER, named("apply of global-payments"), 50).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_update_of_a_payment_api_goes_on() {
-    dies_at_some(FOLDER, of_others("update of global-payments"), 20).await;
+    dies_at_some(FOLDER, named("update of global-payments"), 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_destroy_of_a_payment_api_goes_on() {
-    dies_at_some(FOLDER, of_others("destroy of global-payments"), 50).await;
+    dies_at_some(FOLDER, named("destroy of global-payments"), 50).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_apply_of_a_trading_platform_goes_on() {
-    dies_at_some(FOLDER, of_others("apply of trading"), 80).await;
+    dies_at_some(FOLDER, named("apply of trading"), 80).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_destroy_of_a_trading_platform_goes_on() {
-    dies_at_some(FOLDER, of_others("destroy of trading"), 80).await;
+    dies_at_some(FOLDER, named("destroy of trading"), 80).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_apply_of_peered_payments_goes_on() {
+    dies_at_some(FOLDER, named("apply of peered-payments"), 40).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_destroy_of_peered_payments_goes_on() {
+    dies_at_some(FOLDER, named("destroy of peered-payments"), 40).await;
 }
 
 /// M-03: with healthy targets for all requests at every call.
@@ -481,7 +488,7 @@ fn scenarios() -> Vec<(&'static str, Manner, Scenario)> {
             surgery(),
             sweep(),
         ];
-        plain.extend(others());
+        plain.extend(of_stacks());
         if manner.remote {
             // A folder needs no bootstrap, and denies nothing.
             plain.extend([bootstrap(), rescue()]);

@@ -115,15 +115,7 @@ pub fn aurora(graph: &mut Graph, site: &Site<'_>, wanted: Aurora<'_>) -> Result<
     let subnet_group = subnet_group(graph, site, wanted.network)?.id;
     let parameter_group = parameter_group(graph, site, &wanted)?.id;
     let role = monitoring_role(graph, site)?;
-    let group = SecurityGroup {
-        vpc: wanted.network.vpc.id.clone(),
-        name: site.names.name("database"),
-        description: "Connections to the database".to_owned(),
-        ingress: wanted.ingress,
-        egress: BTreeSet::new(),
-        tags: site.named("database"),
-    };
-    let group = graph.add(site.region(), "database", group)?;
+    let group = security_group(graph, site, wanted.network, wanted.ingress)?;
     let engine = wanted.engine;
     let (database, username, master) = match wanted.master {
         Some(user) => (Some(user.database.to_owned()), Some(user.username.to_owned()), Some(user.password)),
@@ -200,7 +192,26 @@ fn log_group(graph: &mut Graph, site: &Site<'_>, wanted: &Aurora<'_>, cluster: &
     graph.add(site.region(), "database", log)
 }
 
-fn subnet_group(graph: &mut Graph, site: &Site<'_>, network: &Network) -> Result<Node<SubnetGroup>> {
+/// The security group of a database, which accepts connections from `ingress`.
+pub(crate) fn security_group(
+    graph: &mut Graph,
+    site: &Site<'_>,
+    network: &Network,
+    ingress: BTreeSet<Rule>,
+) -> Result<Node<SecurityGroup>> {
+    let group = SecurityGroup {
+        vpc: network.vpc.id.clone(),
+        name: site.names.name("database"),
+        description: "Connections to the database".to_owned(),
+        ingress,
+        egress: BTreeSet::new(),
+        tags: site.named("database"),
+    };
+    graph.add(site.region(), "database", group)
+}
+
+/// The private subnets of a network, for databases.
+pub(crate) fn subnet_group(graph: &mut Graph, site: &Site<'_>, network: &Network) -> Result<Node<SubnetGroup>> {
     let group = SubnetGroup {
         name: site.names.name("db-subnets"),
         description: "The private subnets".to_owned(),

@@ -52,6 +52,8 @@ pub struct Function<'a> {
     pub environment_key: &'a Ref<String>,
     /// Its network: it runs in the private subnets.
     pub network: &'a Network,
+    /// What it connects to, in addition to AWS services over HTTPS.
+    pub egress: BTreeSet<Rule>,
     /// Its permissions, in addition to those to write logs, to use the network and to decrypt the environment.
     pub permissions: Vec<Statement>,
     /// The key that encrypts its logs.
@@ -181,12 +183,13 @@ fn role(graph: &mut Graph, site: &Site<'_>, wanted: &Function<'_>, log_group: &N
 }
 
 fn group(graph: &mut Graph, site: &Site<'_>, wanted: &Function<'_>) -> Result<Node<SecurityGroup>> {
+    let services = Rule::tcp(443, Peer::Cidr(ANYWHERE), "HTTPS to AWS services");
     let group = SecurityGroup {
         vpc: wanted.network.vpc.id.clone(),
         name: site.names.name(wanted.name),
         description: format!("Network interfaces of the function {}", wanted.name),
         ingress: BTreeSet::new(),
-        egress: BTreeSet::from([Rule::tcp(443, Peer::Cidr(ANYWHERE), "HTTPS to AWS services")]),
+        egress: wanted.egress.iter().cloned().chain([services]).collect(),
         tags: site.named(wanted.name),
     };
     graph.add(site.region(), wanted.name, group)

@@ -14,7 +14,7 @@ use payinfra_stack::Site;
 use crate::function::Deployed;
 
 /// The stage for paths without the name of a stage.
-const STAGE: &str = "$default";
+pub const DEFAULT_STAGE: &str = "$default";
 /// The timeout of an integration in milliseconds, API Gateway's maximum: the function's own is shorter.
 const TIMEOUT: i32 = 30_000;
 
@@ -25,6 +25,8 @@ pub struct HttpApi<'a> {
     pub name: &'a str,
     /// What it is for, such as `Sessions`.
     pub about: &'a str,
+    /// Its stage: the first part of all paths, or [`DEFAULT_STAGE`].
+    pub stage: &'a str,
     /// Its routes.
     pub routes: &'a [Route<'a>],
     /// The function that handles all requests, by its alias.
@@ -115,7 +117,9 @@ pub fn http_api(graph: &mut Graph, site: &Site<'_>, wanted: &HttpApi<'_>) -> Res
         permission(graph, site, wanted, &api, route)?;
     }
     let (stage, access_log) = stage(graph, site, wanted, &api)?;
-    site.output(graph, &format!("{name}_url"), &api.outputs.url);
+    let url = Text::from(&api.outputs.url);
+    let url = if wanted.stage == DEFAULT_STAGE { url } else { url.and(format!("/{}", wanted.stage)) };
+    site.output(graph, &format!("{name}_url"), url);
     site.output(graph, &format!("{name}_access_log_group_name"), &access_log.id);
     Ok(Api { api, stage, access_log })
 }
@@ -130,7 +134,9 @@ fn permission(
 ) -> Result<()> {
     // In the ARN, a variable of the path is a wildcard.
     let path: Vec<_> = route.path.split('/').map(|part| if part.starts_with('{') { "*" } else { part }).collect();
-    let source = Text::from(&api.outputs.execution_arn).and(format!("/*/{}{}", route.method, path.join("/")));
+    let stage = if wanted.stage == DEFAULT_STAGE { "*" } else { wanted.stage };
+    let source = format!("/{stage}/{}{}", route.method, path.join("/"));
+    let source = Text::from(&api.outputs.execution_arn).and(source);
     let name = format!("{}-{}", wanted.name, route.name);
     let permission = Permission {
         function: wanted.function.function.id.clone(),
@@ -166,7 +172,7 @@ fn stage(
     let (rate, burst) = wanted.limit;
     let stage = Stage {
         api: api.id.clone(),
-        name: STAGE.to_owned(),
+        name: wanted.stage.to_owned(),
         description: wanted.about.to_owned(),
         variables: BTreeMap::new(),
         access_log: Some(AccessLog { group_arn: group.outputs.arn.clone(), format: ACCESS.to_owned() }),

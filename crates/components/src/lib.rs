@@ -1,7 +1,7 @@
 //! What stacks have in common: the rules that their graphs obey, and components to compose them of.
 //!
 //! A component is a function that declares related resources in a graph and returns references to them. They are in one
-//! region, except for replicas of [`tables`] and peerings of [`transit`] gateways. Names, tags and outputs come from the
+//! region, except for replicas of [`tables`], and peerings of [`transit`] gateways and of networks ([`peering`](mod@peering)). Names, tags and outputs come from the
 //! [`payinfra_stack::Site`] of a region. Nothing here knows a stack.
 
 pub mod alarms;
@@ -21,10 +21,13 @@ pub mod http_api;
 pub mod keys;
 pub mod load_balancer;
 pub mod network;
+pub mod peering;
+pub mod postgresql;
 mod protection;
 pub mod rest_api;
 pub mod roles;
 pub mod rules;
+pub mod stream;
 pub mod tables;
 pub mod topic;
 pub mod trail;

@@ -1,10 +1,10 @@
 //! Protection of resources that keep data, and their final snapshots.
 
-use payinfra_aws::rds::Cluster;
+use payinfra_aws::rds::{Cluster, Instance};
 use payinfra_engine::{Address, Catalog, Graph, Resource};
 use payinfra_stack::Workspace;
 
-/// Protects all resources in `graph` whose kinds keep data, and requests final snapshots of database clusters, as
+/// Protects all resources in `graph` whose kinds keep data, and requests final snapshots of databases, as
 /// configured in the workspace. [`graph`](crate::graph) does this for every stack.
 pub(crate) fn protect<V>(graph: &mut Graph, workspace: &Workspace<V>, catalog: &Catalog) {
     if workspace.protect {
@@ -13,7 +13,7 @@ pub(crate) fn protect<V>(graph: &mut Graph, workspace: &Workspace<V>, catalog: &
         }
     }
     if workspace.final_snapshot {
-        for address in resources(graph, |kind| kind == Cluster::KIND) {
+        for address in resources(graph, |kind| [Cluster::KIND, Instance::KIND].contains(&kind)) {
             graph.final_snapshot(&address);
         }
     }

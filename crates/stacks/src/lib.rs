@@ -4,6 +4,7 @@
 
 pub mod global_payments;
 pub mod migration;
+pub mod peered_payments;
 mod remote;
 pub mod settings;
 pub mod trading;
@@ -13,10 +14,11 @@ use payinfra_stack::Stacks;
 
 pub use global_payments::GlobalPayments;
 pub use migration::{Migration, Phase};
+pub use peered_payments::PeeredPayments;
 pub use trading::Trading;
 
 /// The stacks, sorted by name.
-pub const STACKS: Stacks = &[&GlobalPayments, &GraphFile, &Migration, &Trading];
+pub const STACKS: Stacks = &[&GlobalPayments, &GraphFile, &Migration, &PeeredPayments, &Trading];
 
 #[cfg(test)]
 mod tests {

@@ -108,7 +108,7 @@ fn an_unknown_stack_is_refused() {
         "\"banking\"",
         "\"banking\"",
         "unknown stack `banking`",
-        "available stacks: global-payments, graph, migration, trading",
+        "available stacks: global-payments, graph, migration, peered-payments, trading",
     );
 }
 

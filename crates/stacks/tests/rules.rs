@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use std::io::{self, Read};
+use std::path::Path;
+
 use payinfra_aws::ec2::Vpc;
 use payinfra_components::graph as build;
 use payinfra_components::rules::{self, RULES};
@@ -351,6 +354,38 @@ fn x02_a_tag_that_some_service_refuses() {
         tags[format!("t{number}")] = json!("x");
     }
     check("tagged", "us-east-1/ec2.vpc/main", "/tags", tags, "has 60 tags, but AWS accepts at most 50");
+}
+
+/// An instance that is not in a cluster, as `peered-payments` has it.
+#[test]
+fn x03_x05_a_database_that_is_public_or_accepts_plain_connections() {
+    let open = |_: &Path| -> io::Result<Box<dyn Read>> { Ok(Box::new(io::Cursor::new(b"package"))) };
+    let text = include_str!("../src/peered_payments/payinfra.toml");
+    let configuration = Configuration::open(text, "payinfra.toml", STACKS, &open).unwrap();
+    let account = AccountId::try_from(ACCOUNT.to_owned()).unwrap();
+    let names = configuration.workspace("prod").unwrap().names(&account).unwrap();
+    let good = json!(build(&configuration, "prod", ACCOUNT).unwrap());
+    for (rule, address, field, value, message) in [
+        (
+            "private-databases",
+            "eu-west-1/rds.instance/main",
+            "publicly_accessible",
+            json!(true),
+            "can have a public address",
+        ),
+        (
+            "encrypted",
+            "eu-west-1/rds.parameter-group/database-16",
+            "parameters",
+            json!({}),
+            "lets databases be accessed without TLS",
+        ),
+    ] {
+        let mut graph = good.clone();
+        graph["nodes"][address]["args"][field] = value;
+        let error = rules::check(&serde_json::from_value(graph).unwrap(), &names, &[]).unwrap_err();
+        assert_eq!(error.message(), format!("{address} {message} ({rule})"));
+    }
 }
 
 #[test]

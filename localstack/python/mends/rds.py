@@ -1,5 +1,7 @@
 """RDS in moto: dependencies, global clusters, and updates in place."""
 
+import uuid
+
 from moto.core.responses import ActionResult
 from moto.rds.exceptions import (
     DBClusterSnapshotAlreadyExistsError,
@@ -83,7 +85,8 @@ def zones(subnets):
 @replaces(RDSBackend)
 def delete_subnet_group(original, backend, subnet_name):
     """moto deletes it while it is in use."""
-    if any(cluster.db_subnet_group_name == subnet_name for cluster in backend.clusters.values()):
+    clusters = any(cluster.db_subnet_group_name == subnet_name for cluster in backend.clusters.values())
+    if clusters or any(found._db_subnet_group_name == subnet_name for found in backend.databases.values()):
         message = f"Cannot delete the subnet group '{subnet_name}' because a database instance is still using it."
         raise RDSClientError("InvalidDBSubnetGroupStateFault", message)
     return original(backend, subnet_name=subnet_name)
@@ -98,19 +101,38 @@ def delete_db_cluster_parameter_group(original, backend, db_cluster_parameter_gr
     return original(backend, db_cluster_parameter_group_name=db_cluster_parameter_group_name)
 
 
-def reset_db_cluster_parameter_group(response):
+@replaces(RDSBackend)
+def delete_db_parameter_group(original, backend, db_parameter_group_name):
+    """As above, of an instance."""
+    if any(found.db_parameter_group_name == db_parameter_group_name for found in backend.databases.values()):
+        message = "One or more database instances are still members of this parameter group"
+        raise RDSClientError("InvalidDBParameterGroupState", message)
+    return original(backend, db_parameter_group_name=db_parameter_group_name)
+
+
+def reset(group, params):
     """moto does not have this action."""
-    name = response.params.get("DBClusterParameterGroupName")
-    group = response.backend.db_cluster_parameter_groups.get(name)
     if group is None:
+        name = params.get("DBParameterGroupName") or params.get("DBClusterParameterGroupName")
         raise DBParameterGroupNotFoundError(name)
-    if response.params.get("ResetAllParameters"):
+    if params.get("ResetAllParameters"):
         group.parameters.clear()
-    for parameter in response.params.get("Parameters", []):
+    for parameter in params.get("Parameters", []):
         group.parameters.pop(parameter["ParameterName"], None)
-    return ActionResult({"DBClusterParameterGroupName": group.name})
+    return group.name
 
 
+def reset_db_parameter_group(response):
+    group = response.backend.db_parameter_groups.get(response.params.get("DBParameterGroupName"))
+    return ActionResult({"DBParameterGroupName": reset(group, response.params)})
+
+
+def reset_db_cluster_parameter_group(response):
+    group = response.backend.db_cluster_parameter_groups.get(response.params.get("DBClusterParameterGroupName"))
+    return ActionResult({"DBClusterParameterGroupName": reset(group, response.params)})
+
+
+RDSResponse.reset_db_parameter_group = reset_db_parameter_group
 RDSResponse.reset_db_cluster_parameter_group = reset_db_cluster_parameter_group
 
 
@@ -326,10 +348,12 @@ def delete_db_cluster(original, response):
 def delete_db_instance(original, response):
     """As above; the final snapshot of a member of an Aurora cluster is the cluster's."""
     instance = response.backend.databases.get(response.params.get("DBInstanceIdentifier"))
-    if instance and not instance.db_cluster_identifier:
+    if instance is None:
+        return original(response)
+    if not instance.db_cluster_identifier:
         require_final_snapshot(response.params)
-    member = instance and instance.db_cluster_identifier
-    cluster = response.backend.clusters.get(member) if member else None
+        return original(response)
+    cluster = response.backend.clusters.get(instance.db_cluster_identifier)
     if cluster and cluster.replication_source_identifier and len(cluster.members) <= 1:
         message = "Cannot delete the last instance of the read replica DB cluster. Promote the DB cluster first."
         raise InvalidDBClusterStateFault(message)
@@ -357,12 +381,22 @@ def insights(instance, arguments):
 
 @replaces(RDSBackend)
 def create_db_instance(original, backend, db_kwargs):
-    return insights(original(backend, db_kwargs=db_kwargs), db_kwargs)
+    """In moto, all instances have the same resource id."""
+    instance = insights(original(backend, db_kwargs=db_kwargs), db_kwargs)
+    instance.dbi_resource_id = f"db-{uuid.uuid4().hex[:26].upper()}"
+    return instance
 
 
 @replaces(RDSBackend)
 def modify_db_instance(original, backend, db_instance_identifier, db_kwargs):
+    """moto ignores the port, and lets the storage shrink."""
+    instance = backend.databases.get(db_instance_identifier)
+    storage = db_kwargs.get("allocated_storage")
+    if instance and storage and storage < instance.allocated_storage:
+        raise InvalidParameterCombination("Requested storage size cannot be less than the current storage size.")
     instance = original(backend, db_instance_identifier=db_instance_identifier, db_kwargs=db_kwargs)
+    if port := db_kwargs.get("db_port_number"):
+        instance.port = port
     return insights(instance, db_kwargs)
 
 

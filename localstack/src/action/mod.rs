@@ -302,6 +302,7 @@ mod tests {
                 "DescribeDBClusters",
                 "DescribeDBEngineVersions",
                 "DescribeDBInstances",
+                "DescribeDBParameters",
                 "DescribeDBSubnetGroups",
                 "DescribeGlobalClusters",
                 "ListTagsForResource",
@@ -311,6 +312,7 @@ mod tests {
                 "CreateDBCluster",
                 "CreateDBClusterParameterGroup",
                 "CreateDBInstance",
+                "CreateDBParameterGroup",
                 "CreateDBSubnetGroup",
                 "CreateGlobalCluster",
                 "DeleteDBCluster",
@@ -320,6 +322,7 @@ mod tests {
                 "RemoveFromGlobalCluster",
                 "RemoveTagsFromResource",
                 "ResetDBClusterParameterGroup",
+                "ResetDBParameterGroup",
             ],
         ),
         (

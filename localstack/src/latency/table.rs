@@ -28,6 +28,7 @@ pub(super) const ANSWERS: &[(&str, &str, f64)] = &[
     ("kms", "*", 0.1),
     ("lambda", "CreateFunction", 2.0),
     ("rds", "CreateDBClusterParameterGroup", 1.5),
+    ("rds", "CreateDBParameterGroup", 1.5),
     ("rds", "CreateDBSubnetGroup", 1.0),
     ("rds", "Describe*", 0.5),
     ("rds", "*", 2.0),
@@ -269,6 +270,7 @@ pub(super) const HELD: &[(&str, &str, &str, &str)] = &[
     ("ec2", "ReleaseAddress", "AllocationId", "InvalidIPAddress.InUse"),
     ("ecs", "DeleteCluster", "cluster", "ClusterContainsServicesException"),
     ("rds", "DeleteDBClusterParameterGroup", "DBClusterParameterGroupName", "InvalidDBParameterGroupState"),
+    ("rds", "DeleteDBParameterGroup", "DBParameterGroupName", "InvalidDBParameterGroupState"),
     ("rds", "DeleteDBSubnetGroup", "DBSubnetGroupName", "InvalidDBSubnetGroupStateFault"),
     ("rds", "DeleteGlobalCluster", "GlobalClusterIdentifier", "InvalidGlobalClusterStateFault"),
 ];

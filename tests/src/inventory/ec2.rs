@@ -37,6 +37,12 @@ impl Inventory {
         for it in ec2.describe_security_groups().send().await.unwrap().security_groups() {
             self.note(region, "ec2.security-group", it.group_id());
         }
+        for it in ec2.describe_vpc_peering_connections().send().await.unwrap().vpc_peering_connections() {
+            let state = it.status().and_then(|status| status.code());
+            if !state.is_some_and(|state| ["deleted", "deleting", "failed"].contains(&state.as_str())) {
+                self.note(region, "ec2.vpc-peering", it.vpc_peering_connection_id());
+            }
+        }
         for it in ec2.describe_vpc_endpoints().send().await.unwrap().vpc_endpoints() {
             if !it.state().is_some_and(|state| state.as_str().to_lowercase().starts_with("delet")) {
                 self.note(region, "ec2.vpc-endpoint", it.vpc_endpoint_id());

@@ -10,7 +10,15 @@ impl Inventory {
             self.note(region, "rds.cluster", it.db_cluster_identifier());
         }
         for it in rds.describe_db_instances().send().await.unwrap().db_instances() {
-            self.note(region, "rds.cluster-instance", it.db_instance_identifier());
+            let kind = if it.db_cluster_identifier().is_some() { "rds.cluster-instance" } else { "rds.instance" };
+            self.note(region, kind, it.db_instance_identifier());
+        }
+        for it in rds.describe_db_parameter_groups().send().await.unwrap().db_parameter_groups() {
+            // AWS creates a default one with the first instance of a family.
+            let name = it.db_parameter_group_name().filter(|name| !name.starts_with("default."));
+            if name.is_some() {
+                self.note(region, "rds.parameter-group", name);
+            }
         }
         for it in rds.describe_db_cluster_parameter_groups().send().await.unwrap().db_cluster_parameter_groups() {
             self.note(region, "rds.cluster-parameter-group", it.db_cluster_parameter_group_name());

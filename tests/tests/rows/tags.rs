@@ -30,9 +30,10 @@ fn arn(region: &str, kind: &str, id: &str) -> String {
         "eventbridge.rule" => ("events", region, "rule/"),
         "logs.log-group" => ("logs", region, "log-group:"),
         "rds.cluster" => ("rds", region, "cluster:"),
-        "rds.cluster-instance" => ("rds", region, "db:"),
+        "rds.cluster-instance" | "rds.instance" => ("rds", region, "db:"),
         "rds.cluster-parameter-group" => ("rds", region, "cluster-pg:"),
         "rds.global-cluster" => ("rds", "", "global-cluster:"),
+        "rds.parameter-group" => ("rds", region, "pg:"),
         "rds.subnet-group" => ("rds", region, "subgrp:"),
         _ => return id.to_owned(),
     };

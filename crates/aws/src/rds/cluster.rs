@@ -7,10 +7,11 @@ use aws_sdk_rds::types::{self as sdk, CloudwatchLogsExportConfiguration, Filter}
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::final_snapshot::delete_with_snapshot;
+use super::master::{self, stored, tagged};
 use super::roles::{all, step_down};
-use super::{ClusterParameterGroup, GlobalCluster, SubnetGroup, downgrade, tags, unseen};
+use super::{ClusterParameterGroup, GlobalCluster, Master, SubnetGroup, downgrade, tags, unseen};
 use crate::error::{Unless, ours};
 use crate::refs::known;
 use crate::{Cx, Explain, Need};
@@ -71,25 +72,6 @@ pub struct Cluster {
     pub tags: Tags,
 }
 
-/// The source of the master user's password. It is never in arguments, state or plans.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Master {
-    /// RDS generates it, stores it in a secret of its own and rotates it every seven days. Not for members of a global
-    /// cluster: the Aurora user guide excludes them (Password management with Amazon Aurora and AWS Secrets Manager,
-    /// Limitations).
-    Managed {
-        /// The ARN of the KMS key of RDS's secret.
-        kms_key: Ref<String>,
-    },
-    /// It is the member `password` of a JSON object in a secret, which is read when the password is needed. AWS does
-    /// not store the secret's ARN, so the tag `payinfra:master` of the cluster does.
-    Stored {
-        /// The secret's ARN.
-        arn: Ref<String>,
-    },
-}
-
 /// The outputs.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterOutputs {
@@ -105,15 +87,10 @@ pub struct ClusterOutputs {
     pub master: Ref<String>,
 }
 
-const MASTER: &str = "payinfra:master";
-
 impl Cluster {
     /// The tags, including the one that stores a field.
     fn all_tags(&self) -> Result<Tags> {
-        Ok(match &self.master {
-            Some(Master::Stored { arn }) => self.tags.clone().with(MASTER, arn.known()?),
-            _ => self.tags.clone(),
-        })
+        tagged(&self.tags, self.master.as_ref())
     }
 
     /// Whether `is` differs in a value that `ModifyDBCluster` can set.
@@ -303,7 +280,14 @@ impl Resource for Cluster {
             call.send().await.explain().unless(Class::NotFound)?;
         }
         if cx.final_snapshot() {
-            return delete_with_snapshot(cx, &now).await.unless(Class::NotFound).map(drop);
+            let resource = now.outputs.resource_id.known()?;
+            let deleted = delete_with_snapshot(live.id.as_str(), resource, |snapshot| async {
+                let call = cx.rds().delete_db_cluster().db_cluster_identifier(&live.id).skip_final_snapshot(false);
+                let call = call.delete_automated_backups(true).final_db_snapshot_identifier(snapshot);
+                let deleted = call.send().await.explain().unless_code(&["DBClusterSnapshotAlreadyExistsFault"])?;
+                Ok(deleted.is_some())
+            });
+            return deleted.await.unless(Class::NotFound).map(drop);
         }
         let call = cx.rds().delete_db_cluster().db_cluster_identifier(&live.id);
         let call = call.skip_final_snapshot(true).delete_automated_backups(true);
@@ -323,36 +307,6 @@ pub(super) async fn promote(cx: &Cx, cluster: &str) -> Result<()> {
     call.send().await.explain().map(drop)
 }
 
-/// The maximum number of final snapshots of a cluster: one for each delete that took one and then failed.
-const SNAPSHOTS: u32 = 10;
-
-/// Deletes the cluster with a final snapshot, which gets its tags if so configured.
-///
-/// An existing snapshot with this name is from an earlier delete that failed afterwards. It lacks later writes, so
-/// another one is taken.
-async fn delete_with_snapshot(cx: &Cx, live: &Live<Cluster>) -> Result<()> {
-    let resource = live.outputs.resource_id.known()?;
-    for number in 1..=SNAPSHOTS {
-        let call = cx.rds().delete_db_cluster().db_cluster_identifier(&live.id).skip_final_snapshot(false);
-        let call = call.delete_automated_backups(true);
-        let call = call.final_db_snapshot_identifier(snapshot(live.id.as_str(), resource, number));
-        let deleted = call.send().await.explain().unless_code(&["DBClusterSnapshotAlreadyExistsFault"])?;
-        if deleted.is_some() {
-            return Ok(());
-        }
-    }
-    let message = format!("{} has {SNAPSHOTS} final snapshots, but no delete of it has succeeded", live.id);
-    Err(Error::failed(message).hint("delete the snapshots that are not needed, then run the command again"))
-}
-
-/// The name of a final snapshot. It contains the resource id, which distinguishes successive clusters with the same
-/// name.
-fn snapshot(name: &str, resource: &str, number: u32) -> String {
-    let resource = resource.trim_start_matches("cluster-").to_ascii_lowercase();
-    let number = if number == 1 { String::new() } else { format!("-{number}") };
-    format!("{name}-final-{resource}{number}")
-}
-
 /// The global clusters by the ARNs of their members.
 async fn members(cx: &Cx) -> Result<BTreeMap<String, String>> {
     let mut members = BTreeMap::new();
@@ -364,30 +318,11 @@ async fn members(cx: &Cx) -> Result<BTreeMap<String, String>> {
     Ok(members)
 }
 
-/// Reads the password from a secret, for the one call that needs it.
-async fn stored(cx: &Cx, arn: &str) -> Result<String> {
-    let found = cx.secretsmanager().get_secret_value().secret_id(arn).send().await.explain()?;
-    let value: Value = serde_json::from_str(&found.secret_string.need("SecretString")?)
-        // Without the parser's message, which could contain the value.
-        .map_err(|_| Error::invalid(format!("the secret {arn} is not a JSON object")))?;
-    let password = value.get("password").and_then(Value::as_str).map(str::to_owned);
-    password.ok_or_else(|| Error::invalid(format!("the secret {arn} has no member `password`")))
-}
-
 fn live(cluster: sdk::DbCluster, members: &BTreeMap<String, String>) -> Result<Live<Cluster>> {
     let status = status(cluster.status.as_deref());
     let name = cluster.db_cluster_identifier.need("DBClusterIdentifier")?;
     let arn = cluster.db_cluster_arn.need("DBClusterArn")?;
-    let all = tags::from(cluster.tag_list);
-    let stored = all.get(MASTER).map(str::to_owned);
-    let (master, secret) = match (cluster.master_user_secret, stored) {
-        (Some(secret), _) => {
-            let kms_key = Ref::Known(secret.kms_key_id.unwrap_or_default());
-            (Some(Master::Managed { kms_key }), secret.secret_arn.unwrap_or_default())
-        }
-        (None, Some(stored)) => (Some(Master::Stored { arn: Ref::Known(stored.clone()) }), stored),
-        (None, None) => (None, String::new()),
-    };
+    let (master, secret, tags) = master::read(cluster.master_user_secret, &tags::from(cluster.tag_list));
     let groups = cluster.vpc_security_groups.unwrap_or_default().into_iter();
     let global = members.get(&arn).cloned().or(cluster.global_cluster_identifier);
     Ok(Live {
@@ -413,7 +348,7 @@ fn live(cluster: sdk::DbCluster, members: &BTreeMap<String, String>) -> Result<L
             copy_tags_to_snapshots: cluster.copy_tags_to_snapshot.unwrap_or_default(),
             log_exports: cluster.enabled_cloudwatch_logs_exports.unwrap_or_default().into_iter().collect(),
             deletion_protection: Some(cluster.deletion_protection.unwrap_or_default()),
-            tags: all.iter().filter(|(key, _)| *key != MASTER).collect(),
+            tags,
         },
         outputs: ClusterOutputs {
             arn: Ref::Known(arn),
@@ -426,7 +361,7 @@ fn live(cluster: sdk::DbCluster, members: &BTreeMap<String, String>) -> Result<L
 }
 
 /// No status counts as failed: a failed resource is replaced, and its data would be lost.
-fn status(status: Option<&str>) -> Status {
+pub(super) fn status(status: Option<&str>) -> Status {
     match status {
         Some("available" | "backing-up" | "storage-optimization") => Status::Ready,
         Some("deleting") => Status::Deleting,
@@ -450,26 +385,6 @@ mod tests {
         assert_eq!(live(cluster(Some("g")), &BTreeMap::new())?.args.global, global);
         assert_eq!(live(cluster(None), &BTreeMap::new())?.args.global, None);
         Ok(())
-    }
-
-    #[test]
-    fn keeps_its_secret_s_place_out_of_the_tags_that_people_see() -> Result<()> {
-        let tag = |key, value| sdk::Tag::builder().key(key).value(value).build();
-        let cluster = sdk::DbCluster::builder().db_cluster_identifier("c").db_cluster_arn("arn");
-        let cluster = cluster.tag_list(tag("Name", "c")).tag_list(tag(MASTER, "secret")).build();
-        let found = live(cluster, &BTreeMap::new())?;
-        assert_eq!(found.args.tags, Tags::new().with("Name", "c"));
-        assert_eq!(found.args.all_tags()?, Tags::new().with("Name", "c").with(MASTER, "secret"));
-        assert_eq!(found.args.master, Some(Master::Stored { arn: Ref::from("secret") }));
-        Ok(())
-    }
-
-    #[test]
-    fn final_snapshots_have_names_that_rds_takes() {
-        let name = snapshot("payments-dev", "cluster-ABCD1234", 1);
-        assert_eq!(name, "payments-dev-final-abcd1234");
-        assert_eq!(snapshot("payments-dev", "cluster-ABCD1234", 2), format!("{name}-2"));
-        assert_ne!(name, snapshot("payments-dev", "cluster-EFGH5678", 1), "another life of the name");
     }
 
     #[test]

@@ -8,8 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cluster::promote;
+use super::monitoring::{self, Measured};
 use super::roles::step_down;
-use super::{Cluster, tags, unseen};
+use super::{Cluster, Insights, Monitoring, tags, unseen};
 use crate::error::{Unless, ours};
 use crate::{Cx, Explain, Need};
 
@@ -38,26 +39,6 @@ pub struct ClusterInstance {
     pub tags: Tags,
 }
 
-/// Performance Insights: what the database waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Insights {
-    /// The retention in days: 7, a multiple of 31, or 731.
-    pub days: i32,
-    /// The ARN of the KMS key; it cannot be changed while Performance Insights is enabled.
-    pub kms_key: Ref<String>,
-}
-
-/// Enhanced monitoring of the operating system.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Monitoring {
-    /// The interval in seconds: 1, 5, 10, 15, 30 or 60.
-    pub interval: i32,
-    /// The ARN of the role that writes the metrics.
-    pub role: Ref<String>,
-}
-
 /// The outputs.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterInstanceOutputs {
@@ -84,31 +65,17 @@ impl ClusterInstance {
         Self { insights, monitoring, ..self.clone() }.differs(shown)
     }
 
+    fn measured(&self) -> Measured<'_> {
+        Measured { insights: self.insights.as_ref(), monitoring: self.monitoring.as_ref() }
+    }
+
     async fn modify(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
         let was = &live.args;
         let call = cx.rds().modify_db_instance().db_instance_identifier(&live.id);
         // Otherwise the change waits for the maintenance window.
         let call = call.apply_immediately(true).db_instance_class(&self.class).promotion_tier(self.promotion_tier);
         let call = call.auto_minor_version_upgrade(self.auto_minor_version_upgrade);
-        let call = match (&self.insights, &was.insights) {
-            (Some(insights), was) if Some(insights) != was.as_ref() => {
-                let key = insights.kms_key.known()?;
-                // If it is already enabled, AWS rejects even the same key.
-                let key = was.as_ref().is_none_or(|was| was.kms_key != insights.kms_key).then_some(key);
-                let call = call.enable_performance_insights(true).set_performance_insights_kms_key_id(key.cloned());
-                call.performance_insights_retention_period(insights.days)
-            }
-            (None, Some(_)) => call.enable_performance_insights(false),
-            _ => call,
-        };
-        let call = match (&self.monitoring, &was.monitoring) {
-            (Some(monitoring), was) if Some(monitoring) != was.as_ref() => {
-                call.monitoring_interval(monitoring.interval).monitoring_role_arn(monitoring.role.known()?)
-            }
-            // The reset values of AWS-FACTS §6.2.
-            (None, Some(_)) => call.monitoring_interval(0).monitoring_role_arn(""),
-            _ => call,
-        };
+        let call = self.measured().modify(was.measured(), call)?;
         call.send().await.explain().map(drop)
     }
 }
@@ -130,19 +97,7 @@ impl Resource for ClusterInstance {
         let call = call.db_cluster_identifier(self.cluster.known()?).engine(&self.engine);
         let call = call.db_instance_class(&self.class).promotion_tier(self.promotion_tier);
         let call = call.auto_minor_version_upgrade(self.auto_minor_version_upgrade).publicly_accessible(false);
-        let call = match &self.insights {
-            Some(insights) => call
-                .enable_performance_insights(true)
-                .performance_insights_kms_key_id(insights.kms_key.known()?)
-                .performance_insights_retention_period(insights.days),
-            None => call.enable_performance_insights(false),
-        };
-        let call = match &self.monitoring {
-            Some(monitoring) => {
-                call.monitoring_interval(monitoring.interval).monitoring_role_arn(monitoring.role.known()?)
-            }
-            None => call.monitoring_interval(0),
-        };
+        let call = self.measured().create(call)?;
         call.set_tags(Some(tags::sdk(&self.tags))).send().await.explain()?;
         Ok(Id::new(&self.name))
     }
@@ -194,12 +149,11 @@ impl Resource for ClusterInstance {
 }
 
 fn live(instance: sdk::DbInstance) -> Result<Live<ClusterInstance>> {
+    let (insights, monitoring) = monitoring::of(&instance);
     let name = instance.db_instance_identifier.need("DBInstanceIdentifier")?;
-    let on = instance.performance_insights_enabled == Some(true);
     // A pending change of the class counts as the current class, so that it is shown as drift immediately (AWS-FACTS
     // §1.5).
     let pending = instance.pending_modified_values.and_then(|pending| pending.db_instance_class);
-    let interval = instance.monitoring_interval.unwrap_or_default();
     let endpoint = instance.endpoint.and_then(|endpoint| endpoint.address);
     Ok(Live {
         id: Id::new(&name),
@@ -211,12 +165,8 @@ fn live(instance: sdk::DbInstance) -> Result<Live<ClusterInstance>> {
             class: pending.or(instance.db_instance_class).unwrap_or_default(),
             promotion_tier: instance.promotion_tier.unwrap_or_default(),
             auto_minor_version_upgrade: instance.auto_minor_version_upgrade.unwrap_or_default(),
-            insights: on.then(|| Insights {
-                days: instance.performance_insights_retention_period.unwrap_or_default(),
-                kms_key: Ref::Known(instance.performance_insights_kms_key_id.unwrap_or_default()),
-            }),
-            monitoring: (interval > 0)
-                .then(|| Monitoring { interval, role: Ref::Known(instance.monitoring_role_arn.unwrap_or_default()) }),
+            insights,
+            monitoring,
             tags: tags::from(instance.tag_list),
         },
         outputs: ClusterInstanceOutputs {

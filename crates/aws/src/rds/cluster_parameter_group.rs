@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_rds::types::{self as sdk, ApplyMethod, Parameter};
+use aws_sdk_rds::types as sdk;
 use futures_util::future::try_join_all;
 use payinfra_engine::{Class, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::tags;
+use super::{parameters, tags};
 use crate::error::{Unless, ours};
 use crate::{Cx, Explain, Need};
 
@@ -35,9 +35,6 @@ pub struct ClusterParameterGroupOutputs {
     /// The ARN.
     pub arn: Ref<String>,
 }
-
-/// The maximum number of parameters per call.
-const AT_ONCE: usize = 20;
 
 impl Resource for ClusterParameterGroup {
     type Cx = Cx;
@@ -74,24 +71,15 @@ impl Resource for ClusterParameterGroup {
     }
 
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
-        let was = &live.args.parameters;
-        let new = self.parameters.iter().filter(|(name, value)| was.get(*name) != Some(value));
-        let new: Vec<_> = new.map(|(name, value)| (name, Some(value))).collect();
-        let gone: Vec<_> = was.keys().filter(|name| !self.parameters.contains_key(*name)).collect();
-        if !new.is_empty() || !gone.is_empty() {
-            let methods = methods(cx, &live.id).await?;
-            let parameter = |name: &String, value: Option<&String>| {
-                let method = methods.get(name).cloned().unwrap_or(ApplyMethod::Immediate);
-                let parameter = Parameter::builder().parameter_name(name).apply_method(method);
-                parameter.set_parameter_value(value.cloned()).build()
-            };
-            for some in new.chunks(AT_ONCE) {
-                let some = some.iter().map(|(name, value)| parameter(name, *value)).collect();
+        if self.parameters != live.args.parameters {
+            let call = cx.rds().describe_db_cluster_parameters().db_cluster_parameter_group_name(&live.id);
+            let all = call.into_paginator().items().send().try_collect().await.explain()?;
+            let changes = parameters::changes(&live.args.parameters, &self.parameters, all);
+            for some in changes.set {
                 let call = cx.rds().modify_db_cluster_parameter_group().db_cluster_parameter_group_name(&live.id);
                 call.set_parameters(Some(some)).send().await.explain()?;
             }
-            for some in gone.chunks(AT_ONCE) {
-                let some = some.iter().map(|name| parameter(name, None)).collect();
+            for some in changes.reset {
                 let call = cx.rds().reset_db_cluster_parameter_group().db_cluster_parameter_group_name(&live.id);
                 call.reset_all_parameters(false).set_parameters(Some(some)).send().await.explain()?;
             }
@@ -111,19 +99,6 @@ impl Resource for ClusterParameterGroup {
     }
 }
 
-/// How each parameter is applied: AWS rejects an immediate change of a static parameter, and a dynamic parameter that
-/// waits for a reboot would wait forever.
-async fn methods(cx: &Cx, id: &Id<ClusterParameterGroup>) -> Result<BTreeMap<String, ApplyMethod>> {
-    let call = cx.rds().describe_db_cluster_parameters().db_cluster_parameter_group_name(id);
-    let all = call.into_paginator().items().send().try_collect().await.explain()?;
-    let method = |parameter: Parameter| {
-        let waits = parameter.apply_type.as_deref() == Some("static");
-        let method = if waits { ApplyMethod::PendingReboot } else { ApplyMethod::Immediate };
-        Some((parameter.parameter_name?, method))
-    };
-    Ok(all.into_iter().filter_map(method).collect())
-}
-
 async fn live(cx: &Cx, group: sdk::DbClusterParameterGroup) -> Result<Live<ClusterParameterGroup>> {
     let name = group.db_cluster_parameter_group_name.need("DBClusterParameterGroupName")?;
     let arn = group.db_cluster_parameter_group_arn.need("DBClusterParameterGroupArn")?;
@@ -133,7 +108,6 @@ async fn live(cx: &Cx, group: sdk::DbClusterParameterGroup) -> Result<Live<Clust
         async { set.into_paginator().items().send().try_collect().await.explain() },
         tags::of(cx, &arn)
     )?;
-    let set = set.into_iter().filter_map(|parameter| Some((parameter.parameter_name?, parameter.parameter_value?)));
     Ok(Live {
         id: Id::new(&name),
         status: Status::Ready,
@@ -141,7 +115,7 @@ async fn live(cx: &Cx, group: sdk::DbClusterParameterGroup) -> Result<Live<Clust
             name,
             family: group.db_parameter_group_family.unwrap_or_default(),
             description: group.description.unwrap_or_default(),
-            parameters: set.collect(),
+            parameters: parameters::values(set),
             tags,
         },
         outputs: ClusterParameterGroupOutputs { arn: Ref::Known(arn) },

@@ -1,19 +1,29 @@
-//! RDS: Aurora clusters, their instances, and groups.
+//! RDS: Aurora clusters and their instances, instances of their own, and groups.
 
 mod cluster;
 mod cluster_instance;
 mod cluster_parameter_group;
+mod final_snapshot;
 mod global_cluster;
+mod instance;
+mod master;
+mod monitoring;
+mod parameter_group;
+mod parameters;
 mod roles;
 mod subnet_group;
 mod tags;
 
 use payinfra_engine::{Class, Error, Kind, Result, Tags, kind};
 
-pub use cluster::{Cluster, ClusterOutputs, Master};
-pub use cluster_instance::{ClusterInstance, ClusterInstanceOutputs, Insights, Monitoring};
+pub use cluster::{Cluster, ClusterOutputs};
+pub use cluster_instance::{ClusterInstance, ClusterInstanceOutputs};
 pub use cluster_parameter_group::{ClusterParameterGroup, ClusterParameterGroupOutputs};
 pub use global_cluster::{GlobalCluster, GlobalClusterOutputs};
+pub use instance::{Instance, InstanceOutputs};
+pub use master::Master;
+pub use monitoring::{Insights, Monitoring};
+pub use parameter_group::{ParameterGroup, ParameterGroupOutputs};
 pub use roles::{GlobalDatabase, Member};
 pub use subnet_group::{SubnetGroup, SubnetGroupOutputs};
 
@@ -26,17 +36,20 @@ pub const KINDS: &[&dyn Kind<Cx>] = &[
     kind::<ClusterInstance>(),
     kind::<ClusterParameterGroup>(),
     kind::<GlobalCluster>(),
+    kind::<Instance>(),
+    kind::<ParameterGroup>(),
     kind::<SubnetGroup>(),
 ];
 
 /// All taggable resources with their tags. Lists of groups do not include tags, so each group is asked.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let rds = cx.rds();
-    let (clusters, instances, globals, groups, parameters) = tokio::try_join!(
+    let (clusters, instances, globals, groups, parameters, cluster_parameters) = tokio::try_join!(
         async { rds.describe_db_clusters().into_paginator().items().send().try_collect().await.explain() },
         async { rds.describe_db_instances().into_paginator().items().send().try_collect().await.explain() },
         async { rds.describe_global_clusters().into_paginator().items().send().try_collect().await.explain() },
         async { rds.describe_db_subnet_groups().into_paginator().items().send().try_collect().await.explain() },
+        async { rds.describe_db_parameter_groups().into_paginator().items().send().try_collect().await.explain() },
         async {
             rds.describe_db_cluster_parameter_groups().into_paginator().items().send().try_collect().await.explain()
         },
@@ -45,16 +58,18 @@ pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {
     let instances = instances.into_iter().filter_map(|it| Some((it.db_instance_identifier?, tags::from(it.tag_list))));
     let globals = globals.into_iter().filter_map(|it| Some((it.global_cluster_identifier?, tags::from(it.tag_list))));
     let groups = groups.into_iter().filter_map(|it| Some((it.db_subnet_group_name?, it.db_subnet_group_arn?)));
-    let parameters = parameters
+    let parameters =
+        parameters.into_iter().filter_map(|it| Some((it.db_parameter_group_name?, it.db_parameter_group_arn?)));
+    let cluster_parameters = cluster_parameters
         .into_iter()
         .filter_map(|it| Some((it.db_cluster_parameter_group_name?, it.db_cluster_parameter_group_arn?)));
     // AWS's own groups have no tags.
-    let groups = groups.chain(parameters).filter(|(name, _)| !name.starts_with("default"));
+    let groups = groups.chain(parameters).chain(cluster_parameters).filter(|(name, _)| !name.starts_with("default"));
     let groups = tagged(groups.map(|(name, arn)| (name, async move { tags::of(cx, &arn).await }))).await?;
     Ok(clusters.chain(instances).chain(globals).chain(groups).collect())
 }
 
-/// The change of `engine_version` from `live` to `want` if it is a downgrade. RDS refuses it: a cluster can only be changed
+/// The change of `engine_version` from `live` to `want` if it is a downgrade. RDS refuses it: a database can only be changed
 /// to a version in `ValidUpgradeTarget` of `DescribeDBEngineVersions`, and those are all newer.
 fn downgrade(want: &str, live: &str) -> Vec<String> {
     let differ = want.split('.').zip(live.split('.')).find(|(want, live)| want != live);

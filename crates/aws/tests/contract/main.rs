@@ -182,6 +182,8 @@ const ABSENCE: &[(&str, Proof)] = &[
     ("rds.cluster-instance", Proof::Own("by name, without a filter")),
     ("rds.cluster-parameter-group", Proof::Own("by name, without the parameters and tags")),
     ("rds.global-cluster", Proof::Own("by name, without the list of all")),
+    ("rds.instance", Proof::Own("by name, without a filter")),
+    ("rds.parameter-group", Proof::Own("by name, without the parameters and tags")),
     ("rds.subnet-group", Proof::Own("by name, without the tags")),
     ("route53.health-check", Proof::Read("one call by id; missing tags hide nothing")),
     ("route53.hosted-zone", Proof::Read("one call by id; missing tags hide nothing")),

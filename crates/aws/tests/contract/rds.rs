@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use payinfra_aws::ec2::{SecurityGroup, Subnet, Vpc};
 use payinfra_aws::rds::{
-    Cluster, ClusterInstance, ClusterParameterGroup, GlobalCluster, Insights, Master, Monitoring, SubnetGroup,
+    Cluster, ClusterInstance, ClusterParameterGroup, GlobalCluster, Insights, Instance, Master, Monitoring,
+    ParameterGroup, SubnetGroup,
 };
 use payinfra_aws::{Aws, Explain, Need};
 use payinfra_engine::{Class, Cloud, Graph, Node, Ref, Region, Resource, Result, Site, Tags};
@@ -22,6 +23,8 @@ examples![
     cluster_of_its_own,
     cluster_parameter_group,
     global_cluster,
+    instance_of_its_own,
+    parameter_group,
     replica_cluster,
     secondary_cluster,
     subnet_group,
@@ -68,18 +71,23 @@ fn global(name: &str) -> GlobalCluster {
     }
 }
 
-/// A cluster without a master user: a secondary, or a base for others.
-fn bare(graph: &mut Graph, region: &Region) -> Result<Cluster> {
-    let (place, vpc) = place(graph, region)?;
-    let place = graph.add(region, "place", place)?;
-    let security_group = SecurityGroup {
+/// A security group without rules.
+fn closed(vpc: &Node<Vpc>, name: String) -> SecurityGroup {
+    SecurityGroup {
         vpc: vpc.id.clone(),
-        name: format!("contract-{}", graph.workspace),
+        name,
         description: "an example".to_owned(),
         ingress: BTreeSet::new(),
         egress: BTreeSet::new(),
         tags: Tags::new(),
-    };
+    }
+}
+
+/// A cluster without a master user: a secondary, or a base for others.
+fn bare(graph: &mut Graph, region: &Region) -> Result<Cluster> {
+    let (place, vpc) = place(graph, region)?;
+    let place = graph.add(region, "place", place)?;
+    let security_group = closed(&vpc, format!("contract-{}", graph.workspace));
     let security_group = graph.add(region, "security-group", security_group)?;
     let parameters = parameters(&format!("contract-{}-parameters", graph.workspace));
     let parameters = graph.add(region, "parameters", parameters)?;
@@ -119,6 +127,16 @@ fn primary(graph: &mut Graph) -> Result<Cluster> {
         master: Some(Master::Stored { arn: password.outputs.arn }),
         ..bare(graph, &region())?
     })
+}
+
+fn parameters_of_instance(name: &str) -> ParameterGroup {
+    ParameterGroup {
+        name: name.to_owned(),
+        family: "postgres16".to_owned(),
+        description: "an example".to_owned(),
+        parameters: BTreeMap::from([("rds.force_ssl".to_owned(), "1".to_owned())]),
+        tags: Tags::new(),
+    }
 }
 
 fn instance(cluster: &Node<Cluster>, name: &str) -> ClusterInstance {
@@ -239,6 +257,95 @@ fn cluster_instance() -> Result<Example> {
             instance.monitoring = Some(Monitoring { interval: 60, role: role.outputs.arn });
         })?
         .change(|instance: &mut ClusterInstance| instance.monitoring = None)
+}
+
+fn instance_of_its_own() -> Result<Example> {
+    let mut graph = graph("instance-of-its-own");
+    let (place, vpc) = place(&mut graph, &region())?;
+    let place = graph.add(&region(), "place", place)?;
+    let security_group = graph.add(&region(), "security-group", closed(&vpc, "contract-instance".to_owned()))?;
+    let other = graph.add(&region(), "other", closed(&vpc, "contract-instance-other".to_owned()))?;
+    let parameters = graph.add(&region(), "parameters", parameters_of_instance("contract-instance-parameters"))?;
+    let others = graph.add(&region(), "others", parameters_of_instance("contract-instance-others"))?;
+    let password = password_for(&mut graph, "master")?;
+    let role = role_for(&mut graph, "monitoring", "monitoring.rds.amazonaws.com")?;
+    let key = key_for(&mut graph, "key", &[])?.outputs.arn;
+    let instance = Instance {
+        name: format!("contract-{}", graph.workspace),
+        engine: "postgres".to_owned(),
+        engine_version: VERSION.to_owned(),
+        class: "db.m6g.large".to_owned(),
+        storage: 100,
+        storage_type: "gp2".to_owned(),
+        multi_az: false,
+        database: Some("payments".to_owned()),
+        username: "payments".to_owned(),
+        master: Master::Managed { kms_key: key.clone() },
+        port: 5432,
+        subnet_group: place.id,
+        security_groups: BTreeSet::from([Ref::from(security_group.id)]),
+        parameter_group: parameters.id,
+        publicly_accessible: false,
+        kms_key: key.clone(),
+        iam_authentication: false,
+        backup_retention_days: 7,
+        backup_window: "03:00-04:00".to_owned(),
+        copy_tags_to_snapshots: true,
+        auto_minor_version_upgrade: false,
+        log_exports: BTreeSet::from(["postgresql".to_owned()]),
+        insights: None,
+        monitoring: None,
+        deletion_protection: Some(false),
+        tags: Tags::new(),
+    };
+    let managed = instance.master.clone();
+    Example::new(graph, &region(), instance)?
+        .again(Again::Taken)
+        .change(|instance: &mut Instance| "db.m6g.xlarge".clone_into(&mut instance.class))?
+        .change(|instance: &mut Instance| {
+            instance.storage = 200;
+            "gp3".clone_into(&mut instance.storage_type);
+        })?
+        .change(|instance: &mut Instance| instance.multi_az = true)?
+        .change(|instance: &mut Instance| instance.port = 5433)?
+        .change(|instance: &mut Instance| instance.security_groups = BTreeSet::from([Ref::from(other.id)]))?
+        .change(|instance: &mut Instance| instance.parameter_group = others.id)?
+        .change(|instance: &mut Instance| instance.publicly_accessible = true)?
+        .change(|instance: &mut Instance| instance.iam_authentication = true)?
+        .change(|instance: &mut Instance| {
+            instance.backup_retention_days = 35;
+            "22:00-23:00".clone_into(&mut instance.backup_window);
+            instance.copy_tags_to_snapshots = false;
+        })?
+        .change(|instance: &mut Instance| instance.auto_minor_version_upgrade = true)?
+        .change(|instance: &mut Instance| instance.log_exports = BTreeSet::from(["upgrade".to_owned()]))?
+        .change(|instance: &mut Instance| instance.log_exports.clear())?
+        .change(|instance: &mut Instance| instance.insights = Some(Insights { days: 7, kms_key: key }))?
+        .change(|instance: &mut Instance| instance.insights = None)?
+        .change(|instance: &mut Instance| {
+            instance.monitoring = Some(Monitoring { interval: 60, role: role.outputs.arn });
+        })?
+        .change(|instance: &mut Instance| instance.monitoring = None)?
+        .change(|instance: &mut Instance| instance.master = Master::Stored { arn: password.outputs.arn })?
+        .change(|instance: &mut Instance| instance.master = managed)?
+        .change(|instance: &mut Instance| "16.6".clone_into(&mut instance.engine_version))?
+        .change(|instance: &mut Instance| instance.deletion_protection = Some(true))
+}
+
+fn parameter_group() -> Result<Example> {
+    let put = |group: &mut ParameterGroup, name: &str, value: &str| {
+        group.parameters.insert(name.to_owned(), value.to_owned());
+    };
+    Example::new(graph("parameter-group"), &region(), parameters_of_instance("contract-db-parameters"))?
+        .again(Again::Taken)
+        .change(|group: &mut ParameterGroup| put(group, "log_min_duration_statement", "500"))?
+        .change(|group: &mut ParameterGroup| group.parameters.clear())?
+        .change(|group: &mut ParameterGroup| {
+            // More than one call supports.
+            for number in 0..30 {
+                put(group, &format!("parameter-{number}"), "1");
+            }
+        })
 }
 
 fn cluster_parameter_group() -> Result<Example> {
@@ -372,5 +479,31 @@ async fn a_final_snapshot_is_left_where_the_data_is_kept() -> Result<()> {
     let live = make("contract-snapshot-none").await?;
     aws.delete(&Site { final_snapshot: false, ..site }, &live).await?;
     assert_eq!(snapshots().await?.len(), 2);
+    Ok(())
+}
+
+/// As above, of an instance that is not in a cluster.
+#[tokio::test]
+async fn an_instance_leaves_a_final_snapshot_too() -> Result<()> {
+    let access = access().await?;
+    let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
+    let site = Site { final_snapshot: true, ..site(&region(), Instance::KIND, "instance-snapshot")? };
+    let name = "contract-instance-snapshot";
+    let mut resources = BTreeSet::new();
+    for _ in 0..2 {
+        let call = cx.rds().create_db_instance().db_instance_identifier(name).engine("postgres");
+        let call = call.db_instance_class("db.m6g.large").allocated_storage(20).engine_version(VERSION);
+        call.master_username("payments").master_user_password("password-of-a-test").send().await.explain()?;
+        let live = aws.read(&region(), Instance::KIND, &[name.to_owned()]).await?.pop().need("DBInstance")?;
+        let resource = live.outputs["resource_id"].as_str().need("DbiResourceId")?;
+        resources.insert(resource.trim_start_matches("db-").to_ascii_lowercase());
+        aws.delete(&site, &live).await?;
+        assert!(aws.absent(&region(), Instance::KIND, name).await?);
+    }
+    let found = cx.rds().describe_db_snapshots().send().await.explain()?;
+    let names = found.db_snapshots().iter().filter_map(|it| it.db_snapshot_identifier().map(str::to_owned));
+    let left: BTreeSet<_> = names.filter(|it| it.starts_with(name)).collect();
+    assert_eq!(resources.len(), 2, "each life of a name has its own resource id");
+    assert_eq!(left, resources.iter().map(|resource| format!("{name}-final-{resource}")).collect());
     Ok(())
 }

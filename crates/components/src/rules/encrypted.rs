@@ -4,7 +4,7 @@ use payinfra_aws::cloudtrail::Trail;
 use payinfra_aws::dynamodb::Table;
 use payinfra_aws::kms::Key;
 use payinfra_aws::logs::LogGroup;
-use payinfra_aws::rds::ClusterParameterGroup;
+use payinfra_aws::rds::{ClusterParameterGroup, ParameterGroup};
 use payinfra_aws::s3::Bucket;
 use payinfra_aws::sns::Topic;
 use payinfra_aws::{Effect, Policy};
@@ -54,9 +54,10 @@ fn check(graph: &Graph, _: &Names) -> Result<Vec<Violation>> {
     let keys = all::<Key>(graph)?.into_iter().filter(|(_, key)| !key.rotation);
     broken.extend(keys.map(|(address, _)| Violation::new(&address, "does not rotate")));
     // The types of databases require a key. TLS is enforced by a parameter of their engine.
-    let parameters = all::<ClusterParameterGroup>(graph)?.into_iter();
-    let plain = parameters.filter(|(_, group)| {
-        !FORCES_TLS.iter().any(|(name, on)| group.parameters.get(*name).is_some_and(|is| is == on))
+    let clusters = all::<ClusterParameterGroup>(graph)?.into_iter().map(|(address, group)| (address, group.parameters));
+    let instances = all::<ParameterGroup>(graph)?.into_iter().map(|(address, group)| (address, group.parameters));
+    let plain = clusters.chain(instances).filter(|(_, parameters)| {
+        !FORCES_TLS.iter().any(|(name, on)| parameters.get(*name).is_some_and(|is| is == on))
     });
     broken.extend(plain.map(|(address, _)| Violation::new(&address, "lets databases be accessed without TLS")));
     Ok(broken)

@@ -6,6 +6,7 @@ mod encrypted_listeners;
 mod least_privilege;
 mod named;
 mod private_buckets;
+mod private_databases;
 mod private_groups;
 mod private_tasks;
 mod tagged;
@@ -21,6 +22,7 @@ pub const RULES: &[Rule] = &[
     least_privilege::RULE,
     named::RULE,
     private_buckets::RULE,
+    private_databases::RULE,
     private_groups::RULE,
     private_tasks::RULE,
     tagged::RULE,

@@ -1,11 +1,11 @@
 //! An HTTP API in front of a function, as other systems declare it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use payinfra_aws::CodeSha256;
 use payinfra_aws::lambda::Architecture;
 use payinfra_components::function::{self, Deployed, Function, function};
-use payinfra_components::http_api::{Access, HttpApi, Route, access_log_name, domain, http_api};
+use payinfra_components::http_api::{Access, DEFAULT_STAGE, HttpApi, Route, access_log_name, domain, http_api};
 use payinfra_components::keys::{Purpose, key, logs_statement};
 use payinfra_components::network::{Nat, network};
 use payinfra_engine::{Graph, Ref, Result};
@@ -31,6 +31,7 @@ fn deployed(graph: &mut Graph, site: &Site<'_>) -> Result<(Deployed, Ref<String>
         environment: BTreeMap::new(),
         environment_key: &key,
         network: &network,
+        egress: BTreeSet::new(),
         permissions: Vec::new(),
         log_key: &key,
         log_retention_days: 30,
@@ -50,6 +51,7 @@ fn t05_p07_only_its_routes_may_invoke_the_function() -> Result<()> {
     let wanted = HttpApi {
         name: "api",
         about: "Work",
+        stage: DEFAULT_STAGE,
         routes: &routes,
         function: &function,
         limit: (100.0, 200),
@@ -73,6 +75,31 @@ fn t05_p07_only_its_routes_may_invoke_the_function() -> Result<()> {
     assert!(stage["access_log"]["group_arn"]["$ref"] == "us-east-1/logs.log-group/api-access#arn");
     let mapping = setting.args("us-east-1/apigatewayv2.api-mapping/api");
     assert_eq!(mapping["stage"], json!({ "$ref": "us-east-1/apigatewayv2.stage/api#name" }));
+    setting.check();
+    Ok(())
+}
+
+#[test]
+fn p07_a_stage_is_in_the_url_and_limits_the_permission() -> Result<()> {
+    let mut setting = Setting::new();
+    let (graph, site) = setting.site(0);
+    let (function, log_key) = deployed(graph, &site)?;
+    let wanted = HttpApi {
+        name: "api",
+        about: "Work",
+        stage: "prod",
+        routes: &[Route { name: "pay", method: "POST", path: "/payment", access: Access::Public }],
+        function: &function,
+        limit: (100.0, 200),
+        log_key: &log_key,
+        log_retention_days: 30,
+    };
+    http_api(graph, &site, &wanted)?;
+    let permission = setting.args("us-east-1/lambda.permission/api-pay");
+    let api = json!({ "$ref": "us-east-1/apigatewayv2.api/api#execution_arn" });
+    assert_eq!(permission["source_arn"], json!({ "$text": [api, "/prod/POST/payment"] }));
+    let url = json!({ "$text": [{ "$ref": "us-east-1/apigatewayv2.api/api#url" }, "/prod"] });
+    assert_eq!(json!(setting.graph.outputs()["api_url_us_east_1"]), url);
     setting.check();
     Ok(())
 }

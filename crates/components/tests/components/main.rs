@@ -5,6 +5,7 @@
 mod fargate;
 mod http_api;
 mod load_balancer;
+mod peering;
 mod tables;
 mod transit;
 

@@ -54,7 +54,7 @@ fn a_stack_that_the_program_does_not_have() {
         &[
             "payinfra.toml:1:9",
             "unknown stack `banking`",
-            "available stacks: global-payments, graph, migration, trading",
+            "available stacks: global-payments, graph, migration, peered-payments, trading",
         ],
     );
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use payinfra_aws::Statement;
-use payinfra_aws::lambda::{EventSourceMapping, StartingPosition};
 use payinfra_aws::sns::Topic;
 use payinfra_components::buckets::arn;
 use payinfra_components::function::{Deployed, Function, function};
 use payinfra_components::roles::{sid, through};
+use payinfra_components::stream;
 use payinfra_components::tables::GlobalTable;
 use payinfra_engine::{Graph, Node, Result, Text};
 
@@ -53,41 +53,19 @@ pub(super) fn processor(
         environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         environment_key: &part.keys.function.outputs.arn,
         network: &part.network,
+        egress: BTreeSet::new(),
         permissions: permissions(part, parts, payments, topic),
         log_key: &part.keys.logs.outputs.arn,
         log_retention_days: variables.log_retention_days.0,
     };
     let function = function(graph, site, wanted)?;
-    let mapping = EventSourceMapping {
-        function: function.function.id.clone(),
-        qualifier: Some(function.alias.outputs.name.clone()),
-        source: payments.stream_in(site)?,
-        starting_position: Some(StartingPosition::TrimHorizon),
-        enabled: true,
-        batch_size: 100,
-        batching_window: 0,
-        parallelization: Some(1),
-        // The stream keeps records for a day; none is given up before.
-        maximum_age: Some(-1),
-        maximum_retries: Some(-1),
-        bisect: Some(true),
-        maximum_concurrency: None,
-        report_item_failures: true,
-        filters: BTreeSet::from([r#"{"eventName":["INSERT"]}"#.to_owned()]),
-        on_failure: Some(topic.outputs.arn.clone()),
-        tags: site.named("audit"),
-    };
-    graph.add(site.region(), "audit", mapping)?;
+    stream::follow(graph, site, "audit", &function, payments, &topic.outputs.arn)?;
     Ok(function)
 }
 
 /// Payments are stored, and audit records written, in the region that a payment's id belongs to.
 fn permissions(part: &Part<'_>, parts: &[Part<'_>], payments: &GlobalTable, topic: &Node<Topic>) -> Vec<Statement> {
     let site = &part.site;
-    let read = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"];
-    let read = Statement::allow("ReadStream", read).on(payments.arn(site) + "/stream/*");
-    // AWS supports no narrower resource for listing (Service Authorization Reference: DynamoDB).
-    let list = Statement::allow("ListStreams", ["dynamodb:ListStreams"]).on(payments.arn(site) + "/stream/*");
     let publish = Statement::allow("Publish", ["sns:Publish"]).on(&topic.outputs.arn);
     let seal = Statement::allow("SealMessages", ["kms:Decrypt", "kms:GenerateDataKey"]);
     let seal = through(seal, "sns", site.region()).on(&part.keys.application.outputs.arn);
@@ -106,5 +84,5 @@ fn permissions(part: &Part<'_>, parts: &[Part<'_>], payments: &GlobalTable, topi
         );
         [store, open, write, encrypt]
     });
-    [read, list, publish, seal].into_iter().chain(homes).collect()
+    stream::read(payments, site).into_iter().chain([publish, seal]).chain(homes).collect()
 }

@@ -6,7 +6,11 @@ mod package;
 pub(crate) mod regions;
 pub(crate) mod retention;
 mod subscription;
+mod tag;
+mod window;
 
-pub(crate) use alarms::alarms;
+pub(crate) use alarms::{alarms, subscriptions};
 pub(crate) use package::code;
 pub use subscription::Subscription;
+pub(crate) use tag::tag;
+pub(crate) use window::window;

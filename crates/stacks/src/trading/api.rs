@@ -40,6 +40,7 @@ pub(super) fn api(
     let wanted = HttpApi {
         name: API,
         about: "Sessions",
+        stage: http_api::DEFAULT_STAGE,
         routes: &ROUTES,
         function,
         limit: (rate.into(), i32::try_from(rate.saturating_mul(2)).unwrap_or(i32::MAX)),

@@ -44,6 +44,7 @@ pub(super) fn processor(
         environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         environment_key: &part.key,
         network: &part.network,
+        egress: BTreeSet::new(),
         permissions: permissions(part, sessions, content, topic),
         log_key: &part.key,
         log_retention_days: variables.log_retention_days.0,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::global_payments::FunctionConfig;
 use crate::remote::listed;
 use crate::settings::retention::{self, retention};
-use crate::settings::{self, Subscription, domain, regions};
+use crate::settings::{self, Subscription, domain, regions, tag, window};
 
 /// The maximum number of regions: an Aurora cluster has at most five replicas in other regions.
 const REGIONS: usize = 6;
@@ -264,7 +264,7 @@ pub(super) fn check(workspace: &Workspace<TradingVariables>, problems: &mut Prob
         section.wrong("regions", format!("a trading platform has at most {REGIONS} regions, not {count}"), hint);
     }
     if let Some(value) = &variables.cost_center {
-        section.check("cost_center", tag("cost_center", value));
+        section.check("cost_center", tag("cost_center", "CostCenter", value));
     }
     section.number("session_days", variables.session_days.0, 1..=3_650);
     section.check("log_retention_days", retention(variables.log_retention_days.0));
@@ -296,17 +296,6 @@ fn names(workspace: &Workspace<TradingVariables>) -> Result<()> {
         let site = payinfra_stack::Site::new(workspace, &names, config);
         super::names(&site, &config.region)
     })
-}
-
-/// Checks the value of a tag.
-fn tag(variable: &str, value: &str) -> Result<()> {
-    if value.is_empty() {
-        return Err(Error::invalid(format!("`{variable}` is empty")).hint("write a value for the tag CostCenter"));
-    }
-    match payinfra_stack::tags::wrong(value, payinfra_stack::tags::VALUE) {
-        Some((wrong, hint)) => Err(Error::invalid(format!("`{variable}` {wrong}")).hint(hint)),
-        None => Ok(()),
-    }
 }
 
 /// A parameter of a module.
@@ -460,22 +449,6 @@ fn database(workspace: &Workspace<TradingVariables>, problems: &mut Problems) {
         section.wrong("performance_insights_days", message, "use 7, a multiple of 31 up to 713, or 731");
     }
     section.one_of("monitoring_interval", config.monitoring_interval, &[1, 5, 10, 15, 30, 60]);
-}
-
-/// Checks that `text` is a window of at least half an hour, such as `03:00-04:00`.
-fn window(text: &str) -> Result<()> {
-    let minutes = |time: &str| {
-        let (hours, minutes) = time.split_once(':')?;
-        let number = |text: &str| if text.len() == 2 { text.parse::<u32>().ok() } else { None };
-        let (hours, minutes) = (number(hours)?, number(minutes)?);
-        (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)
-    };
-    let ends = text.split_once('-').and_then(|(from, to)| Some((minutes(from)?, minutes(to)?)));
-    if ends.is_some_and(|(from, to)| (to + 1_440 - from) % 1_440 >= 30) {
-        return Ok(());
-    }
-    Err(Error::invalid(format!("`{text}` is not a backup window"))
-        .hint("write two times in UTC, at least 30 minutes apart, such as 03:00-04:00"))
 }
 
 fn alarms(config: &AlarmConfig, section: &mut Section<'_>) {

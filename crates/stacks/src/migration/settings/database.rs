@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::phase::Phase;
+use crate::settings::window;
 
 /// The variables as they are written.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -77,7 +78,6 @@ const MAJOR: std::ops::RangeInclusive<u32> = 13..=17;
 const MONITORING: [i32; 6] = [1, 5, 10, 15, 30, 60];
 /// User names that RDS or `PostgreSQL` reserve.
 const RESERVED: [&str; 6] = ["admin", "postgres", "rds_superuser", "rdsadmin", "root", "user"];
-const MINUTES_OF_A_DAY: u32 = 24 * 60;
 
 impl DatabaseVariables {
     /// The databases in `phase`.
@@ -154,25 +154,6 @@ fn class(text: &str) -> Result<()> {
         }
         _ => Err(Error::invalid(format!("`{text}` is not an instance class")).hint("use a class such as db.r6g.large")),
     }
-}
-
-fn window(text: &str) -> Result<()> {
-    let minute = |time: &str| {
-        let (hours, minutes) = time.split_once(':').filter(|_| time.len() == 5)?;
-        let (hours, minutes): (u32, u32) = (hours.parse().ok()?, minutes.parse().ok()?);
-        (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)
-    };
-    let times = text.split_once('-').and_then(|(from, to)| Some((minute(from)?, minute(to)?)));
-    let Some((from, to)) = times else {
-        return Err(Error::invalid(format!("`{text}` is not a daily window"))
-            .hint("write start and end in UTC, such as 03:00-04:00"));
-    };
-    if (to + MINUTES_OF_A_DAY - from) % MINUTES_OF_A_DAY < 30 {
-        return Err(
-            Error::invalid(format!("the window {text} is too short")).hint("RDS requires at least half an hour")
-        );
-    }
-    Ok(())
 }
 
 fn insights(days: i32) -> Result<()> {
