@@ -168,19 +168,22 @@ fn reasons(counts: &BTreeMap<String, usize>) -> String {
     if all.is_empty() { "0".to_owned() } else { all.join(", ") }
 }
 
-/// The seed of a line of the table.
-fn seed_of(line: &str) -> Option<Option<u64>> {
-    match line.strip_prefix("| ")?.split_once(' ')?.0 {
-        "none" => Some(None),
-        seed => seed.parse().ok().map(Some),
-    }
+/// The place of the row of a seed in the table; that of the undisturbed walk comes first.
+fn place(seed: Option<u64>) -> u64 {
+    seed.map_or(0, |seed| seed + 1)
+}
+
+/// The place of a line of the table.
+fn place_of(line: &str) -> Option<u64> {
+    let seed = line.strip_prefix("| ")?.split_once(' ')?.0;
+    if seed == "none" { Some(place(None)) } else { Some(place(Some(seed.parse().ok()?))) }
 }
 
 /// The table with `rows`, and with those rows of `before` that have other seeds.
 fn table(before: &str, rows: &[Row]) -> String {
-    let mut lines: BTreeMap<Option<u64>, String> =
-        before.lines().filter_map(|line| Some((seed_of(line)?, line.to_owned()))).collect();
-    lines.extend(rows.iter().map(|row| (row.seed, row.line())));
+    let lines = before.lines().filter_map(|line| Some((place_of(line)?, line.to_owned())));
+    let mut lines: BTreeMap<u64, String> = lines.collect();
+    lines.extend(rows.iter().map(|row| (place(row.seed), row.line())));
     let mut text = format!(
         "# Moves among faults, with payments\n\n`{COMMAND}`\n\nWith `PAYINFRA_SEEDS=20..30`, only the rows of these \
          seeds are written anew.\n\nThe workspace `live` moves from `legacy` to `migration`, \
@@ -285,7 +288,7 @@ async fn m03_m30_payments_continue_through_all_phases_and_back() {
 async fn m03_m30_payments_continue_through_all_phases_with_many_seeds() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/moves.md");
     let seeds = std::env::var("PAYINFRA_SEEDS").map_or(0..MANY, |range| {
-        let (from, to) = range.split_once("..").expect("PAYINFRA_SEEDS is a range: 20..30");
+        let (from, to) = range.split_once("..").unwrap_or_else(|| panic!("PAYINFRA_SEEDS={range} is no range: 20..30"));
         from.parse().unwrap()..to.parse().unwrap()
     });
     let write = |rows: &[Row]| {

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use aws_sdk_acm::types::CertificateStatus;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_rds::types::{ApplyMethod, Parameter};
 use aws_sdk_s3::types::{
@@ -20,6 +21,8 @@ use tokio::time::sleep;
 const EXAMPLE: &str = include_str!("../../crates/stacks/src/trading/payinfra.toml");
 /// The regions of the example, the primary first.
 const REGIONS: [&str; 3] = ["us-east-1", "us-east-2", "us-west-2"];
+/// The hosted zone of the domain names.
+const ZONE: &str = "trading.test-bank.com";
 
 async fn bench() -> Bench {
     let bench = Bench::new().await;
@@ -66,6 +69,96 @@ async fn t01_t12_the_example_lives_and_leaves_nothing() {
     bench.run(&["destroy", "--workspace", "dev", "--yes", "--accept-loss"]).ok();
     let orphans = bench.run(&["sweep", "--workspace", "dev"]).ok();
     assert!(orphans.stdout.contains("No orphaned resources"), "{}", orphans.stdout);
+}
+
+/// The ARN of an issued certificate for `domain`. Nobody has its zone yet, so it counts as validated.
+async fn certificate(bench: &Bench, region: &str, domain: &str) -> String {
+    let acm = aws_sdk_acm::Client::new(&bench.sdk(region));
+    let method = aws_sdk_acm::types::ValidationMethod::Dns;
+    let made = acm.request_certificate().domain_name(domain).validation_method(method).send().await.unwrap();
+    let arn = made.certificate_arn.unwrap();
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let found = acm.describe_certificate().certificate_arn(&arn).send().await.unwrap().certificate.unwrap();
+        if found.status() == Some(&CertificateStatus::Issued) {
+            return arn;
+        }
+        assert!(Instant::now() < end, "{found:?}");
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// T-01, T-05, T-06: each region's API has its domain name on the region's certificate, in a zone that was there before. A
+/// further region in the list creates the resources of that region, updates the global table, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn t01_t05_t06_a_fourth_region_is_one_more_line() {
+    const FOURTH: &str = "eu-west-1";
+    let bench = bench().await;
+    let mut configuration: toml::Table = EXAMPLE.parse().unwrap();
+    let defaults = configuration["defaults"].as_table_mut().unwrap();
+    let zone = toml::Table::from_iter([("zone".to_owned(), ZONE.into())]);
+    defaults.insert("domain".to_owned(), zone.into());
+    let mut modules = toml::Table::new();
+    for region in [&REGIONS[..], &[FOURTH]].concat() {
+        let domain = format!("api-{region}.{ZONE}");
+        let certificate = certificate(&bench, region, &domain).await;
+        let module = [("domain".to_owned(), domain.into()), ("certificate".to_owned(), certificate.into())];
+        modules.insert(region.to_owned(), toml::Table::from_iter(module).into());
+    }
+    let fourth = modules.remove(FOURTH).unwrap();
+    defaults.insert("modules".to_owned(), modules.into());
+    let route53 = aws_sdk_route53::Client::new(&bench.sdk(REGIONS[0]));
+    let zone = route53.create_hosted_zone().name(ZONE).caller_reference("trading").send().await.unwrap();
+    let zone = zone.hosted_zone.unwrap().id;
+    bench.configure(&configuration.to_string());
+    bench.run(&["apply", "--workspace", "dev", "--yes"]).ok();
+    for region in REGIONS {
+        named(&bench, &zone, region).await;
+    }
+
+    let defaults = configuration["defaults"].as_table_mut().unwrap();
+    let entry = toml::Table::from_iter([("name".to_owned(), FOURTH.into()), ("cidr".to_owned(), "10.3.0.0/16".into())]);
+    defaults["regions"].as_array_mut().unwrap().push(entry.into());
+    bench.configure(&configuration.to_string());
+    let incomplete = bench.run(&["plan", "--workspace", "dev"]).expect(1);
+    assert!(incomplete.stderr.contains(FOURTH), "{}", incomplete.stderr);
+    let defaults = configuration["defaults"].as_table_mut().unwrap();
+    defaults["modules"].as_table_mut().unwrap().insert(FOURTH.to_owned(), fourth);
+    bench.configure(&configuration.to_string());
+    let planned = bench.run(&["plan", "--workspace", "dev", "--json"]).ok();
+    let events: Vec<Value> = planned.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let plan = events.iter().find(|event| event["type"] == "plan").unwrap();
+    let steps = plan["steps"].as_array().unwrap();
+    let steps = steps.iter().map(|step| (step["address"].as_str().unwrap(), step["action"].as_str().unwrap()));
+    let (there, elsewhere): (Vec<_>, Vec<_>) = steps.partition(|(address, _)| address.contains(FOURTH));
+    assert_eq!(elsewhere, [("us-east-1/dynamodb.table/sessions", "update")]);
+    assert!(there.len() > 50 && there.iter().all(|(_, action)| *action == "create"), "{there:?}");
+
+    bench.run(&["apply", "--workspace", "dev", "--yes"]).ok();
+    bench.run(&["plan", "--workspace", "dev", "--exit-code"]).ok();
+    named(&bench, &zone, FOURTH).await;
+    let same = bench.run(&["drift", "--workspace", "dev", "--between-regions"]).ok();
+    assert!(same.stdout.contains(FOURTH), "{}", same.stdout);
+    bench.run(&["destroy", "--workspace", "dev", "--yes", "--accept-loss"]).ok();
+    let records = route53.list_resource_record_sets().hosted_zone_id(&zone).send().await.unwrap();
+    assert!(records.resource_record_sets().iter().all(|it| it.name().trim_end_matches('.') == ZONE), "{records:?}");
+}
+
+/// T-05: the domain name of the region leads to its API, on its certificate.
+async fn named(bench: &Bench, zone: &str, region: &str) {
+    let domain = format!("api-{region}.{ZONE}");
+    let apis = aws_sdk_apigatewayv2::Client::new(&bench.sdk(region));
+    let found = apis.get_domain_name().domain_name(&domain).send().await.unwrap();
+    let [endpoint] = found.domain_name_configurations() else { panic!("{found:?}") };
+    assert!(endpoint.certificate_arn().unwrap().starts_with(&format!("arn:aws:acm:{region}:")), "{endpoint:?}");
+    let mappings = apis.get_api_mappings().domain_name(&domain).send().await.unwrap();
+    let mapped: Vec<_> = mappings.items().iter().filter_map(|mapping| mapping.api_id()).collect();
+    assert_eq!(mapped, [bench.id("dev", &format!("{region}/apigatewayv2.api/api"))]);
+    let route53 = aws_sdk_route53::Client::new(&bench.sdk(REGIONS[0]));
+    let records = route53.list_resource_record_sets().hosted_zone_id(zone).send().await.unwrap();
+    let record = records.resource_record_sets().iter().find(|it| it.name().trim_end_matches('.') == domain).unwrap();
+    let target = record.alias_target().unwrap().dns_name().trim_end_matches('.');
+    assert_eq!(Some(target), endpoint.api_gateway_domain_name());
 }
 
 /// T-03: the clusters of the other regions replicate the primary region's, each with its own key.
