@@ -127,7 +127,7 @@ async fn t01_t05_t06_a_fourth_region_is_one_more_line() {
     bench.configure(&configuration.to_string());
     let planned = bench.run(&["plan", "--workspace", "dev", "--json"]).ok();
     let events: Vec<Value> = planned.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let plan = events.iter().find(|event| event["type"] == "plan").unwrap();
+    let plan = events.iter().find(|event| event["event"] == "plan").unwrap();
     let steps = plan["steps"].as_array().unwrap();
     let steps = steps.iter().map(|step| (step["address"].as_str().unwrap(), step["action"].as_str().unwrap()));
     let (there, elsewhere): (Vec<_>, Vec<_>) = steps.partition(|(address, _)| address.contains(FOURTH));
