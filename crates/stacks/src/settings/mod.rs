@@ -2,11 +2,13 @@
 
 mod alarms;
 pub(crate) mod domain;
+pub(crate) mod drift_detector;
 mod package;
 pub(crate) mod regions;
 pub(crate) mod retention;
 mod subscription;
 
 pub(crate) use alarms::alarms;
+pub use drift_detector::DriftDetectorConfig;
 pub(crate) use package::code;
 pub use subscription::Subscription;
