@@ -10,12 +10,15 @@ import time
 
 import boto3
 from ministack import app
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 
 PATH = "/_payinfra/permissions"
 PERMITTED = "/_payinfra/permitted"
 # How long the policies of a role are kept, in seconds.
 KEPT = 1.0
+
+# The actions of Lambda that are not named as the operation.
+LAMBDA = {"Invoke": "InvokeFunction", "InvokeAsync": "InvokeFunction"}
 
 known = {}
 
@@ -51,6 +54,12 @@ def resolve_condition_key(key, context, original=iam_evaluator._resolve_conditio
     if key.lower() == "aws:principalarn" and ":assumed-role/" in context.principal_arn:
         return f"arn:aws:iam::{context.principal_account}:role/{role}"
     return original(key, context)
+
+
+def lambda_action(method, path, original=iam_actions._lambda_action):
+    """MiniStack has no actions for single aliases and mappings, and others for those of functions: the API's own routes decide."""
+    action = iam_actions._match_rest_action("lambda", method, path, {})
+    return LAMBDA.get(action, action) or original(method, path)
 
 
 def permitted(access_key, action, account):
@@ -94,5 +103,7 @@ def served(application):
     return serving
 
 
+iam_actions._BOTOCORE_SERVICE_MAP["lambda"] = ["lambda"]
+iam_actions._lambda_action = lambda_action
 iam_evaluator._gather_role_policies = gather_role_policies
 iam_evaluator._resolve_condition_key = resolve_condition_key
