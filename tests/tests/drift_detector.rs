@@ -123,7 +123,8 @@ async fn t08_the_detector_finds_what_the_commands_find() {
     let found = report(&bench, Some(&clean)).await;
     assert_eq!(found["resources"], drift(&bench, &[], 2)["resources"]);
     assert_eq!(found["differences"], drift(&bench, &["--between-regions"], 2)["differences"]);
-    let named = found["differences"].as_array().unwrap().iter().map(|it| (it["kind"].as_str().unwrap(), &it["regions"]));
+    let named =
+        found["differences"].as_array().unwrap().iter().map(|it| (it["kind"].as_str().unwrap(), &it["regions"]));
     assert!(named.clone().any(|it| it == ("lambda.function", &json!(["us-east-2"]))), "{found:#}");
     let drifted = found["resources"].as_array().unwrap();
     assert!(drifted.iter().any(|it| it["address"] == "us-east-2/lambda.function/object-processor"), "{found:#}");
