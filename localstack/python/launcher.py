@@ -196,9 +196,9 @@ class Ministack:
         config.bind = [f"fd://{listener.fileno()}"]
         config.keep_alive_timeout = 600
         config.loglevel = "WARNING"
-        from mends import permissions, stores
+        from mends import events, permissions, stores
 
-        app = Guarded(options["secret"]).asgi(permissions.served(stores.served(self.app)))
+        app = Guarded(options["secret"]).asgi(permissions.served(stores.served(events.served(self.app))))
         asyncio.run(serve(app, config))
 
     def set_port(self, port):

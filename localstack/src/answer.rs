@@ -133,9 +133,21 @@ pub(crate) fn expired(request: &Request) -> Answer {
     error(request, status, code, message)
 }
 
+/// The service's error for a call without permission.
+pub(crate) fn denied(request: &Request, action: &str) -> Answer {
+    let message = format!("The role is not authorized to perform: {action}");
+    error(request, 403, failure(request, 403), &message)
+}
+
 /// The service's error for a failure.
 pub(crate) fn failed(request: &Request, status: u16) -> Answer {
-    let code = match (request.protocol, status) {
+    let message = if status == 403 { "Access denied (injected)" } else { "An internal error has occurred (injected)" };
+    error(request, status, failure(request, status), message)
+}
+
+/// The service's code for a failure.
+fn failure(request: &Request, status: u16) -> &'static str {
+    match (request.protocol, status) {
         (Protocol::Ec2, 503) => "Unavailable",
         (Protocol::Ec2 | Protocol::S3, 500) => "InternalError",
         (Protocol::Json, 500) if request.scope.service == "dynamodb" => "InternalServerError",
@@ -144,9 +156,7 @@ pub(crate) fn failed(request: &Request, status: u16) -> Answer {
         (Protocol::Json, 403) => "AccessDeniedException",
         (_, 403) => "AccessDenied",
         _ => "InternalFailure",
-    };
-    let message = if status == 403 { "Access denied (injected)" } else { "An internal error has occurred (injected)" };
-    error(request, status, code, message)
+    }
 }
 
 /// A CBOR map of short strings.

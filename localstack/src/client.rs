@@ -102,13 +102,21 @@ impl Control {
         self.ask(Method::GET, "violations", Bytes::new()).await
     }
 
-    /// Checks the permissions of roles, or accepts all calls, until the next reset. Only some services check them
+    /// Checks the permissions of roles, or accepts all calls, until the next reset. Some services check only the actions
     /// (`GAPS.md`); the access key `test` has all permissions.
     ///
     /// # Errors
     /// [`Error::Control`], also if the emulators were not started here.
     pub async fn check_permissions(&self, on: bool) -> Result<()> {
         self.order(Method::PUT, "permissions", on.to_string().into()).await
+    }
+
+    /// Fires all schedules of EventBridge now, once, and returns the names of their rules. They also fire when it is time.
+    ///
+    /// # Errors
+    /// [`Error::Control`], also if the emulators were not started here.
+    pub async fn fire_schedules(&self) -> Result<Vec<String>> {
+        self.ask(Method::POST, "schedules", Bytes::new()).await
     }
 
     /// Where the requests of clients go now.

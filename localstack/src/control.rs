@@ -77,6 +77,13 @@ pub(crate) async fn answer(gateway: &Arc<Gateway>, method: &Method, path: &str, 
             },
             Err(error) => failed(StatusCode::BAD_REQUEST, &error.to_string()),
         },
+        ("POST", "schedules") if gateway.profile == Profile::External => {
+            failed(StatusCode::BAD_REQUEST, "schedules are fired only by emulators that were started here")
+        }
+        ("POST", "schedules") => match gateway.fire_schedules().await {
+            Ok(names) => Answer::json(StatusCode::OK, &names),
+            Err(reason) => failed(StatusCode::BAD_GATEWAY, &reason),
+        },
         ("POST", "reset") => match gateway.reset().await {
             Ok(()) => done(),
             Err(error) => failed(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),

@@ -5,6 +5,7 @@
 mod backend;
 mod bootstrap;
 mod clock;
+mod declared;
 pub mod disk;
 mod dynamo;
 mod epoch;
@@ -16,6 +17,7 @@ mod s3;
 
 pub use backend::{Backend, Backing, open};
 pub use bootstrap::{Existing, Made, Place, Report, bootstrap};
+pub use declared::{declared, serials};
 pub use dynamo::DynamoLock;
 pub use file::{FileLock, FileStore};
 pub use format::{migrate, schema};

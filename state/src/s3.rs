@@ -58,6 +58,24 @@ impl S3Store {
         Ok(format!("{}/history/{name}", self.folder))
     }
 
+    /// Replaces the report of the drift detector, `STACK/WORKSPACE/drift.json`, and returns its place. The bucket keeps earlier
+    /// versions.
+    ///
+    /// # Errors
+    /// If the call fails.
+    pub async fn report(&self, bytes: &[u8]) -> Result<String> {
+        let key = format!("{}/drift.json", self.folder);
+        let put = || async {
+            let call = self.client.put_object().bucket(&self.bucket).expected_bucket_owner(&self.account).key(&key);
+            let call = call.content_type("application/json").body(ByteStream::from(bytes.to_vec()));
+            call.send().await.explain()
+        };
+        match patiently(put).await {
+            Ok(_) => Ok(self.at(&key)),
+            Err(error) => Err(self.understood(error).await),
+        }
+    }
+
     fn at(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.bucket)
     }

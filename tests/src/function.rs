@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::built;
 use crate::service::{BUCKET, TABLE};
 
-/// The time limit for every event, longer than every deadline.
+/// The time limit for a response: after the deadline of its event, or after the start.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running function: one execution environment, which handles one event at a time. Dropping it kills it.
@@ -79,7 +79,7 @@ impl Function {
     #[must_use]
     pub fn invoke(&self, event: &str, left: Duration) -> (String, Value) {
         self.events.send((event.to_owned(), left)).unwrap();
-        self.answer()
+        self.answers.recv_timeout(left + PATIENCE).unwrap()
     }
 
     /// The next response, or the error of the start.

@@ -10,6 +10,7 @@ mod gate;
 mod limit;
 mod package;
 mod policy;
+mod reads;
 mod refs;
 mod tagged;
 
@@ -44,3 +45,4 @@ pub use cloud::{Aws, KINDS, catalog};
 pub use package::CodeSha256;
 pub use payinfra_sdk::{Explain, Need};
 pub use policy::{Effect, Policy, Statement};
+pub use reads::reads;

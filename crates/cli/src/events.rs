@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use payinfra_engine::plan::Summary;
+use payinfra_engine::plan::{Differs, Drifted, Summary};
 use payinfra_engine::{Action, Address, Change, Class, Error, Event, Graph, Observer, Plan, Waiver, Wanted};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -536,43 +536,6 @@ impl Valid {
     }
 }
 
-/// A resource that has drifted.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Drifted {
-    /// The address of the resource.
-    address: String,
-    /// Whether it no longer exists.
-    gone: bool,
-    /// The fields that differ, if it exists.
-    fields: Vec<DriftedField>,
-}
-
-/// A field that has drifted.
-#[derive(Debug, Serialize, JsonSchema)]
-struct DriftedField {
-    /// The path of the field.
-    path: String,
-    /// The value that was applied; null if there was none.
-    recorded: Value,
-    /// The current value; null if there is none.
-    live: Value,
-}
-
-/// A difference between regions.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Differs {
-    /// The kind of the resource.
-    kind: String,
-    /// Its name in addresses, in which `{region}` stands for the region.
-    name: String,
-    /// The path of the field; null if the resource does not exist in some regions.
-    field: Option<String>,
-    /// The regions that deviate from the last apply; if none does, those with another value than most.
-    regions: Vec<String>,
-    /// The current value in each region; null if there is none, or no resource.
-    values: BTreeMap<String, Value>,
-}
-
 /// The result of an apply, destroy or rollback.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Ended {
@@ -674,7 +637,7 @@ impl Emitter {
                     refused: step.refused.clone(),
                 })
                 .collect(),
-            drift: drifted(&plan.drift),
+            drift: Drifted::of(&plan.drift),
             operational: plan
                 .deviations()
                 .into_iter()
@@ -744,41 +707,6 @@ pub(crate) fn swept(orphans: &[payinfra_engine::sweep::Orphan]) -> Vec<Swept> {
         id: orphan.seen.id.clone(),
     };
     orphans.iter().map(swept).collect()
-}
-
-/// The differences of a `differences` event.
-pub(crate) fn differences(found: &[payinfra_engine::plan::Difference]) -> Vec<Differs> {
-    let differs = |it: &payinfra_engine::plan::Difference| Differs {
-        kind: it.kind.to_string(),
-        name: it.name.clone(),
-        field: it.field.clone(),
-        regions: it.regions.iter().map(ToString::to_string).collect(),
-        values: it.values.iter().map(|(region, value)| (region.to_string(), value_view::masked(value))).collect(),
-    };
-    found.iter().map(differs).collect()
-}
-
-/// The drifted resources of a `drift` event.
-pub(crate) fn drifted(drift: &BTreeMap<Address, payinfra_engine::Drift>) -> Vec<Drifted> {
-    drift
-        .iter()
-        .map(|(address, drift)| {
-            let fields = match drift {
-                payinfra_engine::Drift::Gone | payinfra_engine::Drift::Scheduled(_) => Vec::new(),
-                payinfra_engine::Drift::Changed(changes) => changes.iter().map(drifted_field).collect(),
-            };
-            let gone = *drift == payinfra_engine::Drift::Gone;
-            Drifted { address: address.to_string(), gone, fields }
-        })
-        .collect()
-}
-
-fn drifted_field(change: &Change) -> DriftedField {
-    let recorded = match &change.new {
-        Wanted::Value(value) => value_view::masked(value),
-        Wanted::Removed | Wanted::Unknown => Value::Null,
-    };
-    DriftedField { path: change.path.clone(), recorded, live: value_view::masked(&change.old) }
 }
 
 fn changed(change: &Change) -> Changed {

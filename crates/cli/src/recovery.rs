@@ -10,11 +10,7 @@ use crate::screen;
 
 /// The serials of the runs in the history, newest last.
 pub(crate) async fn serials(backing: &Backing) -> Result<Vec<u64>> {
-    let names = backing.store.kept().await?;
-    let serial = |name: &String| name.rsplit('/').next()?.strip_suffix(".json")?.parse().ok();
-    let mut serials: Vec<u64> = names.iter().filter_map(serial).collect();
-    serials.sort_unstable();
-    Ok(serials)
+    payinfra_state::serials(&*backing.store).await
 }
 
 /// The state at the end of the run with this serial, if the history has it.

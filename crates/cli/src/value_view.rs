@@ -1,23 +1,11 @@
 //! Displays values. Secrets are never shown.
 
 use payinfra_engine::secret::is_secret;
+pub(crate) use payinfra_engine::secret::{SHOWN as SECRET, masked};
 use serde_json::Value;
 
 /// The maximum length of a value where space is short.
 const SHORT: usize = 72;
-
-/// What is shown instead of a secret.
-pub(crate) const SECRET: &str = "(secret)";
-
-/// `value` without its secrets, whether in the clear or hashed.
-pub(crate) fn masked(value: &Value) -> Value {
-    match value {
-        Value::Array(values) => values.iter().map(masked).collect(),
-        secret if is_secret(secret) => Value::String(SECRET.to_owned()),
-        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), masked(value))).collect(),
-        other => other.clone(),
-    }
-}
 
 /// `value` on one line, shortened unless `whole`.
 pub(crate) fn view(value: &Value, whole: bool) -> String {

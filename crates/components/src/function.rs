@@ -1,4 +1,4 @@
-//! A Lambda function in a region's private subnets, with its role, its log group, and an alias for its current version.
+//! A Lambda function, usually in a region's private subnets, with its role, its log group, and an alias for its current version.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,10 +48,10 @@ pub struct Function<'a> {
     pub reserved_concurrency: Option<i32>,
     /// Its environment.
     pub environment: BTreeMap<String, Text>,
-    /// The key that encrypts the environment.
-    pub environment_key: &'a Ref<String>,
-    /// Its network: it runs in the private subnets.
-    pub network: &'a Network,
+    /// The key that encrypts the environment; AWS's own if `None`.
+    pub environment_key: Option<&'a Ref<String>>,
+    /// Its network: it runs in the private subnets. `None` for one that only calls AWS.
+    pub network: Option<&'a Network>,
     /// What it connects to, in addition to AWS services over HTTPS.
     pub egress: BTreeSet<Rule>,
     /// Its permissions, in addition to those to write logs, to use the network and to decrypt the environment.
@@ -75,8 +75,8 @@ pub struct Deployed {
     pub log_group: Node<LogGroup>,
     /// Its execution role.
     pub role: Node<Role>,
-    /// The security group of its network interfaces.
-    pub group: Node<SecurityGroup>,
+    /// The security group of its network interfaces, if it has some.
+    pub group: Option<Node<SecurityGroup>>,
 }
 
 /// The name of the log group of a function, known before it exists: key policies contain it.
@@ -85,7 +85,7 @@ pub fn log_group_name(site: &Site<'_>, function: &str) -> String {
     format!("/aws/lambda/{}", site.names.name(function))
 }
 
-/// Declares a function in the private subnets of a region, with everything that it needs and with the alias [`LIVE`]. The
+/// Declares a function in a region, with everything that it needs and with the alias [`LIVE`]. The
 /// policy of its log key must allow `CloudWatch` Logs to use it for [`log_group_name`], and that of its environment key must
 /// allow Lambda to use it and to create grants.
 ///
@@ -100,7 +100,8 @@ pub fn function(graph: &mut Graph, site: &Site<'_>, wanted: Function<'_>) -> Res
     };
     let log_group = graph.add(site.region(), wanted.name, log_group)?;
     let role = role(graph, site, &wanted, &log_group)?;
-    let group = group(graph, site, &wanted)?;
+    let group = wanted.network.map(|network| group(graph, site, &wanted, network)).transpose()?;
+    let subnets: Vec<_> = wanted.network.iter().flat_map(|network| &network.private).collect();
     let environment = wanted.environment.into_iter().map(|(name, value)| (name, Secret::new(value)));
     let declared = lambda::Function {
         name: site.names.name(wanted.name),
@@ -115,9 +116,9 @@ pub fn function(graph: &mut Graph, site: &Site<'_>, wanted: Function<'_>) -> Res
         // Lambda's minimum.
         storage: 512,
         environment: environment.collect(),
-        kms_key: Some(wanted.environment_key.clone()),
-        subnets: wanted.network.private.iter().map(|subnet| subnet.id.clone()).collect(),
-        groups: BTreeSet::from([group.id.clone()]),
+        kms_key: wanted.environment_key.cloned(),
+        subnets: subnets.iter().map(|subnet| subnet.id.clone()).collect(),
+        groups: group.iter().map(|group| group.id.clone()).collect(),
         tracing: false,
         logging: Logging { group: log_group.id.clone().into(), format: LogFormat::Json },
         dead_letter: None,
@@ -129,9 +130,9 @@ pub fn function(graph: &mut Graph, site: &Site<'_>, wanted: Function<'_>) -> Res
     let version = Version { function: function.id.clone(), code: wanted.code, definition };
     let version = graph.add(site.region(), wanted.name, version)?;
     // A version is a copy of the configuration: with another network or key, it must be published again.
-    let parts = wanted.network.private.iter().map(|subnet| &subnet.address);
-    let key = wanted.environment_key.address();
-    for part in parts.chain([&role.address, &group.address, &log_group.address]).chain(key) {
+    let parts = subnets.iter().map(|subnet| &subnet.address).chain(group.iter().map(|group| &group.address));
+    let key = wanted.environment_key.and_then(Ref::address);
+    for part in parts.chain([&role.address, &log_group.address]).chain(key) {
         graph.replace_triggered_by(part, &version.address);
     }
     let alias = Alias {
@@ -160,18 +161,24 @@ fn definition(function: &lambda::Function) -> Result<String> {
 fn role(graph: &mut Graph, site: &Site<'_>, wanted: &Function<'_>, log_group: &Node<LogGroup>) -> Result<Node<Role>> {
     let streams = Text::from(&log_group.outputs.arn).and(":log-stream:*");
     let write = Statement::allow("Write", ["logs:CreateLogStream", "logs:PutLogEvents"]).on(streams);
-    // AWS supports no resources for these actions (Lambda DG: Giving Lambda functions access to resources in an Amazon VPC).
-    let network = Statement::allow("Network", INTERFACES).on("*");
-    // The code of the function has the same credentials, and no use for network interfaces.
-    let function = site.arn("lambda", &format!("function:{}", site.names.name(wanted.name)));
-    let only_lambda = Statement::deny("NetworkOnlyForLambda", INTERFACES).on("*").when(
-        "ArnEquals",
-        "lambda:SourceFunctionArn",
-        function,
-    );
-    let decrypt = Statement::allow("Environment", ["kms:Decrypt"]).on(wanted.environment_key);
-    let decrypt = roles::through(decrypt, "lambda", site.region());
-    let statements = [write, network, only_lambda, decrypt].into_iter().chain(wanted.permissions.iter().cloned());
+    let mut statements = vec![write];
+    if wanted.network.is_some() {
+        // AWS supports no resources for these actions (Lambda DG: Giving Lambda functions access to resources in an Amazon VPC).
+        let network = Statement::allow("Network", INTERFACES).on("*");
+        // The code of the function has the same credentials, and no use for network interfaces.
+        let function = site.arn("lambda", &format!("function:{}", site.names.name(wanted.name)));
+        let only_lambda = Statement::deny("NetworkOnlyForLambda", INTERFACES).on("*").when(
+            "ArnEquals",
+            "lambda:SourceFunctionArn",
+            function,
+        );
+        statements.extend([network, only_lambda]);
+    }
+    if let Some(key) = wanted.environment_key {
+        let decrypt = Statement::allow("Environment", ["kms:Decrypt"]).on(key);
+        statements.push(roles::through(decrypt, "lambda", site.region()));
+    }
+    statements.extend(wanted.permissions.iter().cloned());
     let task = TaskRole {
         task: wanted.name,
         description: wanted.about,
@@ -182,10 +189,10 @@ fn role(graph: &mut Graph, site: &Site<'_>, wanted: &Function<'_>, log_group: &N
     roles::role(graph, site, task)
 }
 
-fn group(graph: &mut Graph, site: &Site<'_>, wanted: &Function<'_>) -> Result<Node<SecurityGroup>> {
+fn group(graph: &mut Graph, site: &Site<'_>, wanted: &Function<'_>, network: &Network) -> Result<Node<SecurityGroup>> {
     let services = Rule::tcp(443, Peer::Cidr(ANYWHERE), "HTTPS to AWS services");
     let group = SecurityGroup {
-        vpc: wanted.network.vpc.id.clone(),
+        vpc: network.vpc.id.clone(),
         name: site.names.name(wanted.name),
         description: format!("Network interfaces of the function {}", wanted.name),
         ingress: BTreeSet::new(),

@@ -11,6 +11,7 @@ pub mod dashboard;
 mod desired;
 mod digest;
 pub mod domain;
+pub mod drift_detector;
 pub mod endpoints;
 pub mod events;
 pub mod fargate;

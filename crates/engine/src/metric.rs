@@ -28,11 +28,22 @@ impl Metric {
     /// alarm on it, and `payinfra drift --between-regions --publish` publishes it.
     #[must_use]
     pub fn of_regions(stack: &str, workspace: &str, region: &Region, value: f64) -> Self {
+        Self::of("RegionalDifferences", stack, workspace, region, value)
+    }
+
+    /// The number of resources of a deployment that have drifted, which the drift detector publishes in `region` after each run
+    /// that succeeds.
+    #[must_use]
+    pub fn of_drift(stack: &str, workspace: &str, region: &Region, value: f64) -> Self {
+        Self::of("DriftedResources", stack, workspace, region, value)
+    }
+
+    fn of(name: &str, stack: &str, workspace: &str, region: &Region, value: f64) -> Self {
         let dimensions = [("Stack", stack), ("Workspace", workspace)];
         Self {
             region: region.clone(),
             namespace: "payinfra".to_owned(),
-            name: "RegionalDifferences".to_owned(),
+            name: name.to_owned(),
             dimensions: dimensions.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             value,
         }

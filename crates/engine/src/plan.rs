@@ -21,12 +21,14 @@ mod lookups;
 mod planner;
 mod refresh;
 mod regions;
+mod report;
 
 pub use drift::drift;
 pub(crate) use lookups::lookups;
 pub use planner::{Accepted, Options, plan};
 pub use refresh::{Refreshed, refresh};
 pub use regions::{Difference, between_regions};
+pub use report::{Differs, Drifted, DriftedField};
 
 /// The version of the plan file format.
 pub const FORMAT: u32 = 2;

@@ -23,6 +23,20 @@ const SECRET: &str = "$secret";
 const HASH: &str = "$hash";
 const FORMS: [&str; 3] = [SECRET, HASH, "$pending"];
 
+/// What is shown instead of a secret.
+pub const SHOWN: &str = "(secret)";
+
+/// `value` without its secrets, whether in the clear or hashed.
+#[must_use]
+pub fn masked(value: &Value) -> Value {
+    match value {
+        Value::Array(values) => values.iter().map(masked).collect(),
+        secret if is_secret(secret) => Value::String(SHOWN.to_owned()),
+        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), masked(value))).collect(),
+        other => other.clone(),
+    }
+}
+
 /// Whether `value` is a secret in one of its forms.
 #[must_use]
 pub fn is_secret(value: &Value) -> bool {

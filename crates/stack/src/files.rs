@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use payinfra_engine::GRAPH_BYTES;
-use toml::de::DeTable;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use crate::problem::{Problem, Problems};
 
@@ -32,13 +33,21 @@ pub(crate) fn none(_: &Path) -> io::Result<Box<dyn Read>> {
 pub(crate) fn read(table: &DeTable<'_>, variables: &[&str], open: Open<'_>, problems: &mut Problems) -> Files {
     let mut files = BTreeMap::new();
     for variable in variables {
-        let Some(value) = table.get(*variable) else { continue };
+        let Some(value) = at(table, variable) else { continue };
         let Some(path) = value.get_ref().as_str() else { continue };
         let content = content(path, open)
             .map_err(|(why, hint)| Problem::new(format!("`{variable}`: {path} {why}"), value.span()).hint(hint));
         files.extend(problems.take(content).map(|content| ((*variable).to_owned(), content)));
     }
     Files(files)
+}
+
+/// The value of the variable at `path`, such as `package` or `drift_detector.package`.
+fn at<'a, 'b>(table: &'a DeTable<'b>, path: &str) -> Option<&'a Spanned<DeValue<'b>>> {
+    match path.split_once('.') {
+        None => table.get(path),
+        Some((first, rest)) => at(table.get(first)?.get_ref().as_table()?, rest),
+    }
 }
 
 /// The content of the file at `path`, or why there is none and what to do.

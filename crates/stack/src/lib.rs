@@ -33,4 +33,4 @@ pub use section::Section;
 pub use site::Site;
 pub use stack::{AnyStack, NoVariables, Own, Stack, Stacks};
 pub use toml::Spanned;
-pub use workspace::{Erased, RegionConfig, Workspace};
+pub use workspace::{Erased, RegionConfig, StateBucket, Workspace};

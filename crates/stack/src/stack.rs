@@ -39,7 +39,7 @@ pub trait Stack: Sync {
     const REPLACED: &'static [&'static str] = &[];
     /// The variables whose web addresses are secret although the user does not list them as sensitive, by path.
     const SECRET: &'static [&'static str] = &[];
-    /// The variables that name files, by key. The files are read with the configuration; see [`Workspace::file`]. Zip files
+    /// The variables that name files, by path. The files are read with the configuration; see [`Workspace::file`]. Zip files
     /// are packages of functions, which graphs name by their digests.
     const FILES: &'static [&'static str] = &[];
     /// The values of the variable `phase`, in the order of a migration; empty if the stack has no phases. `payinfra phase`

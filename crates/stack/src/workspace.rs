@@ -41,6 +41,8 @@ pub struct Workspace<V = Erased> {
     pub key_deletion_days: i32,
     /// Outputs to read from other workspaces or stacks, by the name of the source.
     pub remote_outputs: BTreeMap<String, RemoteOutputs>,
+    /// Where its state is stored; `None` if that is a local folder.
+    pub state: Option<StateBucket>,
     /// Additional tags.
     pub tags: Tags,
     pub(crate) places: Places,
@@ -58,6 +60,25 @@ pub struct RegionConfig {
     pub index: u32,
     /// The CIDR block of its network.
     pub cidr: Ipv4Net,
+}
+
+/// The bucket of a state, and the table of its lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateBucket {
+    /// The bucket; by default the current account's own, `payinfra-state-ACCOUNT`.
+    pub bucket: Option<String>,
+    /// The region of both.
+    pub region: Region,
+    /// The table.
+    pub table: String,
+}
+
+impl StateBucket {
+    /// The name of the bucket in `account`.
+    #[must_use]
+    pub fn name(&self, account: &str) -> String {
+        self.bucket.clone().unwrap_or_else(|| format!("payinfra-state-{account}"))
+    }
 }
 
 impl RegionConfig {
@@ -142,6 +163,7 @@ impl<V> Workspace<V> {
             final_snapshot,
             key_deletion_days,
             remote_outputs,
+            state,
             tags,
             places,
             files,
@@ -159,6 +181,7 @@ impl<V> Workspace<V> {
             final_snapshot,
             key_deletion_days,
             remote_outputs,
+            state,
             tags,
             places,
             files,

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+use std::io::{Cursor, Read};
+use std::path::Path;
+
 use payinfra_components::graph as build;
 use payinfra_stack::{ConfigError, Configuration};
 use payinfra_stacks::STACKS;
@@ -192,7 +195,8 @@ fn check_places(text: &str, error: &ConfigError) -> Result<(), TestCaseError> {
 
 /// Parses `text`: it is valid, and can be built, or each error has its place.
 fn valid_or_placed(text: &str) -> Result<(), TestCaseError> {
-    match Configuration::parse(text, "payinfra.toml", STACKS) {
+    let open = |_: &Path| Ok(Box::new(Cursor::new(b"package")) as Box<dyn Read>);
+    match Configuration::open(text, "payinfra.toml", STACKS, &open) {
         Ok(configuration) if configuration.stack.name() == "migration" => {
             for workspace in configuration.workspaces.keys() {
                 let graph = build(&configuration, workspace, "123456789012");

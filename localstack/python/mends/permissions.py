@@ -1,19 +1,24 @@
 """Permissions, which MiniStack can check: of the roles in moto's IAM, whose policies it cannot see.
 
-The access key `test` may do everything that resource policies do not deny.
+The access key `test` may do everything that resource policies do not deny. For calls of moto's services, the gateway asks here.
 """
 
+import asyncio
 import json
 import os
 import time
 
 import boto3
 from ministack import app
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 
 PATH = "/_payinfra/permissions"
+PERMITTED = "/_payinfra/permitted"
 # How long the policies of a role are kept, in seconds.
 KEPT = 1.0
+
+# The actions of Lambda that are not named as the operation.
+LAMBDA = {"Invoke": "InvokeFunction", "InvokeAsync": "InvokeFunction"}
 
 known = {}
 
@@ -51,8 +56,33 @@ def resolve_condition_key(key, context, original=iam_evaluator._resolve_conditio
     return original(key, context)
 
 
+def lambda_action(method, path, original=iam_actions._lambda_action):
+    """MiniStack has no actions for single aliases and mappings, and others for those of functions: the API's own routes decide."""
+    action = iam_actions._match_rest_action("lambda", method, path, {})
+    return LAMBDA.get(action, action) or original(method, path)
+
+
+def permitted(access_key, action, account):
+    """Whether a principal may do an action with some resource, under some condition: moto's services have no others to check."""
+    principal = iam_evaluator.resolve_principal(access_key, account)
+    if isinstance(principal, iam_evaluator.AuthError) or principal.policies is None:
+        # An unknown key is that of a test or of an emulator.
+        return True
+    statements = [statement for policy in principal.policies for statement in policy]
+    matching = [it for it in statements if iam_evaluator._action_matches(action, it.actions, it.not_actions)]
+    denied = any(it.effect == "Deny" and not it.conditions and "*" in it.resources for it in matching)
+    return not denied and any(it.effect == "Allow" for it in matching)
+
+
+async def answer(send, body=b""):
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 def served(application):
-    """The application with a path for the gateway that switches the checks on or off. Requests count as sent with TLS."""
+    """The application with paths for the gateway: one switches the checks on or off, the other says whether a call is allowed.
+    Requests count as sent with TLS."""
 
     async def serving(scope, receive, send):
         if scope["type"] != "http":
@@ -60,8 +90,12 @@ def served(application):
         elif scope["path"] == PATH:
             message = await receive()
             app.AUTH = json.loads(message["body"])
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-            await send({"type": "http.response.body", "body": b""})
+            await answer(send)
+        elif scope["path"] == PERMITTED:
+            call = json.loads((await receive())["body"])
+            # Reading the policies is a call to IAM, which must not block the calls of functions.
+            allowed = await asyncio.to_thread(permitted, call["access_key"], call["action"], call["account"])
+            await answer(send, json.dumps(allowed).encode())
         else:
             secure = [*scope["headers"], (b"x-forwarded-proto", b"https")] if app.AUTH else scope["headers"]
             await application({**scope, "headers": secure}, receive, send)
@@ -69,5 +103,7 @@ def served(application):
     return serving
 
 
+iam_actions._BOTOCORE_SERVICE_MAP["lambda"] = ["lambda"]
+iam_actions._lambda_action = lambda_action
 iam_evaluator._gather_role_policies = gather_role_policies
 iam_evaluator._resolve_condition_key = resolve_condition_key

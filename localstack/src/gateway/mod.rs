@@ -5,7 +5,10 @@ mod connection;
 mod upstream;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -54,6 +57,8 @@ pub(crate) struct Gateway {
     tokens: Tokens,
     pub(crate) clock: Clock,
     conditions: Conditions,
+    /// Whether the permissions of roles are checked.
+    permissions: AtomicBool,
     pub(crate) checker: Checker,
     servers: Mutex<Vec<Server>>,
 }
@@ -92,6 +97,7 @@ impl Gateway {
             tokens: Tokens::default(),
             clock: Clock::default(),
             conditions: Conditions::default(),
+            permissions: AtomicBool::default(),
             checker: Checker::default(),
             servers: Mutex::new(servers),
         }
@@ -141,6 +147,7 @@ impl Gateway {
         self.tokens.clear();
         self.recorder.clear();
         self.checker.clear();
+        self.permissions.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -317,13 +324,49 @@ impl Gateway {
         serde_json::from_slice(&paths).map_err(|error| error.to_string())
     }
 
-    /// Switches the checks of permissions on or off, in the emulator that has them.
+    /// Switches the checks of permissions on or off: in the emulator that has them, and for calls to the other one.
     pub(crate) async fn check_permissions(&self, on: bool) -> std::result::Result<(), String> {
-        let uri = hyper::Uri::from_static("/_payinfra/permissions");
-        let (body, headers) = (bytes::Bytes::from(on.to_string()), hyper::HeaderMap::new());
-        let sent = self.upstream.send(Some(Backend::Ministack), &hyper::Method::PUT, &uri, &headers, body).await;
+        self.ask_ministack("/_payinfra/permissions", on.to_string()).await?;
+        self.permissions.store(on, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Fires all schedules of EventBridge now, and returns the names of their rules.
+    pub(crate) async fn fire_schedules(&self) -> std::result::Result<serde_json::Value, String> {
+        let names = self.ask_ministack("/_payinfra/schedules", String::new()).await?;
+        serde_json::from_slice(&names).map_err(|error| error.to_string())
+    }
+
+    /// The error of a call to moto by a role that does not have the permission. Only MiniStack knows the sessions of roles.
+    async fn denied(&self, request: &Request) -> Option<Answer> {
+        let key = &request.scope.access_key;
+        // Other keys have all permissions, and MiniStack itself uses one while it answers.
+        if !self.permissions.load(Ordering::Relaxed) || !key.starts_with("ASIA") {
+            return None;
+        }
+        let service = match request.scope.service.as_str() {
+            "monitoring" => "cloudwatch",
+            other => other,
+        };
+        // AWS allows this one whatever the policies are.
+        if (service, request.action.as_str()) == ("sts", "GetCallerIdentity") {
+            return None;
+        }
+        let action = format!("{service}:{}", request.action);
+        let call = json!({ "access_key": key, "action": action, "account": crate::emulator::ACCOUNT_ID });
+        match self.ask_ministack("/_payinfra/permitted", call.to_string()).await {
+            Ok(answer) if *answer == *b"true" => None,
+            Ok(_) => Some(answer::denied(request, &action)),
+            Err(reason) => Some(answer::error(request, 502, "BadGateway", &reason)),
+        }
+    }
+
+    /// Sends a request of the gateway itself to MiniStack.
+    async fn ask_ministack(&self, path: &'static str, body: String) -> std::result::Result<bytes::Bytes, String> {
+        let (uri, headers) = (hyper::Uri::from_static(path), hyper::HeaderMap::new());
+        let sent = self.upstream.send(Some(Backend::Ministack), &hyper::Method::PUT, &uri, &headers, body.into()).await;
         let answer = sent.map_err(|error| error.to_string())?;
-        if answer.is_success() { Ok(()) } else { Err(answer.text().into_owned()) }
+        if answer.is_success() { Ok(answer.body) } else { Err(answer.text().into_owned()) }
     }
 
     /// Reads what an emulator says of itself, at a path that is not AWS's.
@@ -359,6 +402,11 @@ impl Gateway {
         }
         let backend = self.profile.backend(&request.scope.service);
         if let Some(refused) = backend.and_then(|_| owner::refuse(request)) {
+            return refused;
+        }
+        if backend == Some(Backend::Moto)
+            && let Some(refused) = self.denied(request).await
+        {
             return refused;
         }
         let Some(slot) = self.tokens.slot(request).filter(|_| backend.is_some()) else {

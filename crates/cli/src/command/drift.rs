@@ -1,12 +1,12 @@
 //! `payinfra drift`: shows changes that were made outside payinfra, or differences between regions.
 
 use clap::Args;
-use payinfra_engine::plan::{Difference, between_regions, drift, refresh};
+use payinfra_engine::plan::{Difference, Differs, Drifted, between_regions, drift, refresh};
 use payinfra_engine::{Error, Metric, Region, Result, State, counted};
 
 use super::Execute;
 use crate::context::{Context, Session};
-use crate::events::{Emitter, Message, differences, drifted};
+use crate::events::{Emitter, Message};
 use crate::exit::{Exit, Outcome};
 use crate::lost::Missing;
 use crate::plan_view::PlanView;
@@ -47,7 +47,7 @@ impl Execute for Drift {
         let found = drift(&loaded.state, &refreshed);
         let resources = counted(loaded.state.resources.len(), "resource", "resources");
         if self.json {
-            Emitter.emit(Message::Drift { resources: drifted(&found) });
+            Emitter.emit(Message::Drift { resources: Drifted::of(&found) });
         } else if found.is_empty() {
             screen::line(&format!("{CREATE}No drift detected{CREATE:#} in {resources}."));
         } else {
@@ -71,7 +71,7 @@ impl Drift {
             return Err(Error::invalid(message).hint("compare it with the last apply: `payinfra drift`").into());
         };
         if self.json {
-            Emitter.emit(Message::Differences { differences: differences(found) });
+            Emitter.emit(Message::Differences { differences: Differs::of(found) });
         } else if found.is_empty() {
             screen::line(&format!("{CREATE}No differences{CREATE:#} between {}.", names.join(", ")));
         } else {

@@ -480,6 +480,9 @@ mod tests {
         /// The differences as `kind/name field: regions`.
         fn found(&self) -> Vec<String> {
             let found = between_regions(&self.graph, &self.state, &self.refreshed);
+            // The history has the same graph with the digests of secrets.
+            let sealed = self.graph.clone().sealed(&self.state.lineage).unwrap();
+            assert_eq!(between_regions(&sealed, &self.state, &self.refreshed), found);
             let shown = found.iter().map(|it| {
                 let regions: Vec<_> = it.regions.iter().map(Region::as_str).collect();
                 let field = it.field.as_deref().unwrap_or("(exists)");

@@ -15,7 +15,7 @@ use crate::places::Places;
 use crate::problem::{At, Problem, Problems};
 use crate::region::{is_region, not_a_region};
 use crate::stack::AnyStack;
-use crate::workspace::{RegionConfig, Workspace, lacks};
+use crate::workspace::{RegionConfig, StateBucket, Workspace, lacks};
 
 /// A workspace whose variables are checked.
 pub(super) struct Context<'a> {
@@ -60,6 +60,7 @@ impl Context<'_> {
             final_snapshot: variables.final_snapshot,
             key_deletion_days: days,
             remote_outputs,
+            state: bucket(self.state),
             tags: variables.tags.into_iter().map(|(key, value)| (key, value.into_inner())).collect(),
             places: self.places,
             files: self.files,
@@ -86,6 +87,12 @@ impl Context<'_> {
         }
         (count > 0 && regions.len() == count).then_some(regions)
     }
+}
+
+/// The bucket of the state, unless it is stored in a folder.
+fn bucket(state: &StateConfig) -> Option<StateBucket> {
+    let StateConfig { bucket, region, table, path } = state.clone();
+    path.is_none().then(|| StateBucket { bucket, region: Region::new(&region), table })
 }
 
 /// The regions of a workspace of `stack` that lists none; errors in them are at `place`.

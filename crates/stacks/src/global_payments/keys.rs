@@ -8,6 +8,7 @@ use payinfra_engine::{Graph, Node, Result};
 use super::Site;
 use super::api::API;
 use super::processor::PROCESSOR;
+use crate::settings::drift_detector::log_groups;
 
 /// The keys of a region.
 pub(super) struct Keys {
@@ -28,12 +29,13 @@ pub(super) fn keys(graph: &mut Graph, site: &Site<'_>) -> Result<Keys> {
         grants: false,
         statements: vec![topic::key_statement(site)],
     };
-    let groups = [
+    let mut groups = vec![
         function::log_group_name(site, PROCESSOR),
         rest_api::access_log_name(site, API),
         format!("{}*", rest_api::EXECUTION_LOGS),
     ];
-    let logs = logs_statement(site, &groups.each_ref().map(String::as_str));
+    groups.extend(log_groups(site, site.variables().drift_detector.as_ref()));
+    let logs = logs_statement(site, &groups.iter().map(String::as_str).collect::<Vec<_>>());
     let logs = Purpose { name: "logs", services: &[], grants: false, statements: vec![logs] };
     let of = |name, services, grants| Purpose { name, services, grants, statements: Vec::new() };
     Ok(Keys {

@@ -29,6 +29,7 @@ pub use self::settings::{
 use self::keys::Keys;
 use self::processor::PROCESSOR;
 use self::storage::{ACCESS_LOGS, AUDIT};
+use crate::settings::drift_detector::{self, drift_detector};
 
 /// The stack's name.
 pub const NAME: &str = "global-payments";
@@ -49,7 +50,7 @@ impl Stack for GlobalPayments {
     const REGIONS: &'static [&'static str] = &["us-east-1", "us-west-2"];
     const REPLACED: &'static [&'static str] = &["domain.certificates"];
     const SECRET: &'static [&'static str] = &["alarms.subscriptions.endpoint"];
-    const FILES: &'static [&'static str] = &["package"];
+    const FILES: &'static [&'static str] = &[drift_detector::PACKAGE, "package"];
     const EXAMPLE: Option<&'static str> = Some(include_str!("payinfra.toml"));
 
     type Variables = PaymentVariables;
@@ -89,6 +90,11 @@ fn build(workspace: &Workspace<PaymentVariables>, account: &AccountId) -> Result
         watched.push(monitoring::Watched { part, topic, function, api, check });
     }
     monitoring::monitoring(&mut graph, &watched, &payments)?;
+    if let Some(monitoring::Watched { part, topic, .. }) = watched.first() {
+        let (config, logs) = (workspace.variables.drift_detector.as_ref(), workspace.variables.log_retention_days.0);
+        let key = &part.keys.logs.outputs.arn;
+        drift_detector(&mut graph, workspace, &part.site, config, topic, (key, logs))?;
+    }
     Ok(graph)
 }
 

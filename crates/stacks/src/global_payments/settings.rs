@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::retention::retention;
-use crate::settings::{self, Subscription, domain};
+use crate::settings::{self, DriftDetectorConfig, Subscription, domain, drift_detector};
 
 /// The largest threshold of an alarm.
 const MANY: i32 = 1_000_000;
@@ -36,6 +36,9 @@ pub struct PaymentVariables {
     pub domain: Option<DomainConfig>,
     /// Alarm thresholds and subscriptions.
     pub alarms: AlarmConfig,
+    /// The drift detector, which runs on a schedule; by default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift_detector: Option<DriftDetectorConfig>,
     /// The retention of all logs in days.
     pub log_retention_days: Retention,
 }
@@ -278,6 +281,7 @@ pub(super) fn check(workspace: &Workspace<PaymentVariables>, problems: &mut Prob
         domain::certificates(&config.certificates, &workspace.regions, &mut section);
     }
     alarms(&variables.alarms, &mut workspace.section("alarms", problems));
+    drift_detector::check(workspace, variables.drift_detector.as_ref(), problems);
 }
 
 /// Builds the longest names, so that none fails later.

@@ -6,6 +6,7 @@ use payinfra_components::{topic, trail};
 use payinfra_engine::{Graph, Node, Result};
 
 use super::Site;
+use crate::settings::drift_detector::log_groups;
 
 /// The keys of a region.
 pub(super) struct Keys {
@@ -29,7 +30,9 @@ pub(super) fn keys(graph: &mut Graph, site: &Site<'_>) -> Result<Keys> {
         statements: vec![topic::key_statement(site)],
     };
     let database = Purpose { name: "database", services: &["rds"], grants: true, statements: Vec::new() };
-    let statements = vec![logs_statement(site, &[&groups, &databases])];
+    let mut groups = vec![groups, databases];
+    groups.extend(log_groups(site, site.settings.drift_detector.as_ref()));
+    let statements = vec![logs_statement(site, &groups.iter().map(String::as_str).collect::<Vec<_>>())];
     let logs = Purpose { name: "logs", services: &[], grants: false, statements };
     let storage = Purpose { name: "storage", services: &["s3"], grants: false, statements: trail };
     Ok(Keys {

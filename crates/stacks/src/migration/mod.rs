@@ -42,6 +42,7 @@ use self::monitoring::Watched;
 use self::roles::ROLES;
 use self::storage::{BUCKETS, Buckets};
 use crate::remote::remote;
+use crate::settings::drift_detector::{self, drift_detector};
 
 /// The stack's name.
 pub const NAME: &str = "migration";
@@ -58,6 +59,7 @@ impl Stack for Migration {
     const TAGS: &'static [&'static str] = &["CutoverTimestamp", "MigrationPhase"];
     const REPLACED: &'static [&'static str] = &["domain.certificates", "legacy_network", "weights"];
     const SECRET: &'static [&'static str] = &["alarms.subscriptions.endpoint"];
+    const FILES: &'static [&'static str] = &[drift_detector::PACKAGE];
     const PHASES: &'static [&'static str] =
         &[Phase::Legacy.as_str(), Phase::Migration.as_str(), Phase::Production.as_str()];
     const EXAMPLE: Option<&'static str> = Some(include_str!("../../../../payinfra.toml"));
@@ -100,6 +102,7 @@ impl Stack for Migration {
             "domain": settings.domain,
             "alarms": settings.alarms,
             "waf": settings.waf,
+            "drift_detector": settings.drift_detector,
         })
     }
 
@@ -168,13 +171,17 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
         graph.order(bucket, service);
     }
     dns::hand_over(&mut graph, settings, &routes);
-    monitoring::monitoring(&mut graph, &watched)?;
+    let topics = monitoring::monitoring(&mut graph, &watched)?;
     dns::serve(&mut graph, &routes, &databases);
     if workspace.protect {
         protection::protection(&mut graph, &databases);
     }
     let remote = remote(&mut graph, workspace, account)?;
     legacy::lookups(&mut graph, settings, &remote)?;
+    if let Some((part, topic)) = parts.first().zip(topics.first()) {
+        let logs = (&part.keys.logs.outputs.arn, settings.flow_log_retention_days);
+        drift_detector(&mut graph, workspace, &part.site, settings.drift_detector.as_ref(), topic, logs)?;
+    }
     graph.output("phase", settings.phase.as_str());
     graph.output("regions", settings.regions.iter().map(|it| it.region.as_str()).collect::<Vec<_>>().join(","));
     Ok(graph)

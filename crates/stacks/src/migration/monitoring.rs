@@ -58,8 +58,8 @@ impl<'a> Watched<'a> {
     }
 }
 
-/// Declares the monitoring of all regions.
-pub(super) fn monitoring(graph: &mut Graph, parts: &[Watched<'_>]) -> Result<()> {
+/// Declares the monitoring of all regions, and returns the topics of their alarms.
+pub(super) fn monitoring(graph: &mut Graph, parts: &[Watched<'_>]) -> Result<Vec<Node<Topic>>> {
     let topics = parts.iter().map(|part| topic(graph, part)).collect::<Result<Vec<_>>>()?;
     let mut alarms = Vec::new();
     for (part, topic) in parts.iter().zip(&topics) {
@@ -71,7 +71,7 @@ pub(super) fn monitoring(graph: &mut Graph, parts: &[Watched<'_>]) -> Result<()>
         dashboard::dashboard(graph, part, parts, &alarms)?;
         phase(graph, part);
     }
-    Ok(())
+    Ok(topics)
 }
 
 fn topic(graph: &mut Graph, part: &Watched<'_>) -> Result<Node<Topic>> {

@@ -28,6 +28,7 @@ use self::service::{ServiceVariables, TASKS};
 use super::phase::Phase;
 use crate::remote::listed;
 use crate::settings::retention::{self, retention};
+use crate::settings::{DriftDetectorConfig, drift_detector};
 
 /// The variables of the migration, as they are written.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +61,9 @@ pub struct MigrationVariables {
     alarms: AlarmVariables,
     /// The web ACL in front of the load balancers.
     waf: WafConfig,
+    /// The drift detector, which runs on a schedule; by default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift_detector: Option<DriftDetectorConfig>,
 }
 
 impl Default for MigrationVariables {
@@ -76,6 +80,7 @@ impl Default for MigrationVariables {
             domain: DomainConfig::default(),
             alarms: AlarmVariables::default(),
             waf: WafConfig::default(),
+            drift_detector: None,
         }
     }
 }
@@ -107,6 +112,8 @@ pub struct Settings {
     pub alarms: AlarmConfig,
     /// The web ACL in front of the load balancers.
     pub waf: WafConfig,
+    /// The drift detector.
+    pub drift_detector: Option<DriftDetectorConfig>,
 }
 
 /// An existing network.
@@ -223,6 +230,7 @@ impl Settings {
         database.check(&mut workspace.section("database", problems));
         variables.domain.check(&workspace.regions, &mut workspace.section("domain", problems));
         variables.waf.check(&mut workspace.section("waf", problems));
+        drift_detector::check(workspace, variables.drift_detector.as_ref(), problems);
         let tasks = given.and_then(|_| service.check_tasks(&mut workspace.section("service", problems)));
         variables.alarms.check(tasks.unwrap_or(TASKS), &mut workspace.section("alarms", problems));
         let mut section = workspace.section("", problems);
@@ -248,6 +256,7 @@ impl Settings {
             domain: variables.domain,
             alarms,
             waf: variables.waf,
+            drift_detector: variables.drift_detector,
         })
     }
 

@@ -8,16 +8,18 @@ use payinfra_engine::{Graph, Ref, Result};
 use super::Site;
 use super::api::API;
 use super::processor::PROCESSOR;
+use crate::settings::drift_detector::log_groups;
 
 /// Declares the key of a region, for everything but the database.
 pub(super) fn key(graph: &mut Graph, site: &Site<'_>) -> Result<Ref<String>> {
     // The first region has the function, its API and the table; the second one has the database.
-    let (services, groups): (&[&str], _) = if site.config.is_primary() {
+    let (services, mut groups): (&[&str], _) = if site.config.is_primary() {
         let groups = vec![function::log_group_name(site, PROCESSOR), http_api::access_log_name(site, API)];
         (&["dynamodb", "lambda", "s3", "sns"], groups)
     } else {
         (&["s3", "sns"], vec![postgresql::log_group_name(&site.names.database(INSTANCE, site.region())?)])
     };
+    groups.extend(log_groups(site, site.variables().drift_detector.as_ref()));
     let groups: Vec<_> = groups.iter().map(String::as_str).collect();
     let statements = vec![logs_statement(site, &groups), topic::key_statement(site)];
     let purpose = Purpose { name: "data", services, grants: site.config.is_primary(), statements };

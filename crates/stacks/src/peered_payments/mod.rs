@@ -27,6 +27,7 @@ pub use self::settings::{PeeredVariables, PostgreSqlConfig, ProcessorConfig, Rat
 
 use self::processor::PROCESSOR;
 use self::settings::batch;
+use crate::settings::drift_detector::{self, drift_detector};
 
 /// The stack's name.
 pub const NAME: &str = "peered-payments";
@@ -49,7 +50,7 @@ impl Stack for PeeredPayments {
     const REGIONS: &'static [&'static str] = &["us-east-1", "eu-west-1"];
     const TAGS: &'static [&'static str] = &[BATCH, REGION];
     const SECRET: &'static [&'static str] = &["alarms.subscriptions.endpoint"];
-    const FILES: &'static [&'static str] = &["package"];
+    const FILES: &'static [&'static str] = &[drift_detector::PACKAGE, "package"];
     const EXAMPLE: Option<&'static str> = Some(include_str!("payinfra.toml"));
 
     type Variables = PeeredVariables;
@@ -92,6 +93,8 @@ fn build(workspace: &Workspace<PeeredVariables>, account: &AccountId) -> Result<
     api::api(&mut graph, near, &function)?;
     monitoring::of_function(&mut graph, near, &function)?;
     monitoring::shown(&mut graph, near, far, &function, &payments, &database)?;
+    let (config, logs) = (workspace.variables.drift_detector.as_ref(), workspace.variables.log_retention_days.0);
+    drift_detector(&mut graph, workspace, &near.site, config, &near.topic, (&near.key, logs))?;
     Ok(graph)
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::network::subnets;
 use crate::global_payments::Architecture;
 use crate::settings::retention::retention;
-use crate::settings::{self, Subscription, regions, tag, window};
+use crate::settings::{self, DriftDetectorConfig, Subscription, drift_detector, regions, tag, window};
 
 /// The largest threshold of an alarm.
 const MANY: i32 = 1_000_000;
@@ -35,6 +35,9 @@ pub struct PeeredVariables {
     pub alarms: ThresholdConfig,
     /// The retention of all logs in days.
     pub log_retention_days: Retention,
+    /// The drift detector, which runs on a schedule; by default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift_detector: Option<DriftDetectorConfig>,
 }
 
 /// The retention of logs in days.
@@ -182,6 +185,7 @@ pub(super) fn check(workspace: &Workspace<PeeredVariables>, problems: &mut Probl
     let mut section = workspace.section("api", problems);
     section.number("requests_per_second", variables.api.requests_per_second, 1..=10_000);
     database(&variables.database, &mut workspace.section("database", problems));
+    drift_detector::check(workspace, variables.drift_detector.as_ref(), problems);
     let mut section = workspace.section("alarms", problems);
     settings::subscriptions(&variables.alarms.subscriptions, &mut section);
     section.number("errors", variables.alarms.errors, 0..=MANY);

@@ -2,6 +2,7 @@
 
 mod alarms;
 pub(crate) mod domain;
+pub(crate) mod drift_detector;
 mod package;
 pub(crate) mod regions;
 pub(crate) mod retention;
@@ -10,6 +11,7 @@ mod tag;
 mod window;
 
 pub(crate) use alarms::{alarms, subscriptions};
+pub use drift_detector::DriftDetectorConfig;
 pub(crate) use package::code;
 pub use subscription::Subscription;
 pub(crate) use tag::tag;

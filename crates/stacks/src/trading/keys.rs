@@ -11,6 +11,7 @@ use super::Site;
 use super::api::API;
 use super::processor::PROCESSOR;
 use crate::remote::Remote;
+use crate::settings::drift_detector::log_groups;
 
 /// The key in names and addresses.
 const KEY: &str = "region";
@@ -23,13 +24,14 @@ pub(super) fn key(graph: &mut Graph, site: &Site<'_>, remote: &Remote) -> Result
         let existing = ExistingKey { arn: remote.value(arn)? };
         return Ok(graph.find(site.region(), KEY, &existing)?.outputs.arn);
     }
-    let groups = [
+    let mut groups = vec![
         aurora::log_group_name(&MYSQL, &site.names.database(CLUSTER, site.region())?),
         site.names.name(FLOW_LOGS),
         function::log_group_name(site, PROCESSOR),
         http_api::access_log_name(site, API),
     ];
-    let logs = logs_statement(site, &groups.each_ref().map(String::as_str));
+    groups.extend(log_groups(site, site.variables().drift_detector.as_ref()));
+    let logs = logs_statement(site, &groups.iter().map(String::as_str).collect::<Vec<_>>());
     let statements = [logs, topic::key_statement(site)].into_iter().chain(trail::key_statements(site)).collect();
     let purpose = Purpose { name: KEY, services: &SERVICES, grants: true, statements };
     Ok(keys::key(graph, site, purpose)?.outputs.arn)

@@ -26,6 +26,7 @@ pub use self::settings::{
 
 use self::settings::{DATABASES, cost_center};
 use crate::remote::remote;
+use crate::settings::drift_detector::{self, drift_detector};
 
 /// The stack's name.
 pub const NAME: &str = "trading";
@@ -42,7 +43,7 @@ impl Stack for Trading {
     const TAGS: &'static [&'static str] = &["CostCenter", "Region"];
     const REPLACED: &'static [&'static str] = &["modules"];
     const SECRET: &'static [&'static str] = &["alarms.subscriptions.endpoint"];
-    const FILES: &'static [&'static str] = &["package"];
+    const FILES: &'static [&'static str] = &[drift_detector::PACKAGE, "package"];
     const EXAMPLE: Option<&'static str> = Some(include_str!("payinfra.toml"));
 
     type Variables = TradingVariables;
@@ -75,6 +76,7 @@ fn build(workspace: &Workspace<TradingVariables>, account: &AccountId) -> Result
     let sessions = sessions::sessions(&mut graph, &parts)?;
     let zone = api::zone(&mut graph, workspace)?;
     let mut source = database::given(workspace, &remote)?;
+    let mut topics = Vec::new();
     for part in &parts {
         graph.tags = common.clone().with(REGION, part.site.region().as_str());
         let database = database::database(&mut graph, part, source.as_ref())?;
@@ -86,6 +88,12 @@ fn build(workspace: &Workspace<TradingVariables>, account: &AccountId) -> Result
         let api = api::api(&mut graph, part, &function, zone.as_ref())?;
         let watched = monitoring::Watched { part, topic, database, function, api };
         monitoring::monitoring(&mut graph, &watched, &sessions)?;
+        topics.push(watched.topic);
+    }
+    if let Some(topic) = topics.first() {
+        graph.tags = common.clone().with(REGION, primary.site.region().as_str());
+        let (config, logs) = (workspace.variables.drift_detector.as_ref(), workspace.variables.log_retention_days.0);
+        drift_detector(&mut graph, workspace, &primary.site, config, topic, (&primary.key, logs))?;
     }
     graph.tags = common;
     graph.output("regions", workspace.regions.iter().map(|it| it.region.as_str()).collect::<Vec<_>>().join(","));

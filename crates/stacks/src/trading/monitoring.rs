@@ -1,10 +1,9 @@
 //! The alarms of a region, and in the primary region the one on differences between the regions (T-08).
 
-use std::collections::BTreeMap;
-
 use payinfra_aws::cloudwatch::MetricStat;
 use payinfra_aws::sns::Topic;
 use payinfra_components::alarms::{Alarms, Condition};
+use payinfra_components::drift_detector::of_deployment;
 use payinfra_components::function::Deployed;
 use payinfra_components::http_api::Api;
 use payinfra_components::tables::GlobalTable;
@@ -86,16 +85,8 @@ pub(super) fn monitoring(graph: &mut Graph, watched: &Watched<'_>, sessions: &Gl
 /// The alarm on the metric that `payinfra drift --between-regions --publish` publishes.
 fn differences(graph: &mut Graph, part: &Part<'_>, topic: &Node<Topic>) -> Result<()> {
     let site = &part.site;
-    let Metric { namespace, name, dimensions, .. } =
-        Metric::of_regions(&graph.stack, &graph.workspace, site.region(), 0.0);
-    let dimensions = dimensions.into_iter().map(|(name, value)| (name, Text::from(value)));
-    let metric = MetricStat {
-        namespace,
-        name,
-        dimensions: dimensions.collect::<BTreeMap<_, _>>(),
-        statistic: "Maximum".to_owned(),
-        period: site.variables().alarms.period_seconds,
-    };
+    let period = site.variables().alarms.period_seconds;
+    let metric = of_deployment(graph, site.region(), Metric::of_regions, "Maximum", period);
     // Each comparison is one data point, so one of them decides, and the alarm keeps its state until the next one.
     let alarms = Alarms { site: site.shared, topic: Some(topic), periods: 1 };
     let condition = Condition::above(0).ignoring_missing();

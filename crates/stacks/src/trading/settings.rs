@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::global_payments::FunctionConfig;
 use crate::remote::listed;
 use crate::settings::retention::{self, retention};
-use crate::settings::{self, Subscription, domain, regions, tag, window};
+use crate::settings::{self, DriftDetectorConfig, Subscription, domain, drift_detector, regions, tag, window};
 
 /// The maximum number of regions: an Aurora cluster has at most five replicas in other regions.
 const REGIONS: usize = 6;
@@ -53,6 +53,9 @@ pub struct TradingVariables {
     pub content: ContentConfig,
     /// Alarm thresholds and subscriptions.
     pub alarms: AlarmConfig,
+    /// The drift detector, which runs on a schedule; by default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift_detector: Option<DriftDetectorConfig>,
     /// The retention of all logs in days.
     pub log_retention_days: Retention,
 }
@@ -287,6 +290,7 @@ pub(super) fn check(workspace: &Workspace<TradingVariables>, problems: &mut Prob
     section.number("noncurrent_days", variables.content.noncurrent_days, 31..=3_650);
     section.number("trail_days", variables.content.trail_days, 91..=3_650);
     alarms(&variables.alarms, &mut workspace.section("alarms", problems));
+    drift_detector::check(workspace, variables.drift_detector.as_ref(), problems);
 }
 
 /// Builds the longest names, so that none fails later.

@@ -17,7 +17,7 @@ struct Arguments {
     /// Write the package to this file [default: NAME.zip]
     archive: Option<PathBuf>,
     /// The function
-    #[arg(long, default_value = "payment-processor", value_parser = ["object-processor", "payment-processor"])]
+    #[arg(long, default_value = "payment-processor", value_parser = ["drift-detector", "object-processor", "payment-processor"])]
     name: String,
     /// Build the function for this instruction set, that of the stack's variable `function.architecture`
     #[arg(long, default_value = "arm64")]
