@@ -214,7 +214,7 @@ mod tests {
     /// The IAM action of an operation of a client.
     fn action(client: &str, operation: &str) -> String {
         let service = match client {
-            "apigateway" | "apigatewayv2" => return "apigateway:GET".to_owned(),
+            "apigateway" | "apigatewayv2" => return "apigateway:get".to_owned(),
             "application_autoscaling" => "application-autoscaling",
             "elbv2" => "elasticloadbalancing",
             "eventbridge" => "events",

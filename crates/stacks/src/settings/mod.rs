@@ -1,6 +1,7 @@
 //! Variables that several stacks have.
 
 mod alarms;
+mod architecture;
 pub(crate) mod domain;
 pub(crate) mod drift_detector;
 mod package;
@@ -9,6 +10,7 @@ pub(crate) mod retention;
 mod subscription;
 
 pub(crate) use alarms::alarms;
+pub use architecture::Architecture;
 pub use drift_detector::DriftDetectorConfig;
 pub(crate) use package::code;
 pub use subscription::Subscription;
