@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// An instruction set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "FunctionArchitecture")]
 pub enum Architecture {
     /// Graviton.
     #[default]
