@@ -214,7 +214,7 @@ mod tests {
     /// The IAM action of an operation of a client.
     fn action(client: &str, operation: &str) -> String {
         let service = match client {
-            "apigateway" | "apigatewayv2" => return "apigateway:GET".to_owned(),
+            "apigateway" | "apigatewayv2" => return "apigateway:get".to_owned(),
             "application_autoscaling" => "application-autoscaling",
             "elbv2" => "elasticloadbalancing",
             "eventbridge" => "events",
@@ -270,7 +270,7 @@ mod tests {
         assert!(missing.is_empty(), "add them to READS, or to OTHERS: {missing:?}");
         // The other way round, no action is left over, except those of calls that the code writes in another form.
         let unused: Vec<_> = known.difference(&all).collect();
-        assert_eq!(unused, ["iam:listroletags", "kms:getkeypolicy", "kms:getkeyrotationstatus"], "{unused:?}");
+        assert_eq!(unused, ["kms:getkeypolicy", "kms:getkeyrotationstatus"]);
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use payinfra_aws::dynamodb::StrongConsistency;
-use payinfra_aws::lambda;
 use payinfra_engine::{Error, Region, Result};
 use payinfra_stack::{AccountId, Problems, Section, Workspace, cidr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::settings::Architecture;
 use crate::settings::retention::retention;
 use crate::settings::{self, DriftDetectorConfig, Subscription, domain, drift_detector};
 
@@ -70,18 +70,6 @@ pub struct FunctionConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub reserved_concurrency: Option<i32>,
-}
-
-/// An instruction set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Architecture {
-    /// Graviton.
-    #[default]
-    Arm64,
-    /// Intel and AMD.
-    #[serde(rename = "x86_64")]
-    X86_64,
 }
 
 /// The table of payments.
@@ -234,16 +222,6 @@ impl Consistency {
         match self {
             Self::Eventual => "eventual",
             Self::Strong => "strong",
-        }
-    }
-}
-
-impl Architecture {
-    /// For the function.
-    pub(crate) fn of_function(self) -> lambda::Architecture {
-        match self {
-            Self::Arm64 => lambda::Architecture::Arm64,
-            Self::X86_64 => lambda::Architecture::X86_64,
         }
     }
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::network::subnets;
-use crate::global_payments::Architecture;
+use crate::settings::Architecture;
 use crate::settings::retention::retention;
 use crate::settings::{self, DriftDetectorConfig, Subscription, drift_detector, regions, tag, window};
 

@@ -9,7 +9,7 @@ use payinfra_stack::{AccountId, Problems, Site, Workspace};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::global_payments::Architecture;
+use super::Architecture;
 
 /// The variable that names the package, for [`payinfra_stack::Stack::FILES`].
 pub(crate) const PACKAGE: &str = "drift_detector.package";

@@ -1,6 +1,7 @@
 //! Variables that several stacks have.
 
 mod alarms;
+mod architecture;
 pub(crate) mod domain;
 pub(crate) mod drift_detector;
 mod package;
@@ -11,6 +12,7 @@ mod tag;
 mod window;
 
 pub(crate) use alarms::{alarms, subscriptions};
+pub use architecture::Architecture;
 pub use drift_detector::DriftDetectorConfig;
 pub(crate) use package::code;
 pub use subscription::Subscription;
