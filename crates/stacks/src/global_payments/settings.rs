@@ -259,6 +259,7 @@ pub(super) fn check(workspace: &Workspace<PaymentVariables>, problems: &mut Prob
         let hint = "list the primary region and the secondary one";
         section.wrong("regions", format!("a payment API has two regions, not {count}"), hint);
     }
+    settings::architecture(workspace, &variables.function.architecture.of_function(), &mut section);
     section.check("log_retention_days", retention(variables.log_retention_days.0));
     section.check("suffix", names(workspace));
     for region in &workspace.regions {

@@ -8,5 +8,5 @@ pub(crate) mod retention;
 mod subscription;
 
 pub(crate) use alarms::alarms;
-pub(crate) use package::code;
+pub(crate) use package::{architecture, code};
 pub use subscription::Subscription;

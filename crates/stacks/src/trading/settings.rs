@@ -266,6 +266,7 @@ pub(super) fn check(workspace: &Workspace<TradingVariables>, problems: &mut Prob
     if let Some(value) = &variables.cost_center {
         section.check("cost_center", tag("cost_center", value));
     }
+    settings::architecture(workspace, &variables.function.architecture.of_function(), &mut section);
     section.number("session_days", variables.session_days.0, 1..=3_650);
     section.check("log_retention_days", retention(variables.log_retention_days.0));
     section.check("suffix", names(workspace));
