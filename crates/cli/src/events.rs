@@ -75,6 +75,9 @@ pub(crate) enum Message {
         address: String,
         /// The status: `ready` or `gone`.
         until: String,
+        /// Why it takes longer than usual, as far as known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     },
     /// An operation on a resource has finished.
     Done {
@@ -775,8 +778,9 @@ impl From<&Event> for Message {
                 Self::Started { address: address.to_string(), action: (*action).into(), expected: *expected }
             }
             Event::Exists { address, id } => Self::Exists { address: address.to_string(), id: id.clone() },
-            Event::Waiting { address, until } => {
-                Self::Waiting { address: address.to_string(), until: (*until).to_owned() }
+            Event::Waiting { address, until, because } => {
+                let (until, because) = ((*until).to_owned(), because.clone());
+                Self::Waiting { address: address.to_string(), until, because }
             }
             Event::Done { address, action, seconds } => {
                 Self::Done { address: address.to_string(), action: (*action).into(), seconds: *seconds }
