@@ -42,9 +42,15 @@ fn has_served(bench: &Bench, name: &str, region: &str) -> bool {
 }
 
 /// The example with the package `old`, with a short lease.
-async fn applied() -> Bench {
-    let bench = Bench::with(EXAMPLE).await.lease(Duration::from_secs(2));
+async fn configured() -> Bench {
+    let bench = Bench::new().await.lease(Duration::from_secs(2));
+    bench.configure(EXAMPLE);
     package(&bench, "old");
+    bench
+}
+
+async fn applied() -> Bench {
+    let bench = configured().await;
     bench.run(&["apply", "--yes"]).ok();
     bench.aws.clear_calls();
     bench
@@ -307,8 +313,7 @@ async fn m17_ctrl_c_stops_a_deployment_of_a_function() {
 /// M-17: mistakes are found before anything changes.
 #[tokio::test(flavor = "multi_thread")]
 async fn m17_mistakes_in_a_deployment_of_a_function_change_nothing() {
-    let bench = Bench::with(EXAMPLE).await.lease(Duration::from_secs(2));
-    package(&bench, "old");
+    let bench = configured().await;
     let refused = |line: &[&str], code: i32, told: &str| {
         let outcome = bench.run(line).expect(code);
         assert!(outcome.stderr.contains(told), "`{told}` is not in:\n{}", outcome.stderr);

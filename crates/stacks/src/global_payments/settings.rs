@@ -158,6 +158,8 @@ pub enum Routing {
     Failover,
     /// The healthy region with the lowest latency.
     Latency,
+    /// The healthy regions by weight: at first only the primary one; `payinfra traffic` changes the weights.
+    Weighted,
 }
 
 /// The alarm thresholds and subscriptions. An alarm fires beyond the threshold of the same name.
