@@ -101,7 +101,7 @@ mod tests {
         }
     }
 
-    fn members(value: Value) -> Map<String, Value> {
+    fn members(value: &Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap_or_default()
     }
 
@@ -115,8 +115,8 @@ mod tests {
         graph.with_successor(
             &version,
             &next,
-            &members(json!({ "code": "old" })),
-            &members(json!({ "code": "new" })),
+            &members(&json!({ "code": "old" })),
+            &members(&json!({ "code": "new" })),
         )?;
         let nodes = graph.nodes();
         assert_eq!(nodes[&version].args, json!({ "code": "old", "function": "f" }));
