@@ -33,6 +33,8 @@ use crate::stepwise::{self, Listener, RETURN, REVIEW, is_passing};
 
 /// The options that do not go with those of a new deployment.
 const UNFIT: [&str; 3] = ["resume", "abort", "status"];
+/// The options that do not go with those about services.
+const NO_SERVICE: [&str; 4] = ["function", "resume", "abort", "status"];
 
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "the flags of the command line")]
@@ -44,7 +46,7 @@ pub(super) struct Deploy {
     #[arg(long, value_name = "NAME", group = "what", conflicts_with_all = UNFIT)]
     function: Option<String>,
     /// Service to deploy to; not needed if there is only one
-    #[arg(long, value_name = "NAME", requires = "image", conflicts_with_all = UNFIT)]
+    #[arg(long, value_name = "NAME", requires = "image", conflicts_with_all = NO_SERVICE)]
     service: Option<String>,
     /// Shift this many percent of the requests at once [default: 25]
     #[arg(long, value_name = "POINTS", requires = "what", conflicts_with_all = UNFIT, value_parser = clap::value_parser!(u8).range(1..=100))]
@@ -56,7 +58,7 @@ pub(super) struct Deploy {
     #[arg(long, value_name = "DURATION", requires = "what", conflicts_with_all = UNFIT, value_parser = duration)]
     bake: Option<Duration>,
     /// Time limit for the new tasks to become healthy, after they have started [default: 10m]
-    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, value_parser = duration)]
+    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = NO_SERVICE, value_parser = duration)]
     timeout: Option<Duration>,
     #[command(flatten)]
     gates: GateOptions,
