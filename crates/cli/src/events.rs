@@ -75,6 +75,9 @@ pub(crate) enum Message {
         address: String,
         /// The status: `ready` or `gone`.
         until: String,
+        /// Why it takes longer than usual, as far as known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     },
     /// An operation on a resource has finished.
     Done {
@@ -178,6 +181,38 @@ pub(crate) enum Message {
         /// The new image.
         image: String,
         /// Why it is not active.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The functions whose versions can be deployed; the only event of `deploy` without an image and a function in a workspace
+    /// without services.
+    Functions {
+        /// The functions, per region.
+        functions: Vec<FunctionStatus>,
+        /// The deployment in progress, if any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        deploy: Option<FunctionDeploying>,
+    },
+    /// A deployment of a function, before its first change.
+    FunctionDeploy(FunctionDeploying),
+    /// A step of a deployment of a function has been made.
+    FunctionShare {
+        /// The number of the step, from 1.
+        step: usize,
+        /// The number of steps in all regions.
+        of: usize,
+        /// The region.
+        region: String,
+        /// The share of the new version in the invocations there, in percent.
+        percent: u8,
+    },
+    /// The end of a deployment of a function.
+    FunctionDeployEnded {
+        /// How it ended.
+        outcome: ShiftOutcome,
+        /// The name of the function.
+        function: String,
+        /// Why the new version is not active.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
@@ -333,6 +368,45 @@ pub(crate) struct NativeDeploying {
     /// The regions in which the image is not active yet.
     pub(crate) regions: Vec<String>,
     /// How long ECS keeps the old tasks after the shift, in seconds.
+    pub(crate) bake: f64,
+    /// The gates, as on the command line.
+    pub(crate) gates: Vec<String>,
+}
+
+/// A function, in one region.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FunctionStatus {
+    /// The name of the function.
+    pub(crate) function: String,
+    /// The region.
+    pub(crate) region: String,
+    /// The versions that its callers invoke.
+    pub(crate) versions: Vec<FunctionVersion>,
+}
+
+/// A version of a function.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FunctionVersion {
+    /// Its number.
+    pub(crate) version: String,
+    /// Its share of the invocations in percent.
+    pub(crate) weight: u8,
+}
+
+/// A deployment of a function.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FunctionDeploying {
+    /// The name of the function.
+    pub(crate) function: String,
+    /// The regions in which the new version is not active yet, in the order in which they follow one another.
+    pub(crate) regions: Vec<String>,
+    /// The shares of the new version after each step in a region, in percent.
+    pub(crate) steps: Vec<u8>,
+    /// The number of steps in all regions that are still to be made.
+    pub(crate) left: usize,
+    /// The wait after each step, in seconds.
+    pub(crate) every: f64,
+    /// The wait after the last step before the old version is deleted, in seconds.
     pub(crate) bake: f64,
     /// The gates, as on the command line.
     pub(crate) gates: Vec<String>,
@@ -667,8 +741,9 @@ impl From<&Event> for Message {
                 Self::Started { address: address.to_string(), action: (*action).into(), expected: *expected }
             }
             Event::Exists { address, id } => Self::Exists { address: address.to_string(), id: id.clone() },
-            Event::Waiting { address, until } => {
-                Self::Waiting { address: address.to_string(), until: (*until).to_owned() }
+            Event::Waiting { address, until, because } => {
+                let (until, because) = ((*until).to_owned(), because.clone());
+                Self::Waiting { address: address.to_string(), until, because }
             }
             Event::Done { address, action, seconds } => {
                 Self::Done { address: address.to_string(), action: (*action).into(), seconds: *seconds }

@@ -11,6 +11,7 @@ mod disk;
 mod events;
 mod exit;
 mod failure;
+mod functions;
 mod gate;
 mod global;
 mod history;

@@ -43,6 +43,9 @@ fn ended(ids: &Mutex<BTreeMap<Address, String>>, event: &Event) -> Option<String
         }
         Event::Failed { address, error } => Some(format!("{address} {ERROR}failed{ERROR:#}: {}", named(error))),
         Event::Skipped { address, because } => Some(format!("{address} {DIM}skipped: {because} failed{DIM:#}")),
+        Event::Waiting { address, until, because: Some(because) } => {
+            Some(format!("{address} {DIM}waits until {until}: {because}{DIM:#}"))
+        }
         Event::Started { .. } | Event::Waiting { .. } => None,
     }
 }
@@ -136,10 +139,12 @@ impl Observer for Live {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Started { address, action, expected } => self.begin(&mut shown, address, *action, *expected),
-            Event::Waiting { address, until } => {
+            Event::Waiting { address, until, because } => {
                 if let Some(running) = shown.running.get(address) {
                     let usual = seconds(running.expected);
-                    running.bar.set_message(format!("{} until {until}, usually {usual}", present(running.action)));
+                    let because = because.as_ref().map_or_else(String::new, |because| format!(": {because}"));
+                    let action = present(running.action);
+                    running.bar.set_message(format!("{action} until {until}, usually {usual}{because}"));
                 }
             }
             Event::Done { address, .. } | Event::Failed { address, .. } | Event::Skipped { address, .. } => {

@@ -24,7 +24,7 @@ use crate::plan_view::PlanView;
 use crate::progress::{Lines, Live, seconds};
 use crate::rescue::Rescue;
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
-use crate::{lock, losses, value_view};
+use crate::{functions, lock, losses, value_view};
 
 /// A request to apply, destroy or roll back.
 pub(crate) struct Order<'a> {
@@ -227,13 +227,19 @@ impl Order<'_> {
         }
         let accepted = saved.losses().into_keys().cloned().collect();
         let options = Options { accepted: Accepted::These(accepted), ..self.options.clone() };
-        let derived = plan(&self.session.cloud, self.wanted.clone(), state, &options).await?;
+        let derived = plan(&self.session.cloud, self.wanted(state)?, state, &options).await?;
         saved.agrees(&derived)?;
         Ok(derived)
     }
 
     async fn plan(&self, state: &State) -> Result<Plan> {
-        plan(&self.session.cloud, self.wanted.clone(), state, &self.options).await
+        plan(&self.session.cloud, self.wanted(state)?, state, &self.options).await
+    }
+
+    /// The desired state. The steps of an operation are complete; what runs in the meantime keeps what it has reached.
+    fn wanted(&self, state: &State) -> Result<Graph> {
+        let wanted = self.wanted.clone();
+        if self.operation.is_some() { Ok(wanted) } else { functions::with_deployment(wanted, state) }
     }
 
     /// Publishes the metrics of the graph. A failure is reported, but does not fail the apply.

@@ -202,7 +202,7 @@ impl Work<'_> {
 
     async fn pause(&self, waits: &mut Waits, until: &'static str) -> Result<()> {
         if !std::mem::replace(&mut waits.told, true) {
-            self.run().observer.notice(&Event::Waiting { address: self.address.clone(), until });
+            self.run().observer.notice(&Event::Waiting { address: self.address.clone(), until, because: None });
         }
         self.unless_ended(sleep(waits.next()).map(Ok)).await
     }

@@ -32,6 +32,8 @@ pub enum Event {
         address: Address,
         /// The status: `ready`, `gone`, or `drained`: deleted, and no longer in use by clients.
         until: &'static str,
+        /// Why it takes longer than usual, as far as known.
+        because: Option<String>,
     },
     /// An operation has finished.
     Done {

@@ -34,6 +34,7 @@ mod schema;
 pub mod secret;
 mod state;
 mod store;
+mod succession;
 pub mod sweep;
 mod tags;
 mod task;

@@ -25,7 +25,7 @@ const EXPIRED: Duration = Duration::from_secs(5);
 /// A throttled call succeeds later. A quarter of an hour is longer than any token bucket takes to refill.
 const THROTTLED: Duration = Duration::from_mins(15);
 
-/// The maximum number of attempts, whatever the failures are.
+/// The maximum duration of all attempts, whatever the failures are, unless the budget of the last one is larger.
 const ENOUGH: Duration = Duration::from_mins(30);
 
 impl Patience {
@@ -79,7 +79,8 @@ where
                 let class = error.class();
                 let since = met.filter(|(other, _)| *other == class).map_or_else(Instant::now, |(_, since)| since);
                 met = Some((class, since));
-                if since.elapsed() >= patience.of(class) || begun.elapsed() >= ENOUGH {
+                let budget = patience.of(class);
+                if since.elapsed() >= budget || begun.elapsed() >= ENOUGH.max(budget) {
                     return Err(error);
                 }
                 tracing::debug!(%error, "retrying");
@@ -104,5 +105,27 @@ impl Pause {
             _ => Duration::from_millis(500 << step.min(4)),
         };
         error.get_after().map_or(pause, |after| after.max(pause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long a call that always fails with `class` is retried.
+    async fn retried(patience: &Patience, class: Class) -> Duration {
+        let begun = Instant::now();
+        let failed = patiently(patience, || async { Err::<(), _>(Error::new(class, "again")) }).await;
+        assert!(failed.is_err_and(|error| error.is(class)));
+        begun.elapsed()
+    }
+
+    /// Lambda keeps network interfaces, and so their subnets and security groups, for up to 40 minutes (AWS-FACTS §1.6).
+    #[tokio::test(start_paused = true)]
+    async fn a_delete_waits_as_long_as_its_kind_allows() {
+        let patience = Patience::removing(Duration::from_mins(45));
+        assert!(retried(&patience, Class::Conflict).await >= Duration::from_mins(45));
+        assert!(retried(&patience, Class::Ambiguous).await < Duration::from_mins(4));
+        assert_eq!(retried(&patience, Class::Invalid).await, Duration::ZERO);
     }
 }

@@ -117,6 +117,36 @@ fn g04_a_strongly_consistent_table_has_a_witness() {
     }
 }
 
+/// G-03: a program for another instruction set is refused before any call, with the place of the package.
+#[test]
+fn g03_a_package_for_another_architecture_is_refused() {
+    let told = |machine: u8, architecture: &str| {
+        let configuration = EXAMPLE.replace(
+            "[defaults.api]",
+            &format!("[defaults.function]\narchitecture = \"{architecture}\"\n[defaults.api]"),
+        );
+        let package = package(machine);
+        let open = |_: &_| Ok(Box::new(Cursor::new(package.clone())) as Box<dyn Read>);
+        Configuration::open(&configuration, "payinfra.toml", STACKS, &open).err().map(|error| error.to_string())
+    };
+    let error = told(62, "arm64").unwrap();
+    assert!(error.contains("its program is for x86-64, but `function.architecture` is \"arm64\""), "{error}");
+    assert!(error.contains("package = \"payment-processor.zip\""), "{error}");
+    assert!(told(183, "x86_64").unwrap().contains("is for AArch64"));
+    assert_eq!((told(62, "x86_64"), told(183, "arm64")), (None, None));
+}
+
+/// A zip file with a program for this ELF machine.
+fn package(machine: u8) -> Vec<u8> {
+    let program = [b"\x7fELF\x02\x01\x01", &[0; 9][..], &[2, 0, machine, 0], &[0; 44]].concat();
+    let length = u32::try_from(program.len()).unwrap().to_le_bytes();
+    let common = [&[20, 0, 0, 0, 0, 0][..], &[0; 8], &length, &length, &[9, 0, 0, 0]].concat();
+    let file = [b"PK\x03\x04", &common[..], b"bootstrap", &program].concat();
+    let directory = [b"PK\x01\x02", &[20, 0][..], &common, &[0; 14], b"bootstrap"].concat();
+    let sizes = [directory.len(), file.len()].map(|size| u32::try_from(size).unwrap().to_le_bytes()).concat();
+    [&file[..], &directory, b"PK\x05\x06", &[0, 0, 0, 0, 1, 0, 1, 0], &sizes, &[0, 0]].concat()
+}
+
 /// Mistakes are found before any call.
 #[test]
 fn g01_wrong_variables_are_refused() {

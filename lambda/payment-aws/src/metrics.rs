@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use payment_core::{Outcome, Place, Repairs};
 use serde_json::{Value, json};
 
-/// The namespace of the metrics.
+/// The namespace of the metrics, unless the deployment has its own.
 const NAMESPACE: &str = "Payinfra/Payments";
 
 /// The metrics that are also written if they are zero, so that alarms have data.
@@ -24,6 +24,7 @@ type Counts = BTreeMap<(&'static str, Option<&'static str>), u64>;
 #[derive(Debug)]
 pub struct Metrics {
     place: Place,
+    namespace: String,
     counts: Mutex<Counts>,
 }
 
@@ -31,7 +32,13 @@ impl Metrics {
     /// Metrics of the service or function at `place`.
     #[must_use]
     pub fn new(place: Place) -> Self {
-        Self { place, counts: Mutex::default() }
+        Self { place, namespace: NAMESPACE.to_owned(), counts: Mutex::default() }
+    }
+
+    /// The same in the namespace of a deployment, so that several in one account and region do not share their metrics.
+    #[must_use]
+    pub fn in_namespace(self, namespace: String) -> Self {
+        Self { namespace, ..self }
     }
 
     fn add(&self, metric: &'static str, reason: Option<&'static str>, count: u64) {
@@ -111,7 +118,7 @@ impl Metrics {
             "_aws": {
                 "Timestamp": now.as_millisecond(),
                 "CloudWatchMetrics": [{
-                    "Namespace": NAMESPACE,
+                    "Namespace": self.namespace,
                     "Dimensions": dimensions,
                     "Metrics": [{ "Name": metric, "Unit": "Count" }],
                 }],
@@ -156,7 +163,10 @@ mod tests {
             "Refused": 2,
         });
         assert_eq!(refused, Some(&expected));
+        let metrics = metrics.in_namespace("payment-demo1-payments".to_owned());
         let again = metrics.lines(Timestamp::UNIX_EPOCH);
+        let namespace = |line: &Value| line["_aws"]["CloudWatchMetrics"][0]["Namespace"].clone();
+        assert!(again.iter().all(|line| namespace(line) == "payment-demo1-payments"), "{again:?}");
         assert_eq!(again.len(), ALWAYS.len());
         assert!(ALWAYS.iter().all(|metric| again.iter().any(|line| line[metric] == 0)), "{again:?}");
     }

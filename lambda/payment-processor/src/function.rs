@@ -87,8 +87,12 @@ where
 {
     /// The function for `processor`.
     pub fn new(processor: Processor<S, A, C>, settings: &Settings) -> Self {
-        let (metrics, key, place) =
-            (Metrics::new(settings.place.clone()), settings.key.id.clone(), settings.place.clone());
+        let (key, place) = (settings.key.id.clone(), settings.place.clone());
+        let metrics = Metrics::new(place.clone());
+        let metrics = match &settings.namespace {
+            Some(namespace) => metrics.in_namespace(namespace.clone()),
+            None => metrics,
+        };
         let origin = settings.origin.clone();
         Self { processor: processor.with_audits(Audits::Follow), metrics, key, place, origin }
     }

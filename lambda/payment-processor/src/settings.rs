@@ -21,6 +21,8 @@ pub struct Settings {
     pub place: Place,
     /// `ALLOWED_ORIGIN`: the origin of web pages that may read responses, or `*`.
     pub origin: Option<String>,
+    /// `METRICS_NAMESPACE`: the namespace of the metrics.
+    pub namespace: Option<String>,
 }
 
 /// An invalid environment.
@@ -67,7 +69,8 @@ impl Settings {
             Some(_) => return Err(SettingsError::Consistency),
         };
         let place = Place { region, phase: need("PHASE")? };
-        Ok(Self { table, key, buckets, homes, place, origin: get("ALLOWED_ORIGIN") })
+        let (origin, namespace) = (get("ALLOWED_ORIGIN"), get("METRICS_NAMESPACE"));
+        Ok(Self { table, key, buckets, homes, place, origin, namespace })
     }
 }
 

@@ -1,5 +1,7 @@
 """Lambda in MiniStack."""
 
+import random
+
 from ministack.core.responses import error_response_json
 from ministack.services import lambda_svc
 
@@ -69,8 +71,38 @@ def get_policy(name, query_params=None, path_qualifier=None, original=lambda_svc
         function["policy"] = policy
 
 
+def routed(function, qualifier):
+    """The version that gets an invocation of an alias, by the weights of its versions, or else the qualifier."""
+    alias = function["aliases"].get(qualifier) if function else None
+    weights = ((alias or {}).get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+    for version, weight in weights.items():
+        if random.random() < weight:
+            return version
+    return qualifier
+
+
+def get_func_record_for_ref(function_ref, original=lambda_svc._get_func_record_for_ref):
+    """MiniStack ignores the weights of an alias: here for API Gateway and the other services that invoke functions."""
+    function, _, _ = lambda_svc._get_base_func_record_for_ref(function_ref)
+    _, qualifier = lambda_svc._resolve_name_and_qualifier(function_ref)
+    version = routed(function, qualifier)
+    if version != qualifier:
+        function_ref = f"{function_ref.removesuffix(qualifier)}{version}"
+    return original(function_ref)
+
+
+async def invoke(name, event, headers, path_qualifier=None, query_params=None, original=lambda_svc._invoke):
+    """The same for `Invoke`."""
+    query = lambda_svc._qp_first(query_params or {}, "Qualifier") or lambda_svc._qp_first(headers, "x-amz-qualifier")
+    qualifier = path_qualifier or query
+    version = routed(lambda_svc._functions.get(name), qualifier)
+    return await original(name, event, headers, version, query_params)
+
+
 lambda_svc._update_code = unless_in_progress(lambda_svc._update_code)
 lambda_svc._update_config = unless_in_progress(lambda_svc._update_config)
 lambda_svc._publish_version = unless_in_progress(publish_version)
 lambda_svc._create_esm = create_esm
 lambda_svc._get_policy = get_policy
+lambda_svc._get_func_record_for_ref = get_func_record_for_ref
+lambda_svc._invoke = invoke

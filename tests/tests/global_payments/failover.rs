@@ -92,3 +92,32 @@ async fn fails_over(table: &str) -> [Counts; 2] {
     assert!(problems.is_empty(), "{problems:#?}");
     [without_table, without_function]
 }
+
+/// M-26, G-02: with weighted records, `traffic` shifts payments from the primary to the secondary region in steps. The plan is
+/// empty afterwards, and a gate that does not hold changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn m26_g02_traffic_is_shifted_between_the_regions() {
+    let domain = DOMAIN.replace("\"failover\"", "\"weighted\"");
+    let running = Running::start(&EXAMPLE.replace("[workspaces.dev]", &format!("{domain}\n[workspaces.dev]"))).await;
+    let bench = &running.bench;
+    let name = running.output("service_domain", "us-east-1").to_owned();
+    let weights = async || {
+        let route53 = aws_sdk_route53::Client::new(&bench.sdk("us-east-1"));
+        let zones = route53.list_hosted_zones().send().await.unwrap();
+        let zone = zones.hosted_zones().iter().find(|zone| name.ends_with(zone.name().trim_end_matches('.'))).unwrap();
+        let records = route53.list_resource_record_sets().hosted_zone_id(zone.id()).send().await.unwrap();
+        let weights = records.resource_record_sets().iter().filter_map(|record| {
+            (record.r#type() == &RrType::A).then(|| (record.set_identifier().unwrap().to_owned(), record.weight()))
+        });
+        weights.map(|(region, weight)| format!("{region} {}", weight.unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(weights().await, ["us-east-1 100", "us-west-2 0"]);
+    let shift = ["traffic", "--weights", "us-east-1=50,us-west-2=50", "--step", "25", "--every", "0s", "--yes"];
+    bench.run(&[&shift[..], &["--gate", "command:false"]].concat()).expect(1);
+    assert_eq!(weights().await, ["us-east-1 100", "us-west-2 0"]);
+    bench.run(&shift).ok();
+    assert_eq!(weights().await, ["us-east-1 50", "us-west-2 50"]);
+    bench.run(&["plan", "--exit-code"]).ok();
+    bench.run(&["apply", "--yes"]).ok();
+    assert_eq!(weights().await, ["us-east-1 50", "us-west-2 50"]);
+}

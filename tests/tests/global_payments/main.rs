@@ -4,6 +4,7 @@
 
 mod api;
 mod failover;
+mod hidden;
 mod life;
 mod permissions;
 mod rows;

@@ -17,6 +17,7 @@ macro_rules! absent {
 mod eip;
 mod flow_log;
 mod image;
+mod interfaces;
 mod internet_gateway;
 mod nat_gateway;
 mod prefix_list;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use rule::{Peer, Protocol, Rule};
 
-use super::{Vpc, by_id, filter, tags};
+use super::{Vpc, by_id, filter, interfaces, tags};
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
 
@@ -45,7 +45,7 @@ impl Resource for SecurityGroup {
     const NETWORK: Fields = fields!(Self: vpc);
     // The maximum number of values in a filter.
     const BATCH: usize = 200;
-    const TIMEOUT: Duration = Duration::from_mins(15);
+    const TIMEOUT: Duration = interfaces::TIMEOUT;
     const EXPECTED: Expected = Expected::millis(1_500, 1_000);
     type Outputs = ();
 
@@ -118,7 +118,9 @@ impl Resource for SecurityGroup {
             let crossing: Vec<_> = rules.iter().filter(|rule| rule.is_about_a_group()).collect();
             way.revoke(cx, &live.id, &crossing).await.unless(Class::NotFound)?;
         }
-        cx.ec2().delete_security_group().group_id(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
+        let deleted = cx.ec2().delete_security_group().group_id(&live.id).send().await.explain();
+        let deleted = deleted.unless(Class::NotFound).map(drop);
+        interfaces::named(cx, filter("group-id", &live.id), deleted).await
     }
 
     absent!(describe_security_groups, group_ids, security_groups);

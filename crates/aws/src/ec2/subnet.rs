@@ -1,12 +1,14 @@
 //! A subnet: a part of a VPC in one availability zone.
 
+use std::time::Duration;
+
 use aws_sdk_ec2::types::{self as sdk, AttributeBooleanValue, ResourceType, SubnetState};
 use ipnet::Ipv4Net;
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Vpc, by_id, tags};
+use super::{Vpc, by_id, filter, interfaces, tags};
 use crate::cidr::Cidr;
 use crate::error::Unless;
 use crate::{Cx, Explain, Need};
@@ -33,6 +35,7 @@ impl Resource for Subnet {
     const KIND: &'static str = "ec2.subnet";
     const REPLACE: Fields = fields!(Self: vpc, cidr, zone);
     const NETWORK: Fields = fields!(Self: vpc);
+    const TIMEOUT: Duration = interfaces::TIMEOUT;
     const EXPECTED: Expected = Expected::millis(1_500, 1_500);
     type Outputs = ();
 
@@ -71,7 +74,9 @@ impl Resource for Subnet {
     }
 
     async fn delete(cx: &Cx, live: &Live<Self>) -> Result<()> {
-        cx.ec2().delete_subnet().subnet_id(&live.id).send().await.explain().unless(Class::NotFound).map(drop)
+        let deleted = cx.ec2().delete_subnet().subnet_id(&live.id).send().await.explain();
+        let deleted = deleted.unless(Class::NotFound).map(drop);
+        interfaces::named(cx, filter("subnet-id", &live.id), deleted).await
     }
 
     absent!(describe_subnets, subnet_ids, subnets);

@@ -1,7 +1,8 @@
-//! `payinfra deploy`: starts a new image in the idle colour of a service, shifts requests to it in steps, and returns if the
-//! image or a gate fails (M-17).
+//! `payinfra deploy`: starts a new image in the idle colour of a service, or publishes a new version of a function, shifts
+//! requests to it in steps, and returns if it or a gate fails (M-17).
 
 mod native;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -21,6 +22,7 @@ use crate::context::{Context, Session};
 use crate::events::{ColourStatus, Deploying, Emitter, Message, RegionColours, ServiceStatus, ShiftOutcome};
 use crate::exit::{Exit, Outcome};
 use crate::failure::Failure;
+use crate::functions::Functions;
 use crate::gate::{self, Gate, GateOptions, Gates, duration, millis};
 use crate::lost::Missing;
 use crate::native::Services as NativeServices;
@@ -31,27 +33,32 @@ use crate::stepwise::{self, Listener, RETURN, REVIEW, is_passing};
 
 /// The options that do not go with those of a new deployment.
 const UNFIT: [&str; 3] = ["resume", "abort", "status"];
+/// The options that do not go with those about services.
+const NO_SERVICE: [&str; 4] = ["function", "resume", "abort", "status"];
 
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "the flags of the command line")]
 pub(super) struct Deploy {
     /// New container image, with a tag or, preferably, a digest
-    #[arg(long, value_name = "IMAGE", conflicts_with_all = UNFIT)]
+    #[arg(long, value_name = "IMAGE", group = "what", conflicts_with_all = UNFIT)]
     image: Option<String>,
+    /// Function whose pending code and configuration are deployed
+    #[arg(long, value_name = "NAME", group = "what", conflicts_with_all = UNFIT)]
+    function: Option<String>,
     /// Service to deploy to; not needed if there is only one
-    #[arg(long, value_name = "NAME", requires = "image", conflicts_with_all = UNFIT)]
+    #[arg(long, value_name = "NAME", requires = "image", conflicts_with_all = NO_SERVICE)]
     service: Option<String>,
     /// Shift this many percent of the requests at once [default: 25]
-    #[arg(long, value_name = "POINTS", requires = "image", conflicts_with_all = UNFIT, value_parser = clap::value_parser!(u8).range(1..=100))]
+    #[arg(long, value_name = "POINTS", requires = "what", conflicts_with_all = UNFIT, value_parser = clap::value_parser!(u8).range(1..=100))]
     step: Option<u8>,
     /// Wait this long after each step, while the gates are checked [default: 60s]
-    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, value_parser = duration)]
+    #[arg(long, value_name = "DURATION", requires = "what", conflicts_with_all = UNFIT, value_parser = duration)]
     every: Option<Duration>,
-    /// After the last step, keep the tasks of the old image for this long, while the gates are checked [default: 5m]
-    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, value_parser = duration)]
+    /// After the last step, keep the tasks of the old image, or the old version, for this long, while the gates are checked [default: 5m]
+    #[arg(long, value_name = "DURATION", requires = "what", conflicts_with_all = UNFIT, value_parser = duration)]
     bake: Option<Duration>,
     /// Time limit for the new tasks to become healthy, after they have started [default: 10m]
-    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = UNFIT, value_parser = duration)]
+    #[arg(long, value_name = "DURATION", requires = "image", conflicts_with_all = NO_SERVICE, value_parser = duration)]
     timeout: Option<Duration>,
     #[command(flatten)]
     gates: GateOptions,
@@ -61,7 +68,7 @@ pub(super) struct Deploy {
     /// Return to the image before an interrupted deployment
     #[arg(long, conflicts_with = "status")]
     abort: bool,
-    /// Show the colours and the deployment in progress; the default without `--image`
+    /// Show the colours and the deployment in progress; the default without `--image` and `--function`
     #[arg(long)]
     status: bool,
     /// Skip the confirmation prompt
@@ -153,7 +160,8 @@ const POLL: Duration = Duration::from_secs(2);
 
 impl Execute for Deploy {
     const NAME: &'static str = "deploy";
-    const ABOUT: &'static str = "Show the colours of the services, or deploy a new image in steps";
+    const ABOUT: &'static str =
+        "Show what is deployed, or deploy a new image of a service or version of a function in steps";
 
     fn emits(&self) -> bool {
         self.json
@@ -178,7 +186,26 @@ impl Execute for Deploy {
                 None => driver.status(&state).await,
             };
         }
-        let services = Services::find(&graph)?;
+        let functions = Functions::find(&graph);
+        let about_functions =
+            versions::Driver { options: &self, session: &session, graph: &graph, functions: &functions, verbose };
+        if functions.are_meant(self.function.as_deref(), &state) {
+            return match &self.function {
+                _ if self.resume => Box::pin(about_functions.resume(&state)).await,
+                _ if self.abort => about_functions.abort(&state).await,
+                Some(name) => Box::pin(about_functions.begin(&state, name)).await,
+                None => about_functions.status(&state),
+            };
+        }
+        let services = Services::find(&graph);
+        // A workspace with functions only has nothing else to show.
+        if services.is_err() && self.image.is_none() && !functions.is_empty() {
+            return match self.resume || self.abort {
+                true => Err(none(&session).into()),
+                false => about_functions.status(&state),
+            };
+        }
+        let services = services?;
         let found = operation::find::<Deployment>(&state, Self::NAME)?;
         let driver = Driver { options: &self, session: &session, graph: &graph, services: &services, verbose };
         if self.resume || self.abort {
@@ -749,7 +776,7 @@ async fn nothing_pending(session: &Session, graph: &Graph, state: &State, option
 /// There is no deployment to continue or to abort.
 fn none(session: &Session) -> Error {
     Error::invalid(format!("no deployment is in progress in workspace {}", session.kept.workspace))
-        .hint("start one with `payinfra deploy --image IMAGE`")
+        .hint("start one with `payinfra deploy --image IMAGE` or `payinfra deploy --function NAME`")
 }
 
 /// A change of operational values.

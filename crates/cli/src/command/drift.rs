@@ -8,6 +8,7 @@ use super::Execute;
 use crate::context::{Context, Session};
 use crate::events::{Emitter, Message};
 use crate::exit::{Exit, Outcome};
+use crate::functions::with_deployment;
 use crate::lost::Missing;
 use crate::plan_view::PlanView;
 use crate::screen::{self, CREATE, HEADING};
@@ -41,7 +42,7 @@ impl Execute for Drift {
         }
         let refreshed = refresh(&session.cloud, &loaded.state).await?;
         if self.between_regions {
-            let found = between_regions(&session.graph()?, &loaded.state, &refreshed);
+            let found = between_regions(&with_deployment(session.graph()?, &loaded.state)?, &loaded.state, &refreshed);
             return self.differences(cx, &session, &found).await;
         }
         let found = drift(&loaded.state, &refreshed);

@@ -13,6 +13,7 @@ use crate::databases::{self, Databases};
 use crate::disk::{self, Readers};
 use crate::events::Emitter;
 use crate::exit::{Exit, Outcome};
+use crate::functions::with_deployment;
 use crate::losses::Losses;
 use crate::lost::Missing;
 use crate::plan_view::PlanView;
@@ -76,7 +77,7 @@ impl Execute for Plan {
 
 /// Plans an apply of `graph`.
 pub(super) async fn planned(session: &Session, graph: Graph, state: &State, options: &Options) -> Result<Planned> {
-    plan(&session.cloud, graph, state, options).await
+    plan(&session.cloud, with_deployment(graph, state)?, state, options).await
 }
 
 /// Shows `planned`; the exit code says whether protection allows it.

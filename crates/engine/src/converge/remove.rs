@@ -1,5 +1,6 @@
 //! Deletes one resource.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,6 +16,8 @@ use crate::state::{Intent, Record};
 
 /// When to repeat a delete of a resource that is not shown as deleting; the interval doubles each time.
 const ASK: Duration = Duration::from_secs(1);
+/// After how long to tell why a delete is still rejected. Most conflicts are over before.
+const HELD: Duration = Duration::from_mins(1);
 
 impl Work<'_> {
     pub(super) async fn remove(&self, replaced: bool) -> Result<()> {
@@ -68,7 +71,8 @@ impl Work<'_> {
         if handover.drain_seconds == 0 || !handover.to.iter().any(|to| declared.contains_key(to)) {
             return Ok(());
         }
-        self.run().observer.notice(&Event::Waiting { address: self.address.clone(), until: "drained" });
+        let drained = Event::Waiting { address: self.address.clone(), until: "drained", because: None };
+        self.run().observer.notice(&drained);
         self.unless_ended(async {
             sleep(Duration::from_secs(handover.drain_seconds.into())).await;
             Ok(())
@@ -158,9 +162,20 @@ impl Work<'_> {
             if seen.status != Status::Deleting && waits.begun.elapsed() >= ask {
                 self.permit()?;
                 let patience = Patience::removing(self.spec.timeout);
+                let told = AtomicBool::new(false);
                 let answered = patiently(&patience, || async {
                     self.permit()?;
-                    self.run().cloud.delete(&site, &seen).await
+                    let deleted = self.run().cloud.delete(&site, &seen).await;
+                    if let Err(error) = &deleted
+                        && error.is(Class::Conflict)
+                        && begun.elapsed() >= HELD
+                        && !told.swap(true, Ordering::Relaxed)
+                    {
+                        let because = Some(error.message().to_owned());
+                        let held = Event::Waiting { address: self.address.clone(), until: "gone", because };
+                        self.run().observer.notice(&held);
+                    }
+                    deleted
                 });
                 match answered.await {
                     // Reads may still show it, but there is nothing left to delete.

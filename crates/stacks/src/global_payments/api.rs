@@ -116,6 +116,9 @@ pub(super) fn domain(
     Ok(Some(found))
 }
 
+/// The weight in the arguments of a record, which `payinfra traffic` changes.
+const WEIGHT: &str = "/routing/weighted";
+
 /// Declares the health check of a region's API, and with a domain its name and the record that leads to it.
 pub(super) fn route(
     graph: &mut Graph,
@@ -143,10 +146,15 @@ pub(super) fn route(
         (Routing::Latency, _) => route53::Routing::Latency(site.region().clone()),
         (Routing::Failover, true) => route53::Routing::Failover(FailoverRole::Primary),
         (Routing::Failover, false) => route53::Routing::Failover(FailoverRole::Secondary),
+        (Routing::Weighted, true) => route53::Routing::Weighted(100),
+        (Routing::Weighted, false) => route53::Routing::Weighted(0),
     };
     let target: Ref<DnsName> = name.outputs.target.clone();
     let alias = Alias { name: target, zone: name.outputs.zone.clone() };
     let record = domain.record(graph, site, alias, routing, &check)?;
+    if config.routing == Routing::Weighted {
+        graph.operational(&record.address, WEIGHT)?;
+    }
     // Before, the name would lead to an API that does not know it.
     graph.order(&mapping.address, &record.address);
     Ok(check)

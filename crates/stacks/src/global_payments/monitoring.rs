@@ -46,8 +46,8 @@ pub(super) fn monitoring(graph: &mut Graph, all: &[Watched<'_>], payments: &Glob
     Ok(())
 }
 
-/// The namespace of the business metrics, so that deployments in one account do not share them.
-fn namespace(names: &Names) -> String {
+/// The namespace of the function's metrics, so that deployments in one account do not share them.
+pub(super) fn namespace(names: &Names) -> String {
     names.name("payments")
 }
 

@@ -11,8 +11,8 @@ use payinfra_components::stream;
 use payinfra_components::tables::GlobalTable;
 use payinfra_engine::{Graph, Node, Result, Text};
 
-use super::Part;
 use super::table::KEY;
+use super::{Part, monitoring};
 use crate::settings;
 
 /// The function in names and addresses.
@@ -37,6 +37,7 @@ pub(super) fn processor(
         ("ALLOWED_ORIGIN", Text::from(variables.api.origin.as_str())),
         ("AUDIT_BUCKET", Text::from(part.buckets.audit.as_str())),
         ("CONSISTENCY", Text::from(variables.table.consistency.of_function())),
+        ("METRICS_NAMESPACE", Text::from(monitoring::namespace(site.names))),
         ("PAYMENTS_KEY", Text::from(KEY.join(","))),
         ("PAYMENTS_TABLE", Text::from(&payments.table.id)),
         ("PHASE", Text::from(role)),

@@ -149,6 +149,8 @@ pub enum Routing {
     Failover,
     /// The healthy region with the lowest latency.
     Latency,
+    /// The healthy regions by weight: at first only the primary one; `payinfra traffic` changes the weights.
+    Weighted,
 }
 
 /// The alarm thresholds and subscriptions. An alarm fires beyond the threshold of the same name.
@@ -240,6 +242,7 @@ pub(super) fn check(workspace: &Workspace<PaymentVariables>, problems: &mut Prob
         let hint = "list the primary region and the secondary one";
         section.wrong("regions", format!("a payment API has two regions, not {count}"), hint);
     }
+    settings::architecture(workspace, ("package", "function"), variables.function.architecture, &mut section);
     section.check("log_retention_days", retention(variables.log_retention_days.0));
     section.check("suffix", names(workspace));
     for region in &workspace.regions {

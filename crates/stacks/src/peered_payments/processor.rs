@@ -32,6 +32,7 @@ pub(super) fn processor(
         ("AUDIT_BUCKET", Text::from(&data.id)),
         ("PAYMENTS_KEY", Text::from(KEY.join(","))),
         ("PAYMENTS_TABLE", Text::from(&payments.table.id)),
+        ("METRICS_NAMESPACE", Text::from(site.names.name("payments"))),
         ("PHASE", Text::from("primary")),
     ];
     let wanted = Function {

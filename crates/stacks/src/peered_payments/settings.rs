@@ -172,6 +172,7 @@ pub(super) fn check(workspace: &Workspace<PeeredVariables>, problems: &mut Probl
     if let Some(value) = &variables.migration_batch {
         section.check("migration_batch", tag("migration_batch", "MigrationBatch", value));
     }
+    settings::architecture(workspace, ("package", "function"), variables.function.architecture, &mut section);
     section.check("log_retention_days", retention(variables.log_retention_days.0));
     section.check("suffix", names(workspace));
     for region in &workspace.regions {

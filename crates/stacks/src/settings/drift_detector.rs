@@ -9,7 +9,7 @@ use payinfra_stack::{AccountId, Problems, Site, Workspace};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Architecture;
+use super::{Architecture, architecture};
 
 /// The variable that names the package, for [`payinfra_stack::Stack::FILES`].
 pub(crate) const PACKAGE: &str = "drift_detector.package";
@@ -47,6 +47,7 @@ pub(crate) fn check<V>(workspace: &Workspace<V>, config: Option<&DriftDetectorCo
     let mut section = workspace.section("drift_detector", problems);
     section.number("memory", config.memory, 256..=10_240);
     section.number("every_minutes", config.every_minutes, 15..=720);
+    architecture(workspace, (PACKAGE, "drift_detector"), config.architecture, &mut section);
     section.check("package", stored(workspace).map(drop));
     let name = |config: &payinfra_stack::RegionConfig| {
         workspace.names(&AccountId::any())?.role(DETECTOR, &config.region).map(drop)

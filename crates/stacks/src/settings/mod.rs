@@ -14,7 +14,7 @@ mod window;
 pub(crate) use alarms::{alarms, subscriptions};
 pub use architecture::Architecture;
 pub use drift_detector::DriftDetectorConfig;
-pub(crate) use package::code;
+pub(crate) use package::{architecture, code};
 pub use subscription::Subscription;
 pub(crate) use tag::tag;
 pub(crate) use window::window;

@@ -269,6 +269,7 @@ pub(super) fn check(workspace: &Workspace<TradingVariables>, problems: &mut Prob
     if let Some(value) = &variables.cost_center {
         section.check("cost_center", tag("cost_center", "CostCenter", value));
     }
+    settings::architecture(workspace, ("package", "function"), variables.function.architecture, &mut section);
     section.number("session_days", variables.session_days.0, 1..=3_650);
     section.check("log_retention_days", retention(variables.log_retention_days.0));
     section.check("suffix", names(workspace));
