@@ -30,6 +30,7 @@ use crate::{
         owner, tagging,
         token::{self, Tokens},
     },
+    model::{Models, Roles},
     profile::Profile,
     record::{Call, Recorder},
     window::Windows,
@@ -56,6 +57,9 @@ pub(crate) struct Gateway {
     conditions: Conditions,
     pub(crate) checker: Checker,
     servers: Mutex<Vec<Server>>,
+    /// AWS's models; an external endpoint checks requests itself.
+    models: Option<Arc<Models>>,
+    roles: Roles,
 }
 
 /// The result of a call for the client.
@@ -76,6 +80,7 @@ impl Gateway {
         origins: Vec<String>,
         external: Option<hyper::Uri>,
         servers: Vec<Server>,
+        models: Option<Arc<Models>>,
     ) -> Self {
         Self {
             profile,
@@ -94,6 +99,8 @@ impl Gateway {
             conditions: Conditions::default(),
             checker: Checker::default(),
             servers: Mutex::new(servers),
+            models,
+            roles: Roles::default(),
         }
     }
 
@@ -139,6 +146,7 @@ impl Gateway {
         self.limits.clear();
         self.latency.clear();
         self.tokens.clear();
+        self.roles.clear();
         self.recorder.clear();
         self.checker.clear();
         Ok(())
@@ -219,6 +227,14 @@ impl Gateway {
         }
         if !held(&holds, When::Before, call).await {
             return Outcome::Reset;
+        }
+
+        if let Some(models) = &self.models
+            && let Some(refused) = models.refuse(request, &self.roles).await
+        {
+            tracing::debug!("{} {}: {}", request.scope.service, request.action, refused.message);
+            call.violation = Some(refused.message);
+            return Outcome::Answer(refused.answer);
         }
 
         let mut answer = match self.windows.intercept(request) {
