@@ -1,6 +1,7 @@
 //! Variables that several stacks have.
 
 mod alarms;
+pub(crate) mod database;
 pub(crate) mod domain;
 mod package;
 pub(crate) mod regions;
