@@ -22,8 +22,10 @@ use crate::{
     guard::Secrets,
     hold::Hold,
     latency::Wait,
+    model::Models,
     profile::Profile,
     record::Call,
+    venv,
 };
 
 /// The account id of every emulated AWS.
@@ -126,7 +128,14 @@ impl Builder {
         };
         let secrets = Secrets::new()?;
         let servers = start_servers(self.profile.backends(), port, &secrets.servers)?;
-        let gateway = Arc::new(Gateway::new(self.profile, port, secrets, self.origins.clone(), external, servers));
+        let models = match self.profile {
+            Profile::External => None,
+            Profile::Default | Profile::Localstack => {
+                Some(Models::open(&venv::interpreter(Backend::Moto.requirements())?)?)
+            }
+        };
+        let origins = self.origins.clone();
+        let gateway = Arc::new(Gateway::new(self.profile, port, secrets, origins, external, servers, models));
         for (backend, ..) in gateway.servers() {
             wait_until_healthy(&gateway, backend).await?;
         }

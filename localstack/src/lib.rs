@@ -21,6 +21,7 @@ mod hold;
 mod latency;
 mod limits;
 mod mend;
+mod model;
 mod paths;
 mod profile;
 mod record;

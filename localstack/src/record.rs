@@ -34,6 +34,9 @@ pub struct Call {
     pub error: Option<String>,
     /// The injected faults: `reset-after`, `throttle`.
     pub fault: Option<String>,
+    /// Why AWS's model of the service refuses the request: members, constraints and values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub violation: Option<String>,
     /// The watched words that its request contains.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<String>,
@@ -64,6 +67,7 @@ impl Recorder {
             status: None,
             error: None,
             fault: None,
+            violation: None,
             mentions,
         };
         calls.push(call.clone());

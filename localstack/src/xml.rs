@@ -70,6 +70,21 @@ impl Element {
         }
     }
 
+    /// The value of an attribute, whatever its prefix is.
+    pub(crate) fn attribute(&self, name: &str) -> Option<String> {
+        let mut rest = self.attributes.as_str();
+        while let Some((key, after)) = rest.split_once('=') {
+            let after = after.trim_start();
+            let quote = after.chars().next().filter(|quote| ['"', '\''].contains(quote))?;
+            let (value, next) = after[1..].split_once(quote)?;
+            if key.trim().rsplit(':').next() == Some(name) {
+                return Some(unescape(value));
+            }
+            rest = next;
+        }
+        None
+    }
+
     /// The child elements.
     pub(crate) fn elements(&self) -> impl Iterator<Item = &Self> {
         self.children.iter().filter_map(|child| match child {

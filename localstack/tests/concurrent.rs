@@ -62,7 +62,8 @@ impl Row {
     }
 }
 
-const ASSUMED: &str = r#"{"Version":"2012-10-17","Statement":[]}"#;
+const ASSUMED: &str =
+    r#"{"Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"ecs.amazonaws.com"}}}"#;
 
 const ROWS: &[Row] = &[
     // Networks
@@ -261,7 +262,7 @@ const ROWS: &[Row] = &[
     many("monitoring", "PutCompositeAlarm", "AlarmName=lost-%n%&AlarmRule=FALSE")
         .seen(&[("DescribeAlarms", "AlarmTypes.member.1=CompositeAlarm")], "<AlarmName>lost-%n%<")
         .undo("DeleteAlarms", "AlarmNames.member.1=lost-%n%"),
-    many("monitoring", "PutDashboard", "DashboardName=lost-%n%&DashboardBody={}")
+    many("monitoring", "PutDashboard", r#"DashboardName=lost-%n%&DashboardBody={"widgets":[]}"#)
         .seen(&[("ListDashboards", "")], "<DashboardName>lost-%n%<")
         .undo("DeleteDashboards", "DashboardNames.member.1=lost-%n%"),
     // Databases

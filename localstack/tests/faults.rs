@@ -181,7 +181,8 @@ async fn tags_are_hidden_at_first() {
 #[tokio::test]
 async fn a_role_cannot_be_assumed_at_first() {
     let (emulator, aws) = with("CreateRole", Fault::RoleNotAssumable { seconds: LONG }).await;
-    let trust = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D";
+    let trust = "%7B%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22sts%3AAssumeRole%22%2C\
+                 %22Principal%22%3A%7B%22Service%22%3A%22vpc-flow-logs.amazonaws.com%22%7D%7D%7D";
     for name in ["flow", "flow-2"] {
         let role = format!("Action=CreateRole&Version=2010-05-08&RoleName={name}&AssumeRolePolicyDocument={trust}");
         assert_eq!(aws.form("iam", "us-east-1", &role).await.unwrap().status, 200);

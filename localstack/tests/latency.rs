@@ -324,7 +324,8 @@ async fn a_certificate_is_issued_a_while_after_it_could_be() {
 async fn a_new_role_and_a_new_web_acl_cannot_be_used_yet() {
     let (emulator, aws) = start().await;
     emulator.set_latency_scale(Some(1.0));
-    let trust = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D";
+    let trust = "%7B%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22sts%3AAssumeRole%22%2C\
+                 %22Principal%22%3A%7B%22Service%22%3A%22vpc-flow-logs.amazonaws.com%22%7D%7D%7D";
     query(&aws, "iam", &format!("Action=CreateRole&RoleName=flow&AssumeRolePolicyDocument={trust}")).await;
     let (vpc, _) = network(&aws).await;
     let flow_log = format!(

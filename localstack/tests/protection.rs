@@ -58,12 +58,15 @@ impl Client {
     }
 }
 
+/// A body for `PutBucketTagging`, which other operations ignore.
+const TAGS: &str = "<Tagging><TagSet></TagSet></Tagging>";
+
 #[tokio::test]
 async fn buckets_have_the_owner_that_is_expected() {
     let client = Client::new().await;
     let s3 = |method: &'static str, path: &'static str, owner: &'static str| {
         let aws = &client.aws;
-        async move { outcome(&aws.s3(method, path, &[("x-amz-expected-bucket-owner", owner)], "{}").await) }
+        async move { outcome(&aws.s3(method, path, &[("x-amz-expected-bucket-owner", owner)], TAGS).await) }
     };
     assert_eq!(outcome(&client.aws.s3("PUT", "/bucket", &[], "").await), done());
     for (method, path) in [
@@ -138,7 +141,8 @@ async fn a_key_waits_for_its_deletion_and_comes_back() {
     assert_eq!(state().await, ("PendingDeletion".to_owned(), true));
     let plaintext = format!(r#"{{"KeyId": "{key}", "Plaintext": "cGF5"}}"#);
     let data_key = format!(r#"{{"KeyId": "{key}", "KeySpec": "AES_256"}}"#);
-    let policy = format!(r#"{{"KeyId": "{key}", "PolicyName": "default", "Policy": "{{}}"}}"#);
+    let everyone = r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}}"#;
+    let policy = serde_json::json!({ "KeyId": key, "PolicyName": "default", "Policy": everyone }).to_string();
     let tag = format!(r#"{{"KeyId": "{key}", "Tags": [{{"TagKey": "a", "TagValue": "b"}}]}}"#);
     let described = format!(r#"{{"KeyId": "{key}", "Description": "d"}}"#);
     let alias = format!(r#"{{"TargetKeyId": "{key}", "AliasName": "alias/a"}}"#);
@@ -199,12 +203,14 @@ async fn a_secret_waits_for_its_deletion_and_comes_back() {
     let again = client.secrets("CreateSecret", create).await;
     assert_eq!(outcome(&again), refused("InvalidRequestException"));
     assert!(again.body.contains("scheduled for deletion"), "{again:?}");
+    let everyone = r#"{"Statement": {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}}"#;
+    let policy = serde_json::json!({ "SecretId": "secret", "ResourcePolicy": everyone }).to_string();
     for (action, body) in [
         ("GetSecretValue", id),
         ("PutSecretValue", r#"{"SecretId": "secret", "SecretString": "t"}"#),
         ("UpdateSecret", r#"{"SecretId": "secret", "Description": "d"}"#),
         ("TagResource", r#"{"SecretId": "secret", "Tags": [{"Key": "a", "Value": "b"}]}"#),
-        ("PutResourcePolicy", r#"{"SecretId": "secret", "ResourcePolicy": "{}"}"#),
+        ("PutResourcePolicy", policy.as_str()),
         ("GetResourcePolicy", id),
         ("DeleteResourcePolicy", id),
         ("DeleteSecret", id),

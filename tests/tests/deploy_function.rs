@@ -369,9 +369,9 @@ async fn killed(bench: &Bench, point: &Point, name: &str, aborted: bool) {
     let mut hold = bench.aws.hold(matches, *when);
     let mut running = bench.start(&quick(&["--step", "50"]));
     // Writes of state and lock depend on the time that the calls take, so the last ones may not happen again.
-    let held = loop {
+    let point = loop {
         tokio::select! {
-            held = hold.next() => break held,
+            point = hold.next() => break point,
             () = tokio::time::sleep(Duration::from_millis(100)) => {
                 if running.try_wait().unwrap().is_some() {
                     break None;
@@ -381,7 +381,7 @@ async fn killed(bench: &Bench, point: &Point, name: &str, aborted: bool) {
     };
     running.kill().unwrap();
     running.wait().unwrap();
-    if let Some(held) = held {
+    if let Some(held) = point {
         held.reset();
     }
     drop(hold);

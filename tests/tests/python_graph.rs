@@ -80,3 +80,24 @@ async fn a_truncated_document_fails_before_any_call() {
     bench.run(&["apply", "--yes"]).expect(1);
     assert_eq!(bench.aws.calls().len(), 0);
 }
+
+/// A request that AWS refuses ends with an error that says what is wrong where, and the rest is created.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_request_is_an_error_with_address_member_constraint_and_value() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/python-graph");
+    let bench = Bench::new().await;
+    bench.configure(&std::fs::read_to_string(folder.join("payinfra.toml")).unwrap());
+    let script = Command::new("python3").arg(folder.join("graph.py")).arg(ACCOUNT_ID).output().unwrap();
+    let document = String::from_utf8(script.stdout).unwrap().replace("\"max_session\": 3600", "\"max_session\": 60");
+    std::fs::write(bench.file("graph.json"), document).unwrap();
+    let outcome = bench.run(&["apply", "--yes"]).expect(1);
+    let message = "1 validation error detected: Value '60' at 'maxSessionDuration' failed to satisfy constraint: Member \
+                   must have value greater than or equal to 3600";
+    let error = format!("error: global/iam.role/reader: {message}\n  call: iam:CreateRole\n  code: ValidationError\n");
+    assert!(outcome.stderr.contains(&error), "{}", outcome.stderr);
+    let violations: Vec<_> = bench.aws.calls().into_iter().filter_map(|call| call.violation).collect();
+    assert_eq!(violations, [message]);
+    // The others exist.
+    assert!(bench.state("demo")["resources"].get("us-east-1/s3.bucket/reports").is_some());
+    bench.run(&bench.consenting(&["destroy"])).ok();
+}

@@ -25,8 +25,8 @@ pub(crate) struct Functions(Vec<Function>);
 /// One of them, in one region.
 #[derive(Debug)]
 pub(crate) struct Function {
-    /// The function.
-    pub(crate) function: Address,
+    /// Its address.
+    address: Address,
     /// Its current version.
     version: Address,
     /// What its callers invoke.
@@ -83,13 +83,13 @@ impl Functions {
             let is_same = referred(own, "function", lambda::Function::KIND).as_ref() == Some(&function);
             let users = graph.nodes().keys().filter(|user| graph.depends(user).contains(&version));
             let is_only = users.eq([alias]) && node.args["additional"].is_null();
-            (is_same && is_only).then(|| Function { function, version, alias: alias.clone() })
+            (is_same && is_only).then(|| Function { address: function, version, alias: alias.clone() })
         });
         Self(functions.collect())
     }
 
-    /// Whether a command is about these functions: by the deployment in progress, or else by the name.
-    pub(crate) fn are_meant(&self, name: Option<&str>, state: &State) -> bool {
+    /// Whether a command is about functions: by the deployment in progress, or else by the name.
+    pub(crate) fn are_meant(name: Option<&str>, state: &State) -> bool {
         match state.operations.get(DEPLOY) {
             Some(recorded) => recorded.get(MARK) == Some(&Value::Bool(true)),
             None => name.is_some(),
@@ -131,12 +131,12 @@ impl Functions {
 impl Function {
     /// The name; the same in all regions.
     pub(crate) fn name(&self) -> &str {
-        &self.function.name
+        &self.address.name
     }
 
     /// The region.
     pub(crate) fn region(&self) -> &Region {
-        &self.function.region
+        &self.address.region
     }
 
     /// The versions that its callers invoke.
@@ -153,9 +153,9 @@ impl Function {
     /// # Errors
     /// If a part of it does not exist yet, or its callers do not invoke only its current version.
     pub(crate) fn pending(&self, graph: &Graph, state: &State) -> Result<Option<Move>> {
-        let needed = graph.depends(&self.function);
+        let needed = graph.depends(&self.address);
         let exists = |address: &&Address| graph.nodes().get(*address).is_none_or(|node| !node.lookup);
-        let parts = [&self.function, &self.version, &self.alias].into_iter().chain(&needed);
+        let parts = [&self.address, &self.version, &self.alias].into_iter().chain(&needed);
         parts.filter(exists).try_for_each(|part| created(part, state))?;
         let declared = &graph.nodes()[&self.version].args;
         let (before, after) = (source(&state.resources[&self.version].args)?, source(declared)?);
@@ -169,7 +169,7 @@ impl Function {
         }
         let next = Address::new(self.region(), Version::KIND, &format!("{}-next", self.version.name))?;
         Ok(Some(Move {
-            function: self.function.clone(),
+            function: self.address.clone(),
             version: self.version.clone(),
             next,
             alias: self.alias.clone(),

@@ -181,6 +181,26 @@ fn x10_what_is_no_region_is_refused() {
 }
 
 #[test]
+fn x10_a_region_that_aws_does_not_have_is_refused() {
+    check_starts("us-east-9", "`us-east-9` is not a region of AWS", "use one of af-south-1, ");
+    for (region, partition) in [("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn"), ("us-iso-east-1", "aws-iso")]
+    {
+        let message = format!("{region} is in the partition {partition}, which payinfra does not support");
+        check_starts(region, &message, "use regions of the partition aws, such as us-east-1");
+    }
+}
+
+/// Checks the error of the second region, and the start of its hint.
+#[track_caller]
+fn check_starts(region: &str, message: &str, hint: &str) {
+    let text = GOOD.replacen("us-east-2", region, 1);
+    let error = Configuration::parse(&text, "payinfra.toml", STACKS).unwrap_err();
+    assert_eq!(error.message, message);
+    assert!(error.hint.as_deref().is_some_and(|given| given.starts_with(hint)), "{:?}", error.hint);
+    assert_eq!(&text[error.span.clone().unwrap()], format!("\"{region}\""));
+}
+
+#[test]
 fn x10_the_regions_have_defaults() {
     let text = GOOD.replace("regions = [\n", "").replace("    { name = \"us-east-1\", cidr = \"10.0.0.0/16\" },\n", "");
     let text = text.replace("    { name = \"us-east-2\", cidr = \"10.1.0.0/16\" },\n]\n", "");
@@ -593,7 +613,13 @@ fn m11_a_database_that_aurora_global_does_not_offer_is_refused() {
         (
             "username = \"admin\"",
             "\"admin\"",
-            "the user name `admin` is reserved",
+            "PostgreSQL reserves the user name `admin`",
+            "choose another name, such as payments",
+        ),
+        (
+            "name = \"user\"",
+            "\"user\"",
+            "PostgreSQL reserves the database name `user`",
             "choose another name, such as payments",
         ),
     ] {
@@ -728,6 +754,18 @@ fn m24_m27_a_threshold_or_a_subscription_that_cannot_be_is_refused() {
             "{",
             "`somebody` is not a valid endpoint for email",
             "write an endpoint such as a@example.com",
+        ),
+        (
+            "subscriptions = [{ protocol = \"https\", endpoint = \"https://\" }]",
+            "{",
+            "`(secret)` is not a valid endpoint for https",
+            "write an endpoint such as hooks.example.com/alarms with the scheme https",
+        ),
+        (
+            "subscriptions = [{ protocol = \"sqs\", endpoint = \"arn:aws-cn:sqs:cn-north-1:123456789012:a\" }]",
+            "{",
+            "`arn:aws-cn:sqs:cn-north-1:123456789012:a` is not a valid endpoint for sqs",
+            "write an endpoint such as arn:aws:sqs:us-east-1:123456789012:alarms",
         ),
     ] {
         check_in("alarms", line, at, message, hint);

@@ -33,6 +33,7 @@ use crate::{
         owner, tagging,
         token::{self, Tokens},
     },
+    model::{Models, Roles},
     profile::Profile,
     record::{Call, Recorder},
     window::Windows,
@@ -61,6 +62,9 @@ pub(crate) struct Gateway {
     permissions: AtomicBool,
     pub(crate) checker: Checker,
     servers: Mutex<Vec<Server>>,
+    /// AWS's models; an external endpoint checks requests itself.
+    models: Option<Arc<Models>>,
+    roles: Roles,
 }
 
 /// The result of a call for the client.
@@ -81,6 +85,7 @@ impl Gateway {
         origins: Vec<String>,
         external: Option<hyper::Uri>,
         servers: Vec<Server>,
+        models: Option<Arc<Models>>,
     ) -> Self {
         Self {
             profile,
@@ -100,6 +105,8 @@ impl Gateway {
             permissions: AtomicBool::default(),
             checker: Checker::default(),
             servers: Mutex::new(servers),
+            models,
+            roles: Roles::default(),
         }
     }
 
@@ -145,6 +152,7 @@ impl Gateway {
         self.limits.clear();
         self.latency.clear();
         self.tokens.clear();
+        self.roles.clear();
         self.recorder.clear();
         self.checker.clear();
         self.permissions.store(false, Ordering::Relaxed);
@@ -226,6 +234,14 @@ impl Gateway {
         }
         if !held(&holds, When::Before, call).await {
             return Outcome::Reset;
+        }
+
+        if let Some(models) = &self.models
+            && let Some(refused) = models.refuse(request, &self.roles).await
+        {
+            tracing::debug!("{} {}: {}", request.scope.service, request.action, refused.message);
+            call.violation = Some(refused.message);
+            return Outcome::Answer(refused.answer);
         }
 
         let mut answer = match self.windows.intercept(request) {

@@ -189,7 +189,7 @@ impl Execute for Deploy {
         let functions = Functions::find(&graph);
         let about_functions =
             versions::Driver { options: &self, session: &session, graph: &graph, functions: &functions, verbose };
-        if functions.are_meant(self.function.as_deref(), &state) {
+        if Functions::are_meant(self.function.as_deref(), &state) {
             return match &self.function {
                 _ if self.resume => Box::pin(about_functions.resume(&state)).await,
                 _ if self.abort => about_functions.abort(&state).await,
@@ -200,10 +200,10 @@ impl Execute for Deploy {
         let services = Services::find(&graph);
         // A workspace with functions only has nothing else to show.
         if services.is_err() && self.image.is_none() && !functions.is_empty() {
-            return match self.resume || self.abort {
-                true => Err(none(&session).into()),
-                false => about_functions.status(&state),
-            };
+            if self.resume || self.abort {
+                return Err(none(&session).into());
+            }
+            return about_functions.status(&state);
         }
         let services = services?;
         let found = operation::find::<Deployment>(&state, Self::NAME)?;

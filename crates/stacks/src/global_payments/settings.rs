@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::settings::Architecture;
 use crate::settings::retention::retention;
-use crate::settings::{self, DriftDetectorConfig, Subscription, domain, drift_detector};
+use crate::settings::{self, DriftDetectorConfig, Subscription, domain, drift_detector, regions};
 
 /// The largest threshold of an alarm.
 const MANY: i32 = 1_000_000;
@@ -246,6 +246,7 @@ pub(super) fn check(workspace: &Workspace<PaymentVariables>, problems: &mut Prob
     section.check("log_retention_days", retention(variables.log_retention_days.0));
     section.check("suffix", names(workspace));
     for region in &workspace.regions {
+        section.check(&format!("regions.{}.name", region.index), regions::known(&region.region));
         section.check(&format!("regions.{}.cidr", region.index), cidr::network(&region.cidr.to_string()));
     }
     let mut section = workspace.section("function", problems);

@@ -27,6 +27,7 @@ use self::database::DatabaseVariables;
 use self::service::{ServiceVariables, TASKS};
 use super::phase::Phase;
 use crate::remote::listed;
+use crate::settings::regions;
 use crate::settings::retention::{self, retention};
 use crate::settings::{DriftDetectorConfig, drift_detector};
 
@@ -273,6 +274,7 @@ fn networks(workspace: &Workspace<MigrationVariables>, legacy: Option<&LegacyNet
     for region in &workspace.regions {
         let variable = format!("{}.cidr", region.index);
         section.check(&variable, cidr::network(&region.cidr.to_string()));
+        section.check(&format!("{}.name", region.index), regions::known(&region.region));
         let mut blocks = legacy.iter().flat_map(|legacy| &legacy.cidrs);
         if let Some(other) = blocks.find(|other| cidr::overlap(other, &region.cidr)) {
             let (network, name) = (region.cidr, &region.region);

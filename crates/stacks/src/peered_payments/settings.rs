@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::network::subnets;
 use crate::settings::Architecture;
+use crate::settings::database::{Named, postgresql};
 use crate::settings::retention::retention;
 use crate::settings::{self, DriftDetectorConfig, Subscription, drift_detector, regions, tag, window};
 
@@ -205,12 +206,16 @@ fn database(config: &PostgreSqlConfig, section: &mut Section<'_>) {
         let message = format!("`{}` is not a version of PostgreSQL", config.engine_version);
         section.wrong("engine_version", message, "use a version such as 16.6");
     }
-    for (variable, name) in [("name", &config.name), ("username", &config.username)] {
+    for (variable, name, named) in
+        [("name", &config.name, Named::Database), ("username", &config.username, Named::User)]
+    {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let begins = name.starts_with(|first: char| first.is_ascii_alphabetic());
         if !begins || name.len() > 63 || !name.bytes().all(fits) {
             let hint = "use up to 63 letters, digits and underscores, with a letter first";
             section.wrong(variable, format!("`{name}` is not valid in PostgreSQL"), hint);
+        } else {
+            section.check(variable, postgresql(named, name));
         }
     }
     if !config.instance_class.starts_with("db.") {

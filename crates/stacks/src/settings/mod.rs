@@ -2,6 +2,7 @@
 
 mod alarms;
 mod architecture;
+pub(crate) mod database;
 pub(crate) mod domain;
 pub(crate) mod drift_detector;
 mod package;

@@ -40,13 +40,28 @@ const REGIONS: [&str; 34] = [
     "us-west-2",
 ];
 
-/// Checks that AWS has the region.
+/// The prefixes of regions in other partitions, whose ARNs begin differently.
+const PARTITIONS: [(&str, &str); 4] =
+    [("cn-", "aws-cn"), ("eusc-", "aws-eusc"), ("us-gov-", "aws-us-gov"), ("us-iso", "aws-iso")];
+
+/// Whether a text is the name of a commercial region.
+pub(crate) fn is_known(name: &str) -> bool {
+    REGIONS.binary_search(&name).is_ok()
+}
+
+/// Checks that AWS has the region, in the partition `aws`.
 ///
 /// # Errors
 /// If it has not.
 pub(crate) fn known(region: &Region) -> Result<()> {
-    if REGIONS.binary_search(&region.as_str()).is_ok() {
+    if is_known(region.as_str()) {
         return Ok(());
+    }
+    if let Some((_, partition)) = PARTITIONS.iter().find(|(prefix, _)| region.as_str().starts_with(prefix)) {
+        return Err(Error::invalid(format!(
+            "{region} is in the partition {partition}, which payinfra does not support"
+        ))
+        .hint("use regions of the partition aws, such as us-east-1"));
     }
     Err(Error::invalid(format!("`{region}` is not a region of AWS")).hint(format!("use one of {}", REGIONS.join(", "))))
 }

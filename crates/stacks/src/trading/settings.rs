@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::global_payments::FunctionConfig;
 use crate::remote::listed;
+use crate::settings::database::{Named, mysql};
 use crate::settings::retention::{self, retention};
 use crate::settings::{self, DriftDetectorConfig, Subscription, domain, drift_detector, regions, tag, window};
 
@@ -433,12 +434,18 @@ fn database(workspace: &Workspace<TradingVariables>, problems: &mut Problems) {
         let message = format!("`{}` is not a version of Aurora MySQL", config.engine_version);
         section.wrong("engine_version", message, "use a version such as 8.0.mysql_aurora.3.08.0");
     }
-    for (variable, name, longest) in [("name", &config.name, 64), ("username", &config.username, 32)] {
+    for (variable, named, name, longest) in [
+        ("name", Named::Database, &config.name, 64),
+        // CreateDBCluster, MasterUsername.
+        ("username", Named::User, &config.username, 16),
+    ] {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let begins = name.starts_with(|first: char| first.is_ascii_alphabetic());
         if !begins || name.len() > longest || !name.bytes().all(fits) {
             let hint = format!("use up to {longest} letters, digits and underscores, with a letter first");
             section.wrong(variable, format!("`{name}` is not valid in MySQL"), hint);
+        } else {
+            section.check(variable, mysql(named, name));
         }
     }
     if !config.instance_class.starts_with("db.") {

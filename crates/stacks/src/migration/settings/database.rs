@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::phase::Phase;
+use crate::settings::database::{Named, postgresql};
 use crate::settings::window;
 
 /// The variables as they are written.
@@ -76,8 +77,6 @@ pub struct DatabaseConfig {
 /// The oldest and the newest major version that Aurora Global Database supports.
 const MAJOR: std::ops::RangeInclusive<u32> = 13..=17;
 const MONITORING: [i32; 6] = [1, 5, 10, 15, 30, 60];
-/// User names that RDS or `PostgreSQL` reserve.
-const RESERVED: [&str; 6] = ["admin", "postgres", "rds_superuser", "rdsadmin", "root", "user"];
 
 impl DatabaseVariables {
     /// The databases in `phase`.
@@ -99,8 +98,13 @@ impl DatabaseVariables {
 impl DatabaseConfig {
     pub(super) fn check(&self, section: &mut Section<'_>) {
         section.check("engine_version", version(&self.engine_version));
-        section.check("name", identifier("name", &self.name));
-        section.check("username", username(&self.username));
+        for (variable, named, name) in
+            [("name", Named::Database, &self.name), ("username", Named::User, &self.username)]
+        {
+            if section.check(variable, identifier(variable, name)).is_some() {
+                section.check(variable, postgresql(named, name));
+            }
+        }
         section.check("instance_class", class(&self.instance_class));
         section.number("backup_retention_days", self.backup_retention_days, 1..=35);
         section.check("backup_window", window(&self.backup_window));
@@ -130,15 +134,6 @@ fn identifier(variable: &str, text: &str) -> Result<()> {
             .hint("use up to 63 lower-case letters, digits and underscores, starting with a letter"));
     }
     Ok(())
-}
-
-fn username(text: &str) -> Result<()> {
-    if RESERVED.contains(&text) {
-        return Err(
-            Error::invalid(format!("the user name `{text}` is reserved")).hint("choose another name, such as payments")
-        );
-    }
-    identifier("username", text)
 }
 
 fn class(text: &str) -> Result<()> {
