@@ -106,9 +106,8 @@ async fn m26_g02_traffic_is_shifted_between_the_regions() {
         let zones = route53.list_hosted_zones().send().await.unwrap();
         let zone = zones.hosted_zones().iter().find(|zone| name.ends_with(zone.name().trim_end_matches('.'))).unwrap();
         let records = route53.list_resource_record_sets().hosted_zone_id(zone.id()).send().await.unwrap();
-        let weights = records.resource_record_sets().iter().filter_map(|record| {
-            (record.r#type() == &RrType::A).then(|| (record.set_identifier().unwrap().to_owned(), record.weight()))
-        });
+        let records = records.resource_record_sets().iter().filter(|record| record.r#type() == &RrType::A);
+        let weights = records.map(|record| (record.set_identifier().unwrap().to_owned(), record.weight()));
         weights.map(|(region, weight)| format!("{region} {}", weight.unwrap())).collect::<Vec<_>>()
     };
     assert_eq!(weights().await, ["us-east-1 100", "us-west-2 0"]);
