@@ -149,7 +149,7 @@ async fn named(bench: &Bench, zone: &str, region: &str) {
     let domain = format!("api-{region}.{ZONE}");
     let apis = aws_sdk_apigatewayv2::Client::new(&bench.sdk(region));
     let found = apis.get_domain_name().domain_name(&domain).send().await.unwrap();
-    let [endpoint] = found.domain_name_configurations() else { panic!("{found:?}") };
+    let endpoint = &found.domain_name_configurations()[0];
     assert!(endpoint.certificate_arn().unwrap().starts_with(&format!("arn:aws:acm:{region}:")), "{endpoint:?}");
     let mappings = apis.get_api_mappings().domain_name(&domain).send().await.unwrap();
     let mapped: Vec<_> = mappings.items().iter().filter_map(|mapping| mapping.api_id()).collect();
