@@ -77,8 +77,8 @@ const ROWS: &[Row] = &[
         changes: Changes::Resources,
         lock: "each change acquires it before its first request and holds it to its end; the waits between them do not hold it",
         guard: EVERY,
-        protection: "changes weights of listeners, task definitions, and numbers of tasks; deletes only task definitions that no \
-                     service uses",
+        protection: "changes weights of listeners and aliases, task definitions, numbers of tasks, and functions; deletes only \
+                     task definitions that no service uses, and versions that no alias uses",
         ownership: "only resources in the state; a deployment that another run has taken over stops",
     },
     Row {
