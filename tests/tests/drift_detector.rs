@@ -13,6 +13,11 @@ use payinfra_tests::api::{credentials, write_package};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+/// Policies that AWS accepts.
+const BUCKET_POLICY: &str = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::any/*"}]}"#;
+const ROLE_POLICY: &str =
+    r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}"#;
+
 const EXAMPLE: &str = include_str!("../../crates/stacks/src/trading/payinfra.toml");
 const KEY: &str = "trading/dev/drift.json";
 const DETECTOR: &str = "\n[defaults.drift_detector]\npackage = \"drift-detector.zip\"\n\n[workspaces.dev]";
@@ -192,7 +197,7 @@ async fn writes(bench: &Bench, role: &SdkConfig) -> (Vec<String>, usize) {
     call!(s3.get_object().bucket(&content).key("a"));
     call!(s3.put_object().bucket(&content).key("a").body(b"a".to_vec().into()));
     call!(s3.delete_bucket().bucket(&content));
-    call!(s3.put_bucket_policy().bucket(&content).policy("{}"));
+    call!(s3.put_bucket_policy().bucket(&content).policy(BUCKET_POLICY));
     call!(dynamodb.put_item().table_name("payinfra-locks").item("LockID", text("a")));
     call!(dynamodb.delete_item().table_name("payinfra-locks").key("LockID", text("a")));
     call!(dynamodb.put_item().table_name(&table).item("session_id", text("a")));
@@ -203,7 +208,9 @@ async fn writes(bench: &Bench, role: &SdkConfig) -> (Vec<String>, usize) {
     call!(ec2.create_tags().resources(&vpc).tags(aws_sdk_ec2::types::Tag::builder().key("a").value("b").build()));
     call!(rds.delete_db_cluster().db_cluster_identifier(&cluster).skip_final_snapshot(true));
     call!(rds.modify_db_cluster().db_cluster_identifier(&cluster).deletion_protection(false));
-    call!(iam.put_role_policy().role_name("drift-detector-trdev-us-east-1").policy_name("a").policy_document("{}"));
+    call!(
+        iam.put_role_policy().role_name("drift-detector-trdev-us-east-1").policy_name("a").policy_document(ROLE_POLICY)
+    );
     call!(iam.create_user().user_name("a"));
     call!(cloudwatch.delete_alarms().alarm_names("alarm-drift-trdev"));
     call!(cloudwatch.disable_alarm_actions().alarm_names("alarm-drift-trdev"));

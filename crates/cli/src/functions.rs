@@ -255,8 +255,7 @@ impl Move {
     }
 
     fn is_declared(&self, graph: &Graph) -> Result<()> {
-        let missing =
-            [&self.function, &self.version, &self.alias].into_iter().find(|it| !graph.nodes().contains_key(it));
+        let missing = [&self.version, &self.alias].into_iter().find(|it| !graph.nodes().contains_key(it));
         missing.map_or(Ok(()), |missing| {
             Err(Error::invalid(format!("the configuration no longer has {missing}"))
                 .hint("declare it again until the deployment has ended"))

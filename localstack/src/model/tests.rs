@@ -40,11 +40,16 @@ async fn refusal_of(request: &Request, roles: &Roles) -> String {
     match models.refuse(request, roles).await {
         Some(refused) => {
             let code = refused.answer.error_code();
-            let code = code.or_else(|| Some(refused.answer.text().contains("__type").then(|| "CBOR".to_owned())?));
+            let code = code.or_else(|| refused.answer.text().contains("__type").then(|| "CBOR".to_owned()));
             format!("{}: {}", code.unwrap(), refused.message)
         }
         None => String::new(),
     }
+}
+
+/// Percent encoding of all bytes.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |encoded, byte| format!("{encoded}%{byte:02X}"))
 }
 
 const TRUST_POLICY: &str = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22Service%22%3A%22ecs-tasks.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D";
@@ -360,7 +365,7 @@ async fn documents_within_members() {
     }
 
     let dashboard = |body: &str| {
-        let encoded: String = body.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = encoded(body);
         form("monitoring", &format!("Action=PutDashboard&DashboardName=d&DashboardBody={encoded}"))
     };
     assert_eq!(refusal(&dashboard(r#"{"widgets": [{"type": "text", "width": 24, "properties": {}}]}"#)).await, "");
@@ -377,7 +382,7 @@ async fn inline_policies_of_a_role_count_together() {
         let resource = format!("arn:{}", "a".repeat(size - 100));
         let document =
             format!(r#"{{ "Statement": {{"Effect": "Allow", "Action": "s3:*", "Resource": "{resource}"}}}}"#);
-        let encoded: String = document.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = encoded(&document);
         form("iam", &format!("Action=PutRolePolicy&RoleName=r&PolicyName={name}&PolicyDocument={encoded}"))
     };
     assert_eq!(refusal_of(&put("a", 5_000), &roles).await, "");

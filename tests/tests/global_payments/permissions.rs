@@ -12,6 +12,9 @@ use tokio::task::block_in_place;
 
 use crate::{EXAMPLE, REGIONS, Running};
 
+/// Policies that AWS accepts.
+const BUCKET_POLICY: &str = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::any/*"}]}"#;
+
 /// Whether a call was denied; otherwise what happened, with its name.
 fn denied<T: Debug, E: ProvideErrorMetadata + Debug>(name: &str, result: Result<T, E>) -> Option<String> {
     match result {
@@ -64,7 +67,7 @@ async fn others(running: &Running, function: &SdkConfig, region: &str) -> (Vec<S
     call!(s3.put_object().bucket(bucket).key("elsewhere/a").body(b"a".to_vec().into()));
     call!(s3.list_objects_v2().bucket(bucket));
     call!(s3.delete_bucket().bucket(bucket));
-    call!(s3.put_bucket_policy().bucket(bucket).policy("{}"));
+    call!(s3.put_bucket_policy().bucket(bucket).policy(BUCKET_POLICY));
     call!(kms.schedule_key_deletion().key_id(storage));
     call!(kms.disable_key().key_id(sealed));
     call!(kms.create_key());

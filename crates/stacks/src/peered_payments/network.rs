@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
+use payinfra_aws::ec2::{Peer, Rule};
 use payinfra_components::endpoints::{self, Endpoints};
 use payinfra_components::network::{self, Layout, Nat, Network};
+use payinfra_components::postgresql::PORT;
 use payinfra_engine::{Error, Graph, Result};
 
-use super::Site;
+use super::{Part, Site};
 
 /// The number of zones, and the length of the prefixes of subnets.
 const ZONES: usize = 2;
@@ -45,4 +47,11 @@ pub(super) fn network(graph: &mut Graph, site: &Site<'_>) -> Result<Network> {
         endpoints::endpoints(graph, site, &network, wanted)?;
     }
     Ok(network)
+}
+
+/// Connections from, or to, the private subnets of a region: rules cannot name a security group of another region (VPC Peering
+/// Guide, Update your security groups to reference peer security groups). Only the function is in those of the first region.
+pub(super) fn connections(part: &Part<'_>, about: &str) -> Result<BTreeSet<Rule>> {
+    let private = subnets(part.site.config.cidr)?.private.into_iter();
+    Ok(private.map(|block| Rule::tcp(PORT, Peer::Cidr(block), about)).collect())
 }

@@ -9,7 +9,7 @@ use payinfra_components::tables::GlobalTable;
 use payinfra_engine::{Graph, Node, Result, Text};
 
 use super::Part;
-use super::database::connections;
+use super::network::connections;
 use super::table::KEY;
 use crate::settings;
 

@@ -112,7 +112,7 @@ mod tests {
             let length = &size(name.as_bytes())[..2];
             let common = [&[20, 0, 0, 0], &method[..], &[0; 4], &sizes, length, &[0, 0]].concat();
             archive.extend([b"PK\x03\x04", &common[..], name.as_bytes(), &data].concat());
-            directory.extend([b"PK\x01\x02", &[20, 0][..], &common, &[0; 10], &[0; 2], &at, name.as_bytes()].concat());
+            directory.extend([b"PK\x01\x02", &[20, 0][..], &common, &[0; 10], &at, name.as_bytes()].concat());
         }
         let count = [u8::try_from(files.len()).unwrap_or_default(), 0];
         let start = size(&archive);
