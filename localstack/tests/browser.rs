@@ -116,7 +116,7 @@ async fn witness(listener: TcpListener, came: Came) {
         tokio::spawn(async move {
             let note = async |request: Request<Incoming>| {
                 let query = request.uri().query().unwrap_or_default();
-                if let Some(attack) = query.split('&').find_map(|pair| pair.strip_prefix("attack=")) {
+                if let Some(attack) = query.split('&').find_map(|pair| pair.strip_prefix("X-Amz-Attack=")) {
                     let host = request.headers()["host"].to_str().unwrap().to_owned();
                     let mut came = came.lock().unwrap();
                     came.entry((attack.to_owned(), host)).or_default().insert(request.method().to_string());

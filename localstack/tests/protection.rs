@@ -59,7 +59,7 @@ impl Client {
 }
 
 /// A body for `PutBucketTagging`, which other operations ignore.
-const TAGS: &str = "<Tagging><TagSet></TagSet></Tagging>";
+const TAGS: &str = "<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><TagSet></TagSet></Tagging>";
 
 #[tokio::test]
 async fn buckets_have_the_owner_that_is_expected() {

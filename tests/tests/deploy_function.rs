@@ -325,7 +325,7 @@ async fn m17_mistakes_in_a_deployment_of_a_function_change_nothing() {
     refused(&["deploy", "--function", "shop", "--yes"], "the functions are processor");
     refused(&["deploy", "--image", "payments:1", "--yes"], "has no service with two colours");
     refused(&["deploy", "--image", "payments:1", "--function", "processor"], "cannot be used with");
-    refused(&quick(&["--timeout", "1m"]), "'--timeout <DURATION>' cannot be used with '--function <NAME>'");
+    refused(&quick(&["--timeout", "1m"]), "'--function <NAME>' cannot be used with '--timeout <DURATION>'");
     refused(&quick(&["--gate", "alarm:nothing@us-east-1"]), "there is no alarm `nothing` in us-east-1");
     for way in ["--resume", "--abort"] {
         refused(&["deploy", way, "--yes"], "no deployment is in progress");

@@ -197,7 +197,6 @@ impl<'a> Reader<'a> {
         let in_path = parameters(&self.operation.path, path).unwrap_or_default();
         let text = request.uri.query().unwrap_or_default();
         let in_query: Vec<(String, String)> = pairs(text).collect();
-        let is_presigned = in_query.iter().any(|(name, _)| name == "X-Amz-Signature");
         let mut read = Map::new();
         let mut named = Vec::new();
         let mut rest = None;
@@ -236,6 +235,8 @@ impl<'a> Reader<'a> {
                 Some(Location::Headers | Location::Opaque | Location::StatusCode) | None => {}
             }
         }
+        // A presigned URL has the signature and headers in its query.
+        let is_presigned = in_query.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("x-amz-"));
         if !is_presigned && rest.is_none() {
             let literal: Vec<&str> = literals(&self.operation.path).map(|(name, _)| name).collect();
             let known = |name: &str| named.contains(&name) || literal.contains(&name) || name == "x-id";

@@ -140,7 +140,7 @@ async fn g03_g06_g12_payments_are_in_logs_and_metrics() {
         let place: Vec<_> = place.map(|(name, value)| Dimension::builder().name(name).value(value).build()).into();
         for (namespace, name, dimensions, least) in [
             ("AWS/Lambda", "Invocations", vec![function.clone()], 2.0),
-            ("Payinfra/Payments", "Accepted", place, 1.0),
+            ("payment-demo1-payments", "Accepted", place, 1.0),
             ("payment-demo1-payments", "Approved", Vec::new(), 1.0),
             ("payment-demo1-payments", "ApprovedAmount", Vec::new(), 12.5),
             ("payment-demo1-payments", "Declined", Vec::new(), 1.0),

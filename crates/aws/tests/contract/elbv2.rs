@@ -40,7 +40,7 @@ fn group_in(vpc: Ref<Id<Vpc>>, name: &str) -> TargetGroup {
         health_check: check(),
         deregistration_delay: Some(30),
         slow_start: None,
-        tags: Tags::new(),
+        tags: Tags::new().with("Name", "test"),
     }
 }
 
@@ -54,7 +54,7 @@ fn balancer_in(subnets: BTreeSet<Ref<Id<Subnet>>>, groups: BTreeSet<Ref<Id<Secur
         idle_timeout: None,
         drop_invalid_header_fields: None,
         deletion_protection: false,
-        tags: Tags::new(),
+        tags: Tags::new().with("Name", "test"),
     }
 }
 
@@ -65,7 +65,7 @@ fn security_group(graph: &mut Graph, vpc: &Node<Vpc>, name: &str) -> Result<Ref<
         description: "An example".to_owned(),
         ingress: BTreeSet::new(),
         egress: BTreeSet::new(),
-        tags: Tags::new(),
+        tags: Tags::new().with("Name", "test"),
     };
     Ok(graph.add(&region(), name, group)?.id)
 }
@@ -119,7 +119,7 @@ fn listener() -> Result<Example> {
         certificate: None,
         ssl_policy: None,
         default_action: forward(&[(&blue, Some(1))]),
-        tags: Tags::new(),
+        tags: Tags::new().with("Name", "test"),
     };
     Example::new(graph, &region(), listener)?
         .again(Again::Same)
@@ -150,7 +150,7 @@ fn listener_redirect() -> Result<Example> {
         certificate: None,
         ssl_policy: None,
         default_action: Action::Redirect(Redirect::to_https()),
-        tags: Tags::new(),
+        tags: Tags::new().with("Name", "test"),
     };
     Example::new(graph, &region(), listener)?.again(Again::Same).change(|listener: &mut Listener| {
         let elsewhere = Redirect { permanent: false, host: Some("example.com".to_owned()), ..Redirect::to_https() };
@@ -169,7 +169,7 @@ fn listener_rule() -> Result<Example> {
         certificate: None,
         ssl_policy: None,
         default_action: Action::FixedResponse(fixed("404")),
-        tags: Tags::new(),
+        tags: Tags::new().with("Name", "test"),
     };
     let listener = graph.add(&region(), "listener", listener)?;
     let set = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<BTreeSet<_>>();
@@ -178,7 +178,7 @@ fn listener_rule() -> Result<Example> {
         priority: 10,
         conditions: BTreeSet::from([Condition::Path(set(&["/payments", "/payments/*"]))]),
         action: forward(&[(&blue, None), (&green, None)]),
-        tags: Tags::new(),
+        tags: Tags::new().with("Name", "test"),
     };
     Example::new(graph, &region(), rule)?
         .again(Again::Taken)
@@ -272,7 +272,7 @@ async fn shared(access: &Access, weights: [Option<i32>; 2]) -> Result<(Listener,
         certificate: None,
         ssl_policy: None,
         default_action: Action::Forward(BTreeSet::from([target(&blue, weights[0]), target(&green, weights[1])])),
-        tags: Tags::new(),
+        tags: Tags::new().with("Name", "shared"),
     };
     Ok((listener, [blue, green]))
 }

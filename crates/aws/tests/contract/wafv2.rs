@@ -28,7 +28,7 @@ fn args(name: &str) -> WebAcl {
             ("rate".to_owned(), rule(0, Statement::RateLimit(RateLimit { requests: 2_000, window: 300 }))),
         ]),
         visibility: Visibility::of(name),
-        tags: Tags::new(),
+        tags: Tags::new().with("Name", "test"),
     }
 }
 

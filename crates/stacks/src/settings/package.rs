@@ -71,7 +71,8 @@ fn program(zip: &[u8]) -> Option<Vec<u8>> {
         let (name, extra, comment) = (short(entry + 28)?, short(entry + 30)?, short(entry + 32)?);
         if zip.get(entry + 46..entry + 46 + name)? == PROGRAM.as_bytes() {
             let local = long(entry + 42)?;
-            let content = zip.get(local + 30 + short(local + 26)? + short(local + 28)?..)?;
+            let start = local + 30 + short(local + 26)? + short(local + 28)?;
+            let content = zip.get(start..start + long(entry + 20)?)?;
             return match short(entry + 10)? {
                 0 => content.get(..HEADER).map(<[u8]>::to_vec),
                 8 => {
