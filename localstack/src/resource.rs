@@ -98,7 +98,6 @@ const NAMED: &[(&str, &str, &str, &str)] = &[
     ("route53", "CreateHostedZone", "Id", "NoSuchHostedZone"),
     ("secretsmanager", "CreateSecret", "Name", "ResourceNotFoundException"),
     ("sns", "CreateTopic", "TopicArn", "NotFound"),
-    ("ssm", "PutParameter", "Name", "ParameterNotFound"),
     ("wafv2", "CreateWebACL", "Id", "WAFNonexistentItemException"),
 ];
 
