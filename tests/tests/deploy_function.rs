@@ -331,7 +331,7 @@ async fn m17_mistakes_in_a_deployment_of_a_function_change_nothing() {
         refused(&["deploy", way, "--yes"], "no deployment is in progress");
     }
     bench.configure(&EXAMPLE.replace("suffix = \"demo1\"", "suffix = \"demo2\""));
-    refused(&quick(&[]), "the configuration has other changes of");
+    refused(&quick(&[]), "the targets exclude dependents of a resource to be replaced");
     assert_eq!(bench.mutations(), []);
 }
 
