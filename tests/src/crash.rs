@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use payinfra_localstack::{Call, Fault, Held, Match, Rule, When};
+use payinfra_localstack::{Call, Fault, Held, Hold, Match, Rule, When};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -141,17 +141,17 @@ pub struct Harness {
     manner: Manner,
 }
 
-impl Undisturbed {
-    /// The kill points: before and after every mutating call and, with `reads`, before every other call. A read-only
-    /// call has no effect, so after it is the same as before the next call.
+impl Point {
+    /// The points of a run with these calls: before and after every mutating call and, with `reads`, before every other
+    /// call. A read-only call has no effect, so after it is the same as before the next call.
     #[must_use]
-    pub fn points(&self, reads: bool) -> Vec<Point> {
+    pub fn of(calls: &[Call], reads: bool) -> Vec<Self> {
         let mut seen: BTreeMap<(&str, &str, &str), u64> = BTreeMap::new();
         let mut points = Vec::new();
-        for call in &self.calls {
+        for call in calls {
             let nth = seen.entry((&call.service, &call.action, &call.region)).or_default();
             *nth += 1;
-            let point = |after| Point {
+            let point = |after| Self {
                 service: call.service.clone(),
                 action: call.action.clone(),
                 region: call.region.clone(),
@@ -166,6 +166,26 @@ impl Undisturbed {
             }
         }
         points
+    }
+
+    /// Holds the call at this point.
+    #[must_use]
+    pub fn hold(&self, bench: &Bench) -> Hold {
+        let matches = Match::action(&self.service, &self.action).region(&self.region).nth(self.nth);
+        bench.aws.hold(matches, when(self.after))
+    }
+}
+
+/// Before a call is forwarded, or after it took effect.
+fn when(after: bool) -> When {
+    if after { When::After } else { When::Before }
+}
+
+impl Undisturbed {
+    /// Its kill points.
+    #[must_use]
+    pub fn points(&self, reads: bool) -> Vec<Point> {
+        Point::of(&self.calls, reads)
     }
 
     /// The first of these points for each mutating operation: each kind once, in any region.
@@ -504,8 +524,7 @@ impl Traps {
         let (sender, met) = mpsc::unbounded_channel();
         let mut traps = Self { met, sender, watching: Vec::new() };
         for (index, point) in points.iter().enumerate() {
-            let matches = Match::action(&point.service, &point.action).region(&point.region).nth(point.nth);
-            traps.watch(bench, index, matches, point.after);
+            traps.watch(index, point.hold(bench));
         }
         traps
     }
@@ -514,11 +533,10 @@ impl Traps {
     fn spring(&mut self, bench: &Bench, kills: usize) {
         let nth = [1, 2, 3, 5, 8, 13][kills % 6];
         let matches = Match { mutating: Some(true), ..Match::any().nth(nth) };
-        self.watch(bench, usize::MAX, matches, kills.is_multiple_of(2));
+        self.watch(usize::MAX, bench.aws.hold(matches, when(kills.is_multiple_of(2))));
     }
 
-    fn watch(&mut self, bench: &Bench, index: usize, matches: Match, after: bool) {
-        let mut hold = bench.aws.hold(matches, if after { When::After } else { When::Before });
+    fn watch(&mut self, index: usize, mut hold: Hold) {
         let sender = self.sender.clone();
         self.watching.push(tokio::spawn(async move {
             while let Some(held) = hold.next().await {

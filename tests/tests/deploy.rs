@@ -10,7 +10,8 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::types::StateValue;
-use payinfra_localstack::{Call, Match, When};
+use payinfra_localstack::{Match, When};
+use payinfra_tests::crash::Point;
 use payinfra_tests::{Bench, Outcome, caught, runbook};
 use serde_json::{Value, json};
 
@@ -345,34 +346,17 @@ async fn m17_the_runbook_deploys() {
     }
 }
 
-/// A change at which a deployment is killed.
-struct Point {
-    call: Call,
-    nth: u64,
-    when: When,
-}
-
 /// The changes of a deployment of `image`, each before and after it takes effect.
 fn points(bench: &Bench, image: &str) -> Vec<Point> {
     bench.aws.clear_calls();
     let _ = bench.run(&quick(&["--image", image, "--step", "50"]));
-    let calls: Vec<_> = bench.aws.calls().into_iter().filter(|call| call.mutating).collect();
-    let of = |call: &Call| (call.service.clone(), call.action.clone(), call.region.clone());
-    let nth = |index: usize| calls[..=index].iter().filter(|call| of(call) == of(&calls[index])).count();
-    let all = (0..calls.len()).flat_map(|index| {
-        let point = |when| Point { call: calls[index].clone(), nth: nth(index).try_into().unwrap(), when };
-        [point(When::Before), point(When::After)]
-    });
-    all.collect()
+    Point::of(&bench.aws.calls(), false)
 }
 
 /// Kills a deployment of `image` at `point`, and resumes it. It ends in either of the two images.
 async fn killed(bench: &Bench, point: &Point, image: &str) {
     let before = colours(bench, LEGACY, REGION).await;
-    let Point { call, nth, when } = point;
-    let title = format!("{}:{} {nth} {when:?}", call.service, call.action);
-    let matches = Match::action(&call.service, &call.action).region(&call.region).nth(*nth);
-    let mut hold = bench.aws.hold(matches, *when);
+    let mut hold = point.hold(bench);
     let mut running = bench.start(&quick(&["--image", image, "--step", "50"]));
     let caught = caught(&mut hold).await;
     running.kill().unwrap();
@@ -382,7 +366,7 @@ async fn killed(bench: &Bench, point: &Point, image: &str) {
     if operation(bench).is_some() {
         let resumed = bench.run(&with(&["deploy", "--resume", "--yes"]));
         let expected = i32::from(image.contains("bad"));
-        assert_eq!(resumed.code, Some(expected), "{title}: {resumed:?}");
+        assert_eq!(resumed.code, Some(expected), "{point}: {resumed:?}");
     }
     let now = colours(bench, LEGACY, REGION).await;
     let was = |index: usize| before[index].weight == 100;
@@ -393,7 +377,7 @@ async fn killed(bench: &Bench, point: &Point, image: &str) {
             && [old.as_str(), image].contains(&active.image.as_str())
     };
     let [blue, green] = &now;
-    assert!(sound(blue, green) || sound(green, blue), "{title}: {before:#?} became {now:#?}");
+    assert!(sound(blue, green) || sound(green, blue), "{point}: {before:#?} became {now:#?}");
     settled(bench).await;
 }
 
@@ -416,14 +400,7 @@ async fn m17_a_deployment_is_killed_at_every_change() {
     for (name, every) in [("3.", 1), ("bad-", 7)] {
         let points = points(&bench, &format!("public.ecr.aws/payinfra/payment-service:{name}first"));
         for (number, point) in points.iter().enumerate().step_by(every) {
-            println!(
-                "{number} of {}: {}:{} {} {:?}",
-                points.len(),
-                point.call.service,
-                point.call.action,
-                point.nth,
-                point.when
-            );
+            println!("{number} of {}: {point}", points.len());
             killed(&bench, point, &format!("public.ecr.aws/payinfra/payment-service:{name}{number}")).await;
         }
     }

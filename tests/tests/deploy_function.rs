@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::types::StateValue;
-use payinfra_localstack::{Call, Match, When};
+use payinfra_localstack::{Match, When};
 use payinfra_tests::api::Api;
+use payinfra_tests::crash::Point;
 use payinfra_tests::load::Ledger;
 use payinfra_tests::{Bench, Outcome, built, caught};
 use payment_image::archive;
@@ -335,43 +336,26 @@ async fn m17_mistakes_in_a_deployment_of_a_function_change_nothing() {
     assert_eq!(bench.mutations(), []);
 }
 
-/// A change at which a deployment is killed.
-struct Point {
-    call: Call,
-    nth: u64,
-    when: When,
-}
-
 /// The changes of a deployment, each before and after it takes effect.
 fn points(bench: &Bench, name: &str) -> Vec<Point> {
     package(bench, name);
     bench.aws.clear_calls();
     bench.run(&quick(&["--step", "50"])).ok();
-    let calls: Vec<_> = bench.aws.calls().into_iter().filter(|call| call.mutating).collect();
-    let of = |call: &Call| (call.service.clone(), call.action.clone(), call.region.clone());
-    let nth = |index: usize| calls[..=index].iter().filter(|call| of(call) == of(&calls[index])).count();
-    let all = (0..calls.len()).flat_map(|index| {
-        let point = |when| Point { call: calls[index].clone(), nth: nth(index).try_into().unwrap(), when };
-        [point(When::Before), point(When::After)]
-    });
-    all.collect()
+    Point::of(&bench.aws.calls(), false)
 }
 
 /// Kills a deployment of the package `name` at `point`. An apply in the meantime keeps what it has reached; then it is resumed
 /// or, every second time, aborted. It ends in either of the two versions, in both regions.
 async fn killed(bench: &Bench, point: &Point, name: &str, aborted: bool) {
-    let Point { call, nth, when } = point;
-    let title = format!("{}:{} {} {nth} {when:?}", call.service, call.action, call.region);
     let before = found(bench, PRIMARY).await;
     let package_before = fs::read(bench.file("payment-processor.zip")).unwrap();
     package(bench, name);
-    let matches = Match::action(&call.service, &call.action).region(&call.region).nth(*nth);
-    let mut hold = bench.aws.hold(matches, *when);
+    let mut hold = point.hold(bench);
     let mut running = bench.start(&quick(&["--step", "50"]));
     // Writes of state and lock depend on the time that the calls take, so the last ones may not happen again.
-    let point = loop {
+    let reached = loop {
         tokio::select! {
-            point = hold.next() => break point,
+            reached = hold.next() => break reached,
             () = tokio::time::sleep(Duration::from_millis(100)) => {
                 if running.try_wait().unwrap().is_some() {
                     break None;
@@ -381,7 +365,7 @@ async fn killed(bench: &Bench, point: &Point, name: &str, aborted: bool) {
     };
     running.kill().unwrap();
     running.wait().unwrap();
-    if let Some(held) = point {
+    if let Some(held) = reached {
         held.reset();
     }
     drop(hold);
@@ -391,7 +375,7 @@ async fn killed(bench: &Bench, point: &Point, name: &str, aborted: bool) {
         bench.run(&["plan", "--exit-code"]).ok();
         let ended = bench.run(&["deploy", if aborted { "--abort" } else { "--resume" }, "--yes"]);
         let too_late = ended.stderr.contains("the deployment has succeeded");
-        assert!(ended.code == Some(0) || aborted && too_late, "{title}: {ended:?}");
+        assert!(ended.code == Some(0) || aborted && too_late, "{point}: {ended:?}");
         if too_late {
             bench.run(&["deploy", "--resume", "--yes"]).ok();
         }
@@ -405,9 +389,9 @@ async fn killed(bench: &Bench, point: &Point, name: &str, aborted: bool) {
     }
     let [primary, standby] = [found(bench, PRIMARY).await, found(bench, STANDBY).await];
     for now in [&primary, &standby] {
-        assert_eq!((&now.additional, &now.versions), (&None, &vec![now.active.clone()]), "{title}: {now:?}");
+        assert_eq!((&now.additional, &now.versions), (&None, &vec![now.active.clone()]), "{point}: {now:?}");
     }
-    assert_eq!(primary.active != before.active, is_new, "{title}: {before:?} became {primary:?}");
+    assert_eq!(primary.active != before.active, is_new, "{point}: {before:?} became {primary:?}");
     settled(bench);
 }
 
@@ -430,8 +414,7 @@ async fn m17_a_deployment_of_a_function_is_killed_at_every_change() {
     let points = points(&bench, "first");
     for (number, point) in points.iter().enumerate() {
         for aborted in [false, true] {
-            let Point { call, nth, when } = point;
-            println!("{number} of {}: {}:{} {nth} {when:?}", points.len(), call.service, call.action);
+            println!("{number} of {}: {point}", points.len());
             killed(&bench, point, &format!("number-{number}-{aborted}"), aborted).await;
         }
     }

@@ -51,6 +51,15 @@ impl GateOptions {
         self.samples.unwrap_or(SAMPLES)
     }
 
+    /// The gates that were given, or else the workspace's `own`, without ignored alarms.
+    ///
+    /// # Errors
+    /// If an alarm is ignored that is none of them, or a gate has no resources in `state`.
+    pub(crate) fn watched(&self, state: &State, own: impl FnOnce() -> Vec<Gate>) -> Result<Vec<Gate>> {
+        let gates = if self.gate.is_empty() { own() } else { self.gate.clone() };
+        expanded(without(gates, &self.ignore_alarm)?, state)
+    }
+
     /// The time limit for each gate command.
     pub(crate) fn timeout(&self) -> Duration {
         self.gate_timeout.unwrap_or(Duration::from_secs(30))
@@ -214,7 +223,7 @@ pub(crate) fn alarms(state: &State) -> Vec<Gate> {
 ///
 /// # Errors
 /// If an ignored alarm is not among them.
-pub(crate) fn without(mut gates: Vec<Gate>, ignored: &[String]) -> Result<Vec<Gate>> {
+fn without(mut gates: Vec<Gate>, ignored: &[String]) -> Result<Vec<Gate>> {
     for name in ignored {
         let is_it = |gate: &Gate| matches!(gate, Gate::Alarm { name: other, .. } if other == name);
         if !gates.iter().any(is_it) {

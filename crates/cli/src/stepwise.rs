@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use payinfra_engine::{Class, Error, Result, State};
+use payinfra_engine::{Action, Address, Class, Error, Plan, Result, State, Step};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::events::Emitter;
+use crate::failure::Failure;
 use crate::gate::{self, Gate, Gates, Verdict};
 use crate::run::interrupt;
 use crate::screen::{self, HEADING};
 
-/// The time limit for a return, and the pause between its attempts: another run may hold the lock.
-pub(crate) const RETURN: (usize, Duration) = (24, Duration::from_secs(5));
+/// The number of attempts to return, and the pause between them: another run may hold the lock.
+const RETURN: (usize, Duration) = (24, Duration::from_secs(5));
 
 /// What to do if nobody can confirm the steps.
 pub(crate) const REVIEW: &str = "review the steps, then pass --yes";
@@ -44,8 +46,48 @@ impl Listener {
     }
 }
 
+/// Tries to return until `undo` has done so, and says why it is `not_yet` possible. Returns whether it has succeeded: it gives up
+/// after some attempts, and at a Ctrl-C between them.
+///
+/// # Errors
+/// If another attempt would not help.
+pub(crate) async fn go_back(not_yet: &str, undo: impl AsyncFn() -> Result<bool, Failure>) -> Result<bool, Failure> {
+    let (attempts, pause) = RETURN;
+    for attempt in 1..=attempts {
+        match undo().await {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(Failure::Other(error)) if is_passing(&error) => screen::note(&format!("{not_yet}: {error}")),
+            Err(failure) => return Err(failure),
+        }
+        if attempt < attempts {
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = interrupt() => break,
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Checks that a plan changes nothing but drift, and what is expected of it.
+///
+/// # Errors
+/// If the configuration has other changes.
+pub(crate) fn changes_nothing_else(planned: &Plan, is_expected: impl Fn(&Address, &Step) -> bool) -> Result<()> {
+    let pending = planned.steps.iter().filter(|(address, step)| {
+        step.action != Action::Keep && !planned.drift.contains_key(*address) && !is_expected(address, step)
+    });
+    let pending: Vec<_> = pending.map(|(address, _)| address.to_string()).collect();
+    if pending.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("the configuration has other changes of {}", pending.join(", ")))
+        .hint("apply them first with `payinfra apply`"))
+}
+
 /// Whether the same change may succeed soon.
-pub(crate) fn is_passing(error: &Error) -> bool {
+fn is_passing(error: &Error) -> bool {
     [Class::Locked, Class::Stale, Class::Ambiguous, Class::Throttled, Class::Conflict].contains(&error.class())
 }
 
@@ -70,6 +112,16 @@ pub(crate) fn recorded(recorded: &[String], given: &[Gate], state: &State, what:
     }
 }
 
+/// Evaluates the gates before an interrupted change goes on. Returns why, if it must not.
+///
+/// # Errors
+/// If they cannot be evaluated.
+pub(crate) async fn failing(gates: &Gates, json: bool) -> Result<Option<String>> {
+    let verdicts = gates.evaluate().await?;
+    tell(&verdicts, json, true);
+    Ok(verdicts.iter().any(|verdict| !verdict.holds).then(|| gate::reasons(&verdicts)))
+}
+
 /// Evaluates the gates before anything is changed.
 ///
 /// # Errors
@@ -83,11 +135,10 @@ pub(crate) async fn opened(gates: &Gates, json: bool) -> Result<()> {
         }
     }
     tell(&verdicts, json, true);
-    let failed: Vec<_> = verdicts.into_iter().filter(|verdict| !verdict.holds).collect();
-    if failed.is_empty() {
+    if verdicts.iter().all(|verdict| verdict.holds) {
         return Ok(());
     }
-    Err(Error::failed(format!("nothing was changed: {}", gate::reasons(&failed)))
+    Err(Error::failed(format!("nothing was changed: {}", gate::reasons(&verdicts)))
         .hint("fix the cause first; `--ignore-alarm NAME` continues although an alarm of the workspace fires"))
 }
 

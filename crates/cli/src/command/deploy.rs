@@ -12,7 +12,7 @@ use clap::Args;
 use futures_util::future::try_join_all;
 use payinfra_aws::{ecs, probe};
 use payinfra_engine::plan::{Options, plan};
-use payinfra_engine::{Action, Address, Class, Error, Graph, Result, Roles, State, Values};
+use payinfra_engine::{Address, Class, Error, Graph, Result, Roles, State, Values};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
@@ -27,9 +27,9 @@ use crate::gate::{self, Gate, GateOptions, Gates, duration, millis};
 use crate::lost::Missing;
 use crate::native::Services as NativeServices;
 use crate::operation::{self, Claim, Operation};
-use crate::run::{Order, interrupt};
+use crate::run::Order;
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
-use crate::stepwise::{self, Listener, RETURN, REVIEW, is_passing};
+use crate::stepwise::{self, Listener, REVIEW};
 
 /// The options that do not go with those of a new deployment.
 const UNFIT: [&str; 3] = ["resume", "abort", "status"];
@@ -246,8 +246,7 @@ impl Driver<'_> {
         }
         let options = &self.options;
         let gates = &options.gates;
-        let watched = if gates.gate.is_empty() { gate::alarms(state) } else { gates.gate.clone() };
-        let watched = gate::expanded(gate::without(watched, &gates.ignore_alarm)?, state)?;
+        let watched = gates.watched(state, || gate::alarms(state))?;
         let deployment = Deployment {
             service: services[0].name.clone(),
             image: image.to_owned(),
@@ -287,11 +286,8 @@ impl Driver<'_> {
         let run = Run { driver: self, deployment: &deployment, pairs: &pairs, claim: &claim };
         let gates =
             Gates::new(&self.session.access, watched.clone(), Duration::from_millis(deployment.gate_timeout_millis));
-        let verdicts = gates.evaluate().await?;
-        stepwise::tell(&verdicts, self.options.json, true);
-        let failed: Vec<_> = verdicts.into_iter().filter(|verdict| !verdict.holds).collect();
-        if !failed.is_empty() {
-            return run.go_back(&gate::reasons(&failed)).await;
+        if let Some(why) = stepwise::failing(&gates, self.options.json).await? {
+            return run.go_back(&why).await;
         }
         run.deploy(&run.gates(watched, state)?, first, listener).await
     }
@@ -681,29 +677,11 @@ impl Run<'_> {
     async fn go_back(&self, why: &str) -> Outcome {
         screen::fail(&format!("{ERROR}error{ERROR:#}: {why}\n"));
         screen::note("Returning to the image before.");
-        let (attempts, pause) = RETURN;
-        for attempt in 1..=attempts {
-            match self.undo().await {
-                Ok(true) => {
-                    operation::end(&self.driver.session.kept, self.claim).await?;
-                    self.ended(ShiftOutcome::Returned, Some(why));
-                    return Ok(Exit::Failed);
-                }
-                Ok(false) => {}
-                Err(Failure::Other(error)) if is_passing(&error) => {
-                    screen::note(&format!("The return is not possible yet: {error}"));
-                }
-                Err(failure) => {
-                    open_ended();
-                    return Err(failure);
-                }
-            }
-            if attempt < attempts {
-                tokio::select! {
-                    () = sleep(pause) => {}
-                    () = interrupt() => break,
-                }
-            }
+        let returned = stepwise::go_back("The return is not possible yet", async || self.undo().await);
+        if returned.await.inspect_err(|_| open_ended())? {
+            operation::end(&self.driver.session.kept, self.claim).await?;
+            self.ended(ShiftOutcome::Returned, Some(why));
+            return Ok(Exit::Failed);
         }
         open_ended();
         Err(Error::failed("the return to the image before has not ended").into())
@@ -761,16 +739,7 @@ impl Run<'_> {
 /// Checks that a plan with `options` would change nothing but drift.
 async fn nothing_pending(session: &Session, graph: &Graph, state: &State, options: &Options) -> Result<()> {
     let planned = plan(&session.cloud, graph.clone(), state, options).await?;
-    let pending = planned
-        .steps
-        .iter()
-        .filter(|(address, step)| step.action != Action::Keep && !planned.drift.contains_key(*address));
-    let pending: Vec<_> = pending.map(|(address, _)| address.to_string()).collect();
-    if pending.is_empty() {
-        return Ok(());
-    }
-    Err(Error::invalid(format!("the configuration has other changes of {}", pending.join(", ")))
-        .hint("apply them first with `payinfra apply`"))
+    stepwise::changes_nothing_else(&planned, |_, _| false)
 }
 
 /// There is no deployment to continue or to abort.

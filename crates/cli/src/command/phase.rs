@@ -202,9 +202,7 @@ impl Phase {
 
     /// The gates that were given, or else the workspace's alarms.
     fn gates(&self, session: &Session, state: &State) -> Result<Gates> {
-        let given = &self.gates.gate;
-        let gates = if given.is_empty() { gate::alarms(state) } else { given.clone() };
-        let gates = gate::expanded(gate::without(gates, &self.gates.ignore_alarm)?, state)?;
+        let gates = self.gates.watched(state, || gate::alarms(state))?;
         Ok(Gates::new(&session.access, gates, self.gates.timeout()))
     }
 

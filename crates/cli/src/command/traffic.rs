@@ -5,22 +5,20 @@ use std::time::Duration;
 
 use clap::Args;
 use payinfra_engine::plan::plan;
-use payinfra_engine::{Action, Class, Error, Graph, Result, State};
+use payinfra_engine::{Address, Class, Error, Graph, Result, State};
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep;
 
 use super::Execute;
 use crate::context::{Context, Session};
 use crate::events::{Emitter, Message, RegionWeight, ShiftOutcome, Shifting};
 use crate::exit::{Exit, Outcome};
-use crate::failure::Failure;
 use crate::gate::{self, GateOptions, Gates, duration, millis};
 use crate::lost::Missing;
 use crate::operation::{self, Claim, Operation};
 use crate::routes::Routes;
-use crate::run::{Order, interrupt};
+use crate::run::Order;
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
-use crate::stepwise::{self, Listener, RETURN, REVIEW, is_passing};
+use crate::stepwise::{self, Listener, REVIEW};
 use crate::weights::{Weight, Weights, distribution, shown, steps, whole};
 
 /// The options that do not go with those of a new shift.
@@ -119,8 +117,7 @@ impl Traffic {
         }
         driver.changes_weights_only(state).await?;
         let own = || [gate::alarms(state), routes.health_checks(state, &to)].concat();
-        let gates = if self.gates.gate.is_empty() { own() } else { self.gates.gate.clone() };
-        let gates = gate::expanded(gate::without(gates, &self.gates.ignore_alarm)?, state)?;
+        let gates = self.gates.watched(state, own)?;
         let shift = Shift {
             from,
             to,
@@ -250,16 +247,9 @@ impl Driver<'_> {
     async fn changes_weights_only(&self, state: &State) -> Result<()> {
         let options = self.routes.options(self.routes.kept(state));
         let planned = plan(&self.session.cloud, self.graph.clone(), state, &options).await?;
-        let interrupted = |address| state.resources.get(address).is_some_and(|record| record.intent.is_some());
-        let pending = planned.steps.iter().filter(|(address, step)| {
-            step.action != Action::Keep && !planned.drift.contains_key(*address) && !interrupted(*address)
-        });
-        let pending: Vec<_> = pending.map(|(address, _)| address.to_string()).collect();
-        if pending.is_empty() {
-            return Ok(());
-        }
-        Err(Error::invalid(format!("the configuration has other changes of {}", pending.join(", ")))
-            .hint("apply them first with `payinfra apply`"))
+        let is_interrupted =
+            |address: &Address| state.resources.get(address).is_some_and(|record| record.intent.is_some());
+        stepwise::changes_nothing_else(&planned, |address, _| is_interrupted(address))
     }
 
     /// Checks that nobody else has changed the weights since the last step.
@@ -289,29 +279,13 @@ impl Driver<'_> {
     async fn go_back(&self, shift: &Shift, claim: &Claim, why: &str) -> Outcome {
         screen::fail(&format!("{ERROR}error{ERROR:#}: {why}\n"));
         screen::note(&format!("Returning to the weights before: {}", shown(&shift.from)));
-        let (attempts, pause) = RETURN;
-        for attempt in 1..=attempts {
-            match self.set(&shift.from, claim).await {
-                Ok(Exit::Done) => {
-                    operation::end(&self.session.kept, claim).await?;
-                    self.ended(ShiftOutcome::Returned, &shift.from, Some(why));
-                    return Ok(Exit::Failed);
-                }
-                Ok(_) => {}
-                Err(Failure::Other(error)) if is_passing(&error) => {
-                    screen::note(&format!("The weights could not be changed yet: {error}"));
-                }
-                Err(failure) => {
-                    open_ended();
-                    return Err(failure);
-                }
-            }
-            if attempt < attempts {
-                tokio::select! {
-                    () = sleep(pause) => {}
-                    () = interrupt() => break,
-                }
-            }
+        let returned = stepwise::go_back("The weights could not be changed yet", async || {
+            Ok(self.set(&shift.from, claim).await? == Exit::Done)
+        });
+        if returned.await.inspect_err(|_| open_ended())? {
+            operation::end(&self.session.kept, claim).await?;
+            self.ended(ShiftOutcome::Returned, &shift.from, Some(why));
+            return Ok(Exit::Failed);
         }
         open_ended();
         Err(Error::failed(format!("the weights could not be returned to {}", shown(&shift.from))).into())

@@ -21,9 +21,9 @@ use crate::gate::{self, Gates, Verdict, millis};
 use crate::lock;
 use crate::native::{Service, Services};
 use crate::operation::{self, Claim, Operation};
-use crate::run::{Order, interrupt};
+use crate::run::Order;
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
-use crate::stepwise::{self, Listener, RETURN, REVIEW, is_passing};
+use crate::stepwise::{self, Listener, REVIEW};
 
 /// How often to look at the gates and at the deployments.
 const LOOK: Duration = Duration::from_secs(5);
@@ -87,8 +87,7 @@ impl Driver<'_> {
             return Ok(Exit::Done);
         }
         let gates = &options.gates;
-        let watched = if gates.gate.is_empty() { gate::alarms(state) } else { gates.gate.clone() };
-        let watched = gate::expanded(gate::without(watched, &gates.ignore_alarm)?, state)?;
+        let watched = gates.watched(state, || gate::alarms(state))?;
         let deployment = Deployment {
             native: true,
             service: services[0].name().to_owned(),
@@ -123,11 +122,8 @@ impl Driver<'_> {
         let claim = operation::take_over(&self.session.kept, Deploy::NAME).await?;
         let run = Run { driver: self, deployment: &deployment, moved: &moved, claim: &claim };
         let gates = Gates::new(&self.session.access, watched, Duration::from_millis(deployment.gate_timeout_millis));
-        let verdicts = gates.evaluate().await?;
-        stepwise::tell(&verdicts, self.options.json, true);
-        let failed: Vec<_> = verdicts.into_iter().filter(|verdict| !verdict.holds).collect();
-        if !failed.is_empty() {
-            return run.go_back(&gate::reasons(&failed)).await;
+        if let Some(why) = stepwise::failing(&gates, self.options.json).await? {
+            return run.go_back(&why).await;
         }
         Box::pin(run.deploy(&gates, &listener)).await
     }
@@ -379,29 +375,11 @@ impl Run<'_> {
     async fn go_back(&self, why: &str) -> Outcome {
         screen::fail(&format!("{ERROR}error{ERROR:#}: {why}\n"));
         screen::note("Returning to the image before.");
-        let (attempts, pause) = RETURN;
-        for attempt in 1..=attempts {
-            match self.undo().await {
-                Ok(true) => {
-                    operation::end(&self.driver.session.kept, self.claim).await?;
-                    self.ended(ShiftOutcome::Returned, Some(why));
-                    return Ok(Exit::Failed);
-                }
-                Ok(false) => {}
-                Err(Failure::Other(error)) if is_passing(&error) => {
-                    screen::note(&format!("The return is not possible yet: {error}"));
-                }
-                Err(failure) => {
-                    open_ended();
-                    return Err(failure);
-                }
-            }
-            if attempt < attempts {
-                tokio::select! {
-                    () = sleep(pause) => {}
-                    () = interrupt() => break,
-                }
-            }
+        let returned = stepwise::go_back("The return is not possible yet", async || self.undo().await);
+        if returned.await.inspect_err(|_| open_ended())? {
+            operation::end(&self.driver.session.kept, self.claim).await?;
+            self.ended(ShiftOutcome::Returned, Some(why));
+            return Ok(Exit::Failed);
         }
         open_ended();
         Err(Error::failed("the return to the image before has not ended").into())

@@ -11,7 +11,6 @@ use std::time::Duration;
 use payinfra_engine::plan::{Options, plan};
 use payinfra_engine::{Action, Address, Class, Error, Graph, Result, State};
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep;
 
 use super::{BAKE, Deploy, EVERY, STEP, none, open_ended, shares_of};
 use crate::command::Execute;
@@ -22,9 +21,9 @@ use crate::failure::Failure;
 use crate::functions::{Functions, Move, Versions};
 use crate::gate::{self, Gates, millis};
 use crate::operation::{self, Claim, Operation};
-use crate::run::{Order, interrupt};
+use crate::run::Order;
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
-use crate::stepwise::{self, Listener, RETURN, REVIEW, is_passing};
+use crate::stepwise::{self, Listener, REVIEW};
 
 /// What the state records about a deployment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -92,8 +91,7 @@ impl Driver<'_> {
         }
         let options = self.options;
         let gates = &options.gates;
-        let watched = if gates.gate.is_empty() { gate::alarms(state) } else { gates.gate.clone() };
-        let watched = gate::expanded(gate::without(watched, &gates.ignore_alarm)?, state)?;
+        let watched = gates.watched(state, || gate::alarms(state))?;
         let deployment = Deployment {
             versions: true,
             function: name.to_owned(),
@@ -134,11 +132,8 @@ impl Driver<'_> {
             return run.finish().await;
         }
         let gates = Gates::new(&self.session.access, watched, Duration::from_millis(deployment.gate_timeout_millis));
-        let verdicts = gates.evaluate().await?;
-        stepwise::tell(&verdicts, self.options.json, true);
-        let failed: Vec<_> = verdicts.into_iter().filter(|verdict| !verdict.holds).collect();
-        if !failed.is_empty() {
-            return run.go_back(&gate::reasons(&failed)).await;
+        if let Some(why) = stepwise::failing(&gates, self.options.json).await? {
+            return run.go_back(&why).await;
         }
         Box::pin(run.deploy(&gates, first, listener)).await
     }
@@ -196,22 +191,13 @@ impl Driver<'_> {
         let all = deployment.moves.iter().flat_map(|it| [&it.function, &it.version, &it.next, &it.alias]);
         let options = Options { targets: all.cloned().collect(), alone: true, ..Options::default() };
         let planned = plan(&self.session.cloud, graph, state, &options).await?;
-        let is_expected = |address: &Address, action: Action| {
-            deployment.moves.iter().any(|it| match action {
+        stepwise::changes_nothing_else(&planned, |address, step| {
+            deployment.moves.iter().any(|it| match step.action {
                 Action::Update => *address == it.function,
                 Action::Create => *address == it.next,
                 _ => false,
             })
-        };
-        let pending = planned.steps.iter().filter(|(address, step)| {
-            step.action != Action::Keep && !is_expected(address, step.action) && !planned.drift.contains_key(*address)
-        });
-        let pending: Vec<_> = pending.map(|(address, _)| address.to_string()).collect();
-        if pending.is_empty() {
-            return Ok(());
-        }
-        Err(Error::invalid(format!("the configuration has other changes of {}", pending.join(", ")))
-            .hint("apply them first with `payinfra apply`"))
+        })
     }
 
     /// Shows the steps from index `first` on.
@@ -353,29 +339,11 @@ impl Run<'_> {
     async fn go_back(&self, why: &str) -> Outcome {
         screen::fail(&format!("{ERROR}error{ERROR:#}: {why}\n"));
         screen::note("Returning to the version before.");
-        let (attempts, pause) = RETURN;
-        for attempt in 1..=attempts {
-            match self.undo().await {
-                Ok(true) => {
-                    operation::end(&self.driver.session.kept, self.claim).await?;
-                    self.ended(ShiftOutcome::Returned, Some(why));
-                    return Ok(Exit::Failed);
-                }
-                Ok(false) => {}
-                Err(Failure::Other(error)) if is_passing(&error) => {
-                    screen::note(&format!("The return is not possible yet: {error}"));
-                }
-                Err(failure) => {
-                    open_ended();
-                    return Err(failure);
-                }
-            }
-            if attempt < attempts {
-                tokio::select! {
-                    () = sleep(pause) => {}
-                    () = interrupt() => break,
-                }
-            }
+        let returned = stepwise::go_back("The return is not possible yet", async || self.undo().await);
+        if returned.await.inspect_err(|_| open_ended())? {
+            operation::end(&self.driver.session.kept, self.claim).await?;
+            self.ended(ShiftOutcome::Returned, Some(why));
+            return Ok(Exit::Failed);
         }
         open_ended();
         Err(Error::failed("the return to the version before has not ended").into())
