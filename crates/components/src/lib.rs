@@ -1,8 +1,9 @@
 //! What stacks have in common: the rules that their graphs obey, and components to compose them of.
 //!
 //! A component is a function that declares related resources in a graph and returns references to them. They are in one
-//! region, except for replicas of [`tables`], and peerings of [`transit`] gateways and of networks ([`peering`](mod@peering)). Names, tags and outputs come from the
-//! [`payinfra_stack::Site`] of a region. Nothing here knows a stack.
+//! region, except for replicas of [`tables`], and peerings of [`transit`] gateways and of networks
+//! ([`peering`](mod@peering)). Names, tags and outputs come from the [`payinfra_stack::Site`] of a region. Nothing here
+//! knows a stack.
 
 pub mod alarms;
 pub mod aurora;

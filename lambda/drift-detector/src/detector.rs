@@ -43,7 +43,7 @@ pub struct Detector {
 enum Ran {
     /// The resources were compared.
     Compared(Box<Report>, String),
-    /// Somebody changes the deployment at the moment; comparing would show their changes as drift.
+    /// Somebody is changing the deployment, and their changes would be shown as drift.
     Skipped(String),
 }
 

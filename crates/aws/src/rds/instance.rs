@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aws_sdk_rds::types::{self as sdk, CloudwatchLogsExportConfiguration, Filter};
+use aws_sdk_rds::types::{self as sdk, CloudwatchLogsExportConfiguration};
 use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::final_snapshot::delete_with_snapshot;
 use super::master::{self, stored, tagged};
 use super::monitoring::{self, Measured};
-use super::{Insights, Master, Monitoring, ParameterGroup, SubnetGroup, cluster, downgrade, tags, unseen};
+use super::{Insights, Master, Monitoring, ParameterGroup, SubnetGroup, cluster, downgrade, instances, tags, unseen};
 use crate::error::{Unless, ours};
 use crate::refs::known;
 use crate::{Cx, Explain, Need};
@@ -242,11 +242,7 @@ impl Resource for Instance {
     }
 
     async fn read(cx: &Cx, ids: &[Id<Self>]) -> Result<Vec<Live<Self>>> {
-        let names = ids.iter().map(String::from).collect();
-        let filter = Filter::builder().name("db-instance-id").set_values(Some(names)).build();
-        let call = cx.rds().describe_db_instances().filters(filter);
-        let found = call.into_paginator().items().send().try_collect().await.explain()?;
-        found.into_iter().map(live).collect()
+        instances::existing(cx, ids).await?.into_iter().map(live).collect()
     }
 
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
@@ -281,10 +277,8 @@ impl Resource for Instance {
         call().skip_final_snapshot(true).send().await.explain().unless(Class::NotFound).map(drop)
     }
 
-    /// By the identifier: an empty result of a filter proves nothing.
     async fn absent(cx: &Cx, id: &Id<Self>) -> Result<bool> {
-        let found = cx.rds().describe_db_instances().db_instance_identifier(id).send().await.explain();
-        Ok(found.unless(Class::NotFound)?.is_none_or(|found| found.db_instances().is_empty()))
+        instances::is_absent(cx, id).await
     }
 }
 

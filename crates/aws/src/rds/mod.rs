@@ -6,6 +6,7 @@ mod cluster_parameter_group;
 mod final_snapshot;
 mod global_cluster;
 mod instance;
+mod instances;
 mod master;
 mod monitoring;
 mod parameter_group;

@@ -13,8 +13,8 @@ pub(super) struct Changes {
     pub(super) reset: Vec<Vec<Parameter>>,
 }
 
-/// The changes from `was` to `want` of a group with the parameters `all`, each applied in its own way: AWS rejects an immediate change of a static parameter, and
-/// a dynamic parameter that waits for a reboot would wait forever.
+/// The changes from `was` to `want` of a group with the parameters `all`, each applied in its own way: AWS rejects an
+/// immediate change of a static parameter, and a dynamic parameter that waits for a reboot would wait forever.
 pub(super) fn changes(was: &BTreeMap<String, String>, want: &BTreeMap<String, String>, all: Vec<Parameter>) -> Changes {
     let method = |parameter: Parameter| {
         let waits = parameter.apply_type.as_deref() == Some("static");
