@@ -4,7 +4,7 @@
 
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use payinfra_localstack::{Match, When};
-use payinfra_tests::{Bench, caught};
+use payinfra_tests::{Bench, caught, example};
 use serde_json::{Value, json};
 
 const BUCKET: &str = "payinfra-state-123456789012";
@@ -139,4 +139,39 @@ async fn an_intent_whose_address_is_in_the_code_no_more_leaves_nothing() {
     assert_eq!(eips.addresses().len(), 1, "{:#?}", eips.addresses());
     bench.run(&DESTROY).expect(0);
     assert_eq!(bench.inventory().await, before);
+}
+
+/// A subscription is the same one wherever it is in the list: one that is added before another one neither deletes it nor
+/// subscribes it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriptions_in_another_order_stay() {
+    let listed = |names: &[&str]| {
+        let one = |name: &&str| format!("{{ protocol = \"email\", endpoint = \"{name}@example.org\" }}");
+        let all = names.iter().map(one).collect::<Vec<_>>().join(", ");
+        example().replace("[defaults.alarms]\n", &format!("[defaults.alarms]\nsubscriptions = [{all}]\n"))
+    };
+    let bench = Bench::with(&listed(&["first"])).await;
+    bench.run(&APPLY).expect(0);
+    let at = |number: usize| format!("us-east-1/sns.subscription/alarms-{number}");
+    let first = bench.id("legacy", &at(1));
+
+    bench.configure(&listed(&["before", "first"]));
+    bench.aws.clear_calls();
+    let plan = bench.run(&PLAN).expect(2).stdout;
+    assert!(plan.contains(&format!("→ {}  # recorded as alarms-1", at(2))), "{plan}");
+    assert!(plan.contains("1 to create, 0 to update, 0 to replace, 0 to delete, 1 to move in the state."), "{plan}");
+    bench.run(&APPLY).expect(0);
+    assert_eq!(bench.id("legacy", &at(2)), first);
+    let sent = |operation: &str| bench.mutations().iter().filter(|call| call.action == operation).count();
+    assert_eq!((sent("Subscribe"), sent("Unsubscribe")), (1, 0));
+    bench.run(&PLAN).expect(0);
+
+    // The order alone: nothing changes in AWS.
+    bench.configure(&listed(&["first", "before"]));
+    bench.aws.clear_calls();
+    bench.run(&APPLY).expect(0);
+    assert_eq!(bench.id("legacy", &at(1)), first);
+    let foreign = |call: &&payinfra_localstack::Call| !["s3", "dynamodb"].contains(&call.service.as_str());
+    assert_eq!(bench.mutations().iter().filter(foreign).count(), 0, "{:#?}", bench.mutations());
+    bench.run(&DESTROY).expect(0);
 }

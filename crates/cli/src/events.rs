@@ -450,6 +450,8 @@ pub(crate) struct Planned {
     losses: Vec<Loss>,
     /// The steps that change something.
     steps: Vec<Step>,
+    /// The records that move to another address.
+    moved: Vec<Moved>,
     /// Drift: changes made outside payinfra.
     drift: Vec<Drifted>,
     /// The operational values that differ from the configuration.
@@ -459,6 +461,15 @@ pub(crate) struct Planned {
     /// The estimated duration of the critical path, in seconds: a lower bound for the apply, from AWS's usual
     /// durations.
     expected: f64,
+}
+
+/// A record that moves to another address in the state.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Moved {
+    /// The new address.
+    address: String,
+    /// The recorded address.
+    from: String,
 }
 
 /// A value that a command has set, and that the configuration does not change.
@@ -484,6 +495,7 @@ struct Counts {
     to_delete: usize,
     to_forget: usize,
     to_restore: usize,
+    to_move: usize,
 }
 
 /// A planned change of one resource.
@@ -678,7 +690,7 @@ impl Emitter {
     }
 
     pub(crate) fn plan(self, plan: &Plan, expected: Duration) {
-        let Summary { create, update, replace, delete, forget, restore } = plan.summary();
+        let Summary { create, update, replace, delete, forget, restore, moved } = plan.summary();
         let steps = plan.steps.iter().filter(|(_, step)| step.action != Action::Keep);
         self.emit(Message::Plan(Planned {
             stack: plan.graph.stack.clone(),
@@ -691,6 +703,7 @@ impl Emitter {
                 to_delete: delete,
                 to_forget: forget,
                 to_restore: restore,
+                to_move: moved,
             },
             losses: plan
                 .losses()
@@ -710,6 +723,11 @@ impl Emitter {
                     loses: step.loses.clone(),
                     refused: step.refused.clone(),
                 })
+                .collect(),
+            moved: plan
+                .moved
+                .iter()
+                .map(|(to, from)| Moved { address: to.to_string(), from: from.to_string() })
                 .collect(),
             drift: Drifted::of(&plan.drift),
             operational: plan

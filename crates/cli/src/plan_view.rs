@@ -39,6 +39,12 @@ impl PlanView {
             text.push_str(&self.drift(&plan.drift));
             text.push('\n');
         }
+        for (to, from) in &plan.moved {
+            push(
+                &mut text,
+                &format!("  {DIM}  →{DIM:#} {ADDRESS}{to}{ADDRESS:#}  {DIM}# recorded as {}{DIM:#}", from.name),
+            );
+        }
         text.push_str(&self.steps(&plan.steps));
         if !plan.is_empty() {
             text.push('\n');
@@ -288,12 +294,13 @@ pub(crate) fn symbol(action: Action) -> (&'static str, Style) {
 }
 
 fn summary(summary: Summary) -> String {
-    let Summary { create, update, replace, delete, forget, restore } = summary;
+    let Summary { create, update, replace, delete, forget, restore, moved } = summary;
     let restore = if restore == 0 { String::new() } else { format!(", {restore} to restore") };
+    let moved = if moved == 0 { String::new() } else { format!(", {moved} to move in the state") };
     let forget = if forget == 0 { String::new() } else { format!(", {forget} to forget") };
     format!(
         "{HEADING}Plan:{HEADING:#} {create} to create, {update} to update, {replace} to replace, {delete} to \
-         delete{forget}{restore}."
+         delete{forget}{restore}{moved}."
     )
 }
 

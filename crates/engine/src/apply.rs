@@ -40,6 +40,9 @@ pub async fn apply(plan: &Plan, run: &Run<'_>) -> Result<Report> {
         .commit(|state| {
             state.serial = state.serial.saturating_add(1);
             state.epoch = epoch;
+            if !plan.moved.is_empty() {
+                state.move_records(&plan.moved);
+            }
             for (address, node) in kept {
                 if let Some(record) = state.resources.get_mut(&address) {
                     record.declare(&node, plan.graph.resources(&address));

@@ -48,6 +48,8 @@ pub struct Spec {
     pub network: &'static [&'static str],
     /// How a resource is identified as ours.
     pub identity: Identity,
+    /// Fields that identify a resource of the kind within its region in AWS.
+    pub key: &'static [&'static str],
     /// Whether it keeps data that is lost when it is deleted.
     pub keeps_data: bool,
     /// The field for AWS's own deletion protection.

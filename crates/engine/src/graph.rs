@@ -39,6 +39,9 @@ pub struct Graph {
     metrics: Vec<Metric>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     waivers: Vec<Waiver>,
+    /// The former addresses of resources, by the new ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    moves: BTreeMap<Address, Address>,
 }
 
 /// One declared resource or lookup.
@@ -107,6 +110,7 @@ impl Graph {
             outputs: BTreeMap::new(),
             metrics: Vec::new(),
             waivers: Vec::new(),
+            moves: BTreeMap::new(),
         }
     }
 
@@ -233,6 +237,32 @@ impl Graph {
         }
     }
 
+    /// Says that the resource declared at `to` was declared as `from`, in the same region and of the same kind, in earlier
+    /// versions of the stack. A state that still has it as `from` is changed by the next apply; the resource in AWS stays.
+    ///
+    /// # Errors
+    /// If `to` is not declared, `from` still is, or the name is not valid in an address.
+    pub fn moved(&mut self, from: &str, to: &Address) -> Result<()> {
+        let from = Address::new(&to.region, &to.kind, from)?;
+        if !self.nodes.contains_key(to) {
+            return Err(Error::invalid(format!("{from} was moved to {to}, which is not declared"))
+                .hint("declare it first, or remove the move"));
+        }
+        if self.nodes.contains_key(&from) {
+            return Err(Error::invalid(format!("{from} was moved to {to}, but is still declared"))
+                .hint("remove the declaration or the move"));
+        }
+        match self.moves.get(to).filter(|other| **other != from) {
+            Some(other) => {
+                Err(Error::invalid(format!("both {from} and {other} were moved to {to}")).hint("keep one of them"))
+            }
+            None => {
+                self.moves.insert(to.clone(), from);
+                Ok(())
+            }
+        }
+    }
+
     /// Declares an output of the stack.
     pub fn output(&mut self, name: &str, value: impl Into<Text>) {
         self.outputs.insert(name.to_owned(), json!(value.into()));
@@ -298,6 +328,12 @@ impl Graph {
     #[must_use]
     pub fn metrics(&self) -> &[Metric] {
         &self.metrics
+    }
+
+    /// The former addresses of resources, by the new ones.
+    #[must_use]
+    pub fn moves(&self) -> &BTreeMap<Address, Address> {
+        &self.moves
     }
 
     /// Where rules do not apply, in the order of declaration.

@@ -16,8 +16,12 @@ pub(crate) fn claimed(state: &State, seen: &Seen) -> Option<String> {
 
 /// Where else `seen` is recorded as current. Deleting it at `address` would delete it there as well.
 pub(crate) fn elsewhere(state: &State, address: &Address, seen: &Seen) -> Option<String> {
+    holder(state, address, &seen.id).map(|other| format!("it is also recorded at {other}"))
+}
+
+/// The address other than `address` at which `id` is recorded.
+pub(crate) fn holder(state: &State, address: &Address, id: &str) -> Option<Address> {
     let here = |other: &Address| (&other.region, &other.kind) == (&address.region, &address.kind);
-    let mut others =
-        state.resources.iter().filter(|(other, record)| here(other) && record.id.as_ref() == Some(&seen.id));
-    others.next().map(|(other, _)| format!("it is also recorded at {other}"))
+    let mut others = state.resources.iter().filter(|(other, _)| *other != address && here(other));
+    others.find(|(_, record)| record.id.as_deref() == Some(id)).map(|(other, _)| other.clone())
 }

@@ -1,5 +1,6 @@
 //! A plan: what apply will do, decided in advance. It is a value that can be saved, shown and applied.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ mod agreement;
 mod drift;
 mod feasible;
 mod lookups;
+mod moves;
 mod planner;
 mod refresh;
 mod regions;
@@ -57,6 +59,10 @@ pub struct Plan {
     pub lookups: BTreeMap<Address, Value>,
     /// The addresses excluded by `--target`.
     pub left_out: BTreeSet<Address>,
+    /// The resources that are recorded at another address than they are declared at: the recorded address by the new one.
+    /// The steps and the drift have the new one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub moved: BTreeMap<Address, Address>,
 }
 
 /// The planned change of one resource.
@@ -155,6 +161,9 @@ pub struct Summary {
     /// Resources restored.
     #[serde(default)]
     pub restore: usize,
+    /// Records that move to another address.
+    #[serde(default)]
+    pub moved: usize,
 }
 
 impl Plan {
@@ -166,6 +175,16 @@ impl Plan {
         let resolved = self.graph.outputs().iter().map(|(name, value)| (name.clone(), resolve(value, &known)));
         let known = resolved.filter(|(_, value)| pointers(value).is_empty());
         known.map(|(name, value)| (name, redact(&value, &state.lineage))).collect()
+    }
+
+    /// The state that the plan was created from, after its moves.
+    #[must_use]
+    pub fn before<'a>(&self, state: &'a State) -> Cow<'a, State> {
+        let mut state = Cow::Borrowed(state);
+        if !self.moved.is_empty() {
+            state.to_mut().move_records(&self.moved);
+        }
+        state
     }
 
     /// The value of `pointer`, as far as the plan and the state know it.
@@ -180,13 +199,13 @@ impl Plan {
     /// Whether there are no changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.steps.values().all(|step| step.action == Action::Keep)
+        self.moved.is_empty() && self.steps.values().all(|step| step.action == Action::Keep)
     }
 
     /// The number of steps by action.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let mut summary = Summary::default();
+        let mut summary = Summary { moved: self.moved.len(), ..Summary::default() };
         for step in self.steps.values() {
             match step.action {
                 Action::Keep => {}
@@ -274,6 +293,7 @@ impl Plan {
     /// # Errors
     /// If there are any, with all of their addresses.
     pub fn respects_protection(&self, state: &State, declared: &Graph) -> Result<()> {
+        let state = self.before(state);
         let protected = |address: &Address| {
             let declared = declared.nodes().get(address).map(|node| node.protect);
             declared.unwrap_or_else(|| state.resources.get(address).is_some_and(|record| record.protect))

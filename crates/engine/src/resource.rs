@@ -46,6 +46,9 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Si
     const NETWORK: Fields = &[];
     /// How a resource is identified as ours. Kinds without tags must declare it.
     const IDENTITY: Identity = Identity::Tags;
+    /// Fields that identify a resource of this kind within its region in AWS: no two can have the same values. One that is
+    /// declared at another address than it is recorded at is then moved in the state, instead of deleted and created again.
+    const KEY: Fields = &[];
     /// Whether it keeps data that is lost when it is deleted: databases, buckets, keys, tables, secrets. Such resources
     /// are protected, and are never replaced because of drift.
     const KEEPS_DATA: bool = false;
@@ -223,6 +226,7 @@ impl<R: Resource> Facts for Erased<R> {
             serves: R::SERVES,
             network: R::NETWORK,
             identity: R::IDENTITY,
+            key: R::KEY,
             keeps_data: R::KEEPS_DATA,
             shield: R::SHIELD,
             consistent: R::CONSISTENT,
@@ -330,6 +334,7 @@ impl<L: Lookup> Facts for ErasedLookup<L> {
             serves: &[],
             network: &[],
             identity: Identity::Record,
+            key: &[],
             keeps_data: false,
             shield: None,
             consistent: false,

@@ -169,6 +169,21 @@ impl State {
         Ok(bytes)
     }
 
+    /// Moves records to other addresses: `from` has the recorded address by the new one. Each new address has to be free, or
+    /// become free.
+    pub fn move_records(&mut self, from: &BTreeMap<Address, Address>) {
+        let to: BTreeMap<&Address, &Address> = from.iter().map(|(to, from)| (from, to)).collect();
+        let place = |address: Address| to.get(&address).map_or(address, |to| Address::clone(to));
+        let places = |addresses: BTreeSet<Address>| addresses.into_iter().map(place).collect();
+        let moved = |(address, mut record): (Address, Record)| {
+            record.depends = places(record.depends);
+            record.role_of = record.role_of.map(place);
+            record.handover = record.handover.map(|it| Handover { to: places(it.to), ..it });
+            (place(address), record)
+        };
+        self.resources = std::mem::take(&mut self.resources).into_iter().map(moved).collect();
+    }
+
     /// Checks that the state belongs to this deployment.
     ///
     /// # Errors

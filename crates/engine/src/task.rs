@@ -275,6 +275,7 @@ pub(crate) fn paths(
 /// # Errors
 /// If the plan does not fit the state.
 pub fn longest(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Result<Duration> {
+    let state = &plan.before(state);
     let paths = paths(cloud, plan, state, &tasks(cloud, plan, state)?)?;
     Ok(paths.into_iter().max().unwrap_or_default())
 }

@@ -157,7 +157,7 @@ fake! {
     /// Recovered by its name.
     Named = "fake.named", by Name, first false, takes 5_000 2_000,
     replace [name parents], early [], holds [parents], later [],
-    tags |this| Some(&mut this.tags), consts {}, {
+    tags |this| Some(&mut this.tags), consts { const KEY: Fields = fields!(Self: name); }, {
         /// The name, unique in its region.
         name: String,
         /// Updated in place.
@@ -213,7 +213,10 @@ fake! {
     /// A link between two other resources, which are its natural key; the right one does not have to be ready.
     Link = "fake.link", by Key, first false, takes 500 500,
     replace [left right slot], early [right], holds [left right], later [],
-    tags |_| None, consts { const IDENTITY: Identity = Identity::Part("left"); }, {
+    tags |_| None, consts {
+        const IDENTITY: Identity = Identity::Part("left");
+        const KEY: Fields = fields!(Self: left, right, slot);
+    }, {
         /// The left one.
         left: Ref<String>,
         /// The right one, which only has to exist.
@@ -233,6 +236,7 @@ fake! {
     replace [name key], early [], holds [key], later [],
     tags |this| Some(&mut this.tags), consts {
         const KEEPS_DATA: bool = true;
+        const KEY: Fields = fields!(Self: name);
         const SHIELD: Option<&'static str> = Some("locked");
         fn refused(&self, live: &Self) -> Vec<String> {
             if self.size < live.size { vec![format!("`size` cannot shrink to {}", self.size)] } else { Vec::new() }
@@ -255,7 +259,10 @@ fake! {
     /// A group whose members have to be in the same network.
     Group = "fake.group", by Name, first false, takes 1_000 1_000,
     replace [name], early [], holds [members], later [],
-    tags |this| Some(&mut this.tags), consts { const NETWORK: Fields = fields!(Self: members); }, {
+    tags |this| Some(&mut this.tags), consts {
+        const NETWORK: Fields = fields!(Self: members);
+        const KEY: Fields = fields!(Self: name);
+    }, {
         /// The name, unique in its region.
         name: String,
         /// Its members.

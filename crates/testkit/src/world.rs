@@ -66,6 +66,8 @@ struct Inner {
     /// How long updates of a kind are watched.
     baking: BTreeMap<String, Duration>,
     stillborn: bool,
+    /// Kinds whose creates return an existing resource with the same name.
+    adopting: BTreeSet<String>,
     /// The resources that the next reads do not return, and the number of these reads.
     hidden: BTreeMap<String, usize>,
     /// The outputs that graphs refer to.
@@ -158,6 +160,7 @@ impl World {
             reverting: BTreeSet::new(),
             baking: BTreeMap::new(),
             stillborn: false,
+            adopting: BTreeSet::new(),
             hidden: BTreeMap::new(),
             asked: BTreeSet::new(),
         };
@@ -206,6 +209,11 @@ impl World {
     /// From now on, updates of `kind` are complete after this time, for which they are watched.
     pub fn watch_updates(&self, kind: &str, time: Duration) {
         self.inner().baking.insert(kind.to_owned(), time);
+    }
+
+    /// From now on, a create of `kind` returns the existing resource with its name, as SNS does.
+    pub fn return_existing(&self, kind: &str) {
+        self.inner().adopting.insert(kind.to_owned());
     }
 
     /// All calls since the last [`World::clear_calls`].
@@ -439,6 +447,9 @@ impl World {
                 thing.kind == new.kind && thing.region == *new.region && thing.unique.as_ref() == Some(unique)
             };
             if let Some((id, other)) = inner.things.iter().find(|(_, thing)| taken(thing)) {
+                if other.gone.is_none() && inner.adopting.contains(new.kind) {
+                    return Ok(id.clone());
+                }
                 return Err(match other.gone {
                     Some(_) => {
                         Error::new(Class::Conflict, format!("{unique} is being deleted")).code("OperationAborted")

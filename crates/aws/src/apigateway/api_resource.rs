@@ -37,6 +37,7 @@ impl Resource for ApiResource {
     const KIND: &'static str = "apigateway.resource";
     const REPLACE: Fields = fields!(Self: api, parent, path_part);
     const IDENTITY: Identity = Identity::Part("api");
+    const KEY: Fields = fields!(Self: api, parent, path_part);
     const EXPECTED: Expected = Expected::millis(500, 300);
     type Outputs = ApiResourceOutputs;
 

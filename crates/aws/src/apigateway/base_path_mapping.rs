@@ -34,6 +34,7 @@ impl Resource for BasePathMapping {
     const REPLACE: Fields = fields!(Self: domain, base_path);
     const HOLDS: Fields = fields!(Self: api, stage);
     const IDENTITY: Identity = Identity::Part("domain");
+    const KEY: Fields = fields!(Self: domain, base_path);
     const EXPECTED: Expected = Expected::millis(500, 300);
     type Outputs = ();
 

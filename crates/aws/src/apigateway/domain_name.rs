@@ -40,6 +40,7 @@ impl Resource for DomainName {
     type Cx = Cx;
     const KIND: &'static str = "apigateway.domain-name";
     const REPLACE: Fields = fields!(Self: name);
+    const KEY: Fields = fields!(Self: name);
     const TIMEOUT: Duration = Duration::from_mins(15);
     const EXPECTED: Expected = Expected::millis(30_000, 5_000);
     type Outputs = DomainNameOutputs;

@@ -37,6 +37,7 @@ impl Resource for GatewayResponse {
     const KIND: &'static str = "apigateway.gateway-response";
     const REPLACE: Fields = fields!(Self: api, response_type);
     const IDENTITY: Identity = Identity::Part("api");
+    const KEY: Fields = fields!(Self: api, response_type);
     const EXPECTED: Expected = Expected::millis(500, 300);
     type Outputs = ();
 

@@ -56,6 +56,7 @@ impl Resource for Method {
     const KIND: &'static str = "apigateway.method";
     const REPLACE: Fields = fields!(Self: api, resource, http_method);
     const IDENTITY: Identity = Identity::Part("api");
+    const KEY: Fields = fields!(Self: api, resource, http_method);
     const EXPECTED: Expected = Expected::millis(1_500, 300);
     type Outputs = ();
 

@@ -39,6 +39,7 @@ impl Resource for Model {
     const KIND: &'static str = "apigateway.model";
     const REPLACE: Fields = fields!(Self: api, name, content_type);
     const IDENTITY: Identity = Identity::Part("api");
+    const KEY: Fields = fields!(Self: api, name);
     const EXPECTED: Expected = Expected::millis(500, 300);
     type Outputs = ModelOutputs;
 

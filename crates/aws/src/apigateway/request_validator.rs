@@ -37,6 +37,7 @@ impl Resource for RequestValidator {
     const KIND: &'static str = "apigateway.request-validator";
     const REPLACE: Fields = fields!(Self: api, name);
     const IDENTITY: Identity = Identity::Part("api");
+    const KEY: Fields = fields!(Self: api, name);
     const EXPECTED: Expected = Expected::millis(500, 300);
     type Outputs = RequestValidatorOutputs;
 

@@ -27,6 +27,7 @@ impl Resource for UsagePlanKey {
     const KIND: &'static str = "apigateway.usage-plan-key";
     const REPLACE: Fields = fields!(Self: plan, key);
     const IDENTITY: Identity = Identity::Part("plan");
+    const KEY: Fields = fields!(Self: plan, key);
     const EXPECTED: Expected = Expected::millis(500, 300);
     type Outputs = ();
 

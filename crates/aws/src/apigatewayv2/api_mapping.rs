@@ -32,6 +32,7 @@ impl Resource for ApiMapping {
     const REPLACE: Fields = fields!(Self: domain);
     const HOLDS: Fields = fields!(Self: api, stage);
     const IDENTITY: Identity = Identity::Part("domain");
+    const KEY: Fields = fields!(Self: domain, key);
     const EXPECTED: Expected = Expected::millis(500, 300);
     type Outputs = ();
 

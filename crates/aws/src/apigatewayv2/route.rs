@@ -33,6 +33,7 @@ impl Resource for Route {
     const REPLACE: Fields = fields!(Self: api);
     const HOLDS: Fields = fields!(Self: target);
     const IDENTITY: Identity = Identity::Part("api");
+    const KEY: Fields = fields!(Self: api, key);
     const EXPECTED: Expected = Expected::millis(500, 300);
     type Outputs = ();
 

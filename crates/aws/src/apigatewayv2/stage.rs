@@ -66,6 +66,7 @@ impl Resource for Stage {
     type Cx = Cx;
     const KIND: &'static str = "apigatewayv2.stage";
     const REPLACE: Fields = fields!(Self: api, name);
+    const KEY: Fields = fields!(Self: api, name);
     const EXPECTED: Expected = Expected::millis(1_000, 500);
     type Outputs = StageOutputs;
 

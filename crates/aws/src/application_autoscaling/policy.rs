@@ -154,6 +154,7 @@ impl Resource for Policy {
     const KIND: &'static str = "application-autoscaling.policy";
     const REPLACE: Fields = fields!(Self: name, target);
     const IDENTITY: Identity = Identity::Part("target");
+    const KEY: Fields = fields!(Self: target, name);
     /// The maximum number of names for `DescribeScalingPolicies`.
     const BATCH: usize = 50;
     const EXPECTED: Expected = Expected::millis(400, 400);

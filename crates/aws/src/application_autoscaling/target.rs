@@ -64,6 +64,7 @@ impl Resource for Target {
     type Cx = Cx;
     const KIND: &'static str = "application-autoscaling.target";
     const REPLACE: Fields = fields!(Self: resource, dimension);
+    const KEY: Fields = fields!(Self: resource, dimension);
     /// The maximum number of ids for `DescribeScalableTargets`.
     const BATCH: usize = 50;
     const EXPECTED: Expected = Expected::millis(400, 400);

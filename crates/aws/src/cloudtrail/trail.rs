@@ -52,6 +52,7 @@ impl Resource for Trail {
     type Cx = Cx;
     const KIND: &'static str = "cloudtrail.trail";
     const REPLACE: Fields = fields!(Self: name);
+    const KEY: Fields = fields!(Self: name);
     /// Two calls and the event selectors, at one call per second.
     const EXPECTED: Expected = Expected::millis(3_500, 1_000);
     type Outputs = TrailOutputs;

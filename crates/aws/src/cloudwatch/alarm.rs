@@ -141,6 +141,7 @@ impl Resource for Alarm {
     type Cx = Cx;
     const KIND: &'static str = "cloudwatch.alarm";
     const REPLACE: Fields = fields!(Self: name);
+    const KEY: Fields = fields!(Self: name);
     const EXPECTED: Expected = Expected::millis(600, 300);
     type Outputs = AlarmOutputs;
 

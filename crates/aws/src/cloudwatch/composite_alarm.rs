@@ -52,6 +52,7 @@ impl Resource for CompositeAlarm {
     type Cx = Cx;
     const KIND: &'static str = "cloudwatch.composite-alarm";
     const REPLACE: Fields = fields!(Self: name);
+    const KEY: Fields = fields!(Self: name);
     const EXPECTED: Expected = Expected::millis(600, 300);
     type Outputs = CompositeAlarmOutputs;
 

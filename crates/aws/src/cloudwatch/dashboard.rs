@@ -26,6 +26,7 @@ impl Resource for Dashboard {
     const KIND: &'static str = "cloudwatch.dashboard";
     const REPLACE: Fields = fields!(Self: name);
     const IDENTITY: Identity = Identity::Record;
+    const KEY: Fields = fields!(Self: name);
     const EXPECTED: Expected = Expected::millis(600, 300);
     type Outputs = ();
 

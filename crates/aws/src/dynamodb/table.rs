@@ -90,6 +90,7 @@ impl Resource for Table {
     type Cx = Cx;
     const KIND: &'static str = "dynamodb.table";
     const REPLACE: Fields = fields!(Self: name, hash_key, range_key);
+    const KEY: Fields = fields!(Self: name);
     const SERVES: Fields = fields!(Self: replicas);
     const KEEPS_DATA: bool = true;
     const SHIELD: Option<&'static str> = Some("deletion_protection");

@@ -25,6 +25,7 @@ impl Resource for InternetGateway {
     type Cx = Cx;
     const KIND: &'static str = "ec2.internet-gateway";
     const REPLACE: Fields = fields!(Self:);
+    const KEY: Fields = fields!(Self: vpc);
     const HOLDS: Fields = fields!(Self: vpc);
     // Detaching fails until the last public address is unmapped, which AWS does with a delay (AWS-FACTS §1.1).
     const TIMEOUT: Duration = Duration::from_mins(20);

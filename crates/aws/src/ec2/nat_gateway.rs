@@ -28,6 +28,7 @@ impl Resource for NatGateway {
     type Cx = Cx;
     const KIND: &'static str = "ec2.nat-gateway";
     const REPLACE: Fields = fields!(Self: subnet, eip);
+    const KEY: Fields = fields!(Self: eip);
     const TIMEOUT: Duration = Duration::from_mins(30);
     const EXPECTED: Expected = Expected::millis(105_000, 60_000);
     type Outputs = ();

@@ -49,6 +49,7 @@ impl Resource for Route {
     const KIND: &'static str = "ec2.route";
     const REPLACE: Fields = fields!(Self: table, destination);
     const IDENTITY: Identity = Identity::Part("table");
+    const KEY: Fields = fields!(Self: table, destination);
     const EARLY: Fields = fields!(Self: target);
     const EXPECTED: Expected = Expected::millis(1_000, 750);
     type Outputs = ();

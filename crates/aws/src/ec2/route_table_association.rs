@@ -29,6 +29,7 @@ impl Resource for RouteTableAssociation {
     const REPLACE: Fields = fields!(Self: subnet);
     const HOLDS: Fields = fields!(Self: table);
     const IDENTITY: Identity = Identity::Part("subnet");
+    const KEY: Fields = fields!(Self: subnet);
     const EXPECTED: Expected = Expected::millis(1_000, 750);
     type Outputs = ();
 

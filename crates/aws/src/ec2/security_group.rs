@@ -40,6 +40,7 @@ impl Resource for SecurityGroup {
     type Cx = Cx;
     const KIND: &'static str = "ec2.security-group";
     const REPLACE: Fields = fields!(Self: vpc, name, description);
+    const KEY: Fields = fields!(Self: vpc, name);
     const HOLDS: Fields = fields!(Self: ingress, egress);
     const SERVES: Fields = fields!(Self: ingress, egress);
     const NETWORK: Fields = fields!(Self: vpc);

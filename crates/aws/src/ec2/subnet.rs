@@ -34,6 +34,7 @@ impl Resource for Subnet {
     type Cx = Cx;
     const KIND: &'static str = "ec2.subnet";
     const REPLACE: Fields = fields!(Self: vpc, cidr, zone);
+    const KEY: Fields = fields!(Self: vpc, cidr);
     const NETWORK: Fields = fields!(Self: vpc);
     const TIMEOUT: Duration = interfaces::TIMEOUT;
     const EXPECTED: Expected = Expected::millis(1_500, 1_500);

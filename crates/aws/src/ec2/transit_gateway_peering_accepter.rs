@@ -29,6 +29,7 @@ impl Resource for TransitGatewayPeeringAccepter {
     const REPLACE: Fields = fields!(Self: peering);
     /// Its tags are set only after the acceptance.
     const IDENTITY: Identity = Identity::Part("peering");
+    const KEY: Fields = fields!(Self: peering);
     const TIMEOUT: Duration = Duration::from_mins(10);
     const EXPECTED: Expected = Expected::millis(90_000, 60_000);
     type Outputs = ();

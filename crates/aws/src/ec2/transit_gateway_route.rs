@@ -35,6 +35,7 @@ impl Resource for TransitGatewayRoute {
     const KIND: &'static str = "ec2.transit-gateway-route";
     const REPLACE: Fields = fields!(Self: table, destination);
     const IDENTITY: Identity = Identity::Part("table");
+    const KEY: Fields = fields!(Self: table, destination);
     const EXPECTED: Expected = Expected::millis(2_000, 2_000);
     type Outputs = ();
 

@@ -30,6 +30,7 @@ impl Resource for TransitGatewayVpcAttachment {
     type Cx = Cx;
     const KIND: &'static str = "ec2.transit-gateway-vpc-attachment";
     const REPLACE: Fields = fields!(Self: gateway, vpc);
+    const KEY: Fields = fields!(Self: gateway, vpc);
     const HOLDS: Fields = fields!(Self: subnets);
     const NETWORK: Fields = fields!(Self: vpc, subnets);
     const TIMEOUT: Duration = Duration::from_mins(10);

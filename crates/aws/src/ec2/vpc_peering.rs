@@ -33,6 +33,7 @@ impl Resource for VpcPeering {
     type Cx = Cx;
     const KIND: &'static str = "ec2.vpc-peering";
     const REPLACE: Fields = fields!(Self: vpc, peer, peer_region);
+    const KEY: Fields = fields!(Self: vpc, peer);
     const TIMEOUT: Duration = Duration::from_mins(10);
     // The accepter, which is deleted first, has deleted it already.
     const EXPECTED: Expected = Expected::millis(3_000, 1_000);

@@ -31,6 +31,7 @@ impl Resource for VpcPeeringAccepter {
     const REPLACE: Fields = fields!(Self: peering);
     /// Its tags are set only after the acceptance.
     const IDENTITY: Identity = Identity::Part("peering");
+    const KEY: Fields = fields!(Self: peering);
     const TIMEOUT: Duration = Duration::from_mins(10);
     const EXPECTED: Expected = Expected::millis(5_000, 3_000);
     type Outputs = ();

@@ -29,6 +29,7 @@ impl Resource for VpcPeeringDns {
     const KIND: &'static str = "ec2.vpc-peering-dns";
     const REPLACE: Fields = fields!(Self: peering);
     const IDENTITY: Identity = Identity::Part("peering");
+    const KEY: Fields = fields!(Self: peering);
     const TIMEOUT: Duration = Duration::from_mins(10);
     const EXPECTED: Expected = Expected::millis(1_000, 1_000);
     type Outputs = ();

@@ -82,6 +82,7 @@ impl Resource for Cluster {
     type Cx = Cx;
     const KIND: &'static str = "ecs.cluster";
     const REPLACE: Fields = fields!(Self: name);
+    const KEY: Fields = fields!(Self: name);
     const TIMEOUT: Duration = Duration::from_mins(10);
     const EXPECTED: Expected = Expected::millis(1_500, 1_000);
     type Outputs = ClusterOutputs;

@@ -240,6 +240,7 @@ impl Resource for Service {
     type Cx = Cx;
     const KIND: &'static str = "ecs.service";
     const REPLACE: Fields = fields!(Self: cluster, name);
+    const KEY: Fields = fields!(Self: cluster, name);
     const HOLDS: Fields = fields!(Self: subnets, groups);
     const NETWORK: Fields = fields!(Self: subnets, groups);
     /// The maximum number of services for `DescribeServices`.

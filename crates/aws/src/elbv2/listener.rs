@@ -46,6 +46,7 @@ impl Resource for Listener {
     type Cx = Cx;
     const KIND: &'static str = "elbv2.listener";
     const REPLACE: Fields = fields!(Self: load_balancer);
+    const KEY: Fields = fields!(Self: load_balancer, port);
     const HOLDS: Fields = fields!(Self: certificate, default_action);
     const BATCH: usize = super::BATCH;
     const EXPECTED: Expected = Expected::millis(500, 500);

@@ -39,6 +39,7 @@ impl Resource for ListenerRule {
     type Cx = Cx;
     const KIND: &'static str = "elbv2.listener-rule";
     const REPLACE: Fields = fields!(Self: listener);
+    const KEY: Fields = fields!(Self: listener, priority);
     const HOLDS: Fields = fields!(Self: action);
     const BATCH: usize = super::BATCH;
     const EXPECTED: Expected = Expected::millis(500, 500);

@@ -80,6 +80,7 @@ impl Resource for LoadBalancer {
     type Cx = Cx;
     const KIND: &'static str = "elbv2.load-balancer";
     const REPLACE: Fields = fields!(Self: name, internal);
+    const KEY: Fields = fields!(Self: name);
     const HOLDS: Fields = fields!(Self: subnets, security_groups);
     const NETWORK: Fields = fields!(Self: subnets, security_groups);
     const SHIELD: Option<&'static str> = Some("deletion_protection");

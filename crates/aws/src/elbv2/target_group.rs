@@ -77,6 +77,7 @@ impl Resource for TargetGroup {
     type Cx = Cx;
     const KIND: &'static str = "elbv2.target-group";
     const REPLACE: Fields = fields!(Self: name, vpc, protocol, port);
+    const KEY: Fields = fields!(Self: name);
     const NETWORK: Fields = fields!(Self: vpc);
     const BATCH: usize = super::BATCH;
     const TIMEOUT: Duration = Duration::from_mins(5);

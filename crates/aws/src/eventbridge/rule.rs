@@ -62,6 +62,7 @@ impl Resource for Rule {
     type Cx = Cx;
     const KIND: &'static str = "eventbridge.rule";
     const REPLACE: Fields = fields!(Self: name);
+    const KEY: Fields = fields!(Self: name);
     const EXPECTED: Expected = Expected::millis(700, 400);
     type Outputs = RuleOutputs;
 

@@ -72,6 +72,7 @@ impl Resource for Target {
     const KIND: &'static str = "eventbridge.target";
     const REPLACE: Fields = fields!(Self: rule, name);
     const IDENTITY: Identity = Identity::Part("rule");
+    const KEY: Fields = fields!(Self: rule, name);
     const EXPECTED: Expected = Expected::millis(600, 400);
     type Outputs = ();
 

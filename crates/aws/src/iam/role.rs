@@ -52,6 +52,7 @@ impl Resource for Role {
     type Cx = Cx;
     const KIND: &'static str = "iam.role";
     const REPLACE: Fields = fields!(Self: name, path);
+    const KEY: Fields = fields!(Self: name);
     /// What a task of a region that leaves is allowed to do, it may do to the end.
     const SERVES: Fields = fields!(Self: trust, inline, managed);
     const EXPECTED: Expected = Expected::millis(1_500, 1_500);

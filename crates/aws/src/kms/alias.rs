@@ -27,6 +27,7 @@ impl Resource for Alias {
     const KIND: &'static str = "kms.alias";
     const REPLACE: Fields = fields!(Self: name);
     const IDENTITY: Identity = Identity::Part("key");
+    const KEY: Fields = fields!(Self: name);
     const EXPECTED: Expected = Expected::millis(1_000, 1_000);
     type Outputs = ();
 

@@ -73,6 +73,7 @@ impl Resource for Alias {
     const KIND: &'static str = "lambda.alias";
     const REPLACE: Fields = fields!(Self: function, name);
     const IDENTITY: Identity = Identity::Part("function");
+    const KEY: Fields = fields!(Self: function, name);
     const EXPECTED: Expected = Expected::millis(500, 300);
     type Outputs = AliasOutputs;
 

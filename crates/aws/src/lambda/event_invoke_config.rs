@@ -38,6 +38,7 @@ impl Resource for EventInvokeConfig {
     const KIND: &'static str = "lambda.event-invoke-config";
     const REPLACE: Fields = fields!(Self: function, qualifier);
     const IDENTITY: Identity = Identity::Part("function");
+    const KEY: Fields = fields!(Self: function, qualifier);
     const EXPECTED: Expected = Expected::millis(500, 300);
     type Outputs = ();
 

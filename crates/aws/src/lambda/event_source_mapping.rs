@@ -81,6 +81,7 @@ impl Resource for EventSourceMapping {
     type Cx = Cx;
     const KIND: &'static str = "lambda.event-source-mapping";
     const REPLACE: Fields = fields!(Self: source, starting_position);
+    const KEY: Fields = fields!(Self: function, qualifier, source);
     const TIMEOUT: Duration = Duration::from_mins(10);
     const EXPECTED: Expected = Expected::millis(20_000, 20_000);
     type Outputs = ();

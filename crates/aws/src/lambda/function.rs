@@ -201,6 +201,7 @@ impl Resource for Function {
     type Cx = Cx;
     const KIND: &'static str = "lambda.function";
     const REPLACE: Fields = fields!(Self: name);
+    const KEY: Fields = fields!(Self: name);
     const HOLDS: Fields = fields!(Self: subnets, groups);
     /// The first function in a subnet with these groups waits for its network interface.
     const TIMEOUT: Duration = Duration::from_mins(10);

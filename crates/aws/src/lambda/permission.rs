@@ -41,6 +41,7 @@ impl Resource for Permission {
     const REPLACE: Fields =
         fields!(Self: function, qualifier, statement, action, principal, source_arn, source_account);
     const IDENTITY: Identity = Identity::Part("function");
+    const KEY: Fields = fields!(Self: function, qualifier, statement);
     const EXPECTED: Expected = Expected::millis(500, 300);
     type Outputs = ();
 

@@ -38,6 +38,7 @@ impl Resource for LogGroup {
     type Cx = Cx;
     const KIND: &'static str = "logs.log-group";
     const REPLACE: Fields = fields!(Self: name);
+    const KEY: Fields = fields!(Self: name);
     /// The maximum number of names for `DescribeLogGroups`.
     const BATCH: usize = 50;
     const EXPECTED: Expected = Expected::millis(600, 300);

@@ -55,6 +55,7 @@ impl Resource for MetricFilter {
     const KIND: &'static str = "logs.metric-filter";
     const REPLACE: Fields = fields!(Self: group, name);
     const IDENTITY: Identity = Identity::Part("group");
+    const KEY: Fields = fields!(Self: group, name);
     const EXPECTED: Expected = Expected::millis(600, 300);
     type Outputs = ();
 

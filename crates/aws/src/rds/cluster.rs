@@ -156,6 +156,7 @@ impl Resource for Cluster {
     type Cx = Cx;
     const KIND: &'static str = "rds.cluster";
     const REPLACE: Fields = fields!(Self: name, engine, global, database, username, subnet_group, kms_key);
+    const KEY: Fields = fields!(Self: name);
     const NETWORK: Fields = fields!(Self: subnet_group, security_groups);
     const KEEPS_DATA: bool = true;
     const SHIELD: Option<&'static str> = Some("deletion_protection");

@@ -84,6 +84,7 @@ impl Resource for ClusterInstance {
     type Cx = Cx;
     const KIND: &'static str = "rds.cluster-instance";
     const REPLACE: Fields = fields!(Self: name, cluster, engine);
+    const KEY: Fields = fields!(Self: name);
     const TIMEOUT: Duration = Duration::from_mins(90);
     const EXPECTED: Expected = Expected::millis(360_000, 240_000);
     type Outputs = ClusterInstanceOutputs;

@@ -40,6 +40,7 @@ impl Resource for ClusterParameterGroup {
     type Cx = Cx;
     const KIND: &'static str = "rds.cluster-parameter-group";
     const REPLACE: Fields = fields!(Self: name, family, description);
+    const KEY: Fields = fields!(Self: name);
     const EXPECTED: Expected = Expected::millis(1_500, 1_000);
     type Outputs = ClusterParameterGroupOutputs;
 

@@ -47,6 +47,7 @@ impl Resource for GlobalCluster {
     type Cx = Cx;
     const KIND: &'static str = "rds.global-cluster";
     const REPLACE: Fields = fields!(Self: name, engine, database, encrypted);
+    const KEY: Fields = fields!(Self: name);
     const SHIELD: Option<&'static str> = Some("deletion_protection");
     const TIMEOUT: Duration = Duration::from_hours(2);
     const EXPECTED: Expected = Expected::millis(15_000, 10_000);

@@ -186,6 +186,7 @@ impl Resource for Instance {
     type Cx = Cx;
     const KIND: &'static str = "rds.instance";
     const REPLACE: Fields = fields!(Self: name, engine, database, username, subnet_group, kms_key);
+    const KEY: Fields = fields!(Self: name);
     const NETWORK: Fields = fields!(Self: subnet_group, security_groups);
     const KEEPS_DATA: bool = true;
     const SHIELD: Option<&'static str> = Some("deletion_protection");

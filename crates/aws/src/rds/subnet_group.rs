@@ -38,6 +38,7 @@ impl Resource for SubnetGroup {
     type Cx = Cx;
     const KIND: &'static str = "rds.subnet-group";
     const REPLACE: Fields = fields!(Self: name);
+    const KEY: Fields = fields!(Self: name);
     const NETWORK: Fields = fields!(Self: subnets);
     const EXPECTED: Expected = Expected::millis(1_000, 1_000);
     type Outputs = SubnetGroupOutputs;

@@ -122,6 +122,7 @@ impl Resource for RecordSet {
     const KIND: &'static str = "route53.record-set";
     const REPLACE: Fields = fields!(Self: zone, name, record_type, set_identifier);
     const IDENTITY: Identity = Identity::Record;
+    const KEY: Fields = fields!(Self: zone, name, record_type, set_identifier);
     /// The list shows each change immediately; only the name servers lag.
     const CONSISTENT: bool = true;
     /// A certificate is only issued, and therefore ready, once its record exists.

@@ -84,6 +84,7 @@ impl Resource for Bucket {
     type Cx = Cx;
     const KIND: &'static str = "s3.bucket";
     const REPLACE: Fields = fields!(Self: name);
+    const KEY: Fields = fields!(Self: name);
     const SERVES: Fields = fields!(Self: policy, replication);
     const KEEPS_DATA: bool = true;
     /// Emptying a full bucket takes time: a second per thousand versions (AWS-FACTS §5).

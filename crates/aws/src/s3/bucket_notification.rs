@@ -65,6 +65,7 @@ impl Resource for BucketNotification {
     const REPLACE: Fields = fields!(Self: bucket);
     const HOLDS: Fields = fields!(Self: rules);
     const IDENTITY: Identity = Identity::Part("bucket");
+    const KEY: Fields = fields!(Self: bucket);
     const EXPECTED: Expected = Expected::millis(500, 300);
     type Outputs = ();
 

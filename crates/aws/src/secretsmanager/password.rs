@@ -80,6 +80,7 @@ impl Resource for Password {
     type Cx = Cx;
     const KIND: &'static str = "secretsmanager.password";
     const REPLACE: Fields = fields!(Self: name, username);
+    const KEY: Fields = fields!(Self: name);
     const KEEPS_DATA: bool = true;
     const EXPECTED: Expected = Expected::millis(600, 300);
     type Outputs = PasswordOutputs;

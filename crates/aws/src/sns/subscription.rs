@@ -70,6 +70,7 @@ impl Resource for Subscription {
     const KIND: &'static str = "sns.subscription";
     const REPLACE: Fields = fields!(Self: topic, protocol, endpoint);
     const IDENTITY: Identity = Identity::Part("topic");
+    const KEY: Fields = fields!(Self: topic, protocol, endpoint);
     const EXPECTED: Expected = Expected::millis(600, 300);
     type Outputs = ();
 

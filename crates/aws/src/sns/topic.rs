@@ -39,6 +39,7 @@ impl Resource for Topic {
     type Cx = Cx;
     const KIND: &'static str = "sns.topic";
     const REPLACE: Fields = fields!(Self: name);
+    const KEY: Fields = fields!(Self: name);
     const SERVES: Fields = fields!(Self: policy);
     const EXPECTED: Expected = Expected::millis(600, 300);
     type Outputs = TopicOutputs;

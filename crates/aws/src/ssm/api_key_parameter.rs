@@ -41,6 +41,7 @@ impl Resource for ApiKeyParameter {
     type Cx = Cx;
     const KIND: &'static str = "ssm.api-key-parameter";
     const REPLACE: Fields = fields!(Self: name);
+    const KEY: Fields = fields!(Self: name);
     /// The maximum number of names for `GetParameters`.
     const BATCH: usize = 10;
     const EXPECTED: Expected = Expected::millis(600, 300);

@@ -41,6 +41,7 @@ impl Resource for Parameter {
     type Cx = Cx;
     const KIND: &'static str = "ssm.parameter";
     const REPLACE: Fields = fields!(Self: name);
+    const KEY: Fields = fields!(Self: name);
     /// The maximum number of names for `GetParameters`.
     const BATCH: usize = 10;
     const EXPECTED: Expected = Expected::millis(400, 300);

@@ -56,6 +56,7 @@ impl Resource for WebAcl {
     type Cx = Cx;
     const KIND: &'static str = "wafv2.web-acl";
     const REPLACE: Fields = fields!(Self: name);
+    const KEY: Fields = fields!(Self: name);
     const EXPECTED: Expected = Expected::millis(1_500, 1_000);
     type Outputs = WebAclOutputs;
 

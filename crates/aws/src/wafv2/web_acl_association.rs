@@ -28,6 +28,7 @@ impl Resource for WebAclAssociation {
     const REPLACE: Fields = fields!(Self: resource);
     const HOLDS: Fields = fields!(Self: web_acl);
     const IDENTITY: Identity = Identity::Part("resource");
+    const KEY: Fields = fields!(Self: resource);
     const EXPECTED: Expected = Expected::millis(15_000, 2_000);
     type Outputs = ();
 

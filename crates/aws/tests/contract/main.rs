@@ -109,6 +109,27 @@ fn every_kind_says_how_it_is_known_to_be_ours() -> Result<()> {
     Ok(())
 }
 
+/// The kinds without owner tags that have no key, and why AWS can have several.
+const KEYLESS: &[(&str, &str)] = &[
+    ("apigateway.account", "there is one in a region, and it has no field that identifies it"),
+    ("apigateway.deployment", "each create makes another one"),
+    ("apigatewayv2.integration", "an API can have several with equal arguments"),
+    ("lambda.version", "AWS numbers them"),
+];
+
+/// A kind without owner tags is found by its key.
+#[test]
+fn every_kind_without_owner_tags_has_a_key() {
+    let keyless: BTreeMap<_, _> = KEYLESS.iter().copied().collect();
+    for spec in specs().into_values().filter(|spec| !spec.lookup) {
+        let listed = keyless.contains_key(spec.kind);
+        if matches!(spec.identity, Identity::Part(_) | Identity::Record) && spec.key.is_empty() {
+            assert!(listed, "{} has no key", spec.kind);
+        }
+        assert!(!listed || spec.key.is_empty(), "{} has a key", spec.kind);
+    }
+}
+
 /// How each kind proves that a resource does not exist after a read has not returned it: with another read, or with its
 /// own method (`Resource::absent`).
 const ABSENCE: &[(&str, Proof)] = &[

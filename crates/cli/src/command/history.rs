@@ -154,8 +154,9 @@ fn columns((serial, entry): &history::Run) -> [String; 8] {
 
 /// The numbers of steps by symbol.
 fn counts(summary: Summary) -> String {
-    let Summary { create, update, replace, delete, forget, restore } = summary;
-    let parts = [("+", create), ("~", update), ("-/+", replace), ("-", delete), ("✗", forget), ("↺", restore)];
+    let Summary { create, update, replace, delete, forget, restore, moved } = summary;
+    let parts =
+        [("+", create), ("~", update), ("-/+", replace), ("-", delete), ("✗", forget), ("↺", restore), ("→", moved)];
     let parts: Vec<_> =
         parts.iter().filter(|(_, count)| *count > 0).map(|(symbol, count)| format!("{symbol}{count}")).collect();
     if parts.is_empty() { "none".to_owned() } else { parts.join(" ") }

@@ -1,5 +1,7 @@
 //! `payinfra state`: inspects and edits the state.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 use payinfra_engine::{Address, Error, Record, Result, State as Kept, Version, counted};
 use serde_json::Value;
@@ -214,16 +216,6 @@ fn rename(state: &mut Kept, from: &Address, to: &Address) -> Result<()> {
             Error::invalid(format!("an operation on {from} has not finished")).hint("finish it with `payinfra apply`")
         );
     }
-    if let Some(record) = state.resources.remove(from) {
-        state.resources.insert(to.clone(), record);
-    }
-    for record in state.resources.values_mut() {
-        if record.depends.remove(from) {
-            record.depends.insert(to.clone());
-        }
-        if record.role_of.as_ref() == Some(from) {
-            record.role_of = Some(to.clone());
-        }
-    }
+    state.move_records(&BTreeMap::from([(to.clone(), from.clone())]));
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::address::Address;
 use crate::cloud::{Identity, Seen, Site};
 use crate::error::{Class, Error, Result};
 use crate::event::Event;
+use crate::ownership::holder;
 use crate::plan::Action;
 use crate::resolve::pointers;
 use crate::retry::{Patience, Pause, patiently};
@@ -146,6 +147,10 @@ impl Work<'_> {
         for _ in 0..LOST {
             let record = self.record().unwrap_or_default();
             let id = self.create(&self.site(&record), desired, uncertain).await?;
+            if let Some(other) = self.run().journal.look(|state| holder(state, self.address, &id)) {
+                return Err(Error::new(Class::Foreign, format!("AWS returned {id}, which is recorded at {other}"))
+                    .hint("the two declare the same resource: remove one of them"));
+            }
             self.journal(|record| record.id = Some(id.clone())).await?;
             self.run().observer.notice(&Event::Exists { address: self.address.clone(), id: id.clone() });
             match self.settle(&id, desired, recorded).await {

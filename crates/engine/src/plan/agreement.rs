@@ -41,6 +41,7 @@ impl Plan {
         let kinds = [
             ("the declaration of ", by_address(saved.graph.nodes())?, by_address(derived.graph.nodes())?),
             ("the lookup ", by_address(&saved.lookups)?, by_address(&derived.lookups)?),
+            ("the move to ", by_address(&saved.moved)?, by_address(&derived.moved)?),
             ("the step of ", by_address(&saved.steps)?, by_address(&derived.steps)?),
         ];
         for (what, says, is) in &kinds {

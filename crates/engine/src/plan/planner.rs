@@ -1,5 +1,6 @@
 //! Decides the step of each resource.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use serde_json::Value;
 
 use super::drift::drift;
 use super::lookups::lookups;
+use super::moves::moves;
 use super::refresh::{Refreshed, refresh};
 use super::{ALL, Action, Drift, FORMAT, Plan, Step};
 use crate::address::Address;
@@ -66,7 +68,7 @@ impl Accepted {
 /// # Errors
 /// If the graph is invalid, a resource cannot be read, or a lookup finds nothing.
 pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: &Options) -> Result<Plan> {
-    let graph = graph.of_lineage(&state.lineage).with_values(state, &options.operational, &options.roles)?;
+    let graph = graph.of_lineage(&state.lineage);
     let sorted = graph.sorted()?;
     for (address, node) in graph.nodes() {
         let spec = spec(cloud, &address.kind)?;
@@ -75,6 +77,14 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
         }
         cloud.normal(&address.kind, &node.args).map_err(|error| Error::invalid(format!("{address}: {error}")))?;
     }
+    // A plan of targets alone is a step of an operation, which ends before anything else changes.
+    let moved = if options.alone { BTreeMap::new() } else { moves(cloud, &graph, &sorted, state)? };
+    let mut state = Cow::Borrowed(state);
+    if !moved.is_empty() {
+        state.to_mut().move_records(&moved);
+    }
+    let state = &*state;
+    let graph = graph.with_values(state, &options.operational, &options.roles)?;
     let selected = selected(&graph, state, options)?;
     // What is read.
     let scope = selected.as_ref().filter(|_| options.alone).map(|selected| restricted(state, selected));
@@ -145,6 +155,7 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
         drift,
         lookups,
         left_out,
+        moved,
     })
 }
 
