@@ -252,15 +252,11 @@ impl Graph {
             return Err(Error::invalid(format!("{from} was moved to {to}, but is still declared"))
                 .hint("remove the declaration or the move"));
         }
-        match self.moves.get(to).filter(|other| **other != from) {
-            Some(other) => {
-                Err(Error::invalid(format!("both {from} and {other} were moved to {to}")).hint("keep one of them"))
-            }
-            None => {
-                self.moves.insert(to.clone(), from);
-                Ok(())
-            }
+        if let Some(other) = self.moves.get(to).filter(|other| **other != from) {
+            return Err(Error::invalid(format!("both {from} and {other} were moved to {to}")).hint("keep one of them"));
         }
+        self.moves.insert(to.clone(), from);
+        Ok(())
     }
 
     /// Declares an output of the stack.

@@ -30,7 +30,7 @@ pub(super) fn moves(
     state: &State,
 ) -> Result<BTreeMap<Address, Address>> {
     let mut moves = Moves { cloud, graph, state, from: declared(graph, state) };
-    let mut recorded = moves.recorded()?;
+    let mut recorded = moves.recorded();
     for address in sorted {
         moves.find(address, &mut recorded)?;
     }
@@ -80,7 +80,7 @@ struct Moves<'a> {
 
 impl Moves<'_> {
     /// The records that can move.
-    fn recorded(&self) -> Result<BTreeMap<Key, Vec<Address>>> {
+    fn recorded(&self) -> BTreeMap<Key, Vec<Address>> {
         let mut recorded = BTreeMap::<Key, Vec<Address>>::new();
         let taken: BTreeSet<&Address> = self.from.values().collect();
         for (address, record) in &self.state.resources {
@@ -93,7 +93,7 @@ impl Moves<'_> {
                 recorded.entry(key).or_default().push(address.clone());
             }
         }
-        Ok(recorded)
+        recorded
     }
 
     /// Finds where the resource declared at `address` is recorded, if it is at another address.
