@@ -151,15 +151,17 @@ def paging(model, name, paginator):
 
     Operations whose token has several parts, and those that page data rather than resources, are not.
     """
-    result = paginator.get("result_key")
+    results = paginator.get("result_key")
+    results = results if isinstance(results, list) else [results]
     tokens = [paginator.get("input_token"), paginator.get("output_token")]
-    if not all(isinstance(key, str) and re.fullmatch(r"\w+", key) for key in [result, *tokens]):
+    if not all(isinstance(key, str) and re.fullmatch(r"\w+", key) for key in [*results, *tokens]):
         return None
     operation, shapes = model["operations"][name], model["shapes"]
     given = shapes[operation["input"]["shape"]]["members"]
     answered = shapes[operation["output"]["shape"]]["members"]
     limit = paginator.get("limit_key")
-    if result not in answered or shapes[answered[result]["shape"]]["type"] != "list":
+    lists = [shapes[answered[result]["shape"]] for result in results if result in answered]
+    if len(lists) < len(results) or not all(found["type"] == "list" and not found.get("flattened") for found in lists):
         return None
     is_query = model["metadata"]["protocol"] in ("ec2", "query")
 
@@ -174,7 +176,7 @@ def paging(model, name, paginator):
         "limit": limit and parameter(limit),
         "most": limit and shapes[given[limit]["shape"]].get("max"),
         "next": sent_as(answered[tokens[1]], shapes, tokens[1]),
-        "items": sent_as(answered[result], shapes, result),
+        "items": [sent_as(answered[result], shapes, result) for result in results],
         "more": more and sent_as(answered[more], shapes, more),
     }
 

@@ -1,5 +1,5 @@
 //! Constraints of AWS that its models do not say.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests")]
 #![expect(dead_code, reason = "not all shared items are used here")]
 
 mod support;
@@ -347,11 +347,11 @@ async fn interfaces_of_services_hold_their_subnets_and_groups_for_a_while() {
         aws.form("rds", "us-east-1", &form).await.unwrap()
     };
     let created = rds(format!(
-        "Action=CreateDBSubnetGroup&DBSubnetGroupName=data&DBSubnetGroupDescription=data&SubnetIds.member.1={first}&SubnetIds.member.2={second}"
+        "Action=CreateDBSubnetGroup&DBSubnetGroupName=data&DBSubnetGroupDescription=data&SubnetIds.SubnetIdentifier.1={first}&SubnetIds.SubnetIdentifier.2={second}"
     ));
     assert_eq!(outcome(&created.await), "200");
     let created = rds(format!(
-        "Action=CreateDBCluster&DBClusterIdentifier=data&Engine=aurora-postgresql&MasterUsername=payments&MasterUserPassword=password1&DBSubnetGroupName=data&VpcSecurityGroupIds.member.1={group}"
+        "Action=CreateDBCluster&DBClusterIdentifier=data&Engine=aurora-postgresql&MasterUsername=payments&MasterUserPassword=password1&DBSubnetGroupName=data&VpcSecurityGroupIds.VpcSecurityGroupId.1={group}"
     ));
     assert_eq!(outcome(&created.await), "200");
     let instance = "Action=CreateDBInstance&DBInstanceIdentifier=data-1&DBClusterIdentifier=data&Engine=aurora-postgresql&DBInstanceClass=db.r6g.large";
@@ -399,12 +399,17 @@ async fn services_make_log_groups_and_make_them_again() {
     assert_eq!(logs("DeleteLogGroup", group.clone()).await.0, "200");
     assert!(!logs("DescribeLogGroups", json!({})).await.1.contains("containerinsights"));
 
-    let instance = "Action=CreateDBInstance&Version=2014-10-31&DBInstanceIdentifier=data&Engine=postgres&DBInstanceClass=db.t4g.micro\
-                    &AllocatedStorage=20&MasterUsername=payments&MasterUserPassword=password1&MonitoringInterval=60\
-                    &MonitoringRoleArn=arn:aws:iam::123456789012:role/monitoring&EnableCloudwatchLogsExports.member.1=postgresql";
-    assert_eq!(outcome(&aws.form("rds", "us-east-1", instance).await.unwrap()), "200");
+    for form in [
+        "Action=CreateDBCluster&DBClusterIdentifier=data&Engine=aurora-postgresql&MasterUsername=payments\
+         &MasterUserPassword=password1&EnableCloudwatchLogsExports.member.1=postgresql",
+        "Action=CreateDBInstance&DBInstanceIdentifier=data-1&DBClusterIdentifier=data&Engine=aurora-postgresql\
+         &DBInstanceClass=db.r6g.large&MonitoringInterval=60&MonitoringRoleArn=arn:aws:iam::123456789012:role/monitoring",
+    ] {
+        let created = aws.form("rds", "us-east-1", &format!("Version=2014-10-31&{form}")).await.unwrap();
+        assert_eq!(outcome(&created), "200");
+    }
     let listed = logs("DescribeLogGroups", json!({})).await.1;
-    assert!(listed.contains("RDSOSMetrics") && listed.contains("/aws/rds/instance/data/postgresql"), "{listed}");
+    assert!(listed.contains("RDSOSMetrics") && listed.contains("/aws/rds/cluster/data/postgresql"), "{listed}");
 }
 
 #[tokio::test]
@@ -485,11 +490,11 @@ async fn pages_are_as_small_as_a_test_sets() {
         aws.json("kms", "TrentService.ListKeys", &body.to_string()).await
     };
     let (whole, count) = pages(vpcs, "nextToken").await;
-    assert_eq!((whole.matches("<cidrBlock>10.").count(), count), (3, 1));
+    assert_eq!((whole.matches("<vpcId>").count(), count), (4, 1), "with the default VPC");
     for size in [1, 2] {
         emulator.set_page_size(Some(size));
         let (all, count) = pages(vpcs, "nextToken").await;
-        assert_eq!((all.matches("<cidrBlock>10.").count(), count), (3, 4_usize.div_ceil(size)), "with the default VPC");
+        assert_eq!((all.matches("<vpcId>").count(), count), (4, 4_usize.div_ceil(size)));
         let (all, count) = pages(groups, "Marker").await;
         assert_eq!(all.matches("<DBClusterParameterGroupName>group-").count(), 3, "{all}");
         assert!(count >= 3_usize.div_ceil(size));

@@ -62,8 +62,10 @@ def of_databases(account, region):
 
 
 def subnets_of(account, region, instance, cluster):
-    name = cluster.db_subnet_group_name if cluster else instance.db_subnet_group_name
-    group = rds_backends[account][region].subnet_groups.get(name) if name else None
+    if cluster:
+        group = rds_backends[account][region].subnet_groups.get(cluster.db_subnet_group_name)
+    else:
+        group = getattr(instance, "db_subnet_group", None)
     return [subnet.id for subnet in group._subnets] if group else []
 
 

@@ -102,7 +102,8 @@ pub(crate) struct Paging {
     /// The maximum of the limit.
     pub(crate) most: Option<usize>,
     pub(crate) next: String,
-    pub(crate) items: String,
+    /// The lists, which are paged as if they were one.
+    pub(crate) items: Vec<String>,
     /// The member that tells whether there are more items.
     pub(crate) more: Option<String>,
 }

@@ -26,8 +26,8 @@ use services::Services;
 /// The variable that makes each emulated AWS strict that does not decide itself: `1` or `true`.
 const VARIABLE: &str = "PAYINFRA_LOCAL_STRICT";
 
-/// How long other services do not know a new role or key, in seconds: an assumption, AWS says "several seconds" (IAM user
-/// guide: Changes that I make are not always immediately visible).
+/// How long other services do not know a new role or key, in seconds: an assumption, AWS says "several seconds" (IAM
+/// user guide: Changes that I make are not always immediately visible).
 const FRESH: f64 = 10.0;
 
 /// The factor for times if no latency is set.

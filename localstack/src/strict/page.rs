@@ -1,6 +1,7 @@
 //! Pages of list operations: at most as large as AWS's, or as a test sets.
 //!
-//! The emulators return most lists in one page, whatever a request asks for. A list is read from them as a whole, and cut.
+//! The emulators return most lists in one page, whatever a request asks for. A list is read from them as a whole, and
+//! cut.
 
 use std::sync::{
     Arc,
@@ -26,8 +27,8 @@ const TOKEN: &str = "page-";
 /// The variable with the size of all pages of each emulated AWS.
 const VARIABLE: &str = "PAYINFRA_LOCAL_PAGE_SIZE";
 
-/// The sizes of pages without a limit in the request, where they differ from the largest: signing name, operation, size. The
-/// API references of the operations.
+/// The sizes of pages without a limit in the request, where they differ from the largest: signing name, operation, size.
+/// The API references of the operations.
 const DEFAULTS: &[(&str, &str, usize)] = &[
     ("apigateway", "*", 25),
     ("application-autoscaling", "*", 50),
@@ -118,23 +119,26 @@ impl Page {
 
     /// Adds the items of another response.
     pub(crate) fn join(&self, answer: &mut Answer, other: &Answer) {
-        let name = self.paging.items.as_str();
+        let lists = &self.paging.items;
         if let (Some(mut root), Some(other)) = (Element::parse(&answer.text()), Element::parse(&other.text())) {
-            let more = wrapped(&other, &self.paging).and_then(|of| of.child(name)).cloned();
-            if let (Some(items), Some(more)) =
-                (wrapped_mut(&mut root, &self.paging).and_then(|of| of.child_mut(name)), more)
-            {
-                items.children.extend(more.children);
+            if let (Some(of), Some(other)) = (wrapped_mut(&mut root, &self.paging), wrapped(&other, &self.paging)) {
+                for more in lists.iter().filter_map(|list| other.child(list)) {
+                    match of.child_mut(&more.name) {
+                        Some(items) => items.children.extend(more.children.iter().cloned()),
+                        None => of.set(more.clone()),
+                    }
+                }
             }
             answer.body = Bytes::from(root.document());
             return;
         }
         let read = |answer: &Answer| serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
         let (mut body, mut other) = (read(answer), read(other));
-        if let (Some(items), Some(more)) =
-            (body.get_mut(name).and_then(Value::as_array_mut), other.get_mut(name).and_then(Value::as_array_mut))
-        {
-            items.append(more);
+        for list in lists {
+            let items = body.get_mut(list).and_then(Value::as_array_mut);
+            if let (Some(items), Some(more)) = (items, other.get_mut(list).and_then(Value::as_array_mut)) {
+                items.append(more);
+            }
         }
         answer.body = Bytes::from(body.to_string());
     }
@@ -146,34 +150,41 @@ impl Page {
         }
         let Self { paging, from, size, .. } = self;
         let until = from + size;
-        let next = |count: usize| (until < count).then(|| format!("{TOKEN}{until}"));
+        let mut count = 0;
+        // Called for each item of each list.
+        let mut is_here = || {
+            count += 1;
+            (*from..until).contains(&(count - 1))
+        };
         if let Some(mut root) = Element::parse(&answer.text()) {
             let Some(of) = wrapped_mut(&mut root, paging) else { return };
-            let Some(items) = of.child_mut(&paging.items) else { return };
-            let count = items.elements().count();
-            let mut index = 0;
-            items.retain_children(|_| {
-                index += 1;
-                (*from..until).contains(&(index - 1))
-            });
+            for list in &paging.items {
+                if let Some(items) = of.child_mut(list) {
+                    items.retain_children(|_| is_here());
+                }
+            }
             of.retain_children(|element| element.name != paging.next);
-            if let Some(token) = next(count) {
-                of.set(Element::with_text(&paging.next, &token));
+            let has_more = until < count;
+            if has_more {
+                of.set(Element::with_text(&paging.next, &format!("{TOKEN}{until}")));
             }
             if let Some(more) = &paging.more {
-                of.set(Element::with_text(more, if until < count { "true" } else { "false" }));
+                of.set(Element::with_text(more, if has_more { "true" } else { "false" }));
             }
             answer.body = Bytes::from(root.document());
         } else if let Ok(Value::Object(mut body)) = serde_json::from_slice::<Value>(&answer.body) {
-            let Some(items) = body.get_mut(&paging.items).and_then(Value::as_array_mut) else { return };
-            let count = items.len();
-            *items = items.drain(..).skip(*from).take(*size).collect();
+            for list in &paging.items {
+                if let Some(items) = body.get_mut(list).and_then(Value::as_array_mut) {
+                    items.retain(|_| is_here());
+                }
+            }
             body.remove(&paging.next);
-            if let Some(token) = next(count) {
-                body.insert(paging.next.clone(), token.into());
+            let has_more = until < count;
+            if has_more {
+                body.insert(paging.next.clone(), format!("{TOKEN}{until}").into());
             }
             if let Some(more) = &paging.more {
-                body.insert(more.clone(), (until < count).into());
+                body.insert(more.clone(), has_more.into());
             }
             answer.body = Bytes::from(json!(body).to_string());
         } else {

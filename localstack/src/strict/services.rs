@@ -1,8 +1,8 @@
 //! What services make by themselves: log groups, and the network interfaces of functions.
 //!
 //! ECS developer guide: Container Insights (`/aws/ecs/containerinsights/CLUSTER/performance`); RDS user guide: Enhanced
-//! Monitoring (`RDSOSMetrics`), Publishing database logs to CloudWatch Logs. Functions make theirs when they run, which the
-//! emulator does.
+//! Monitoring (`RDSOSMetrics`), Publishing database logs to CloudWatch Logs. Functions make theirs when they run, which
+//! the emulator does.
 
 use std::{
     collections::BTreeMap,
