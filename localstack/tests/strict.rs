@@ -71,7 +71,7 @@ async fn each_service_has_its_own_error() {
                 index + 1
             )
         };
-        (0..count).map(rule).collect::<String>()
+        (0..count).map(rule).collect::<Vec<_>>().concat()
     };
     let vpc = aws.ec2("Action=CreateVpc&CidrBlock=10.0.0.0/16").await;
     let vpc = vpc.value("vpcId").unwrap();
@@ -273,7 +273,7 @@ async fn services_do_not_know_a_fresh_key_or_role() {
     assert!(refused.body.contains("Access to KMS is not allowed"), "{refused:?}");
 
     let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"vpc-flow-logs.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
-    let trust: String = trust.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let trust = trust.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     let form = format!("Action=CreateRole&Version=2010-05-08&RoleName=flow&AssumeRolePolicyDocument={trust}");
     assert_eq!(outcome(&aws.form("iam", "us-east-1", &form).await.unwrap()), "200");
     let vpc = aws.ec2("Action=CreateVpc&CidrBlock=10.0.0.0/16").await;

@@ -80,9 +80,9 @@ impl Pages {
         let paging = models?.paging(request).await?;
         // AWS does not page what is named by its id.
         let names = |(key, _): &(String, String)| {
-            key.split_once(".").is_some_and(|(name, _)| name.ends_with("Id") || name.ends_with("Ids"))
+            key.split_once('.').is_some_and(|(name, _)| name.ends_with("Id") || name.ends_with("Ids"))
         };
-        if request.protocol == Protocol::Ec2 && request.parameters().iter().any(|pair| names(pair)) {
+        if request.protocol == Protocol::Ec2 && request.parameters().iter().any(names) {
             return None;
         }
         let asked = paging.limit.as_deref().and_then(|limit| parameter(request, limit)?.parse::<usize>().ok());
@@ -242,7 +242,7 @@ fn without(request: &Request, name: &str) -> Request {
 
 /// A request with a parameter that it does not have.
 fn with(request: &Request, name: &str, value: &str) -> Request {
-    let encoded: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded = value.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     let added = |text: &str| format!("{text}{}{name}={encoded}", if text.is_empty() { "" } else { "&" });
     let mut changed = request.clone();
     match request.protocol {
