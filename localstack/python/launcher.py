@@ -87,22 +87,26 @@ class OneAtATime:
     including reads, costs nothing: Python runs one thread at a time anyway.
     """
 
-    def __init__(self, app):
+    def __init__(self, app, account):
         self.app = app
+        self.account = account
         self.lock = threading.Lock()
 
     def __call__(self, environ, start_response):
         # Reading and writing happen outside of the lock, so that a slow client does not block the others.
         if length := environ.get("CONTENT_LENGTH"):
             environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
+        from mends import interfaces
         from mends.conditions import CONDITIONS, HEADER
 
         with self.lock:
             CONDITIONS.begin(environ.get(wsgi_name(HEADER)))
+            interfaces.update(self.account)
             try:
                 return self.app(environ, start_response)
             finally:
                 CONDITIONS.advance()
+                interfaces.update(self.account)
 
 
 class Moto:
@@ -117,7 +121,7 @@ class Moto:
 
     MENDS = (
         "speed", "autoscaling", "ec2_network", "ec2_groups", "ec2_transit", "ec2_peering", "ec2_answers", "ec2_endpoints",
-        "ec2_lists",
+        "ec2_lists", "interfaces",
         "ecs", "elbv2", "iam", "wafv2", "acm", "cloudwatch", "rds", "rds_failover", "route53",
     )
 
@@ -158,7 +162,8 @@ class Moto:
         os.environ["MOTO_PORT"] = str(port)
         from mends import traffic
 
-        app = OneAtATime(traffic.served(self.app, os.environ["MOTO_ACCOUNT_ID"]))
+        account = os.environ["MOTO_ACCOUNT_ID"]
+        app = OneAtATime(traffic.served(self.app, account), account)
         app = Guarded(options["secret"]).wsgi(app)
         make_server(
             host, port, app, threaded=True, request_handler=self.handler, fd=listener.fileno()

@@ -3,8 +3,8 @@
     models.py SERVICE FILE
 
 botocore's models are megabytes of documentation and responses. The gateway reads the result instead, in which a line is
-an operation: its name, HTTP method and path, and its input as JSON, separated by tabs. A service without a model has no
-lines.
+an operation: its name, HTTP method and path, its input, and how its response is paged, both as JSON, separated by tabs. A
+service without a model has no lines.
 """
 
 import json
@@ -141,14 +141,55 @@ class Input:
         return found
 
 
-def lines(model):
+def sent_as(reference, shapes, name):
+    """The name of a member in requests and responses."""
+    return reference.get("locationName", shapes[reference["shape"]].get("locationName", name))
+
+
+def paging(model, name, paginator):
+    """How an operation's responses are paged: parameters, and members of the response; `None` if they are not.
+
+    Operations whose token has several parts, and those that page data rather than resources, are not.
+    """
+    results = paginator.get("result_key")
+    results = results if isinstance(results, list) else [results]
+    tokens = [paginator.get("input_token"), paginator.get("output_token")]
+    if not all(isinstance(key, str) and re.fullmatch(r"\w+", key) for key in [*results, *tokens]):
+        return None
+    operation, shapes = model["operations"][name], model["shapes"]
+    given = shapes[operation["input"]["shape"]]["members"]
+    answered = shapes[operation["output"]["shape"]]["members"]
+    limit = paginator.get("limit_key")
+    lists = [shapes[answered[result]["shape"]] for result in results if result in answered]
+    if len(lists) < len(results) or not all(found["type"] == "list" and not found.get("flattened") for found in lists):
+        return None
+    is_query = model["metadata"]["protocol"] in ("ec2", "query")
+
+    def parameter(key):
+        name = sent_as(given[key], shapes, key)
+        return given[key].get("queryName", name[:1].upper() + name[1:] if is_query else name)
+
+    more = paginator.get("more_results")
+    return {
+        "wrapper": operation["output"].get("resultWrapper"),
+        "token": parameter(tokens[0]),
+        "limit": limit and parameter(limit),
+        "most": limit and shapes[given[limit]["shape"]].get("max"),
+        "next": sent_as(answered[tokens[1]], shapes, tokens[1]),
+        "items": [sent_as(answered[result], shapes, result) for result in results],
+        "more": more and sent_as(answered[more], shapes, more),
+    }
+
+
+def lines(model, paginators):
     for name, operation in sorted(model["operations"].items()):
         http = operation.get("http", {})
         shapes = Input(model["shapes"])
         if "input" in operation:
             shapes.index(operation["input"]["shape"])
         text = json.dumps(shapes.shapes, separators=(",", ":"))
-        yield f"{name}\t{http.get('method', 'POST')}\t{http.get('requestUri', '/')}\t{text}\n"
+        pages = json.dumps(paging(model, name, paginators.get(name, {})), separators=(",", ":"))
+        yield f"{name}\t{http.get('method', 'POST')}\t{http.get('requestUri', '/')}\t{text}\t{pages}\n"
 
 
 def main():
@@ -157,9 +198,13 @@ def main():
         model = Loader().load_service_model(service, "service-2")
     except UnknownServiceError:
         model = {"operations": {}}
+    try:
+        paginators = Loader().load_service_model(service, "paginators-1")["pagination"]
+    except UnknownServiceError:
+        paginators = {}
     unfinished = f"{path}.{os.getpid()}"
     with open(unfinished, "w") as file:
-        file.writelines(lines(model))
+        file.writelines(lines(model, paginators))
     os.replace(unfinished, path)
 
 

@@ -8,6 +8,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::{
     checker::{Checks, Violation},
@@ -109,6 +110,36 @@ impl Control {
     /// [`Error::Control`], also if the emulators were not started here.
     pub async fn check_permissions(&self, on: bool) -> Result<()> {
         self.order(Method::PUT, "permissions", on.to_string().into()).await
+    }
+
+    /// Stands for the NS record of a zone in its parent, until the next reset. If the emulated AWS is strict, certificates
+    /// for names of a zone stay `PENDING_VALIDATION` until it is delegated, here or by a record in a delegated zone of the
+    /// account.
+    ///
+    /// # Errors
+    /// [`Error::Control`]
+    pub async fn delegate(&self, zone: &str, delegated: bool) -> Result<()> {
+        let body = json!({ "zone": zone, "delegated": delegated });
+        self.order(Method::PUT, "delegations", body.to_string().into()).await
+    }
+
+    /// Sets the largest size of the pages of all list operations; see [`Emulator::set_page_size`](crate::Emulator::set_page_size).
+    ///
+    /// # Errors
+    /// [`Error::Control`]
+    pub async fn set_page_size(&self, size: Option<usize>) -> Result<()> {
+        self.order(Method::PUT, "page-size", json!(size).to_string().into()).await
+    }
+
+    /// Sets a quota by its service code and its quota code (or name, if Service Quotas does not have it), such as `vpc` and
+    /// `L-F678F1CE`, until the next reset; `None` restores AWS's default. A quota that is set applies even if the emulated
+    /// AWS is not strict.
+    ///
+    /// # Errors
+    /// [`Error::Control`], also if the quota is not known.
+    pub async fn set_quota(&self, service: &str, quota: &str, value: Option<u32>) -> Result<()> {
+        let body = json!({ "service": service, "quota": quota, "value": value });
+        self.order(Method::PUT, "quotas", body.to_string().into()).await
     }
 
     /// Fires all schedules of EventBridge now, once, and returns the names of their rules. They also fire when it is time.

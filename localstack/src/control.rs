@@ -30,8 +30,26 @@ pub struct Status {
     /// The web pages that may send requests.
     #[serde(default)]
     pub origins: Vec<String>,
+    /// Whether constraints apply that AWS's models do not say.
+    #[serde(default)]
+    pub strict: bool,
     /// The emulators with their addresses, such as `moto 127.0.0.1:40123`.
     pub backends: Vec<String>,
+}
+
+/// A quota that a test sets.
+#[derive(Debug, Deserialize)]
+struct SetQuota {
+    service: String,
+    quota: String,
+    value: Option<u32>,
+}
+
+/// Whether the parent of a zone has its NS record.
+#[derive(Debug, Deserialize)]
+struct Delegation {
+    zone: String,
+    delegated: bool,
 }
 
 /// Handles a request to the control API.
@@ -77,6 +95,27 @@ pub(crate) async fn answer(gateway: &Arc<Gateway>, method: &Method, path: &str, 
             },
             Err(error) => failed(StatusCode::BAD_REQUEST, &error.to_string()),
         },
+        ("PUT", "delegations") => match serde_json::from_slice::<Delegation>(body) {
+            Ok(Delegation { zone, delegated }) => {
+                gateway.strict.delegate(&zone, delegated);
+                done()
+            }
+            Err(error) => failed(StatusCode::BAD_REQUEST, &error.to_string()),
+        },
+        ("PUT", "page-size") => match serde_json::from_slice::<Option<usize>>(body) {
+            Ok(size) => {
+                gateway.strict.pages.set(size);
+                done()
+            }
+            Err(error) => failed(StatusCode::BAD_REQUEST, &error.to_string()),
+        },
+        ("PUT", "quotas") => match serde_json::from_slice::<SetQuota>(body) {
+            Ok(SetQuota { service, quota, value }) => match gateway.strict.quotas.set(&service, &quota, value) {
+                Ok(()) => done(),
+                Err(reason) => failed(StatusCode::BAD_REQUEST, &reason),
+            },
+            Err(error) => failed(StatusCode::BAD_REQUEST, &error.to_string()),
+        },
         ("POST", "schedules") if gateway.profile == Profile::External => {
             failed(StatusCode::BAD_REQUEST, "schedules are fired only by emulators that were started here")
         }
@@ -110,6 +149,7 @@ fn status(gateway: &Gateway) -> Status {
         calls: gateway.recorder.calls().len(),
         rules: gateway.engine.rules().len(),
         origins: gateway.origins.clone(),
+        strict: gateway.strict.is_on(),
         backends: backends.map(|(backend, port, _)| format!("{} 127.0.0.1:{port}", backend.name())).collect(),
     }
 }

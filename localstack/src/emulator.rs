@@ -25,7 +25,7 @@ use crate::{
     model::Models,
     profile::Profile,
     record::Call,
-    venv,
+    strict, venv,
 };
 
 /// The account id of every emulated AWS.
@@ -44,6 +44,7 @@ pub struct Builder {
     profile: Profile,
     port: u16,
     origins: Vec<String>,
+    strict: Option<bool>,
 }
 
 /// Receives the gateway when it is ready, or the reason why it did not start.
@@ -67,6 +68,13 @@ impl Builder {
     pub fn allow_origin(mut self, origin: &str) -> Self {
         self.origins.push(origin.to_owned());
         self
+    }
+
+    /// Whether constraints apply that AWS's models do not say, such as default quotas (`README.md`, Strict). By default,
+    /// the variable `PAYINFRA_LOCAL_STRICT` decides.
+    #[must_use]
+    pub fn strict(self, strict: bool) -> Self {
+        Self { strict: Some(strict), ..self }
     }
 
     /// Starts the emulated AWS, and waits until it responds.
@@ -136,6 +144,8 @@ impl Builder {
         };
         let origins = self.origins.clone();
         let gateway = Arc::new(Gateway::new(self.profile, port, secrets, origins, external, servers, models));
+        gateway.strict.pages.set(strict::page_size_by_environment());
+        gateway.set_strict(self.strict.unwrap_or_else(strict::by_environment));
         for (backend, ..) in gateway.servers() {
             wait_until_healthy(&gateway, backend).await?;
         }
@@ -304,6 +314,26 @@ impl Emulator {
     /// If it does not respond.
     pub async fn violations(&self) -> Result<Vec<Violation>> {
         self.control().violations().await
+    }
+
+    /// From now on, the parent of a zone has its NS record, so that its certificates can be validated; see
+    /// [`Control::delegate`].
+    pub fn delegate(&self, zone: &str) {
+        self.gateway.strict.delegate(zone, true);
+    }
+
+    /// Sets the largest size of the pages of all list operations, such as 1; `None` restores AWS's sizes if the emulated AWS is
+    /// strict, and the emulators' otherwise. By default, the variable `PAYINFRA_LOCAL_PAGE_SIZE` decides.
+    pub fn set_page_size(&self, size: Option<usize>) {
+        self.gateway.strict.pages.set(size);
+    }
+
+    /// Sets a quota for all regions, whether the emulated AWS is strict or not; see [`Control::set_quota`].
+    ///
+    /// # Errors
+    /// If the quota is not known.
+    pub async fn set_quota(&self, service: &str, quota: &str, value: Option<u32>) -> Result<()> {
+        self.control().set_quota(service, quota, value).await
     }
 
     /// A client of the control API, for tasks that outlive a borrow of this.

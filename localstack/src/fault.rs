@@ -65,6 +65,11 @@ pub enum Fault {
         /// The duration in seconds.
         seconds: f64,
     },
+    /// The key that this call creates is not known to other services.
+    KeyNotUsable {
+        /// The duration in seconds.
+        seconds: f64,
+    },
     /// The resource that this call creates shows no tags, and filters on tags do not find it.
     HiddenTags {
         /// The duration in seconds.
@@ -93,6 +98,7 @@ impl Fault {
             Self::Stale { .. } => "stale",
             Self::NotFound { .. } => "not-found",
             Self::RoleNotAssumable { .. } => "role-not-assumable",
+            Self::KeyNotUsable { .. } => "key-not-usable",
             Self::HiddenTags { .. } => "hidden-tags",
             Self::Kill { when: When::Before, .. } => "kill-before",
             Self::Kill { when: When::After, .. } => "kill-after",

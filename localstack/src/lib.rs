@@ -27,6 +27,7 @@ mod profile;
 mod record;
 mod resource;
 mod route;
+mod strict;
 mod venv;
 mod window;
 mod xml;

@@ -15,7 +15,7 @@ use crate::{
     action::{Protocol, Request},
     answer::{self, Answer},
     fault::Fault,
-    resource::{Created, EC2_KINDS, ec2_kind},
+    resource::{Created, EC2_KINDS, answered, ec2_kind},
     xml::Element,
 };
 
@@ -30,9 +30,18 @@ struct State {
     missing: Vec<Window<(Created, bool)>>,
     untagged: Vec<Window<Created>>,
     roles: Vec<Window<String>>,
+    keys: Vec<Window<Key>>,
     stale: Vec<Window<(String, String)>>,
     /// The last response to each request, kept while there are rules for stale reads.
     answers: HashMap<String, Answer>,
+}
+
+/// A key that other services do not know, with its aliases.
+#[derive(Debug)]
+struct Key {
+    region: String,
+    id: String,
+    aliases: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -47,6 +56,7 @@ impl State {
         self.missing.retain(|window| window.until > now);
         self.untagged.retain(|window| window.until > now);
         self.roles.retain(|window| window.until > now);
+        self.keys.retain(|window| window.until > now);
         self.stale.retain(|window| window.until > now);
     }
 }
@@ -77,6 +87,10 @@ impl Windows {
                     .roles
                     .extend(created().map(|role| Window { of: format!("role/{}", role.id), until: until(seconds) }));
             }
+            Fault::KeyNotUsable { seconds } if ["CreateKey", "ReplicateKey"].contains(&request.action.as_str()) => {
+                let keys = Key::created(request, answer).into_iter();
+                state.keys.extend(keys.map(|of| Window { of, until: until(seconds) }));
+            }
             Fault::Stale { seconds } if request.is_mutating() => {
                 let of = (request.scope.service.clone(), request.scope.region.clone());
                 state.stale.push(Window { of, until: until(seconds) });
@@ -96,12 +110,17 @@ impl Windows {
         {
             return Some(earlier.clone());
         }
-        if state.missing.is_empty() && state.roles.is_empty() {
+        if state.missing.is_empty() && state.roles.is_empty() && state.keys.is_empty() {
             return None;
         }
         let text = request.text();
         if assumes(request) && state.roles.iter().any(|window| mentions_role(&text, &window.of)) {
             return Some(role_error(request));
+        }
+        if let Some(error) = key_error(request)
+            && state.keys.iter().any(|window| window.of.is_named(request, &text))
+        {
+            return Some(error);
         }
         let missing = state.missing.iter().find(|window| {
             let (created, writes) = &window.of;
@@ -119,6 +138,9 @@ impl Windows {
     pub(crate) fn edit(&self, request: &Request, answer: &mut Answer, keep: bool) {
         let mut state = self.lock();
         state.close_old();
+        if request.action == "CreateAlias" && answer.is_success() {
+            state.keys.iter_mut().for_each(|window| window.of.note_alias(request));
+        }
         let here =
             |created: &Created| created.service == request.scope.service && created.region == request.scope.region;
         let missing = state.missing.iter().map(|window| &window.of.0).filter(|created| here(created));
@@ -143,6 +165,57 @@ impl Windows {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Key {
+    /// The key that a call creates.
+    fn created(request: &Request, answer: &Answer) -> Option<Self> {
+        let asked = request.json();
+        let id = answered(answer, "KeyId")?;
+        let region = asked.get("ReplicaRegion").and_then(Value::as_str).unwrap_or(&request.scope.region);
+        Some(Self { region: region.to_owned(), id, aliases: Vec::new() })
+    }
+
+    /// Remembers an alias that is created for the key.
+    fn note_alias(&mut self, request: &Request) {
+        let asked = request.json();
+        let text = |member: &str| asked.get(member).and_then(Value::as_str).unwrap_or_default();
+        if request.scope.region == self.region && text("TargetKeyId").ends_with(&self.id) {
+            self.aliases.push(text("AliasName").to_owned());
+        }
+    }
+
+    /// Whether a request names the key, by ARN, id or alias. Multi-Region keys have the same id in all regions.
+    fn is_named(&self, request: &Request, text: &str) -> bool {
+        let Self { region, id, aliases } = self;
+        let resource = format!(":key/{id}");
+        let by_arn = text.match_indices(&resource).any(|(index, _)| {
+            let before = text[..index].rsplit("arn:").next().unwrap_or_default();
+            before.split(':').nth(2) == Some(region)
+        });
+        let here = request.scope.region == *region;
+        by_arn
+            || here && text.contains(id.as_str()) && !text.contains(&resource)
+            || here && aliases.iter().any(|alias| mentions_role(text, alias))
+    }
+}
+
+/// The service's error for a key that it does not know, if the call makes it look for one: AWS-FACTS, Supplement and §0.1.
+fn key_error(request: &Request) -> Option<Answer> {
+    let (code, message) = match (request.scope.service.as_str(), request.action.as_str()) {
+        ("dynamodb", "CreateTable" | "UpdateTable") => (
+            "ValidationException",
+            "KMS validation error: com.amazonaws.services.kms.model.NotFoundException: Key does not exist",
+        ),
+        ("secretsmanager", "CreateSecret" | "ReplicateSecretToRegions" | "UpdateSecret") => {
+            ("AccessDeniedException", "Access to KMS is not allowed")
+        }
+        ("lambda", "CreateFunction" | "UpdateFunctionConfiguration") => {
+            ("InvalidParameterValueException", "KMS key is invalid for CreateGrant")
+        }
+        _ => return None,
+    };
+    Some(answer::error(request, 400, code, message))
 }
 
 /// Whether a service validates the roles that a request names.

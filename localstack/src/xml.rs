@@ -26,6 +26,13 @@ impl Element {
         Self { name: name.to_owned(), attributes: String::new(), children }
     }
 
+    /// An element with text.
+    pub(crate) fn with_text(name: &str, text: &str) -> Self {
+        let mut element = Self::of(name, []);
+        element.set_text(text);
+        element
+    }
+
     /// Parses a document; `None` if it is invalid or uses features that AWS does not use.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut open: Vec<Self> = Vec::new();
@@ -136,6 +143,14 @@ impl Element {
             Some(existing) => *existing = child,
             None => self.children.push(Node::Element(child)),
         }
+    }
+
+    /// Removes the child elements that do not match the predicate.
+    pub(crate) fn retain_children(&mut self, mut keep: impl FnMut(&Self) -> bool) {
+        self.children.retain(|child| match child {
+            Node::Element(element) => keep(element),
+            Node::Text(_) => true,
+        });
     }
 
     /// Removes the child elements that do not match the predicate, at any depth.

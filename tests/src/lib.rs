@@ -73,6 +73,13 @@ impl Bench {
         Self::start_with(Profile::Default, program.to_owned(), configuration).await
     }
 
+    /// With this configuration, on an emulated AWS that also refuses what AWS's models do not say (`localstack/README.md`,
+    /// Strict).
+    pub async fn strict(configuration: &str) -> Self {
+        let aws = Emulator::builder().strict(true).start().await.unwrap();
+        Self(payinfra_localstack::Bench::around(aws, binary(), configuration))
+    }
+
     /// With these emulators and this configuration.
     pub async fn on(profile: Profile, configuration: &str) -> Self {
         Self::start_with(profile, binary(), configuration).await

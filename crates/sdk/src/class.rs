@@ -37,6 +37,8 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ),
     ("InvalidParameterValue", "ENHANCED_MONITORING", Class::Eventual),
     ("KMSKeyNotAccessibleFault", "", Class::Eventual),
+    ("ValidationException", "KMS validation error", Class::Eventual),
+    ("AccessDeniedException", "Access to KMS is not allowed", Class::Eventual),
     ("InvalidRequest", "Versioning must be 'Enabled' on the bucket", Class::Eventual),
     // Two buckets that replicate to each other cannot depend on each other; the other one is still being set up.
     ("InvalidRequest", "Destination bucket must", Class::Eventual),

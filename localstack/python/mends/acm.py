@@ -8,6 +8,7 @@ from moto.elbv2.models import elbv2_backends
 from moto.route53.models import route53_backends
 
 from mends import replaces
+from mends.conditions import CONDITIONS
 
 
 def account_of(certificate):
@@ -18,15 +19,29 @@ def plain(name):
     return name.rstrip(".").lower()
 
 
-def is_validated(certificate):
-    """Whether the certificate's validation records exist.
+def is_delegated(zone, zones):
+    """Whether public DNS finds a zone: its parent has its NS record, which the gateway or a zone of the account says."""
+    if CONDITIONS.delegated is None or plain(zone.name) in CONDITIONS.delegated:
+        return True
+    parents = (parent for parent in zones if plain(zone.name).endswith(f".{plain(parent.name)}"))
+    return any(
+        record.type == "NS" and plain(record.name) == plain(zone.name)
+        for parent in parents
+        for record in parent.rrsets
+        if is_delegated(parent, zones)
+    )
 
-    Names outside of moto's zones count as validated elsewhere.
+
+def is_validated(certificate):
+    """Whether the certificate's validation records exist in zones that public DNS finds.
+
+    Names outside of moto's zones count as validated elsewhere, unless the gateway is strict.
     """
     zones = route53_backends[account_of(certificate)]["aws"].zones.values()
     for option in options(certificate):
         domain = plain(option["DomainName"])
-        ours = [zone for zone in zones if f".{domain}".endswith(f".{plain(zone.name)}")]
+        named = [zone for zone in zones if f".{domain}".endswith(f".{plain(zone.name)}")]
+        ours = [zone for zone in named if is_delegated(zone, zones)]
         wanted = plain(option["ResourceRecord"]["Name"]), plain(option["ResourceRecord"]["Value"])
         found = (
             (plain(record.name), plain(value))
@@ -35,7 +50,7 @@ def is_validated(certificate):
             if record.type == "CNAME"
             for value in record.records or []
         )
-        if ours and wanted not in found:
+        if (named or CONDITIONS.delegated is not None) and wanted not in found:
             return False
     return True
 

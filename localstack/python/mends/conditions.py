@@ -20,6 +20,10 @@ class Conditions:
         self.outages = []
         self.health = {}
         self.observes = False
+        # The zones that their parents delegate; all are if this is None.
+        self.delegated = None
+        # The functions with network interfaces, which another emulator runs.
+        self.functions = []
         # Called after each step while the gateway observes.
         self.observers = []
         self.steps = []
@@ -31,6 +35,7 @@ class Conditions:
             given = json.loads(header)
             self.header, self.latency = header, given["latency"]
             self.outages, self.health, self.observes = given["outages"], given["health"], given["observes"]
+            self.delegated, self.functions = given["delegated"], given["functions"]
             if given["epoch"] != self.epoch:
                 # The factor was set, which completes all changes.
                 self.epoch = given["epoch"]

@@ -5,6 +5,7 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.models.route_tables import Route
 from moto.ec2.utils import describe_tag_filter
 
+from mends import interfaces as interfaces_of_services
 from mends import replaces
 
 
@@ -184,7 +185,7 @@ def delete_vpc_endpoints(original, backend, vpce_ids):
                 if listed and route.vpc_endpoint_id in (None, endpoint.id) and route.gateway_id == endpoint.id:
                     del table._routes[key]
         for interface in endpoint.network_interface_ids or []:
-            backend.enis.pop(interface, None)
+            interfaces_of_services.linger(backend, interface)
         del backend.vpc_end_points[endpoint.id]
 
 

@@ -2,6 +2,7 @@
 
 mod calls;
 mod checks;
+mod delegate;
 mod down;
 mod faults;
 mod payinfra;
@@ -38,6 +39,8 @@ enum Command {
     /// Check that requests always end at healthy targets
     #[command(subcommand)]
     Checks(checks::Checks),
+    /// Let the parent of a zone delegate it, for an emulated AWS that is strict
+    Delegate(delegate::Delegate),
     /// Inject failures, throttling, latency and outages
     #[command(subcommand)]
     Faults(faults::Faults),
@@ -55,6 +58,7 @@ impl Arguments {
             Command::Status(status) => status.run().await,
             Command::Calls(calls) => calls.run().await,
             Command::Checks(checks) => checks.run().await,
+            Command::Delegate(delegate) => delegate.run().await,
             Command::Faults(faults) => faults.run().await,
             Command::Reset => reset::run().await,
             Command::Payinfra(payinfra) => payinfra.run().await,

@@ -31,7 +31,7 @@ impl Payinfra {
         let profile = std::env::var("PAYINFRA_LOCAL_PROFILE").ok();
         let profile = profile.map(|name| <Profile as clap::ValueEnum>::from_str(&name, true)).transpose()?;
         let binary = build()?;
-        let status = running::start(profile, None, &[]).await?;
+        let status = running::start(profile, None, &[], false).await?;
         let first = self.arguments.first().and_then(|argument| argument.to_str());
         if first.is_some_and(|first| !STATELESS.contains(&first)) {
             bootstrap(&binary, &status.endpoint, &self.arguments)?;

@@ -90,6 +90,7 @@ pub(super) async fn start(
     profile: Option<Profile>,
     port: Option<u16>,
     origins: &[String],
+    strict: bool,
 ) -> Result<Status, Box<dyn Error>> {
     // Two concurrent starts get the same instance.
     let cache = cache_folder()?;
@@ -116,9 +117,12 @@ pub(super) async fn start(
                 format!("the emulated AWS is running and does not allow the origin {origin}; stop it with `cargo local down` first").into()
             );
         }
+        if strict && !status.strict {
+            return Err("the emulated AWS is running and is not strict; stop it with `cargo local down` first".into());
+        }
         return Ok(status);
     }
-    let mut child = spawn(profile.unwrap_or_default(), port.unwrap_or_else(usual_port), origins)?;
+    let mut child = spawn(profile.unwrap_or_default(), port.unwrap_or_else(usual_port), origins, strict)?;
     let begun = Instant::now();
     loop {
         if let Some((_, status)) = find().await?.filter(|(_, status)| status.pid == child.id()) {
@@ -143,7 +147,7 @@ fn usual_port() -> u16 {
 }
 
 /// Starts the instance as a process that outlives this one.
-fn spawn(profile: Profile, port: u16, origins: &[String]) -> Result<Child, Box<dyn Error>> {
+fn spawn(profile: Profile, port: u16, origins: &[String], strict: bool) -> Result<Child, Box<dyn Error>> {
     let log = log()?;
     let file = File::create(&log)?;
     // Install here, so that the user sees the progress.
@@ -151,6 +155,7 @@ fn spawn(profile: Profile, port: u16, origins: &[String]) -> Result<Child, Box<d
     let child = Command::new(executable()?)
         .args(["up", "--foreground", "--profile", &profile.to_string(), "--port", &port.to_string()])
         .args(origins.iter().flat_map(|origin| ["--allow-origin", origin]))
+        .args(strict.then_some("--strict"))
         .env("PAYINFRA_LOCAL_LOG", &log)
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)

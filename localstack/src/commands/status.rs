@@ -31,6 +31,7 @@ impl Status {
         };
         writeln!(stdout(), "endpoint  {}", status.endpoint)?;
         writeln!(stdout(), "profile   {}", status.profile)?;
+        writeln!(stdout(), "strict    {}", if status.strict { "yes" } else { "no" })?;
         writeln!(stdout(), "account   {}", status.account)?;
         writeln!(stdout(), "process   {}", status.pid)?;
         writeln!(stdout(), "emulators {}", status.backends.join(", "))?;

@@ -22,6 +22,9 @@ pub(super) struct Up {
     /// Accept requests from this web page, such as http://localhost:3000; can be repeated
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
+    /// Apply constraints that AWS's models do not say, such as default quotas; also by PAYINFRA_LOCAL_STRICT=1
+    #[arg(long)]
+    strict: bool,
     /// Run in the foreground until Ctrl-C
     #[arg(long)]
     foreground: bool,
@@ -32,13 +35,14 @@ impl Up {
         if self.foreground {
             return self.stay().await;
         }
-        print(&running::start(self.profile, self.port, &self.allow_origin).await?)?;
+        print(&running::start(self.profile, self.port, &self.allow_origin, self.strict).await?)?;
         Ok(ExitCode::SUCCESS)
     }
 
     async fn stay(self) -> Outcome {
         let builder = Emulator::builder().profile(self.profile.unwrap_or_default()).port(self.port.unwrap_or(0));
         let builder = self.allow_origin.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
+        let builder = if self.strict { builder.strict(true) } else { builder };
         let emulator = builder.start().await?;
         let status = emulator.status().await?;
         running::write_note(&status, emulator.token())?;

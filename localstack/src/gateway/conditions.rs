@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::{
     fault::{Faults, Silence},
     route::Scope,
+    strict::Strict,
 };
 
 /// The header of requests to the emulators with the conditions, so that an emulator that was just started has them too.
@@ -70,7 +71,7 @@ impl Conditions {
     }
 
     /// The conditions for the emulators.
-    pub(super) fn header(&self) -> Option<HeaderValue> {
+    pub(super) fn header(&self, strict: &Strict) -> Option<HeaderValue> {
         let State { faults, epoch, observes } = &*self.lock();
         let outages: Vec<_> = faults.outages.iter().map(|outage| &outage.region).collect();
         let latency = faults.latency.unwrap_or_default();
@@ -80,6 +81,8 @@ impl Conditions {
             "outages": outages,
             "health": faults.health,
             "observes": observes,
+            "delegated": strict.delegated(),
+            "functions": strict.functions(),
         });
         HeaderValue::from_bytes(text.to_string().as_bytes()).ok()
     }

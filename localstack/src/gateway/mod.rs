@@ -36,8 +36,12 @@ use crate::{
     model::{Models, Roles},
     profile::Profile,
     record::{Call, Recorder},
+    strict::{self, Strict},
     window::Windows,
 };
+
+/// The maximum number of pages to read from an emulator for one list.
+const PAGES: usize = 1000;
 
 /// The state behind the endpoint.
 #[derive(Debug)]
@@ -57,6 +61,7 @@ pub(crate) struct Gateway {
     pub(crate) latency: Latency,
     tokens: Tokens,
     pub(crate) clock: Clock,
+    pub(crate) strict: Strict,
     conditions: Conditions,
     /// Whether the permissions of roles are checked.
     permissions: AtomicBool,
@@ -101,6 +106,7 @@ impl Gateway {
             latency: Latency::default(),
             tokens: Tokens::default(),
             clock: Clock::default(),
+            strict: Strict::default(),
             conditions: Conditions::default(),
             permissions: AtomicBool::default(),
             checker: Checker::default(),
@@ -136,6 +142,11 @@ impl Gateway {
         self.checker.disturb();
     }
 
+    /// Applies constraints that AWS's models do not say, or not.
+    pub(crate) fn set_strict(&self, on: bool) {
+        self.strict.set(on);
+    }
+
     /// Starts the invariant checker, or stops it.
     pub(crate) fn set_checks(&self, checks: Option<Checks>) {
         self.conditions.observe(checks.is_some());
@@ -152,6 +163,7 @@ impl Gateway {
         self.limits.clear();
         self.latency.clear();
         self.tokens.clear();
+        self.strict.clear();
         self.roles.clear();
         self.recorder.clear();
         self.checker.clear();
@@ -244,16 +256,28 @@ impl Gateway {
             return Outcome::Answer(refused.answer);
         }
 
+        if let Some((answer, message)) = self.strict.refuse(request, self.models.as_ref()).await {
+            call.violation = Some(message);
+            return Outcome::Answer(answer);
+        }
+
         let mut answer = match self.windows.intercept(request) {
             Some(answer) => {
                 call.fault.get_or_insert_with(|| "window".to_owned());
                 answer
             }
-            None => self.checked(request, call, latency).await,
+            None => self.paged(request, call, latency).await,
         };
         self.windows.edit(request, &mut answer, self.engine.has_stale());
         for fault in &faults {
             self.windows.open(fault, request, &answer);
+        }
+        for made in self.strict.follow(request, &answer) {
+            // It exists already if the account made it before.
+            let _existing = self.forward(&made, self.profile.backend(&made.scope.service)).await;
+        }
+        if let Some(window) = self.strict.window(request, latency) {
+            self.windows.open(&window, request, &answer);
         }
         if let Some(scale) = latency {
             if let Some(window) = Latency::window(request, scale) {
@@ -278,6 +302,24 @@ impl Gateway {
             }
         }
         if truncate { Outcome::Truncated(answer) } else { Outcome::Answer(answer) }
+    }
+
+    /// Forwards a call, and cuts the page that it asks for out of a list.
+    async fn paged(&self, request: &Request, call: &Call, latency: Option<f64>) -> Answer {
+        let pages = &self.strict.pages;
+        let Some(page) = pages.of(request, self.models.as_ref(), self.strict.is_on()).await else {
+            return self.checked(request, call, latency).await;
+        };
+        let mut answer = self.checked(&page.whole, call, latency).await;
+        let mut rest = page.rest(&answer);
+        for _ in 0..PAGES {
+            let Some(next) = rest else { break };
+            let more = self.checked(&next, call, latency).await;
+            rest = page.rest(&more);
+            page.join(&mut answer, &more);
+        }
+        page.cut(request, &mut answer);
+        answer
     }
 
     /// Forwards a call to the emulators, and checks the account after it.
@@ -388,7 +430,7 @@ impl Gateway {
     /// Reads what an emulator says of itself, at a path that is not AWS's.
     async fn read(&self, backend: Backend, path: &'static str) -> std::result::Result<bytes::Bytes, String> {
         let mut headers = hyper::HeaderMap::new();
-        if let Some(conditions) = self.conditions.header() {
+        if let Some(conditions) = self.conditions.header(&self.strict) {
             headers.insert(conditions::HEADER, conditions);
         }
         let uri = hyper::Uri::from_static(path);
@@ -417,6 +459,12 @@ impl Gateway {
             return tagging::answer(self, request).await;
         }
         let backend = self.profile.backend(&request.scope.service);
+        if request.scope.service == "servicequotas"
+            && backend.is_some()
+            && let Some(answer) = self.strict.quotas.answer(request)
+        {
+            return answer;
+        }
         if let Some(refused) = backend.and_then(|_| owner::refuse(request)) {
             return refused;
         }
@@ -426,23 +474,39 @@ impl Gateway {
             return refused;
         }
         let Some(slot) = self.tokens.slot(request).filter(|_| backend.is_some()) else {
-            return self.forward(request, backend).await;
+            return self.forward_within_quotas(request, backend).await;
         };
         let mut slot = slot.lock().await;
         if let Some(answer) = token::repeated(request, slot.as_ref()) {
             return answer;
         }
-        let answer = self.forward(request, backend).await;
+        let answer = self.forward_within_quotas(request, backend).await;
         if answer.is_success() {
             *slot = Some((token::same(request), answer.clone()));
         }
         answer
     }
 
+    /// Sends a request to an emulator, unless it exceeds a quota.
+    async fn forward_within_quotas(&self, request: &Request, backend: Option<Backend>) -> Answer {
+        let quotas = self.strict.quotas.of(request, self.strict.is_on());
+        if quotas.is_empty() || backend.is_none() {
+            return self.forward(request, backend).await;
+        }
+        let _turn = self.strict.quotas.turn.lock().await;
+        for (quota, value) in quotas {
+            let emulator = strict::Emulator { gateway: self, backend };
+            if let Some(refused) = quota.refuse(request, value, emulator).await {
+                return refused;
+            }
+        }
+        self.forward(request, backend).await
+    }
+
     /// Sends a request to an emulator, or to the external endpoint.
     pub(crate) async fn forward(&self, request: &Request, backend: Option<Backend>) -> Answer {
         let mut headers = request.headers.clone();
-        if let Some(conditions) = backend.and_then(|_| self.conditions.header()) {
+        if let Some(conditions) = backend.and_then(|_| self.conditions.header(&self.strict)) {
             headers.insert(conditions::HEADER, conditions);
         }
         let sent = self.upstream.send(backend, &request.method, &request.uri, &headers, request.body.clone()).await;

@@ -32,6 +32,7 @@ use crate::{
 use check::{Broken, Rule};
 pub(crate) use document::Roles;
 use shape::Operation;
+pub(crate) use shape::Paging;
 
 /// The variable with the file to which each checked request adds a line, for a count over many processes.
 const LOG: &str = "PAYINFRA_LOCAL_CHECKED";
@@ -105,6 +106,17 @@ impl Models {
         }
         let message = refusal::message(&found);
         Some(Refused { answer: refusal::answer(request, &found, &message), message })
+    }
+
+    /// How the response to a request is paged; `None` if it is not.
+    pub(crate) async fn paging(self: &Arc<Self>, request: &Request) -> Option<Paging> {
+        self.service(folder(request)?).await?.operation(request)?.paging.clone()
+    }
+
+    /// The members of a request, by the model's names; `None` if the model has no such operation.
+    pub(crate) async fn input(self: &Arc<Self>, request: &Request) -> Option<serde_json::Value> {
+        let operation = self.service(folder(request)?).await?.operation(request)?;
+        read::input(request, &operation).ok().map(|input| input.value)
     }
 
     /// The table of a service, which the first caller reads.
@@ -199,7 +211,7 @@ impl Service {
             crate::route::query(query, name).is_some_and(|found| value.is_empty() || found == value)
         };
         let head = |line: &'_ str| -> Option<(usize, String)> {
-            let mut parts = line.splitn(4, '\t');
+            let mut parts = line.split('\t');
             let (name, method, path) = (parts.next()?, parts.next()?, parts.next()?);
             let matches = method == request.method.as_str()
                 && path::literals(path).all(has)

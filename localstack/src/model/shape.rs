@@ -12,6 +12,8 @@ pub(crate) struct Operation {
     pub(crate) path: String,
     /// The shapes of its input; the first is the input itself. An operation without input has none.
     pub(crate) shapes: Vec<Shape>,
+    /// `None` if the response is not paged.
+    pub(crate) paging: Option<Paging>,
 }
 
 /// What a value must be.
@@ -90,13 +92,30 @@ pub(crate) enum Location {
     StatusCode,
 }
 
+/// How the response of an operation is paged: names of parameters and of members.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Paging {
+    /// The element in which the protocol wraps the response.
+    pub(crate) wrapper: Option<String>,
+    pub(crate) token: String,
+    pub(crate) limit: Option<String>,
+    /// The maximum of the limit.
+    pub(crate) most: Option<usize>,
+    pub(crate) next: String,
+    /// The lists, which are paged as if they were one.
+    pub(crate) items: Vec<String>,
+    /// The member that tells whether there are more items.
+    pub(crate) more: Option<String>,
+}
+
 impl Operation {
     /// Reads a line of a table.
     pub(crate) fn parse(line: &str) -> Option<Self> {
-        let mut parts = line.splitn(4, '\t');
+        let mut parts = line.split('\t');
         let (name, _method, path) = (parts.next()?, parts.next()?, parts.next()?);
         let shapes = serde_json::from_str(parts.next()?).ok()?;
-        Some(Self { name: name.to_owned(), path: path.to_owned(), shapes })
+        let paging = serde_json::from_str(parts.next()?).ok()?;
+        Some(Self { name: name.to_owned(), path: path.to_owned(), shapes, paging })
     }
 
     pub(crate) fn shape(&self, reference: &Reference) -> &Shape {
