@@ -1,22 +1,26 @@
 //! The state as an object in S3, written with conditional requests (AWS-FACTS §3.4).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Class, Error, Result, Store, Stored, Version};
+use payinfra_engine::{Class, Error, KEPT, Result, Store, Stored, Version};
 use payinfra_sdk::{DeniedBucket, Explain, Need};
 
-use crate::name::check_name;
+use crate::name::{check_name, entry_name, entry_revision};
 use crate::retry::{PAUSES, patiently, timeouts};
 
 /// The timeout of one request with its body. A state of ten thousand resources has a few megabytes.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The state of one workspace in a bucket: `STACK/WORKSPACE/state.json`, with `STACK/WORKSPACE/history/` beside it.
+/// The maximum number of objects that one call deletes.
+const DELETED: usize = 1_000;
+
+/// The state of one workspace in a bucket: `STACK/WORKSPACE/state.json`, with `journal/` and `history/` beside it.
 ///
 /// Every call names the account that must own the bucket. Bucket names are shared by all accounts, and a stranger who
 /// created the bucket first could otherwise read our states and replace them.
@@ -74,6 +78,10 @@ impl S3Store {
             Ok(_) => Ok(self.at(&key)),
             Err(error) => Err(self.understood(error).await),
         }
+    }
+
+    fn journal(&self, name: &str) -> String {
+        format!("{}/journal/{name}", self.folder)
     }
 
     fn at(&self, key: &str) -> String {
@@ -159,23 +167,44 @@ impl S3Store {
         }
     }
 
-    async fn list(&self) -> Result<Vec<String>> {
-        let folder = format!("{}/history/", self.folder);
-        let mut names = Vec::new();
+    /// The objects with `prefix`, and with keys after `after`, sorted by key.
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<Listed>> {
+        let mut found = Vec::new();
         let mut next = None;
         loop {
             let call = self.client.list_objects_v2().bucket(&self.bucket).expected_bucket_owner(&self.account);
-            let call = call.prefix(&folder).set_continuation_token(next);
+            let call = call.prefix(prefix).set_start_after(after.map(str::to_owned)).set_continuation_token(next);
             let page = match patiently(|| async { call.clone().send().await.explain() }).await {
                 Ok(page) => page,
                 Err(error) => return Err(self.understood(error).await),
             };
-            let keys = page.contents().iter().filter_map(|object| object.key());
-            names.extend(keys.filter_map(|key| key.strip_prefix(&folder)).map(str::to_owned));
+            for object in page.contents() {
+                let name = object.key().and_then(|key| key.strip_prefix(prefix));
+                found.extend(
+                    name.map(|name| Listed { name: name.to_owned(), modified: object.last_modified().copied() }),
+                );
+            }
             next = page.next_continuation_token;
             if next.is_none() {
-                names.sort();
-                return Ok(names);
+                found.sort_by(|one, other| one.name.cmp(&other.name));
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn delete(&self, keys: &[String]) -> Result<()> {
+        let objects = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build());
+        let objects = objects.collect::<std::result::Result<Vec<_>, _>>();
+        let delete = objects.and_then(|objects| Delete::builder().quiet(true).set_objects(Some(objects)).build());
+        let delete = delete.map_err(|error| Error::failed(error.to_string()))?;
+        let call = self.client.delete_objects().bucket(&self.bucket).expected_bucket_owner(&self.account);
+        let call = call.delete(delete);
+        let answer = patiently(|| async { call.clone().send().await.explain() }).await?;
+        match answer.errors().first() {
+            None => Ok(()),
+            Some(error) => {
+                let (key, why) = (error.key().unwrap_or_default(), error.message().unwrap_or_default());
+                Err(Error::failed(format!("{} was not deleted: {why}", self.at(key))))
             }
         }
     }
@@ -208,6 +237,13 @@ impl S3Store {
         found.sort_by_key(|(order, _)| std::cmp::Reverse(*order));
         Ok(found.into_iter().map(|(_, version)| version).collect())
     }
+}
+
+/// An object in a listing.
+struct Listed {
+    /// The key after the prefix.
+    name: String,
+    modified: Option<DateTime>,
 }
 
 /// One version with its sort key.
@@ -250,6 +286,38 @@ impl Store for S3Store {
         })
     }
 
+    fn append<'a>(&'a self, revision: u64, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let key = self.journal(&entry_name(revision));
+            self.put(&key, bytes, None).await?.map(drop).ok_or_else(|| stale(&self.at(&key)))
+        })
+    }
+
+    fn entries(&self, after: u64) -> BoxFuture<'_, Result<Vec<u64>>> {
+        Box::pin(async move {
+            let listed = self.list(&self.journal(""), Some(&self.journal(&entry_name(after)))).await?;
+            Ok(listed.iter().filter_map(|entry| entry_revision(&entry.name)).collect())
+        })
+    }
+
+    fn entry(&self, revision: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>>> {
+        Box::pin(async move { Ok(self.get(&self.journal(&entry_name(revision))).await?.map(|stored| stored.bytes)) })
+    }
+
+    fn prune(&self, revision: u64) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let limit = SystemTime::now().checked_sub(KEPT).map(DateTime::from);
+            let is_old =
+                |entry: &Listed| entry_revision(&entry.name).is_some_and(|it| it <= revision) && entry.modified < limit;
+            let listed = self.list(&self.journal(""), None).await?;
+            let keys: Vec<_> = listed.iter().filter(|it| is_old(it)).map(|it| self.journal(&it.name)).collect();
+            for keys in keys.chunks(DELETED) {
+                self.delete(keys).await?;
+            }
+            Ok(())
+        })
+    }
+
     fn keep<'a>(&'a self, name: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let key = self.history(name)?;
@@ -265,7 +333,10 @@ impl Store for S3Store {
     }
 
     fn kept(&self) -> BoxFuture<'_, Result<Vec<String>>> {
-        Box::pin(self.list())
+        Box::pin(async {
+            let listed = self.list(&format!("{}/history/", self.folder), None).await?;
+            Ok(listed.into_iter().map(|entry| entry.name).collect())
+        })
     }
 
     fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {

@@ -12,7 +12,7 @@ use crate::error::{Class, Error, Result};
 use crate::handover::Handover;
 
 /// The version of the state format that this code writes.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The state of one workspace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -158,7 +158,7 @@ impl State {
         serde_json::from_slice(bytes).map_err(broken)
     }
 
-    /// The state as pretty-printed JSON with a trailing newline.
+    /// The state as JSON.
     ///
     /// # Errors
     /// Not in practice: only if a value cannot be written as JSON.

@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use crate::bench::fails;
 
-const GOLDEN: &str = include_str!("../../golden/v2.json");
+const GOLDEN: &str = include_str!("../../golden/v3.json");
 
 /// The golden states of earlier formats.
-const OLDER: &[&str] = &[include_str!("../../golden/v1.json")];
+const OLDER: &[&str] = &[include_str!("../../golden/v1.json"), include_str!("../../golden/v2.json")];
 
 #[test]
 fn the_golden_states_of_older_formats_come_forward() {
@@ -54,10 +54,10 @@ fn the_schema_is_up_to_date() {
 
 #[test]
 fn other_formats_and_torn_files_are_refused_with_what_to_do() {
-    let with = |format: &str| GOLDEN.replace("\"format\": 2", &format!("\"format\": {format}"));
+    let with = |format: &str| GOLDEN.replace("\"format\": 3", &format!("\"format\": {format}"));
     let torn = &GOLDEN[..GOLDEN.len() / 2];
     for (text, parts) in [
-        (&with("3")[..], ["format 3", "up to 2", "newer"]),
+        (&with("4")[..], ["format 4", "up to 3", "newer"]),
         (&with("0"), ["format 0", "does not exist", "restore"]),
         (torn, ["truncated", "line", "restore"]),
         ("", ["truncated", "line", "restore"]),

@@ -89,7 +89,7 @@ async fn a_journal_lasts(place: &Place) {
         .map(|number| {
             let journal = Arc::clone(&journal);
             tokio::spawn(async move {
-                journal.commit(|state| drop(state.outputs.insert(format!("{number}"), number.into()))).await
+                journal.commit(|draft| drop(draft.outputs().insert(format!("{number}"), number.into()))).await
             })
         })
         .collect();
