@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Class, Error, Guard, Holder, KEPT, Lease, Lock, Result, Store, Stored, Version};
+use payinfra_engine::{
+    Class, Error, Guard, Holder, KEPT, Lease, Lock, Result, Store, Stored, Version, entry_name, entry_revision,
+};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -19,7 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::disk::{self, Readers, failed};
 use crate::dynamo::{locked, not_theirs};
 use crate::epoch::next_epoch;
-use crate::name::{check_name, entry_name, entry_revision};
+use crate::name::check_name;
 use crate::s3::{stale, taken};
 
 /// How long to wait for the guard; holders need milliseconds.

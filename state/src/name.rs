@@ -10,13 +10,3 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
     }
     Err(Error::invalid(format!("`{name}` is not a valid {what} name")).hint("use letters, digits, `-`, `_` and `.`"))
 }
-
-/// The name of the log entry of `revision`. Names are in the order of their revisions.
-pub(crate) fn entry_name(revision: u64) -> String {
-    format!("{revision:016}.json")
-}
-
-/// The revision of the log entry `name`.
-pub(crate) fn entry_revision(name: &str) -> Option<u64> {
-    name.strip_suffix(".json")?.parse().ok()
-}

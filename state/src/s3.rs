@@ -1,17 +1,18 @@
 //! The state as an object in S3, written with conditional requests (AWS-FACTS §3.4).
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Class, Error, KEPT, Result, Store, Stored, Version};
+use payinfra_engine::{Class, Error, KEPT, Result, Store, Stored, Version, entry_name, entry_revision};
 use payinfra_sdk::{DeniedBucket, Explain, Need};
 
-use crate::name::{check_name, entry_name, entry_revision};
+use crate::name::check_name;
 use crate::retry::{PAUSES, patiently, timeouts};
 
 /// The timeout of one request with its body. A state of ten thousand resources has a few megabytes.
@@ -167,8 +168,8 @@ impl S3Store {
         }
     }
 
-    /// The objects with `prefix`, and with keys after `after`, sorted by key.
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<Listed>> {
+    /// The keys with `prefix` after the key `after`, sorted, without the prefix.
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>> {
         let mut found = Vec::new();
         let mut next = None;
         loop {
@@ -178,24 +179,18 @@ impl S3Store {
                 Ok(page) => page,
                 Err(error) => return Err(self.understood(error).await),
             };
-            for object in page.contents() {
-                let name = object.key().and_then(|key| key.strip_prefix(prefix));
-                found.extend(
-                    name.map(|name| Listed { name: name.to_owned(), modified: object.last_modified().copied() }),
-                );
-            }
+            let names = page.contents().iter().filter_map(|object| object.key()?.strip_prefix(prefix));
+            found.extend(names.map(str::to_owned));
             next = page.next_continuation_token;
             if next.is_none() {
-                found.sort_by(|one, other| one.name.cmp(&other.name));
+                found.sort();
                 return Ok(found);
             }
         }
     }
 
-    async fn delete(&self, keys: &[String]) -> Result<()> {
-        let objects = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build());
-        let objects = objects.collect::<std::result::Result<Vec<_>, _>>();
-        let delete = objects.and_then(|objects| Delete::builder().quiet(true).set_objects(Some(objects)).build());
+    async fn delete(&self, versions: &[ObjectIdentifier]) -> Result<()> {
+        let delete = Delete::builder().quiet(true).set_objects(Some(versions.to_vec())).build();
         let delete = delete.map_err(|error| Error::failed(error.to_string()))?;
         let call = self.client.delete_objects().bucket(&self.bucket).expected_bucket_owner(&self.account);
         let call = call.delete(delete);
@@ -209,18 +204,31 @@ impl S3Store {
         }
     }
 
-    async fn list_versions(&self) -> Result<Vec<Version>> {
-        let state = self.state();
-        // S3 gives times only to the second, so mark the newest version to sort by.
-        let mut found: Vec<((bool, i64), Version)> = Vec::new();
+    /// All versions of the objects with `prefix`.
+    async fn pages_of_versions(&self, prefix: &str) -> Result<Vec<ListObjectVersionsOutput>> {
+        let mut pages = Vec::new();
         let mut next = (None, None);
         loop {
             let call = self.client.list_object_versions().bucket(&self.bucket).expected_bucket_owner(&self.account);
-            let call = call.prefix(&state).set_key_marker(next.0).set_version_id_marker(next.1);
+            let call = call.prefix(prefix).set_key_marker(next.0).set_version_id_marker(next.1);
             let page = match patiently(|| async { call.clone().send().await.explain() }).await {
                 Ok(page) => page,
                 Err(error) => return Err(self.understood(error).await),
             };
+            next = (page.next_key_marker.clone(), page.next_version_id_marker.clone());
+            let is_last = page.is_truncated != Some(true);
+            pages.push(page);
+            if is_last {
+                return Ok(pages);
+            }
+        }
+    }
+
+    async fn list_versions(&self) -> Result<Vec<Version>> {
+        let state = self.state();
+        // S3 gives times only to the second, so mark the newest version to sort by.
+        let mut found: Vec<((bool, i64), Version)> = Vec::new();
+        for page in self.pages_of_versions(&state).await? {
             for version in page.versions().iter().filter(|version| version.key() == Some(&state)) {
                 let size = u64::try_from(version.size().unwrap_or(0)).unwrap_or(0);
                 found.push(one(version.version_id(), version.last_modified(), version.is_latest(), size, false)?);
@@ -228,22 +236,11 @@ impl S3Store {
             for marker in page.delete_markers().iter().filter(|marker| marker.key() == Some(&state)) {
                 found.push(one(marker.version_id(), marker.last_modified(), marker.is_latest(), 0, true)?);
             }
-            next = (page.next_key_marker, page.next_version_id_marker);
-            if page.is_truncated != Some(true) {
-                break;
-            }
         }
         // Within the same second, keep the order in which S3 lists them: newest first.
         found.sort_by_key(|(order, _)| std::cmp::Reverse(*order));
         Ok(found.into_iter().map(|(_, version)| version).collect())
     }
-}
-
-/// An object in a listing.
-struct Listed {
-    /// The key after the prefix.
-    name: String,
-    modified: Option<DateTime>,
 }
 
 /// One version with its sort key.
@@ -296,7 +293,7 @@ impl Store for S3Store {
     fn entries(&self, after: u64) -> BoxFuture<'_, Result<Vec<u64>>> {
         Box::pin(async move {
             let listed = self.list(&self.journal(""), Some(&self.journal(&entry_name(after)))).await?;
-            Ok(listed.iter().filter_map(|entry| entry_revision(&entry.name)).collect())
+            Ok(listed.iter().filter_map(|name| entry_revision(name)).collect())
         })
     }
 
@@ -306,13 +303,29 @@ impl Store for S3Store {
 
     fn prune(&self, revision: u64) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            let limit = SystemTime::now().checked_sub(KEPT).map(DateTime::from);
-            let is_old =
-                |entry: &Listed| entry_revision(&entry.name).is_some_and(|it| it <= revision) && entry.modified < limit;
-            let listed = self.list(&self.journal(""), None).await?;
-            let keys: Vec<_> = listed.iter().filter(|it| is_old(it)).map(|it| self.journal(&it.name)).collect();
-            for keys in keys.chunks(DELETED) {
-                self.delete(keys).await?;
+            let folder = self.journal("");
+            let pages = self.pages_of_versions(&folder).await?;
+            // A wrong clock of this machine must not delete entries that are too young: S3's time is at least that of the
+            // newest entry.
+            let now =
+                pages.iter().flat_map(ListObjectVersionsOutput::versions).filter_map(|it| it.last_modified()).max();
+            let Some(limit) = now.map(|now| now.secs() - KEPT.as_secs().cast_signed()) else { return Ok(()) };
+            let mut old = Vec::new();
+            for page in &pages {
+                let versions = page.versions().iter().map(|it| (it.key(), it.version_id(), it.last_modified()));
+                let markers = page.delete_markers().iter().map(|it| (it.key(), it.version_id(), it.last_modified()));
+                for (key, id, modified) in versions.chain(markers) {
+                    let (key, modified) = (key.need("Key")?, modified.need("LastModified")?);
+                    let entry = key.strip_prefix(&folder).and_then(entry_revision);
+                    if entry.is_some_and(|entry| entry <= revision) && modified.secs() < limit {
+                        let id = id.need("VersionId")?;
+                        old.push(ObjectIdentifier::builder().key(key).version_id(id).build().explain()?);
+                    }
+                }
+            }
+            // With its version, so that neither old versions nor delete markers stay.
+            for versions in old.chunks(DELETED) {
+                self.delete(versions).await?;
             }
             Ok(())
         })
@@ -333,10 +346,7 @@ impl Store for S3Store {
     }
 
     fn kept(&self) -> BoxFuture<'_, Result<Vec<String>>> {
-        Box::pin(async {
-            let listed = self.list(&format!("{}/history/", self.folder), None).await?;
-            Ok(listed.into_iter().map(|entry| entry.name).collect())
-        })
+        Box::pin(async { self.list(&format!("{}/history/", self.folder), None).await })
     }
 
     fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {

@@ -13,14 +13,14 @@ use crate::log::{self, Entry};
 use crate::state::{Record, State};
 use crate::store::{Guard, Store};
 
-/// The size of a log in bytes, above which a checkpoint is written if it is smaller.
+/// The size in bytes up to which a log grows before a checkpoint, however small the state is.
 const LOG: usize = 1 << 20;
 
 /// The current state. Changes are made in memory, and are durable when [`Journal::commit`] returns.
 ///
 /// One write carries all pending changes, so that durability costs one write per round trip, not per resource. It has only
-/// what changed. A checkpoint of the whole state follows the first write, the last one, and each time the log has become
-/// larger than the state.
+/// what changed. A checkpoint of the whole state follows the first write, the last one, a change of the outputs, and the
+/// write after which the log is larger than 1 MiB and twice the state.
 #[derive(Clone)]
 pub struct Journal {
     shared: Arc<Shared>,
@@ -122,6 +122,9 @@ impl Journal {
             let writer = Writer { shared: &end.0, store, guard, version, sizes: None };
             let written = writer.run().await;
             if let Err(error) = &written {
+                // The revision that failed may be stored, without what changed since. The state in memory is newer.
+                let state = &mut end.0.pending().state;
+                state.revision = state.revision.saturating_add(1);
                 end.0.end(error.clone().at("the state could not be written"));
             }
             written
@@ -269,7 +272,8 @@ impl Writer<'_> {
         entry.outputs = outputs.then(|| state.outputs.clone());
         entry.operations = operations.then(|| state.operations.clone());
         // Before the first checkpoint of this run, the format may be an older one, and entries may be left beyond a gap.
-        let due = self.sizes.is_none_or(|(checkpoint, log)| log > LOG.max(2 * checkpoint));
+        // Other workspaces read the outputs, and only from the checkpoint.
+        let due = outputs || self.sizes.is_none_or(|(checkpoint, log)| log > LOG.max(2 * checkpoint));
         (entry, due.then(|| state.clone()), pending.changes)
     }
 

@@ -18,6 +18,19 @@ use crate::store::{COUNT_MAX, Store};
 /// The number of entries that are read at the same time.
 const READS: usize = 16;
 
+/// The name of the log entry of `revision`. Names are in the order of their revisions.
+#[must_use]
+pub fn entry_name(revision: u64) -> String {
+    format!("{revision:016}.json")
+}
+
+/// The revision of the log entry `name`; `None` if it is not the name of an entry.
+#[must_use]
+pub fn entry_revision(name: &str) -> Option<u64> {
+    let revision = name.strip_suffix(".json")?.parse().ok()?;
+    (entry_name(revision) == name).then_some(revision)
+}
+
 /// What is stored of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
@@ -82,22 +95,22 @@ pub async fn read(store: &dyn Store) -> Result<Option<Kept>> {
     let revisions = store.entries(revision.unwrap_or(0)).await?;
     kept.last = revisions.last().copied().or(revision).unwrap_or(0);
     let Some(revision) = revision else { return Ok(Some(kept)) };
-    let entries = stream::iter(revisions.into_iter().map(|revision| store.entry(revision)));
-    let entries: Vec<_> = entries.buffered(READS).try_collect().await?;
-    let entries: Vec<_> = entries.into_iter().flatten().collect();
-    if !entries.is_empty() {
-        replay(&mut state, revision, &entries)?;
+    let entries = revisions.into_iter().map(|revision| async move { Ok((revision, store.entry(revision).await?)) });
+    let entries: Vec<_> = stream::iter(entries).buffered(READS).try_collect::<Vec<_>>().await?;
+    let entries = entries.into_iter().filter_map(|(revision, bytes)| Some((revision, bytes?))).collect();
+    if replay(&mut state, revision, &entries)? {
         kept.bytes = json(&state)?;
     }
     Ok(Some(kept))
 }
 
-/// The state with the checkpoint `bytes` and the log `entries` after it, in ascending order.
+/// The state with the checkpoint `bytes` and the log `entries` after it, by revision.
 ///
 /// # Errors
-/// If one of them cannot be read.
-pub fn replayed(bytes: &[u8], entries: &[Vec<u8>]) -> Result<Vec<u8>> {
-    let mut state: Value = serde_json::from_slice(bytes).map_err(|error| broken(0, &error.to_string()))?;
+/// If one of them cannot be read, or is missing.
+pub fn replayed(bytes: &[u8], entries: &BTreeMap<u64, Vec<u8>>) -> Result<Vec<u8>> {
+    let mut state: Value = serde_json::from_slice(bytes)
+        .map_err(|error| Error::new(Class::Invalid, format!("the checkpoint cannot be read: {error}")))?;
     let revision = state["revision"].as_u64().unwrap_or(0);
     replay(&mut state, revision, entries)?;
     json(&state)
@@ -107,24 +120,37 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|error| Error::failed(format!("the state cannot be written as JSON: {error}")))
 }
 
-/// Adds the changes of the entries to `state`, which has `revision`.
-fn replay(state: &mut Value, mut revision: u64, entries: &[Vec<u8>]) -> Result<()> {
-    for bytes in entries {
-        let next = revision + 1;
-        let entry: Value = serde_json::from_slice(bytes).map_err(|error| broken(next, &error.to_string()))?;
-        // Entries beyond a gap, or of another deployment, were written before the checkpoint was replaced.
-        if entry["revision"].as_u64() != Some(next) || entry["lineage"] != state["lineage"] {
+/// Adds the changes of the entries to `state`, which has `revision`, and returns whether there are any.
+///
+/// Entries that were written before an operator replaced the checkpoint with an older one are left out: those of another
+/// deployment, and those of later runs beyond a gap. An entry of another format is the first one of a run that was
+/// interrupted before its checkpoint, so nothing was done that rests on it.
+fn replay(state: &mut Value, revision: u64, entries: &BTreeMap<u64, Vec<u8>>) -> Result<bool> {
+    let mut last = revision;
+    for (revision, bytes) in entries.range(revision + 1..) {
+        let entry: Value =
+            serde_json::from_slice(bytes).map_err(|error| broken(*revision, &format!("cannot be read: {error}")))?;
+        if entry["revision"].as_u64() != Some(*revision) {
+            return Err(broken(*revision, "has another revision"));
+        }
+        if (&entry["lineage"], &entry["format"]) != (&state["lineage"], &state["format"]) {
             break;
         }
-        fold(state, entry).map_err(|what| broken(next, what))?;
-        revision = next;
+        if *revision != last + 1 {
+            if entry["serial"] == state["serial"] {
+                return Err(broken(last + 1, "is missing"));
+            }
+            break;
+        }
+        fold(state, entry).map_err(|what| broken(*revision, what))?;
+        last = *revision;
     }
-    Ok(())
+    Ok(last > revision)
 }
 
 /// Adds the changes of `entry` to `state`.
 fn fold(state: &mut Value, entry: Value) -> std::result::Result<(), &'static str> {
-    let (Some(state), Value::Object(entry)) = (state.as_object_mut(), entry) else { return Err("it is no object") };
+    let (Some(state), Value::Object(entry)) = (state.as_object_mut(), entry) else { return Err("is no object") };
     for (member, value) in entry {
         if member != "resources" {
             state.insert(member, value);
@@ -133,7 +159,7 @@ fn fold(state: &mut Value, entry: Value) -> std::result::Result<(), &'static str
         let (Some(records), Value::Object(changed)) =
             (state.get_mut("resources").and_then(Value::as_object_mut), value)
         else {
-            return Err("its resources are no object");
+            return Err("has resources that are no object");
         };
         for (address, record) in changed {
             if record.is_null() {
@@ -147,8 +173,11 @@ fn fold(state: &mut Value, entry: Value) -> std::result::Result<(), &'static str
 }
 
 fn broken(revision: u64, what: &str) -> Error {
-    let message = format!("the journal entry of revision {revision} cannot be read: {what}");
-    Error::new(Class::Invalid, message).hint("restore an earlier version of the entry; the bucket keeps all versions")
+    let message = format!("the journal entry `journal/{}` beside the state {what}", entry_name(revision));
+    Error::new(Class::Invalid, message).hint(
+        "restore an earlier version of this object, or restore an earlier state with `payinfra state restore`, which \
+         `payinfra state history` lists",
+    )
 }
 
 /// The revision after `revision`, that of the state with the checkpoint `version`.

@@ -163,10 +163,7 @@ impl State {
     /// # Errors
     /// Not in practice: only if a value cannot be written as JSON.
     pub fn bytes(&self) -> Result<Vec<u8>> {
-        let mut bytes = serde_json::to_vec_pretty(self)
-            .map_err(|error| Error::failed(format!("the state cannot be written as JSON: {error}")))?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        serde_json::to_vec(self).map_err(|error| Error::failed(format!("the state cannot be written as JSON: {error}")))
     }
 
     /// Checks that the state belongs to this deployment.

@@ -55,21 +55,33 @@ impl MemoryStore {
     /// If it is not a state.
     pub fn state(&self) -> Result<Option<State>> {
         let Some(stored) = self.latest() else { return Ok(None) };
-        let entries = self.after(stored_revision(&stored.bytes)).into_values().collect::<Vec<_>>();
+        let entries = self.after(stored_revision(&stored.bytes));
         State::parse(&replayed(&stored.bytes, &entries)?).map(Some)
     }
 
-    /// The number of writes.
+    /// The number of writes: of checkpoints and of log entries.
     #[must_use]
     pub fn writes(&self) -> usize {
-        self.inner().versions.len()
+        let inner = self.inner();
+        inner.versions.len() + inner.log.len()
     }
 
-    /// Simulates a write of the whole state by somebody else.
+    /// Simulates that somebody else replaces the state with `bytes`, as the next revision if it is a state.
     pub fn intrude(&self, bytes: &[u8]) {
         let mut inner = self.inner();
-        inner.versions.push(Some(bytes.to_vec()));
-        inner.log.entry(stored_revision(bytes)).or_default();
+        let checkpoint = inner.versions.iter().flatten().map(|bytes| stored_revision(bytes)).max();
+        let last = checkpoint.max(inner.log.keys().last().copied()).unwrap_or_default();
+        let revision = last.max(stored_revision(bytes)) + 1;
+        let bytes = State::parse(bytes).and_then(|state| State { revision, ..state }.bytes()).unwrap_or(bytes.to_vec());
+        inner.versions.push(Some(bytes));
+        inner.log.insert(revision, Vec::new());
+    }
+
+    /// The checkpoints and log entries so far, in bytes.
+    #[must_use]
+    pub fn written(&self) -> usize {
+        let inner = self.inner();
+        inner.versions.iter().flatten().chain(inner.log.values()).map(Vec::len).sum()
     }
 
     /// Simulates the deletion of the state; its versions remain.

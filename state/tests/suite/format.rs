@@ -54,7 +54,7 @@ fn the_schema_is_up_to_date() {
 
 #[test]
 fn other_formats_and_torn_files_are_refused_with_what_to_do() {
-    let with = |format: &str| GOLDEN.replace("\"format\": 3", &format!("\"format\": {format}"));
+    let with = |format: &str| GOLDEN.replace("\"format\":3", &format!("\"format\":{format}"));
     let torn = &GOLDEN[..GOLDEN.len() / 2];
     for (text, parts) in [
         (&with("4")[..], ["format 4", "up to 3", "newer"]),
@@ -114,7 +114,7 @@ fn numbers_that_nobody_counted_to_are_refused() {
 fn a_deeply_nested_state_is_an_error_and_no_overflow() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let nested = format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
-        let within = GOLDEN.replacen("\"outputs\": {", &format!("\"outputs\": {{ \"deep\": {nested},"), 1);
+        let within = GOLDEN.replacen("\"outputs\":{", &format!("\"outputs\":{{\"deep\":{nested},"), 1);
         assert!(within.len() > GOLDEN.len() + 20_000);
         for text in [within, nested, open.repeat(10_000)] {
             let error = fails(migrate(text.as_bytes()), Class::Invalid);

@@ -81,7 +81,8 @@ impl Execute for State {
                         .hint("create it with `payinfra apply`")
                         .into());
                 }
-                screen::print(&String::from_utf8_lossy(&loaded.state.bytes()?));
+                let state = serde_json::to_string_pretty(&loaded.state);
+                screen::line(&state.map_err(|error| Error::failed(error.to_string()))?);
             }
             Action::Rm { addresses } => {
                 for line in place.change("state rm", async |state| remove(state, &addresses)).await? {
