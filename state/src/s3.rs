@@ -243,6 +243,28 @@ impl S3Store {
     }
 }
 
+/// The versions of log entries in `folder` up to `revision` that are older than [`KEPT`], with delete markers.
+fn superseded(pages: &[ListObjectVersionsOutput], folder: &str, revision: u64) -> Result<Vec<ObjectIdentifier>> {
+    // A wrong clock of this machine must not delete young entries. S3's time is at least that of the newest entry, which
+    // this run has written.
+    let newest = pages.iter().flat_map(ListObjectVersionsOutput::versions).filter_map(|it| it.last_modified()).max();
+    let Some(limit) = newest.map(|newest| newest.secs() - KEPT.as_secs().cast_signed()) else { return Ok(Vec::new()) };
+    let mut old = Vec::new();
+    for page in pages {
+        let versions = page.versions().iter().map(|it| (it.key(), it.version_id(), it.last_modified()));
+        let markers = page.delete_markers().iter().map(|it| (it.key(), it.version_id(), it.last_modified()));
+        for (key, id, modified) in versions.chain(markers) {
+            let (key, modified) = (key.need("Key")?, modified.need("LastModified")?);
+            let entry = key.strip_prefix(folder).and_then(entry_revision);
+            if entry.is_some_and(|entry| entry <= revision) && modified.secs() < limit {
+                let id = id.need("VersionId")?;
+                old.push(ObjectIdentifier::builder().key(key).version_id(id).build().explain()?);
+            }
+        }
+    }
+    Ok(old)
+}
+
 /// One version with its sort key.
 fn one(
     id: Option<&str>,
@@ -304,25 +326,7 @@ impl Store for S3Store {
     fn prune(&self, revision: u64) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             let folder = self.journal("");
-            let pages = self.pages_of_versions(&folder).await?;
-            // A wrong clock of this machine must not delete entries that are too young: S3's time is at least that of the
-            // newest entry.
-            let now =
-                pages.iter().flat_map(ListObjectVersionsOutput::versions).filter_map(|it| it.last_modified()).max();
-            let Some(limit) = now.map(|now| now.secs() - KEPT.as_secs().cast_signed()) else { return Ok(()) };
-            let mut old = Vec::new();
-            for page in &pages {
-                let versions = page.versions().iter().map(|it| (it.key(), it.version_id(), it.last_modified()));
-                let markers = page.delete_markers().iter().map(|it| (it.key(), it.version_id(), it.last_modified()));
-                for (key, id, modified) in versions.chain(markers) {
-                    let (key, modified) = (key.need("Key")?, modified.need("LastModified")?);
-                    let entry = key.strip_prefix(&folder).and_then(entry_revision);
-                    if entry.is_some_and(|entry| entry <= revision) && modified.secs() < limit {
-                        let id = id.need("VersionId")?;
-                        old.push(ObjectIdentifier::builder().key(key).version_id(id).build().explain()?);
-                    }
-                }
-            }
+            let old = superseded(&self.pages_of_versions(&folder).await?, &folder, revision)?;
             // With its version, so that neither old versions nor delete markers stay.
             for versions in old.chunks(DELETED) {
                 self.delete(versions).await?;
@@ -374,4 +378,39 @@ pub(crate) fn stale(place: &str) -> Error {
 /// The error that a history entry exists with other content.
 pub(crate) fn taken(place: &str) -> Error {
     Error::new(Class::Foreign, format!("{place} exists with other content; history entries are written only once"))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use aws_sdk_s3::types::{DeleteMarkerEntry, ObjectVersion};
+
+    use super::*;
+
+    #[test]
+    fn only_old_entries_that_the_checkpoint_contains_are_superseded() {
+        const NOW: i64 = 1_800_000_000;
+        const HOUR: i64 = 3_600;
+        let version = |name: &str, id: &str, age: i64| {
+            let version = ObjectVersion::builder().key(format!("stack/one/journal/{name}")).version_id(id);
+            version.last_modified(DateTime::from_secs(NOW - age)).build()
+        };
+        let marker = DeleteMarkerEntry::builder().key(format!("stack/one/journal/{}", entry_name(2)));
+        let first = ListObjectVersionsOutput::builder()
+            .versions(version(&entry_name(1), "old", 25 * HOUR))
+            .versions(version(&entry_name(2), "deleted", 26 * HOUR))
+            .delete_markers(marker.version_id("marker").last_modified(DateTime::from_secs(NOW - 25 * HOUR)).build());
+        let second = ListObjectVersionsOutput::builder()
+            .versions(version(&entry_name(3), "young", 23 * HOUR))
+            .versions(version(&entry_name(4), "beyond", 25 * HOUR))
+            .versions(version("notes.txt", "of-others", 25 * HOUR))
+            .versions(version(&entry_name(5), "newest", 0));
+        let pages = [first.build(), second.build()];
+        let old = superseded(&pages, "stack/one/journal/", 3).unwrap();
+        let ids: Vec<_> = old.iter().map(|it| it.version_id().unwrap()).collect();
+        assert_eq!(ids, ["old", "deleted", "marker"]);
+        // Without a newer entry, nothing is known of S3's time.
+        assert!(superseded(&pages[..1], "stack/one/journal/", 3).unwrap().is_empty());
+        assert!(superseded(&[], "stack/one/journal/", 3).unwrap().is_empty());
+    }
 }

@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use crate::bench::fails;
 
-const GOLDEN: &str = include_str!("../../golden/v3.json");
+pub(crate) const GOLDEN: &str = include_str!("../../golden/v3.json");
 
 /// The golden states of earlier formats.
-const OLDER: &[&str] = &[include_str!("../../golden/v1.json"), include_str!("../../golden/v2.json")];
+pub(crate) const OLDER: &[&str] = &[include_str!("../../golden/v1.json"), include_str!("../../golden/v2.json")];
 
 #[test]
 fn the_golden_states_of_older_formats_come_forward() {
