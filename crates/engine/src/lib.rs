@@ -54,7 +54,7 @@ pub use event::{Event, Observer, Report};
 pub use graph::{Declared, Found, Graph, Node};
 pub use handover::Handover;
 pub use journal::{Draft, Journal};
-pub use log::{Kept, entry_name, entry_revision, overwrite, read, replayed};
+pub use log::{Kept, completed, entry_name, entry_revision, overwrite, read, replayed};
 pub use metric::Metric;
 pub use operational::{Deviation, Roles, Values};
 pub use plan::{Action, Drift, Plan, Step};

@@ -95,13 +95,35 @@ pub async fn read(store: &dyn Store) -> Result<Option<Kept>> {
     let revisions = store.entries(revision.unwrap_or(0)).await?;
     kept.last = revisions.last().copied().or(revision).unwrap_or(0);
     let Some(revision) = revision else { return Ok(Some(kept)) };
-    let entries = revisions.into_iter().map(|revision| async move { Ok((revision, store.entry(revision).await?)) });
-    let entries: Vec<_> = stream::iter(entries).buffered(READS).try_collect::<Vec<_>>().await?;
-    let entries = entries.into_iter().filter_map(|(revision, bytes)| Some((revision, bytes?))).collect();
+    let entries = entries(store, revisions).await?;
     if replay(&mut state, revision, &entries)? {
         kept.bytes = json(&state)?;
     }
     Ok(Some(kept))
+}
+
+/// The checkpoint `bytes`, which may be an earlier version, with the later entries of the run that wrote it.
+///
+/// # Errors
+/// If one of them cannot be read, or is missing.
+pub async fn completed(store: &dyn Store, bytes: &[u8]) -> Result<Vec<u8>> {
+    let state: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    // The caller reports a checkpoint that cannot be read.
+    let Some(revision) = state["revision"].as_u64() else { return Ok(bytes.to_vec()) };
+    let revisions = store.entries(revision).await?;
+    let mut entries = entries(store, revisions).await?;
+    entries.retain(|_, bytes| {
+        // Damaged entries are kept, so that they are reported.
+        serde_json::from_slice::<Value>(bytes).map_or(true, |entry| entry["serial"] == state["serial"])
+    });
+    replayed(bytes, &entries)
+}
+
+/// The entries of these revisions, as far as they still exist.
+async fn entries(store: &dyn Store, revisions: Vec<u64>) -> Result<BTreeMap<u64, Vec<u8>>> {
+    let entries = revisions.into_iter().map(|revision| async move { Ok((revision, store.entry(revision).await?)) });
+    let entries: Vec<_> = stream::iter(entries).buffered(READS).try_collect().await?;
+    Ok(entries.into_iter().filter_map(|(revision, bytes)| Some((revision, bytes?))).collect())
 }
 
 /// The state with the checkpoint `bytes` and the log `entries` after it, by revision.

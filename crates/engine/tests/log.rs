@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use payinfra_engine::{
-    Address, Class, Error, FORMAT, Journal, Record, Result, State, Store, entry_name, entry_revision, overwrite, read,
-    replayed,
+    Address, Class, Error, FORMAT, Journal, Record, Result, State, Store, completed, entry_name, entry_revision,
+    overwrite, read, replayed,
 };
 use payinfra_testkit::{MemoryStore, World};
 use serde_json::{Value, json};
@@ -192,6 +192,21 @@ async fn a_kill_between_an_entry_and_a_later_checkpoint_loses_nothing() {
     assert!(adds(&killed, "late").await.unwrap_err().is(Class::Stale));
     let checkpoint = State::parse(&store.load().await.unwrap().unwrap().bytes).unwrap();
     assert_eq!((names(&checkpoint), checkpoint.revision), (vec!["a", "b", "c", "d"], 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_checkpoint_is_completed_with_its_run_only() {
+    let store = MemoryStore::new(&World::new());
+    let first = journal(&store).await;
+    for name in ["a", "b"] {
+        adds(&first, name).await.unwrap();
+    }
+    let checkpoint = store.load().await.unwrap().unwrap().bytes;
+    let next = journal(&store).await;
+    next.commit(|draft| draft.begin(2)).await.unwrap();
+    adds(&next, "c").await.unwrap();
+    let state = State::parse(&completed(&store, &checkpoint).await.unwrap()).unwrap();
+    assert_eq!(names(&state), ["a", "b"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! `payinfra state`: inspects and edits the state.
 
 use clap::{Args, Subcommand};
-use payinfra_engine::{Address, Error, Record, Result, State as Kept, Version, counted};
+use payinfra_engine::{Address, Error, Record, Result, State as Kept, Version, completed, counted};
 use serde_json::Value;
 
 use super::Execute;
@@ -137,8 +137,14 @@ async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes
     let missing = |what: String| Error::invalid(format!("{what} not found"));
     let mut state = match (version, history) {
         (Some(id), _) => {
-            let bytes = place.backing.store.load_version(id).await?;
-            payinfra_state::migrate(&bytes.ok_or_else(|| missing(format!("version {id} of the state")))?)?
+            let store = &*place.backing.store;
+            let bytes = store.load_version(id).await?.ok_or_else(|| missing(format!("version {id} of the state")))?;
+            // A version is a checkpoint, which the run that wrote it may have continued in the journal.
+            let bytes = completed(store, &bytes).await.unwrap_or_else(|error| {
+                screen::note(&format!("What the run recorded after this version cannot be restored: {error}"));
+                bytes
+            });
+            payinfra_state::migrate(&bytes)?
         }
         (None, serial) => {
             let serial = serial.unwrap_or_default();
