@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use payinfra_engine::{Class, FORMAT, Journal, Record, State, Store};
+use payinfra_engine::{Class, FORMAT, Journal, Record, State};
 use payinfra_state::{load, migrate};
 use serde_json::json;
 
