@@ -16,14 +16,24 @@ const STEPS: &[Step] = &[
     Ok,
 ];
 
-/// Loads the state with its changes since the checkpoint, and the version of the checkpoint; `None` if there is no state.
+/// The state in a store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The state: the checkpoint with what changed since.
+    pub state: State,
+    /// The version of the checkpoint.
+    pub version: String,
+    /// The revision after which the next write continues ([`Kept::last`](payinfra_engine::Kept::last)).
+    pub last: u64,
+}
+
+/// Loads the state with its changes since the checkpoint; `None` if there is no state.
 ///
 /// # Errors
 /// If it cannot be read, or as [`migrate`].
-pub async fn load(store: &dyn Store) -> Result<Option<(State, String)>> {
+pub async fn load(store: &dyn Store) -> Result<Option<Loaded>> {
     let Some(kept) = read(store).await? else { return Ok(None) };
-    let state = migrate(&kept.bytes)?;
-    Ok(Some((State { revision: state.revision.max(kept.last), ..state }, kept.version)))
+    Ok(Some(Loaded { state: migrate(&kept.bytes)?, version: kept.version, last: kept.last }))
 }
 
 /// Parses a state and migrates it to the current format.

@@ -303,7 +303,9 @@ impl Kept {
     pub(crate) async fn load(&self) -> Result<Loaded> {
         // List the history before reading the state, so that a run that ends in between does not look like a lost one.
         let serials = recovery::serials(&self.backing).await?;
-        let (state, version) = payinfra_state::load(&*self.backing.store).await?.unzip();
+        let stored = payinfra_state::load(&*self.backing.store).await?;
+        let last = stored.as_ref().map_or(0, |stored| stored.last);
+        let (state, version) = stored.map(|stored| (stored.state, stored.version)).unzip();
         let rescue = self.rescue();
         let found = rescue.find(state.as_ref())?;
         let rescued = matches!(found, Found::Newer(_));
@@ -331,6 +333,8 @@ impl Kept {
                 screen::note(&older(serial, newest, caught.as_ref()));
             }
         }
+        // Entries of interrupted runs, which changed nothing, are not written again.
+        state.revision = state.revision.max(last);
         Ok(Loaded { state, version, rescued, spent, uncertain })
     }
 

@@ -263,7 +263,11 @@ impl Writer<'_> {
         pending.state.revision = next;
         let Dirty { resources, outputs, operations } = std::mem::take(&mut pending.dirty);
         let state = &pending.state;
-        let mut entry = Entry::of(state);
+        // The first write of this run is a checkpoint: its state may not continue the stored one, or have an older format.
+        let Some((checkpoint, log)) = self.sizes else {
+            return (Entry::of(state, true), Some(state.clone()), pending.changes);
+        };
+        let mut entry = Entry::of(state, false);
         let records = resources.into_iter().map(|address| {
             let record = state.resources.get(&address).cloned();
             (address, record)
@@ -271,9 +275,8 @@ impl Writer<'_> {
         entry.resources = records.collect();
         entry.outputs = outputs.then(|| state.outputs.clone());
         entry.operations = operations.then(|| state.operations.clone());
-        // Before the first checkpoint of this run, the format may be an older one, and entries may be left beyond a gap.
         // Other workspaces read the outputs, and only from the checkpoint.
-        let due = outputs || self.sizes.is_none_or(|(checkpoint, log)| log > LOG.max(2 * checkpoint));
+        let due = outputs || log > LOG.max(2 * checkpoint);
         (entry, due.then(|| state.clone()), pending.changes)
     }
 

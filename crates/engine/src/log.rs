@@ -38,12 +38,15 @@ pub struct Kept {
     pub bytes: Vec<u8>,
     /// The version of the checkpoint.
     pub version: String,
-    /// The revision of the newest entry, which can be beyond that of the state: an operator may have replaced the
-    /// checkpoint with an older one.
+    /// The revision of the newest entry, after which the next write continues. It is beyond that of the state if a run was
+    /// interrupted before its checkpoint, or an operator has replaced the checkpoint with an older one.
     pub last: u64,
 }
 
 /// A change of the state. Members that did not change are missing.
+///
+/// The first entry of a run bars others from its revision, and has no changes: they are in the checkpoint that follows, because
+/// the run may begin with a state that is not the stored one, such as that of a rescue file.
 #[derive(Serialize)]
 pub(crate) struct Entry {
     format: u32,
@@ -51,6 +54,9 @@ pub(crate) struct Entry {
     serial: u64,
     revision: u64,
     epoch: u64,
+    /// Whether the changes are in a checkpoint of this revision. Without it, the write was interrupted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    checkpoint: bool,
     /// The records that changed; `null` for one that was removed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<Address, Option<Record>>,
@@ -63,14 +69,15 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// An entry for the revision of `state`, without changes of resources, outputs and operations.
-    pub(crate) fn of(state: &State) -> Self {
+    /// An entry for the revision of `state`, whose changes are in a `checkpoint` or are added.
+    pub(crate) fn of(state: &State, checkpoint: bool) -> Self {
         Self {
             format: state.format,
             lineage: state.lineage.clone(),
             serial: state.serial,
             revision: state.revision,
             epoch: state.epoch,
+            checkpoint,
             resources: BTreeMap::new(),
             outputs: None,
             operations: None,
@@ -111,12 +118,7 @@ pub async fn completed(store: &dyn Store, bytes: &[u8]) -> Result<Vec<u8>> {
     // The caller reports a checkpoint that cannot be read.
     let Some(revision) = state["revision"].as_u64() else { return Ok(bytes.to_vec()) };
     let revisions = store.entries(revision).await?;
-    let mut entries = entries(store, revisions).await?;
-    entries.retain(|_, bytes| {
-        // Damaged entries are kept, so that they are reported.
-        serde_json::from_slice::<Value>(bytes).map_or(true, |entry| entry["serial"] == state["serial"])
-    });
-    replayed(bytes, &entries)
+    replayed(bytes, &entries(store, revisions).await?)
 }
 
 /// The entries of these revisions, as far as they still exist.
@@ -144,9 +146,8 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>> {
 
 /// Adds the changes of the entries to `state`, which has `revision`, and returns whether there are any.
 ///
-/// Entries that were written before an operator replaced the checkpoint with an older one are left out: those of another
-/// deployment, and those of later runs beyond a gap. An entry of another format is the first one of a run that was
-/// interrupted before its checkpoint, so nothing was done that rests on it.
+/// They end at the first entry of another run: either it was interrupted before its checkpoint, and did nothing, or an
+/// operator has replaced the checkpoint with an older one, which the history shows.
 fn replay(state: &mut Value, revision: u64, entries: &BTreeMap<u64, Vec<u8>>) -> Result<bool> {
     let mut last = revision;
     for (revision, bytes) in entries.range(revision + 1..) {
@@ -155,14 +156,12 @@ fn replay(state: &mut Value, revision: u64, entries: &BTreeMap<u64, Vec<u8>>) ->
         if entry["revision"].as_u64() != Some(*revision) {
             return Err(broken(*revision, "has another revision"));
         }
-        if (&entry["lineage"], &entry["format"]) != (&state["lineage"], &state["format"]) {
+        if entry["checkpoint"] == true || (&entry["lineage"], &entry["serial"]) != (&state["lineage"], &state["serial"])
+        {
             break;
         }
         if *revision != last + 1 {
-            if entry["serial"] == state["serial"] {
-                return Err(broken(last + 1, "is missing"));
-            }
-            break;
+            return Err(broken(last + 1, "is missing"));
         }
         fold(state, entry).map_err(|what| broken(*revision, what))?;
         last = *revision;
@@ -221,6 +220,6 @@ pub(crate) async fn next(store: &dyn Store, revision: u64, version: Option<&str>
 pub async fn overwrite(store: &dyn Store, mut state: State, version: Option<&str>) -> Result<()> {
     state.revision = next(store, state.revision, version).await?;
     // The entry bars others from this revision.
-    store.append(state.revision, &Entry::of(&state).bytes()?).await?;
+    store.append(state.revision, &Entry::of(&state, true).bytes()?).await?;
     store.save(&state.bytes()?, version).await.map(drop)
 }

@@ -97,23 +97,18 @@ fn a_missing_entry_of_the_same_run_is_an_error_with_its_name() {
     assert!(error.get_hint().unwrap().contains("payinfra state restore"), "{error}");
 }
 
-/// An operator has replaced the checkpoint with an older one, after older entries expired. The history shows that the
-/// state is old.
+/// They were written before an operator replaced the checkpoint with an older one, or by a run that was interrupted before
+/// its checkpoint. The history shows that the state is old.
 #[test]
-fn entries_of_later_runs_beyond_a_gap_are_left_out() {
-    let mut later = entry(7, "b");
-    later["serial"] = json!(4);
-    let state = replay([(5, entry(5, "a")), (7, later), (8, entry(8, "c"))]).unwrap();
-    assert_eq!((names(&state), state.revision), (vec!["a"], 5));
-}
-
-#[test]
-fn entries_of_another_deployment_or_format_are_left_out() {
-    for (member, value) in [("lineage", json!("two")), ("format", json!(FORMAT + 1)), ("format", json!(FORMAT - 1))] {
-        let mut other = entry(6, "b");
-        other[member] = value;
-        let state = replay([(5, entry(5, "a")), (6, other), (7, entry(7, "c"))]).unwrap();
-        assert_eq!((names(&state), state.revision, state.format), (vec!["a"], 5, FORMAT), "{member}");
+fn entries_of_other_runs_and_deployments_are_left_out() {
+    for (member, value) in [("lineage", json!("two")), ("serial", json!(4)), ("checkpoint", json!(true))] {
+        for first in [6, 7] {
+            let mut other = entry(first, "b");
+            other[member] = value.clone();
+            let after = entry(first + 1, "c");
+            let state = replay([(5, entry(5, "a")), (first, other), (first + 1, after)]).unwrap();
+            assert_eq!((names(&state), state.revision), (vec!["a"], 5), "{member}");
+        }
     }
 }
 
@@ -165,16 +160,44 @@ async fn a_writer_that_wakes_up_after_the_next_run_is_fenced_off() {
     assert_eq!(store.state().unwrap(), before);
 }
 
-/// The intent of the first write was not acted on, because the write was not complete.
+/// Nothing was done that rests on the first write, because it was not complete.
 #[tokio::test(start_paused = true)]
 async fn a_kill_between_the_first_entry_and_its_checkpoint_is_continued() {
     let store = MemoryStore::new(&World::new());
-    store.append(1, entry(1, "a").to_string().as_bytes()).await.unwrap();
+    let interrupted = |revision: u64| {
+        let mut entry = entry(revision, "interrupted");
+        entry["checkpoint"] = json!(true);
+        entry.to_string().into_bytes()
+    };
+    store.append(1, &interrupted(1)).await.unwrap();
     assert_eq!(read(&store).await.unwrap(), None, "there is no state yet");
-    let first = journal(&store).await;
-    adds(&first, "b").await.unwrap();
+    adds(&journal(&store).await, "b").await.unwrap();
     let written = store.state().unwrap().unwrap();
     assert_eq!((names(&written), written.revision), (vec!["b"], 2));
+    for revision in [3, 4] {
+        store.append(revision, &interrupted(revision)).await.unwrap();
+    }
+    assert_eq!(store.state().unwrap().unwrap(), written);
+    adds(&journal(&store).await, "c").await.unwrap();
+    let written = store.state().unwrap().unwrap();
+    assert_eq!((names(&written), written.revision), (vec!["b", "c"], 5));
+}
+
+/// A state that was taken from a rescue file or completed from the history is not the stored one.
+#[tokio::test(start_paused = true)]
+async fn the_first_write_has_all_of_the_state() {
+    let store = MemoryStore::new(&World::new());
+    adds(&journal(&store).await, "a").await.unwrap();
+    let version = read(&store).await.unwrap().map(|kept| kept.version);
+    let mut rescued = State { revision: 9, ..state(0) };
+    rescued.resources.insert(address("rescued"), record("rescued"));
+    let (taken, writer) = Journal::open(rescued, Arc::new(store.clone()), version, Arc::new(|| Ok(())));
+    tokio::spawn(writer);
+    taken.commit(|draft| draft.begin(2)).await.unwrap();
+    let written = store.state().unwrap().unwrap();
+    assert_eq!((names(&written), written.revision), (vec!["rescued"], 10));
+    adds(&taken, "more").await.unwrap();
+    assert_eq!(names(&store.state().unwrap().unwrap()), ["more", "rescued"]);
 }
 
 #[tokio::test(start_paused = true)]

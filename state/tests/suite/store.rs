@@ -168,9 +168,9 @@ async fn the_state_is_the_checkpoint_with_its_log(place: &Place) {
     let at_first = store.load().await.unwrap().unwrap();
     assert_eq!(migrate(&at_first.bytes).unwrap().resources.len(), 1);
     // As after a kill.
-    let (now, version) = load(&*store).await.unwrap().unwrap();
-    assert_eq!((now.resources.len(), now.revision, &version), (2, 2, &at_first.version));
-    assert_eq!(now, journal.look(State::clone));
+    let now = load(&*store).await.unwrap().unwrap();
+    assert_eq!((now.state.resources.len(), now.last, &now.version), (2, 2, &at_first.version));
+    assert_eq!(now.state, journal.look(State::clone));
     add("three").await;
     journal.close();
     writer.await.unwrap().unwrap();
@@ -198,12 +198,13 @@ async fn golden_states_are_migrated_with_the_first_write(place: &Place) {
         let last = store.entries(0).await.unwrap().last().copied().unwrap_or(before.revision);
         let killed = json!({
             "format": FORMAT, "lineage": before.lineage, "serial": 99, "revision": last + 1, "epoch": 99,
+            "checkpoint": true,
         });
         store.append(last + 1, killed.to_string().as_bytes()).await.unwrap();
-        let (state, version) = load(&*store).await.unwrap().unwrap();
-        assert_eq!((&state.resources, &state.outputs), (&before.resources, &before.outputs));
-        assert_eq!(state.revision, last + 1, "its revision is not written again");
-        let (journal, writer) = Journal::open(state, Arc::clone(&store), Some(version), Arc::new(|| Ok(())));
+        let loaded = load(&*store).await.unwrap().unwrap();
+        assert_eq!((&loaded.state, loaded.last), (&before, last + 1));
+        let state = State { revision: loaded.last, ..loaded.state };
+        let (journal, writer) = Journal::open(state, Arc::clone(&store), Some(loaded.version), Arc::new(|| Ok(())));
         let writer = tokio::spawn(writer);
         journal.commit(|draft| draft.begin(100)).await.unwrap();
         let stored = store.load().await.unwrap().unwrap();
@@ -211,7 +212,7 @@ async fn golden_states_are_migrated_with_the_first_write(place: &Place) {
         assert_eq!((&raw["format"], &raw["revision"]), (&json!(FORMAT), &json!(last + 2)));
         journal.close();
         writer.await.unwrap().unwrap();
-        let (after, _) = load(&*store).await.unwrap().unwrap();
+        let after = load(&*store).await.unwrap().unwrap().state;
         assert_eq!((&after.resources, &after.outputs, after.epoch), (&before.resources, &before.outputs, 100));
     }
 }
