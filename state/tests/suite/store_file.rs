@@ -95,7 +95,7 @@ async fn only_old_entries_that_the_checkpoint_contains_are_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let store = FileStore::new(folder.path(), "stack", "one");
     let minute = Duration::from_mins(1);
-    for (revision, age) in [(1, KEPT + minute), (2, KEPT - minute), (3, KEPT + minute), (4, KEPT + minute)] {
+    for (revision, age) in [(1, KEPT + minute), (2, Duration::from_hours(23)), (3, KEPT + minute), (4, KEPT + minute)] {
         store.append(revision, b"entry").await.unwrap();
         let path = folder.path().join("stack/one/journal").join(entry_name(revision));
         fs::File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - age).unwrap();
