@@ -1,6 +1,6 @@
 //! The state in a folder, with the same guarantees as in S3: conditional, durable, locked. For one machine.
 //!
-//! `state.json` and `history/` are the state. `lock.json` has the holder and the epoch. `lock` is locked through the
+//! `state.json`, `journal/` and `history/` are the state. `lock.json` has the holder and the epoch. `lock` is locked through the
 //! operating system, so that the lock is released when its holder dies. `guard` is locked for the moments in which one
 //! of these files is read and changed.
 
@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Class, Error, Guard, Holder, Lease, Lock, Result, Store, Stored, Version};
+use payinfra_engine::{
+    Class, Error, Guard, Holder, KEPT, Lease, Lock, Result, Store, Stored, Version, entry_name, entry_revision,
+};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -71,12 +73,49 @@ impl Store for FileStore {
         })
     }
 
+    fn append<'a>(&'a self, revision: u64, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>> {
+        let bytes = bytes.to_vec();
+        self.folder.aside(move |folder| {
+            let _guard = folder.guard()?;
+            let (journal, name) = (folder.inner("journal"), entry_name(revision));
+            if journal.read(&name)?.is_some() {
+                return Err(stale(&journal.0.join(&name).display().to_string()));
+            }
+            journal.write(&name, &bytes)
+        })
+    }
+
+    fn entries(&self, after: u64) -> BoxFuture<'_, Result<Vec<u64>>> {
+        self.folder.aside(move |folder| {
+            let revisions = folder.inner("journal").names()?;
+            Ok(revisions.iter().filter_map(|name| entry_revision(name)).filter(|it| *it > after).collect())
+        })
+    }
+
+    fn entry(&self, revision: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>>> {
+        self.folder.aside(move |folder| folder.inner("journal").read(&entry_name(revision)))
+    }
+
+    fn prune(&self, revision: u64) -> BoxFuture<'_, Result<()>> {
+        self.folder.aside(move |folder| {
+            let journal = folder.inner("journal");
+            for name in journal.names()?.iter().filter(|name| entry_revision(name).is_some_and(|it| it <= revision)) {
+                let path = journal.0.join(name);
+                let modified = fs::metadata(&path).and_then(|it| it.modified()).map_err(failed(&path, "read"))?;
+                if modified.elapsed().is_ok_and(|age| age > KEPT) {
+                    fs::remove_file(&path).map_err(failed(&path, "removed"))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn keep<'a>(&'a self, name: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>> {
         let (name, bytes) = (name.to_owned(), bytes.to_vec());
         self.folder.aside(move |folder| {
             check_name("history entry", &name)?;
             let _guard = folder.guard()?;
-            let history = Folder(folder.0.join("history"));
+            let history = folder.inner("history");
             match history.read(&name)? {
                 None => history.write(&name, &bytes),
                 Some(there) if there == bytes => Ok(()),
@@ -86,26 +125,14 @@ impl Store for FileStore {
     }
 
     fn kept(&self) -> BoxFuture<'_, Result<Vec<String>>> {
-        self.folder.aside(|folder| {
-            let history = folder.0.join("history");
-            let entries = match fs::read_dir(&history) {
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-                entries => entries.map_err(failed(&history, "read"))?,
-            };
-            let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-            let names = names.collect::<std::io::Result<Vec<_>>>().map_err(failed(&history, "read"))?;
-            // Temporary files that a crash left start with a dot.
-            let mut names: Vec<_> = names.into_iter().filter(|name| !name.starts_with('.')).collect();
-            names.sort();
-            Ok(names)
-        })
+        self.folder.aside(|folder| folder.inner("history").names())
     }
 
     fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
         let name = name.to_owned();
         self.folder.aside(move |folder| {
             check_name("history entry", &name)?;
-            Folder(folder.0.join("history")).read(&name)
+            folder.inner("history").read(&name)
         })
     }
 
@@ -266,6 +293,25 @@ impl Folder {
             let done = tokio::task::spawn_blocking(move || work(&folder)).await;
             done.map_err(|error| Error::failed("the state could not be accessed").source(error))?
         })
+    }
+
+    /// The folder `name` in it.
+    fn inner(&self, name: &str) -> Self {
+        Self(self.0.join(name))
+    }
+
+    /// The names of its files, sorted; none if it does not exist.
+    fn names(&self) -> Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed(&self.0, "read"))?,
+        };
+        let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        let names = names.collect::<std::io::Result<Vec<_>>>().map_err(failed(&self.0, "read"))?;
+        // Temporary files that a crash left start with a dot.
+        let mut names: Vec<_> = names.into_iter().filter(|name| !name.starts_with('.')).collect();
+        names.sort();
+        Ok(names)
     }
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {

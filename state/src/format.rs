@@ -1,6 +1,6 @@
 //! The format of the state: migrates older versions, refuses newer ones, and has a schema of the current one.
 
-use payinfra_engine::{COUNT_MAX, Class, Error, FORMAT, Result, State};
+use payinfra_engine::{COUNT_MAX, Class, Error, FORMAT, Result, State, Store, read};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,7 +11,30 @@ type Step = fn(Value) -> Result<Value>;
 const STEPS: &[Step] = &[
     // Version 2 adds `rescue` to the state and `final_snapshot` to records; a state of version 1 has neither.
     Ok,
+    // Since version 3, the journal beside the state has what changed since. A version of payinfra that does not read the
+    // journal must not read the state.
+    Ok,
 ];
+
+/// The state in a store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The state: the checkpoint with what changed since.
+    pub state: State,
+    /// The version of the checkpoint.
+    pub version: String,
+    /// The revision after which the next write continues ([`Kept::last`](payinfra_engine::Kept::last)).
+    pub last: u64,
+}
+
+/// Loads the state with its changes since the checkpoint; `None` if there is no state.
+///
+/// # Errors
+/// If it cannot be read, or as [`migrate`].
+pub async fn load(store: &dyn Store) -> Result<Option<Loaded>> {
+    let Some(kept) = read(store).await? else { return Ok(None) };
+    Ok(Some(Loaded { state: migrate(&kept.bytes)?, version: kept.version, last: kept.last }))
+}
 
 /// Parses a state and migrates it to the current format.
 ///

@@ -20,5 +20,5 @@ pub use bootstrap::{Existing, Made, Place, Report, bootstrap};
 pub use declared::{declared, serials};
 pub use dynamo::DynamoLock;
 pub use file::{FileLock, FileStore};
-pub use format::{migrate, schema};
+pub use format::{Loaded, load, migrate, schema};
 pub use s3::S3Store;

@@ -5,9 +5,11 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Class, Error, Result, Store, Stored, Version};
+use payinfra_engine::{Class, Error, KEPT, Result, Store, Stored, Version, entry_name, entry_revision};
 use payinfra_sdk::{DeniedBucket, Explain, Need};
 
 use crate::name::check_name;
@@ -16,7 +18,10 @@ use crate::retry::{PAUSES, patiently, timeouts};
 /// The timeout of one request with its body. A state of ten thousand resources has a few megabytes.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The state of one workspace in a bucket: `STACK/WORKSPACE/state.json`, with `STACK/WORKSPACE/history/` beside it.
+/// The maximum number of objects that one call deletes.
+const DELETED: usize = 1_000;
+
+/// The state of one workspace in a bucket: `STACK/WORKSPACE/state.json`, with `journal/` and `history/` beside it.
 ///
 /// Every call names the account that must own the bucket. Bucket names are shared by all accounts, and a stranger who
 /// created the bucket first could otherwise read our states and replace them.
@@ -74,6 +79,10 @@ impl S3Store {
             Ok(_) => Ok(self.at(&key)),
             Err(error) => Err(self.understood(error).await),
         }
+    }
+
+    fn journal(&self, name: &str) -> String {
+        format!("{}/journal/{name}", self.folder)
     }
 
     fn at(&self, key: &str) -> String {
@@ -159,23 +168,58 @@ impl S3Store {
         }
     }
 
-    async fn list(&self) -> Result<Vec<String>> {
-        let folder = format!("{}/history/", self.folder);
-        let mut names = Vec::new();
+    /// The keys with `prefix` after the key `after`, sorted, without the prefix.
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>> {
+        let mut found = Vec::new();
         let mut next = None;
         loop {
             let call = self.client.list_objects_v2().bucket(&self.bucket).expected_bucket_owner(&self.account);
-            let call = call.prefix(&folder).set_continuation_token(next);
+            let call = call.prefix(prefix).set_start_after(after.map(str::to_owned)).set_continuation_token(next);
             let page = match patiently(|| async { call.clone().send().await.explain() }).await {
                 Ok(page) => page,
                 Err(error) => return Err(self.understood(error).await),
             };
-            let keys = page.contents().iter().filter_map(|object| object.key());
-            names.extend(keys.filter_map(|key| key.strip_prefix(&folder)).map(str::to_owned));
+            let names = page.contents().iter().filter_map(|object| object.key()?.strip_prefix(prefix));
+            found.extend(names.map(str::to_owned));
             next = page.next_continuation_token;
             if next.is_none() {
-                names.sort();
-                return Ok(names);
+                found.sort();
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn delete(&self, versions: &[ObjectIdentifier]) -> Result<()> {
+        let delete = Delete::builder().quiet(true).set_objects(Some(versions.to_vec())).build();
+        let delete = delete.map_err(|error| Error::failed(error.to_string()))?;
+        let call = self.client.delete_objects().bucket(&self.bucket).expected_bucket_owner(&self.account);
+        let call = call.delete(delete);
+        let answer = patiently(|| async { call.clone().send().await.explain() }).await?;
+        match answer.errors().first() {
+            None => Ok(()),
+            Some(error) => {
+                let (key, why) = (error.key().unwrap_or_default(), error.message().unwrap_or_default());
+                Err(Error::failed(format!("{} was not deleted: {why}", self.at(key))))
+            }
+        }
+    }
+
+    /// All versions of the objects with `prefix`.
+    async fn pages_of_versions(&self, prefix: &str) -> Result<Vec<ListObjectVersionsOutput>> {
+        let mut pages = Vec::new();
+        let mut next = (None, None);
+        loop {
+            let call = self.client.list_object_versions().bucket(&self.bucket).expected_bucket_owner(&self.account);
+            let call = call.prefix(prefix).set_key_marker(next.0).set_version_id_marker(next.1);
+            let page = match patiently(|| async { call.clone().send().await.explain() }).await {
+                Ok(page) => page,
+                Err(error) => return Err(self.understood(error).await),
+            };
+            next = (page.next_key_marker.clone(), page.next_version_id_marker.clone());
+            let is_last = page.is_truncated != Some(true);
+            pages.push(page);
+            if is_last {
+                return Ok(pages);
             }
         }
     }
@@ -184,14 +228,7 @@ impl S3Store {
         let state = self.state();
         // S3 gives times only to the second, so mark the newest version to sort by.
         let mut found: Vec<((bool, i64), Version)> = Vec::new();
-        let mut next = (None, None);
-        loop {
-            let call = self.client.list_object_versions().bucket(&self.bucket).expected_bucket_owner(&self.account);
-            let call = call.prefix(&state).set_key_marker(next.0).set_version_id_marker(next.1);
-            let page = match patiently(|| async { call.clone().send().await.explain() }).await {
-                Ok(page) => page,
-                Err(error) => return Err(self.understood(error).await),
-            };
+        for page in self.pages_of_versions(&state).await? {
             for version in page.versions().iter().filter(|version| version.key() == Some(&state)) {
                 let size = u64::try_from(version.size().unwrap_or(0)).unwrap_or(0);
                 found.push(one(version.version_id(), version.last_modified(), version.is_latest(), size, false)?);
@@ -199,15 +236,33 @@ impl S3Store {
             for marker in page.delete_markers().iter().filter(|marker| marker.key() == Some(&state)) {
                 found.push(one(marker.version_id(), marker.last_modified(), marker.is_latest(), 0, true)?);
             }
-            next = (page.next_key_marker, page.next_version_id_marker);
-            if page.is_truncated != Some(true) {
-                break;
-            }
         }
         // Within the same second, keep the order in which S3 lists them: newest first.
         found.sort_by_key(|(order, _)| std::cmp::Reverse(*order));
         Ok(found.into_iter().map(|(_, version)| version).collect())
     }
+}
+
+/// The versions of log entries in `folder` up to `revision` that are older than [`KEPT`], with delete markers.
+fn superseded(pages: &[ListObjectVersionsOutput], folder: &str, revision: u64) -> Result<Vec<ObjectIdentifier>> {
+    // A wrong clock of this machine must not delete young entries. S3's time is at least that of the newest entry, which
+    // this run has written.
+    let newest = pages.iter().flat_map(ListObjectVersionsOutput::versions).filter_map(|it| it.last_modified()).max();
+    let Some(limit) = newest.map(|newest| newest.secs() - KEPT.as_secs().cast_signed()) else { return Ok(Vec::new()) };
+    let mut old = Vec::new();
+    for page in pages {
+        let versions = page.versions().iter().map(|it| (it.key(), it.version_id(), it.last_modified()));
+        let markers = page.delete_markers().iter().map(|it| (it.key(), it.version_id(), it.last_modified()));
+        for (key, id, modified) in versions.chain(markers) {
+            let (key, modified) = (key.need("Key")?, modified.need("LastModified")?);
+            let entry = key.strip_prefix(folder).and_then(entry_revision);
+            if entry.is_some_and(|entry| entry <= revision) && modified.secs() < limit {
+                let id = id.need("VersionId")?;
+                old.push(ObjectIdentifier::builder().key(key).version_id(id).build().explain()?);
+            }
+        }
+    }
+    Ok(old)
 }
 
 /// One version with its sort key.
@@ -250,6 +305,36 @@ impl Store for S3Store {
         })
     }
 
+    fn append<'a>(&'a self, revision: u64, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let key = self.journal(&entry_name(revision));
+            self.put(&key, bytes, None).await?.map(drop).ok_or_else(|| stale(&self.at(&key)))
+        })
+    }
+
+    fn entries(&self, after: u64) -> BoxFuture<'_, Result<Vec<u64>>> {
+        Box::pin(async move {
+            let listed = self.list(&self.journal(""), Some(&self.journal(&entry_name(after)))).await?;
+            Ok(listed.iter().filter_map(|name| entry_revision(name)).collect())
+        })
+    }
+
+    fn entry(&self, revision: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>>> {
+        Box::pin(async move { Ok(self.get(&self.journal(&entry_name(revision))).await?.map(|stored| stored.bytes)) })
+    }
+
+    fn prune(&self, revision: u64) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let folder = self.journal("");
+            let old = superseded(&self.pages_of_versions(&folder).await?, &folder, revision)?;
+            // With its version, so that neither old versions nor delete markers stay.
+            for versions in old.chunks(DELETED) {
+                self.delete(versions).await?;
+            }
+            Ok(())
+        })
+    }
+
     fn keep<'a>(&'a self, name: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let key = self.history(name)?;
@@ -265,7 +350,7 @@ impl Store for S3Store {
     }
 
     fn kept(&self) -> BoxFuture<'_, Result<Vec<String>>> {
-        Box::pin(self.list())
+        Box::pin(async { self.list(&format!("{}/history/", self.folder), None).await })
     }
 
     fn recall<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>>> {
@@ -293,4 +378,39 @@ pub(crate) fn stale(place: &str) -> Error {
 /// The error that a history entry exists with other content.
 pub(crate) fn taken(place: &str) -> Error {
     Error::new(Class::Foreign, format!("{place} exists with other content; history entries are written only once"))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use aws_sdk_s3::types::{DeleteMarkerEntry, ObjectVersion};
+
+    use super::*;
+
+    #[test]
+    fn only_old_entries_that_the_checkpoint_contains_are_superseded() {
+        const NOW: i64 = 1_800_000_000;
+        const HOUR: i64 = 3_600;
+        let version = |name: &str, id: &str, age: i64| {
+            let version = ObjectVersion::builder().key(format!("stack/one/journal/{name}")).version_id(id);
+            version.last_modified(DateTime::from_secs(NOW - age)).build()
+        };
+        let marker = DeleteMarkerEntry::builder().key(format!("stack/one/journal/{}", entry_name(2)));
+        let first = ListObjectVersionsOutput::builder()
+            .versions(version(&entry_name(1), "old", 25 * HOUR))
+            .versions(version(&entry_name(2), "deleted", 26 * HOUR))
+            .delete_markers(marker.version_id("marker").last_modified(DateTime::from_secs(NOW - 25 * HOUR)).build());
+        let second = ListObjectVersionsOutput::builder()
+            .versions(version(&entry_name(3), "young", 23 * HOUR))
+            .versions(version(&entry_name(4), "beyond", 25 * HOUR))
+            .versions(version("notes.txt", "of-others", 25 * HOUR))
+            .versions(version(&entry_name(5), "newest", 0));
+        let pages = [first.build(), second.build()];
+        let old = superseded(&pages, "stack/one/journal/", 3).unwrap();
+        let ids: Vec<_> = old.iter().map(|it| it.version_id().unwrap()).collect();
+        assert_eq!(ids, ["old", "deleted", "marker"]);
+        // Without a newer entry, nothing is known of S3's time.
+        assert!(superseded(&pages[..1], "stack/one/journal/", 3).unwrap().is_empty());
+        assert!(superseded(&[], "stack/one/journal/", 3).unwrap().is_empty());
+    }
 }

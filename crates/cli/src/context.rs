@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use payinfra_aws::{Access, Aws, Identity};
 use payinfra_engine::sweep::Census;
-use payinfra_engine::{Class, Cloud, Error, Graph, Region, Result, State, counted};
+use payinfra_engine::{Class, Cloud, Error, Graph, Region, Result, State, counted, overwrite, read};
 use payinfra_stack::{AccountId, Configuration, Stacks, Workspace};
 use payinfra_state::{Backend, Backing};
 
@@ -303,9 +303,9 @@ impl Kept {
     pub(crate) async fn load(&self) -> Result<Loaded> {
         // List the history before reading the state, so that a run that ends in between does not look like a lost one.
         let serials = recovery::serials(&self.backing).await?;
-        let stored = self.backing.store.load().await?;
-        let version = stored.as_ref().map(|stored| stored.version.clone());
-        let state = stored.map(|stored| payinfra_state::migrate(&stored.bytes)).transpose()?;
+        let stored = payinfra_state::load(&*self.backing.store).await?;
+        let last = stored.as_ref().map_or(0, |stored| stored.last);
+        let (state, version) = stored.map(|stored| (stored.state, stored.version)).unzip();
         let rescue = self.rescue();
         let found = rescue.find(state.as_ref())?;
         let rescued = matches!(found, Found::Newer(_));
@@ -333,6 +333,8 @@ impl Kept {
                 screen::note(&older(serial, newest, caught.as_ref()));
             }
         }
+        // Entries of interrupted runs, which changed nothing, are not written again.
+        state.revision = state.revision.max(last);
         Ok(Loaded { state, version, rescued, spent, uncertain })
     }
 
@@ -348,10 +350,9 @@ impl Kept {
             let mut loaded = self.load().await?;
             let changed = change(&mut loaded.state).await?;
             loaded.state.serial += 1;
-            loaded.state.revision += 1;
             loaded.state.epoch = loaded.state.epoch.max(lease.epoch());
             lease.check()?;
-            self.backing.store.save(&loaded.state.bytes()?, loaded.version.as_deref()).await?;
+            overwrite(&*self.backing.store, loaded.state, loaded.version.as_deref()).await?;
             if loaded.rescued || loaded.spent {
                 self.drop_rescue();
             }
@@ -373,17 +374,19 @@ impl Kept {
     ) -> Result<()> {
         let lease = lock::acquire(&self.backing, command, epoch).await?;
         let written = async {
-            let stored = self.backing.store.load().await?;
+            let store = &*self.backing.store;
+            let version = store.load().await?.map(|stored| stored.version);
+            // The journal may be corrupt, which is a reason to replace the state.
+            let stored = read(store).await.ok().flatten();
             let mut state = make(stored.as_ref().map(|stored| &stored.bytes[..]), lease.epoch()).await?;
-            state.revision = state.revision.saturating_add(1);
+            state.revision = state.revision.max(store.entries(0).await?.last().copied().unwrap_or_default());
             state.epoch = lease.epoch().saturating_sub(1);
             lease.check()?;
-            let version = stored.as_ref().map(|stored| &stored.version[..]);
-            self.backing.store.save(&state.bytes()?, version).await
+            overwrite(store, state, version.as_deref()).await
         }
         .await;
         lock::release(lease).await;
-        written.map(drop)
+        written
     }
 
     /// Deletes the rescue file, whose contents are in the stored state. If that fails, later runs ignore the file.

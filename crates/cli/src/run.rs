@@ -142,7 +142,7 @@ impl Order<'_> {
                 return Err(Error::new(Class::Stale, "the state was deleted in the meantime; nothing was changed")
                     .hint("run the command again to see how to recover the state"));
             }
-            if again.version != loaded.version {
+            if (&again.version, again.state.revision) != (&loaded.version, loaded.state.revision) {
                 loaded = again;
                 if let Some(claim) = self.operation {
                     claim.check(&loaded.state)?;
@@ -283,7 +283,7 @@ impl Order<'_> {
         let destroyed = planned.graph.nodes().is_empty() && matches!(&outcome, Ok(report) if report.is_complete());
         if destroyed && journal.look(|state| !state.operations.is_empty()) {
             // Nothing is left that an operation could continue with. If this cannot be written, the writer fails below.
-            let _ = journal.commit(|state| state.operations.clear()).await;
+            let _ = journal.commit(|draft| draft.operations().clear()).await;
         }
         journal.close();
         let written = writer.await.map_err(|error| Error::failed(format!("the state could not be written: {error}")));

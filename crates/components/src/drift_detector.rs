@@ -123,7 +123,7 @@ fn schedule(graph: &mut Graph, site: &Site<'_>, wanted: &DriftDetector<'_>, func
     Ok(())
 }
 
-/// To read the state, its history and its lock, and all resources; to write the report and the metrics.
+/// To read the state with its journal, its history and its lock, and all resources; to write the report and the metrics.
 fn permissions(graph: &Graph, site: &Site<'_>, state: &StateBucket) -> Vec<Statement> {
     let bucket = format!("arn:aws:s3:::{}", state.name(site.account()));
     let folder = format!("{}/{}", graph.stack, graph.workspace);
@@ -140,8 +140,9 @@ fn permissions(graph: &Graph, site: &Site<'_>, state: &StateBucket) -> Vec<State
         Statement::allow("Read", reads(kinds.iter().copied())).on("*"),
         Statement::allow("ReadState", ["s3:GetObject"])
             .on(format!("{bucket}/{folder}/state.json"))
+            .on(format!("{bucket}/{folder}/journal/*"))
             .on(format!("{bucket}/{folder}/history/*")),
-        Statement::allow("ListHistory", ["s3:ListBucket"]).on(&*bucket).when(
+        Statement::allow("ListState", ["s3:ListBucket"]).on(&*bucket).when(
             "StringLike",
             "s3:prefix",
             format!("{folder}/*"),

@@ -37,15 +37,14 @@ pub async fn apply(plan: &Plan, run: &Run<'_>) -> Result<Report> {
     let uncertain = run.uncertain || run.journal.look(|state| epoch > state.epoch.saturating_add(1));
     let kept = kept(plan);
     run.journal
-        .commit(|state| {
-            state.serial = state.serial.saturating_add(1);
-            state.epoch = epoch;
-            if !plan.moved.is_empty() {
-                state.move_records(&plan.moved);
-            }
+        .commit(|draft| {
+            draft.begin(epoch);
+            draft.move_records(&plan.moved);
             for (address, node) in kept {
-                if let Some(record) = state.resources.get_mut(&address) {
-                    record.declare(&node, plan.graph.resources(&address));
+                let Some(mut record) = draft.state().resources.get(&address).cloned() else { continue };
+                record.declare(&node, plan.graph.resources(&address));
+                if draft.state().resources.get(&address) != Some(&record) {
+                    *draft.record(&address) = record;
                 }
             }
         })
@@ -55,11 +54,12 @@ pub async fn apply(plan: &Plan, run: &Run<'_>) -> Result<Report> {
     if report.is_complete() {
         let outputs = run.journal.look(|state| plan.outputs(state));
         run.journal
-            .commit(|state| {
+            .commit(|draft| {
                 // What a plan of a part of the graph does not know is still as it was.
                 let is_partial = !plan.left_out.is_empty();
-                state.outputs.retain(|name, _| is_partial && plan.graph.outputs().contains_key(name));
-                state.outputs.extend(outputs);
+                let known = draft.outputs();
+                known.retain(|name, _| is_partial && plan.graph.outputs().contains_key(name));
+                known.extend(outputs);
             })
             .await?;
     }

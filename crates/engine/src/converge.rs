@@ -115,8 +115,7 @@ impl Work<'_> {
     }
 
     async fn journal(&self, change: impl FnOnce(&mut Record)) -> Result<()> {
-        let change = |state: &mut State| change(state.resources.entry(self.address.clone()).or_default());
-        self.run().journal.commit(change).await
+        self.run().journal.commit(|draft| change(draft.record(self.address))).await
     }
 
     fn record(&self) -> Option<Record> {

@@ -7,7 +7,8 @@ use tokio::sync::watch;
 
 use crate::cloud::Cloud;
 use crate::event::Observer;
-use crate::store::{Journal, Lease};
+use crate::journal::Journal;
+use crate::store::Lease;
 
 /// What an apply works with.
 pub struct Run<'a> {

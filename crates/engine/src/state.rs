@@ -12,7 +12,7 @@ use crate::error::{Class, Error, Result};
 use crate::handover::Handover;
 
 /// The version of the state format that this code writes.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The state of one workspace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -158,15 +158,12 @@ impl State {
         serde_json::from_slice(bytes).map_err(broken)
     }
 
-    /// The state as pretty-printed JSON with a trailing newline.
+    /// The state as JSON.
     ///
     /// # Errors
     /// Not in practice: only if a value cannot be written as JSON.
     pub fn bytes(&self) -> Result<Vec<u8>> {
-        let mut bytes = serde_json::to_vec_pretty(self)
-            .map_err(|error| Error::failed(format!("the state cannot be written as JSON: {error}")))?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        serde_json::to_vec(self).map_err(|error| Error::failed(format!("the state cannot be written as JSON: {error}")))
     }
 
     /// Moves records to other addresses: `from` has the recorded address by the new one. Each new address has to be free, or

@@ -36,6 +36,22 @@ impl Store for Write {
         .boxed()
     }
 
+    fn append<'a>(&'a self, _: u64, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>> {
+        self.save(bytes, None).map(|saved| saved.map(drop)).boxed()
+    }
+
+    fn entries(&self, _: u64) -> BoxFuture<'_, Result<Vec<u64>>> {
+        async { Ok(Vec::new()) }.boxed()
+    }
+
+    fn entry(&self, _: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>>> {
+        async { Ok(None) }.boxed()
+    }
+
+    fn prune(&self, _: u64) -> BoxFuture<'_, Result<()>> {
+        async { Ok(()) }.boxed()
+    }
+
     fn keep<'a>(&'a self, _: &'a str, _: &'a [u8]) -> BoxFuture<'a, Result<()>> {
         async { Ok(()) }.boxed()
     }
@@ -71,9 +87,9 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// Checks what `commit` returns before and after the writer has ended.
 async fn told(journal: Journal, class: Class, part: &str) {
-    let waiting = timeout(SOON, journal.commit(|state| state.serial += 1)).await.unwrap().unwrap_err();
+    let waiting = timeout(SOON, journal.commit(|draft| draft.begin(1))).await.unwrap().unwrap_err();
     let failed = timeout(SOON, journal.failed()).await.unwrap();
-    let after = timeout(SOON, journal.commit(|state| state.serial += 1)).await.unwrap().unwrap_err();
+    let after = timeout(SOON, journal.commit(|draft| draft.begin(1))).await.unwrap().unwrap_err();
     for error in [waiting, failed, after, journal.check().unwrap_err()] {
         assert!(error.is(class) && error.message().contains(part), "{:?}: {error}", error.class());
     }

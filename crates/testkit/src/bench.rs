@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use payinfra_engine::plan::{Options, plan};
 use payinfra_engine::{
-    Catalog, Cloud, Error, Graph, Holder, Journal, Lock, Observer, Plan, Report, Result, Run, State, Store, Tags,
-    WIDTH, apply,
+    Catalog, Cloud, Error, Graph, Holder, Journal, Lock, Observer, Plan, Report, Result, Run, State, Tags, WIDTH,
+    apply, read,
 };
 use tokio::sync::watch;
 
@@ -272,8 +272,11 @@ pub(crate) fn complete(report: Report) -> Result<Report> {
 
 /// The state of the workspace of `graph`, with its version.
 async fn load(store: &MemoryStore, graph: &Graph) -> Result<(State, Option<String>)> {
-    Ok(match store.load().await? {
-        Some(stored) => (State::parse(&stored.bytes)?, Some(stored.version)),
+    Ok(match read(store).await? {
+        Some(kept) => {
+            let state = State::parse(&kept.bytes)?;
+            (State { revision: state.revision.max(kept.last), ..state }, Some(kept.version))
+        }
         None => (State::new(&graph.stack, &graph.workspace, "account"), None),
     })
 }

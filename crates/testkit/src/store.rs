@@ -1,12 +1,13 @@
 //! An in-memory store and lock with the guarantees of the real ones.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Class, Error, Guard, Holder, Lease, Lock, Result, State, Store, Stored, Version};
+use payinfra_engine::{Class, Error, Guard, Holder, Lease, Lock, Result, State, Store, Stored, Version, replayed};
 use tokio::time::sleep;
 
 use crate::faults::{Fault, Operation};
@@ -27,6 +28,7 @@ pub struct MemoryStore {
 struct Kept {
     /// `None` is a delete marker.
     versions: Vec<Option<Vec<u8>>>,
+    log: BTreeMap<u64, Vec<u8>>,
     history: BTreeMap<String, Vec<u8>>,
 }
 
@@ -52,18 +54,34 @@ impl MemoryStore {
     /// # Errors
     /// If it is not a state.
     pub fn state(&self) -> Result<Option<State>> {
-        self.latest().map(|stored| State::parse(&stored.bytes)).transpose()
+        let Some(stored) = self.latest() else { return Ok(None) };
+        let entries = self.after(stored_revision(&stored.bytes));
+        State::parse(&replayed(&stored.bytes, &entries)?).map(Some)
     }
 
-    /// The number of writes.
+    /// The number of writes: of checkpoints and of log entries.
     #[must_use]
     pub fn writes(&self) -> usize {
-        self.inner().versions.len()
+        let inner = self.inner();
+        inner.versions.len() + inner.log.len()
     }
 
-    /// Simulates a write by somebody else.
+    /// Simulates that somebody else replaces the state with `bytes`, as the next revision if it is a state.
     pub fn intrude(&self, bytes: &[u8]) {
-        self.inner().versions.push(Some(bytes.to_vec()));
+        let mut inner = self.inner();
+        let checkpoint = inner.versions.iter().flatten().map(|bytes| stored_revision(bytes)).max();
+        let last = checkpoint.max(inner.log.keys().last().copied()).unwrap_or_default();
+        let revision = last.max(stored_revision(bytes)) + 1;
+        let bytes = State::parse(bytes).and_then(|state| State { revision, ..state }.bytes()).unwrap_or(bytes.to_vec());
+        inner.versions.push(Some(bytes));
+        inner.log.insert(revision, Vec::new());
+    }
+
+    /// The checkpoints and log entries so far, in bytes.
+    #[must_use]
+    pub fn written(&self) -> usize {
+        let inner = self.inner();
+        inner.versions.iter().flatten().chain(inner.log.values()).map(Vec::len).sum()
     }
 
     /// Simulates the deletion of the state; its versions remain.
@@ -88,6 +106,22 @@ impl MemoryStore {
         Ok(inner.versions.len().to_string())
     }
 
+    /// The log entries after `revision`.
+    fn after(&self, revision: u64) -> BTreeMap<u64, Vec<u8>> {
+        self.inner().log.range(revision + 1..).map(|(revision, bytes)| (*revision, bytes.clone())).collect()
+    }
+
+    /// Calls until there is an answer.
+    async fn read<T>(&self, effect: impl Fn() -> T) -> Result<T> {
+        for _ in 0..SETTLES {
+            match self.call(Operation::Load, || Ok(effect())).await {
+                Err(error) if error.is(Class::Ambiguous) || error.is(Class::Throttled) => sleep(Fault::HANG).await,
+                answer => return answer,
+            }
+        }
+        Err(Error::failed("the store does not respond"))
+    }
+
     async fn call<T>(&self, operation: Operation, effect: impl Fn() -> Result<T>) -> Result<T> {
         let ticket = self.world.depart(self.life, operation, "", "state").await?;
         let answer = effect();
@@ -97,16 +131,7 @@ impl MemoryStore {
 
 impl Store for MemoryStore {
     fn load(&self) -> BoxFuture<'_, Result<Option<Stored>>> {
-        async move {
-            for _ in 0..SETTLES {
-                match self.call(Operation::Load, || Ok(self.latest())).await {
-                    Err(error) if error.is(Class::Ambiguous) || error.is(Class::Throttled) => sleep(Fault::HANG).await,
-                    answer => return answer,
-                }
-            }
-            Err(Error::failed("the store does not respond"))
-        }
-        .boxed()
+        self.read(|| self.latest()).boxed()
     }
 
     fn save<'a>(&'a self, bytes: &'a [u8], over: Option<&'a str>) -> BoxFuture<'a, Result<String>> {
@@ -126,6 +151,47 @@ impl Store for MemoryStore {
             Err(Error::failed("the store does not respond"))
         }
         .boxed()
+    }
+
+    fn append<'a>(&'a self, revision: u64, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>> {
+        let put = move || match self.inner().log.entry(revision) {
+            Entry::Occupied(_) => {
+                Err(Error::new(Class::Stale, "somebody else has written the state").code("PreconditionFailed"))
+            }
+            Entry::Vacant(place) => {
+                place.insert(bytes.to_vec());
+                Ok(())
+            }
+        };
+        async move {
+            let mut lost = false;
+            for _ in 0..SETTLES {
+                match self.call(Operation::Save, put).await {
+                    Err(error) if error.is(Class::Throttled) => {}
+                    Err(error) if error.is(Class::Ambiguous) => lost = true,
+                    Err(error) if error.is(Class::Stale) && lost => {
+                        let ours = self.entry(revision).await?.is_some_and(|there| there == bytes);
+                        return if ours { Ok(()) } else { Err(error) };
+                    }
+                    answer => return answer,
+                }
+            }
+            Err(Error::failed("the store does not respond"))
+        }
+        .boxed()
+    }
+
+    fn entries(&self, after: u64) -> BoxFuture<'_, Result<Vec<u64>>> {
+        self.read(move || self.after(after).into_keys().collect()).boxed()
+    }
+
+    fn entry(&self, revision: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>>> {
+        self.read(move || self.inner().log.get(&revision).cloned()).boxed()
+    }
+
+    fn prune(&self, _: u64) -> BoxFuture<'_, Result<()>> {
+        // No run takes longer than log entries stay.
+        async { Ok(()) }.boxed()
     }
 
     fn keep<'a>(&'a self, name: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<()>> {
@@ -168,6 +234,11 @@ impl Store for MemoryStore {
         }
         .boxed()
     }
+}
+
+/// The revision of a state, 0 if there is none.
+fn stored_revision(bytes: &[u8]) -> u64 {
+    State::parse(bytes).map_or(0, |state| state.revision)
 }
 
 /// A lock in memory.

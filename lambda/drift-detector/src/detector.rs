@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use payinfra_aws::{Access, Aws, Identity};
 use payinfra_engine::plan::refresh;
-use payinfra_engine::{Cloud, Error, Lock, Metric, Region, Result, State, Store};
-use payinfra_state::{DynamoLock, S3Store, declared, migrate, serials};
+use payinfra_engine::{Cloud, Error, Lock, Metric, Region, Result};
+use payinfra_state::{DynamoLock, Loaded, S3Store, declared, load, serials};
 use serde_json::{Value, json};
 use thiserror::Error as ThisError;
 use tokio::time::timeout;
@@ -45,12 +45,6 @@ enum Ran {
     Compared(Box<Report>, String),
     /// Somebody is changing the deployment, and their changes would be shown as drift.
     Skipped(String),
-}
-
-/// What is known before the resources are read.
-struct Loaded {
-    state: State,
-    version: String,
 }
 
 impl Detector {
@@ -99,7 +93,7 @@ impl Detector {
         }
         // The history before the state, so that a run that ends in between does not make the state look old.
         let runs = serials(&store).await?;
-        let Loaded { state, version } = self.load(&store, access.account()).await?;
+        let Loaded { state, version, .. } = self.load(&store, access.account()).await?;
         if runs.last().is_some_and(|newest| *newest > state.serial) {
             return Err(Error::invalid(format!("the state has serial {}, but the history is newer", state.serial))
                 .hint("an earlier version of the state was restored; run `payinfra apply`, which catches up"));
@@ -110,7 +104,8 @@ impl Detector {
         if let Some(why) = held(&lock).await? {
             return Ok(Ran::Skipped(why));
         }
-        if self.load(&store, access.account()).await?.version != version {
+        let now = self.load(&store, access.account()).await?;
+        if (now.state.revision, now.version) != (state.revision, version) {
             return Ok(Ran::Skipped("the state was written while the resources were read".to_owned()));
         }
         let report = Report::new(&state, graph.as_ref(), &refreshed, at);
@@ -134,16 +129,16 @@ impl Detector {
     async fn load(&self, store: &S3Store, account: &str) -> Result<Loaded> {
         let Settings { stack, workspace, bucket, .. } = &self.settings;
         let place = format!("s3://{bucket}/{stack}/{workspace}/state.json");
-        let stored = store.load().await?.ok_or_else(|| {
+        let loaded = load(store).await.map_err(|error| error.at(&place))?;
+        let loaded = loaded.ok_or_else(|| {
             Error::invalid(format!("there is no state at {place}"))
                 .hint("restore it: `payinfra state history` lists its versions")
         })?;
-        let state = migrate(&stored.bytes).map_err(|error| error.at(&place))?;
-        state.belongs(stack, workspace, account)?;
-        if state.resources.is_empty() {
+        loaded.state.belongs(stack, workspace, account)?;
+        if loaded.state.resources.is_empty() {
             return Err(Error::invalid(format!("the state at {place} has no resources: there is nothing to compare")));
         }
-        Ok(Loaded { state, version: stored.version })
+        Ok(loaded)
     }
 }
 

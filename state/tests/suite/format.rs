@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use crate::bench::fails;
 
-const GOLDEN: &str = include_str!("../../golden/v2.json");
+pub(crate) const GOLDEN: &str = include_str!("../../golden/v3.json");
 
 /// The golden states of earlier formats.
-const OLDER: &[&str] = &[include_str!("../../golden/v1.json")];
+pub(crate) const OLDER: &[&str] = &[include_str!("../../golden/v1.json"), include_str!("../../golden/v2.json")];
 
 #[test]
 fn the_golden_states_of_older_formats_come_forward() {
@@ -27,8 +27,12 @@ fn the_golden_states_of_older_formats_come_forward() {
         assert_eq!((&state.lineage, state.serial, &state.outputs), (&current.lineage, 7, &current.outputs));
         assert_eq!(state.resources.keys().collect::<Vec<_>>(), current.resources.keys().collect::<Vec<_>>());
         // Values that were not recorded then are not invented.
-        assert_eq!(state.rescue, None);
-        assert!(state.resources.values().all(|record| !record.final_snapshot));
+        if format < 2 {
+            assert_eq!(state.rescue, None);
+            assert!(state.resources.values().all(|record| !record.final_snapshot));
+        } else {
+            assert!(state == current);
+        }
         assert!(migrate(&state.bytes().unwrap()).unwrap() == state);
     }
 }
@@ -54,10 +58,10 @@ fn the_schema_is_up_to_date() {
 
 #[test]
 fn other_formats_and_torn_files_are_refused_with_what_to_do() {
-    let with = |format: &str| GOLDEN.replace("\"format\": 2", &format!("\"format\": {format}"));
+    let with = |format: &str| GOLDEN.replace("\"format\":3", &format!("\"format\":{format}"));
     let torn = &GOLDEN[..GOLDEN.len() / 2];
     for (text, parts) in [
-        (&with("3")[..], ["format 3", "up to 2", "newer"]),
+        (&with("4")[..], ["format 4", "up to 3", "newer"]),
         (&with("0"), ["format 0", "does not exist", "restore"]),
         (torn, ["truncated", "line", "restore"]),
         ("", ["truncated", "line", "restore"]),
@@ -114,7 +118,7 @@ fn numbers_that_nobody_counted_to_are_refused() {
 fn a_deeply_nested_state_is_an_error_and_no_overflow() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let nested = format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
-        let within = GOLDEN.replacen("\"outputs\": {", &format!("\"outputs\": {{ \"deep\": {nested},"), 1);
+        let within = GOLDEN.replacen("\"outputs\":{", &format!("\"outputs\":{{\"deep\":{nested},"), 1);
         assert!(within.len() > GOLDEN.len() + 20_000);
         for text in [within, nested, open.repeat(10_000)] {
             let error = fails(migrate(text.as_bytes()), Class::Invalid);

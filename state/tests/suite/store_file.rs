@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
-use payinfra_engine::{Class, Lock, Store};
+use payinfra_engine::{Class, KEPT, Lock, Store, entry_name};
 use payinfra_state::{FileLock, FileStore};
 
 use crate::bench::{fails, holder};
@@ -37,6 +38,7 @@ async fn files_are_for_their_owner_and_nothing_else_stays() {
     fs::write(path.join("stack/one/.state.json.0123.new"), "half").unwrap();
     store.save(b"second", Some(&version)).await.unwrap();
     store.keep("1.json", b"history").await.unwrap();
+    store.append(1, b"entry").await.unwrap();
     let lease = FileLock::new(&path, "stack", "one").acquire(&holder("one"), 0).await.unwrap();
     lease.release().await.unwrap();
     let expected = [
@@ -46,6 +48,8 @@ async fn files_are_for_their_owner_and_nothing_else_stays() {
         ("made/stack/one/guard", 0o600),
         ("made/stack/one/history", 0o700),
         ("made/stack/one/history/1.json", 0o600),
+        ("made/stack/one/journal", 0o700),
+        ("made/stack/one/journal/0000000000000001.json", 0o600),
         ("made/stack/one/lock", 0o600),
         ("made/stack/one/lock.json", 0o600),
         ("made/stack/one/state.json", 0o600),
@@ -84,4 +88,20 @@ async fn links_are_neither_read_nor_written() {
     assert!(error.message().contains("lock cannot be opened"), "{error}");
     assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
     assert!(!folder.path().join("created-through-a-link").exists());
+}
+
+#[tokio::test]
+async fn only_old_entries_that_the_checkpoint_contains_are_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FileStore::new(folder.path(), "stack", "one");
+    let minute = Duration::from_mins(1);
+    for (revision, age) in [(1, KEPT + minute), (2, Duration::from_hours(23)), (3, KEPT + minute), (4, KEPT + minute)] {
+        store.append(revision, b"entry").await.unwrap();
+        let path = folder.path().join("stack/one/journal").join(entry_name(revision));
+        fs::File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+    }
+    fs::write(folder.path().join("stack/one/journal/notes.txt"), "of somebody else").unwrap();
+    store.prune(3).await.unwrap();
+    assert_eq!(store.entries(0).await.unwrap(), [2, 4]);
+    assert!(folder.path().join("stack/one/journal/notes.txt").exists());
 }

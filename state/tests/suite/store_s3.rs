@@ -83,6 +83,10 @@ async fn failures(store: &S3Store, class: Class) -> Vec<Error> {
         fails(store.recall("1.json").await, class),
         fails(store.versions().await, class),
         fails(store.load_version("null").await, class),
+        fails(store.append(1, b"secret").await, class),
+        fails(store.entries(0).await, class),
+        fails(store.entry(1).await, class),
+        fails(store.prune(1).await, class),
     ]
 }
 

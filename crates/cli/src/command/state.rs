@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
-use payinfra_engine::{Address, Error, Record, Result, State as Kept, Version, counted};
+use payinfra_engine::{Address, Error, Record, Result, State as Kept, Version, completed, counted};
 use serde_json::Value;
 
 use super::Execute;
@@ -83,7 +83,8 @@ impl Execute for State {
                         .hint("create it with `payinfra apply`")
                         .into());
                 }
-                screen::print(&String::from_utf8_lossy(&loaded.state.bytes()?));
+                let state = serde_json::to_string_pretty(&loaded.state);
+                screen::line(&state.map_err(|error| Error::failed(error.to_string()))?);
             }
             Action::Rm { addresses } => {
                 for line in place.change("state rm", async |state| remove(state, &addresses)).await? {
@@ -138,8 +139,14 @@ async fn restore(place: &Place, version: Option<&str>, history: Option<u64>, yes
     let missing = |what: String| Error::invalid(format!("{what} not found"));
     let mut state = match (version, history) {
         (Some(id), _) => {
-            let bytes = place.backing.store.load_version(id).await?;
-            payinfra_state::migrate(&bytes.ok_or_else(|| missing(format!("version {id} of the state")))?)?
+            let store = &*place.backing.store;
+            let bytes = store.load_version(id).await?.ok_or_else(|| missing(format!("version {id} of the state")))?;
+            // A version is a checkpoint, which the run that wrote it may have continued in the journal.
+            let bytes = completed(store, &bytes).await.unwrap_or_else(|error| {
+                screen::note(&format!("What the run recorded after this version cannot be restored: {error}"));
+                bytes
+            });
+            payinfra_state::migrate(&bytes)?
         }
         (None, serial) => {
             let serial = serial.unwrap_or_default();

@@ -59,7 +59,7 @@ impl Work<'_> {
             })
             .await
         } else {
-            self.run().journal.commit(|state| drop(state.resources.remove(self.address))).await
+            self.run().journal.commit(|draft| draft.remove(self.address)).await
         }
     }
 
@@ -112,7 +112,7 @@ impl Work<'_> {
             )
             .hint("run the command again to create a new plan"));
         }
-        self.run().journal.commit(|state| drop(state.resources.remove(self.address))).await
+        self.run().journal.commit(|draft| draft.remove(self.address)).await
     }
 
     /// Disables AWS's own deletion protection, as planned.

@@ -90,7 +90,7 @@ fn truncated() {
 
 #[test]
 fn of_a_newer_format() {
-    assert_snapshot!(refused("\"format\": 2", "\"format\": 99"));
+    assert_snapshot!(refused("\"format\": 3", "\"format\": 99"));
 }
 
 #[test]

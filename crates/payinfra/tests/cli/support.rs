@@ -80,7 +80,7 @@ impl Folder {
     pub(crate) fn write_state(&self) {
         let record = |id: &str, depends: &[&str]| serde_json::json!({ "generation": 1, "id": id, "args": { "a": 1 }, "outputs": null, "depends": depends });
         let state = serde_json::json!({
-            "format": 2,
+            "format": 3,
             "lineage": "c0ffee",
             "stack": "migration",
             "workspace": "migration",
