@@ -292,7 +292,12 @@ pub(super) const TABLE: &[Permissions] = &[
         .links("transitgateway.amazonaws.com"),
     Permissions::of("ec2.transit-gateway-peering-accepter")
         .read(&["ec2:DescribeTransitGatewayPeeringAttachments"])
-        .change(&["ec2:AcceptTransitGatewayPeeringAttachment", "ec2:CreateTags", "ec2:DeleteTags"]),
+        .change(&[
+            "ec2:AcceptTransitGatewayPeeringAttachment",
+            "ec2:CreateTags",
+            "ec2:DeleteTags",
+            "ec2:DeleteTransitGatewayPeeringAttachment",
+        ]),
     Permissions::of("ec2.transit-gateway-route").read(&["ec2:SearchTransitGatewayRoutes"]).change(&[
         "ec2:CreateTransitGatewayRoute",
         "ec2:DeleteTransitGatewayRoute",
@@ -336,6 +341,7 @@ pub(super) const TABLE: &[Permissions] = &[
         "ec2:AcceptVpcPeeringConnection",
         "ec2:CreateTags",
         "ec2:DeleteTags",
+        "ec2:DeleteVpcPeeringConnection",
         "ec2:ModifyVpcPeeringConnectionOptions",
     ]),
     Permissions::of("ec2.vpc-peering-dns")
