@@ -7,7 +7,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use crate::{
@@ -19,6 +19,17 @@ use crate::{
     paths::Paths,
     record::Call,
 };
+
+/// Temporary credentials of a role.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Session {
+    /// The access key id.
+    pub access_key: String,
+    /// The secret access key.
+    pub secret_key: String,
+    /// The session token.
+    pub token: String,
+}
 
 /// An emulated AWS in another process.
 #[derive(Clone)]
@@ -140,6 +151,17 @@ impl Control {
     pub async fn set_quota(&self, service: &str, quota: &str, value: Option<u32>) -> Result<()> {
         let body = json!({ "service": service, "quota": quota, "value": value });
         self.order(Method::PUT, "quotas", body.to_string().into()).await
+    }
+
+    /// Credentials of a session of the role `name`, whose permissions are checked while [`check_permissions`] is on. Its trust
+    /// policy is not.
+    ///
+    /// # Errors
+    /// [`Error::Control`], also if the emulators were not started here.
+    ///
+    /// [`check_permissions`]: Self::check_permissions
+    pub async fn assume_role(&self, name: &str) -> Result<Session> {
+        self.ask(Method::POST, "sessions", Bytes::copy_from_slice(name.as_bytes())).await
     }
 
     /// Fires all schedules of EventBridge now, once, and returns the names of their rules. They also fire when it is time.

@@ -116,6 +116,13 @@ pub(crate) async fn answer(gateway: &Arc<Gateway>, method: &Method, path: &str, 
             },
             Err(error) => failed(StatusCode::BAD_REQUEST, &error.to_string()),
         },
+        ("POST", "sessions") if gateway.profile == Profile::External => {
+            failed(StatusCode::BAD_REQUEST, "only emulators that were started here have sessions of roles")
+        }
+        ("POST", "sessions") => match gateway.assume(String::from_utf8_lossy(body).into_owned()).await {
+            Ok(credentials) => Answer::json(StatusCode::OK, &credentials),
+            Err(reason) => failed(StatusCode::BAD_GATEWAY, &reason),
+        },
         ("POST", "schedules") if gateway.profile == Profile::External => {
             failed(StatusCode::BAD_REQUEST, "schedules are fired only by emulators that were started here")
         }

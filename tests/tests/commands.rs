@@ -117,6 +117,7 @@ const ROWS: &[Row] = &[
     looks("init"),
     looks("new"),
     looks("output"),
+    looks("permissions"),
     Row {
         command: "phase",
         changes: Changes::Resources,

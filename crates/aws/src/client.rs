@@ -107,7 +107,15 @@ impl Access {
     /// # Errors
     /// If it does not respond.
     pub async fn emulated(endpoint: &str) -> Result<Self> {
-        let credentials = aws_credential_types::Credentials::from_keys("test", "test", None);
+        Self::emulated_as(endpoint, "test").await
+    }
+
+    /// The same with this access key, by which the emulated AWS tells clients apart.
+    ///
+    /// # Errors
+    /// As [`Self::emulated`].
+    pub async fn emulated_as(endpoint: &str, access_key: &str) -> Result<Self> {
+        let credentials = aws_credential_types::Credentials::from_keys(access_key, "test", None);
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(aws_config::Region::from_static(HOME))

@@ -9,8 +9,8 @@ mod error;
 mod gate;
 mod limit;
 mod package;
+mod permissions;
 mod policy;
-mod reads;
 mod refs;
 mod tagged;
 
@@ -44,5 +44,5 @@ pub use client::{Access, Cx, Identity};
 pub use cloud::{Aws, KINDS, catalog};
 pub use package::CodeSha256;
 pub use payinfra_sdk::{Explain, Need};
+pub use permissions::{Extent, Permissions, opens, permissions, reads, statements};
 pub use policy::{Effect, Policy, Statement};
-pub use reads::reads;

@@ -6,7 +6,7 @@ use payinfra_aws::cloudwatch::MetricStat;
 use payinfra_aws::eventbridge::{On, Rule, Target};
 use payinfra_aws::lambda::{Architecture, Permission};
 use payinfra_aws::sns::Topic;
-use payinfra_aws::{CodeSha256, Statement, reads};
+use payinfra_aws::{CodeSha256, Statement, opens, reads};
 use payinfra_engine::{Graph, Metric, Node, Ref, Region, Result, Text};
 use payinfra_stack::{Site, StateBucket};
 
@@ -162,11 +162,7 @@ fn permissions(graph: &Graph, site: &Site<'_>, state: &StateBucket) -> Vec<State
         ),
     ];
     // AWS decrypts what reads return: the environments of functions, and parameters with the value of an API key.
-    let opened: Vec<&str> = [("lambda.function", "lambda"), ("ssm.api-key-parameter", "ssm")]
-        .into_iter()
-        .filter(|(kind, _)| graph.nodes().keys().any(|address| *address.kind == **kind))
-        .map(|(_, service)| service)
-        .collect();
+    let opened: Vec<_> = opens(kinds.iter().copied()).into_iter().collect();
     if !opened.is_empty() {
         statements.push(through(Statement::allow("OpenValues", ["kms:Decrypt"]), &opened, "*").on(keys("*")));
     }

@@ -22,7 +22,7 @@ mod unfold;
 mod workspace;
 
 pub use conceal::build;
-pub use configuration::{Configuration, Template, schema, template, without_secrets};
+pub use configuration::{Configuration, StateConfig, Template, schema, template, without_secrets};
 pub use files::{FILE_BYTES, Open};
 pub use names::{AccountId, NameForm, Names, Suffix};
 pub use problem::{At, ConfigError, Problem, Problems};

@@ -6,14 +6,17 @@ The access key `test` may do everything that resource policies do not deny. For 
 import asyncio
 import json
 import os
+import secrets
 import time
 
 import boto3
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
+from ministack.services import sts
 
 PATH = "/_payinfra/permissions"
 PERMITTED = "/_payinfra/permitted"
+SESSION = "/_payinfra/session"
 # How long the policies of a role are kept, in seconds.
 KEPT = 1.0
 
@@ -74,6 +77,16 @@ def permitted(access_key, action, account):
     return not denied and any(it.effect == "Allow" for it in matching)
 
 
+def session(role):
+    """Credentials of a role in moto's IAM, whose own STS makes sessions that nothing checks."""
+    access_key, secret_key, token = "ASIA" + secrets.token_hex(8).upper(), secrets.token_hex(20), secrets.token_hex(32)
+    account = os.environ["MINISTACK_ACCOUNT_ID"]
+    arn = f"arn:aws:sts::{account}:assumed-role/{role}/session"
+    user = {"Arn": arn, "UserId": f"{role}:session", "SecretAccessKey": secret_key, "SessionToken": token}
+    sts.register_session(access_key, user)
+    return {"access_key": access_key, "secret_key": secret_key, "token": token}
+
+
 async def answer(send, body=b""):
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -81,8 +94,8 @@ async def answer(send, body=b""):
 
 
 def served(application):
-    """The application with paths for the gateway: one switches the checks on or off, the other says whether a call is allowed.
-    Requests count as sent with TLS."""
+    """The application with paths for the gateway: to switch the checks on or off, to ask whether a call is allowed, and to get
+    credentials of a role. Requests count as sent with TLS."""
 
     async def serving(scope, receive, send):
         if scope["type"] != "http":
@@ -96,6 +109,9 @@ def served(application):
             # Reading the policies is a call to IAM, which must not block the calls of functions.
             allowed = await asyncio.to_thread(permitted, call["access_key"], call["action"], call["account"])
             await answer(send, json.dumps(allowed).encode())
+        elif scope["path"] == SESSION:
+            role = (await receive())["body"].decode()
+            await answer(send, json.dumps(session(role)).encode())
         else:
             secure = [*scope["headers"], (b"x-forwarded-proto", b"https")] if app.AUTH else scope["headers"]
             await application({**scope, "headers": secure}, receive, send)

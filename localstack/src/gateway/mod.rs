@@ -34,6 +34,7 @@ use crate::{
         token::{self, Tokens},
     },
     model::{Models, Roles},
+    permission::iam_action,
     profile::Profile,
     record::{Call, Recorder},
     strict::{self, Strict},
@@ -389,6 +390,12 @@ impl Gateway {
         Ok(())
     }
 
+    /// Credentials of a session of this role.
+    pub(crate) async fn assume(&self, role: String) -> std::result::Result<serde_json::Value, String> {
+        let credentials = self.ask_ministack("/_payinfra/session", role).await?;
+        serde_json::from_slice(&credentials).map_err(|error| error.to_string())
+    }
+
     /// Fires all schedules of EventBridge now, and returns the names of their rules.
     pub(crate) async fn fire_schedules(&self) -> std::result::Result<serde_json::Value, String> {
         let names = self.ask_ministack("/_payinfra/schedules", String::new()).await?;
@@ -402,15 +409,11 @@ impl Gateway {
         if !self.permissions.load(Ordering::Relaxed) || !key.starts_with("ASIA") {
             return None;
         }
-        let service = match request.scope.service.as_str() {
-            "monitoring" => "cloudwatch",
-            other => other,
-        };
         // AWS allows this one whatever the policies are.
-        if (service, request.action.as_str()) == ("sts", "GetCallerIdentity") {
+        if (&*request.scope.service, &*request.action) == ("sts", "GetCallerIdentity") {
             return None;
         }
-        let action = format!("{service}:{}", request.action);
+        let action = iam_action(&request.scope.service, &request.action);
         let call = json!({ "access_key": key, "action": action, "account": crate::emulator::ACCOUNT_ID });
         match self.ask_ministack("/_payinfra/permitted", call.to_string()).await {
             Ok(answer) if *answer == *b"true" => None,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::example::{Again, Example};
-use crate::lambda;
+use crate::{lambda, permissions};
 
 /// The maximum number of updates until the arguments match.
 const UPDATES: usize = 4;
@@ -28,9 +28,15 @@ pub(crate) async fn aws() -> Result<Aws> {
 
 /// For changes by others in the account.
 pub(crate) async fn access() -> Result<Access> {
-    let emulator = EMULATOR.get_or_try_init(Emulator::start).await;
-    let emulator = emulator.map_err(|error| Error::failed(error.to_string()))?;
-    let access = Access::emulated(&emulator.endpoint()).await?;
+    access_as("test").await
+}
+
+async fn emulator() -> Result<&'static Emulator> {
+    EMULATOR.get_or_try_init(Emulator::start).await.map_err(|error| Error::failed(error.to_string()))
+}
+
+async fn access_as(access_key: &str) -> Result<Access> {
+    let access = Access::emulated_as(&emulator().await?.endpoint(), access_key).await?;
     for package in lambda::packages() {
         access.provide(package)?;
     }
@@ -57,7 +63,11 @@ fn token(address: &Address, lineage: &str) -> String {
 
 /// The account in which an example lives.
 struct World<'a> {
+    /// For the dependencies.
     aws: Aws,
+    /// For the example: to read it, and to change it. The emulated AWS records their calls by these access keys.
+    reader: Aws,
+    changer: Aws,
     example: &'a Example,
     /// The existing resources, with their arguments.
     seen: BTreeMap<Address, (Seen, Value)>,
@@ -65,7 +75,10 @@ struct World<'a> {
 
 /// Creates the dependencies of `example`, verifies the contract of its kind, and deletes everything.
 pub(crate) async fn live(example: &Example) -> Result<()> {
-    let mut world = World { aws: aws().await?, example, seen: BTreeMap::new() };
+    let [reads, changes] = ["reads", "changes"].map(|what| format!("{what}-{}", example.name()));
+    let reader = Aws::new(access_as(&reads).await?);
+    let changer = Aws::new(access_as(&changes).await?);
+    let mut world = World { aws: aws().await?, reader, changer, example, seen: BTreeMap::new() };
     let order = example.graph.sorted()?;
     let others: Vec<_> = order.into_iter().filter(|address| *address != example.address).collect();
     for address in &others {
@@ -83,6 +96,8 @@ pub(crate) async fn live(example: &Example) -> Result<()> {
     for address in others.iter().rev() {
         world.remove(address).await?;
     }
+    let calls = emulator().await?.calls();
+    permissions::check(example.kind(), &calls, &reads, &changes);
     Ok(())
 }
 
@@ -93,23 +108,23 @@ impl World<'_> {
         let mut site = self.site(address);
         let args = self.normal(address, self.example.args())?;
         assert_eq!(self.aws.normal(&address.kind, &args)?, args, "the arguments are normalized");
-        assert_eq!(self.aws.recover(&site, &args).await?, None, "nothing is found before it exists");
-        let id = self.aws.create(&site, &args).await?;
-        assert_eq!(self.aws.recover(&site, &args).await?.as_ref(), Some(&id), "recover finds what create left");
+        assert_eq!(self.changer.recover(&site, &args).await?, None, "nothing is found before it exists");
+        let id = self.changer.create(&site, &args).await?;
+        assert_eq!(self.changer.recover(&site, &args).await?.as_ref(), Some(&id), "recover finds what create left");
         match self.example.again {
             Again::Another => {}
-            Again::Same => assert_eq!(self.aws.create(&site, &args).await?, id, "the token creates it once"),
-            Again::Taken => match self.aws.create(&site, &args).await {
+            Again::Same => assert_eq!(self.changer.create(&site, &args).await?, id, "the token creates it once"),
+            Again::Taken => match self.changer.create(&site, &args).await {
                 Err(error) => assert_eq!(error.class(), Class::Foreign, "{error}"),
                 Ok(other) => assert_eq!(other, id, "a second create was neither rejected nor returned the same"),
             },
         }
         let seen = self.settle(address, &id, &args, &Value::Null).await?;
-        assert!(!self.aws.absent(&address.region, &address.kind, &id).await?, "{address} exists");
+        assert!(!self.reader.absent(&address.region, &address.kind, &id).await?, "{address} exists");
         self.refuse_others(&args, &id).await?;
         if self.example.again != Again::Taken {
             site.known = vec![id];
-            assert_eq!(self.aws.recover(&site, &args).await?, None, "recover ignores an earlier generation");
+            assert_eq!(self.changer.recover(&site, &args).await?, None, "recover ignores an earlier generation");
         }
         self.seen.insert(address.clone(), (seen, args));
         Ok(())
@@ -128,12 +143,12 @@ impl World<'_> {
         for (key, value) in site.owner.tags().iter() {
             args["tags"][key] = value.into();
         }
-        match self.aws.recover(&site, &args).await {
+        match self.changer.recover(&site, &args).await {
             Ok(found) => assert_eq!(found, None, "{address} of another lineage was recovered"),
             Err(error) => assert_eq!(error.class(), Class::Foreign, "{error}"),
         }
         if self.example.again == Again::Taken && spec.is_some_and(|spec| spec.identity == Identity::Tags) {
-            let made = self.aws.create(&site, &args).await;
+            let made = self.changer.create(&site, &args).await;
             let refused = made.as_ref().is_err_and(|error| error.is(Class::Foreign));
             assert!(refused, "{id} of another lineage: {made:?}");
         }
@@ -158,10 +173,10 @@ impl World<'_> {
         let node = &self.example.graph.nodes()[address];
         let args = self.normal(address, &node.args)?;
         let seen = if node.lookup {
-            let outputs = self.aws.find(&address.region, &address.kind, &args).await?;
+            let outputs = self.reading(address).find(&address.region, &address.kind, &args).await?;
             Seen { id: String::new(), status: Status::Ready, args: args.clone(), outputs }
         } else {
-            let id = self.aws.create(&self.site(address), &args).await?;
+            let id = self.changing(address).create(&self.site(address), &args).await?;
             self.settle(address, &id, &args, &Value::Null).await?
         };
         self.seen.insert(address.clone(), (seen, args));
@@ -187,7 +202,7 @@ impl World<'_> {
             assert!(updates < UPDATES, "{address} should be\n{args:#}\nbut is\n{:#}", seen.args);
             updates += 1;
             let live = Seen { args: masked(args, &seen.args, recorded), ..seen };
-            self.aws.update(&self.site(address), args, &live).await?;
+            self.changing(address).update(&self.site(address), args, &live).await?;
         }
     }
 
@@ -200,7 +215,7 @@ impl World<'_> {
         let site = self.site(address);
         let seen = self.unshield(&site, seen).await?;
         let begun = Instant::now();
-        while let Err(error) = self.aws.delete(&site, &seen).await {
+        while let Err(error) = self.changing(address).delete(&site, &seen).await {
             if !error.is(Class::Conflict) || begun.elapsed() > PATIENCE {
                 return Err(error);
             }
@@ -208,27 +223,40 @@ impl World<'_> {
         }
         while let Some(still) = self.read(address, &seen.id).await? {
             if matches!(still.status, Status::Scheduled(_)) {
-                return self.aws.delete(&site, &still).await;
+                return self.changing(address).delete(&site, &still).await;
             }
             assert!(begun.elapsed() < PATIENCE, "{address} is not deleted: {still:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        assert!(self.aws.absent(&address.region, &address.kind, &seen.id).await?, "{address} is proven to be gone");
-        self.aws.delete(&site, &seen).await
+        assert!(
+            self.reading(address).absent(&address.region, &address.kind, &seen.id).await?,
+            "{address} is proven to be gone"
+        );
+        self.changing(address).delete(&site, &seen).await
     }
 
     /// Disables AWS's deletion protection, as the engine does before a delete; until then AWS rejects the delete.
     async fn unshield(&self, site: &Site, seen: Seen) -> Result<Seen> {
         let shield = self.aws.spec(&site.address.kind).and_then(|spec| spec.shield);
         let Some(field) = shield.filter(|field| seen.args[*field] == Value::Bool(true)) else { return Ok(seen) };
-        assert!(self.aws.delete(site, &seen).await.is_err(), "{} is protected", site.address);
+        assert!(self.changing(&site.address).delete(site, &seen).await.is_err(), "{} is protected", site.address);
         let mut open = seen.args.clone();
         open[field] = false.into();
         self.settle(&site.address, &seen.id, &open, &seen.args).await
     }
 
+    /// For calls that read what is at `address`.
+    fn reading(&self, address: &Address) -> &Aws {
+        if *address == self.example.address { &self.reader } else { &self.aws }
+    }
+
+    /// For calls that change what is at `address`.
+    fn changing(&self, address: &Address) -> &Aws {
+        if *address == self.example.address { &self.changer } else { &self.aws }
+    }
+
     async fn read(&self, address: &Address, id: &str) -> Result<Option<Seen>> {
-        let seen = self.aws.read(&address.region, &address.kind, &[id.to_owned()]).await?;
+        let seen = self.reading(address).read(&address.region, &address.kind, &[id.to_owned()]).await?;
         assert!(seen.iter().all(|seen| seen.id == id), "more than was requested: {seen:?}");
         Ok(seen.into_iter().next())
     }

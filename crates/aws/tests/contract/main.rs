@@ -24,6 +24,7 @@ mod life;
 mod logs;
 mod losses;
 mod payinfra;
+mod permissions;
 mod rds;
 mod route53;
 mod s3;

@@ -14,6 +14,7 @@ mod import;
 mod init;
 mod new;
 mod output;
+mod permissions;
 mod phase;
 mod plan;
 mod rollback;
@@ -81,6 +82,7 @@ pub const COMMANDS: &[Entry] = &[
     entry::<init::Init>(),
     entry::<new::New>(),
     entry::<output::Output>(),
+    entry::<permissions::Permissions>(),
     entry::<phase::Phase>(),
     entry::<plan::Plan>(),
     entry::<rollback::Rollback>(),

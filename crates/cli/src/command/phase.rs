@@ -255,7 +255,7 @@ fn unchanged(file: &Path, why: &str) -> Error {
 }
 
 /// `text` with another phase for `workspace`; comments and layout stay.
-fn with_phase(text: &str, workspace: &str, phase: &str) -> Result<String, String> {
+pub(super) fn with_phase(text: &str, workspace: &str, phase: &str) -> Result<String, String> {
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
     let table = document.get_mut("workspaces").and_then(|all| all.get_mut(workspace)).and_then(Item::as_table_like_mut);
     let table = table.ok_or_else(|| format!("`workspaces.{workspace}` is not a table"))?;

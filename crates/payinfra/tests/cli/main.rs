@@ -18,6 +18,7 @@ mod import;
 mod init;
 mod new;
 mod output;
+mod permissions;
 mod phase;
 mod plan;
 mod rollback;
