@@ -66,8 +66,8 @@ struct World<'a> {
     /// For the dependencies.
     aws: Aws,
     /// For the example: to read it, and to change it. The emulated AWS records their calls by these access keys.
-    reader: Aws,
-    changer: Aws,
+    reading: Aws,
+    changing: Aws,
     example: &'a Example,
     /// The existing resources, with their arguments.
     seen: BTreeMap<Address, (Seen, Value)>,
@@ -76,9 +76,13 @@ struct World<'a> {
 /// Creates the dependencies of `example`, verifies the contract of its kind, and deletes everything.
 pub(crate) async fn live(example: &Example) -> Result<()> {
     let [reads, changes] = ["reads", "changes"].map(|what| format!("{what}-{}", example.name()));
-    let reader = Aws::new(access_as(&reads).await?);
-    let changer = Aws::new(access_as(&changes).await?);
-    let mut world = World { aws: aws().await?, reader, changer, example, seen: BTreeMap::new() };
+    let mut world = World {
+        aws: aws().await?,
+        reading: Aws::new(access_as(&reads).await?),
+        changing: Aws::new(access_as(&changes).await?),
+        example,
+        seen: BTreeMap::new(),
+    };
     let order = example.graph.sorted()?;
     let others: Vec<_> = order.into_iter().filter(|address| *address != example.address).collect();
     for address in &others {
@@ -108,23 +112,23 @@ impl World<'_> {
         let mut site = self.site(address);
         let args = self.normal(address, self.example.args())?;
         assert_eq!(self.aws.normal(&address.kind, &args)?, args, "the arguments are normalized");
-        assert_eq!(self.changer.recover(&site, &args).await?, None, "nothing is found before it exists");
-        let id = self.changer.create(&site, &args).await?;
-        assert_eq!(self.changer.recover(&site, &args).await?.as_ref(), Some(&id), "recover finds what create left");
+        assert_eq!(self.changing.recover(&site, &args).await?, None, "nothing is found before it exists");
+        let id = self.changing.create(&site, &args).await?;
+        assert_eq!(self.changing.recover(&site, &args).await?.as_ref(), Some(&id), "recover finds what create left");
         match self.example.again {
             Again::Another => {}
-            Again::Same => assert_eq!(self.changer.create(&site, &args).await?, id, "the token creates it once"),
-            Again::Taken => match self.changer.create(&site, &args).await {
+            Again::Same => assert_eq!(self.changing.create(&site, &args).await?, id, "the token creates it once"),
+            Again::Taken => match self.changing.create(&site, &args).await {
                 Err(error) => assert_eq!(error.class(), Class::Foreign, "{error}"),
                 Ok(other) => assert_eq!(other, id, "a second create was neither rejected nor returned the same"),
             },
         }
         let seen = self.settle(address, &id, &args, &Value::Null).await?;
-        assert!(!self.reader.absent(&address.region, &address.kind, &id).await?, "{address} exists");
+        assert!(!self.reading.absent(&address.region, &address.kind, &id).await?, "{address} exists");
         self.refuse_others(&args, &id).await?;
         if self.example.again != Again::Taken {
             site.known = vec![id];
-            assert_eq!(self.changer.recover(&site, &args).await?, None, "recover ignores an earlier generation");
+            assert_eq!(self.changing.recover(&site, &args).await?, None, "recover ignores an earlier generation");
         }
         self.seen.insert(address.clone(), (seen, args));
         Ok(())
@@ -143,12 +147,12 @@ impl World<'_> {
         for (key, value) in site.owner.tags().iter() {
             args["tags"][key] = value.into();
         }
-        match self.changer.recover(&site, &args).await {
+        match self.changing.recover(&site, &args).await {
             Ok(found) => assert_eq!(found, None, "{address} of another lineage was recovered"),
             Err(error) => assert_eq!(error.class(), Class::Foreign, "{error}"),
         }
         if self.example.again == Again::Taken && spec.is_some_and(|spec| spec.identity == Identity::Tags) {
-            let made = self.changer.create(&site, &args).await;
+            let made = self.changing.create(&site, &args).await;
             let refused = made.as_ref().is_err_and(|error| error.is(Class::Foreign));
             assert!(refused, "{id} of another lineage: {made:?}");
         }
@@ -247,12 +251,12 @@ impl World<'_> {
 
     /// For calls that read what is at `address`.
     fn reading(&self, address: &Address) -> &Aws {
-        if *address == self.example.address { &self.reader } else { &self.aws }
+        if *address == self.example.address { &self.reading } else { &self.aws }
     }
 
     /// For calls that change what is at `address`.
     fn changing(&self, address: &Address) -> &Aws {
-        if *address == self.example.address { &self.changer } else { &self.aws }
+        if *address == self.example.address { &self.changing } else { &self.aws }
     }
 
     async fn read(&self, address: &Address, id: &str) -> Result<Option<Seen>> {

@@ -11,9 +11,11 @@ pub(crate) fn check(kind: &'static str, calls: &[Call], reads: &str, changes: &s
         let calls = calls.iter().filter(|call| call.access_key == access_key && call.service != "sts");
         calls.map(|call| iam_action(&call.service, &call.action)).collect()
     };
-    let listed = permissions().iter().find(|it| it.kind == kind).expect("every kind has permissions");
-    let may_read: BTreeSet<_> = listed.read.iter().chain(listed.look).map(ToString::to_string).collect();
-    let may_change: BTreeSet<_> = listed.change.iter().map(ToString::to_string).chain(may_read.clone()).collect();
+    let listed: Vec<_> = permissions().iter().filter(|it| it.kind == kind).collect();
+    let may_read: BTreeSet<_> =
+        listed.iter().flat_map(|it| it.read.iter().chain(it.look)).map(ToString::to_string).collect();
+    let may_change = listed.iter().flat_map(|it| it.change).map(ToString::to_string);
+    let may_change: BTreeSet<_> = may_change.chain(may_read.clone()).collect();
     let (reads, changes) = (actions(reads), actions(changes));
     assert!(!reads.is_empty(), "the calls of {kind} were not recorded");
     let missing: Vec<_> = reads.difference(&may_read).chain(changes.difference(&may_change)).collect();

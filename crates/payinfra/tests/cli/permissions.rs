@@ -60,7 +60,7 @@ fn parts_are_the_policies_one_by_one() {
     let all = policies(&folder.run(&["permissions"]));
     for (policy, number) in all.iter().zip(1..) {
         let ended = folder.run(&["permissions", "--part", &i32::to_string(&number)]);
-        assert_eq!(policies(&ended), [policy.clone()]);
+        assert_eq!(policies(&ended), std::slice::from_ref(policy));
         assert_eq!(ended.stderr, "");
     }
 }
