@@ -159,6 +159,7 @@ async fn subjects(bench: &Bench, region: &str) -> BTreeMap<&'static str, BTreeSe
         ("DBClusterIdentifier", databases),
         ("ClusterName", clusters.collect()),
         ("ServiceName", services),
+        ("SourceRegion", BTreeSet::from(["us-east-1".to_owned()])),
     ])
 }
 

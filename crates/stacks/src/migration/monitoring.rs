@@ -49,6 +49,11 @@ impl<'a> Watched<'a> {
         all.iter().filter(move |other| other.site.config.index != own)
     }
 
+    /// The primary region; none if this is it.
+    fn primary<'b>(&self, all: &'b [Self]) -> Option<&'b Self> {
+        self.others(all).find(|other| other.site.config.is_primary())
+    }
+
     /// What the alarms for this region have in common.
     fn alarms<'b>(&self, topic: Option<&'b Node<Topic>>) -> Alarms<'b>
     where

@@ -38,11 +38,11 @@ pub(super) fn region(
         ),
         ("latency", "One answer in a hundred is too late (p99)", metrics.latency(), Condition::above(seconds)),
     ];
-    if !part.site.config.is_primary() {
+    if let Some(primary) = part.primary(parts) {
         serious.push((
             "global-lag",
             "The database is behind that of the primary region, or gets nothing from it",
-            metrics.global_lag(),
+            metrics.global_lag(primary.site.region()),
             Condition::above(limits.global_lag_ms).or_missing(),
         ));
     }

@@ -85,10 +85,9 @@ fn graphs(part: &Watched<'_>, parts: &[Watched<'_>]) -> Vec<Widget> {
     let home = home_of_health();
     let health = parts.iter().map(|part| row(&home, part.site.region().as_str(), &Metrics(part).health()));
     widgets.push(Widget::graph(part.site.region(), "Health checks", &health.collect::<Vec<_>>()));
-    let behind = parts.iter().filter(|part| !part.site.config.is_primary());
-    let behind = behind.map(|part| {
-        let region = part.site.region();
-        row(region, region.as_str(), &Metrics(part).global_lag())
+    let behind = parts.iter().filter_map(|part| {
+        let (region, primary) = (part.site.region(), part.primary(parts)?);
+        Some(row(region, region.as_str(), &Metrics(part).global_lag(primary.site.region())))
     });
     let behind: Vec<_> = behind.collect();
     if !behind.is_empty() {

@@ -35,9 +35,11 @@ impl Metrics<'_> {
         self.database("AuroraReplicaLagMaximum")
     }
 
-    /// The lag of the region behind the primary region, in milliseconds; the primary region has no such metric.
-    pub(super) fn global_lag(self) -> MetricStat {
-        self.database("AuroraGlobalDBReplicationLag")
+    /// The lag of the region behind the region `primary`, in milliseconds; that one has no such metric.
+    pub(super) fn global_lag(self, primary: &Region) -> MetricStat {
+        let source = ("SourceRegion", primary.as_str().into());
+        let database = ("DBClusterIdentifier", self.0.database.clone());
+        self.metric(("AWS/RDS", "AuroraGlobalDBReplicationLag"), "Maximum", [database, source])
     }
 
     /// A metric of each colour of the service; one without tasks has no data.
