@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use payinfra_aws::application_autoscaling::Target;
 use payinfra_aws::ecs;
 use payinfra_aws::elbv2::{Listener, ListenerRule};
-use payinfra_engine::{Address, Declared, Error, Graph, Region, Resource, Result, Roles, State, Values, pointers};
+use payinfra_engine::{
+    Address, Declared, Error, Graph, Record, Region, Resource, Result, Roles, State, Values, pointers,
+};
 use serde_json::{Value, json};
 
 const COUNT: &str = "/count";
@@ -154,7 +156,7 @@ impl Service {
     /// # Errors
     /// If a part does not exist yet, or the weights are not percentages.
     pub(crate) fn current(&self, graph: &Graph, state: &State) -> Result<[Current; 2]> {
-        let exists = |address: &&Address| state.resources.get(*address).is_some_and(|record| record.id.is_some());
+        let exists = |address: &&Address| state.resources.get(*address).is_some_and(Record::has_existed);
         let parts = self.colours.iter().flat_map(Colour::parts).chain(self.colours.iter().map(|colour| &colour.group));
         if let Some(missing) = parts.into_iter().find(|address| !exists(address)) {
             return Err(Error::invalid(format!("{missing} does not exist yet")).hint("create it with `payinfra apply`"));

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use payinfra_aws::lambda::{self, Alias, Version};
-use payinfra_engine::{Address, Declared, Error, Graph, ID, Ref, Region, Resource, Result, State, pointers};
+use payinfra_engine::{Address, Declared, Error, Graph, ID, Record, Ref, Region, Resource, Result, State, pointers};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -313,7 +313,7 @@ fn versions(alias: &Address, state: &State) -> Versions {
 }
 
 fn created(address: &Address, state: &State) -> Result<()> {
-    if state.resources.get(address).is_some_and(|record| record.id.is_some()) {
+    if state.resources.get(address).is_some_and(Record::has_existed) {
         return Ok(());
     }
     Err(Error::invalid(format!("{address} does not exist yet")).hint("create it with `payinfra apply`"))
@@ -322,7 +322,7 @@ fn created(address: &Address, state: &State) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use payinfra_aws::CodeSha256;
-    use payinfra_engine::{Id, Record, Tags};
+    use payinfra_engine::{Id, Tags};
 
     use super::*;
 

@@ -17,6 +17,12 @@ impl Record {
         self.handover.clone_from(&node.handover);
     }
 
+    /// Whether the resource has ever existed: one whose replacement was interrupted may have no id, but still what it replaces.
+    #[must_use]
+    pub fn has_existed(&self) -> bool {
+        self.id.is_some() || !self.deposed.is_empty()
+    }
+
     /// Whether [`Plan`](crate::Plan)s of later runs would be the same if `node` were recorded again.
     #[must_use]
     pub fn reflects(&self, node: &Declared) -> bool {
