@@ -19,12 +19,14 @@ fn lives(bench: &Bench, workspace: &str) {
     assert_eq!(violations, Vec::<&str>::new());
 }
 
+/// One region, and two.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_region_of_migration_lives_in_a_delegated_zone() {
-    let configuration = example().replace("payments.example.com", "payments.test-bank.com");
-    let bench = Bench::strict(&configuration).await;
-    bench.aws.delegate("payments.test-bank.com");
-    lives(&bench, "legacy");
+async fn migration_lives_in_a_delegated_zone() {
+    for workspace in ["legacy", "migration"] {
+        let bench = Bench::strict(&example().replace("payments.example.com", "payments.test-bank.com")).await;
+        bench.aws.delegate("payments.test-bank.com");
+        lives(&bench, workspace);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
