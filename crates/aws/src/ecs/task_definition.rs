@@ -168,8 +168,15 @@ impl Resource for TaskDefinition {
 /// The latest active revisions of a family, newest first.
 async fn latest(cx: &Cx, family: &str, count: i32) -> Result<Vec<String>> {
     let call = cx.ecs().list_task_definitions().family_prefix(family).sort(SortOrder::Desc);
-    let call = call.status(TaskDefinitionStatus::Active).max_results(count);
-    Ok(call.send().await.explain()?.task_definition_arns.unwrap_or_default())
+    let call = call.status(TaskDefinitionStatus::Active).into_paginator().page_size(count);
+    let mut found = call.items().send();
+    let mut latest = Vec::new();
+    // A page may have fewer than its size.
+    while latest.len() < usize::try_from(count).unwrap_or_default() {
+        let Some(arn) = found.next().await else { break };
+        latest.push(arn.explain()?);
+    }
+    Ok(latest)
 }
 
 /// The revision, unless it is being deleted.

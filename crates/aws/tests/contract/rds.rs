@@ -462,9 +462,10 @@ async fn a_final_snapshot_is_left_where_the_data_is_kept() -> Result<()> {
         aws.read(&region(), Cluster::KIND, &ids).await?.pop().need("DBCluster")
     };
     let snapshots = || async {
-        let found = cx.rds().describe_db_cluster_snapshots().send().await.explain()?;
-        let names = found.db_cluster_snapshots().iter().filter_map(|it| it.db_cluster_snapshot_identifier());
-        let mut names: Vec<_> = names.filter(|it| it.starts_with(name)).map(str::to_owned).collect();
+        let found = cx.rds().describe_db_cluster_snapshots().into_paginator().items().send();
+        let found = found.try_collect().await.explain()?.into_iter();
+        let names = found.filter_map(|it| it.db_cluster_snapshot_identifier);
+        let mut names: Vec<_> = names.filter(|it| it.starts_with(name)).collect();
         names.sort();
         Ok::<_, payinfra_engine::Error>(names)
     };
@@ -500,8 +501,8 @@ async fn an_instance_leaves_a_final_snapshot_too() -> Result<()> {
         aws.delete(&site, &live).await?;
         assert!(aws.absent(&region(), Instance::KIND, name).await?);
     }
-    let found = cx.rds().describe_db_snapshots().send().await.explain()?;
-    let names = found.db_snapshots().iter().filter_map(|it| it.db_snapshot_identifier().map(str::to_owned));
+    let found = cx.rds().describe_db_snapshots().into_paginator().items().send().try_collect().await.explain()?;
+    let names = found.into_iter().filter_map(|it| it.db_snapshot_identifier);
     let left: BTreeSet<_> = names.filter(|it| it.starts_with(name)).collect();
     assert_eq!(resources.len(), 2, "each life of a name has its own resource id");
     assert_eq!(left, resources.iter().map(|resource| format!("{name}-final-{resource}")).collect());
