@@ -54,10 +54,20 @@ impl ServiceDeployment {
 pub async fn newest(cx: &Cx, arn: &str) -> Result<Option<ServiceDeployment>> {
     // The cluster is in the ARN: `…:service/CLUSTER/SERVICE`.
     let cluster = arn.split('/').nth(1).unwrap_or_default();
-    let listed = cx.ecs().list_service_deployments().cluster(cluster).service(arn).send().await.explain()?;
-    let all = listed.service_deployments.unwrap_or_default().into_iter();
-    // The order is not documented.
-    let Some(found) = all.max_by_key(|it| it.created_at.map(|time| (time.secs(), time.subsec_nanos()))) else {
+    let mut all = Vec::new();
+    let mut next = None;
+    loop {
+        let call = cx.ecs().list_service_deployments().cluster(cluster).service(arn).set_next_token(next);
+        let page = call.send().await.explain()?;
+        all.extend(page.service_deployments.unwrap_or_default());
+        next = page.next_token;
+        if next.is_none() {
+            break;
+        }
+    }
+    // The order is not documented, so the newest one may be on any page.
+    let Some(found) = all.into_iter().max_by_key(|it| it.created_at.map(|time| (time.secs(), time.subsec_nanos())))
+    else {
         return Ok(None);
     };
     let arn = found.service_deployment_arn.need("ServiceDeploymentArn")?;
