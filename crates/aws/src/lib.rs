@@ -44,5 +44,5 @@ pub use client::{Access, Cx, Identity};
 pub use cloud::{Aws, KINDS, catalog};
 pub use package::CodeSha256;
 pub use payinfra_sdk::{Explain, Need};
-pub use permissions::{Extent, Permissions, opens, permissions, reads, statements};
+pub use permissions::{Extent, Permissions, USE_KEY, opens, permissions, reads, statements};
 pub use policy::{Effect, Policy, Statement};

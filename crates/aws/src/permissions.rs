@@ -88,6 +88,18 @@ pub enum Extent {
     Change,
 }
 
+/// What a service that keeps data open does with a customer managed key for its caller: S3, and `DynamoDB`.
+pub const USE_KEY: &[&str] = &[
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+];
+
 /// What every command needs. AWS allows `sts:GetCallerIdentity` to everyone; the alias is only shown.
 const ALWAYS: &[&str] = &["iam:ListAccountAliases", "sts:GetCallerIdentity"];
 

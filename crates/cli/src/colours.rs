@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use payinfra_aws::application_autoscaling::Target;
 use payinfra_aws::ecs;
 use payinfra_aws::elbv2::{Listener, ListenerRule};
-use payinfra_engine::{
-    Address, Declared, Error, Graph, Record, Region, Resource, Result, Roles, State, Values, pointers,
-};
+use payinfra_engine::{Address, Declared, Error, Graph, Region, Resource, Result, Roles, State, Values, pointers};
 use serde_json::{Value, json};
+
+use crate::existence;
 
 const COUNT: &str = "/count";
 const MIN: &str = "/min_capacity";
@@ -156,11 +156,8 @@ impl Service {
     /// # Errors
     /// If a part does not exist yet, or the weights are not percentages.
     pub(crate) fn current(&self, graph: &Graph, state: &State) -> Result<[Current; 2]> {
-        let exists = |address: &&Address| state.resources.get(*address).is_some_and(Record::has_existed);
-        let parts = self.colours.iter().flat_map(Colour::parts).chain(self.colours.iter().map(|colour| &colour.group));
-        if let Some(missing) = parts.into_iter().find(|address| !exists(address)) {
-            return Err(Error::invalid(format!("{missing} does not exist yet")).hint("create it with `payinfra apply`"));
-        }
+        let parts = self.colours.iter().flat_map(Colour::parts);
+        existence::check(parts.chain(self.colours.iter().map(|colour| &colour.group)), state)?;
         let [first, second] = self.colours.each_ref().map(|colour| colour.current(graph));
         let (first, second) = (first?, second?);
         if first.weight + second.weight != 100 {

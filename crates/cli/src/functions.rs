@@ -7,10 +7,11 @@
 use std::collections::BTreeSet;
 
 use payinfra_aws::lambda::{self, Alias, Version};
-use payinfra_engine::{Address, Declared, Error, Graph, ID, Record, Ref, Region, Resource, Result, State, pointers};
+use payinfra_engine::{Address, Declared, Error, Graph, ID, Ref, Region, Resource, Result, State, pointers};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::existence;
 use crate::operation::Operation;
 
 /// The command whose operations are deployments.
@@ -144,7 +145,7 @@ impl Function {
     /// # Errors
     /// If the alias does not exist yet.
     pub(crate) fn versions(&self, state: &State) -> Result<Versions> {
-        created(&self.alias, state)?;
+        existence::check([&self.alias], state)?;
         Ok(versions(&self.alias, state))
     }
 
@@ -156,7 +157,7 @@ impl Function {
         let needed = graph.depends(&self.address);
         let exists = |address: &&Address| graph.nodes().get(*address).is_none_or(|node| !node.lookup);
         let parts = [&self.address, &self.version, &self.alias].into_iter().chain(&needed);
-        parts.filter(exists).try_for_each(|part| created(part, state))?;
+        existence::check(parts.filter(exists), state)?;
         let declared = &graph.nodes()[&self.version].args;
         let (before, after) = (source(&state.resources[&self.version].args)?, source(declared)?);
         if before == after {
@@ -312,17 +313,10 @@ fn versions(alias: &Address, state: &State) -> Versions {
     Versions { active: text(&args["version"]), additional }
 }
 
-fn created(address: &Address, state: &State) -> Result<()> {
-    if state.resources.get(address).is_some_and(Record::has_existed) {
-        return Ok(());
-    }
-    Err(Error::invalid(format!("{address} does not exist yet")).hint("create it with `payinfra apply`"))
-}
-
 #[cfg(test)]
 mod tests {
     use payinfra_aws::CodeSha256;
-    use payinfra_engine::{Id, Tags};
+    use payinfra_engine::{Id, Record, Tags};
 
     use super::*;
 

@@ -9,6 +9,7 @@ mod context;
 mod databases;
 mod disk;
 mod events;
+mod existence;
 mod exit;
 mod failure;
 mod functions;

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use payinfra_aws::ecs;
-use payinfra_engine::{Address, Error, Graph, Record, Region, Resource, Result, State, Values};
+use payinfra_engine::{Address, Error, Graph, Region, Resource, Result, State, Values};
 use serde_json::Value;
 
 use crate::colours::image_of;
+use crate::existence;
 
 /// All of them.
 #[derive(Debug)]
@@ -110,10 +111,7 @@ impl Service {
     /// # Errors
     /// If it does not exist yet.
     pub(crate) fn current(&self, graph: &Graph, state: &State) -> Result<String> {
-        let exists = |address: &Address| state.resources.get(address).is_some_and(Record::has_existed);
-        if let Some(missing) = self.parts().into_iter().find(|address| !exists(address)) {
-            return Err(Error::invalid(format!("{missing} does not exist yet")).hint("create it with `payinfra apply`"));
-        }
+        existence::check(self.parts(), state)?;
         let value = graph.nodes().get(&self.definition).and_then(|node| node.args.pointer(&self.image));
         Ok(value.and_then(Value::as_str).unwrap_or_default().to_owned())
     }

@@ -3,7 +3,7 @@
 //! The names are those of the Service Authorization Reference, which for S3, API Gateway and some others are not those of the
 //! operations. The contract tests record the calls of each kind, and compare them with this table.
 
-use super::Permissions;
+use super::{Permissions, USE_KEY};
 
 /// The permissions of each kind, sorted by kind.
 pub(super) const TABLE: &[Permissions] = &[
@@ -191,19 +191,7 @@ pub(super) const TABLE: &[Permissions] = &[
             "dynamodb:UpdateItem",
         ])
         .links("replication.dynamodb.amazonaws.com")
-        .keys(
-            "dynamodb",
-            &[
-                "kms:CreateGrant",
-                "kms:Decrypt",
-                "kms:DescribeKey",
-                "kms:Encrypt",
-                "kms:GenerateDataKey",
-                "kms:GenerateDataKeyWithoutPlaintext",
-                "kms:ReEncryptFrom",
-                "kms:ReEncryptTo",
-            ],
-        ),
+        .keys("dynamodb", USE_KEY),
     Permissions::of("ec2.eip").read(&["ec2:DescribeAddresses"]).change(&[
         "ec2:AllocateAddress",
         "ec2:CreateTags",

@@ -29,14 +29,14 @@ pub(super) fn moves(
     sorted: &[Address],
     state: &State,
 ) -> Result<BTreeMap<Address, Address>> {
-    let mut moves = Moves { cloud, graph, state, from: declared(graph, state) };
+    let from = declared(graph, state);
+    let sources = from.values().cloned().collect();
+    let mut moves = Moves { cloud, graph, state, from, sources };
     let mut recorded = moves.recorded();
     for address in sorted {
         moves.find(address, &mut recorded)?;
     }
-    let mut from = moves.from;
-    make_way(&mut from, state);
-    Ok(from)
+    Ok(moves.make_way())
 }
 
 /// Whether a record can move: no operation on it has begun.
@@ -54,20 +54,6 @@ fn declared(graph: &Graph, state: &State) -> BTreeMap<Address, Address> {
     open.map(|(to, from)| (to.clone(), from.clone())).collect()
 }
 
-/// Moves each record that is in the way to the free end of the chain of moves that it is in the way of.
-fn make_way(from: &mut BTreeMap<Address, Address>, state: &State) {
-    let sources: BTreeSet<Address> = from.values().cloned().collect();
-    let stuck: Vec<Address> =
-        from.keys().filter(|to| state.resources.contains_key(*to) && !sources.contains(*to)).cloned().collect();
-    for address in stuck {
-        let mut free = &address;
-        while let Some(next) = from.get(free) {
-            free = next;
-        }
-        from.insert(free.clone(), address);
-    }
-}
-
 /// What identifies a resource in AWS: its region, its kind, and its key as JSON.
 type Key = (Region, Arc<str>, String);
 
@@ -76,18 +62,19 @@ struct Moves<'a> {
     graph: &'a Graph,
     state: &'a State,
     from: BTreeMap<Address, Address>,
+    /// Where the resources that move are recorded.
+    sources: BTreeSet<Address>,
 }
 
 impl Moves<'_> {
     /// The records that can move.
     fn recorded(&self) -> BTreeMap<Key, Vec<Address>> {
         let mut recorded = BTreeMap::<Key, Vec<Address>>::new();
-        let taken: BTreeSet<&Address> = self.from.values().collect();
         for (address, record) in &self.state.resources {
             // A kind that no longer exists has no key.
             let Some(spec) = self.cloud.spec(&address.kind) else { continue };
             if is_settled(record)
-                && !taken.contains(address)
+                && !self.sources.contains(address)
                 && let Some(key) = key(&spec, address, &record.args)
             {
                 recorded.entry(key).or_default().push(address.clone());
@@ -110,6 +97,7 @@ impl Moves<'_> {
             return Ok(());
         }
         self.from.insert(address.clone(), from.clone());
+        self.sources.insert(from.clone());
         recorded.remove(&key);
         Ok(())
     }
@@ -121,11 +109,25 @@ impl Moves<'_> {
         Ok(key(spec, address, &args))
     }
 
+    /// All moves: each record that is in the way moves to the free end of the chain of moves that it is in the way of.
+    fn make_way(self) -> BTreeMap<Address, Address> {
+        let Self { state, mut from, sources, .. } = self;
+        let is_stuck = |to: &&Address| state.resources.contains_key(*to) && !sources.contains(*to);
+        for address in from.keys().filter(is_stuck).cloned().collect::<Vec<_>>() {
+            let mut free = &address;
+            while let Some(next) = from.get(free) {
+                free = next;
+            }
+            from.insert(free.clone(), address);
+        }
+        from
+    }
+
     fn known(&self, pointer: &Pointer) -> Option<Value> {
         let address = &pointer.address;
         let at = match self.from.get(address) {
             Some(from) => from,
-            None if self.from.values().any(|from| from == address) => return None,
+            None if self.sources.contains(address) => return None,
             None => address,
         };
         let record = self.state.resources.get(at)?;

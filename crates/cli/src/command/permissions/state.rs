@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use payinfra_aws::{Extent, Statement};
+use payinfra_aws::{Extent, Statement, USE_KEY};
 use payinfra_stack::{Configuration, StateConfig};
 
 /// The key that `bootstrap` creates.
@@ -123,17 +123,6 @@ const CHANGE_LOCK: &[&str] = &[
     "dynamodb:UpdateContinuousBackups",
     "dynamodb:UpdateItem",
     "dynamodb:UpdateTable",
-];
-
-/// What S3 and `DynamoDB` do with the key for the caller.
-const USE_KEY: &[&str] = &[
-    "kms:CreateGrant",
-    "kms:DescribeKey",
-    "kms:Encrypt",
-    "kms:GenerateDataKey",
-    "kms:GenerateDataKeyWithoutPlaintext",
-    "kms:ReEncryptFrom",
-    "kms:ReEncryptTo",
 ];
 
 /// What `bootstrap` checks and sets.
