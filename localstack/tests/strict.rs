@@ -138,7 +138,7 @@ async fn service_quotas_tells_what_applies_and_a_test_sets_it() {
     }
     let vpcs = json!({ "ServiceCode": "vpc", "QuotaCode": "L-F678F1CE" });
     let quota = quotas(&aws, "GetServiceQuota", vpcs.clone()).await;
-    assert_eq!((&quota["Quota"]["Value"], &quota["Quota"]["QuotaName"]), (&json!(5.0), &json!("VPCs per Region")));
+    assert_eq!((&quota["Quota"]["Value"], &quota["Quota"]["QuotaName"]), (&json!(1000.0), &json!("VPCs per Region")));
     emulator.set_quota("vpc", "L-F678F1CE", Some(7)).await.unwrap();
     assert_eq!(quotas(&aws, "GetServiceQuota", vpcs.clone()).await["Quota"]["Value"], 7.0);
     assert_eq!(quotas(&aws, "GetAWSDefaultServiceQuota", vpcs).await["Quota"]["Value"], 5.0);

@@ -291,6 +291,8 @@ clients! {
     route53: aws_sdk_route53,
     /// Secrets Manager in this region.
     secretsmanager: aws_sdk_secretsmanager,
+    /// Service Quotas in this region.
+    servicequotas: aws_sdk_servicequotas,
     /// SNS in this region.
     sns: aws_sdk_sns,
     /// Systems Manager in this region.

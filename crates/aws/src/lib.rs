@@ -11,6 +11,7 @@ mod limit;
 mod package;
 mod permissions;
 mod policy;
+mod quota;
 mod refs;
 mod tagged;
 
@@ -46,3 +47,4 @@ pub use package::CodeSha256;
 pub use payinfra_sdk::{Explain, Need};
 pub use permissions::{Extent, Permissions, USE_KEY, opens, permissions, reads, statements};
 pub use policy::{Effect, Policy, Statement};
+pub use quota::{Quota, Shortage, shortages};

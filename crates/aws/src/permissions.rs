@@ -5,6 +5,7 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::policy::Statement;
+use crate::quota::Quota;
 
 /// The IAM actions of a kind, with the names of the Service Authorization Reference.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +104,9 @@ pub const USE_KEY: &[&str] = &[
 /// What every command needs. AWS allows `sts:GetCallerIdentity` to everyone; the alias is only shown.
 const ALWAYS: &[&str] = &["iam:ListAccountAliases", "sts:GetCallerIdentity"];
 
+/// What an apply needs to publish the metrics of its stack.
+const METRICS: &[&str] = &["cloudwatch:PutMetricData"];
+
 /// The permissions of each kind, sorted by kind.
 #[must_use]
 pub fn permissions() -> &'static [Permissions] {
@@ -136,9 +140,15 @@ pub fn statements<'a>(kinds: impl IntoIterator<Item = &'a str>, extent: Extent) 
     let of: Vec<_> = of(kinds).collect();
     let changes = extent == Extent::Change;
     let mut actions: BTreeSet<&str> = ALWAYS.iter().chain(table::CENSUS).copied().collect();
+    if changes {
+        actions.extend(METRICS);
+    }
     for permissions in &of {
         actions.extend(permissions.read.iter().chain(permissions.look));
         actions.extend(permissions.change.iter().chain(permissions.besides).filter(|_| changes));
+        if Quota::of(permissions.kind).is_some() {
+            actions.insert("servicequotas:GetServiceQuota");
+        }
     }
     let mut services = BTreeMap::<&str, Vec<&str>>::new();
     for action in actions {
@@ -204,12 +214,9 @@ mod tests {
     /// The prefixes of actions that read.
     const READING: [&str; 5] = ["describe", "get", "head", "list", "search"];
 
-    /// The actions of calls that belong to no kind.
-    const COMMANDS: &[&str] = &["cloudwatch:PutMetricData"];
-
     fn all() -> BTreeSet<&'static str> {
         let kinds = TABLE.iter().flat_map(|it| it.read.iter().chain(it.look).chain(it.change));
-        kinds.chain(CENSUS).chain(COMMANDS).copied().collect()
+        kinds.chain(CENSUS).chain(METRICS).copied().collect()
     }
 
     /// The signing name of a client.

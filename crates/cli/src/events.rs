@@ -677,7 +677,7 @@ impl Emitter {
     }
 
     pub(crate) fn error(self, address: Option<&Address>, error: &Error) {
-        let help = error.get_hint().or_else(|| crate::failure::advice(error.class()));
+        let help = crate::failure::help(address, error);
         self.emit(Message::Error(Failed {
             address: address.map(ToString::to_string),
             class: class(error.class()).to_owned(),
@@ -685,7 +685,7 @@ impl Emitter {
             call: error.get_call().map(str::to_owned),
             code: error.get_code().map(str::to_owned),
             request_id: error.get_request_id().map(str::to_owned),
-            help: help.map(|help| named(help).into_owned()),
+            help: help.map(|help| named(&help).into_owned()),
         }));
     }
 

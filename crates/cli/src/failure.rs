@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use payinfra_aws::Quota;
 use payinfra_engine::{Address, Class, Error};
 use payinfra_stack::{ConfigError, Stacks};
 
@@ -127,8 +128,8 @@ pub(crate) fn block(address: Option<&Address>, error: &Error) -> String {
     if let Some(request) = error.get_request_id() {
         line(&mut text, &format!("  {DIM}request{DIM:#}: {request}"));
     }
-    if let Some(hint) = error.get_hint().or_else(|| advice(error.class())) {
-        line(&mut text, &format!("  {HELP}help{HELP:#}: {}", named(hint)));
+    if let Some(hint) = help(address, error) {
+        line(&mut text, &format!("  {HELP}help{HELP:#}: {}", named(&hint)));
     }
     text
 }
@@ -138,8 +139,26 @@ fn line(text: &mut String, line: &str) {
     let _ = writeln!(text, "{line}");
 }
 
+/// What to do about an error of the resource at `address`.
+pub(crate) fn help(address: Option<&Address>, error: &Error) -> Option<String> {
+    let own = error.get_hint().map(str::to_owned);
+    own.or_else(|| raised(address?, error)).or_else(|| advice(error.class()).map(str::to_owned))
+}
+
+/// How to raise the quota that a resource at `address` has met.
+fn raised(address: &Address, error: &Error) -> Option<String> {
+    let quota = Quota::of(&address.kind).filter(|_| error.class() == Class::Quota)?;
+    let Quota { service, code, name, .. } = quota;
+    let Some(code) = code else { return Some(format!("delete one that is not needed: AWS does not raise {name}")) };
+    let region = &address.region;
+    let read =
+        format!("aws service-quotas get-service-quota --region {region} --service-code {service} --quota-code {code}");
+    let request = quota.request(region, "NUMBER").unwrap_or_default();
+    Some(format!("the quota is {name}; `{read}` shows it, and `{request}` requests more"))
+}
+
 /// The hint for errors that bring none of their own.
-pub(crate) fn advice(class: Class) -> Option<&'static str> {
+fn advice(class: Class) -> Option<&'static str> {
     Some(match class {
         Class::NotFound => "the resource was deleted or is not visible yet; run apply again",
         Class::Conflict => {
@@ -157,4 +176,22 @@ pub(crate) fn advice(class: Class) -> Option<&'static str> {
         Class::Stale => "the state has changed since it was read; run the command again",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_that_is_met_is_named_with_the_command_that_asks_for_more() {
+        let error = Error::new(Class::Quota, "too many").code("AddressLimitExceeded");
+        let address = |text: &str| text.parse::<Address>().unwrap();
+        let of = |text| help(Some(&address(text)), &error).unwrap();
+        let eip = of("us-east-1/ec2.eip/nat-0");
+        assert!(eip.contains("EC2-VPC Elastic IPs") && eip.contains("--quota-code L-0263D0A3 --desired-value NUMBER"));
+        assert!(of("us-east-1/cloudtrail.trail/main").contains("AWS does not raise Trails per Region"));
+        assert_eq!(help(None, &error), Some(of("us-east-1/sns.topic/alarms")));
+        assert_eq!(help(None, &error.hint("own")).as_deref(), Some("own"));
+    }
 }

@@ -24,6 +24,7 @@ mod operation;
 mod plan_view;
 mod program;
 mod progress;
+mod quotas;
 mod recovery;
 mod rescue;
 mod routes;

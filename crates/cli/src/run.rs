@@ -24,7 +24,7 @@ use crate::plan_view::PlanView;
 use crate::progress::{Lines, Live, seconds};
 use crate::rescue::Rescue;
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
-use crate::{functions, lock, losses, value_view};
+use crate::{functions, lock, losses, quotas, value_view};
 
 /// A request to apply, destroy or roll back.
 pub(crate) struct Order<'a> {
@@ -127,7 +127,7 @@ impl Order<'_> {
             return self.nothing(&planned, &loaded.state);
         }
         self.show(&planned, &loaded.state)?;
-        self.check(&planned, &loaded.state)?;
+        self.check(&planned, &loaded.state).await?;
         self.confirm(&planned, "Apply this plan?").await?;
         let (cancel, cancelled) = watch::channel(false);
         let signals = tokio::spawn(interrupts(cancel));
@@ -159,7 +159,7 @@ impl Order<'_> {
                     screen::note("The state has changed in the meantime. Updated plan:");
                 }
                 self.show(&planned, &loaded.state)?;
-                self.check(&planned, &loaded.state)?;
+                self.check(&planned, &loaded.state).await?;
                 let mut stopped = cancelled.clone();
                 tokio::select! {
                     answer = self.confirm(&planned, "Apply the updated plan?") => answer?,
@@ -199,14 +199,19 @@ impl Order<'_> {
             self.no_changes(&planned);
         } else {
             self.show(&planned, &loaded.state)?;
-            self.check(&planned, &loaded.state)?;
+            self.check(&planned, &loaded.state).await?;
         }
         Ok(Exit::Done)
     }
 
-    /// Checks that the plan deletes nothing that is protected, and that it can be applied.
-    fn check(&self, planned: &Plan, state: &State) -> Result<()> {
+    /// Checks that the plan deletes nothing that is protected, that it can be applied, and that the account has room for it.
+    async fn check(&self, planned: &Plan, state: &State) -> Result<()> {
         planned.respects_protection(state, &self.declared)?;
+        self.can_be_applied(planned)?;
+        quotas::check(&self.session.access, planned).await
+    }
+
+    fn can_be_applied(&self, planned: &Plan) -> Result<()> {
         let Some(serial) = self.back else { return planned.can_be_applied() };
         let commit = self.source.commit.as_ref().map_or_else(String::new, |commit| format!(" (commit {commit})"));
         let restore = format!("restore the configuration of run {serial}{commit}");

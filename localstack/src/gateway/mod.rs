@@ -464,7 +464,7 @@ impl Gateway {
         let backend = self.profile.backend(&request.scope.service);
         if request.scope.service == "servicequotas"
             && backend.is_some()
-            && let Some(answer) = self.strict.quotas.answer(request)
+            && let Some(answer) = self.strict.quotas.answer(request, self.strict.is_on())
         {
             return answer;
         }

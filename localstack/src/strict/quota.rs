@@ -93,6 +93,9 @@ enum Ask {
 
 const VPC: &str = "vpc";
 
+/// The value of small quotas in an account that is not strict.
+const RAISED: u32 = 1_000;
+
 /// A quota of EC2 whose usage is all items of a list.
 const fn ec2(service: &'static str, code: &'static str, name: &'static str, value: u32) -> Quota {
     Quota {
@@ -434,8 +437,11 @@ impl Quotas {
         valued.filter_map(|(quota, set)| Some((quota, set.or(is_strict.then_some(quota.value))?))).collect()
     }
 
-    fn value(&self, quota: &Quota) -> u32 {
-        self.lock().get(quota.key()).copied().unwrap_or(quota.value)
+    /// The value in the account: the one that was set, or the default, or if the emulated AWS is not strict, one to which all
+    /// quotas were raised.
+    fn value(&self, quota: &Quota, is_strict: bool) -> u32 {
+        let default = if is_strict { quota.value } else { quota.value.max(RAISED) };
+        self.lock().get(quota.key()).copied().unwrap_or(default)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, u32>> {
@@ -443,7 +449,7 @@ impl Quotas {
     }
 
     /// Answers for Service Quotas; `None` for operations other than those that read quotas.
-    pub(crate) fn answer(&self, request: &Request) -> Option<Answer> {
+    pub(crate) fn answer(&self, request: &Request, is_strict: bool) -> Option<Answer> {
         let asked = request.json();
         let text = |member: &str| asked.get(member).and_then(Value::as_str).unwrap_or_default();
         let is_default = request.action.contains("AWSDefault");
@@ -457,7 +463,7 @@ impl Quotas {
         };
         let own = QUOTAS.iter().filter(|quota| quota.service == text("ServiceCode"));
         let described = own.filter(|quota| once(quota)).map(|quota| {
-            let value = if is_default { quota.value } else { self.value(quota) };
+            let value = if is_default { quota.value } else { self.value(quota, is_strict) };
             (quota.code, quota.description(region, value))
         });
         let none = |what: &str| {

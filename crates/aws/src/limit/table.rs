@@ -124,6 +124,7 @@ const LIMITS: &[Row] = &[
     account(all("route53", 5.0, 5.0)),
     all("s3", 100.0, 100.0),
     all("secretsmanager", 50.0, 50.0),
+    others("servicequotas", 5.0, 5.0),
     each("sns", &["Subscribe", "Unsubscribe"], 100.0, 100.0),
     others("sns", 30.0, 30.0),
     each("ssm", &["PutParameter"], 3.0, 3.0),

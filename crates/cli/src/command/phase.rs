@@ -19,6 +19,7 @@ use crate::gate::{self, GateOptions, Gates, Verdict, duration};
 use crate::losses::{self, Losses};
 use crate::lost::Missing;
 use crate::operation;
+use crate::quotas;
 use crate::run::Order;
 use crate::screen::{self, CREATE, DIM};
 
@@ -154,6 +155,7 @@ impl Phase {
             let planned = plan::planned(&session, declared.clone(), &loaded.state, &options).await?;
             planned.respects_protection(&loaded.state, &planned.graph)?;
             planned.can_be_applied()?;
+            quotas::check(&session.access, &planned).await?;
             if self.yes {
                 losses::agreed(planned.losses(), &options.accepted)?;
             }

@@ -17,6 +17,7 @@ use crate::functions::with_deployment;
 use crate::losses::Losses;
 use crate::lost::Missing;
 use crate::plan_view::PlanView;
+use crate::quotas;
 use crate::screen::{self, DIM};
 
 #[derive(Args)]
@@ -91,8 +92,12 @@ pub(super) async fn show(session: &Session, planned: &Planned, state: &State, js
     if !json {
         moved(session, planned, state).await;
     }
-    let checked = planned.respects_protection(state, &planned.graph);
-    if let Err(error) = checked.and_then(|()| planned.can_be_applied()) {
+    let checked = planned.respects_protection(state, &planned.graph).and_then(|()| planned.can_be_applied());
+    let checked = match checked {
+        Ok(()) => quotas::check(&session.access, planned).await,
+        refused => refused,
+    };
+    if let Err(error) = checked {
         screen::fail(&crate::failure::block(None, &error));
         return Ok(Exit::Failed);
     }
