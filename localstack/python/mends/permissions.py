@@ -10,13 +10,15 @@ import secrets
 import time
 
 import boto3
+from botocore.exceptions import ClientError
 from ministack import app
-from ministack.core import iam_actions, iam_evaluator
+from ministack.core import iam_actions, iam_evaluator, sigv4
 from ministack.services import sts
 
 PATH = "/_payinfra/permissions"
 PERMITTED = "/_payinfra/permitted"
 SESSION = "/_payinfra/session"
+CHANGED = "x-payinfra-changed"
 # How long the policies of a role are kept, in seconds.
 KEPT = 1.0
 
@@ -26,17 +28,22 @@ LAMBDA = {"Invoke": "InvokeFunction", "InvokeAsync": "InvokeFunction"}
 known = {}
 
 
+def iam():
+    """moto's IAM."""
+    return boto3.client("iam", endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name="us-east-1")
+
+
 def documents(role):
     """The policies of a role, inline and managed, according to IAM."""
-    iam = boto3.client("iam", endpoint_url=os.environ["AWS_ENDPOINT_URL"], region_name="us-east-1")
+    client = iam()
     try:
-        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-            yield iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
-            version = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
-            found = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=version)
+        for name in client.list_role_policies(RoleName=role)["PolicyNames"]:
+            yield client.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for policy in client.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+            version = client.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
+            found = client.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=version)
             yield found["PolicyVersion"]["Document"]
-    except iam.exceptions.NoSuchEntityException:
+    except client.exceptions.NoSuchEntityException:
         # A role that does not exist has no permissions.
         return
 
@@ -63,6 +70,22 @@ def lambda_action(method, path, original=iam_actions._lambda_action):
     """MiniStack has no actions for single aliases and mappings, and others for those of functions: the API's own routes decide."""
     action = iam_actions._match_rest_action("lambda", method, path, {})
     return LAMBDA.get(action, action) or original(method, path)
+
+
+def validate_role_arn(arn):
+    """What is wrong with the ARN of a role that a service is to assume. MiniStack knows the roles of its own IAM only."""
+    name = arn.rsplit("/", 1)[-1]
+    try:
+        iam().get_role(RoleName=name)
+    except ClientError as error:
+        return f"{error.response['Error']['Message']} (Service: IAM)"
+    return None
+
+
+def header_signature_failure(*args, original=sigv4.header_signature_failure, **options):
+    """A request that the gateway has changed, to read a list as a whole, does not fit its signature."""
+    headers = args[5]
+    return None if CHANGED in headers else original(*args, **options)
 
 
 def permitted(access_key, action, account):
@@ -123,3 +146,5 @@ iam_actions._BOTOCORE_SERVICE_MAP["lambda"] = ["lambda"]
 iam_actions._lambda_action = lambda_action
 iam_evaluator._gather_role_policies = gather_role_policies
 iam_evaluator._resolve_condition_key = resolve_condition_key
+iam_evaluator.validate_role_arn = validate_role_arn
+sigv4.header_signature_failure = header_signature_failure

@@ -72,10 +72,15 @@ impl Upstream {
             (None, Some(external)) => format!("{}{target}", external.to_string().trim_end_matches('/')).parse()?,
             (None, None) => return Err("there is no external endpoint".into()),
         };
+        let length = body.len();
         let mut request = Request::builder().method(method).uri(uri).body(Full::new(body))?;
         *request.headers_mut() = headers.clone();
-        for hop in [CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING] {
+        for hop in [CONNECTION, EXPECT, TRANSFER_ENCODING] {
             request.headers_mut().remove(hop);
+        }
+        // The body may have changed. The length stays if there was one, even if it is 0, because it is part of the signature.
+        if let Some(value) = request.headers_mut().get_mut(CONTENT_LENGTH) {
+            *value = length.into();
         }
         if backend.is_some() {
             request.headers_mut().insert(guard::GATEWAY, self.secret.parse()?);

@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use hyper::Uri;
+use hyper::{Uri, header::HeaderValue};
 use serde_json::{Value, json};
 
 use crate::{
@@ -23,6 +23,9 @@ use crate::{
 
 /// The start of the tokens of pages that were cut here, which are names that models allow everywhere.
 const TOKEN: &str = "page-";
+
+/// The header of requests that do not fit their signature any more.
+const CHANGED: &str = "x-payinfra-changed";
 
 /// The variable with the size of all pages of each emulated AWS.
 const VARIABLE: &str = "PAYINFRA_LOCAL_PAGE_SIZE";
@@ -95,6 +98,7 @@ impl Pages {
             None => 0,
         };
         let mut whole = without(request, &paging.token);
+        whole.headers.insert(CHANGED, HeaderValue::from_static("true"));
         if let Some(limit) = &paging.limit {
             whole = without(&whole, limit);
         }
