@@ -1,11 +1,15 @@
 //! Pages of list operations: at most as large as AWS's, or as a test sets.
 //!
 //! The emulators return most lists in one page, whatever a request asks for. A list is read from them as a whole, and
-//! cut.
+//! cut. A page has the next items that no earlier page had, so that none is left out if others are deleted in between.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -51,21 +55,29 @@ const DEFAULTS: &[(&str, &str, usize)] = &[
     ("tagging", "*", 50),
 ];
 
-/// The size of all pages, if it is set.
+/// The number of tokens that are known. Older ones are invalid, as AWS's are after a while.
+const TOKENS: usize = 10_000;
+
+/// The size of all pages, if it is set, and the lists that clients are reading.
 #[derive(Debug, Default)]
 pub(crate) struct Pages {
     /// 0 if it is not.
     size: AtomicUsize,
+    read: Mutex<BTreeMap<u64, Arc<Items>>>,
 }
+
+/// The number of items of a list with the same content, by its digest.
+type Items = HashMap<u64, usize>;
 
 /// A request for a page.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub(crate) struct Page<'a> {
+    pages: &'a Pages,
     paging: Paging,
     /// The request for the whole list.
     pub(crate) whole: Request,
-    /// The number of items before the page.
-    from: usize,
+    /// The items of earlier pages.
+    before: Arc<Items>,
     size: usize,
 }
 
@@ -75,7 +87,12 @@ impl Pages {
     }
 
     /// The page that a request asks for; `None` if pages are those of the emulator.
-    pub(crate) async fn of(&self, request: &Request, models: Option<&Arc<Models>>, is_strict: bool) -> Option<Page> {
+    pub(crate) async fn of(
+        &self,
+        request: &Request,
+        models: Option<&Arc<Models>>,
+        is_strict: bool,
+    ) -> Option<Page<'_>> {
         let set = Some(self.size.load(Ordering::Relaxed)).filter(|size| *size > 0);
         if request.is_mutating() || set.is_none() && !is_strict || request.protocol == Protocol::Cbor {
             return None;
@@ -93,16 +110,32 @@ impl Pages {
         let default = DEFAULTS.iter().find(|row| row.0 == service && matches(row.1, action)).map(|row| row.2);
         let size = asked.or(default).into_iter().chain(paging.most).chain(set).min()?;
         let token = parameter(request, &paging.token).filter(|token| !token.is_empty());
-        let from = match token {
-            Some(token) => token.strip_prefix(TOKEN)?.parse().ok()?,
-            None => 0,
+        let before = match token {
+            Some(token) => self.before(token.strip_prefix(TOKEN)?.parse().ok()?)?,
+            None => Arc::default(),
         };
         let mut whole = without(request, &paging.token);
         whole.headers.insert(CHANGED, HeaderValue::from_static("true"));
         if let Some(limit) = &paging.limit {
             whole = without(&whole, limit);
         }
-        Some(Page { paging, whole, from, size: size.max(1) })
+        Some(Page { pages: self, paging, whole, before, size: size.max(1) })
+    }
+
+    /// The items of the pages before the one with this token.
+    fn before(&self, token: u64) -> Option<Arc<Items>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&token).cloned()
+    }
+
+    /// The token of the page after those with `items`.
+    fn token(&self, items: Items) -> String {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let token = read.last_key_value().map_or(1, |(last, _)| last + 1);
+        read.insert(token, Arc::new(items));
+        if read.len() > TOKENS {
+            read.pop_first();
+        }
+        format!("{TOKEN}{token}")
     }
 }
 
@@ -111,7 +144,7 @@ pub(crate) fn by_environment() -> Option<usize> {
     std::env::var(VARIABLE).ok()?.parse().ok()
 }
 
-impl Page {
+impl Page<'_> {
     /// The request for the rest of the list, if the emulator pages it itself.
     pub(crate) fn rest(&self, answer: &Answer) -> Option<Request> {
         let token = match Element::parse(&answer.text()) {
@@ -152,25 +185,39 @@ impl Page {
         if !answer.is_success() {
             return;
         }
-        let Self { paging, from, size, .. } = self;
-        let until = from + size;
-        let mut count = 0;
+        let Self { paging, before, .. } = self;
+        let (mut met, mut here, mut left) = (Items::new(), 0, 0);
+        let mut after = Items::clone(before);
         // Called for each item of each list.
-        let mut is_here = || {
-            count += 1;
-            (*from..until).contains(&(count - 1))
+        let mut is_here = |item: String| {
+            let mut hasher = DefaultHasher::new();
+            item.hash(&mut hasher);
+            let digest = hasher.finish();
+            let met = met.entry(digest).or_default();
+            *met += 1;
+            if before.get(&digest).is_some_and(|earlier| *met <= *earlier) {
+                return false;
+            }
+            let fits = here < self.size;
+            if fits {
+                here += 1;
+                *after.entry(digest).or_default() += 1;
+            } else {
+                left += 1;
+            }
+            fits
         };
         if let Some(mut root) = Element::parse(&answer.text()) {
             let Some(of) = wrapped_mut(&mut root, paging) else { return };
             for list in &paging.items {
                 if let Some(items) = of.child_mut(list) {
-                    items.retain_children(|_| is_here());
+                    items.retain_children(|item| is_here(format!("{item:?}")));
                 }
             }
             of.retain_children(|element| element.name != paging.next);
-            let has_more = until < count;
+            let has_more = left > 0;
             if has_more {
-                of.set(Element::with_text(&paging.next, &format!("{TOKEN}{until}")));
+                of.set(Element::with_text(&paging.next, &self.pages.token(after)));
             }
             if let Some(more) = &paging.more {
                 of.set(Element::with_text(more, if has_more { "true" } else { "false" }));
@@ -179,13 +226,13 @@ impl Page {
         } else if let Ok(Value::Object(mut body)) = serde_json::from_slice::<Value>(&answer.body) {
             for list in &paging.items {
                 if let Some(items) = body.get_mut(list).and_then(Value::as_array_mut) {
-                    items.retain(|_| is_here());
+                    items.retain(|item| is_here(item.to_string()));
                 }
             }
             body.remove(&paging.next);
-            let has_more = until < count;
+            let has_more = left > 0;
             if has_more {
-                body.insert(paging.next.clone(), format!("{TOKEN}{until}").into());
+                body.insert(paging.next.clone(), self.pages.token(after).into());
             }
             if let Some(more) = &paging.more {
                 body.insert(more.clone(), has_more.into());

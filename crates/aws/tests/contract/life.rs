@@ -31,8 +31,15 @@ pub(crate) async fn access() -> Result<Access> {
     access_as("test").await
 }
 
+/// Its lists have pages of one item, so that a kind that does not read all pages fails.
 async fn emulator() -> Result<&'static Emulator> {
-    EMULATOR.get_or_try_init(Emulator::start).await.map_err(|error| Error::failed(error.to_string()))
+    let start = async || {
+        let emulator = Emulator::start().await?;
+        emulator.set_page_size(Some(1));
+        Ok(emulator)
+    };
+    let started = EMULATOR.get_or_try_init(start).await;
+    started.map_err(|error: payinfra_localstack::Error| Error::failed(error.to_string()))
 }
 
 async fn access_as(access_key: &str) -> Result<Access> {
