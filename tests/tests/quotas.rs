@@ -1,4 +1,4 @@
-//! Quotas of the account are checked before anything is changed.
+//! What a plan tells of the account before anything is changed: the quotas that it would exceed, and what it costs.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -28,5 +28,9 @@ async fn x04_a_plan_beyond_a_quota_changes_nothing() {
     let changes = bench.mutations();
     assert!(changes.is_empty(), "{changes:?}");
     set(Some(3)).await.unwrap();
-    bench.run(&["plan", "--workspace", "legacy"]).ok();
+    let plan = bench.run(&["plan", "--workspace", "legacy"]).ok();
+    // Three NAT gateways alone are about $100.
+    let cost = plan.stdout.lines().find_map(|line| line.strip_prefix("Estimated cost: +$")).unwrap();
+    let dollars: f64 = cost.split(' ').next().unwrap().parse().unwrap();
+    assert!((500.0..2_000.0).contains(&dollars) && cost.contains("without requests"), "{cost}");
 }

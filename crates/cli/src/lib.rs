@@ -6,6 +6,7 @@ mod colours;
 mod command;
 mod commit;
 mod context;
+mod cost;
 mod databases;
 mod disk;
 mod events;

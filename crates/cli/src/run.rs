@@ -24,7 +24,7 @@ use crate::plan_view::PlanView;
 use crate::progress::{Lines, Live, seconds};
 use crate::rescue::Rescue;
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
-use crate::{functions, lock, losses, quotas, value_view};
+use crate::{cost, functions, lock, losses, quotas, value_view};
 
 /// A request to apply, destroy or roll back.
 pub(crate) struct Order<'a> {
@@ -347,6 +347,7 @@ impl Order<'_> {
         } else {
             let losses = if self.back.is_some() { losses::FINAL } else { losses::DESTROYS };
             screen::print(&PlanView { whole: self.verbose, losses }.render(planned));
+            cost::tell(planned, state);
         }
         self.warn();
         Ok(())

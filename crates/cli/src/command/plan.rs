@@ -9,6 +9,7 @@ use payinfra_engine::{Address, Error, Graph, Plan as Planned, Result, State, lon
 
 use super::Execute;
 use crate::context::{Context, Session};
+use crate::cost;
 use crate::databases::{self, Databases};
 use crate::disk::{self, Readers};
 use crate::events::Emitter;
@@ -90,6 +91,7 @@ pub(super) async fn show(session: &Session, planned: &Planned, state: &State, js
     }
     session.warn();
     if !json {
+        cost::tell(planned, state);
         moved(session, planned, state).await;
     }
     let checked = planned.respects_protection(state, &planned.graph).and_then(|()| planned.can_be_applied());
