@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use aws_sdk_ec2::types::Filter;
 use aws_sdk_elasticloadbalancingv2::types::LoadBalancerTypeEnum;
-use payinfra_engine::{Class, Error, Region, Resource, Result};
+use payinfra_engine::{Class, Error, Region, Resource, Result, reading};
 
 use crate::cloudtrail::Trail;
 use crate::ec2::{Eip, InternetGateway, TransitGateway, Vpc};
@@ -160,7 +160,7 @@ pub async fn shortages(access: &Access, adds: &BTreeMap<(Region, String), usize>
     let asked = all.into_iter().filter_map(|((region, index), adds)| Some((region, QUOTAS.get(index)?, adds)));
     let asked = asked.map(|(region, quota, adds)| async move {
         let cx = access.cx(region);
-        let (value, used) = tokio::try_join!(quota.value(&cx), quota.used(&cx))?;
+        let (value, used) = tokio::try_join!(reading(|| quota.value(&cx)), reading(|| quota.used(&cx)))?;
         let exceeded = value.filter(|value| used + adds > *value);
         Ok::<_, Error>(exceeded.map(|value| Shortage { quota, region: region.clone(), value, used, adds }))
     });

@@ -64,6 +64,7 @@ pub use recall::Difference;
 pub use reference::{Id, Ref, Secret, Sensitive, Text};
 pub use resolve::pointers;
 pub use resource::{Facts, Fields, Kind, Live, Lookup, Resource, kind, lookup};
+pub use retry::reading;
 pub use run::{Run, WIDTH};
 pub use schema::{ADDRESS, REFERENCE, Schemas};
 pub use state::{Deposed, FORMAT, Intent, Record, State};

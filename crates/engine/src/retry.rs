@@ -62,6 +62,18 @@ impl Patience {
     }
 }
 
+/// Retries a call that only reads within the budgets of its failures.
+///
+/// # Errors
+/// The last failure.
+pub async fn reading<T, F, Fut>(call: F) -> Result<T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T>>,
+{
+    patiently(&Patience::reading(), call).await
+}
+
 /// Retries `call` within the budgets of its failures.
 pub(crate) async fn patiently<T, F, Fut>(patience: &Patience, mut call: F) -> Result<T>
 where
