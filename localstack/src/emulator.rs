@@ -2,7 +2,8 @@
 
 use std::{
     ffi::OsString,
-    net::TcpListener,
+    io,
+    net::{SocketAddr, TcpListener, UdpSocket},
     process::Command,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -46,6 +47,12 @@ pub struct Builder {
     origins: Vec<String>,
     strict: Option<bool>,
 }
+
+/// The sockets of one port: of the endpoint, and of DNS.
+type Sockets = (tokio::net::TcpListener, tokio::net::UdpSocket);
+
+/// How many free ports to try until one is free for both.
+const PORTS: usize = 20;
 
 /// Receives the gateway when it is ready, or the reason why it did not start.
 type Started = oneshot::Receiver<Result<Arc<Gateway>>>;
@@ -114,9 +121,10 @@ impl Builder {
         };
         runtime.block_on(async {
             match self.open().await {
-                Ok((gateway, listener)) => {
+                Ok((gateway, (listener, names))) => {
                     // If the caller is gone by now, nobody will stop it.
                     if ready.send(Ok(Arc::clone(&gateway))).is_ok() {
+                        tokio::spawn(gateway::dns::serve(Arc::clone(&gateway), names));
                         gateway::serve(gateway, listener).await;
                     }
                 }
@@ -125,10 +133,9 @@ impl Builder {
         });
     }
 
-    async fn open(&self) -> Result<(Arc<Gateway>, tokio::net::TcpListener)> {
+    async fn open(&self) -> Result<(Arc<Gateway>, Sockets)> {
         let failed = |source| Error::Listen { port: self.port, source };
-        let listener = TcpListener::bind(("127.0.0.1", self.port)).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
+        let (listener, names) = self.listen().map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         let external = match self.profile {
             Profile::External => Some(external()?),
@@ -149,7 +156,20 @@ impl Builder {
         for (backend, ..) in gateway.servers() {
             wait_until_healthy(&gateway, backend).await?;
         }
-        Ok((gateway, tokio::net::TcpListener::from_std(listener).map_err(failed)?))
+        Ok((gateway, (listener, names)))
+    }
+
+    /// Listens on the port, over TCP and UDP. Not every port that is free for one is free for the other.
+    fn listen(&self) -> io::Result<Sockets> {
+        let attempt = || {
+            let listener = TcpListener::bind(("127.0.0.1", self.port))?;
+            let names = UdpSocket::bind(listener.local_addr()?)?;
+            listener.set_nonblocking(true)?;
+            names.set_nonblocking(true)?;
+            Ok((tokio::net::TcpListener::from_std(listener)?, tokio::net::UdpSocket::from_std(names)?))
+        };
+        let attempts = if self.port == 0 { PORTS } else { 1 };
+        (1..attempts).find_map(|_| attempt().ok()).map_or_else(attempt, Ok)
     }
 }
 
@@ -212,6 +232,12 @@ impl Emulator {
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.gateway.port)
+    }
+
+    /// The DNS server that stands for public DNS, over UDP: it has the name servers of delegated zones.
+    #[must_use]
+    pub fn resolver(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.gateway.port))
     }
 
     /// The environment for a child process that uses it; see [`environment`].
@@ -316,7 +342,7 @@ impl Emulator {
         self.control().violations().await
     }
 
-    /// From now on, the parent of a zone has its NS record, so that its certificates can be validated; see
+    /// From now on, the parent of a zone has its NS record, so that public DNS finds it and its certificates can be validated; see
     /// [`Control::delegate`].
     pub fn delegate(&self, zone: &str) {
         self.gateway.strict.delegate(zone, true);
@@ -407,11 +433,12 @@ pub fn misleading() -> Vec<OsString> {
 }
 
 /// The variables that [`isolate`] sets: dummy credentials and no user files, so that a real account cannot be reached
-/// by mistake.
+/// by mistake, and public DNS at the endpoint's address.
 #[must_use]
 pub fn environment(endpoint: &str) -> Vec<(String, String)> {
     [
         ("AWS_ENDPOINT_URL", endpoint),
+        ("PAYINFRA_RESOLVER", endpoint.trim_start_matches("http://").trim_end_matches('/')),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("AWS_REGION", "us-east-1"),

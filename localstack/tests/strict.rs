@@ -4,6 +4,10 @@
 
 mod support;
 
+use hickory_proto::{
+    op::{Message, Query, ResponseCode},
+    rr::{Name, RecordType},
+};
 use payinfra_localstack::Emulator;
 use serde_json::{Value, json};
 use support::{Answer, Aws};
@@ -171,9 +175,18 @@ async fn service_quotas_tells_what_applies_and_a_test_sets_it() {
 }
 
 async fn zone(aws: &Aws, name: &str) -> Answer {
+    zone_by(aws, name, name).await
+}
+
+/// Another zone with a name that there is already.
+async fn zone_again(aws: &Aws, name: &str) -> Answer {
+    zone_by(aws, name, "again").await
+}
+
+async fn zone_by(aws: &Aws, name: &str, reference: &str) -> Answer {
     let body = format!(
         "<CreateHostedZoneRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><Name>{name}</Name>\
-         <CallerReference>{name}</CallerReference></CreateHostedZoneRequest>"
+         <CallerReference>{reference}</CallerReference></CreateHostedZoneRequest>"
     );
     aws.send("route53", "us-east-1", "POST", "/2013-04-01/hostedzone", &[], &body).await.unwrap()
 }
@@ -239,6 +252,53 @@ async fn certificates_are_issued_when_their_zone_is_delegated() {
         false
     };
     assert!(issued().await, "{:?}", describe().await);
+}
+
+/// The response code of public DNS, and the name servers, sorted.
+async fn resolved(emulator: &Emulator, name: &str, kind: RecordType) -> (ResponseCode, Vec<String>) {
+    let mut question = Message::query();
+    question.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.send_to(&question.to_vec().unwrap(), emulator.resolver()).await.unwrap();
+    let mut buffer = [0; 512];
+    let length = socket.recv(&mut buffer).await.unwrap();
+    let answer = Message::from_vec(&buffer[..length]).unwrap();
+    assert_eq!((answer.metadata.id, &answer.queries), (question.metadata.id, &question.queries));
+    let mut servers: Vec<_> = answer.answers.iter().map(|record| record.data.to_string()).collect();
+    servers.sort();
+    (answer.metadata.response_code, servers)
+}
+
+#[tokio::test]
+async fn public_dns_has_the_name_servers_of_delegated_zones() {
+    let (emulator, aws) = strict().await;
+    let parent = zone(&aws, "payments.test").await;
+    zone(&aws, "dev.payments.test").await;
+    let servers = |answer: &Answer| {
+        let servers = answer.body.split("<NameServer>").skip(1).filter_map(|rest| rest.split('<').next());
+        let mut servers: Vec<_> = servers.map(|server| format!("{}.", server.trim_end_matches('.'))).collect();
+        servers.sort();
+        servers
+    };
+    let second = servers(&zone_again(&aws, "payments.test").await);
+    assert!(second.iter().all(|server| !servers(&parent).contains(server)), "each zone has its own: {second:?}");
+    let [none, found] = [(ResponseCode::NXDomain, Vec::new()), (ResponseCode::NoError, servers(&parent))];
+    assert_eq!(found.1.len(), 4);
+    assert_eq!(resolved(&emulator, "payments.test.", RecordType::NS).await, none);
+    record(&aws, &parent, "dev.payments.test", "NS", "ns-1.awsdns-1.org").await;
+    assert_eq!(resolved(&emulator, "dev.payments.test.", RecordType::NS).await, none, "the parent is not delegated");
+    emulator.delegate("payments.test");
+    assert_eq!(resolved(&emulator, "Payments.test.", RecordType::NS).await, found, "the oldest zone of the name");
+    assert_eq!(resolved(&emulator, "dev.payments.test.", RecordType::NS).await.0, ResponseCode::NoError);
+    assert_eq!(resolved(&emulator, "api.payments.test.", RecordType::NS).await, none, "it is not a zone");
+    assert_eq!(resolved(&emulator, "payments.test.", RecordType::SOA).await.0, ResponseCode::NotImp);
+    emulator.control().delegate("payments.test", false).await.unwrap();
+    assert_eq!(resolved(&emulator, "payments.test.", RecordType::NS).await, none);
+
+    let lax = Emulator::builder().strict(false).start().await.unwrap();
+    assert_eq!(resolved(&lax, "payments.test.", RecordType::NS).await, none, "there is no zone");
+    zone(&Aws::of(&lax), "payments.test").await;
+    assert_eq!(resolved(&lax, "payments.test.", RecordType::NS).await.0, ResponseCode::NoError);
 }
 
 #[tokio::test]

@@ -20,8 +20,15 @@ def plain(name):
 
 
 def is_delegated(zone, zones):
-    """Whether public DNS finds a zone: its parent has its NS record, which the gateway or a zone of the account says."""
-    if CONDITIONS.delegated is None or plain(zone.name) in CONDITIONS.delegated:
+    """Whether public DNS finds a zone: its parent has its NS record, which the gateway or a zone of the account says.
+
+    Of several zones with one name, the parent knows the oldest.
+    """
+    if CONDITIONS.delegated is None:
+        return True
+    if zone is not next(other for other in zones if plain(other.name) == plain(zone.name)):
+        return False
+    if plain(zone.name) in CONDITIONS.delegated:
         return True
     parents = (parent for parent in zones if plain(zone.name).endswith(f".{plain(parent.name)}"))
     return any(

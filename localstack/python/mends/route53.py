@@ -1,5 +1,7 @@
 """Route 53 in moto."""
 
+import itertools
+
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.route53.exceptions import (
@@ -9,11 +11,12 @@ from moto.route53.exceptions import (
     NoSuchHealthCheck,
     Route53ClientError,
 )
-from moto.route53.models import RecordSet, Route53Backend
+from moto.route53.models import DelegationSet, RecordSet, Route53Backend
 from moto.route53.responses import Route53
 from moto.route53.utils import validate_domain_name
 
 from mends import replaces, traffic
+from mends.conditions import CONDITIONS
 
 
 def refuse(message):
@@ -101,6 +104,21 @@ def change_resource_record_sets(_original, backend, zoneid, change_list):
             refuse(f"The health check with id {record.health_check_id} was not found")
         records = changed(zone, records, action, record)
     zone.rrsets = records
+
+
+# The ends of the names of name servers, and how many there are of each.
+ENDS, EACH = ("com", "net", "org", "co.uk"), 512
+numbers = itertools.count(1)
+
+
+@replaces(DelegationSet)
+def __init__(original, delegation_set, caller_reference, name_servers, delegation_set_id):
+    """Each zone has its own name servers if the gateway is strict. Otherwise all have the same ones, so that the parent
+    delegates all zones of one name."""
+    if name_servers is None and CONDITIONS.delegated is not None:
+        number = next(numbers) % EACH
+        name_servers = [f"ns-{number + index * EACH}.awsdns-{number % 64:02}.{end}" for index, end in enumerate(ENDS)]
+    original(delegation_set, caller_reference, name_servers, delegation_set_id)
 
 
 @replaces(Route53Backend)

@@ -4,6 +4,7 @@ use std::{
     error::Error,
     fs::{self, File},
     io::{self, Write},
+    net::{TcpListener, UdpSocket},
     os::unix::{fs::OpenOptionsExt, process::CommandExt},
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -141,9 +142,11 @@ pub(super) async fn start(
     }
 }
 
-/// The usual port if it is free, or else any port.
+/// The usual port if it is free, also for DNS, or else any port.
 fn usual_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", USUAL_PORT)).map_or(0, |_| USUAL_PORT)
+    let usual = ("127.0.0.1", USUAL_PORT);
+    let is_free = TcpListener::bind(usual).is_ok() && UdpSocket::bind(usual).is_ok();
+    if is_free { USUAL_PORT } else { 0 }
 }
 
 /// Starts the instance as a process that outlives this one.

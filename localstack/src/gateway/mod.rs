@@ -2,6 +2,7 @@
 
 mod conditions;
 mod connection;
+pub(crate) mod dns;
 mod upstream;
 
 use std::{

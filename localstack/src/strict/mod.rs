@@ -17,6 +17,7 @@ use std::{
 };
 
 use crate::{action::Request, answer::Answer, fault::Fault, model::Models};
+pub(crate) use names::{is_within, plain};
 use page::Pages;
 pub(crate) use page::by_environment as page_size_by_environment;
 pub(crate) use quota::{Emulator, Quotas};

@@ -26,10 +26,11 @@ pub(super) fn refuse(request: &Request) -> Option<(Answer, String)> {
 }
 
 /// A name without its dot at the end, in lower case.
-pub(super) fn plain(name: &str) -> String {
+pub(crate) fn plain(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
 
-fn is_within(name: &str, parent: &str) -> bool {
+/// Whether a name is `parent` or below it.
+pub(crate) fn is_within(name: &str, parent: &str) -> bool {
     name.strip_suffix(parent).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
