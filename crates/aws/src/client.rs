@@ -1,6 +1,7 @@
 //! Access to AWS: one client per service and region, and the context of calls.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::dns;
 use crate::limit::Limits;
 use crate::package::{CodeSha256, Packages};
 use crate::{Explain, Need};
@@ -37,6 +39,8 @@ pub struct Access {
     account: String,
     limits: Limits,
     packages: Packages,
+    /// The DNS server to ask, whatever the configuration says.
+    resolver: Option<SocketAddr>,
     regions: Arc<Mutex<HashMap<Region, Arc<Clients>>>>,
 }
 
@@ -50,7 +54,7 @@ impl Access {
     /// Signs in, and asks AWS for the account: the first call of every command.
     ///
     /// # Errors
-    /// If there are no credentials, they are rejected, or AWS cannot be reached.
+    /// If there are no credentials, they are rejected, AWS cannot be reached, or `PAYINFRA_RESOLVER` is not valid.
     pub async fn open(identity: &Identity) -> Result<Self> {
         Self::open_in(identity, HOME).await
     }
@@ -60,6 +64,7 @@ impl Access {
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_in(identity: &Identity, region: &str) -> Result<Self> {
+        let resolver = dns::by_environment()?;
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(aws_config::Region::new(region.to_owned()))
             .retry_config(RetryConfig::disabled())
@@ -80,7 +85,7 @@ impl Access {
             let provider = aws_credential_types::provider::SharedCredentialsProvider::new(provider);
             config = config.into_builder().credentials_provider(provider).build();
         }
-        Self::sign_in(config).await
+        Ok(Self { resolver, ..Self::sign_in(config).await? })
     }
 
     async fn sign_in(mut config: SdkConfig) -> Result<Self> {
@@ -97,6 +102,7 @@ impl Access {
             account: asked?,
             limits: Limits::new(),
             packages: Packages::default(),
+            resolver: None,
             regions: Arc::default(),
         })
     }
@@ -124,6 +130,12 @@ impl Access {
             .retry_config(RetryConfig::disabled())
             .build();
         Self::sign_in(config).await
+    }
+
+    /// The same, with this DNS server instead of those of the configuration and the system.
+    #[must_use]
+    pub fn with_resolver(self, resolver: SocketAddr) -> Self {
+        Self { resolver: Some(resolver), ..self }
     }
 
     /// The account's id: twelve digits.
@@ -334,6 +346,11 @@ impl Cx {
     #[must_use]
     pub fn account(&self) -> &str {
         self.access.account()
+    }
+
+    /// The DNS server to ask, whatever the configuration says.
+    pub(crate) fn resolver(&self) -> Option<SocketAddr> {
+        self.access.resolver
     }
 
     /// The content of the package with this digest.

@@ -5,6 +5,7 @@ mod cidr;
 mod client;
 mod clock;
 mod cloud;
+mod dns;
 mod error;
 mod gate;
 mod limit;

@@ -627,6 +627,9 @@ pub(super) const TABLE: &[Permissions] = &[
             "rds:RemoveTagsFromResource",
         ])
         .links("rds.amazonaws.com"),
+    Permissions::of("route53.delegation")
+        .read(&["route53:ListResourceRecordSets"])
+        .change(&["route53:ChangeResourceRecordSets"]),
     Permissions::of("route53.health-check")
         .read(&["route53:GetHealthCheck", "route53:ListTagsForResource", "route53:ListTagsForResources"])
         .change(&[

@@ -1,5 +1,6 @@
-//! Route 53: hosted zones, records and health checks.
+//! Route 53: hosted zones and their delegations, records and health checks.
 
+mod delegation;
 mod dns_name;
 mod health_check;
 mod hosted_zone;
@@ -11,6 +12,7 @@ mod zone;
 use aws_sdk_route53::types::TagResourceType;
 use payinfra_engine::{Kind, Result, Tags, kind, lookup};
 
+pub use delegation::Delegation;
 pub use dns_name::DnsName;
 pub use health_check::HealthCheck;
 pub use hosted_zone::{HostedZone, HostedZoneOutputs};
@@ -21,7 +23,7 @@ use crate::{Cx, Explain};
 
 /// The kinds of this service, sorted by name.
 pub const KINDS: &[&dyn Kind<Cx>] =
-    &[kind::<HealthCheck>(), kind::<HostedZone>(), kind::<RecordSet>(), lookup::<Zone>()];
+    &[kind::<Delegation>(), kind::<HealthCheck>(), kind::<HostedZone>(), kind::<RecordSet>(), lookup::<Zone>()];
 
 /// The health checks and hosted zones with their tags; records have none.
 pub(crate) async fn owned(cx: &Cx) -> Result<Vec<(String, Tags)>> {

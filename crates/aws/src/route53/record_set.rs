@@ -188,6 +188,11 @@ impl Resource for RecordSet {
 }
 
 impl RecordSet {
+    /// The id that it has once it exists.
+    pub(super) fn id(&self) -> Result<Id<Self>> {
+        Ok(Key::of(self)?.id())
+    }
+
     fn sdk(&self, key: &Key) -> Result<sdk::ResourceRecordSet> {
         let record = sdk::ResourceRecordSet::builder().name(key.name.as_str()).r#type(self.record_type.sdk());
         let record =

@@ -43,7 +43,8 @@ async fn emulator() -> Result<&'static Emulator> {
 }
 
 async fn access_as(access_key: &str) -> Result<Access> {
-    let access = Access::emulated_as(&emulator().await?.endpoint(), access_key).await?;
+    let emulator = emulator().await?;
+    let access = Access::emulated_as(&emulator.endpoint(), access_key).await?.with_resolver(emulator.resolver());
     for package in lambda::packages() {
         access.provide(package)?;
     }

@@ -207,6 +207,7 @@ const ABSENCE: &[(&str, Proof)] = &[
     ("rds.instance", Proof::Own("by name, without a filter")),
     ("rds.parameter-group", Proof::Own("by name, without the parameters and tags")),
     ("rds.subnet-group", Proof::Own("by name, without the tags")),
+    ("route53.delegation", Proof::Read("the list of its zone, which is strongly consistent")),
     ("route53.health-check", Proof::Read("one call by id; missing tags hide nothing")),
     ("route53.hosted-zone", Proof::Read("one call by id; missing tags hide nothing")),
     ("route53.record-set", Proof::Read("the list of its zone, which is strongly consistent")),

@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 
 use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType};
 use payinfra_aws::route53::{
-    Answer, DnsName, FailoverRole, HealthCheck, HostedZone, RecordSet, RecordType, Routing, Zone,
+    Answer, Delegation, DnsName, FailoverRole, HealthCheck, HostedZone, RecordSet, RecordType, Routing, Zone,
 };
 use payinfra_aws::{Access, Aws, Explain, Need};
-use payinfra_engine::{Class, Cloud, Graph, Lookup, Node, Ref, Region, Resource, Result, Secret, Tags};
+use payinfra_engine::{Class, Cloud, Error, Graph, Lookup, Node, Ref, Region, Resource, Result, Secret, Tags};
+use payinfra_localstack::Emulator;
 use serde_json::json;
 
 use crate::example::{Again, Example, examples, form, graph};
 use crate::life::{access, site};
 
 examples![
+    delegation,
     health_check,
     hosted_zone,
     record_set,
@@ -90,6 +92,17 @@ fn record(zone: &Node<HostedZone>, name: &str, record_type: RecordType, answer: 
 fn zone_for(graph: &mut Graph) -> Result<Node<HostedZone>> {
     let name = format!("{}.example", graph.workspace);
     graph.add(&global(), "zone", zone_args(&name))
+}
+
+/// The clients ask the emulated AWS, whatever DNS server the arguments name.
+fn delegation() -> Result<Example> {
+    let mut graph = graph("delegation");
+    let zone = zone_for(&mut graph)?;
+    let (name, name_servers) = (DnsName::new("delegation.example"), zone.outputs.name_servers);
+    Example::new(graph, &global(), Delegation { zone: zone.id, name, name_servers, resolver: None })?
+        .again(Again::Taken)
+        .change(|delegation: &mut Delegation| delegation.resolver = "192.0.2.1:53".parse().ok())?
+        .change(|delegation: &mut Delegation| delegation.resolver = None)
 }
 
 /// The name of another one, with characters that AWS escapes.
@@ -236,6 +249,46 @@ async fn a_zone_that_is_not_there_or_not_the_only_one_is_told() -> Result<()> {
     for id in ids {
         access.cx(&global()).route53().delete_hosted_zone().id(id).send().await.explain()?;
     }
+    Ok(())
+}
+
+/// A create ends without waiting, and says what to set where; nothing is written before the delegation is seen.
+#[tokio::test]
+async fn a_zone_that_is_not_delegated_says_what_to_set() -> Result<()> {
+    let started = Emulator::builder().strict(true).start().await;
+    let emulator = started.map_err(|error| Error::failed(error.to_string()))?;
+    let access = Access::emulated(&emulator.endpoint()).await?;
+    let aws = Aws::new(access.clone());
+    let name = "pay.bank.test";
+    let zone = aws.create(&site(&global(), HostedZone::KIND, "later")?, &form(&zone_args(name))?).await?;
+    let seen = aws.read(&global(), HostedZone::KIND, std::slice::from_ref(&zone)).await?.pop().need("HostedZone")?;
+    let servers: Vec<&str> =
+        seen.outputs["name_servers"].as_array().into_iter().flatten().filter_map(|server| server.as_str()).collect();
+    assert_eq!(servers.len(), 4);
+    let site = site(&global(), Delegation::KIND, "later")?;
+    let args = |name_servers: &[&str]| {
+        form(&json!({ "zone": zone, "name": name, "name_servers": name_servers, "resolver": emulator.resolver() }))
+    };
+    let told = async |name_servers: &[&str]| {
+        let error = aws.create(&site, &args(name_servers)?).await.err().need("an error")?;
+        let hint = error.get_hint().unwrap_or_default().to_owned();
+        Ok::<_, Error>((error.class(), error.message().to_owned(), hint))
+    };
+    let set = |servers: &[&str]| {
+        format!(
+            "set the NS records of `{name}` in its parent domain, or at its registrar, to {}; then run the same command again",
+            servers.join(", ")
+        )
+    };
+    let message = "`pay.bank.test` is not delegated to its hosted zone: public DNS has no NS records";
+    assert_eq!(told(&servers).await?, (Class::Failed, message.to_owned(), set(&servers)));
+    assert_eq!(aws.recover(&site, &args(&servers)?).await?, None);
+
+    emulator.delegate(name);
+    let message = format!("`{name}` is delegated to other name servers: {}", servers.join(", "));
+    assert_eq!(told(&["ns-1.old.test"]).await?, (Class::Failed, message, set(&["ns-1.old.test"])));
+    let id = aws.create(&site, &args(&servers)?).await?;
+    assert_eq!(aws.recover(&site, &args(&servers)?).await?, Some(id));
     Ok(())
 }
 
