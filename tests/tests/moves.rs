@@ -22,7 +22,7 @@ use payinfra_tests::{Bench, Inventory, example};
 const LIVE: [&str; 2] = ["--workspace", "live"];
 const MOVES: [&str; 4] = ["migration", "production", "migration", "legacy"];
 /// The name of the service that clients send payments to.
-const NAME: &str = "payment-api-live-demo1.payments.example.com";
+const NAME: &str = "payment-api-live-demo1.payments.test";
 /// AWS's latency in the undisturbed walk, so that tasks start, become healthy and drain one after the other.
 const LATENCY: f64 = 1.0 / 120.0;
 /// The statuses of responses that faults of AWS can cause, after which clients send a payment again.

@@ -2,12 +2,16 @@
 //! destroyed. They exceed no default quota, watch only what AWS publishes, and wait for fresh roles and keys and for the
 //! network interfaces that services leave.
 
+use std::time::{Duration, Instant};
+
 use payinfra_tests::api::write_package;
 use payinfra_tests::{Bench, example};
 
 const GLOBAL_PAYMENTS: &str = include_str!("../../crates/stacks/src/global_payments/payinfra.toml");
 const PEERED_PAYMENTS: &str = include_str!("../../crates/stacks/src/peered_payments/payinfra.toml");
 const TRADING: &str = include_str!("../../crates/stacks/src/trading/payinfra.toml");
+
+const ZONE: &str = "global/route53.hosted-zone/main";
 
 /// Applies, plans and destroys a workspace. AWS refuses nothing that a later attempt would not be allowed.
 fn lives(bench: &Bench, workspace: &str) {
@@ -19,22 +23,53 @@ fn lives(bench: &Bench, workspace: &str) {
     assert_eq!(violations, Vec::<&str>::new());
 }
 
+/// The addresses of the resources that exist.
+fn created(bench: &Bench, workspace: &str) -> Vec<String> {
+    let state = bench.state(workspace);
+    let resources = state["resources"].as_object().unwrap().iter();
+    resources.filter(|(_, record)| record["id"].is_string()).map(|(address, _)| address.clone()).collect()
+}
+
 /// One region, and two.
 #[tokio::test(flavor = "multi_thread")]
 async fn migration_lives_in_a_delegated_zone() {
     for workspace in ["legacy", "migration"] {
-        let bench = Bench::strict(&example().replace("payments.example.com", "payments.test-bank.com")).await;
-        bench.aws.delegate("payments.test-bank.com");
+        let bench = Bench::strict(&example()).await;
+        bench.aws.delegate("payments.test");
         lives(&bench, workspace);
     }
 }
 
+/// Before the zone is delegated, apply ends soon, with the instruction and without anything that costs money. After it, the same
+/// command goes on to the end.
 #[tokio::test(flavor = "multi_thread")]
-async fn migration_cannot_have_a_zone_that_aws_reserves() {
+async fn migration_waits_for_its_zone_without_running() {
     let bench = Bench::strict(&example()).await;
-    let failed = bench.run(&["apply", "--workspace", "legacy", "--yes"]).expect(1);
-    assert!(failed.stderr.contains("payments.example.com is reserved by AWS"), "{}", failed.stderr);
-    bench.run(&["destroy", "--workspace", "legacy", "--yes", "--accept-loss"]).ok();
+    let begun = Instant::now();
+    let apply = ["apply", "--workspace", "legacy", "--yes"];
+    let failed = bench.run(&apply).expect(1);
+    assert!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
+    assert_eq!(created(&bench, "legacy"), [ZONE]);
+    let changes: Vec<_> = bench.mutations().into_iter().map(|call| call.action).collect();
+    assert_eq!(changes, ["CreateHostedZone", "ChangeTagsForResource"]);
+    let state = bench.state("legacy");
+    let servers: Vec<_> = state["resources"][ZONE]["outputs"]["name_servers"].as_array().unwrap().iter().collect();
+    assert_eq!(servers.len(), 4);
+    for told in ["`payments.test` is not delegated to its hosted zone", "set the NS records of `payments.test`"]
+        .into_iter()
+        .chain(servers.iter().map(|server| server.as_str().unwrap()))
+    {
+        assert!(failed.stderr.contains(told), "`{told}` is not in:\n{}", failed.stderr);
+    }
+    // Until then, nothing changes.
+    bench.run(&apply).expect(1);
+    assert_eq!(created(&bench, "legacy"), [ZONE]);
+    bench.aws.delegate("payments.test");
+    // Only one zone of a name can be delegated.
+    let other = bench.run(&["apply", "--workspace", "migration", "--yes"]).expect(1);
+    assert!(other.stderr.contains("`payments.test` is delegated to other name servers"), "{}", other.stderr);
+    bench.run(&["destroy", "--workspace", "migration", "--yes", "--accept-loss"]).ok();
+    lives(&bench, "legacy");
 }
 
 #[tokio::test(flavor = "multi_thread")]

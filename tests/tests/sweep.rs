@@ -73,7 +73,7 @@ async fn sweep_takes_down_a_whole_stack_that_its_state_forgot() {
     s3.put_object().bucket(bucket).key(key).body(state.to_string().into_bytes().into()).send().await.unwrap();
     bench.run(&SWEEP).expect(2);
     let left = bench.run(&[&SWEEP[..], &["--delete", "--yes", "--accept-loss"]].concat()).expect(1);
-    assert!(left.stderr.contains("the zone `payments.example.com` holds records that are not ours"), "{}", left.stderr);
+    assert!(left.stderr.contains("the zone `payments.test` holds records that are not ours"), "{}", left.stderr);
     remove_records(&bench).await;
     bench.run(&[&SWEEP[..], &["--delete", "--yes", "--accept-loss"]].concat()).expect(0);
     let after = bench.inventory().await;

@@ -1,7 +1,12 @@
 //! A service's domain name: its zone, its certificates, and the records that route traffic to regions.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
 use payinfra_aws::acm::{Certificate, ExistingCertificate};
-use payinfra_aws::route53::{Answer, DnsName, HealthCheck, HostedZone, RecordSet, RecordType, Routing, Zone};
+use payinfra_aws::route53::{
+    Answer, Delegation, DnsName, HealthCheck, HostedZone, RecordSet, RecordType, Routing, Zone,
+};
 use payinfra_engine::{Address, Error, Graph, Id, Node, Ref, Region, Result, Secret, Tags, Text};
 use payinfra_stack::{Names, Site};
 
@@ -25,6 +30,8 @@ pub struct Domain {
     pub name: DnsName,
     /// What the service is called in names and addresses, such as `api`.
     service: String,
+    /// The delegation of a zone that is declared here.
+    delegation: Option<Address>,
     /// The validation record, once it is declared: the certificates of all regions use the same one.
     validation: Option<Address>,
 }
@@ -39,11 +46,18 @@ pub struct Alias {
 }
 
 impl Domain {
-    /// Declares the zone `zone`. The service's name is derived from `service`, such as `api`.
+    /// Declares the zone `zone` and its delegation by the parent domain, which has to be seen at the DNS server `resolver`,
+    /// or else at the system's. The service's name is derived from `service`, such as `api`.
     ///
     /// # Errors
     /// If the graph has a zone already.
-    pub fn create(graph: &mut Graph, names: &Names, zone: &str, service: &str) -> Result<Self> {
+    pub fn create(
+        graph: &mut Graph,
+        names: &Names,
+        zone: &str,
+        service: &str,
+        resolver: Option<SocketAddr>,
+    ) -> Result<Self> {
         let name = DnsName::new(zone);
         let comment = format!("Names of {}", names.name("platform"));
         let tags = Tags::new().with("Name", names.name("zone"));
@@ -56,10 +70,18 @@ impl Domain {
             list.and(server)
         });
         graph.output("name_servers", list);
-        Ok(Self::of(graph, names, &name, created.id, service))
+        let delegation = Delegation {
+            zone: created.id.clone(),
+            name: name.clone(),
+            name_servers: created.outputs.name_servers,
+            resolver,
+        };
+        let delegation = graph.add(&Region::global(), "main", delegation)?.address;
+        let domain = Self::of(graph, names, &name, created.id, service);
+        Ok(Self { delegation: Some(delegation), ..domain })
     }
 
-    /// Like [`Domain::create`], but looks the zone up.
+    /// Like [`Domain::create`], but looks the zone up, which has to be delegated already.
     ///
     /// # Errors
     /// If the graph has a zone already.
@@ -73,7 +95,23 @@ impl Domain {
         let name = DnsName::new(&format!("{}.{zone}", names.name(service)));
         graph.output("service_domain", name.as_str());
         graph.output("zone_id", &id);
-        Self { zone: id, name, service: service.to_owned(), validation: None }
+        Self { zone: id, name, service: service.to_owned(), delegation: None, validation: None }
+    }
+
+    /// Makes everything else of the graph wait for the delegation: while it is missing, nothing that costs money exists.
+    pub fn first(&self, graph: &mut Graph) {
+        let Some(delegation) = &self.delegation else { return };
+        let mut before = graph.depends(delegation);
+        before.insert(delegation.clone());
+        let waits = |address: &Address| {
+            !before.contains(address) && graph.nodes().get(address).is_some_and(|node| !node.lookup)
+        };
+        // What depends on something that waits, waits as well.
+        let roots = graph.nodes().keys().filter(|address| waits(address));
+        let roots = roots.filter(|address| !graph.depends(address).iter().any(waits));
+        for root in roots.cloned().collect::<BTreeSet<_>>() {
+            graph.order(delegation, &root);
+        }
     }
 
     /// Looks up the certificate `arn` in the site's region, which must be issued for the service's name, and returns
@@ -107,6 +145,10 @@ impl Domain {
         let tags = site.named("certificate");
         let certificate = Certificate { domain_name: name, subject_alternative_names: [].into(), tags };
         let certificate = graph.add(site.region(), &self.service, certificate)?;
+        if let Some(delegation) = &self.delegation {
+            // Until then, AWS does not see the validation record.
+            graph.order(delegation, &certificate.address);
+        }
         if let Some(validation) = &self.validation {
             // Without the record, its validation would never finish.
             graph.order(validation, &certificate.address);

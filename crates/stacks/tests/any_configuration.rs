@@ -72,7 +72,7 @@ proptest! {
             ""
         };
         let text = format!(
-            "stack = \"migration\"\n[defaults]\nservice.auth = \"none\"\n[workspaces.w]\nphase = \"{phase}\"\nnat = \"{nat}\"\nsuffix = \"{suffix}\"\n\
+            "stack = \"migration\"\n[defaults]\nservice.auth = \"none\"\ndomain.zone = \"payments.test\"\n[workspaces.w]\nphase = \"{phase}\"\nnat = \"{nat}\"\nsuffix = \"{suffix}\"\n\
              environment = \"e\"\nproject = \"p\"\ncutover = 2026-03-01T02:00:00Z\nregions = [{}]\n{legacy}\n{sections}\n",
             regions.join(", ")
         );

@@ -23,6 +23,7 @@ regions = [
     { name = "us-east-2", cidr = "10.1.0.0/16" },
 ]
 service.auth = "none"
+domain.zone = "payments.test"
 [workspaces.legacy]
 environment = "old"
 legacy_network = { cidrs = ["192.168.0.0/16"], security_groups = { web = { name = "web" } } }
@@ -226,7 +227,7 @@ fn m02_an_unknown_phase_is_refused() {
     let text = GOOD.replace("environment = \"new\"", "environment = \"new\"\nphase = \"later\"");
     let error = Configuration::parse(&text, "payinfra.toml", STACKS).unwrap_err();
     assert_eq!(error.message, "unknown variant `later`, expected one of `legacy`, `migration`, `production`");
-    assert_eq!(error.position.unwrap().0, 20);
+    assert_eq!(error.position.unwrap().0, 21);
 }
 
 #[test]
@@ -422,7 +423,7 @@ fn m05_tags_that_differ_only_in_case_are_refused_wherever_they_stand() {
     let text = GOOD.replacen("suffix =", "tags = { Team = \"a\" }\nsuffix =", 1);
     assert!(Configuration::parse(&text, "payinfra.toml", STACKS).is_ok());
     let text = text.replacen("environment = \"new\"\n", "environment = \"new\"\ntags = { team = \"b\" }\n", 1);
-    assert_eq!(said(&text), "payinfra.toml:21:10: the tags `Team` and `team` differ only in case");
+    assert_eq!(said(&text), "payinfra.toml:22:10: the tags `Team` and `team` differ only in case");
 }
 
 /// AWS accepts 50 tags; 5 required ones, the name, 4 owner tags and one of the resource's own leave 39.
@@ -451,10 +452,10 @@ fn m05_all_wrong_tags_are_reported_at_once() {
         error.to_string(),
         "payinfra.toml:7:11: `project` has the character ','\n\
          payinfra.toml:8:10: the tag `a,b` has the character ','\n\
-         payinfra.toml:17:15: `environment` has the character ';'\n\
-         payinfra.toml:20:15: `environment` has the character ';'\n\
-         payinfra.toml:21:10: the tag `aws:c` has the reserved prefix `aws:`\n\
-         payinfra.toml:21:20: the value of the tag `aws:c` has the character '!'"
+         payinfra.toml:18:15: `environment` has the character ';'\n\
+         payinfra.toml:21:15: `environment` has the character ';'\n\
+         payinfra.toml:22:10: the tag `aws:c` has the reserved prefix `aws:`\n\
+         payinfra.toml:22:20: the value of the tag `aws:c` has the character '!'"
     );
 }
 
@@ -699,12 +700,31 @@ fn m15_m18_a_service_that_fargate_does_not_run_is_refused() {
 
 #[test]
 fn m16_m25_a_domain_or_certificate_that_cannot_be_is_refused() {
+    check(
+        "domain.zone = \"payments.test\"\n",
+        "",
+        "legacy",
+        "workspace `legacy` has no `domain.zone`: it is the domain of the hosted zone, a domain of yours or below one",
+        "set it under [workspaces.legacy] or [defaults]",
+    );
     for (line, at, message, hint) in [
         (
             "zone = \"Example.com.\"",
             "\"Example",
             "`Example.com.` is not a domain",
-            "write it in lower case and without a trailing dot, such as payments.example.com",
+            "write it in lower case and without a trailing dot, such as payments.your-company.com",
+        ),
+        (
+            "zone = \"pay.example.com\"",
+            "\"pay.",
+            "`pay.example.com` cannot have a hosted zone: AWS reserves example.com",
+            "use a domain of yours, or one below it",
+        ),
+        (
+            "resolver = \"1.1.1.1\"",
+            "\"1.1",
+            "`1.1.1.1` is not an address with a port",
+            "write the address of a DNS server, such as 1.1.1.1:53",
         ),
         (
             "certificates = { us-east-1 = \"arn:aws:acm:us-east-2:123456789012:certificate/a\" }",

@@ -15,12 +15,13 @@ use serde_json::{Map, Value, json};
 const ACCOUNT: &str = "123456789012";
 
 /// What a workspace of the migration cannot leave out.
-const REQUIRED: [(&str, &str); 5] = [
+const REQUIRED: [(&str, &str); 6] = [
     ("environment", "\"e\""),
     ("project", "\"p\""),
     ("suffix", "\"s1\""),
     ("cutover", "2026-03-01T02:00:00Z"),
     ("service.auth", "\"none\""),
+    ("domain.zone", "\"payments.test\""),
 ];
 
 /// A configuration with the workspace `phase` and nothing but what is required, except `without`.

@@ -82,7 +82,7 @@ fn g01_the_api_is_deployed_when_its_definition_changes() {
 #[test]
 fn g02_a_domain_leads_to_the_primary_region_or_to_the_nearest() {
     let domain = |routing: &str| {
-        let zone = "[defaults.domain]\nzone = \"pay.example.com\"\ncreate_zone = true";
+        let zone = "[defaults.domain]\nzone = \"pay.test\"\ncreate_zone = true";
         EXAMPLE.replace("[workspaces.dev]", &format!("{zone}\nrouting = \"{routing}\"\n[workspaces.dev]"))
     };
     let routings = |configuration: &str| -> Vec<Value> {

@@ -166,7 +166,7 @@ fn what_follows_from_an_invalid_size_is_not_reported() {
     ] {
         let text = format!(
             "stack = \"migration\"\n[workspaces.legacy]\nenvironment = \"e\"\nproject = \"p\"\nsuffix = \"s\"\n\
-             cutover = 2026-03-01T02:00:00Z\nalarms.running_tasks = 3\nservice = {{ auth = \"none\", {service} }}\n"
+             cutover = 2026-03-01T02:00:00Z\nalarms.running_tasks = 3\ndomain.zone = \"payments.test\"\nservice = {{ auth = \"none\", {service} }}\n"
         );
         let error = Configuration::parse(&text, "payinfra.toml", STACKS).unwrap_err();
         assert_eq!((error.message.as_str(), error.others.len()), (message, 0), "{error}");

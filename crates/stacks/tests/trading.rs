@@ -45,7 +45,7 @@ fn with_regions(regions: &[&str]) -> String {
 
 /// The parameters of the modules of all regions, each with these lines.
 fn modules(regions: &[(&str, &str)]) -> String {
-    let zone = "[defaults.domain]\nzone = \"trading.example.com\"\n";
+    let zone = "[defaults.domain]\nzone = \"trading.test\"\n";
     let modules = regions.iter().map(|(region, lines)| format!("[defaults.modules.{region}]\n{lines}\n"));
     format!("{zone}{}", modules.collect::<Vec<_>>().concat())
 }
@@ -53,7 +53,7 @@ fn modules(regions: &[(&str, &str)]) -> String {
 /// A domain and a certificate of a region.
 fn named(region: &str) -> String {
     let certificate = format!("arn:aws:acm:{region}:123456789012:certificate/c");
-    format!("domain = \"{region}.trading.example.com\"\ncertificate = \"{certificate}\"")
+    format!("domain = \"{region}.trading.test\"\ncertificate = \"{certificate}\"")
 }
 
 /// The graph without the tags that all resources share.
@@ -257,14 +257,14 @@ fn t05_each_region_has_a_name_on_its_own_certificate() {
     let parameters = parameters.each_ref().map(|(region, lines)| (*region, lines.as_str()));
     let graph = graph(&with(&modules(&parameters)));
     let zone = &graph.nodes()[&"global/route53.zone/main".parse().unwrap()];
-    assert!(zone.lookup && zone.args["name"] == "trading.example.com", "{zone:?}");
+    assert!(zone.lookup && zone.args["name"] == "trading.test", "{zone:?}");
     for region in regions {
         let of = |kind: &str| &graph.nodes()[&format!("{region}/{kind}/api").parse().unwrap()].args;
-        assert_eq!(of("apigateway.domain-name")["name"], json!(format!("{region}.trading.example.com")));
+        assert_eq!(of("apigateway.domain-name")["name"], json!(format!("{region}.trading.test")));
         let certificate = format!("arn:aws:acm:{region}:123456789012:certificate/c");
         assert_eq!(of("acm.existing-certificate")["arn"], json!(certificate));
         let record = &graph.nodes()[&format!("global/route53.record-set/api-{region}").parse().unwrap()];
-        assert_eq!(record.args["name"], json!(format!("{region}.trading.example.com")));
+        assert_eq!(record.args["name"], json!(format!("{region}.trading.test")));
     }
     let kinds: BTreeSet<_> = self::graph(EXAMPLE).nodes().keys().map(|address| address.kind.to_string()).collect();
     assert!(!kinds.contains("route53.zone") && !kinds.contains("apigateway.domain-name"));
@@ -332,7 +332,7 @@ fn t09_wrong_variables_are_refused() {
     let two = modules(&all[..2]);
     let key = |region: &str| format!("key = \"arn:aws:kms:{region}:123456789012:key/k\"");
     let keys = modules(&[("us-east-1", &key("us-east-1")), ("us-east-2", &key("us-west-2"))]);
-    let unnamed = modules(&[("us-east-1", "domain = \"a.trading.example.com\"")]);
+    let unnamed = modules(&[("us-east-1", "domain = \"a.trading.test\"")]);
     let elsewhere = modules(&[("us-east-1", &named("us-east-2")), ("us-east-2", &named("us-east-2"))]);
     let outside = modules(&all).replacen("zone = \"trading", "zone = \"other", 1);
     for (text, expected) in [
@@ -351,8 +351,8 @@ fn t09_wrong_variables_are_refused() {
         (with(&keys), "us-west-2 has no `key`, but us-east-1 and us-east-2 have one"),
         (with(&unnamed), "us-east-1 has a `domain`, but no `certificate`"),
         (with(&elsewhere), "the certificate for us-east-1 is in us-east-2"),
-        (with(&elsewhere), "`us-east-2.trading.example.com` is also the domain of us-east-1"),
-        (with(&outside), "is not in the zone other.example.com"),
+        (with(&elsewhere), "`us-east-2.trading.test` is also the domain of us-east-1"),
+        (with(&outside), "is not in the zone other.test"),
         (with(&modules(&[])), "there is a zone, but no region has a `domain`"),
         (with(&modules(&[("eu-west-1", "")])), "`eu-west-1` has parameters, but is not listed in `regions`"),
         (EXAMPLE.replacen("suffix = \"trstg\"", "suffix = \"trdev\"", 1), "the same suffix"),

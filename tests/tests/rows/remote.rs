@@ -7,7 +7,7 @@ fn configure(bench: &Bench, outputs: &str, more: &str) {
     let shared = "environment = \"test\"\nphase = \"legacy\"\n";
     bench.configure(&format!(
         "stack = \"migration\"\n[defaults]\nproject = \"payments\"\nsuffix = \"demo1\"\n\
-         cutover = 2026-03-01T02:00:00Z\nservice.auth = \"none\"\nnat = \"single\"\n\
+         cutover = 2026-03-01T02:00:00Z\nservice.auth = \"none\"\ndomain.zone = \"payments.test\"\nnat = \"single\"\n\
          [workspaces.old]\n{shared}regions = [{{ name = \"us-east-1\", cidr = \"10.8.0.0/16\" }}]\n\
          [workspaces.new]\n{shared}regions = [{{ name = \"us-east-1\", cidr = \"10.9.0.0/16\" }}]\n\
          [workspaces.new.remote_outputs.old]\nworkspace = \"old\"\noutputs = [{outputs}]\n{more}\n"

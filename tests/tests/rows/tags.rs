@@ -8,7 +8,7 @@ use payinfra_tests::Bench;
 use crate::{ACCOUNT, migration};
 
 /// The kinds that AWS cannot tag.
-const UNTAGGABLE: [&str; 10] = [
+const UNTAGGABLE: [&str; 11] = [
     "application-autoscaling.policy",
     "cloudwatch.dashboard",
     "ec2.route",
@@ -16,6 +16,7 @@ const UNTAGGABLE: [&str; 10] = [
     "ec2.transit-gateway-route",
     "eventbridge.target",
     "kms.alias",
+    "route53.delegation",
     "route53.record-set",
     "sns.subscription",
     "wafv2.web-acl-association",

@@ -12,7 +12,7 @@ use payinfra_tests::Bench;
 
 use crate::{SIDES, migration};
 
-const ZONE: &str = "payments.example.com";
+const ZONE: &str = "payments.test";
 
 fn route53(bench: &Bench) -> aws_sdk_route53::Client {
     aws_sdk_route53::Client::new(&bench.sdk("us-east-1"))
@@ -224,7 +224,7 @@ async fn m16_a_certificate_that_does_not_fit_is_refused() {
     let elsewhere = requested(&bench, "us-east-2", &format!("*.{ZONE}")).await;
     let gone = format!("{}/{}", pending.split_once('/').unwrap().0, "00000000-0000-0000-0000-000000000000");
     for (arn, told) in [
-        (&*other, &["is not valid for payment-api-legacy-demo1.payments.example.com, only for *.example.org"][..]),
+        (&*other, &["is not valid for payment-api-legacy-demo1.payments.test, only for *.example.org"][..]),
         (&pending, &["is not issued: its status is PENDING_VALIDATION"]),
         (&elsewhere, &["us-east-1", "us-east-2", "use a certificate in the same region"]),
         (&gone, &["not found in us-east-1", "nothing is created"]),
@@ -243,11 +243,11 @@ async fn m16_a_certificate_that_does_not_fit_is_refused() {
 async fn m25_a_zone_that_does_not_exist_is_refused() {
     let bench = Bench::new().await;
     configure(&bench, "create_zone = false");
-    refused(&bench, "legacy", &["there is no public hosted zone `payments.example.com`", "create_zone = true"]);
+    refused(&bench, "legacy", &["there is no public hosted zone `payments.test`", "create_zone = true"]);
     zone(&bench, ZONE, "one").await;
     zone(&bench, ZONE, "two").await;
     refused(&bench, "legacy", &["ambiguous zone"]);
-    for name in ["localhost", "pay ments.example.com", "-a.example.com", "a..example.com"] {
+    for name in ["localhost", "pay ments.example.com", "-a.payments.test", "a..payments.test"] {
         configure(&bench, &format!("zone = \"{name}\""));
         refused(&bench, "legacy", &["is not a domain", name]);
     }

@@ -6,7 +6,7 @@ use payinfra_aws::ecs::TaskDefinition;
 use payinfra_aws::elbv2::{LoadBalancer, TargetGroup};
 use payinfra_aws::eventbridge::Target;
 use payinfra_aws::lambda::Alias;
-use payinfra_aws::route53::{HostedZone, RecordSet};
+use payinfra_aws::route53::{Delegation, HostedZone, RecordSet};
 use payinfra_engine::{Address, Graph, Resource, Result};
 use serde_json::Value;
 
@@ -20,13 +20,14 @@ fn field(kind: &str) -> &'static str {
 }
 
 /// Kinds whose names are determined elsewhere, and why.
-const GIVEN: [(&str, &str); 9] = [
+const GIVEN: [(&str, &str); 10] = [
     (Alias::KIND, "it is a name within its function"),
     (DomainName::KIND, "it is the service's name, which begins with one of ours"),
     (Model::KIND, "it is a name within its API"),
     (RequestValidator::KIND, "it is a name within its API"),
     (Stage::KIND, "it is a part of the API's paths"),
     (apigatewayv2::Stage::KIND, "it is a part of the API's paths"),
+    (Delegation::KIND, "it is the organisation's domain"),
     (HostedZone::KIND, "it is the organisation's domain"),
     (RecordSet::KIND, "those that validate certificates are AWS's"),
     (Target::KIND, "it is a name within its rule"),

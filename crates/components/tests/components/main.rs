@@ -394,12 +394,64 @@ fn g02_one_record_validates_the_certificates_of_all_regions() -> Result<()> {
     assert_eq!(check["fully_qualified_domain_name"], "us-east-1.example.org");
 
     let zone = format!("{}.example.com", "a".repeat(50));
-    let mut domain = Domain::create(&mut Setting::new().graph, &names, &zone, "web")?;
+    let mut domain = Domain::create(&mut Setting::new().graph, &names, &zone, "web", None)?;
     let (graph, site) = setting.site(2);
     let error = domain.certificate(graph, &site).unwrap_err();
     assert!(error.message().contains("a certificate's common name has at most 64"), "{error}");
     let existing = domain.existing_certificate(graph, &site, "arn:aws:acm:us-west-2:123456789012:certificate/1")?;
     assert_eq!(existing, Ref::to(&"us-west-2/acm.existing-certificate/web".parse()?, "arn"));
+    Ok(())
+}
+
+/// Nothing begins before the zone is delegated, and a certificate never does.
+#[test]
+fn everything_waits_for_the_delegation_of_a_zone_that_is_created() -> Result<()> {
+    let mut setting = Setting::new();
+    let names = setting.names.clone();
+    let (graph, site) = setting.site(0);
+    let mut domain = Domain::create(graph, &names, "pay.test", "web", "192.0.2.1:53".parse().ok())?;
+    domain.certificate(graph, &site)?;
+    let [zone, delegation] = ["global/route53.hosted-zone/main", "global/route53.delegation/main"];
+    assert_eq!(setting.depends("us-east-1/acm.certificate/web"), [delegation]);
+
+    let (graph, site) = setting.site(0);
+    network(graph, &site, &layout(&site, 3, 0, Nat::None))?;
+    domain.first(graph);
+    setting.graph.sorted()?;
+    assert_eq!(setting.depends(zone), Vec::<String>::new());
+    assert_eq!(setting.depends(delegation), [zone]);
+    let args = json!({
+        "zone": { "$ref": format!("{zone}#id") },
+        "name": "pay.test",
+        "name_servers": { "$ref": format!("{zone}#name_servers") },
+        "resolver": "192.0.2.1:53",
+    });
+    assert_eq!(setting.args(delegation), &args);
+    let later: Vec<_> = setting
+        .graph
+        .nodes()
+        .iter()
+        .filter(|(address, node)| !node.lookup && ![zone, delegation].contains(&&*address.to_string()))
+        .map(|(address, _)| address.clone())
+        .collect();
+    assert!(later.len() > 5, "{later:?}");
+    for address in &later {
+        let (mut reached, mut open) = (BTreeSet::new(), vec![address.clone()]);
+        while let Some(address) = open.pop() {
+            open.extend(setting.graph.depends(&address).into_iter().filter(|it| reached.insert(it.to_string())));
+        }
+        assert!(reached.contains(delegation), "{address} does not wait");
+    }
+    let direct = setting.graph.nodes().values().filter(|node| node.after.iter().any(|it| it.to_string() == delegation));
+    assert!(direct.count() < later.len() / 2, "only what depends on nothing else is ordered");
+    // A zone that is looked up is delegated already.
+    let mut other = Setting::new();
+    let (graph, site) = other.site(0);
+    let found = Domain::find(graph, &names, "pay.test", "web")?;
+    network(graph, &site, &layout(&site, 3, 0, Nat::None))?;
+    let before = graph.clone();
+    found.first(graph);
+    assert_eq!(other.graph, before);
     Ok(())
 }
 

@@ -17,6 +17,7 @@ project = "payments"
 suffix = "demo1"
 cutover = 2026-03-01T02:00:00Z
 service.auth = "none"
+domain.zone = "payments.test"
 
 [workspaces.legacy]
 environment = "legacy"

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Part;
 use super::settings::{PaymentVariables, Routing};
+use crate::settings::domain::resolver;
 
 /// The API in names and addresses.
 pub(super) const API: &str = "api";
@@ -109,7 +110,8 @@ pub(super) fn domain(
 ) -> Result<Option<Domain>> {
     let Some(config) = &workspace.variables.domain else { return Ok(None) };
     let found = if config.create_zone {
-        Domain::create(graph, names, &config.zone, API)?
+        let resolver = config.resolver.as_deref().map(resolver).transpose()?;
+        Domain::create(graph, names, &config.zone, API, resolver)?
     } else {
         Domain::find(graph, names, &config.zone, API)?
     };

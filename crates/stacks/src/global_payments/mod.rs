@@ -95,6 +95,9 @@ fn build(workspace: &Workspace<PaymentVariables>, account: &AccountId) -> Result
         let key = &part.keys.logs.outputs.arn;
         drift_detector(&mut graph, workspace, &part.site, config, topic, (key, logs))?;
     }
+    if let Some(domain) = domain {
+        domain.first(&mut graph);
+    }
     Ok(graph)
 }
 

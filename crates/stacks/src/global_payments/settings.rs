@@ -132,6 +132,9 @@ pub struct DomainConfig {
     /// Whether to create the zone; otherwise, an existing one is looked up.
     #[serde(default)]
     pub create_zone: bool,
+    /// The address and port of the DNS server that has to see the delegation of a created zone; by default the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<String>,
     /// The ARNs of existing certificates for the API's name, by region; other regions request their own.
     #[serde(default)]
     pub certificates: BTreeMap<String, String>,
@@ -260,6 +263,7 @@ pub(super) fn check(workspace: &Workspace<PaymentVariables>, problems: &mut Prob
     if let Some(config) = &variables.domain {
         let mut section = workspace.section("domain", problems);
         section.check("zone", domain::zone(&config.zone));
+        section.check("resolver", config.resolver.as_deref().map(domain::resolver).transpose());
         domain::certificates(&config.certificates, &workspace.regions, &mut section);
     }
     alarms(&variables.alarms, &mut workspace.section("alarms", problems));

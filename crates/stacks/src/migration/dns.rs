@@ -10,7 +10,7 @@ use payinfra_engine::{Address, Graph, Handover, Node, Ref, Region, Result};
 use payinfra_stack::Names;
 
 use super::Site;
-use super::settings::Settings;
+use super::settings::{DomainConfig, Settings};
 
 /// The weight in the arguments of a record set.
 const WEIGHT: &str = "/routing/weighted";
@@ -19,9 +19,9 @@ const API: &str = "api";
 
 /// Declares the zone, or looks it up. There is one for all regions.
 pub(super) fn domain(graph: &mut Graph, settings: &Settings, names: &Names) -> Result<Domain> {
-    let zone = &settings.domain.zone;
-    if settings.domain.create_zone {
-        Domain::create(graph, names, zone, API)
+    let DomainConfig { zone, create_zone, resolver, .. } = &settings.domain;
+    if *create_zone {
+        Domain::create(graph, names, zone, API, *resolver)
     } else {
         Domain::find(graph, names, zone, API)
     }

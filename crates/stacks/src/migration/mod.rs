@@ -1,6 +1,6 @@
 //! The migration of a payment platform from one region to two without downtime (SYSTEMS §1).
 //!
-//! The service gets a domain name. Each region gets its keys, its network with flow logs, a transit gateway, and a
+//! The service gets a domain name: nothing else begins until the zone is delegated. Each region gets its keys, its network with flow logs, a transit gateway, and a
 //! certificate. Then the transit gateways are peered, and the regions' buckets replicate to each other. Every step is a
 //! loop over the regions of the phase (M-02), so that adding a region takes one line in the configuration.
 
@@ -182,6 +182,7 @@ fn build(workspace: &Workspace<MigrationVariables>, account: &AccountId) -> Resu
         let logs = (&part.keys.logs.outputs.arn, settings.flow_log_retention_days);
         drift_detector(&mut graph, workspace, &part.site, settings.drift_detector.as_ref(), topic, logs)?;
     }
+    domain.first(&mut graph);
     graph.output("phase", settings.phase.as_str());
     graph.output("regions", settings.regions.iter().map(|it| it.region.as_str()).collect::<Vec<_>>().join(","));
     Ok(graph)

@@ -24,6 +24,7 @@ pub use self::waf::WafConfig;
 
 use self::alarms::AlarmVariables;
 use self::database::DatabaseVariables;
+use self::domain::DomainVariables;
 use self::service::{ServiceVariables, TASKS};
 use super::phase::Phase;
 use crate::remote::listed;
@@ -57,7 +58,7 @@ pub struct MigrationVariables {
     /// The payment service.
     service: ServiceVariables,
     /// Domain names and certificates.
-    domain: DomainConfig,
+    domain: DomainVariables,
     /// Alarm thresholds and subscriptions.
     alarms: AlarmVariables,
     /// The web ACL in front of the load balancers.
@@ -78,7 +79,7 @@ impl Default for MigrationVariables {
             legacy_network: None,
             database: DatabaseVariables::default(),
             service: ServiceVariables::default(),
-            domain: DomainConfig::default(),
+            domain: DomainVariables::default(),
             alarms: AlarmVariables::default(),
             waf: WafConfig::default(),
             drift_detector: None,
@@ -201,8 +202,8 @@ impl Settings {
         settings.ok_or_else(|| Error::failed(format!("the variables of workspace `{}` are invalid", workspace.name)))
     }
 
-    /// The settings of `workspace`; `None` if the phase or the time of the cutover is missing. Adds all problems; if there
-    /// are any, the settings are not valid.
+    /// The settings of `workspace`; `None` if the phase, the time of the cutover or a valid zone is missing. Adds all
+    /// problems; if there are any, the settings are not valid.
     pub(super) fn check(workspace: &Workspace<MigrationVariables>, problems: &mut Problems) -> Option<Self> {
         let (variables, name) = (workspace.variables.clone(), &workspace.name);
         let given = variables.phase.or_else(|| Phase::ALL.into_iter().find(|phase| phase.as_str() == name));
@@ -218,6 +219,10 @@ impl Settings {
             let why = "it must be the ARN of a secret with API keys, or \"none\" for unauthenticated access";
             problems.add(workspace.lacks("service.auth", why));
         }
+        if variables.domain.zone.is_none() {
+            let why = "it is the domain of the hosted zone, a domain of yours or below one";
+            problems.add(workspace.lacks("domain.zone", why));
+        }
         let legacy = variables.legacy_network.as_ref();
         let legacy_network = legacy.map(|legacy| legacy_network(legacy, workspace, problems));
         networks(workspace, legacy_network.as_ref(), problems);
@@ -229,7 +234,7 @@ impl Settings {
         let database = variables.database.in_phase(phase);
         service.check(&mut workspace.section("service", problems));
         database.check(&mut workspace.section("database", problems));
-        variables.domain.check(&workspace.regions, &mut workspace.section("domain", problems));
+        let domain = variables.domain.check(&workspace.regions, &mut workspace.section("domain", problems));
         variables.waf.check(&mut workspace.section("waf", problems));
         drift_detector::check(workspace, variables.drift_detector.as_ref(), problems);
         let tasks = given.and_then(|_| service.check_tasks(&mut workspace.section("service", problems)));
@@ -254,7 +259,7 @@ impl Settings {
             legacy_network,
             database,
             service,
-            domain: variables.domain,
+            domain: domain?,
             alarms,
             waf: variables.waf,
             drift_detector: variables.drift_detector,

@@ -78,7 +78,7 @@ impl Serialize for Subscription {
 /// One at sign between a name and a domain.
 fn is_email(text: &str) -> bool {
     let Some((name, host)) = text.split_once('@') else { return false };
-    is_name(name, 64, "!#$%&'*+-/=?^_`{|}~.") && domain::zone(&host.to_ascii_lowercase()).is_ok()
+    is_name(name, 64, "!#$%&'*+-/=?^_`{|}~.") && domain::name(&host.to_ascii_lowercase()).is_ok()
 }
 
 /// A URL with a host that is a domain, and perhaps a port and a path.
@@ -88,7 +88,7 @@ fn is_url(text: &str) -> bool {
     // SNS supports user and password.
     let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
     let (host, port) = place.split_once(':').unwrap_or((place, "443"));
-    domain::zone(&host.to_ascii_lowercase()).is_ok()
+    domain::name(&host.to_ascii_lowercase()).is_ok()
         && port.parse::<u16>().is_ok_and(|port| port > 0)
         && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

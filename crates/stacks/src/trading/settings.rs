@@ -373,7 +373,7 @@ fn domains(workspace: &Workspace<TradingVariables>, problems: &mut Problems) {
     let mut section = workspace.section("modules", problems);
     for (index, (name, name_of_api)) in named.iter().enumerate() {
         let variable = format!("{name}.domain");
-        if section.check(&variable, domain::zone(name_of_api)).is_none() {
+        if section.check(&variable, domain::name(name_of_api)).is_none() {
             continue;
         }
         match zone {
