@@ -111,9 +111,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Creates the bucket, the table and their key if they are missing, repairs their settings, and verifies them by
 /// reading.
 ///
-/// The bucket keeps all versions, encrypts with the key, accepts only TLS, and blocks public access. The table is
-/// billed per request, encrypted with the key, and has point-in-time recovery. Policy statements and tags of others are
-/// kept. An existing resource without our tag is not changed, unless it is to be adopted.
+/// The bucket keeps replaced versions for 90 days, encrypts with the key, accepts only TLS and no other key, and blocks
+/// public access. The table is billed per request, encrypted with the key, protected from deletion, and has point-in-time
+/// recovery. Policy statements, lifecycle rules and tags of others are kept. An existing resource without our tag is not changed, unless it is to be adopted.
 ///
 /// # Errors
 /// If the bucket belongs to another account or region, the table has another key schema, an existing resource was not

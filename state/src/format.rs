@@ -108,7 +108,7 @@ fn forward(bytes: &[u8], steps: &[Step], current: u32) -> Result<Option<Vec<u8>>
     serde_json::to_vec(&value).map(Some).map_err(|error| broken(&error))
 }
 
-const RESTORE: &str = "restore an earlier version of the state object; the bucket keeps all versions";
+const RESTORE: &str = "restore an earlier version of the state object; the bucket keeps versions for 90 days";
 
 fn broken(error: &serde_json::Error) -> Error {
     let what = if error.is_eof() { "is truncated" } else { "cannot be read" };

@@ -191,6 +191,8 @@ async fn without_a_bucket_for_the_state_bootstrap_is_named() {
 async fn without_a_table_for_the_lock_bootstrap_is_named() {
     let bench = Bench::new().await;
     let dynamo = aws_sdk_dynamodb::Client::new(&bench.sdk("us-east-1"));
+    let unprotected = dynamo.update_table().table_name("payinfra-locks").deletion_protection_enabled(false);
+    unprotected.send().await.unwrap();
     dynamo.delete_table().table_name("payinfra-locks").send().await.unwrap();
     let before = bench.inventory().await;
     let outcome = bench.run(&APPLY).expect(1);

@@ -142,7 +142,7 @@ impl State {
         }
         let broken = |error: serde_json::Error| {
             Error::new(Class::Invalid, format!("the state cannot be read: {error}"))
-                .hint("restore an earlier version of the state object; the bucket keeps all versions")
+                .hint("restore an earlier version of the state object; the bucket keeps versions for 90 days")
         };
         let head: Head = serde_json::from_slice(bytes).map_err(broken)?;
         if head.format != FORMAT {

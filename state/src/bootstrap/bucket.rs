@@ -3,9 +3,11 @@
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{
-    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, ObjectOwnership, OwnershipControls,
-    OwnershipControlsRule, PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
-    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, Tagging, VersioningConfiguration,
+    BucketLifecycleConfiguration, BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration,
+    ExpirationStatus, LifecycleExpiration, LifecycleRule, LifecycleRuleFilter, NoncurrentVersionExpiration,
+    ObjectOwnership, OwnershipControls, OwnershipControlsRule, PublicAccessBlockConfiguration, ServerSideEncryption,
+    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, Tagging,
+    VersioningConfiguration,
 };
 use payinfra_engine::{Class, Error, Result};
 use payinfra_sdk::{Explain, Unless};
@@ -15,8 +17,12 @@ use super::{Existing, Found, Made, PATIENCE, TAG, read_back};
 use crate::retry::patiently;
 use crate::s3::{client, denied};
 
-/// The id of our statement in the bucket policy.
-const SID: &str = "PayinfraOnlyTls";
+/// The ids of our statements in the bucket policy.
+const SIDS: [&str; 2] = ["PayinfraOnlyTls", "PayinfraOnlyOurKey"];
+/// The id of our lifecycle rule.
+const RULE: &str = "payinfra-noncurrent-versions";
+/// How long a version stays after it has been replaced or deleted, in days.
+const VERSION_DAYS: i32 = 90;
 
 /// Retries a call to S3 on a bucket that is ours. All calls here are idempotent.
 macro_rules! call {
@@ -40,13 +46,21 @@ enum Setting {
     PublicAccessBlock,
     Ownership,
     Versioning,
+    Lifecycle,
     Encryption,
     Policy,
 }
 
 impl Setting {
-    const ALL: [Self; 6] =
-        [Self::Tags, Self::PublicAccessBlock, Self::Ownership, Self::Versioning, Self::Encryption, Self::Policy];
+    const ALL: [Self; 7] = [
+        Self::Tags,
+        Self::PublicAccessBlock,
+        Self::Ownership,
+        Self::Versioning,
+        Self::Lifecycle,
+        Self::Encryption,
+        Self::Policy,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -54,6 +68,7 @@ impl Setting {
             Self::PublicAccessBlock => "public access block",
             Self::Ownership => "ownership",
             Self::Versioning => "versioning",
+            Self::Lifecycle => "lifecycle",
             Self::Encryption => "encryption",
             Self::Policy => "policy",
         }
@@ -155,7 +170,11 @@ impl<'a> Bucket<'a> {
                 Ok(call!(self, get_bucket_versioning)?.status() == Some(&BucketVersioningStatus::Enabled))
             }
             Setting::Encryption => self.is_encrypted(key).await,
-            Setting::Policy => Ok(self.statements().await?.contains(&self.only_tls())),
+            Setting::Lifecycle => Ok(self.rules().await?.iter().any(expires)),
+            Setting::Policy => {
+                let statements = self.statements().await?;
+                Ok(self.ours(key).iter().all(|ours| statements.contains(ours)))
+            }
         }
     }
 
@@ -179,6 +198,14 @@ impl<'a> Bucket<'a> {
                 let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
                 call!(self, put_bucket_versioning.versioning_configuration(on)).map(drop)
             }
+            Setting::Lifecycle => {
+                // Keep rules of others.
+                let mut rules = self.rules().await?;
+                rules.retain(|rule| rule.id() != Some(RULE));
+                rules.push(expiry()?);
+                let rules = BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build().explain()?;
+                call!(self, put_bucket_lifecycle_configuration.lifecycle_configuration(rules)).map(drop)
+            }
             Setting::Encryption => {
                 let rules = encrypted(key)?;
                 call!(self, put_bucket_encryption.server_side_encryption_configuration(rules)).map(drop)
@@ -186,8 +213,9 @@ impl<'a> Bucket<'a> {
             Setting::Policy => {
                 // Keep statements of others.
                 let mut statements = self.statements().await?;
-                statements.retain(|statement| statement.get("Sid").and_then(Value::as_str) != Some(SID));
-                statements.push(self.only_tls());
+                let is_ours = |sid: &Value| sid.as_str().is_some_and(|sid| SIDS.contains(&sid));
+                statements.retain(|statement| !statement.get("Sid").is_some_and(is_ours));
+                statements.extend(self.ours(key));
                 let policy = json!({ "Version": "2012-10-17", "Statement": statements }).to_string();
                 call!(self, put_bucket_policy.policy(policy)).map(drop)
             }
@@ -197,6 +225,11 @@ impl<'a> Bucket<'a> {
     async fn tags(&self) -> Result<Vec<Tag>> {
         let there = call!(self, get_bucket_tagging).unless_code(&["NoSuchTagSet"])?;
         Ok(there.map(|there| there.tag_set).unwrap_or_default())
+    }
+
+    async fn rules(&self) -> Result<Vec<LifecycleRule>> {
+        let there = call!(self, get_bucket_lifecycle_configuration).unless_code(&["NoSuchLifecycleConfiguration"])?;
+        Ok(there.and_then(|there| there.rules).unwrap_or_default())
     }
 
     async fn is_encrypted(&self, key: &str) -> Result<bool> {
@@ -227,16 +260,33 @@ impl<'a> Bucket<'a> {
         })
     }
 
-    fn only_tls(&self) -> Value {
+    /// Our statements of the policy: without TLS, nothing is accepted, and nobody stores an object with another key than the
+    /// bucket's. Requests that say nothing of encryption get the bucket's own.
+    fn ours(&self, key: &str) -> [Value; 2] {
         let arn = format!("arn:{}:s3:::{}", partition(self.region), self.name);
-        json!({
-            "Sid": SID,
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:*",
-            "Resource": [arn, format!("{arn}/*")],
-            "Condition": { "Bool": { "aws:SecureTransport": "false" } },
-        })
+        let [tls, encryption] = SIDS;
+        let objects = format!("{arn}/*");
+        [
+            json!({
+                "Sid": tls,
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [arn, objects],
+                "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+            }),
+            json!({
+                "Sid": encryption,
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:PutObject",
+                "Resource": objects,
+                "Condition": {
+                    "Null": { "s3:x-amz-server-side-encryption": "false" },
+                    "StringNotEquals": { "s3:x-amz-server-side-encryption-aws-kms-key-id": key },
+                },
+            }),
+        ]
     }
 }
 
@@ -256,6 +306,27 @@ fn closed() -> PublicAccessBlockConfiguration {
 fn owner_enforced() -> Result<OwnershipControls> {
     let rule = OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced);
     OwnershipControls::builder().rules(rule.build().explain()?).build().explain()
+}
+
+/// The rule that deletes versions some time after they have been replaced or deleted.
+fn expiry() -> Result<LifecycleRule> {
+    let versions = NoncurrentVersionExpiration::builder().noncurrent_days(VERSION_DAYS).build();
+    // A delete marker that hides nothing any more.
+    let markers = LifecycleExpiration::builder().expired_object_delete_marker(true).build();
+    LifecycleRule::builder()
+        .id(RULE)
+        .status(ExpirationStatus::Enabled)
+        .filter(LifecycleRuleFilter::builder().prefix("").build())
+        .noncurrent_version_expiration(versions)
+        .expiration(markers)
+        .build()
+        .explain()
+}
+
+/// Whether `rule` is ours and has an effect.
+fn expires(rule: &LifecycleRule) -> bool {
+    let days = rule.noncurrent_version_expiration().and_then(NoncurrentVersionExpiration::noncurrent_days);
+    rule.id() == Some(RULE) && *rule.status() == ExpirationStatus::Enabled && days == Some(VERSION_DAYS)
 }
 
 fn encrypted(key: &str) -> Result<ServerSideEncryptionConfiguration> {

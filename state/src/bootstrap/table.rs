@@ -37,10 +37,11 @@ enum Setting {
     Billing,
     Encryption,
     Recovery,
+    Protection,
 }
 
 impl Setting {
-    const ALL: [Self; 4] = [Self::Tags, Self::Billing, Self::Encryption, Self::Recovery];
+    const ALL: [Self; 5] = [Self::Tags, Self::Billing, Self::Encryption, Self::Recovery, Self::Protection];
 
     fn name(self) -> &'static str {
         match self {
@@ -48,6 +49,7 @@ impl Setting {
             Self::Billing => "billing",
             Self::Encryption => "encryption",
             Self::Recovery => "point-in-time recovery",
+            Self::Protection => "deletion protection",
         }
     }
 }
@@ -107,6 +109,7 @@ impl<'a> Table<'a> {
             .key_schema(hash.build().explain()?)
             .billing_mode(BillingMode::PayPerRequest)
             .sse_specification(encrypted(key))
+            .deletion_protection_enabled(true)
             .tags(tag()?);
         let create = || async {
             match call.clone().send().await.explain() {
@@ -147,6 +150,7 @@ impl<'a> Table<'a> {
                 matches!(sse.status(), Some(SseStatus::Enabled | SseStatus::Enabling))
                     && sse.kms_master_key_arn() == Some(key)
             }),
+            Setting::Protection => table.deletion_protection_enabled() == Some(true),
             Setting::Recovery => {
                 let answer = call!(self.client.describe_continuous_backups().table_name(self.name))?;
                 let backups = answer.continuous_backups_description;
@@ -168,6 +172,7 @@ impl<'a> Table<'a> {
             }
             Setting::Billing => call!(update.billing_mode(BillingMode::PayPerRequest)).map(drop),
             Setting::Encryption => call!(update.sse_specification(encrypted(key))).map(drop),
+            Setting::Protection => call!(update.deletion_protection_enabled(true)).map(drop),
             Setting::Recovery => {
                 let on = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(true).build();
                 let call = self.client.update_continuous_backups().table_name(self.name);

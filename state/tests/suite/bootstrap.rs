@@ -3,7 +3,8 @@
 use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use aws_sdk_s3::types::{
-    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, Tag, Tagging, VersioningConfiguration,
+    BucketLifecycleConfiguration, BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration,
+    ExpirationStatus, LifecycleRule, Tag, Tagging, VersioningConfiguration,
 };
 use payinfra_engine::Class;
 use payinfra_localstack::{ACCOUNT_ID, Fault, When};
@@ -45,23 +46,47 @@ async fn the_second_time_nothing_is_done_and_what_was_changed_is_repaired() {
     let config = config("test").await.into_builder().region(Region::new(region)).build();
     let s3 = s3(&config);
     let policy = s3.get_bucket_policy().bucket(&bucket).send().await.unwrap().policy.unwrap();
-    assert!(policy.contains("aws:SecureTransport"), "{policy}");
-    let theirs = policy.replace("PayinfraOnlyTls", "Theirs").replace("s3:*", "s3:DeleteBucket");
+    assert!(policy.contains("aws:SecureTransport") && policy.contains(&report.key.name), "{policy}");
+    let theirs = policy.replace("PayinfraOnly", "Theirs").replace("s3:*", "s3:DeleteBucket");
     s3.put_bucket_policy().bucket(&bucket).policy(theirs).send().await.unwrap();
     s3.delete_public_access_block().bucket(&bucket).send().await.unwrap();
     s3.delete_bucket_encryption().bucket(&bucket).send().await.unwrap();
     let off = VersioningConfiguration::builder().status(BucketVersioningStatus::Suspended).build();
     s3.put_bucket_versioning().bucket(&bucket).versioning_configuration(off).send().await.unwrap();
+    let rule = versions(&s3, &bucket).await.remove(0);
+    assert_eq!(rule.noncurrent_version_expiration().and_then(|it| it.noncurrent_days()), Some(90));
+    let theirs = rule_of_others(rule);
+    let theirs = BucketLifecycleConfiguration::builder().rules(theirs).build().unwrap();
+    let call = s3.put_bucket_lifecycle_configuration().bucket(&bucket).lifecycle_configuration(theirs);
+    call.send().await.unwrap();
+    let dynamo = aws_sdk_dynamodb::Client::new(&config);
+    let refused = dynamo.delete_table().table_name(&table).send().await.unwrap_err().into_service_error();
+    assert_eq!(refused.meta().code(), Some("ValidationException"), "{refused:?}");
+    dynamo.update_table().table_name(&table).deletion_protection_enabled(false).send().await.unwrap();
     let kms = aws_sdk_kms::Client::new(&config);
     kms.disable_key_rotation().key_id(&report.key.name).send().await.unwrap();
 
     let repaired = run("test", region, &bucket, &table).await.unwrap();
     assert_eq!(repaired.key.repaired, ["rotation"]);
-    assert_eq!(repaired.bucket.repaired, ["public access block", "versioning", "encryption", "policy"]);
-    assert!(repaired.table.repaired.is_empty() && !repaired.bucket.created, "{repaired:?}");
+    assert_eq!(repaired.bucket.repaired, ["public access block", "versioning", "lifecycle", "encryption", "policy"]);
+    assert_eq!(repaired.table.repaired, ["deletion protection"]);
+    assert!(!repaired.bucket.created, "{repaired:?}");
+    assert_eq!(versions(&s3, &bucket).await.len(), 2);
     let policy = s3.get_bucket_policy().bucket(&bucket).send().await.unwrap().policy.unwrap();
-    assert!(policy.contains("PayinfraOnlyTls") && policy.contains("Theirs"), "{policy}");
+    for sid in ["PayinfraOnlyTls", "PayinfraOnlyOurKey", "TheirsTls", "TheirsOurKey"] {
+        assert!(policy.contains(sid), "{policy}");
+    }
     assert!(run("test", region, &bucket, &table).await.unwrap().is_unchanged());
+}
+
+/// The lifecycle rules of a bucket.
+async fn versions(s3: &aws_sdk_s3::Client, bucket: &str) -> Vec<LifecycleRule> {
+    s3.get_bucket_lifecycle_configuration().bucket(bucket).send().await.unwrap().rules.unwrap()
+}
+
+fn rule_of_others(rule: LifecycleRule) -> LifecycleRule {
+    let ours = LifecycleRule::builder().id("theirs").status(ExpirationStatus::Enabled).set_filter(rule.filter);
+    ours.set_noncurrent_version_expiration(rule.noncurrent_version_expiration).build().unwrap()
 }
 
 #[tokio::test]
@@ -173,7 +198,7 @@ async fn a_bucket_of_something_else_keeps_its_settings_until_it_is_adopted() {
 
     let report = run_with("test", region, &bucket, &table, Existing::Adopt).await.unwrap();
     assert!(report.bucket.adopted && !report.bucket.created, "{report:?}");
-    assert_eq!(report.bucket.repaired, ["tags", "versioning", "encryption", "policy"]);
+    assert_eq!(report.bucket.repaired, ["tags", "versioning", "lifecycle", "encryption", "policy"]);
     let after = settings(&config, &bucket).await;
     assert_eq!((after.0, after.2), (Some(BucketVersioningStatus::Enabled), 2));
     let again = run("test", region, &bucket, &table).await.unwrap();
@@ -203,7 +228,7 @@ async fn a_table_and_a_key_of_something_else_are_not_changed_until_they_are_adop
     let report = run_with("test", region, &bucket, &table, Existing::Adopt).await.unwrap();
     assert!(report.key.adopted && report.table.adopted && report.bucket.created, "{report:?}");
     assert_eq!(report.key.repaired, ["tags", "rotation"]);
-    assert_eq!(report.table.repaired, ["tags", "encryption", "point-in-time recovery"]);
+    assert_eq!(report.table.repaired, ["tags", "encryption", "point-in-time recovery", "deletion protection"]);
     assert!(run("test", region, &bucket, &table).await.unwrap().is_unchanged());
 }
 

@@ -95,7 +95,7 @@ impl Remote {
         }
         let broken = |error: serde_json::Error| {
             Error::invalid(format!("{place}: the state cannot be read: {error}"))
-                .hint("restore an earlier version of the state object; the bucket keeps all versions")
+                .hint("restore an earlier version of the state object; the bucket keeps versions for 90 days")
         };
         let Head { format } = serde_json::from_slice(bytes).map_err(broken)?;
         if !(1..=FORMAT).contains(&format) {

@@ -109,7 +109,7 @@ async fn m29_what_is_not_there_or_not_meant_is_told() -> Result<()> {
             "/workspace",
             json!("torn"),
             String::new(),
-            "restore an earlier version of the state object; the bucket keeps all versions",
+            "restore an earlier version of the state object; the bucket keeps versions for 90 days",
         ),
         (
             "/workspace",
