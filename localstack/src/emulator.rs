@@ -304,6 +304,19 @@ impl Emulator {
         });
     }
 
+    /// Sets the state of an availability zone, such as `impaired`; `None` makes it `available` again.
+    pub fn set_zone(&self, zone: &str, state: Option<&str>) {
+        self.gateway.change_conditions(|faults| match state {
+            Some(state) => drop(faults.zones.insert(zone.to_owned(), state.to_owned())),
+            None => drop(faults.zones.remove(zone)),
+        });
+    }
+
+    /// Renews the certificates whose names match a pattern.
+    pub fn renew_certificates(&self, pattern: &str) {
+        self.gateway.change_conditions(|faults| faults.renewed.extend([pattern.to_owned()]));
+    }
+
     /// From now on, AWS's clock is this many seconds ahead of this machine's; behind it, if the number is negative.
     pub fn set_clock(&self, ahead: i64) {
         self.gateway.clock.set(ahead);

@@ -1,7 +1,7 @@
 //! Rules that inject failures of networks, AWS and operating systems.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
 };
 
@@ -214,6 +214,12 @@ pub struct Faults {
     /// checks, and container images, whose tasks then pass or fail their health checks.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub health: BTreeMap<String, bool>,
+    /// The states of availability zones by name, such as `impaired`; the others are `available`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub zones: BTreeMap<String, String>,
+    /// Patterns of the names of certificates that AWS has renewed.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub renewed: BTreeSet<String>,
 }
 
 /// A region that is down: its calls are not answered, its targets are unhealthy, and so are Route 53's health checks of
@@ -374,10 +380,11 @@ mod tests {
             }
         );
         let down: Faults =
-            toml::from_str("outages = [{ region = \"us-east-2\" }]\nhealth = { \"*blue*\" = false }").unwrap();
+            toml::from_str("outages = [{ region = \"us-east-2\" }]\nhealth = { \"*blue*\" = false }\nzones = { us-east-1b = \"impaired\" }").unwrap();
         let outage = Outage { region: "us-east-2".to_owned(), calls: Silence::Hang };
         let health = BTreeMap::from([("*blue*".to_owned(), false)]);
-        assert_eq!(down, Faults { outages: vec![outage], health, ..Faults::default() });
+        let zones = BTreeMap::from([("us-east-1b".to_owned(), "impaired".to_owned())]);
+        assert_eq!(down, Faults { outages: vec![outage], health, zones, ..Faults::default() });
         assert!(toml::from_str::<Faults>("rule = []").is_err());
         let misspelt = "[[rules]]\nfault = { kind = \"delay\", second = 1 }";
         assert!(toml::from_str::<Faults>(misspelt).is_err());

@@ -11,6 +11,10 @@ from mends import replaces
 from mends.conditions import CONDITIONS
 
 
+# The time after which a certificate is renewed, in seconds.
+RENEWAL = 335 * 24 * 60 * 60
+
+
 def account_of(certificate):
     return certificate.arn.split(":")[4]
 
@@ -85,7 +89,25 @@ def describe(certificate):
     if getattr(certificate, "describes", 0) <= 1:
         for option in detail.get("DomainValidationOptions", []):
             option.pop("ResourceRecord")
+    if CONDITIONS.is_renewed(certificate.common_name):
+        detail |= renewed(detail)
     return answer
+
+
+def renewed(detail):
+    """What a managed renewal changes: not the ARN."""
+    summary = {
+        "RenewalStatus": "SUCCESS",
+        "DomainValidationOptions": detail.get("DomainValidationOptions", []),
+        "UpdatedAt": detail["NotBefore"] + RENEWAL,
+    }
+    return {
+        "NotBefore": detail["NotBefore"] + RENEWAL,
+        "NotAfter": detail["NotAfter"] + RENEWAL,
+        "Serial": f"{detail['Serial']}1",
+        "RenewalEligibility": "ELIGIBLE",
+        "RenewalSummary": summary,
+    }
 
 
 CertBundle.describe = describe

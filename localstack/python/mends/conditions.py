@@ -19,6 +19,10 @@ class Conditions:
         self.latency = 0.0
         self.outages = []
         self.health = {}
+        # The states of availability zones that are not available.
+        self.zones = {}
+        # Patterns of the names of certificates that were renewed.
+        self.renewed = []
         self.observes = False
         # The zones that their parents delegate; all are if this is None.
         self.delegated = None
@@ -35,6 +39,7 @@ class Conditions:
             given = json.loads(header)
             self.header, self.latency = header, given["latency"]
             self.outages, self.health, self.observes = given["outages"], given["health"], given["observes"]
+            self.zones, self.renewed = given["zones"], given["renewed"]
             self.delegated, self.functions = given["delegated"], given["functions"]
             if given["epoch"] != self.epoch:
                 # The factor was set, which completes all changes.
@@ -65,6 +70,10 @@ class Conditions:
         """Whether the gateway says that something with these names is healthy; `None` if it says nothing."""
         set_to = [healthy for pattern, healthy in self.health.items() if any(matches(pattern, name) for name in names)]
         return all(set_to) if set_to else None
+
+    def is_renewed(self, name):
+        """Whether AWS has renewed the certificate of a name."""
+        return any(matches(pattern, name) for pattern in self.renewed)
 
 
 def matches(pattern, name):

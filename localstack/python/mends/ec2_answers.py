@@ -5,6 +5,7 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.responses.vpcs import VPCs
 
 from mends import replaces
+from mends.conditions import CONDITIONS
 
 
 def as_list(route):
@@ -22,6 +23,14 @@ def create_transit_gateway_route(original, backend, **arguments):
 @replaces(EC2Backend)
 def search_transit_gateway_routes(original, backend, **arguments):
     return [as_list(route) for route in original(backend, **arguments)]
+
+
+@replaces(EC2Backend)
+def describe_availability_zones(original, backend, **arguments):
+    """In moto, all zones are always available."""
+    for zone in backend.zones.get(backend.region_name, []):
+        zone.state = CONDITIONS.zones.get(zone.name, "available")
+    return original(backend, **arguments)
 
 
 @replaces(VPCs)

@@ -80,6 +80,8 @@ impl Conditions {
             "latency": latency,
             "outages": outages,
             "health": faults.health,
+            "zones": faults.zones,
+            "renewed": faults.renewed,
             "observes": observes,
             "delegated": strict.delegated(),
             "functions": strict.functions(),
