@@ -11,7 +11,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_types::Blob;
-use payinfra_engine::{Class, Error, Guard, Region, Result, Site};
+use payinfra_engine::{Class, Error, Guard, IgnoredTags, Region, Result, Site};
 use payinfra_sdk::is_local;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,7 @@ pub struct Access {
     packages: Packages,
     /// The DNS server to ask, whatever the configuration says.
     resolver: Option<SocketAddr>,
+    ignored_tags: IgnoredTags,
     regions: Arc<Mutex<HashMap<Region, Arc<Clients>>>>,
 }
 
@@ -103,6 +104,7 @@ impl Access {
             limits: Limits::new(),
             packages: Packages::default(),
             resolver: None,
+            ignored_tags: IgnoredTags::default(),
             regions: Arc::default(),
         })
     }
@@ -170,6 +172,16 @@ impl Access {
     /// If it is larger than Lambda accepts.
     pub fn provide(&self, package: Vec<u8>) -> Result<CodeSha256> {
         self.packages.add(package)
+    }
+
+    /// The same access, which leaves tags of others alone.
+    #[must_use]
+    pub fn ignoring(self, ignored_tags: IgnoredTags) -> Self {
+        Self { ignored_tags, ..self }
+    }
+
+    pub(crate) fn ignored_tags(&self) -> &IgnoredTags {
+        &self.ignored_tags
     }
 
     pub(crate) fn guard(&self, guard: Guard) {
@@ -351,6 +363,12 @@ impl Cx {
     /// The DNS server to ask, whatever the configuration says.
     pub(crate) fn resolver(&self) -> Option<SocketAddr> {
         self.access.resolver
+    }
+
+    /// The tags that belong to others. [`Aws`](crate::Aws) removes them from what a kind reads as its `tags`; a kind that reads
+    /// others, or writes all tags at once, does it itself.
+    pub(crate) fn ignored_tags(&self) -> &IgnoredTags {
+        self.access.ignored_tags()
     }
 
     /// The content of the package with this digest.

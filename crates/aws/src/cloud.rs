@@ -107,7 +107,13 @@ impl Cloud for Aws {
     }
 
     fn read<'a>(&'a self, region: &'a Region, kind: &'a str, ids: &'a [String]) -> BoxFuture<'a, Result<Vec<Seen>>> {
-        async move { self.kind(kind)?.read(&self.access.cx(region), ids).await }.boxed()
+        async move {
+            let mut seen = self.kind(kind)?.read(&self.access.cx(region), ids).await?;
+            // So that nothing compares them, and no update removes them.
+            seen.iter_mut().for_each(|seen| self.access.ignored_tags().remove_from(&mut seen.args));
+            Ok(seen)
+        }
+        .boxed()
     }
 
     fn update<'a>(&'a self, site: &'a Site, args: &'a Value, live: &'a Seen) -> BoxFuture<'a, Result<()>> {

@@ -165,7 +165,7 @@ impl Context {
         let (stack, workspace) = project.names()?;
         // Report what can be found without AWS before calling AWS.
         project.graph(&workspace, ANY_ACCOUNT)?;
-        let access = project.sign_in_at(region).await?;
+        let access = project.sign_in_at(region).await?.ignoring(project.workspace()?.ignored_tags.clone());
         // Graphs name the packages of functions by their digests.
         for package in project.workspace()?.files().filter(|file| file.starts_with(ZIP)) {
             access.provide(package.to_vec())?;

@@ -7,7 +7,7 @@ use payinfra_aws::eventbridge::{On, Rule, Target};
 use payinfra_aws::lambda::{Architecture, Permission};
 use payinfra_aws::sns::Topic;
 use payinfra_aws::{CodeSha256, Statement, opens, reads};
-use payinfra_engine::{Graph, Metric, Node, Ref, Region, Result, Text};
+use payinfra_engine::{Graph, IgnoredTags, Metric, Node, Ref, Region, Result, Text};
 use payinfra_stack::{Site, StateBucket};
 
 use crate::alarms::{Alarms, Condition};
@@ -40,6 +40,8 @@ pub struct DriftDetector<'a> {
     pub log_key: &'a Ref<String>,
     /// The retention of its logs in days.
     pub log_retention_days: i32,
+    /// Tags of others, which are not compared.
+    pub ignored_tags: &'a IgnoredTags,
     /// The topic of its alarms.
     pub topic: &'a Node<Topic>,
 }
@@ -60,7 +62,10 @@ pub fn drift_detector(graph: &mut Graph, site: &Site<'_>, wanted: &DriftDetector
         ("STATE_REGION", state.region.as_str()),
         ("WORKSPACE", &graph.workspace),
     ];
-    let environment = environment.map(|(name, value)| (name.to_owned(), Text::from(value)));
+    let mut environment = BTreeMap::from(environment.map(|(name, value)| (name.to_owned(), Text::from(value))));
+    if !wanted.ignored_tags.patterns().is_empty() {
+        environment.insert("IGNORE_TAGS".to_owned(), Text::from(wanted.ignored_tags.patterns().join(",")));
+    }
     let function = function(
         graph,
         site,
@@ -72,7 +77,7 @@ pub fn drift_detector(graph: &mut Graph, site: &Site<'_>, wanted: &DriftDetector
             memory: wanted.memory,
             timeout: TIMEOUT,
             reserved_concurrency: None,
-            environment: environment.into(),
+            environment,
             // Names only, which everyone who may read the function knows anyway.
             environment_key: None,
             network: None,

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 
+/// The prefix of the keys of AWS's own tags.
+pub(crate) const AWS: &str = "aws:";
+
 /// The tags of a resource, without AWS's own (`aws:…`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -73,7 +76,7 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Tags {
     /// Removes the tags that AWS sets itself: they cannot be written (AWS-FACTS §0.13).
     fn from_iter<I: IntoIterator<Item = (K, V)>>(tags: I) -> Self {
         let tags = tags.into_iter().map(|(key, value)| (key.into(), value.into()));
-        Self(tags.filter(|(key, _): &(String, String)| !key.starts_with("aws:")).collect())
+        Self(tags.filter(|(key, _): &(String, String)| !key.starts_with(AWS)).collect())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 
-use payinfra_engine::{Error, Graph, Result};
+use payinfra_engine::{Error, Graph, IgnoredTags, Result};
 use schemars::generate::SchemaGenerator;
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
@@ -226,7 +226,7 @@ impl<S: Stack> AnyStack for S {
         let typed = workspace.typed().ok_or_else(|| {
             Error::failed(format!("workspace `{}` does not belong to the stack `{}`", workspace.name, S::NAME))
         })?;
-        Stack::build(self, typed, account)
+        owned(Stack::build(self, typed, account)?, &workspace.ignored_tags)
     }
 
     fn rules(&self) -> &'static [Rule] {
@@ -258,8 +258,45 @@ impl<S: Stack> AnyStack for S {
     }
 }
 
+/// Checks that `graph` sets no tag of others: payinfra would set it once, and then see it no more.
+fn owned(graph: Graph, ignored: &IgnoredTags) -> Result<Graph> {
+    for (address, node) in graph.nodes().iter().filter(|(_, node)| !node.lookup) {
+        let tags = node.args.get("tags").and_then(Value::as_object);
+        let mut keys = tags.into_iter().flat_map(|tags| tags.keys());
+        if let Some((key, pattern)) = keys.find_map(|key| Some((key, ignored.pattern(key)?))) {
+            return Err(Error::invalid(format!("{address} has the tag `{key}`, which `ignore_tags` leaves to others"))
+                .hint(format!("remove the tag, or narrow the pattern `{pattern}`")));
+        }
+    }
+    Ok(graph)
+}
+
 impl fmt::Debug for dyn AnyStack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use payinfra_engine::IgnoredTags;
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_graph_with_a_tag_of_others_is_refused() -> serde_json::Result<()> {
+        let graph = json!({
+            "stack": "s",
+            "workspace": "w",
+            "tags": {},
+            "nodes": { "eu-west-1/ec2.vpc/main": { "args": { "tags": { "Team": "a", "org:owner": "b" } } } },
+            "outputs": {},
+        });
+        let graph: Graph = from_value(graph)?;
+        let refused = owned(graph.clone(), &IgnoredTags::new(["scan*", "org:*"])).map_err(|error| error.to_string());
+        assert!(refused.is_err_and(|it| it.contains("eu-west-1/ec2.vpc/main has the tag `org:owner`")));
+        assert!(owned(graph, &IgnoredTags::new(["scan*"])).is_ok());
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
-use payinfra_engine::{Graph, Region, Result, Tags};
+use payinfra_engine::{Graph, IgnoredTags, Region, Result, Tags};
 
 use crate::files::Files;
 use crate::names::{AccountId, NameForm, Names, Suffix};
@@ -45,6 +45,8 @@ pub struct Workspace<V = Erased> {
     pub state: Option<StateBucket>,
     /// Additional tags.
     pub tags: Tags,
+    /// Tags of others, which are left alone.
+    pub ignored_tags: IgnoredTags,
     pub(crate) places: Places,
     pub(crate) files: Files,
     /// The stack's own variables.
@@ -165,6 +167,7 @@ impl<V> Workspace<V> {
             remote_outputs,
             state,
             tags,
+            ignored_tags,
             places,
             files,
             variables: _,
@@ -183,6 +186,7 @@ impl<V> Workspace<V> {
             remote_outputs,
             state,
             tags,
+            ignored_tags,
             places,
             files,
             variables,

@@ -81,8 +81,8 @@ impl Detector {
     }
 
     async fn compare(&self) -> Result<Ran> {
-        let Settings { stack, workspace, bucket, state_region, table, region } = &self.settings;
-        let access = Access::open_in(&Identity::default(), region).await?;
+        let Settings { stack, workspace, bucket, state_region, table, ignored_tags, region } = &self.settings;
+        let access = Access::open_in(&Identity::default(), region).await?.ignoring(ignored_tags.clone());
         let config = access.config(state_region);
         let store = S3Store::new(&config, access.account(), bucket, stack, workspace);
         let lock = DynamoLock::new(&config, table, stack, workspace);

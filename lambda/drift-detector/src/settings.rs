@@ -1,5 +1,6 @@
 //! The settings from the environment.
 
+use payinfra_engine::IgnoredTags;
 use thiserror::Error;
 
 /// The settings of the function: which deployment it is for, and where its state is stored.
@@ -15,6 +16,8 @@ pub struct Settings {
     pub state_region: String,
     /// `LOCK_TABLE`: the table of the lock.
     pub table: String,
+    /// `IGNORE_TAGS`: patterns of the keys of tags of others, separated by commas; none if it is not set.
+    pub ignored_tags: IgnoredTags,
     /// `AWS_REGION`, which Lambda sets: the primary region, in which metrics are published.
     pub region: String,
 }
@@ -37,9 +40,14 @@ impl Settings {
             bucket: need("STATE_BUCKET")?,
             state_region: need("STATE_REGION")?,
             table: need("LOCK_TABLE")?,
+            ignored_tags: patterns(variable("IGNORE_TAGS").as_deref()),
             region: need("AWS_REGION")?,
         })
     }
+}
+
+fn patterns(listed: Option<&str>) -> IgnoredTags {
+    IgnoredTags::new(listed.unwrap_or_default().split(',').filter(|pattern| !pattern.is_empty()))
 }
 
 #[cfg(test)]
@@ -55,5 +63,12 @@ mod tests {
         }
         let read = Settings::read(|name| Some(name.to_lowercase()));
         assert_eq!(read.map(|settings| settings.state_region).as_deref(), Ok("state_region"));
+    }
+
+    #[test]
+    fn tags_of_others_are_separated_by_commas() {
+        assert_eq!(patterns(Some("org:*,owner")), IgnoredTags::new(["org:*", "owner"]));
+        assert_eq!(patterns(Some("")), IgnoredTags::default());
+        assert_eq!(patterns(None), IgnoredTags::default());
     }
 }

@@ -10,7 +10,7 @@ pub(super) fn sdk(tags: &Tags) -> Result<Vec<Tag>> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build().explain()).collect()
 }
 
-/// The tags of the table `arn`.
+/// The tags of the table `arn`, without those of others: the tags of replicas are compared with each other.
 ///
 /// # Errors
 /// [`Class::NotFound`] if the table does not exist, for which AWS returns that access is denied.
@@ -34,7 +34,7 @@ async fn all(cx: &Cx, arn: &str) -> Result<Tags> {
         found.extend(page.tags.unwrap_or_default());
         next = page.next_token;
         if next.is_none() {
-            return Ok(found.into_iter().map(|tag| (tag.key, tag.value)).collect());
+            return Ok(cx.ignored_tags().without(found.into_iter().map(|tag| (tag.key, tag.value)).collect()));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use payinfra_aws::{Access, Aws};
 use payinfra_engine::{
-    Address, Class, Cloud, Error, Identity, Owner, Pointer, Region, Result, Seen, Site, State, Status,
+    Address, Class, Cloud, Error, Identity, IgnoredTags, Owner, Pointer, Region, Result, Seen, Site, State, Status,
 };
 use payinfra_localstack::Emulator;
 use serde_json::Value;
@@ -18,6 +18,9 @@ use crate::{lambda, permissions};
 const UPDATES: usize = 4;
 /// The time limit for the emulated AWS.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A tag that somebody else sets, and that the example's own access ignores.
+const THEIRS: &str = "org:owner";
 
 /// One instance for all tests, because it takes seconds to start. It ends with the process.
 static EMULATOR: OnceCell<Emulator> = OnceCell::const_new();
@@ -86,8 +89,8 @@ pub(crate) async fn live(example: &Example) -> Result<()> {
     let [reads, changes] = ["reads", "changes"].map(|what| format!("{what}-{}", example.name()));
     let mut world = World {
         aws: aws().await?,
-        reading: Aws::new(access_as(&reads).await?),
-        changing: Aws::new(access_as(&changes).await?),
+        reading: Aws::new(access_as(&reads).await?.ignoring(IgnoredTags::new(["org:*"]))),
+        changing: Aws::new(access_as(&changes).await?.ignoring(IgnoredTags::new(["org:*"]))),
         example,
         seen: BTreeMap::new(),
     };
@@ -167,8 +170,31 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Each change takes effect, and the next read shows it.
+    /// Somebody else adds a tag. Our own reads do not show it.
+    async fn tag(&self) -> Result<()> {
+        let address = &self.example.address;
+        let Some((seen, args)) = self.seen.get(address).filter(|(_, args)| args["tags"].is_object()) else {
+            return Ok(());
+        };
+        let mut tagged = seen.args.clone();
+        tagged["tags"][THEIRS] = "theirs".into();
+        self.aws.update(&self.site(address), &tagged, seen).await?;
+        self.settle(address, &seen.id, args, &Value::Null).await?;
+        self.is_tagged(seen).await
+    }
+
+    /// The tag of somebody else is still there.
+    async fn is_tagged(&self, seen: &Seen) -> Result<()> {
+        let address = &self.example.address;
+        let found = self.aws.read(&address.region, &address.kind, std::slice::from_ref(&seen.id)).await?;
+        let tags: Vec<_> = found.iter().map(|found| &found.args["tags"]).collect();
+        assert!(tags.iter().all(|tags| tags[THEIRS] == "theirs") && tags.len() == 1, "{address} has the tags {tags:?}");
+        Ok(())
+    }
+
+    /// Each change takes effect, and the next read shows it. None touches a tag of somebody else.
     async fn change(&mut self) -> Result<()> {
+        self.tag().await?;
         let address = &self.example.address;
         for step in self.example.steps() {
             let args = self.normal(address, &step)?;
@@ -177,7 +203,10 @@ impl World<'_> {
             assert_eq!(after.id, seen.id, "an update keeps the id");
             self.seen.insert(address.clone(), (after, args));
         }
-        Ok(())
+        match self.seen.get(address) {
+            Some((seen, args)) if args["tags"].is_object() => self.is_tagged(seen).await,
+            _ => Ok(()),
+        }
     }
 
     /// Resolves a lookup, or converges a resource.

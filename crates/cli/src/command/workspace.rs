@@ -76,6 +76,9 @@ fn show(configuration: &Configuration, workspace: &Declared) {
     for (key, value) in workspace.tags.iter() {
         field(&format!("tags.{key}"), value);
     }
+    if !workspace.ignored_tags.patterns().is_empty() {
+        members("ignore_tags", &json!(workspace.ignored_tags.patterns()), &field);
+    }
 }
 
 /// Shows a variable, or each member of a section.

@@ -89,6 +89,10 @@ pub(super) struct SharedVariables {
     /// `_.:/=+-@`. Keys must not differ only in case.
     #[schemars(with = "BTreeMap<String, String>")]
     pub(super) tags: BTreeMap<String, Spanned<String>>,
+    /// Keys of tags that others set, such as an organization's tagger, with `*` for any characters: `org:*`. Such tags are
+    /// neither compared, removed nor overwritten. AWS's own tags, `aws:*`, are always ignored.
+    #[schemars(with = "Vec<String>")]
+    pub(super) ignore_tags: Vec<Spanned<String>>,
 }
 
 impl Default for SharedVariables {
@@ -104,6 +108,7 @@ impl Default for SharedVariables {
             remote_outputs: BTreeMap::new(),
             sensitive: Vec::new(),
             tags: BTreeMap::new(),
+            ignore_tags: Vec::new(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use payinfra_engine::{Region, counted};
+use payinfra_engine::{IgnoredTags, Region, counted};
 use toml::Spanned;
 
 use super::file::{RegionVariables, SharedVariables};
@@ -62,6 +62,7 @@ impl Context<'_> {
             remote_outputs,
             state: bucket(self.state),
             tags: variables.tags.into_iter().map(|(key, value)| (key, value.into_inner())).collect(),
+            ignored_tags: IgnoredTags::new(variables.ignore_tags.into_iter().map(Spanned::into_inner)),
             places: self.places,
             files: self.files,
             variables: (),

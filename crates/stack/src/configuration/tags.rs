@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use payinfra_engine::{IgnoredTags, Owner};
 use toml::Spanned;
 
 use super::file::SharedVariables;
@@ -35,6 +36,9 @@ pub(super) fn check(variables: &SharedVariables, places: &Places, own: &[&str], 
         }
         taken.push(key);
     }
+    for pattern in &variables.ignore_tags {
+        problems.take(ignored(pattern, &taken));
+    }
     let free = free(own.len());
     if variables.tags.len() > free {
         // Report the tag that comes last in the file.
@@ -43,6 +47,26 @@ pub(super) fn check(variables: &SharedVariables, places: &Places, own: &[&str], 
         let message = format!("too many tags: {}", variables.tags.len());
         let hint = format!("AWS accepts 50 tags, of which {free} are available here");
         problems.add(Problem::new(message, place).hint(hint));
+    }
+}
+
+/// Checks a pattern of tags of others. The keys `own` are payinfra's or the user's.
+fn ignored(pattern: &Spanned<String>, own: &[&str]) -> Result<(), Problem> {
+    let (text, place) = (pattern.get_ref(), pattern.span());
+    if text.is_empty() {
+        let empty = Problem::new("a pattern in `ignore_tags` is empty", place);
+        return Err(empty.hint("write a key, with `*` for any characters: `org:*`"));
+    }
+    let what = format!("the pattern `{text}` in `ignore_tags`");
+    if let Some(problem) = wrong_text(&what, &text.replace('*', ""), tags::KEY, place.clone()) {
+        return Err(problem);
+    }
+    let ignored = IgnoredTags::new([text]);
+    let mut own = own.iter().copied().chain(Owner::KEYS);
+    match own.find(|key| ignored.pattern(key).is_some()) {
+        Some(key) => Err(Problem::new(format!("{what} matches the tag `{key}`, which payinfra sets"), place)
+            .hint("narrow the pattern: tags are either payinfra's or ignored")),
+        None => Ok(()),
     }
 }
 

@@ -90,6 +90,7 @@ pub(crate) fn drift_detector<V>(
         state: stored(workspace)?,
         log_key,
         log_retention_days,
+        ignored_tags: &workspace.ignored_tags,
         topic,
     };
     drift_detector::drift_detector(graph, site, &wanted).map(drop)
