@@ -50,6 +50,8 @@ pub struct Spec {
     pub identity: Identity,
     /// Fields that identify a resource of the kind within its region in AWS.
     pub key: &'static [&'static str],
+    /// Fields with a version that AWS raises by itself.
+    pub at_least: &'static [&'static str],
     /// Whether it keeps data that is lost when it is deleted.
     pub keeps_data: bool,
     /// The field for AWS's own deletion protection.

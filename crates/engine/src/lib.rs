@@ -41,6 +41,7 @@ mod succession;
 pub mod sweep;
 mod tags;
 mod task;
+mod version;
 mod waiver;
 
 pub use address::{Address, Region};
@@ -73,4 +74,5 @@ pub use state::{Deposed, FORMAT, Intent, Record, State};
 pub use store::{COUNT_MAX, Guard, Holder, KEPT, Lease, Lock, Store, Stored, Version};
 pub use tags::{Owner, Tags};
 pub use task::longest;
+pub use version::fulfils;
 pub use waiver::{Scope, Waiver};

@@ -49,6 +49,9 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Si
     /// Fields that identify a resource of this kind within its region in AWS: no two can have the same values. One that is
     /// declared at another address than it is recorded at is then moved in the state, instead of deleted and created again.
     const KEY: Fields = &[];
+    /// Fields with a version that AWS raises by itself. A higher one with the same major version (the part before the first
+    /// dot) is as good as the declared one: it is no drift, and is never lowered.
+    const AT_LEAST: Fields = &[];
     /// Whether it keeps data that is lost when it is deleted: databases, buckets, keys, tables, secrets. Such resources
     /// are protected, and are never replaced because of drift.
     const KEEPS_DATA: bool = false;
@@ -227,6 +230,7 @@ impl<R: Resource> Facts for Erased<R> {
             network: R::NETWORK,
             identity: R::IDENTITY,
             key: R::KEY,
+            at_least: R::AT_LEAST,
             keeps_data: R::KEEPS_DATA,
             shield: R::SHIELD,
             consistent: R::CONSISTENT,
@@ -335,6 +339,7 @@ impl<L: Lookup> Facts for ErasedLookup<L> {
             network: &[],
             identity: Identity::Record,
             key: &[],
+            at_least: &[],
             keeps_data: false,
             shield: None,
             consistent: false,

@@ -171,6 +171,22 @@ async fn drift_is_told_apart_from_what_is_wanted() -> Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_in_the_cloud_that_is_declared_now_is_recorded_without_a_call() -> Result<()> {
+    let bench = applied(&family("p", 1, None)?).await?;
+    bench.world.tamper(&id(&bench, "east/fake.named/parent")?, "size", 5.into());
+    let graph = family("p", 5, None)?;
+    assert_snapshot!(shown(&bench.plan(&graph).await?), @r"
+    Update east/fake.named/parent (the configuration now has what was changed in AWS)
+    drift east/fake.named/parent: size: 5 was 1
+    ");
+    let before = bench.world.count(Operation::Update, "");
+    bench.converge(&graph).await?;
+    assert_eq!(bench.world.count(Operation::Update, ""), before);
+    assert_snapshot!(shown(&bench.plan(&graph).await?), @"nothing");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_plan_of_targets_takes_what_they_depend_on_and_nothing_else() -> Result<()> {
     let mut graph = family("p", 1, None)?;
     graph.add(&east(), "other", named("other", 1, None))?;

@@ -121,10 +121,30 @@ impl Resource for SecurityGroup {
         }
         let deleted = cx.ec2().delete_security_group().group_id(&live.id).send().await.explain();
         let deleted = deleted.unless(Class::NotFound).map(drop);
-        interfaces::named(cx, filter("group-id", &live.id), deleted).await
+        match interfaces::named(cx, filter("group-id", &live.id), deleted).await {
+            Err(error) if error.is(Class::Conflict) => Err(match referring(cx, live.id.as_str()).await {
+                Some(groups) => error.at(groups),
+                None => error,
+            }),
+            deleted => deleted,
+        }
     }
 
     absent!(describe_security_groups, group_ids, security_groups);
+}
+
+/// The other groups whose rules refer to `group`, which keeps it in use.
+async fn referring(cx: &Cx, group: &str) -> Option<String> {
+    let by = async |name: &str| {
+        let found = cx.ec2().describe_security_groups().filters(filter(name, group));
+        // Who may delete may not be allowed to look.
+        found.into_paginator().items().send().try_collect().await.unwrap_or_default()
+    };
+    let (ingress, egress) = tokio::join!(by("ip-permission.group-id"), by("egress.ip-permission.group-id"));
+    let found = ingress.into_iter().chain(egress).filter_map(|found| found.group_id);
+    let ids: BTreeSet<_> = found.filter(|id| id != group).collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    (!ids.is_empty()).then(|| format!("rules of other security groups refer to it: {}", ids.join(", ")))
 }
 
 /// The changes to the rules of one direction.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::filter;
 use crate::{Cx, Explain};
 
-/// The first zones of the region by name that are available and need no opt-in.
+/// The first zones of the region by name that need no opt-in, in whatever state they are: subnets stay in a zone that is
+/// impaired for a while.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Zones {
@@ -29,7 +30,7 @@ impl Lookup for Zones {
     type Outputs = ZonesOutputs;
 
     async fn find(&self, cx: &Cx) -> Result<ZonesOutputs> {
-        let call = cx.ec2().describe_availability_zones().filters(filter("state", "available"));
+        let call = cx.ec2().describe_availability_zones();
         let call = call.filters(filter("opt-in-status", "opt-in-not-required"));
         let call = call.filters(filter("zone-type", "availability-zone"));
         let found = call.send().await.explain()?;

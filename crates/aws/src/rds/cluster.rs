@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_rds::types::{self as sdk, CloudwatchLogsExportConfiguration, Filter};
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields, fulfils,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -97,7 +99,7 @@ impl Cluster {
     fn differs(&self, is: &Self) -> bool {
         let managed = matches!(self.master, Some(Master::Managed { .. }));
         (managed && self.master != is.master)
-            || self.engine_version != is.engine_version
+            || !fulfils(&is.engine_version, &self.engine_version)
             || self.port != is.port
             || self.security_groups != is.security_groups
             || self.parameter_group != is.parameter_group
@@ -114,7 +116,7 @@ impl Cluster {
         let call = cx.rds().modify_db_cluster().db_cluster_identifier(&live.id);
         // Otherwise the change waits for the maintenance window.
         let call = call.apply_immediately(true);
-        let call = if self.engine_version == was.engine_version {
+        let call = if fulfils(&was.engine_version, &self.engine_version) {
             call
         } else {
             call.engine_version(&self.engine_version).allow_major_version_upgrade(true)
@@ -157,6 +159,7 @@ impl Resource for Cluster {
     const KIND: &'static str = "rds.cluster";
     const REPLACE: Fields = fields!(Self: name, engine, global, database, username, subnet_group, kms_key);
     const KEY: Fields = fields!(Self: name);
+    const AT_LEAST: Fields = fields!(Self: engine_version);
     const NETWORK: Fields = fields!(Self: subnet_group, security_groups);
     const KEEPS_DATA: bool = true;
     const SHIELD: Option<&'static str> = Some("deletion_protection");

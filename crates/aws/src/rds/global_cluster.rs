@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_rds::types as sdk;
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields, fulfils,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +50,7 @@ impl Resource for GlobalCluster {
     const KIND: &'static str = "rds.global-cluster";
     const REPLACE: Fields = fields!(Self: name, engine, database, encrypted);
     const KEY: Fields = fields!(Self: name);
+    const AT_LEAST: Fields = fields!(Self: engine_version);
     const SHIELD: Option<&'static str> = Some("deletion_protection");
     const TIMEOUT: Duration = Duration::from_hours(2);
     const EXPECTED: Expected = Expected::millis(15_000, 10_000);
@@ -82,7 +85,7 @@ impl Resource for GlobalCluster {
     }
 
     async fn update(&self, cx: &Cx, live: &Live<Self>) -> Result<()> {
-        if self.engine_version != live.args.engine_version {
+        if !fulfils(&live.args.engine_version, &self.engine_version) {
             upgrade(cx, &live.id, &self.engine_version).await?;
         }
         if self.deletion_protection != live.args.deletion_protection {
@@ -124,7 +127,7 @@ async fn upgrade(cx: &Cx, id: &Id<GlobalCluster>, version: &str) -> Result<()> {
         let there = cx.in_region(&region);
         let found = there.rds().describe_db_clusters().db_cluster_identifier(&arn).send().await.explain()?;
         let cluster = found.db_clusters.unwrap_or_default().pop().need("DBCluster")?;
-        if cluster.engine_version.as_deref() == Some(version) {
+        if cluster.engine_version.as_deref().is_some_and(|is| fulfils(is, version)) {
             continue;
         }
         // The primary is upgraded last, because its version must not be ahead of the secondaries'.

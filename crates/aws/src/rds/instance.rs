@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_rds::types::{self as sdk, CloudwatchLogsExportConfiguration};
-use payinfra_engine::{Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields};
+use payinfra_engine::{
+    Class, Error, Expected, Fields, Id, Live, Owner, Ref, Resource, Result, Status, Tags, fields, fulfils,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +106,7 @@ impl Instance {
     fn differs(&self, is: &Self) -> bool {
         let managed = matches!(self.master, Master::Managed { .. });
         (managed && self.master != is.master)
-            || self.engine_version != is.engine_version
+            || !fulfils(&is.engine_version, &self.engine_version)
             || self.class != is.class
             || self.storage != is.storage
             || self.storage_type != is.storage_type
@@ -138,7 +140,7 @@ impl Instance {
         let call = cx.rds().modify_db_instance().db_instance_identifier(&live.id);
         // Otherwise the change waits for the maintenance window.
         let call = call.apply_immediately(true);
-        let call = if self.engine_version == was.engine_version {
+        let call = if fulfils(&was.engine_version, &self.engine_version) {
             call
         } else {
             call.engine_version(&self.engine_version).allow_major_version_upgrade(true)
@@ -187,6 +189,7 @@ impl Resource for Instance {
     const KIND: &'static str = "rds.instance";
     const REPLACE: Fields = fields!(Self: name, engine, database, username, subnet_group, kms_key);
     const KEY: Fields = fields!(Self: name);
+    const AT_LEAST: Fields = fields!(Self: engine_version);
     const NETWORK: Fields = fields!(Self: subnet_group, security_groups);
     const KEEPS_DATA: bool = true;
     const SHIELD: Option<&'static str> = Some("deletion_protection");

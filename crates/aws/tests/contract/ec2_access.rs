@@ -6,11 +6,12 @@ use ipnet::Ipv4Net;
 use payinfra_aws::ec2::{
     EndpointType, FlowLog, Peer, Protocol, RouteTable, Rule, SecurityGroup, Subnet, Vpc, VpcEndpoint,
 };
-use payinfra_aws::{Policy, Statement};
-use payinfra_engine::{Graph, Node, Ref, Result, Tags};
+use payinfra_aws::{Aws, Explain, Need, Policy, Statement};
+use payinfra_engine::{Class, Cloud, Graph, Id, Node, Ref, Resource, Result, Tags};
 
 use crate::ec2::{network, part};
-use crate::example::{Again, Example, examples, graph, region};
+use crate::example::{Again, Example, examples, form, graph, region};
+use crate::life::{access, site};
 
 examples![flow_log, security_group, security_group_by_default, vpc_endpoint_gateway, vpc_endpoint_interface];
 
@@ -136,4 +137,41 @@ fn vpc_endpoint_interface() -> Result<Example> {
         .change(|endpoint: &mut VpcEndpoint| endpoint.subnets = BTreeSet::from([first, second]))?
         .change(|endpoint: &mut VpcEndpoint| endpoint.groups = BTreeSet::from([second_group]))?
         .change(|endpoint: &mut VpcEndpoint| endpoint.private_dns = Some(false))
+}
+
+#[tokio::test]
+async fn a_group_that_others_refer_to_names_them() -> Result<()> {
+    let access = access().await?;
+    let (cx, aws) = (access.cx(&region()), Aws::new(access.clone()));
+    let vpc = cx.ec2().create_vpc().cidr_block("10.77.0.0/16").send().await.explain()?.vpc.need("Vpc")?;
+    let vpc = vpc.vpc_id.need("VpcId")?;
+    let group = |name: &str| SecurityGroup {
+        vpc: Ref::Known(Id::new(&vpc)),
+        name: name.to_owned(),
+        description: "An example".to_owned(),
+        ingress: BTreeSet::new(),
+        egress: BTreeSet::new(),
+        tags: Tags::new().with("Name", name),
+    };
+    let make = async |group: &SecurityGroup| {
+        aws.create(&site(&region(), SecurityGroup::KIND, &group.name)?, &form(group)?).await
+    };
+    let ours = make(&group("referred-to")).await?;
+    let rule = Rule::tcp(443, Peer::Group(Ref::Known(Id::new(&ours))), "");
+    let theirs = SecurityGroup { ingress: BTreeSet::from([rule]), ..group("referring") };
+    let id = make(&theirs).await?;
+    let site = site(&region(), SecurityGroup::KIND, "referred-to")?;
+    let live = async |id: &String| {
+        aws.read(&region(), SecurityGroup::KIND, std::slice::from_ref(id)).await?.pop().need("SecurityGroup")
+    };
+    let other = live(&id).await?;
+    aws.update(&site, &form(&theirs)?, &other).await?;
+
+    let live = [live(&ours).await?, live(&id).await?];
+    let refused = aws.delete(&site, &live[0]).await;
+    let told = format!("rules of other security groups refer to it: {id}");
+    assert!(refused.as_ref().is_err_and(|it| it.is(Class::Conflict) && it.to_string().contains(&told)), "{refused:?}");
+    aws.delete(&site, &live[1]).await?;
+    aws.delete(&site, &live[0]).await?;
+    cx.ec2().delete_vpc().vpc_id(&vpc).send().await.explain().map(drop)
 }

@@ -13,6 +13,7 @@ use crate::error::{Class, Error, Result};
 use crate::plan::Action;
 use crate::retry::{Patience, patiently};
 use crate::secret::marked;
+use crate::version::accept;
 
 /// How long an update may take to become visible: RDS shows the new values before it starts to change.
 const SIGHT: Duration = Duration::from_secs(30);
@@ -62,6 +63,7 @@ impl Work<'_> {
                 continue;
             }
             seen.args = marked(&seen.args, desired);
+            accept(&self.spec, desired, &mut seen.args);
             let changes = diff(desired, &seen.args, recorded);
             let first = &*first.get_or_insert_with(|| seen.status.clone());
             if let Status::Reverted(why) = &seen.status

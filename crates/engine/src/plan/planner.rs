@@ -485,6 +485,10 @@ fn existing(spec: &Spec, record: &Record, seen: &Seen, desired: &Value) -> Step 
             (Action::Update, Some("a value is now secret: the state keeps only its digest".to_owned()))
         }
         _ if !record.deposed.is_empty() => (Action::Update, Some("the resource it replaced is deleted".to_owned())),
+        // Otherwise it would be shown as drift for ever.
+        _ if !diff(&record.args, &seen.args, None).is_empty() => {
+            (Action::Update, Some("the configuration now has what was changed in AWS".to_owned()))
+        }
         _ => (Action::Keep, None),
     };
     Step { changes, because, ..Step::new(action) }

@@ -17,6 +17,7 @@ use crate::retry::{Patience, patiently};
 use crate::secret::redacted_like;
 use crate::state::{Intent, State};
 use crate::tags::Owner;
+use crate::version::accept;
 
 /// The current resources, read once for everything in the state.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +75,12 @@ pub async fn refresh(cloud: &Arc<dyn Cloud>, state: &State) -> Result<Refreshed>
         Ok::<_, Error>(found)
     });
     let found = try_join_all(reads).await?.into_iter().flatten().collect();
-    let refreshed = Refreshed::of(state, second(cloud, state, found).await?);
+    let mut refreshed = Refreshed::of(state, second(cloud, state, found).await?);
+    for (address, seen) in &mut refreshed.live {
+        if let Some(record) = state.resources.get(address) {
+            accept(&spec(cloud, &address.kind)?, &record.args, &mut seen.args);
+        }
+    }
     ours(cloud, state, &refreshed)?;
     Ok(refreshed)
 }
