@@ -12,6 +12,7 @@ mod inventory;
 pub mod load;
 pub mod payments;
 pub mod service;
+pub mod world;
 
 use std::collections::BTreeSet;
 use std::fs;

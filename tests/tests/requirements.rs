@@ -1,4 +1,4 @@
-//! Verifies that `tests/README.md` lists the tests for each requirement.
+//! Verifies that `tests/README.md` lists the changes that others make, and the tests for each requirement.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -6,9 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use payinfra_tests::world::{CHANGES, Change};
+
 /// Everything above this line is written by hand.
 const MARK: &str =
     "Written by `UPDATE_README=1 cargo test --workspace --test requirements`; do not edit below this line.\n\n";
+
+/// What follows the list of changes.
+const NEXT: &str = "## Which test shows which requirement\n";
 
 /// Every requirement has a test, and the list is up to date. `UPDATE_README=1` writes it.
 #[test]
@@ -40,10 +45,13 @@ fn render(root: &Path) -> io::Result<(String, Vec<String>)> {
         }
     }
     let current = fs::read_to_string(root.join("tests/README.md"))?;
-    let (head, _) = current
-        .split_once(MARK)
-        .ok_or_else(|| io::Error::other("tests/README.md does not contain the line above the list"))?;
+    let without = || io::Error::other("tests/README.md does not contain the lines above the lists");
+    let (head, rest) = current.split_once(MARK).ok_or_else(without)?;
+    let (between, _) = rest.split_once(NEXT).and_then(|(_, rest)| rest.split_once(MARK)).ok_or_else(without)?;
     let mut text = head.to_owned() + MARK;
+    text.push_str("| change | expected | function |\n| --- | --- | --- |\n");
+    text.extend(CHANGES.iter().map(Change::row));
+    text.extend(["\n", NEXT, between, MARK]);
     text.push_str("| id | what it says | tests |\n| --- | --- | --- |\n");
     let mut missing = Vec::new();
     for line in fs::read_to_string(root.join("tests/requirements.txt"))?.lines() {
