@@ -62,8 +62,7 @@ impl Work<'_> {
                 self.pause(&mut waits, "restored").await?;
                 continue;
             }
-            seen.args = marked(&seen.args, desired);
-            accept(&self.spec, desired, &mut seen.args);
+            seen.args = self.comparable(&seen.args, desired);
             let changes = diff(desired, &seen.args, recorded);
             let first = &*first.get_or_insert_with(|| seen.status.clone());
             if let Status::Reverted(why) = &seen.status
@@ -125,6 +124,13 @@ impl Work<'_> {
             last = diff(desired, &live.args, recorded);
             waits = self.waits();
         }
+    }
+
+    /// `live` in the form in which it is compared with `desired`.
+    fn comparable(&self, live: &Value, desired: &Value) -> Value {
+        let mut live = marked(live, desired);
+        accept(&self.spec, desired, &mut live);
+        live
     }
 }
 
