@@ -110,7 +110,9 @@ impl Cloud for Aws {
         async move {
             let mut seen = self.kind(kind)?.read(&self.access.cx(region), ids).await?;
             // So that nothing compares them, and no update removes them.
-            seen.iter_mut().for_each(|seen| self.access.ignored_tags().remove_from(&mut seen.args));
+            for seen in &mut seen {
+                self.access.ignored_tags().remove_from(&mut seen.args);
+            }
             Ok(seen)
         }
         .boxed()

@@ -4,7 +4,7 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use aws_sdk_s3::types::{
     BucketLifecycleConfiguration, BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration,
-    ExpirationStatus, LifecycleRule, Tag, Tagging, VersioningConfiguration,
+    ExpirationStatus, LifecycleRule, NoncurrentVersionExpiration, Tag, Tagging, VersioningConfiguration,
 };
 use payinfra_engine::Class;
 use payinfra_localstack::{ACCOUNT_ID, Fault, When};
@@ -54,7 +54,7 @@ async fn the_second_time_nothing_is_done_and_what_was_changed_is_repaired() {
     let off = VersioningConfiguration::builder().status(BucketVersioningStatus::Suspended).build();
     s3.put_bucket_versioning().bucket(&bucket).versioning_configuration(off).send().await.unwrap();
     let rule = versions(&s3, &bucket).await.remove(0);
-    assert_eq!(rule.noncurrent_version_expiration().and_then(|it| it.noncurrent_days()), Some(90));
+    assert_eq!(rule.noncurrent_version_expiration().and_then(NoncurrentVersionExpiration::noncurrent_days), Some(90));
     let theirs = rule_of_others(rule);
     let theirs = BucketLifecycleConfiguration::builder().rules(theirs).build().unwrap();
     let call = s3.put_bucket_lifecycle_configuration().bucket(&bucket).lifecycle_configuration(theirs);
