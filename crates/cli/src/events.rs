@@ -562,6 +562,10 @@ struct Changed {
     /// Whether the new value is known only after apply.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     known_after_apply: bool,
+    /// What is already known of a value that is known only after apply. In it, `{"$ref": "address#output"}` stands for an
+    /// output that is not known yet, and `{"$text": [...]}` for a text with such outputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partial: Option<Value>,
 }
 
 /// An orphaned resource.
@@ -808,7 +812,8 @@ fn changed(change: &Change) -> Changed {
         Wanted::Removed => (Some(Value::Null), false),
         Wanted::Unknown => (None, true),
     };
-    Changed { path: change.path.clone(), old: value_view::masked(&change.old), new, known_after_apply }
+    let partial = change.partial.as_ref().map(value_view::masked);
+    Changed { path: change.path.clone(), old: value_view::masked(&change.old), new, known_after_apply, partial }
 }
 
 fn class(class: Class) -> &'static str {

@@ -17,6 +17,9 @@ pub struct Change {
     pub old: Value,
     /// The desired value.
     pub new: Wanted,
+    /// What is already known of a value that is known only after apply: the value with the references that remain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<Value>,
 }
 
 /// The desired value of a field.
@@ -32,6 +35,10 @@ pub enum Wanted {
 }
 
 impl Change {
+    fn new(path: &[&str], old: &Value, new: Wanted) -> Self {
+        Self { path: path.join("."), old: old.clone(), new, partial: None }
+    }
+
     /// The top-level field that it is in.
     #[must_use]
     pub fn field(&self) -> &str {
@@ -45,6 +52,7 @@ impl Change {
         if let Wanted::Value(new) = &mut self.new {
             *new = redacted_like(new, like, lineage);
         }
+        self.partial = self.partial.as_ref().map(|partial| redacted_like(partial, like, lineage));
     }
 }
 
@@ -65,7 +73,7 @@ fn compare<'a>(
     recorded: &Value,
     changes: &mut Vec<Change>,
 ) {
-    let mut change = |new: Wanted| changes.push(Change { path: path.join("."), old: live.clone(), new });
+    let mut change = |new: Wanted| changes.push(Change::new(path, live, new));
     match (desired, live) {
         (Value::Null, Value::Null) => {}
         (Value::Null, _) if recorded.is_null() => {}
@@ -79,7 +87,7 @@ fn compare<'a>(
                         compare(path, wanted, is.unwrap_or(&Value::Null), recorded, changes);
                     }
                     (None, Some(is)) if !is.is_null() => {
-                        changes.push(Change { path: path.join("."), old: is.clone(), new: Wanted::Removed });
+                        changes.push(Change::new(path, is, Wanted::Removed));
                     }
                     (None, _) => {}
                 }
@@ -88,7 +96,7 @@ fn compare<'a>(
         }
         (desired, live) if matches(desired, live) => {}
         (desired, _) if pointers(desired).is_empty() => change(Wanted::Value(desired.clone())),
-        _ => change(Wanted::Unknown),
+        _ => changes.push(Change { partial: Some(desired.clone()), ..Change::new(path, live, Wanted::Unknown) }),
     }
 }
 
@@ -140,6 +148,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::secret::redact;
 
     fn paths(desired: &Value, live: &Value, recorded: &Value) -> Vec<String> {
         diff(desired, live, Some(recorded)).into_iter().map(|change| change.path).collect()
@@ -168,6 +177,28 @@ mod tests {
             (json!({ "a": { "$ref": "r/k/n#id" }, "tags": null, "days": null, "list": null }), json!({}), vec!["a"]),
         ] {
             assert_eq!(paths(&desired, &live, &recorded), expected, "{desired}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_value_is_part_of_the_change() {
+        let arn = json!({ "$text": ["arn:aws:s3:::", { "$ref": "r/s3.bucket/a#name" }, "/*"] });
+        let desired = json!({ "inline": { "read": [{ "actions": ["s3:GetObject"], "resources": [arn] }] }, "size": 2 });
+        let changes = diff(&desired, &json!({ "inline": { "read": [] }, "size": 1 }), None);
+        assert_eq!(changes[0].new, Wanted::Unknown);
+        assert_eq!(changes[0].partial.as_ref(), Some(&desired["inline"]["read"]));
+        assert_eq!(changes[1].partial, None, "all of it is known");
+    }
+
+    #[test]
+    fn what_is_known_of_a_secret_is_no_part_of_the_change() {
+        let url = json!({ "$secret": { "$text": ["postgres://hunter2@", { "$ref": "r/rds.cluster/main#endpoint" }] } });
+        let mut changes = diff(&redact(&json!({ "url": url }), "lineage"), &json!({ "url": null }), None);
+        let plain = json!({ "$text": ["postgres://hunter2@", { "$ref": "r/rds.cluster/main#endpoint" }] });
+        changes.extend(diff(&json!({ "url": plain }), &json!({ "url": null }), None));
+        for mut change in changes {
+            change.conceal(&json!({ "url": { "$hash": "0a1b" } }), "lineage");
+            assert_eq!(change.partial, Some(json!({ "$pending": [{ "$ref": "r/rds.cluster/main#endpoint" }] })));
         }
     }
 

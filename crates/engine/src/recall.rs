@@ -119,6 +119,7 @@ fn changes(from: &Value, to: &Value) -> Vec<Change> {
         let declared = to.pointer(&json_pointer(change.path.split('.')));
         if let (Wanted::Unknown, Some(declared)) = (&change.new, declared) {
             change.new = Wanted::Value(declared.clone());
+            change.partial = None;
         }
     }
     changes

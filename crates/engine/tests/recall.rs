@@ -119,7 +119,10 @@ fn a_difference_has_the_fields_as_they_are_declared() -> Result<()> {
     assert_eq!(step.changes[0].new, Wanted::Removed);
     assert_eq!(step.changes[2].new, Wanted::Value(json!([reference])), "references are shown as declared");
     assert_eq!(steps[&"east/fake.named/new".parse()?].action, Action::Create);
-    assert_eq!(outputs, [Change { path: "two".to_owned(), old: json!("2"), new: Wanted::Value(json!("3")) }]);
+    assert_eq!(
+        outputs,
+        [Change { path: "two".to_owned(), old: json!("2"), new: Wanted::Value(json!("3")), partial: None }]
+    );
     assert_eq!(after.difference(&before).steps[&"east/fake.named/new".parse()?].action, Action::Delete);
     assert_eq!(after.difference(&after), Difference::default());
     Ok(())

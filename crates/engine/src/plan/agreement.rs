@@ -19,9 +19,11 @@ impl Plan {
     /// [`Class::Stale`] with the first difference: its place, the saved value and the derived value.
     pub fn agrees(&self, derived: &Self) -> Result<()> {
         let (mut saved, mut derived) = (self.sealed()?, derived.sealed()?);
-        // The amount of data may have changed; what is lost is compared.
+        // The amount of data may have changed; what is lost is compared. The declaration of an unknown value is compared with
+        // the graph; plans of earlier versions have no more of it.
         for step in saved.steps.values_mut().chain(derived.steps.values_mut()) {
             step.contents = None;
+            step.changes.iter_mut().for_each(|change| change.partial = None);
         }
         let differs = |what: &str, says: &str, is: &str| {
             let message = format!("{what} differs from the saved plan: saved {says}, now {is}");
@@ -91,9 +93,25 @@ fn first(one: &Value, other: &Value, path: &str) -> (String, String) {
             let path = format!("{path}[{index}]");
             first(one.get(index).unwrap_or(&Value::Null), other.get(index).unwrap_or(&Value::Null), &path)
         }
+        (Value::String(one), Value::String(other)) => {
+            let same = one.chars().zip(other.chars()).take_while(|(one, other)| one == other).count();
+            let (one, other) = (from(one, same), from(other, same));
+            (told(&one, path), told(&other, path))
+        }
         _ => (told(one, path), told(other, path)),
     }
 }
+
+/// `text` from where it differs from another one, whose first characters are the `same`.
+fn from(text: &str, same: usize) -> Value {
+    match same.checked_sub(BEFORE) {
+        Some(skipped) if skipped > 0 => format!("…{}", text.chars().skip(skipped).collect::<String>()).into(),
+        _ => text.into(),
+    }
+}
+
+/// The number of characters that are shown before the difference of two texts.
+const BEFORE: usize = 10;
 
 /// The maximum length of a value in a difference, in characters.
 const SHOWN: usize = 120;
@@ -142,6 +160,9 @@ mod tests {
         ] {
             assert_eq!(both(one, other), told);
         }
+        let alike = |end: &str| json!(format!("{}{end}{}", "x".repeat(300), "y".repeat(300)));
+        let (one, other) = first(&alike("a"), &alike("b"), "");
+        assert!(one.starts_with("\"…xxxxxxxxxxa") && other.starts_with("\"…xxxxxxxxxxb"), "{one} | {other}");
         let long = both(json!("x".repeat(500)), json!(null));
         assert!(long.chars().count() < 150 && long.contains('…'), "{long}");
     }
