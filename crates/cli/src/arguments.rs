@@ -1,7 +1,7 @@
 //! Runs a command line: parses it, runs its command, and shows how that ended.
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
@@ -29,6 +29,15 @@ pub fn main(stacks: Stacks) -> ExitCode {
 ///
 /// Help and hints show the name in the first argument; in one process, that of the first call.
 pub fn run(stacks: Stacks, arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let code = execute(stacks, arguments);
+    if let Err(error) = screen::check() {
+        screen::fail(&Failure::from(error).render());
+        return 1;
+    }
+    code
+}
+
+fn execute(stacks: Stacks, arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<_> = arguments.into_iter().collect();
     program::set(arguments.first().map(OsString::as_os_str));
     if let Err(error) = distinct(stacks) {
@@ -40,14 +49,14 @@ pub fn run(stacks: Stacks, arguments: impl IntoIterator<Item = OsString>) -> u8 
         Err(error) => {
             // Help and version are not failures. Other parse errors exit with 1, because 2 means that there are
             // changes.
-            let _ = error.print();
+            print(&error);
             return u8::from(error.use_stderr());
         }
     };
     let global = match Global::from_arg_matches(&matches) {
         Ok(global) => global,
         Err(error) => {
-            let _ = error.print();
+            print(&error);
             return 1;
         }
     };
@@ -67,6 +76,14 @@ pub fn run(stacks: Stacks, arguments: impl IntoIterator<Item = OsString>) -> u8 
             }
             1
         }
+    }
+}
+
+/// Prints help or the version to stdout, or an error to stderr.
+fn print(error: &clap::Error) {
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    if !error.use_stderr() {
+        screen::written(printed);
     }
 }
 

@@ -484,10 +484,8 @@ impl Order<'_> {
             }
         }
         let bytes = serde_json::to_vec_pretty(&flat).map_err(|error| Error::failed(error.to_string()))?;
-        if let Err(error) = disk::write(file, &[&bytes, &b"\n"[..]].concat(), Readers::All) {
-            screen::note(&format!("The outputs are in the state, but could not be written to the file: {error}"));
-        }
-        Ok(())
+        disk::write(file, &[&bytes, &b"\n"[..]].concat(), Readers::All)
+            .map_err(|error| error.at("the run is complete and its outputs are in the state, but not in the file"))
     }
 }
 

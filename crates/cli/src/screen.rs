@@ -1,6 +1,7 @@
 //! Terminal output: styles, stdout and stderr, prompts.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 use payinfra_engine::{Class, Error, Result};
@@ -28,9 +29,34 @@ pub(crate) const DELETE: Style = AnsiColor::Red.on_default();
 /// A heading.
 pub(crate) const HEADING: Style = Style::new().bold();
 
-/// Prints to stdout. A closed pipe is not an error.
+/// The first failure to write to stdout.
+static FAILED: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Prints to stdout. A failure makes the command fail when it ends; an apply is not interrupted by it.
 pub(crate) fn print(text: &str) {
-    let _ = anstream::stdout().lock().write_all(text.as_bytes());
+    let mut stdout = anstream::stdout().lock();
+    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+}
+
+/// Records the result of writing to stdout. A closed pipe is not an error: its reader has what it needs.
+pub(crate) fn written(result: io::Result<()>) {
+    if let Err(error) = result
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        FAILED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+}
+
+/// Checks that everything was written to stdout since the last check.
+///
+/// # Errors
+/// If it was not.
+pub(crate) fn check() -> Result<()> {
+    let failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner).take();
+    failed.map_or(Ok(()), |error| {
+        let message = format!("the output is incomplete: stdout could not be written: {error}");
+        Err(Error::failed(message).source(error).hint("check the disk or the program that reads it, and run it again"))
+    })
 }
 
 /// Prints a line to stdout.

@@ -34,7 +34,7 @@ fn run(serial: u64, nodes: &Value, steps: &Value, members: &Value) -> Value {
 }
 
 /// A folder with a history: an apply by an earlier version, two by this one, of which the second failed, and a rollback.
-fn folder() -> Folder {
+pub(crate) fn folder() -> Folder {
     let folder = Folder::new();
     folder.write_state();
     let subnet = json!({ "args": { "vpc": { "$ref": format!("{VPC}#id") }, "cidr": "10.0.1.0/24" } });

@@ -25,6 +25,7 @@ mod rollback;
 mod schema;
 mod stacks;
 mod state;
+mod stdout;
 mod support;
 mod sweep;
 mod traffic;
