@@ -1,10 +1,12 @@
-//! A command whose output could not be written fails. Commands that need no account are in `crates/payinfra/tests/cli`.
+//! What commands print can be reviewed, and a command whose output could not be written fails. Commands that need no account
+//! are in `crates/payinfra/tests/cli`.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::fs::OpenOptions;
 
 use payinfra_tests::{Bench, Outcome};
+use serde_json::Value;
 
 const FULL: &str = "stdout could not be written: No space left on device";
 
@@ -79,4 +81,32 @@ async fn outputs_that_cannot_be_written_are_a_failure() {
         assert!(outcome.stdout.contains(done), "{outcome:?}");
         assert!(outcome.stderr.contains("its outputs are in the state, but not in the file"), "{outcome:?}");
     }
+}
+
+/// A first plan fits on a few pages, and its permissions can be reviewed before they exist.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_plan_can_be_reviewed() {
+    let bench = Bench::new().await;
+    let plan = |args: &[&str]| bench.run(&[&["plan", "--workspace", "migration"], args].concat()).expect(0).stdout;
+    let short = plan(&[]);
+    assert!(short.lines().count() <= 120, "{} lines:\n{short}", short.lines().count());
+
+    let whole = plan(&["-v"]);
+    let event: Value = serde_json::from_str(&plan(&["--json"])).unwrap();
+    let steps = event["steps"].as_array().unwrap();
+    assert!(steps.len() > 200, "{}", steps.len());
+    for step in steps {
+        assert!(whole.contains(step["address"].as_str().unwrap()), "{step}");
+    }
+    // The policy of a role names buckets that do not exist yet.
+    let role = "global/iam.role/ecs-task-us-east-1";
+    let task = steps.iter().find(|step| step["address"] == role).unwrap();
+    let inline = task["changes"].as_array().unwrap().iter().find(|change| change["path"] == "inline").unwrap();
+    assert_eq!((&inline["known_after_apply"], inline.get("new")), (&Value::Bool(true), None));
+    let partial = inline["partial"].to_string();
+    assert!(partial.contains("s3:PutObject") && partial.contains(r#"{"$ref":"us-east-1/"#), "{partial}");
+    assert!(
+        whole.contains("‹us-east-1/") && whole.contains("s3:PutObject") && whole.contains("IAM changes:"),
+        "{whole}"
+    );
 }

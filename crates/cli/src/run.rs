@@ -346,7 +346,7 @@ impl Order<'_> {
             return Ok(());
         } else {
             let losses = if self.back.is_some() { losses::FINAL } else { losses::DESTROYS };
-            screen::print(&PlanView { whole: self.verbose, losses }.render(planned));
+            screen::print(&PlanView { losses, ..PlanView::new(self.verbose) }.render(planned));
             cost::tell(planned, state);
         }
         self.warn();

@@ -59,6 +59,23 @@ pub(crate) fn check() -> Result<()> {
     })
 }
 
+/// The width of the terminal that stdout is; `None` if it is none, or its width is not known.
+pub(crate) fn width() -> Option<usize> {
+    let stdout = io::stdout();
+    let columns = if stdout.is_terminal() { columns(&stdout) } else { None };
+    columns.filter(|columns| *columns > 0)
+}
+
+#[cfg(unix)]
+fn columns(terminal: &io::Stdout) -> Option<usize> {
+    Some(rustix::termios::tcgetwinsize(terminal).ok()?.ws_col.into())
+}
+
+#[cfg(not(unix))]
+fn columns(_: &io::Stdout) -> Option<usize> {
+    None
+}
+
 /// Prints a line to stdout.
 pub(crate) fn line(text: &str) {
     print(&format!("{text}\n"));
