@@ -72,6 +72,45 @@ async fn migration_waits_for_its_zone_without_running() {
     lives(&bench, "legacy");
 }
 
+/// The three workspaces in one account, with a zone that they share, from nothing to destroyed.
+#[tokio::test(flavor = "multi_thread")]
+async fn three_workspaces_of_migration_share_an_account() {
+    let single = |text: String, workspace: &str| {
+        let header = format!("\n[workspaces.{workspace}]\n");
+        let edited = text.replacen(&header, &format!("{header}nat = \"single\"\n"), 1);
+        assert_ne!(edited, text);
+        edited
+    };
+    let text = example().replacen("\ncreate_zone = true\n", "\ncreate_zone = false\n", 1);
+    let text = text.replacen(
+        "\n[workspaces.production]\n",
+        "\n[workspaces.production]\nprotect = false\nfinal_snapshot = false\n",
+        1,
+    );
+    let bench = Bench::strict(&single(single(text, "legacy"), "migration")).await;
+    let route53 = aws_sdk_route53::Client::new(&bench.sdk("us-east-1"));
+    route53.create_hosted_zone().name("payments.test").caller_reference("by hand").send().await.unwrap();
+    bench.aws.delegate("payments.test");
+    let before = bench.inventory().await;
+    let workspaces = ["legacy", "migration", "production"];
+    for workspace in workspaces {
+        bench.run(&["apply", "--workspace", workspace, "--yes"]).ok();
+    }
+    for workspace in workspaces {
+        bench.run(&["plan", "--workspace", workspace, "--exit-code"]).ok();
+    }
+    for workspace in workspaces {
+        bench.run(&["destroy", "--workspace", workspace, "--yes", "--accept-loss"]).ok();
+    }
+    let calls = bench.aws.calls();
+    let violations: Vec<_> = calls.iter().filter_map(|call| call.violation.as_deref()).collect();
+    assert_eq!(violations, Vec::<&str>::new());
+    let left = bench.inventory().await.beyond(&before);
+    // Keys are destroyed after a waiting period.
+    let left: Vec<_> = left.iter().filter(|line| !line.contains("kms.key")).collect();
+    assert!(left.is_empty(), "{left:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stacks_with_functions_live() {
     for (configuration, function) in

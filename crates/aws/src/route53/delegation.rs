@@ -52,7 +52,7 @@ impl Resource for Delegation {
 
     async fn create(&self, cx: &Cx) -> Result<Id<Self>> {
         self.see(cx).await?;
-        self.note()?.create(cx).await.map(of_note)
+        self.note()?.create(cx).await.map(|id| of_note(&id))
     }
 
     /// By its natural key: a note in our zone is ours.
@@ -99,7 +99,7 @@ impl Delegation {
     }
 
     fn id(&self) -> Result<Id<Self>> {
-        self.note()?.id().map(of_note)
+        self.note()?.id().map(|id| of_note(&id))
     }
 
     /// The note that the delegation was seen.
@@ -128,7 +128,7 @@ fn list(servers: &BTreeSet<DnsName>) -> String {
     servers.iter().map(DnsName::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn of_note(id: Id<RecordSet>) -> Id<Delegation> {
+fn of_note(id: &Id<RecordSet>) -> Id<Delegation> {
     Id::new(id.as_str())
 }
 
@@ -151,7 +151,7 @@ fn live(note: Live<RecordSet>) -> Option<Live<Delegation>> {
     let (resolvers, servers): (Vec<_>, Vec<_>) = values.partition(|value| value.starts_with(RESOLVER));
     let resolver = resolvers.first().and_then(|text| text.strip_prefix(RESOLVER)?.parse().ok());
     Some(Live {
-        id: of_note(note.id),
+        id: of_note(&note.id),
         status: note.status,
         args: Delegation {
             zone: note.args.zone,
