@@ -22,7 +22,7 @@ use payinfra_aws::{Access, Aws, Policy, Statement};
 use payinfra_engine::plan::{Options, plan};
 use payinfra_engine::{
     Cloud, Drift, Event, Graph, Holder, Journal, Lock, Node, Observer, Plan, Ref, Region, Report, Result, Run, Secret,
-    Sensitive, State, Store, Tags, Text, WIDTH, apply,
+    Sensitive, State, Store, Tags, Text, apply,
 };
 use payinfra_localstack::{Emulator, Fault, Match, Rule as FaultRule, When};
 use payinfra_state::{FileLock, FileStore};
@@ -327,7 +327,7 @@ async fn run(access: &Access, folder: &Path, graph: &Graph, visible: &mut Visibl
         observer: &told,
         cancel: cancelled,
         uncertain: false,
-        width: WIDTH,
+        width: None,
     };
     let work = async {
         let report = apply(&planned, &run).await;

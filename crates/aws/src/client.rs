@@ -11,14 +11,14 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_types::Blob;
-use payinfra_engine::{Class, Error, Guard, IgnoredTags, Region, Result, Site};
+use payinfra_engine::{Class, Error, Guard, IgnoredTags, Lane, Region, Result, Site};
 use payinfra_sdk::is_local;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::dns;
-use crate::limit::Limits;
+use crate::limit::{self, Limits};
 use crate::package::{CodeSha256, Packages};
 use crate::{Explain, Need};
 
@@ -182,6 +182,10 @@ impl Access {
 
     pub(crate) fn ignored_tags(&self) -> &IgnoredTags {
         &self.ignored_tags
+    }
+
+    pub(crate) fn lane(&self, region: &Region, kind: &str) -> Lane {
+        limit::lane(region, kind)
     }
 
     pub(crate) fn guard(&self, guard: Guard) {
@@ -390,7 +394,7 @@ impl Cx {
     /// Whether `id` is an earlier generation of the resource, which `recover` must not return.
     #[must_use]
     pub fn is_known(&self, id: &str) -> bool {
-        self.site.as_ref().is_some_and(|site| site.known.iter().any(|known| known == id))
+        self.site.as_ref().is_some_and(|site| site.known.has(id))
     }
 
     /// Whether an earlier create of this resource may have succeeded. Only then can a resource without tags, or with

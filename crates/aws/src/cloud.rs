@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Catalog, Cloud, Error, Expected, Facts, Guard, Kind, Metric, Region, Result, Seen, Site, Spec};
+use payinfra_engine::{
+    Catalog, Cloud, Error, Expected, Facts, Guard, Kind, Lane, Metric, Region, Result, Seen, Site, Spec,
+};
 use serde_json::Value;
 
 use crate::client::{Access, Cx};
@@ -76,6 +78,10 @@ impl Cloud for Aws {
 
     fn expected(&self, kind: &str, args: &Value) -> Expected {
         self.kinds.get(kind).map_or_else(Expected::default, |kind| kind.expected(args))
+    }
+
+    fn lane(&self, region: &Region, kind: &str) -> Lane {
+        self.access.lane(region, kind)
     }
 
     fn losses(&self, kind: &str, args: &Value, live: &Value) -> Vec<String> {

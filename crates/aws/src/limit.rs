@@ -15,6 +15,7 @@ mod rest;
 mod table;
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, Runt
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use aws_smithy_types::config_bag::ConfigBag;
-use payinfra_engine::{Class, Error};
+use payinfra_engine::{Class, Error, Lane, Region, WIDTH};
 use tokio::time::Instant;
 
 use crate::gate::Gate;
@@ -98,6 +99,17 @@ impl Limits {
         let bucket = buckets.entry((region, pace.service, name.to_owned()));
         Arc::clone(bucket.or_insert_with(|| Arc::new(Bucket::new(row.burst * pace.factor, row.rate * pace.factor))))
     }
+}
+
+/// The calls that most changes of resources of `kind` in `region` share a limit with.
+pub(crate) fn lane(region: &Region, kind: &str) -> Lane {
+    let service = kind.split_once('.').map_or(kind, |(service, _)| service);
+    let service = if service == "apigatewayv2" { "apigateway" } else { service };
+    let row = Row::of(&service.replace('-', "_"), "");
+    let limited = if row.each { kind } else { service };
+    let name = if row.scope == Scope::Account { limited.to_owned() } else { format!("{region}/{limited}") };
+    let burst = usize::try_from(Duration::from_secs_f64(row.burst).as_secs()).unwrap_or_default();
+    Lane { name, width: NonZeroUsize::new(burst).map_or(WIDTH, |burst| burst.max(WIDTH)) }
 }
 
 /// The maximum age of a signature when a request is sent; AWS accepts five minutes.
@@ -293,6 +305,18 @@ mod tests {
         assert!(near(bucket(east, "kms", "CreateKey").rate(), 5.0));
         assert!(near(bucket(east, "ec2", "CreateVpcEndpoint").rate(), 0.3));
         assert!(near(bucket(east, "unheard of", "Anything").rate(), 10.0));
+    }
+
+    #[test]
+    fn as_many_calls_are_in_flight_as_the_limit_allows() {
+        let (east, west) = (Region::new("us-east-1"), Region::new("eu-west-1"));
+        let width = |kind: &str| lane(&east, kind).width.get();
+        assert_eq!((width("ec2.vpc"), width("rds.instance"), width("unheard-of.kind")), (50, 10, 10));
+        let name = |region: &Region, kind: &str| lane(region, kind).name;
+        assert_ne!(name(&east, "ec2.vpc"), name(&east, "ec2.subnet"), "each operation has its own bucket");
+        assert_eq!(name(&east, "rds.cluster"), name(&east, "rds.instance"), "one bucket for all");
+        assert_ne!(name(&east, "rds.cluster"), name(&west, "rds.cluster"));
+        assert_eq!(name(&east, "apigateway.rest-api"), name(&west, "apigatewayv2.api"), "the account's");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use payinfra_engine::plan::{Accepted, Options, plan};
 use payinfra_engine::{
-    Action, Address, Class, Declared, Error, Graph, Journal, Lease, Observer, Plan, Report, Result, Run, State, WIDTH,
-    apply, longest, publish,
+    Action, Address, Class, Declared, Error, Graph, Journal, Lease, Observer, Plan, Report, Result, Run, State, apply,
+    longest, publish,
 };
 use tokio::sync::watch;
 
@@ -52,8 +52,8 @@ pub(crate) struct Order<'a> {
     pub(crate) json: bool,
     /// Whether to show all fields of plans.
     pub(crate) verbose: bool,
-    /// The limit for operations started concurrently.
-    pub(crate) width: NonZeroUsize,
+    /// The limit for calls in flight, if not that of their rate limits.
+    pub(crate) width: Option<NonZeroUsize>,
     /// The file to write the outputs to.
     pub(crate) outputs_file: Option<&'a Path>,
     /// The operation that the run is a step of. Its plan has been shown and confirmed with the operation.
@@ -94,7 +94,7 @@ impl<'a> Order<'a> {
             yes: true,
             json,
             verbose,
-            width: WIDTH,
+            width: None,
             outputs_file: None,
             operation: Some(claim),
         }

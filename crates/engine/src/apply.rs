@@ -1,6 +1,7 @@
 //! Apply: runs the steps of a plan concurrently, as far as dependencies allow, the longest remaining path first.
 
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -8,18 +9,19 @@ use futures_util::stream::FuturesUnordered;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::address::Address;
 use crate::cloud::spec;
-use crate::converge::Converge;
+use crate::converge::{Converge, Lanes, Milestone};
 use crate::error::{Class, Error, Result};
 use crate::event::{Event, Report};
 use crate::graph::Declared;
+use crate::lane::Lane;
 use crate::plan::{Action, Plan};
 use crate::run::Run;
 use crate::state::State;
-use crate::task::{Task, Until, paths, tasks};
+use crate::task::{Task, Until, asked, paths, tasks};
 
 /// Applies `plan`.
 ///
@@ -100,7 +102,20 @@ struct Scheduler<'a> {
     barred: Vec<Option<Address>>,
     begun: Vec<bool>,
     exists: Vec<bool>,
-    ready: BinaryHeap<(Duration, std::cmp::Reverse<usize>)>,
+    ends: Vec<bool>,
+    /// The lane of each task.
+    lane: Vec<usize>,
+    queues: Vec<Queue>,
+}
+
+/// The tasks of a lane that can start, the longest path first.
+#[derive(Default)]
+struct Queue {
+    width: usize,
+    ready: BinaryHeap<(Duration, Reverse<usize>)>,
+    /// Those that have started, but have not made their first call. Intents are written while the calls before them are in
+    /// flight, but not long before their own: the next run would have to look for what an interrupted one never created.
+    starting: BTreeSet<usize>,
 }
 
 impl<'a> Scheduler<'a> {
@@ -109,41 +124,47 @@ impl<'a> Scheduler<'a> {
         let path = run.journal.look(|state| paths(&run.cloud, plan, state, &tasks))?;
         let waits: Vec<usize> =
             tasks.node_indices().map(|node| tasks.edges_directed(node, Direction::Incoming).count()).collect();
-        let mut ready = BinaryHeap::new();
-        for node in tasks.node_indices().filter(|node| waits[node.index()] == 0) {
-            ready.push((path[node.index()], std::cmp::Reverse(node.index())));
+        let mut names = HashMap::new();
+        let mut queues: Vec<Queue> = Vec::new();
+        let lane: Vec<usize> = tasks
+            .node_weights()
+            .map(|task| {
+                let Lane { name, width } = run.cloud.lane(&task.address().region, &task.address().kind);
+                let width = run.width.unwrap_or(width).get();
+                *names.entry(name).or_insert_with(|| {
+                    queues.push(Queue { width, ..Queue::default() });
+                    queues.len() - 1
+                })
+            })
+            .collect();
+        for index in (0..count).filter(|index| waits[*index] == 0) {
+            queues[lane[index]].ready.push((path[index], Reverse(index)));
         }
-        Ok(Self {
-            plan,
-            run,
-            uncertain,
-            path,
-            waits,
-            barred: vec![None; count],
-            begun: vec![false; count],
-            exists: vec![false; count],
-            ready,
-            tasks,
-        })
+        let (barred, begun) = (vec![None; count], vec![false; count]);
+        let (exists, ends) = (vec![false; count], vec![false; count]);
+        Ok(Self { plan, run, uncertain, tasks, path, waits, barred, begun, exists, ends, lane, queues })
     }
 
     async fn run(mut self) -> Result<Report> {
         let mut report = Report::default();
         let mut cancel = self.run.cancel.clone();
         let (milestones, mut reached) = mpsc::unbounded_channel();
-        let converge = Converge::new(self.plan, self.run, self.uncertain, milestones);
+        let calls = self.queues.iter().map(|queue| Semaphore::new(queue.width.min(Semaphore::MAX_PERMITS))).collect();
+        let asked = asked(&self.run.cloud, self.plan)?;
+        let converge = Converge::new(
+            self.plan,
+            self.run,
+            self.uncertain,
+            Lanes { lane: self.lane.clone(), calls },
+            asked,
+            milestones,
+        );
         let mut running = FuturesUnordered::new();
-        let mut starting = BTreeSet::new();
         let mut halted: Option<Error> = None;
         loop {
             report.cancelled |= *cancel.borrow();
-            while starting.len() < self.run.width.get() && !report.cancelled && halted.is_none() {
-                let Some((_, std::cmp::Reverse(index))) = self.ready.pop() else { break };
-                if self.barred[index].is_some() {
-                    continue;
-                }
-                self.begun[index] = true;
-                starting.insert(index);
+            while !report.cancelled && halted.is_none() {
+                let Some(index) = self.next() else { break };
                 let task = self.tasks[NodeIndex::new(index)].clone();
                 let converge = &converge;
                 running.push(async move { (index, converge.perform(index, &task).await) });
@@ -153,16 +174,17 @@ impl<'a> Scheduler<'a> {
             }
             tokio::select! {
                 biased;
-                Some(index) = reached.recv() => {
-                    starting.remove(&index);
-                    self.reach(index, Until::Exists);
+                Some((index, milestone)) = reached.recv() => {
+                    match milestone {
+                        Milestone::Calls => drop(self.queues[self.lane[index]].starting.remove(&index)),
+                        Milestone::Reached(until) => self.reach(index, until),
+                    }
                 }
                 Some((index, outcome)) = running.next() => {
-                    starting.remove(&index);
+                    self.queues[self.lane[index]].starting.remove(&index);
                     let address = self.tasks[NodeIndex::new(index)].address().clone();
                     match outcome {
                         Ok(()) => {
-                            self.reach(index, Until::Exists);
                             self.reach(index, Until::Done);
                             let action = self.plan.steps.get(&address).map_or(Action::Keep, |step| step.action);
                             report.done.push((address, action));
@@ -201,9 +223,29 @@ impl<'a> Scheduler<'a> {
         }
     }
 
+    /// The next task to start, if one can.
+    fn next(&mut self) -> Option<usize> {
+        let Self { queues, barred, begun, .. } = self;
+        for queue in queues {
+            while queue.starting.len() < queue.width {
+                let Some((_, Reverse(index))) = queue.ready.pop() else { break };
+                if barred[index].is_none() {
+                    begun[index] = true;
+                    queue.starting.insert(index);
+                    return Some(index);
+                }
+            }
+        }
+        None
+    }
+
     /// Releases the tasks that waited for `index` to get this far.
     fn reach(&mut self, index: usize, until: Until) {
-        if until == Until::Exists && std::mem::replace(&mut self.exists[index], true) {
+        if until == Until::Done {
+            self.reach(index, Until::Exists);
+        }
+        let known = if until == Until::Done { &mut self.ends } else { &mut self.exists };
+        if std::mem::replace(&mut known[index], true) {
             return;
         }
         let freed: Vec<usize> = self
@@ -215,7 +257,7 @@ impl<'a> Scheduler<'a> {
         for next in freed {
             self.waits[next] -= 1;
             if self.waits[next] == 0 {
-                self.ready.push((self.path[next], std::cmp::Reverse(next)));
+                self.queues[self.lane[next]].ready.push((self.path[next], Reverse(next)));
             }
         }
     }

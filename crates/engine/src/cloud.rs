@@ -1,5 +1,7 @@
 //! The engine's view of a cloud: kinds by name, JSON in and out.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use serde_json::Value;
 
 use crate::address::{Address, Region};
 use crate::error::{Error, Result};
+use crate::lane::Lane;
 use crate::metric::Metric;
 use crate::store::Guard;
 use crate::tags::Owner;
@@ -112,12 +115,42 @@ pub struct Site {
     pub token: String,
     /// The owner.
     pub owner: Owner,
-    /// Ids in the state, of earlier generations and other addresses, which `recover` must not return.
-    pub known: Vec<String>,
+    /// The ids in the state, of earlier generations and other addresses, which `recover` must not return.
+    pub known: Known,
     /// Whether an earlier create of ours may have succeeded: an intent is recorded, or a response was lost.
     pub begun: bool,
     /// Whether a delete takes a final snapshot, if the kind supports it.
     pub final_snapshot: bool,
+}
+
+/// Ids of a kind in a region. They are looked up when they are asked for, which most calls never do.
+#[derive(Clone, Default)]
+pub struct Known(Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>);
+
+impl Known {
+    /// Those for which `has` is true.
+    pub(crate) fn new(has: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(has)))
+    }
+
+    /// Whether `id` is one of them.
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        self.0.as_ref().is_some_and(|has| has(id))
+    }
+}
+
+impl FromIterator<String> for Known {
+    fn from_iter<T: IntoIterator<Item = String>>(ids: T) -> Self {
+        let ids: BTreeSet<String> = ids.into_iter().collect();
+        Self::new(move |id| ids.contains(id))
+    }
+}
+
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Known")
+    }
 }
 
 /// The status of a resource.
@@ -170,6 +203,10 @@ pub trait Cloud: Send + Sync + 'static {
     fn spec(&self, kind: &str) -> Option<Spec>;
     /// How long operations on a resource of `kind` with these `args` usually take, for scheduling. Accepts references.
     fn expected(&self, kind: &str, args: &Value) -> Expected;
+    /// The calls that changes of resources of `kind` in `region` share a rate limit with.
+    fn lane(&self, region: &Region, kind: &str) -> Lane {
+        Lane::of_service(region, kind)
+    }
     /// The parts of `live` whose data is lost when it is changed to `args`. Accepts references.
     fn losses(&self, kind: &str, args: &Value, live: &Value) -> Vec<String>;
     /// The changes from `live` to `args` that the cloud refuses, although the fields can be updated. Accepts references.

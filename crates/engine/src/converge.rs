@@ -1,28 +1,31 @@
 //! Converges one resource to its desired state, with journal entries before and after each change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use serde_json::Value;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use self::waits::Waits;
 use crate::address::Address;
-use crate::cloud::{Seen, Site, Spec, spec};
+use crate::cloud::{Known, Seen, Site, Spec, spec};
 use crate::error::{Class, Error, Result};
 use crate::event::Event;
 use crate::import;
-use crate::ownership::claimed;
+use crate::journal::{Change, Draft};
+use crate::ownership::{Holders, claimed};
 use crate::plan::{Action, Plan};
+use crate::pointer::ID;
 use crate::reader::Reader;
-use crate::resolve::{pointers, resolve};
+use crate::resolve::{output, pointers, resolve};
 use crate::retry::{Patience, patiently};
 use crate::run::Run;
 use crate::secret::redact;
-use crate::state::{Record, State};
-use crate::task::{Task, usual};
+use crate::state::Record;
+use crate::task::{Task, Until, usual};
 
 mod make;
 mod remove;
@@ -34,6 +37,23 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How often the lease is checked during a wait.
 const LEASE: Duration = Duration::from_secs(1);
 
+/// How far a task is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Milestone {
+    /// It makes its first call, or only waits.
+    Calls,
+    /// What dependents wait for.
+    Reached(Until),
+}
+
+/// The calls that may be in flight.
+pub(crate) struct Lanes {
+    /// The lane of each task.
+    pub(crate) lane: Vec<usize>,
+    /// The free slots of each lane.
+    pub(crate) calls: Vec<Semaphore>,
+}
+
 /// Runs the tasks of one apply.
 pub(crate) struct Converge<'a> {
     plan: &'a Plan,
@@ -42,8 +62,13 @@ pub(crate) struct Converge<'a> {
     epoch: Instant,
     /// Whether creates of ours may have succeeded that are not recorded.
     uncertain: bool,
-    /// Receives the index of each task whose resource now exists.
-    milestones: mpsc::UnboundedSender<usize>,
+    /// Where ids are recorded.
+    holders: Mutex<Holders>,
+    lanes: Lanes,
+    /// The outputs that dependents which only need a resource to exist refer to.
+    asked: HashMap<Address, BTreeSet<String>>,
+    /// Receives how far each task is.
+    milestones: mpsc::UnboundedSender<(usize, Milestone)>,
     /// Tasks that can no longer succeed, and why.
     doomed: watch::Sender<BTreeMap<usize, String>>,
 }
@@ -53,10 +78,14 @@ impl<'a> Converge<'a> {
         plan: &'a Plan,
         run: &'a Run<'a>,
         uncertain: bool,
-        milestones: mpsc::UnboundedSender<usize>,
+        lanes: Lanes,
+        asked: HashMap<Address, BTreeSet<String>>,
+        milestones: mpsc::UnboundedSender<(usize, Milestone)>,
     ) -> Self {
         let doomed = watch::channel(BTreeMap::new()).0;
-        Self { plan, run, reader: Reader::new(&run.cloud), epoch: Instant::now(), uncertain, milestones, doomed }
+        let holders = Mutex::new(run.journal.look(Holders::of));
+        let reader = Reader::new(&run.cloud);
+        Self { plan, run, reader, epoch: Instant::now(), uncertain, holders, lanes, asked, milestones, doomed }
     }
 
     /// Ends the wait of task `index`, because the resource that would complete it has failed.
@@ -79,16 +108,13 @@ impl<'a> Converge<'a> {
         let begun = Instant::now();
         let started = Event::Started { address: address.clone(), action, expected: expected.as_secs_f64() };
         self.run.observer.notice(&started);
-        let work = Work { converge: self, index, address, spec };
+        let work = Work { converge: self, index, address, spec, action, begun };
         match task {
-            Task::Make(_) => work.make(planned).await.map_err(|error| importable(address, error))?,
-            Task::Remove(_) => work.remove(planned == Action::Replace).await?,
-            Task::Depose(_) => work.depose().await?,
-            Task::Forget(_) => work.forget().await?,
+            Task::Make(_) => work.make(planned).await.map_err(|error| importable(address, error)),
+            Task::Remove(_) => work.remove(planned == Action::Replace).await,
+            Task::Depose(_) => work.depose().await,
+            Task::Forget(_) => work.forget().await,
         }
-        let seconds = begun.elapsed().as_secs_f64();
-        self.run.observer.notice(&Event::Done { address: address.clone(), action, seconds });
-        Ok(())
     }
 }
 
@@ -98,6 +124,8 @@ struct Work<'a> {
     index: usize,
     address: &'a Address,
     spec: Spec,
+    action: Action,
+    begun: Instant,
 }
 
 impl Work<'_> {
@@ -134,17 +162,23 @@ impl Work<'_> {
                 address: self.address.clone(),
                 lineage: state.lineage.clone(),
             }),
-            known: self.run().journal.look(|state| self.others(state, record)),
+            known: self.others(record),
         }
     }
 
     /// The ids of this kind in the state, except that of this address: a resource that `state mv` moved still has its
     /// old address in its tags.
-    fn others(&self, state: &State, record: &Record) -> Vec<String> {
-        let same = |other: &Address| (&other.region, &other.kind) == (&self.address.region, &self.address.kind);
-        let records = state.resources.iter().filter(|(other, _)| same(other)).map(|(_, record)| record);
-        let ids = records.flat_map(|record| record.id.iter().chain(record.deposed.iter().map(|deposed| &deposed.id)));
-        ids.filter(|id| record.id.as_ref() != Some(*id)).cloned().collect()
+    fn others(&self, record: &Record) -> Known {
+        let (journal, own) = (self.run().journal.clone(), record.id.clone());
+        let (region, kind) = (self.address.region.clone(), Arc::clone(&self.address.kind));
+        let has = move |record: &Record, id: &str| {
+            record.id.as_deref() == Some(id) || record.deposed.iter().any(|deposed| deposed.id == id)
+        };
+        Known::new(move |id| {
+            let same = |other: &Address| (&other.region, &other.kind) == (&region, &kind);
+            own.as_deref() != Some(id)
+                && journal.look(|state| state.resources.iter().any(|(other, record)| same(other) && has(record, id)))
+        })
     }
 
     fn redacted(&self, value: &Value) -> Value {
@@ -162,9 +196,54 @@ impl Work<'_> {
         self.run().cloud.normal(&self.address.kind, &args)
     }
 
-    /// Tells the scheduler that the resource exists. The scheduler may have ended, which does not matter.
-    fn reached(&self) {
-        let _ = self.converge.milestones.send(self.index);
+    /// Changes the record at once.
+    fn note(&self, change: impl FnOnce(&mut Record)) -> Change {
+        self.run().journal.change(|draft| change(draft.record(self.address)))
+    }
+
+    /// Tells the scheduler how far this is. It may have ended, which does not matter.
+    fn tell(&self, milestone: Milestone) {
+        let _ = self.converge.milestones.send((self.index, milestone));
+    }
+
+    /// Ends the task with a change of the state, and waits until the change is durable. The intents of what waits for this
+    /// task follow the change, so they are not durable before it.
+    async fn finish(&self, change: impl FnOnce(&mut Draft<'_>)) -> Result<()> {
+        let change = self.run().journal.change(change);
+        self.done();
+        self.run().journal.durable(change).await
+    }
+
+    /// Tells everybody that the task is done.
+    fn done(&self) {
+        let (address, seconds) = (self.address.clone(), self.begun.elapsed().as_secs_f64());
+        self.run().observer.notice(&Event::Done { address, action: self.action, seconds });
+        self.tell(Milestone::Reached(Until::Done));
+    }
+
+    /// Makes a call that changes the resource, which takes a slot while it is in flight.
+    async fn call<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let lanes = &self.converge.lanes;
+        let _slot =
+            lanes.calls[lanes.lane[self.index]].acquire().await.map_err(|error| Error::failed(error.to_string()))?;
+        self.tell(Milestone::Calls);
+        self.permit()?;
+        call.await
+    }
+
+    /// Whether `outputs` has what dependents that only need the resource to exist refer to. Other outputs may be filled in
+    /// later, or never.
+    fn is_whole(&self, outputs: &Value) -> bool {
+        let asked = self.converge.asked.get(self.address).into_iter().flatten();
+        asked.filter(|name| *name != ID).all(|name| output("", outputs, name).is_some())
+    }
+
+    /// The address other than this one that has `id`.
+    fn other(&self, id: &str) -> Option<Address> {
+        let mut holders = self.converge.holders.lock().unwrap_or_else(PoisonError::into_inner);
+        let other = self.run().journal.look(|state| holders.other(state, self.address, id).cloned());
+        holders.add(self.address, id);
+        other
     }
 
     /// Checks that `seen` is ours. Called before every update and delete, because its tags may have changed since the
@@ -201,6 +280,7 @@ impl Work<'_> {
 
     async fn pause(&self, waits: &mut Waits, until: &'static str) -> Result<()> {
         if !std::mem::replace(&mut waits.told, true) {
+            self.tell(Milestone::Calls);
             self.run().observer.notice(&Event::Waiting { address: self.address.clone(), until, because: None });
         }
         self.unless_ended(sleep(waits.next()).map(Ok)).await

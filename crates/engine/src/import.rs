@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::address::Address;
-use crate::cloud::{Cloud, Seen, Site, spec};
+use crate::cloud::{Cloud, Known, Seen, Site, spec};
 use crate::error::{Class, Error, Result};
 use crate::graph::Graph;
-use crate::ownership::{claimed, elsewhere};
+use crate::ownership::{Holders, claimed, elsewhere};
 use crate::plan::lookups;
 use crate::pointer::Pointer;
 use crate::resolve::{output, pointers, resolve};
@@ -66,7 +66,7 @@ pub async fn import(
     if !seen.status.is_ready() {
         return Err(Error::invalid(format!("`{id}` is not ready")).hint("import it when it is ready"));
     }
-    if let Some(whose) = claimed(state, &seen).or_else(|| elsewhere(state, address, &seen)) {
+    if let Some(whose) = claimed(state, &seen).or_else(|| elsewhere(&Holders::of(state), state, address, &seen)) {
         return Err(Error::invalid(format!("`{id}` is already managed: {whose}"))
             .hint("remove it from the other state with `payinfra state rm`, then remove its owner tags"));
     }
@@ -135,14 +135,16 @@ pub async fn adopt(cloud: &Arc<dyn Cloud>, graph: &Graph, found: &[Orphan], stat
     }
     let graph = &graph.clone().of_lineage(&state.lineage);
     let lookups = lookups(cloud, graph, None).await?;
+    let mut holders = Holders::of(state);
     for address in graph.sorted()? {
         let node = &graph.nodes()[&address];
         if node.lookup || state.resources.contains_key(&address) {
             continue;
         }
-        if let Some(seen) = keyed(cloud, graph, state, &lookups, &address).await? {
+        if let Some(seen) = keyed(cloud, graph, state, &holders, &lookups, &address).await? {
             let record = recorded(cloud, graph, state, &address, &seen)?;
             state.resources.insert(address.clone(), record);
+            holders.add(&address, &seen.id);
             adopted.keyed.insert(address, seen.id);
         }
     }
@@ -154,6 +156,7 @@ async fn keyed(
     cloud: &Arc<dyn Cloud>,
     graph: &Graph,
     state: &State,
+    holders: &Holders,
     lookups: &BTreeMap<Address, Value>,
     address: &Address,
 ) -> Result<Option<Seen>> {
@@ -173,7 +176,7 @@ async fn keyed(
         address: address.clone(),
         token: state.token(address, 1),
         owner: Owner { lineage: state.lineage.clone(), ..graph.owner(address) },
-        known: Vec::new(),
+        known: Known::default(),
         begun: true,
         final_snapshot: false,
     };
@@ -185,7 +188,9 @@ async fn keyed(
         Err(error) => return Err(error),
     };
     let seen = patiently(&Patience::reading(), || cloud.read(&address.region, &address.kind, from_ref(&id))).await?;
-    Ok(seen.into_iter().find(|seen| claimed(state, seen).is_none() && elsewhere(state, address, seen).is_none()))
+    Ok(seen
+        .into_iter()
+        .find(|seen| claimed(state, seen).is_none() && elsewhere(holders, state, address, seen).is_none()))
 }
 
 /// The record of an existing resource. One that keeps data and is not declared is protected, so that deleting it takes

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
 
 use crate::address::Address;
 use crate::error::{Error, Result};
@@ -15,6 +17,9 @@ use crate::store::{Guard, Store};
 
 /// The size in bytes up to which a log grows before a checkpoint, however small the state is.
 const LOG: usize = 1 << 20;
+
+/// How long a write waits for changes that follow at once, such as the intents of what a finished resource releases.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// The current state. Changes are made in memory, and are durable when [`Journal::commit`] returns.
 ///
@@ -29,7 +34,10 @@ pub struct Journal {
 struct Shared {
     state: Mutex<Pending>,
     wake: Notify,
-    durable: watch::Sender<Durable>,
+    /// The number of durable changes.
+    durable: watch::Sender<u64>,
+    /// Why the state is no longer written. Apart from `durable`, so that a write wakes only those that wait for one.
+    ended: watch::Sender<Option<Error>>,
 }
 
 struct Pending {
@@ -46,6 +54,9 @@ struct Dirty {
     outputs: bool,
     operations: bool,
 }
+
+/// A change that is made, and may not be durable yet.
+pub(crate) struct Change(u64);
 
 /// A change of the state.
 pub struct Draft<'a> {
@@ -102,13 +113,6 @@ impl Draft<'_> {
     }
 }
 
-#[derive(Clone, Debug)]
-struct Durable {
-    changes: u64,
-    /// Why the state is no longer written.
-    ended: Option<Error>,
-}
-
 impl Journal {
     /// A journal for `state`, whose checkpoint `store` has as `version`, and its writer, which must run concurrently until it
     /// ends. The writer calls `guard` before every write, so that a holder that lost the lock does not interfere with
@@ -121,11 +125,11 @@ impl Journal {
         version: Option<String>,
         guard: Guard,
     ) -> (Self, BoxFuture<'static, Result<()>>) {
-        let (durable, _) = watch::channel(Durable { changes: 0, ended: None });
         let shared = Arc::new(Shared {
             state: Mutex::new(Pending { state, dirty: Dirty::default(), changes: 0, closed: false }),
             wake: Notify::new(),
-            durable,
+            durable: watch::channel(0).0,
+            ended: watch::channel(None).0,
         });
         // Created here, so that it is also dropped if the writer never runs.
         let end = End(Arc::clone(&shared));
@@ -154,19 +158,28 @@ impl Journal {
     /// If the state could not be written; no further changes may be made then. The change is still made in memory, for
     /// the rescue file.
     pub async fn commit(&self, change: impl FnOnce(&mut Draft<'_>)) -> Result<()> {
-        let mut durable = self.shared.durable.subscribe();
-        let mine = {
-            let pending = &mut *self.shared.pending();
-            change(&mut Draft { state: &mut pending.state, dirty: &mut pending.dirty });
-            pending.changes += 1;
-            pending.changes
-        };
+        self.durable(self.change(change)).await
+    }
+
+    /// Changes the state at once. Changes become durable in their order, so one that follows is not durable before this one.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Draft<'_>)) -> Change {
+        let pending = &mut *self.shared.pending();
+        change(&mut Draft { state: &mut pending.state, dirty: &mut pending.dirty });
+        pending.changes += 1;
         self.shared.wake.notify_one();
-        let reached = durable.wait_for(|durable| durable.ended.is_some() || durable.changes >= mine).await;
-        match reached {
-            Ok(durable) if durable.changes >= mine => Ok(()),
-            Ok(durable) => Err(durable.ended.clone().unwrap_or_else(gone)),
-            Err(_) => Err(gone()),
+        Change(pending.changes)
+    }
+
+    /// Waits until `change` is durable.
+    ///
+    /// # Errors
+    /// As [`Journal::commit`].
+    pub(crate) async fn durable(&self, change: Change) -> Result<()> {
+        let mut durable = self.shared.durable.subscribe();
+        tokio::select! {
+            biased;
+            Ok(_) = durable.wait_for(|durable| *durable >= change.0) => Ok(()),
+            error = self.failed() => Err(error),
         }
     }
 
@@ -175,15 +188,15 @@ impl Journal {
     /// # Errors
     /// If the writer has ended; no further changes may be made then.
     pub fn check(&self) -> Result<()> {
-        self.shared.durable.borrow().ended.clone().map_or(Ok(()), Err)
+        self.shared.ended.borrow().clone().map_or(Ok(()), Err)
     }
 
     /// Waits until the state can no longer be written, and returns the reason.
     pub fn failed(&self) -> impl Future<Output = Error> + Send + use<> {
-        let mut durable = self.shared.durable.subscribe();
+        let mut ended = self.shared.ended.subscribe();
         async move {
-            let ended = durable.wait_for(|durable| durable.ended.is_some()).await;
-            ended.ok().and_then(|durable| durable.ended.clone()).unwrap_or_else(gone)
+            let ended = ended.wait_for(Option::is_some).await;
+            ended.ok().and_then(|ended| ended.clone()).unwrap_or_else(gone)
         }
     }
 
@@ -201,10 +214,12 @@ impl Shared {
 
     /// Wakes all that wait. The first reason is kept.
     fn end(&self, ended: Error) {
-        self.durable.send_modify(|durable| {
-            if durable.ended.is_none() {
-                durable.ended = Some(ended);
+        self.ended.send_if_modified(|known| {
+            let is_first = known.is_none();
+            if is_first {
+                *known = Some(ended);
             }
+            is_first
         });
     }
 }
@@ -252,6 +267,7 @@ impl Writer<'_> {
                 continue;
             }
             let next = log::next(&*self.store, revision, self.version.as_deref()).await?;
+            sleep(GATHER).await;
             let (entry, checkpoint, changes) = self.take(next);
             let bytes = entry.bytes()?;
             (self.guard)()?;
@@ -263,7 +279,7 @@ impl Writer<'_> {
                 self.checkpoint(&state).await?;
             }
             written = changes;
-            self.shared.durable.send_modify(|durable| durable.changes = changes);
+            self.shared.durable.send_replace(changes);
         }
     }
 

@@ -1,10 +1,10 @@
 //! One poller per kind and region, which reads all awaited resources in one call.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::sleep;
 
 use crate::address::{Address, Region};
@@ -14,6 +14,8 @@ use crate::retry::{Patience, patiently};
 
 /// How long a read waits for others to join it.
 const GATHER: Duration = Duration::from_millis(15);
+/// How many reads of a kind in a region are in flight.
+const READS: usize = 4;
 
 /// Reads single resources, many at a time.
 #[derive(Clone)]
@@ -29,8 +31,12 @@ type Queue = mpsc::UnboundedSender<Request>;
 
 struct Request {
     id: String,
-    answer: oneshot::Sender<Result<Option<Seen>, Refusal>>,
+    answer: Answer,
 }
+
+type Answer = oneshot::Sender<Result<Option<Seen>, Refusal>>;
+/// Who waits for which id.
+type Waiting = BTreeMap<String, Vec<Answer>>;
 
 /// An error that several requests share.
 #[derive(Clone)]
@@ -81,33 +87,45 @@ fn gone() -> Error {
 /// Ends when the last [`Reader`] is dropped.
 async fn poll(cloud: Arc<dyn Cloud>, region: Region, kind: Arc<str>, mut queue: mpsc::UnboundedReceiver<Request>) {
     let batch = spec(&cloud, &kind).map_or(1, |spec| spec.batch.max(1));
+    let free = Arc::new(Semaphore::new(READS));
     while let Some(first) = queue.recv().await {
         sleep(GATHER).await;
-        let mut requests = vec![first];
+        // Who comes while this waits joins the next read.
+        let Ok(mut slot) = Arc::clone(&free).acquire_owned().await else { return };
+        let mut waiting = Waiting::from([(first.id, vec![first.answer])]);
         while let Ok(next) = queue.try_recv() {
-            requests.push(next);
+            waiting.entry(next.id).or_default().push(next.answer);
         }
-        let ids: Vec<String> =
-            requests.iter().map(|request| request.id.clone()).collect::<BTreeSet<_>>().into_iter().collect();
-        let mut seen = HashMap::new();
-        let mut refusal = None;
-        for ids in ids.chunks(batch) {
-            match patiently(&Patience::reading(), || cloud.read(&region, &kind, ids)).await {
-                Ok(some) => seen.extend(some.into_iter().map(|seen| (seen.id.clone(), seen))),
-                Err(error) => {
-                    let hint = error.get_hint().map(str::to_owned);
-                    refusal = Some(Refusal { class: error.class(), text: error.to_string(), hint });
-                }
+        while !waiting.is_empty() {
+            let rest = waiting.keys().nth(batch).cloned().map(|id| waiting.split_off(&id)).unwrap_or_default();
+            let part = std::mem::replace(&mut waiting, rest);
+            let (cloud, region, kind) = (Arc::clone(&cloud), region.clone(), Arc::clone(&kind));
+            tokio::spawn(async move {
+                read(&cloud, &region, &kind, part).await;
+                drop(slot);
+            });
+            if waiting.is_empty() {
+                break;
             }
+            let Ok(next) = Arc::clone(&free).acquire_owned().await else { return };
+            slot = next;
         }
-        for request in requests {
-            let answer = match (seen.get(&request.id), &refusal) {
-                (Some(seen), _) => Ok(Some(seen.clone())),
-                (None, Some(refusal)) => Err(refusal.clone()),
-                (None, None) => Ok(None),
-            };
+    }
+}
+
+/// Reads what they wait for in one call, and answers them.
+async fn read(cloud: &Arc<dyn Cloud>, region: &Region, kind: &str, waiting: Waiting) {
+    let ids: Vec<String> = waiting.keys().cloned().collect();
+    let answer = patiently(&Patience::reading(), || cloud.read(region, kind, &ids)).await;
+    let answer = answer.map(|seen| seen.into_iter().map(|seen| (seen.id.clone(), seen)).collect::<HashMap<_, _>>());
+    let answer = answer.map_err(|error| {
+        let hint = error.get_hint().map(str::to_owned);
+        Refusal { class: error.class(), text: error.to_string(), hint }
+    });
+    for (id, waiting) in waiting {
+        for one in waiting {
             // The caller may have been cancelled.
-            drop(request.answer.send(answer));
+            drop(one.send(answer.as_ref().map(|seen| seen.get(&id).cloned()).map_err(Clone::clone)));
         }
     }
 }

@@ -25,11 +25,7 @@ pub struct Run<'a> {
     /// Whether the state may record less than was done, as after an older one was restored. If so, every create first
     /// looks for an existing resource.
     pub uncertain: bool,
-    /// The limit for resources between their start and their existence. Resources that are only waited for do not
-    /// count.
-    pub width: NonZeroUsize,
+    /// The limit for calls in flight that change resources, for each [`Lane`](crate::Lane); `None` for the lane's own.
+    /// Resources that are only waited for do not count.
+    pub width: Option<NonZeroUsize>,
 }
-
-/// The default of [`Run::width`]. Resources on the longest path start first, and the limit keeps others from using up
-/// the request rate and CPU they need.
-pub const WIDTH: NonZeroUsize = NonZeroUsize::new(10).unwrap();

@@ -206,6 +206,15 @@ impl State {
         digest.iter().take(16).fold(String::new(), |token, byte| format!("{token}{byte:02x}"))
     }
 
+    /// The recorded dependents of each address that has any.
+    pub(crate) fn dependents(&self) -> BTreeMap<&Address, Vec<&Address>> {
+        let mut dependents = BTreeMap::<_, Vec<_>>::new();
+        for (address, record) in &self.resources {
+            record.depends.iter().for_each(|on| dependents.entry(on).or_default().push(address));
+        }
+        dependents
+    }
+
     /// Whether an operation is in progress.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {

@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, join_all, try_join_all};
 use tokio::time::sleep;
 
 use crate::address::{Address, Region};
-use crate::cloud::{Cloud, Seen, Site, Status, spec};
+use crate::cloud::{Cloud, Known, Seen, Site, Status, spec};
 use crate::error::{Class, Error, Result};
 use crate::plan::ALL;
 use crate::retry::{Patience, patiently};
@@ -180,7 +180,7 @@ async fn removed(cloud: &Arc<dyn Cloud>, orphan: &Orphan) -> Result<()> {
         address: address.clone(),
         token: String::new(),
         owner: orphan.owner.clone(),
-        known: Vec::new(),
+        known: Known::default(),
         begun: false,
         // The data loss was accepted before the sweep.
         final_snapshot: false,

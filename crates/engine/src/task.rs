@@ -1,6 +1,6 @@
 //! The tasks of a plan: what can start when, and how long it takes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +65,17 @@ pub(crate) fn tasks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Resul
             _ => {}
         }
     }
+    // Who depends on what, in the plan and in the state.
+    let declared: BTreeMap<&Address, BTreeSet<Address>> =
+        make.keys().map(|address| (*address, plan.graph.depends(address))).collect();
+    let mut users = BTreeMap::<&Address, BTreeSet<&Address>>::new();
+    for (address, depends) in &declared {
+        for on in depends {
+            users.entry(on).or_default().insert(address);
+        }
+    }
+    let recorded = state.dependents();
+    let recorded = |address: &Address| recorded.get(address).into_iter().flatten().copied();
     // All create and delete tasks are known now, so that the dependents of deposed generations can be found.
     let mut depose: BTreeMap<&Address, NodeIndex> = BTreeMap::new();
     for (address, step) in &plan.steps {
@@ -75,22 +86,20 @@ pub(crate) fn tasks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Resul
         let task = graph.add_node(Task::Depose(address.clone()));
         depose.insert(address, task);
         graph.add_edge(make[address], task, Until::Done);
-        for (dependant, node) in &make {
-            if *dependant != address && depends(plan, state, dependant).contains(address) {
-                graph.add_edge(*node, task, Until::Done);
-            }
+        let declared = users.get(address).into_iter().flatten().copied();
+        let dependents: BTreeSet<&Address> = declared.chain(recorded(address)).filter(|on| *on != address).collect();
+        for node in dependents.iter().filter_map(|dependent| make.get(dependent)) {
+            graph.add_edge(*node, task, Until::Done);
         }
-        for (dependant, node) in &remove {
-            if state.resources.get(*dependant).is_some_and(|record| record.depends.contains(address)) {
-                graph.add_edge(*node, task, Until::Done);
-            }
+        for node in recorded(address).filter_map(|dependent| remove.get(dependent)) {
+            graph.add_edge(*node, task, Until::Done);
         }
     }
     for (address, node) in &make {
         let early = early(cloud, plan, address)?;
-        for on in plan.graph.depends(address) {
-            if let Some(on_node) = make.get(&on) {
-                let until = if early.contains(&on) { Until::Exists } else { Until::Done };
+        for on in &declared[address] {
+            if let Some(on_node) = make.get(on) {
+                let until = if early.contains(on) { Until::Exists } else { Until::Done };
                 graph.add_edge(*on_node, *node, until);
             }
         }
@@ -99,18 +108,13 @@ pub(crate) fn tasks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Resul
         }
     }
     for (address, node) in &remove {
-        for (dependant, record) in &state.resources {
-            if !record.depends.contains(*address) {
-                continue;
-            }
-            if let Some(removal) = remove.get(dependant) {
+        for dependent in recorded(address) {
+            if let Some(removal) = remove.get(dependent) {
                 graph.add_edge(*removal, *node, Until::Done);
-            } else if let (Some(making), false) =
-                (make.get(dependant), plan.graph.depends(dependant).contains(*address))
-            {
+            } else if let Some(making) = make.get(dependent).filter(|_| !declared[dependent].contains(*address)) {
                 // An update detaches from a resource that is deleted, but has to wait for the replacement of that
                 // resource. If this resource is itself replaced, its old generation stays attached until it is deleted.
-                let frees = depose.get(dependant).unwrap_or(making);
+                let frees = depose.get(dependent).unwrap_or(making);
                 graph.add_edge(*frees, *node, Until::Done);
             }
         }
@@ -127,10 +131,7 @@ pub(crate) fn tasks(cloud: &Arc<dyn Cloud>, plan: &Plan, state: &State) -> Resul
     }
     for (address, node) in &make {
         let Some(shrinking) = shrinking(cloud, plan, state, address)? else { continue };
-        let leaving = remove.iter().filter(|(user, _)| {
-            **user != *address && state.resources.get(**user).is_some_and(|record| record.depends.contains(*address))
-        });
-        for (_, user) in leaving {
+        for user in recorded(address).filter(|user| user != address).filter_map(|user| remove.get(user)) {
             after_user(&mut graph, *node, *user, shrinking);
         }
     }
@@ -211,12 +212,6 @@ fn after_user(graph: &mut DiGraph<Task, Until>, update: NodeIndex, user: NodeInd
     graph.update_edge(user, update, Until::Done);
 }
 
-fn depends(plan: &Plan, state: &State, address: &Address) -> BTreeSet<Address> {
-    let mut depends = plan.graph.depends(address);
-    depends.extend(state.resources.get(address).into_iter().flat_map(|record| record.depends.iter().cloned()));
-    depends
-}
-
 /// The dependencies of `address` that only have to exist: those that only early fields refer to.
 fn early(cloud: &Arc<dyn Cloud>, plan: &Plan, address: &Address) -> Result<BTreeSet<Address>> {
     let spec = spec(cloud, &address.kind)?;
@@ -232,6 +227,18 @@ fn early(cloud: &Arc<dyn Cloud>, plan: &Plan, address: &Address) -> Result<BTree
         }
     }
     Ok(early.difference(&late).cloned().collect())
+}
+
+/// The outputs that dependents which only need a resource to exist refer to, by its address.
+pub(crate) fn asked(cloud: &Arc<dyn Cloud>, plan: &Plan) -> Result<HashMap<Address, BTreeSet<String>>> {
+    let mut asked = HashMap::<Address, BTreeSet<String>>::new();
+    for (address, node) in plan.graph.nodes() {
+        let early = spec(cloud, &address.kind)?.early;
+        for pointer in early.iter().filter_map(|field| node.args.get(field)).flat_map(pointers) {
+            asked.entry(pointer.address).or_default().insert(pointer.output);
+        }
+    }
+    Ok(asked)
 }
 
 /// How long a task usually takes.

@@ -10,7 +10,7 @@ use payinfra_engine::{
     Action, Class, Cloud, Event, Graph, Metric, Node, Observer, Ref, Region, Report, Resource, Result, Tags, publish,
 };
 use payinfra_testkit::{
-    Bench, End, FakeCloud, Fault, Faults, First, Link, Named, Operation, Point, Tagged, Token, When, World,
+    Bench, End, FakeCloud, Fault, Faults, First, Lags, Link, Named, Operation, Point, Tagged, Token, When, World,
 };
 
 fn east() -> Region {
@@ -48,7 +48,7 @@ fn at(bench: &Bench, operation: Operation, kind: &str) -> Duration {
 #[tokio::test(start_paused = true)]
 async fn as_many_begin_at_once_as_were_asked_for() -> Result<()> {
     let mut bench = Bench::new();
-    bench.width = NonZeroUsize::MIN;
+    bench.width = Some(NonZeroUsize::MIN);
     let mut graph = Bench::nothing();
     for number in 0..10 {
         token(&mut graph, &number.to_string(), &[])?;
@@ -59,6 +59,20 @@ async fn as_many_begin_at_once_as_were_asked_for() -> Result<()> {
     assert_eq!(creates.len(), 10);
     assert!(creates.is_sorted_by(|one, next| one < next), "{creates:?}");
     assert!(bench.world.elapsed() < Duration::from_secs(80), "a minute for each at once: {:?}", bench.world.elapsed());
+    Ok(())
+}
+
+/// Ten resources that AWS does not show for a minute take hardly longer than one.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_visible_yet_takes_no_slot() -> Result<()> {
+    let (mut bench, mut graph) = (Bench::new(), Bench::nothing());
+    bench.width = Some(NonZeroUsize::MIN);
+    bench.world.set_lags(Lags { visible: Duration::from_mins(1), ..Lags::default() });
+    for number in 0..10 {
+        named(&mut graph, &number.to_string(), 1, &[])?;
+    }
+    assert!(done(&bench, &graph).await.is_complete());
+    assert!(bench.world.elapsed() < Duration::from_secs(80), "{:?}", bench.world.elapsed());
     Ok(())
 }
 
@@ -96,7 +110,7 @@ async fn it_takes_as_long_as_the_longest_path() -> Result<()> {
 #[tokio::test(start_paused = true)]
 async fn reads_are_shared_and_so_are_writes_of_the_state() -> Result<()> {
     let (mut bench, mut graph) = (Bench::new(), Bench::nothing());
-    bench.width = NonZeroUsize::MAX;
+    bench.width = Some(NonZeroUsize::MAX);
     for index in 0..60 {
         named(&mut graph, &format!("n{index:02}"), 1, &[])?;
     }

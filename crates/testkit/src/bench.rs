@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use payinfra_engine::plan::{Options, plan};
 use payinfra_engine::{
-    Catalog, Cloud, Error, Graph, Holder, Journal, Lock, Observer, Plan, Report, Result, Run, State, Tags, WIDTH,
-    apply, read,
+    Catalog, Cloud, Error, Graph, Holder, Journal, Lock, Observer, Plan, Report, Result, Run, State, Tags, apply, read,
 };
 use tokio::sync::watch;
 
@@ -31,8 +30,8 @@ pub struct Bench {
     forgetful: bool,
     /// Ctrl-C for the running client.
     pub cancel: watch::Sender<bool>,
-    /// The limit for operations started concurrently.
-    pub width: NonZeroUsize,
+    /// The limit for calls in flight, if not that of their lanes.
+    pub width: Option<NonZeroUsize>,
     /// Whether the state may record less than was done.
     pub uncertain: bool,
     observer: Arc<dyn Observer>,
@@ -67,7 +66,7 @@ impl Bench {
             kinds: own(),
             forgetful: false,
             cancel: watch::channel(false).0,
-            width: WIDTH,
+            width: None,
             uncertain: false,
             observer: Arc::new(observer),
         }

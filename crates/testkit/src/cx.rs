@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use payinfra_engine::{Error, Region, Result, Site};
+use payinfra_engine::{Error, Known, Region, Result, Site};
 
 use crate::world::World;
 
@@ -18,7 +18,7 @@ impl Cx {
         self.site.as_ref().map(|site| &site.token[..]).ok_or_else(|| Error::failed("no token outside a site"))
     }
 
-    pub(crate) fn known(&self) -> &[String] {
-        self.site.as_ref().map(|site| &site.known[..]).unwrap_or_default()
+    pub(crate) fn known(&self) -> Known {
+        self.site.as_ref().map(|site| site.known.clone()).unwrap_or_default()
     }
 }

@@ -374,11 +374,11 @@ fn create(facts: &Facts, cx: &Cx, args: &Value) -> Result<String> {
 
 fn recover(facts: &Facts, cx: &Cx, args: &Value, owner: &Owner) -> Result<Option<String>> {
     if facts.by == By::Token || facts.by == By::Tags {
-        return Ok(cx.world.owned(facts.kind, owner, cx.known()));
+        return Ok(cx.world.owned(facts.kind, owner, &cx.known()));
     }
     let unique = unique(facts, args).ok_or_else(|| Error::failed("neither name nor key"))?;
     let found = cx.world.called(facts.kind, &cx.region, &unique);
-    let ours = |(id, tags): &(String, Tags)| !cx.known().contains(id) && (facts.by == By::Key || owner.owns(tags));
+    let ours = |(id, tags): &(String, Tags)| !cx.known().has(id) && (facts.by == By::Key || owner.owns(tags));
     Ok(found.filter(ours).map(|(id, _)| id))
 }
 

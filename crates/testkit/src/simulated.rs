@@ -129,7 +129,7 @@ impl Kind<Cx> for Simulated {
     }
 
     fn recover<'a>(&'a self, cx: &'a Cx, _: &'a Value, owner: &'a Owner) -> BoxFuture<'a, Result<Option<String>>> {
-        async move { Ok(cx.world.made_for(owner, cx.known())) }.boxed()
+        async move { Ok(cx.world.made_for(owner, &cx.known())) }.boxed()
     }
 
     fn read<'a>(&'a self, cx: &'a Cx, ids: &'a [String]) -> BoxFuture<'a, Result<Vec<Seen>>> {

@@ -5,7 +5,9 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use payinfra_engine::{Address, Class, Error, Graph, Metric, Owner, Pointer, Region, Result, Status, Tags, pointers};
+use payinfra_engine::{
+    Address, Class, Error, Graph, Known, Metric, Owner, Pointer, Region, Result, Status, Tags, pointers,
+};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -527,7 +529,7 @@ impl World {
     }
 
     /// The resources with the owner's tags that are not being deleted and not among `known`.
-    pub(crate) fn owned(&self, kind: &str, owner: &Owner, known: &[String]) -> Option<String> {
+    pub(crate) fn owned(&self, kind: &str, owner: &Owner, known: &Known) -> Option<String> {
         let mut inner = self.inner();
         let now = Instant::now();
         inner.sweep(now);
@@ -537,23 +539,20 @@ impl World {
                 && thing.region == owner.address.region
                 && thing.gone.is_none()
                 && now >= thing.made + lag
-                && !known.contains(id)
+                && !known.has(id)
                 && owner.owns(&tags_of(&thing.args))
         });
         found.next().map(|(id, _)| id.clone())
     }
 
     /// The resource that was created for `owner`, is not being deleted, and is not among `known`.
-    pub(crate) fn made_for(&self, owner: &Owner, known: &[String]) -> Option<String> {
+    pub(crate) fn made_for(&self, owner: &Owner, known: &Known) -> Option<String> {
         let mut inner = self.inner();
         let now = Instant::now();
         inner.sweep(now);
         let lag = inner.lags.tags.max(inner.lags.visible);
         let mut found = inner.things.iter().filter(|(id, thing)| {
-            thing.owner.as_ref() == Some(owner)
-                && thing.gone.is_none()
-                && now >= thing.made + lag
-                && !known.contains(id)
+            thing.owner.as_ref() == Some(owner) && thing.gone.is_none() && now >= thing.made + lag && !known.has(id)
         });
         found.next().map(|(id, _)| id.clone())
     }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use payinfra_aws::{Access, Aws};
 use payinfra_engine::{
-    Address, Class, Cloud, Error, Identity, IgnoredTags, Owner, Pointer, Region, Result, Seen, Site, State, Status,
+    Address, Class, Cloud, Error, Identity, IgnoredTags, Known, Owner, Pointer, Region, Result, Seen, Site, State,
+    Status,
 };
 use payinfra_localstack::Emulator;
 use serde_json::Value;
@@ -64,7 +65,7 @@ pub(crate) fn site(region: &Region, kind: &str, name: &str) -> Result<Site> {
         lineage: "alone".to_owned(),
     };
     let token = token(&address, "alone");
-    Ok(Site { address, token, owner, known: Vec::new(), begun: false, final_snapshot: false })
+    Ok(Site { address, token, owner, known: Known::default(), begun: false, final_snapshot: false })
 }
 
 /// The token of the first generation of the resource at `address` in the deployment `lineage`.
@@ -308,7 +309,7 @@ impl World<'_> {
             address: address.clone(),
             token,
             owner: self.example.graph.owner(address),
-            known: Vec::new(),
+            known: Known::default(),
             begun: false,
             final_snapshot: false,
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use payinfra_engine::plan::Options;
-use payinfra_engine::{Address, Error, Plan, Result, WIDTH};
+use payinfra_engine::{Address, Error, Plan, Result};
 
 use super::Execute;
 use crate::context::Context;
@@ -29,9 +29,10 @@ pub(super) struct Apply {
     new_deployment: bool,
     #[command(flatten)]
     losses: Losses,
-    /// Limit the number of operations started concurrently; resources that are only being waited for do not count
-    #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM", default_value_t = WIDTH)]
-    parallelism: NonZeroUsize,
+    /// Limit the calls in flight that change resources, for each rate limit of AWS; by default what the limit allows, and
+    /// at least 10
+    #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM")]
+    parallelism: Option<NonZeroUsize>,
     /// Apply only this resource and its dependencies; can be repeated
     #[arg(long, value_name = "ADDRESS")]
     target: Vec<Address>,

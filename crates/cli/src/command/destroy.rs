@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 use payinfra_engine::plan::Options;
-use payinfra_engine::{Graph, Tags, WIDTH};
+use payinfra_engine::{Graph, Tags};
 
 use super::{Execute, sweep};
 use crate::context::Context;
@@ -23,9 +23,10 @@ pub(super) struct Destroy {
     yes: bool,
     #[command(flatten)]
     losses: Losses,
-    /// Limit the number of operations started concurrently; resources that are only being waited for do not count
-    #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM", default_value_t = WIDTH)]
-    parallelism: NonZeroUsize,
+    /// Limit the calls in flight that change resources, for each rate limit of AWS; by default what the limit allows, and
+    /// at least 10
+    #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM")]
+    parallelism: Option<NonZeroUsize>,
     /// Print events as JSON, one object per line; see `schema --events`
     #[arg(long)]
     json: bool,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use payinfra_engine::plan::Options;
-use payinfra_engine::{Error, Result, State, WIDTH};
+use payinfra_engine::{Error, Result, State};
 use serde_json::json;
 use toml_edit::{DocumentMut, Item};
 
@@ -45,9 +45,10 @@ pub(super) struct Phase {
     yes: bool,
     #[command(flatten)]
     losses: Losses,
-    /// Limit the number of operations started concurrently; resources that are only being waited for do not count
-    #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM", default_value_t = WIDTH)]
-    parallelism: NonZeroUsize,
+    /// Limit the calls in flight that change resources, for each rate limit of AWS; by default what the limit allows, and
+    /// at least 10
+    #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM")]
+    parallelism: Option<NonZeroUsize>,
     /// Print the phase as JSON; with --to, print events as JSON, one object per line; see `schema --events`
     #[arg(long)]
     json: bool,

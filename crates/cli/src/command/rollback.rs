@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use payinfra_engine::plan::Options;
-use payinfra_engine::{Class, Error, Plan, Result, State, WIDTH};
+use payinfra_engine::{Class, Error, Plan, Result, State};
 use payinfra_state::Backing;
 
 use super::Execute;
@@ -33,9 +33,10 @@ pub(super) struct Rollback {
     yes: bool,
     #[command(flatten)]
     losses: Losses,
-    /// Limit the number of operations started concurrently; resources that are only being waited for do not count
-    #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM", default_value_t = WIDTH)]
-    parallelism: NonZeroUsize,
+    /// Limit the calls in flight that change resources, for each rate limit of AWS; by default what the limit allows, and
+    /// at least 10
+    #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM")]
+    parallelism: Option<NonZeroUsize>,
     /// Print events as JSON, one object per line; see `schema --events`
     #[arg(long)]
     json: bool,

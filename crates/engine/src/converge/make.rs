@@ -10,7 +10,6 @@ use crate::address::Address;
 use crate::cloud::{Identity, Seen, Site};
 use crate::error::{Class, Error, Result};
 use crate::event::Event;
-use crate::ownership::holder;
 use crate::plan::Action;
 use crate::resolve::pointers;
 use crate::retry::{Patience, Pause, patiently};
@@ -87,7 +86,8 @@ impl Work<'_> {
             None => self.begin(&desired, recorded.as_ref(), resume || self.converge.uncertain).await?,
         };
         let made = self.redacted(&desired);
-        self.journal(|record| {
+        self.finish(|draft| {
+            let record = draft.record(self.address);
             record.intent = None;
             record.args = made;
             record.outputs = seen.outputs;
@@ -147,7 +147,7 @@ impl Work<'_> {
         for _ in 0..LOST {
             let record = self.record().unwrap_or_default();
             let id = self.create(&self.site(&record), desired, uncertain).await?;
-            if let Some(other) = self.run().journal.look(|state| holder(state, self.address, &id)) {
+            if let Some(other) = self.other(&id) {
                 return Err(Error::new(Class::Foreign, format!("AWS returned {id}, which is recorded at {other}"))
                     .hint("the two declare the same resource: remove one of them"));
             }
@@ -176,12 +176,7 @@ impl Work<'_> {
             if uncertain && let Some(id) = self.look(&site, desired).await? {
                 return Ok(id);
             }
-            match patiently(&Patience::creating(), || async {
-                self.permit()?;
-                cloud.create(&site, desired).await
-            })
-            .await
-            {
+            match patiently(&Patience::creating(), || self.call(cloud.create(&site, desired))).await {
                 Ok(id) => return Ok(id),
                 Err(error) if error.is(Class::Foreign) => return self.taken(&site, desired, error).await,
                 Err(error) if error.is(Class::Ambiguous) => {

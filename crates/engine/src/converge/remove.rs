@@ -3,11 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::try_join;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::Work;
 use super::waits::VISIBLE;
+use super::{Milestone, Work};
 use crate::cloud::{Seen, Site, Status};
 use crate::error::{Class, Error, Result};
 use crate::event::Event;
@@ -38,29 +40,33 @@ impl Work<'_> {
             (None, _) => {}
         }
         self.permit()?;
-        self.journal(|record| {
+        let intent = self.note(|record| {
             record.id = record.id.take().or_else(|| ids.last().cloned());
             record.intent = Some(Intent::Delete);
-        })
-        .await?;
-        // No dependent waits for a delete to exist; this frees its slot among the operations being started.
-        self.reached();
+        });
+        let durable = self.run().journal.durable(intent);
+        // What the first one is, is read while the intent is written.
+        let mut first = match ids.first() {
+            Some(id) => try_join(durable, self.read(id).map(|seen| seen.map(Some))).await?.1,
+            None => durable.await.map(|()| None)?,
+        };
         for id in &ids {
-            self.end(&record, id).await?;
+            self.end(&record, id, first.take()).await?;
         }
         if !replaced {
             self.drain(&record).await?;
         }
-        if replaced {
-            self.journal(|record| {
+        self.finish(|draft| {
+            if replaced {
+                let record = draft.record(self.address);
                 record.id = None;
                 record.intent = None;
                 record.deposed.clear();
-            })
-            .await
-        } else {
-            self.run().journal.commit(|draft| draft.remove(self.address)).await
-        }
+            } else {
+                draft.remove(self.address);
+            }
+        })
+        .await
     }
 
     /// Waits until clients no longer use the dependencies of a deleted resource, if others have taken over its work. Until
@@ -71,6 +77,8 @@ impl Work<'_> {
         if handover.drain_seconds == 0 || !handover.to.iter().any(|to| declared.contains_key(to)) {
             return Ok(());
         }
+        // What has nothing to delete has made no call.
+        self.tell(Milestone::Calls);
         let drained = Event::Waiting { address: self.address.clone(), until: "drained", because: None };
         self.run().observer.notice(&drained);
         self.unless_ended(async {
@@ -93,9 +101,10 @@ impl Work<'_> {
     pub(super) async fn depose(&self) -> Result<()> {
         let record = self.record().unwrap_or_default();
         for deposed in &record.deposed {
-            self.end(&record, &deposed.id).await?;
+            self.end(&record, &deposed.id, None).await?;
             self.journal(|record| record.deposed.retain(|it| it.id != deposed.id)).await?;
         }
+        self.done();
         Ok(())
     }
 
@@ -112,7 +121,7 @@ impl Work<'_> {
             )
             .hint("run the command again to create a new plan"));
         }
-        self.run().journal.commit(|draft| draft.remove(self.address)).await
+        self.finish(|draft| draft.remove(self.address)).await
     }
 
     /// Disables AWS's own deletion protection, as planned.
@@ -120,23 +129,24 @@ impl Work<'_> {
         let Some(field) = self.spec.shield else { return Ok(()) };
         let mut open = seen.args.clone();
         open[field] = Value::Bool(false);
-        patiently(&Patience::changing(self.spec.timeout), || async {
-            self.permit()?;
-            self.run().cloud.update(site, &open, seen).await
-        })
-        .await
+        let patience = Patience::changing(self.spec.timeout);
+        patiently(&patience, || self.call(self.run().cloud.update(site, &open, seen))).await
     }
 
     /// Deletes `id` and waits until it is gone: until a delete has succeeded and it is no longer shown, or two reads
-    /// agree that it does not exist.
-    async fn end(&self, record: &Record, id: &str) -> Result<()> {
+    /// agree that it does not exist. `first` is what a read has just returned.
+    async fn end(&self, record: &Record, id: &str, mut first: Option<Option<Seen>>) -> Result<()> {
         let begun = Instant::now();
         let site = self.site(record);
         let mut waits = self.waits();
         let mut ask = Duration::ZERO;
         let mut deleted = false;
         loop {
-            let Some(seen) = self.read(id).await? else {
+            let seen = match first.take() {
+                Some(seen) => seen,
+                None => self.read(id).await?,
+            };
+            let Some(seen) = seen else {
                 if deleted || self.is_gone(id).await? {
                     return Ok(());
                 }
@@ -164,8 +174,7 @@ impl Work<'_> {
                 let patience = Patience::removing(self.spec.timeout);
                 let told = AtomicBool::new(false);
                 let answered = patiently(&patience, || async {
-                    self.permit()?;
-                    let deleted = self.run().cloud.delete(&site, &seen).await;
+                    let deleted = self.call(self.run().cloud.delete(&site, &seen)).await;
                     if let Err(error) = &deleted
                         && error.is(Class::Conflict)
                         && begun.elapsed() >= HELD

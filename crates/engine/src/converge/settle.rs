@@ -5,14 +5,15 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::Work;
 use super::waits::{CONSISTENT, VISIBLE};
+use super::{Milestone, Work};
 use crate::cloud::{Seen, Status};
 use crate::diff::{Change, diff, masked};
 use crate::error::{Class, Error, Result};
 use crate::plan::Action;
 use crate::retry::{Patience, patiently};
 use crate::secret::marked;
+use crate::task::Until;
 use crate::version::accept;
 
 /// How long an update may take to become visible: RDS shows the new values before it starts to change.
@@ -53,11 +54,8 @@ impl Work<'_> {
                 if !std::mem::replace(&mut restored, true) {
                     self.ours(&seen)?;
                     let site = self.site(&self.record().unwrap_or_default());
-                    patiently(&Patience::changing(self.spec.timeout), || async {
-                        self.permit()?;
-                        self.run().cloud.restore(&site, &seen).await
-                    })
-                    .await?;
+                    let patience = Patience::changing(self.spec.timeout);
+                    patiently(&patience, || self.call(self.run().cloud.restore(&site, &seen))).await?;
                 }
                 self.pause(&mut waits, "restored").await?;
                 continue;
@@ -77,10 +75,10 @@ impl Work<'_> {
             if shown.as_ref() != Some(&seen.outputs) {
                 shown = Some(seen.outputs.clone());
                 let outputs = seen.outputs.clone();
-                self.journal(|record| record.outputs = outputs).await?;
-                // Dependents that only need it to exist may use any of its outputs.
-                if is_whole(&seen.outputs) {
-                    self.reached();
+                // Nothing has to wait until this is durable: the intents of dependents follow it.
+                self.note(|record| record.outputs = outputs);
+                if self.is_whole(&seen.outputs) {
+                    self.tell(Milestone::Reached(Until::Exists));
                 }
             }
             match &seen.status {
@@ -114,11 +112,8 @@ impl Work<'_> {
             let site = self.site(&record);
             self.ours(&seen)?;
             let live = Seen { args: masked(&seen.args, desired, recorded), ..seen };
-            patiently(&Patience::changing(self.spec.timeout), || async {
-                self.permit()?;
-                self.run().cloud.update(&site, desired, &live).await
-            })
-            .await?;
+            let patience = Patience::changing(self.spec.timeout);
+            patiently(&patience, || self.call(self.run().cloud.update(&site, desired, &live))).await?;
             updates = if changes == last { updates + 1 } else { 1 };
             recorded = None;
             last = diff(desired, &live.args, recorded);
@@ -132,11 +127,6 @@ impl Work<'_> {
         accept(&self.spec, desired, &mut live);
         live
     }
-}
-
-/// Whether every output is known; some are filled in only after the resource exists.
-fn is_whole(outputs: &Value) -> bool {
-    outputs.as_object().is_none_or(|outputs| !outputs.values().any(Value::is_null))
 }
 
 /// AWS has reverted a change, and says why.

@@ -20,18 +20,22 @@ use crate::resolve::{output, pointers, resolve};
 use crate::secret::redact;
 use crate::state::{Record, State};
 
+/// The declared arguments in the canonical form of their kinds, with references.
+pub(super) type Normal = BTreeMap<Address, Value>;
+
 /// The moves by new address: where the resource that belongs there is recorded.
 ///
 /// A record that is in the way of another one moves to an address that becomes free.
 pub(super) fn moves(
     cloud: &Arc<dyn Cloud>,
     graph: &Graph,
+    normal: &Normal,
     sorted: &[Address],
     state: &State,
 ) -> Result<BTreeMap<Address, Address>> {
     let from = declared(graph, state);
     let sources = from.values().cloned().collect();
-    let mut moves = Moves { cloud, graph, state, from, sources };
+    let mut moves = Moves { cloud, graph, normal, state, from, sources };
     let mut recorded = moves.recorded();
     for address in sorted {
         moves.find(address, &mut recorded)?;
@@ -60,6 +64,7 @@ type Key = (Region, Arc<str>, String);
 struct Moves<'a> {
     cloud: &'a Arc<dyn Cloud>,
     graph: &'a Graph,
+    normal: &'a Normal,
     state: &'a State,
     from: BTreeMap<Address, Address>,
     /// Where the resources that move are recorded.
@@ -104,6 +109,12 @@ impl Moves<'_> {
 
     /// The key of the resource declared at `address`; none if it is not known yet.
     fn declared(&self, spec: &Spec, address: &Address) -> Result<Option<Key>> {
+        let normal = &self.normal[address];
+        let parts = spec.key.iter().filter_map(|field| Some(((*field).to_owned(), normal.get(field)?.clone())));
+        let parts = Value::Object(parts.collect());
+        if pointers(&parts).is_empty() {
+            return Ok(key(spec, address, &redact(&parts, &self.state.lineage)));
+        }
         let args = resolve(&self.graph.nodes()[address].args, &|pointer| self.known(pointer));
         let args = redact(&self.cloud.normal(&address.kind, &args)?, &self.state.lineage);
         Ok(key(spec, address, &args))

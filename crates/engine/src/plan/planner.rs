@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::drift::drift;
 use super::lookups::lookups;
-use super::moves::moves;
+use super::moves::{Normal, moves};
 use super::refresh::{Refreshed, refresh};
 use super::{ALL, Action, Drift, FORMAT, Plan, Step};
 use crate::address::Address;
@@ -70,15 +70,17 @@ impl Accepted {
 pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: &Options) -> Result<Plan> {
     let graph = graph.of_lineage(&state.lineage);
     let sorted = graph.sorted()?;
+    let mut normal = Normal::new();
     for (address, node) in graph.nodes() {
         let spec = spec(cloud, &address.kind)?;
         if spec.lookup != node.lookup {
             return Err(Error::failed(format!("{address} is declared as a lookup but is a resource, or the reverse")));
         }
-        cloud.normal(&address.kind, &node.args).map_err(|error| Error::invalid(format!("{address}: {error}")))?;
+        let args = cloud.normal(&address.kind, &node.args);
+        normal.insert(address.clone(), args.map_err(|error| Error::invalid(format!("{address}: {error}")))?);
     }
     // A plan of targets alone is a step of an operation, which ends before anything else changes.
-    let moved = if options.alone { BTreeMap::new() } else { moves(cloud, &graph, &sorted, state)? };
+    let moved = if options.alone { BTreeMap::new() } else { moves(cloud, &graph, &normal, &sorted, state)? };
     let mut state = Cow::Borrowed(state);
     if !moved.is_empty() {
         state.to_mut().move_records(&moved);
@@ -102,6 +104,7 @@ pub async fn plan(cloud: &Arc<dyn Cloud>, graph: Graph, state: &State, options: 
     let mut planner = Planner {
         cloud,
         graph: &graph,
+        normal: &normal,
         state,
         refreshed: &refreshed,
         lookups: &lookups,
@@ -247,6 +250,7 @@ fn selected(graph: &Graph, state: &State, options: &Options) -> Result<Option<BT
     if targets.is_empty() {
         return Ok(None);
     }
+    let dependents = state.dependents();
     let mut selected = BTreeSet::new();
     let mut open: Vec<Address> = targets.iter().cloned().collect();
     while let Some(address) = open.pop() {
@@ -261,8 +265,7 @@ fn selected(graph: &Graph, state: &State, options: &Options) -> Result<Option<BT
         if declared {
             open.extend(graph.depends(&address));
         } else {
-            let dependants = state.resources.iter().filter(|(_, record)| record.depends.contains(&address));
-            open.extend(dependants.map(|(dependant, _)| dependant.clone()));
+            open.extend(dependents.get(&address).into_iter().flatten().map(|dependent| (*dependent).clone()));
         }
     }
     Ok(Some(selected))
@@ -271,6 +274,7 @@ fn selected(graph: &Graph, state: &State, options: &Options) -> Result<Option<BT
 struct Planner<'a> {
     cloud: &'a Arc<dyn Cloud>,
     graph: &'a Graph,
+    normal: &'a Normal,
     state: &'a State,
     refreshed: &'a Refreshed,
     lookups: &'a BTreeMap<Address, Value>,
@@ -310,8 +314,12 @@ impl Planner<'_> {
         let spec = spec(self.cloud, &address.kind)?;
         let node = &self.graph.nodes()[address];
         let args = &node.args;
-        let desired = self.cloud.normal(&address.kind, &resolve(args, &|pointer| self.known(pointer)))?;
-        let desired = redact(&desired, &self.state.lineage);
+        let resolved = resolve(args, &|pointer| self.known(pointer));
+        let desired = if resolved == *args && node.operational.is_empty() {
+            redact(&self.normal[address], &self.state.lineage)
+        } else {
+            redact(&self.cloud.normal(&address.kind, &resolved)?, &self.state.lineage)
+        };
         let record = self.state.resources.get(address);
         let as_declared =
             |seen: &Seen| Seen { args: redacted_like(&seen.args, &desired, &self.state.lineage), ..seen.clone() };

@@ -1,10 +1,11 @@
 //! Reads everything that the state records, and checks that it is ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -12,7 +13,7 @@ use crate::address::Address;
 use crate::cloud::{Cloud, Seen, Spec, spec};
 use crate::diff::diff;
 use crate::error::{Error, Result};
-use crate::ownership::{claimed, elsewhere};
+use crate::ownership::{Holders, claimed, elsewhere};
 use crate::retry::{Patience, patiently};
 use crate::secret::redacted_like;
 use crate::state::{Intent, State};
@@ -48,7 +49,10 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How often to read again if AWS neither shows a resource nor says that it does not exist.
 const LOOKS: usize = 10;
 
-/// Reads all resources in `state`: one batch per kind and region, all concurrently.
+/// How many batches of a kind in a region are read at once.
+const READS: usize = 10;
+
+/// Reads all resources in `state`, in batches per kind and region, concurrently.
 ///
 /// # Errors
 /// If a resource cannot be read, or is not ours.
@@ -62,19 +66,20 @@ pub async fn refresh(cloud: &Arc<dyn Cloud>, state: &State) -> Result<Refreshed>
     }
     let reads = groups.into_iter().map(|((region, kind), members)| async move {
         let spec = spec(cloud, &kind).map_err(|error| at(&members, error))?;
-        let mut found = Vec::new();
-        for part in members.chunks(spec.batch.max(1)) {
-            let ids: Vec<String> = part.iter().map(|(_, id)| (*id).clone()).collect();
-            let seen = patiently(&Patience::reading(), || cloud.read(&region, &kind, &ids)).await?;
-            for (address, id) in part {
-                if let Some(seen) = seen.iter().find(|seen| seen.id == **id) {
-                    found.push(((*address).clone(), seen.clone()));
-                }
+        let parts = members.chunks(spec.batch.max(1)).map(|part| {
+            let (region, kind) = (&region, &kind);
+            async move {
+                let ids: Vec<String> = part.iter().map(|(_, id)| (*id).clone()).collect();
+                let seen = patiently(&Patience::reading(), || cloud.read(region, kind, &ids)).await?;
+                let mut seen: HashMap<String, Seen> = seen.into_iter().map(|seen| (seen.id.clone(), seen)).collect();
+                let found = part.iter().filter_map(|(address, id)| Some(((*address).clone(), seen.remove(*id)?)));
+                Ok::<_, Error>(found.collect::<Vec<_>>())
             }
-        }
-        Ok::<_, Error>(found)
+        });
+        let parts: Vec<_> = stream::iter(parts).buffered(READS).try_collect().await?;
+        Ok::<_, Error>(parts.concat())
     });
-    let found = try_join_all(reads).await?.into_iter().flatten().collect();
+    let found = try_join_all(reads).await?.concat();
     let mut refreshed = Refreshed::of(state, second(cloud, state, found).await?);
     for (address, seen) in &mut refreshed.live {
         if let Some(record) = state.resources.get(address) {
@@ -92,7 +97,8 @@ async fn second(
     state: &State,
     mut found: Vec<(Address, Seen)>,
 ) -> Result<Vec<(Address, Seen)>> {
-    let shown = |address: &Address, id: &String| found.iter().any(|(at, seen)| at == address && seen.id == *id);
+    let all: HashSet<(&Address, &str)> = found.iter().map(|(address, seen)| (address, seen.id.as_str())).collect();
+    let shown = |address: &Address, id: &String| all.contains(&(address, id.as_str()));
     let mut doubtful = Vec::new();
     for (address, record) in &state.resources {
         let deposed = record.deposed.iter().map(|deposed| &deposed.id);
@@ -106,10 +112,10 @@ async fn second(
     sleep(SECOND).await;
     let again = doubtful.iter().map(|(address, id)| looked_at_again(cloud, address, id));
     let again = try_join_all(again).await?;
-    for ((address, id), seen) in doubtful.into_iter().zip(again) {
-        found.retain(|(at, seen)| !(at == address && seen.id == *id));
-        found.extend(seen.map(|seen| (address.clone(), seen)));
-    }
+    let asked: HashSet<(&Address, &str)> = doubtful.iter().map(|(address, id)| (*address, id.as_str())).collect();
+    found.retain(|(address, seen)| !asked.contains(&(address, &seen.id)));
+    let again = doubtful.iter().zip(again);
+    found.extend(again.filter_map(|((address, _), seen)| Some(((*address).clone(), seen?))));
     Ok(found)
 }
 
@@ -140,8 +146,9 @@ fn ours(cloud: &Arc<dyn Cloud>, state: &State, refreshed: &Refreshed) -> Result<
             tell(address, seen, whose);
         }
     }
+    let holders = if refreshed.deposed.is_empty() { Holders::default() } else { Holders::of(state) };
     for (address, seen) in &refreshed.deposed {
-        if let Some(whose) = claimed(state, seen).or_else(|| elsewhere(state, address, seen)) {
+        if let Some(whose) = claimed(state, seen).or_else(|| elsewhere(&holders, state, address, seen)) {
             tell(address, seen, whose);
         }
     }
