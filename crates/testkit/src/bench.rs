@@ -9,7 +9,8 @@ use payinfra_engine::{
 };
 use tokio::sync::watch;
 
-use crate::cloud::{FakeCloud, Kinds, own, simulated};
+use crate::climate::Climate;
+use crate::cloud::{FakeCloud, Kinds, models, own, simulated};
 use crate::faults::Faults;
 use crate::store::{MemoryLock, MemoryStore};
 use crate::world::World;
@@ -76,6 +77,14 @@ impl Bench {
     #[must_use]
     pub fn of(catalog: &Catalog) -> Self {
         Self { kinds: simulated(catalog), ..Self::new() }
+    }
+
+    /// The same, with the kinds of shapes and AWS's times and limits.
+    #[must_use]
+    pub fn in_climate(climate: Climate) -> Self {
+        let bench = Self { kinds: models(), ..Self::new() };
+        bench.world.set_climate(climate);
+        bench
     }
 
     /// The same, but `recover` never finds anything.
@@ -166,9 +175,14 @@ impl Bench {
         let floor = self.store.state()?.map_or(0, |state| state.epoch + 1);
         let lease = self.lock.acquire(&holder, floor).await?;
         let worked = async {
-            let (state, version) = load(&store, graph).await?;
+            let (mut state, version) = load(&store, graph).await?;
             let plan = match made {
-                Some(plan) => plan,
+                Some(plan) => {
+                    if version.is_none() {
+                        state.lineage.clone_from(&plan.lineage);
+                    }
+                    plan
+                }
                 None => plan(&cloud, graph.clone(), &state, &Options::default()).await?,
             };
             let (journal, writer) = Journal::open(state, Arc::new(store), version, lease.guard());

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use payinfra_engine::{Catalog, Cloud, Error, Expected, Guard, Kind, Metric, Region, Result, Seen, Site, Spec};
+use payinfra_engine::{Catalog, Cloud, Error, Expected, Guard, Kind, Lane, Metric, Region, Result, Seen, Site, Spec};
 use serde_json::Value;
 
 use crate::cx::Cx;
 use crate::faults::Operation;
 use crate::kinds::KINDS;
+use crate::limits::lane;
+use crate::models::{MODELS, model};
 use crate::simulated::Simulated;
 use crate::world::World;
 
@@ -37,6 +39,11 @@ impl Known {
 /// The kinds that are made for the simulated cloud.
 pub(crate) fn own() -> Kinds {
     Arc::new(KINDS.iter().map(|kind| (kind.spec().kind, Known::Own(*kind))).collect())
+}
+
+/// The kinds of shapes.
+pub(crate) fn models() -> Kinds {
+    Arc::new(MODELS.iter().map(|model| (model.name, Known::Own(model.kind))).collect())
 }
 
 /// The kinds of `catalog`, simulated.
@@ -93,6 +100,7 @@ impl FakeCloud {
         &self,
         operation: Operation,
         kind: &str,
+        region: &Region,
         subject: &str,
         effect: impl Future<Output = Result<T>>,
     ) -> Result<T> {
@@ -100,7 +108,8 @@ impl FakeCloud {
             let guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner).clone();
             guard.map_or(Ok(()), |guard| guard())?;
         }
-        let ticket = self.world.depart(self.life, operation, kind, subject).await?;
+        let rate = model(kind).map(|model| (model.limits, region));
+        let ticket = self.world.depart(self.life, operation, kind, rate, subject).await?;
         let answer = effect.await;
         self.world.arrive(ticket, answer).await
     }
@@ -113,6 +122,13 @@ impl Cloud for FakeCloud {
 
     fn expected(&self, kind: &str, args: &Value) -> Expected {
         self.kinds.get(kind).map_or_else(Expected::default, |kind| kind.kind().expected(args))
+    }
+
+    fn lane(&self, region: &Region, kind: &str) -> Lane {
+        match model(kind) {
+            Some(model) => lane(&model.limits, region, kind),
+            None => Lane::of_service(region, kind),
+        }
     }
 
     fn losses(&self, kind: &str, args: &Value, live: &Value) -> Vec<String> {
@@ -131,7 +147,7 @@ impl Cloud for FakeCloud {
         async move {
             let (kind, cx) = (&site.address.kind, self.cx(&site.address.region, Some(site)));
             let effect = self.kind(kind)?.create(&cx, args);
-            self.call(Operation::Create, kind, &site.address.to_string(), effect).await
+            self.call(Operation::Create, kind, &site.address.region, &site.address.to_string(), effect).await
         }
         .boxed()
     }
@@ -140,7 +156,8 @@ impl Cloud for FakeCloud {
         async move {
             let (kind, cx) = (&site.address.kind, self.cx(&site.address.region, Some(site)));
             let effect = self.kind(kind)?.recover(&cx, args, &site.owner);
-            let found = self.call(Operation::Recover, kind, &site.address.to_string(), effect).await?;
+            let found =
+                self.call(Operation::Recover, kind, &site.address.region, &site.address.to_string(), effect).await?;
             Ok(found.filter(|_| !self.forgetful))
         }
         .boxed()
@@ -150,7 +167,7 @@ impl Cloud for FakeCloud {
         async move {
             let cx = self.cx(region, None);
             let effect = self.kind(kind)?.read(&cx, ids);
-            self.call(Operation::Read, kind, &ids.join(" "), effect).await
+            self.call(Operation::Read, kind, region, &ids.join(" "), effect).await
         }
         .boxed()
     }
@@ -159,7 +176,7 @@ impl Cloud for FakeCloud {
         async move {
             let (kind, cx) = (&site.address.kind, self.cx(&site.address.region, Some(site)));
             let effect = self.kind(kind)?.update(&cx, args, live);
-            self.call(Operation::Update, kind, &site.address.to_string(), effect).await
+            self.call(Operation::Update, kind, &site.address.region, &site.address.to_string(), effect).await
         }
         .boxed()
     }
@@ -168,7 +185,7 @@ impl Cloud for FakeCloud {
         async move {
             let (kind, cx) = (&site.address.kind, self.cx(&site.address.region, Some(site)));
             let effect = self.kind(kind)?.delete(&cx, live);
-            self.call(Operation::Delete, kind, &site.address.to_string(), effect).await
+            self.call(Operation::Delete, kind, &site.address.region, &site.address.to_string(), effect).await
         }
         .boxed()
     }
@@ -177,7 +194,7 @@ impl Cloud for FakeCloud {
         async move {
             let (kind, cx) = (&site.address.kind, self.cx(&site.address.region, Some(site)));
             let effect = self.kind(kind)?.restore(&cx, live);
-            self.call(Operation::Restore, kind, &site.address.to_string(), effect).await
+            self.call(Operation::Restore, kind, &site.address.region, &site.address.to_string(), effect).await
         }
         .boxed()
     }
@@ -186,7 +203,7 @@ impl Cloud for FakeCloud {
         async move {
             let cx = self.cx(region, None);
             let effect = self.kind(kind)?.absent(&cx, id);
-            self.call(Operation::Absent, kind, id, effect).await
+            self.call(Operation::Absent, kind, region, id, effect).await
         }
         .boxed()
     }
@@ -199,7 +216,7 @@ impl Cloud for FakeCloud {
         async move {
             let cx = self.cx(region, None);
             let effect = self.kind(kind)?.find(&cx, args);
-            self.call(Operation::Find, kind, &args.to_string(), effect).await
+            self.call(Operation::Find, kind, region, &args.to_string(), effect).await
         }
         .boxed()
     }
@@ -210,7 +227,7 @@ impl Cloud for FakeCloud {
                 self.world.publish(metric);
                 Ok(())
             };
-            self.call(Operation::Publish, &metric.namespace, &metric.name, effect).await
+            self.call(Operation::Publish, &metric.namespace, &Region::global(), &metric.name, effect).await
         }
         .boxed()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use payinfra_engine::{Error, Known, Region, Result, Site};
+use payinfra_engine::{Address, Error, Expected, Known, Region, Result, Site};
 
 use crate::world::World;
 
@@ -16,6 +16,19 @@ pub struct Cx {
 impl Cx {
     pub(crate) fn token(&self) -> Result<&str> {
         self.site.as_ref().map(|site| &site.token[..]).ok_or_else(|| Error::failed("no token outside a site"))
+    }
+
+    /// The address of the call.
+    pub(crate) fn address(&self) -> Option<&Address> {
+        self.site.as_ref().map(|site| &site.address)
+    }
+
+    /// How long operations take that usually take `usual`.
+    pub(crate) fn lasts(&self, usual: Expected) -> Expected {
+        match (self.world.climate(), self.address()) {
+            (Some(climate), Some(address)) => climate.lasts(address, usual),
+            _ => usual,
+        }
     }
 
     pub(crate) fn known(&self) -> Known {

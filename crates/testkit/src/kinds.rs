@@ -39,23 +39,24 @@ pub const DAYS: u32 = 30;
 
 /// How an interrupted create is recovered (DESIGN §7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
+pub(crate) enum By {
     Token,
     Name,
     Key,
     Tags,
 }
 
-struct Facts {
-    kind: &'static str,
-    by: By,
-    replace: Fields,
-    early: Fields,
+/// What the simulation knows about a kind.
+pub(crate) struct Facts {
+    pub(crate) kind: &'static str,
+    pub(crate) by: By,
+    pub(crate) replace: Fields,
+    pub(crate) early: Fields,
     /// Fields that contain ids.
-    holds: Fields,
+    pub(crate) holds: Fields,
     /// Fields that only an update can set.
-    later: Fields,
-    expected: Expected,
+    pub(crate) later: Fields,
+    pub(crate) expected: Expected,
 }
 
 /// The properties of every simulated kind.
@@ -312,7 +313,7 @@ impl Lookup for Zones {
     }
 }
 
-fn json<T: Serialize>(value: &T) -> Result<Value> {
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<Value> {
     serde_json::to_value(value).map_err(|error| Error::failed(error.to_string()))
 }
 
@@ -350,13 +351,14 @@ fn unique(facts: &Facts, args: &Value) -> Option<String> {
     }
 }
 
-fn create(facts: &Facts, cx: &Cx, args: &Value) -> Result<String> {
+pub(crate) fn create(facts: &Facts, cx: &Cx, args: &Value) -> Result<String> {
     let mut args = args.clone();
     for (field, value) in args.as_object_mut().into_iter().flatten() {
         if value.is_null() || facts.later.contains(&field.as_str()) {
             *value = default(field);
         }
     }
+    let expected = cx.lasts(facts.expected);
     let token = if facts.by == By::Token { Some(cx.token()?) } else { None };
     cx.world.create(New {
         kind: facts.kind,
@@ -367,12 +369,13 @@ fn create(facts: &Facts, cx: &Cx, args: &Value) -> Result<String> {
         owner: None,
         shield: Some("locked"),
         args,
-        create: facts.expected.create,
-        delete: facts.expected.delete,
+        at: cx.address(),
+        create: expected.create,
+        delete: expected.delete,
     })
 }
 
-fn recover(facts: &Facts, cx: &Cx, args: &Value, owner: &Owner) -> Result<Option<String>> {
+pub(crate) fn recover(facts: &Facts, cx: &Cx, args: &Value, owner: &Owner) -> Result<Option<String>> {
     if facts.by == By::Token || facts.by == By::Tags {
         return Ok(cx.world.owned(facts.kind, owner, &cx.known()));
     }
@@ -382,7 +385,7 @@ fn recover(facts: &Facts, cx: &Cx, args: &Value, owner: &Owner) -> Result<Option
     Ok(found.filter(ours).map(|(id, _)| id))
 }
 
-fn read<R: Resource<Outputs = Made>>(cx: &Cx, ids: &[Id<R>]) -> Result<Vec<Live<R>>> {
+pub(crate) fn read<R: Resource<Outputs = Made>>(cx: &Cx, ids: &[Id<R>]) -> Result<Vec<Live<R>>> {
     let ids: Vec<String> = ids.iter().map(String::from).collect();
     let shown = cx.world.show(R::KIND, &ids).into_iter();
     shown

@@ -6,12 +6,17 @@
 //! (`#[tokio::test(start_paused = true)]`).
 
 mod bench;
+mod bound;
+mod climate;
 mod cloud;
 mod cx;
 mod faults;
 mod kinds;
+mod limits;
 mod made_up;
+mod models;
 mod schema;
+mod shape;
 mod simulated;
 mod simulation;
 mod sketch;
@@ -19,6 +24,8 @@ mod store;
 mod world;
 
 pub use bench::{Bench, End};
+pub use bound::{Bound, Direction, bound, ten_workers};
+pub use climate::Climate;
 pub use cloud::FakeCloud;
 pub use cx::Cx;
 pub use faults::{Fault, Faults, Operation, Point, Rule, When};
@@ -26,6 +33,7 @@ pub use kinds::{
     DAYS, First, Group, KINDS, Link, Made, Named, Proof, Tagged, Token, Vault, Zones, ZonesFound, catalog,
 };
 pub use schema::violations;
+pub use shape::Shape;
 pub use simulation::Simulation;
 pub use sketch::{Edit, Item, Sketch, edits, history, sketches};
 pub use store::{MemoryLock, MemoryStore};

@@ -43,7 +43,7 @@ impl Simulated {
     }
 
     fn create(self, cx: &Cx, args: &Value) -> Result<String> {
-        let (spec, expected) = (self.0.spec(), self.0.expected(args));
+        let (spec, expected) = (self.0.spec(), cx.lasts(self.0.expected(args)));
         let site = cx.site.as_ref().ok_or_else(|| Error::failed("no owner outside a site"))?;
         cx.world.create(New {
             kind: spec.kind,
@@ -54,6 +54,7 @@ impl Simulated {
             refers: self.refers(cx, args),
             owner: Some(&site.owner),
             shield: spec.shield,
+            at: cx.address(),
             create: expected.create,
             delete: expected.delete,
         })

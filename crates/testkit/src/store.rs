@@ -123,7 +123,7 @@ impl MemoryStore {
     }
 
     async fn call<T>(&self, operation: Operation, effect: impl Fn() -> Result<T>) -> Result<T> {
-        let ticket = self.world.depart(self.life, operation, "", "state").await?;
+        let ticket = self.world.depart(self.life, operation, "", None, "state").await?;
         let answer = effect();
         self.world.arrive(ticket, answer).await
     }

@@ -1,6 +1,6 @@
 //! The resources in the simulated cloud, and the rules that a cloud enforces.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +12,9 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use crate::climate::Climate;
 use crate::faults::{Fault, Faults, Operation, When};
+use crate::limits::{Buckets, Limits, bucket, service};
 
 /// The latency of a call.
 const LATENCY: Duration = Duration::from_millis(40);
@@ -53,6 +55,12 @@ pub struct World {
 
 struct Inner {
     things: BTreeMap<String, Thing>,
+    /// Those that refer to each and have to be deleted before it.
+    holders: HashMap<String, BTreeSet<String>>,
+    /// Those that are being deleted, by the end of that.
+    going: BTreeSet<(Instant, String)>,
+    climate: Option<Climate>,
+    buckets: Buckets,
     tokens: BTreeMap<String, String>,
     made: usize,
     calls: Vec<Call>,
@@ -91,6 +99,8 @@ struct Thing {
     /// The field for deletion protection.
     shield: Option<&'static str>,
     made: Instant,
+    /// When reads begin to show it, apart from [`Lags`].
+    visible: Instant,
     ready: Instant,
     failed: bool,
     /// Why its last update was reverted.
@@ -117,6 +127,8 @@ pub(crate) struct New<'a> {
     pub(crate) owner: Option<&'a Owner>,
     /// The field for deletion protection.
     pub(crate) shield: Option<&'static str>,
+    /// Where it is declared.
+    pub(crate) at: Option<&'a Address>,
     pub(crate) create: Duration,
     pub(crate) delete: Duration,
 }
@@ -142,6 +154,7 @@ pub(crate) struct Shown {
 pub(crate) struct Ticket {
     life: usize,
     after: Option<Fault>,
+    answer: Duration,
 }
 
 impl World {
@@ -150,6 +163,10 @@ impl World {
     pub fn new() -> Arc<Self> {
         let inner = Inner {
             things: BTreeMap::new(),
+            holders: HashMap::new(),
+            going: BTreeSet::new(),
+            climate: None,
+            buckets: Buckets::default(),
             tokens: BTreeMap::new(),
             made: 0,
             calls: Vec::new(),
@@ -313,6 +330,7 @@ impl World {
                 owner: None,
                 shield: None,
                 made: now,
+                visible: now,
                 ready: now,
                 failed: false,
                 reverted: None,
@@ -346,7 +364,16 @@ impl World {
 
     /// Somebody else deletes `id`, immediately.
     pub fn vanish(&self, id: &str) {
-        self.inner().things.remove(id);
+        self.inner().remove(id);
+    }
+
+    /// From now on, calls take as long as AWS's, wait for AWS's limits, and have effects that take as long as AWS's.
+    pub fn set_climate(&self, climate: Climate) {
+        self.inner().climate = Some(climate);
+    }
+
+    pub(crate) fn climate(&self) -> Option<Climate> {
+        self.inner().climate
     }
 
     /// Starts a new client; calls of earlier ones are never answered.
@@ -374,38 +401,52 @@ impl World {
     }
 
     /// Starts a call. Its effect comes when this returns.
-    pub(crate) async fn depart(&self, life: usize, operation: Operation, kind: &str, subject: &str) -> Result<Ticket> {
+    pub(crate) async fn depart(
+        &self,
+        life: usize,
+        operation: Operation,
+        kind: &str,
+        rate: Option<(Limits, &Region)>,
+        subject: &str,
+    ) -> Result<Ticket> {
         if !self.lives(life) {
             pending::<()>().await;
         }
-        let fault = {
-            let mut inner = self.inner();
+        let (fault, wait, answer) = {
+            let inner = &mut *self.inner();
             let index = inner.count;
             inner.count += 1;
             let fault = inner.faults.draw(index, operation, kind);
             let at = self.begun.elapsed();
             inner.calls.push(Call { operation, kind: kind.to_owned(), subject: subject.to_owned(), at, fault });
-            fault
+            let answer = inner.climate.map_or(LATENCY, |climate| climate.answer(service(kind)));
+            let wait = rate.filter(|_| inner.climate.is_some()).map_or(Duration::ZERO, |(limits, region)| {
+                let (name, limit) = bucket(&limits, region, kind, operation);
+                let reads = operation == Operation::Read && !limits.batch;
+                let calls = if reads { subject.split(' ').count() } else { 1 };
+                inner.buckets.take(name, limit, calls, at)
+            });
+            (fault, wait, answer)
         };
         if let Some((When::Before, Fault::Crash)) = fault {
             return self.kill().await;
         }
-        sleep(LATENCY / 2).await;
+        sleep(wait + answer / 2).await;
         if !self.lives(life) {
             pending::<()>().await;
         }
         match fault {
             Some((When::Before, Fault::Stillborn)) => {
                 self.inner().stillborn = true;
-                Ok(Ticket { life, after: None })
+                Ok(Ticket { life, after: None, answer })
             }
             Some((When::Before, Fault::Hang)) => {
                 sleep(Fault::HANG).await;
                 Err(Fault::Hang.error())
             }
             Some((When::Before, fault)) => Err(fault.error()),
-            Some((When::After, fault)) => Ok(Ticket { life, after: Some(fault) }),
-            None => Ok(Ticket { life, after: None }),
+            Some((When::After, fault)) => Ok(Ticket { life, after: Some(fault), answer }),
+            None => Ok(Ticket { life, after: None, answer }),
         }
     }
 
@@ -414,7 +455,7 @@ impl World {
         if ticket.after == Some(Fault::Crash) {
             return self.kill().await;
         }
-        sleep(LATENCY / 2).await;
+        sleep(ticket.answer / 2).await;
         if !self.lives(ticket.life) {
             pending::<()>().await;
         }
@@ -469,6 +510,8 @@ impl World {
         if let Some(token) = new.token {
             inner.tokens.insert(token.to_owned(), id.clone());
         }
+        let invisible = inner.climate.zip(new.at).map(|(climate, address)| climate.invisible(address));
+        inner.hold(&id, &new.refers);
         inner.things.insert(
             id.clone(),
             Thing {
@@ -480,6 +523,7 @@ impl World {
                 owner: new.owner.cloned(),
                 shield: new.shield,
                 made: now,
+                visible: now + invisible.unwrap_or_default(),
                 ready: now + new.create,
                 failed: stillborn,
                 reverted: None,
@@ -499,7 +543,7 @@ impl World {
         let now = Instant::now();
         inner.sweep(now);
         let lags = inner.lags;
-        let visible = |thing: &Thing| thing.kind == kind && now >= thing.made + lags.visible;
+        let visible = |thing: &Thing| thing.kind == kind && now >= thing.visible.max(thing.made + lags.visible);
         let mut hidden = BTreeSet::new();
         for id in ids {
             if let Some(reads) = inner.hidden.get_mut(id).filter(|reads| **reads > 0) {
@@ -615,6 +659,8 @@ impl World {
         let (is_reverted, bake) = (inner.reverting.contains(thing.kind), inner.baking.get(thing.kind).copied());
         let new: Vec<_> = refers.iter().filter(|on| !thing.refers.contains_key(&on.id)).cloned().collect();
         inner.referents(thing.kind, &new, now)?;
+        inner.release(id);
+        inner.hold(id, &refers);
         if let Some(thing) = inner.things.get_mut(id) {
             thing.before = Some((thing.args.clone(), now));
             thing.refers = refers.into_iter().map(|referent| (referent.id, referent.held)).collect();
@@ -655,27 +701,25 @@ impl World {
     }
 
     pub(crate) fn delete(&self, id: &str) -> Result<()> {
-        let mut inner = self.inner();
+        let inner = &mut *self.inner();
         let now = Instant::now();
         inner.sweep(now);
-        let holder = inner.things.iter().find(|(_, thing)| thing.refers.get(id) == Some(&true));
-        let holder = holder.map(|(holder, _)| holder.clone());
-        match (inner.things.get_mut(id), holder) {
-            (Some(thing), _) if thing.is_shielded() => Err(Error::invalid(format!("{id} is protected"))),
-            (Some(thing), None) if thing.kind == "fake.vault" => {
-                thing.scheduled = true;
-                thing.refers.clear();
-                Ok(())
-            }
-            (Some(thing), None) => {
-                thing.gone = thing.gone.or(Some(now + thing.lingers));
-                Ok(())
-            }
-            (Some(_), Some(holder)) => {
-                Err(Error::new(Class::Conflict, format!("{holder} refers to {id}")).code("DependencyViolation"))
-            }
-            (None, _) => Ok(()),
+        let holder = inner.holders.get(id).and_then(|holders| holders.first().cloned());
+        let Some(thing) = inner.things.get_mut(id) else { return Ok(()) };
+        if thing.is_shielded() {
+            return Err(Error::invalid(format!("{id} is protected")));
         }
+        if let Some(holder) = holder {
+            return Err(Error::new(Class::Conflict, format!("{holder} refers to {id}")).code("DependencyViolation"));
+        }
+        if thing.kind == "fake.vault" {
+            thing.scheduled = true;
+            inner.release(id);
+        } else {
+            let gone = *thing.gone.get_or_insert(now + thing.lingers);
+            inner.going.insert((gone, id.to_owned()));
+        }
+        Ok(())
     }
 }
 
@@ -692,7 +736,36 @@ impl Inner {
     }
 
     fn sweep(&mut self, now: Instant) {
-        self.things.retain(|_, thing| thing.gone.is_none_or(|gone| now < gone));
+        while self.going.first().is_some_and(|(gone, _)| *gone <= now) {
+            if let Some((_, id)) = self.going.pop_first() {
+                self.remove(&id);
+            }
+        }
+    }
+
+    fn remove(&mut self, id: &str) {
+        self.release(id);
+        self.things.remove(id);
+    }
+
+    /// Records that `id` refers to `refers`.
+    fn hold(&mut self, id: &str, refers: &[Referent]) {
+        for on in refers.iter().filter(|on| on.held) {
+            self.holders.entry(on.id.clone()).or_default().insert(id.to_owned());
+        }
+    }
+
+    /// Records that `id` refers to nothing.
+    fn release(&mut self, id: &str) {
+        let Some(thing) = self.things.get_mut(id) else { return };
+        for on in std::mem::take(&mut thing.refers).into_keys() {
+            if let Some(holders) = self.holders.get_mut(&on) {
+                holders.remove(id);
+                if holders.is_empty() {
+                    self.holders.remove(&on);
+                }
+            }
+        }
     }
 
     fn next_id(&mut self, kind: &str) -> String {
@@ -716,6 +789,9 @@ impl Inner {
                     return Err(
                         Error::new(Class::NotFound, format!("{id} is being deleted")).code("InvalidId.NotFound")
                     );
+                }
+                Some(thing) if self.climate.is_some_and(|it| now < thing.made + it.unknown(thing.kind, kind)) => {
+                    return Err(Error::new(Class::Eventual, format!("{id} has not propagated")).code("InvalidRole"));
                 }
                 Some(thing) if !early && now < thing.ready => {
                     return Err(self.violation(format!("a {kind} was to refer to {id} before it was ready")));
