@@ -2,6 +2,8 @@
 //! destroyed. They exceed no default quota, watch only what AWS publishes, and wait for fresh roles and keys and for the
 //! network interfaces that services leave.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+
 use std::time::{Duration, Instant};
 
 use payinfra_tests::api::write_package;
@@ -105,7 +107,8 @@ async fn three_workspaces_of_migration_share_an_account() {
     let calls = bench.aws.calls();
     let violations: Vec<_> = calls.iter().filter_map(|call| call.violation.as_deref()).collect();
     assert_eq!(violations, Vec::<&str>::new());
-    let left = bench.inventory().await.beyond(&before);
+    let after = bench.inventory().await;
+    let left = after.beyond(&before);
     // Keys are destroyed after a waiting period.
     let left: Vec<_> = left.iter().filter(|line| !line.contains("kms.key")).collect();
     assert!(left.is_empty(), "{left:#?}");

@@ -11,14 +11,14 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_types::Blob;
-use payinfra_engine::{Class, Error, Guard, IgnoredTags, Lane, Region, Result, Site};
+use payinfra_engine::{Class, Error, Guard, IgnoredTags, Region, Result, Site};
 use payinfra_sdk::is_local;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::dns;
-use crate::limit::{self, Limits};
+use crate::limit::Limits;
 use crate::package::{CodeSha256, Packages};
 use crate::{Explain, Need};
 
@@ -182,10 +182,6 @@ impl Access {
 
     pub(crate) fn ignored_tags(&self) -> &IgnoredTags {
         &self.ignored_tags
-    }
-
-    pub(crate) fn lane(&self, region: &Region, kind: &str) -> Lane {
-        limit::lane(region, kind)
     }
 
     pub(crate) fn guard(&self, guard: Guard) {

@@ -10,6 +10,7 @@ use payinfra_engine::{
 use serde_json::Value;
 
 use crate::client::{Access, Cx};
+use crate::limit;
 
 /// The kinds of all services, sorted within each service.
 pub const KINDS: &[&[&dyn Kind<Cx>]] = &[
@@ -81,7 +82,7 @@ impl Cloud for Aws {
     }
 
     fn lane(&self, region: &Region, kind: &str) -> Lane {
-        self.access.lane(region, kind)
+        limit::lane(region, kind)
     }
 
     fn losses(&self, kind: &str, args: &Value, live: &Value) -> Vec<String> {

@@ -56,23 +56,29 @@ impl View<'_> {
             Edit::Changed(old, new) => self.changed(indent, label, old, new, why),
             Edit::Text(old, new) => self.text(indent, label, old, new, why),
             Edit::Secret => self.sides(indent, label, SECRET, "(new secret)", why),
-            Edit::Members(members) => match &members[..] {
-                [(key, edit)] => self.edit(indent, &format!("{label}.{key}"), edit, why),
-                _ => {
+            Edit::Members(members) => {
+                if let [(key, edit)] = &members[..] {
+                    self.edit(indent, &format!("{label}.{key}"), edit, why);
+                } else {
                     self.head(indent, label, why);
-                    members.iter().for_each(|(key, edit)| self.edit(indent + INSIDE, key, edit, ""));
+                    self.members(indent, members);
                 }
-            },
+            }
             Edit::Items(items) => self.items(indent, label, items, why),
             Edit::Document(edit) => {
                 self.head(indent, &format!("{label} (JSON)"), why);
                 match &**edit {
-                    Edit::Members(members) => {
-                        members.iter().for_each(|(key, edit)| self.edit(indent + INSIDE, key, edit, ""));
-                    }
+                    Edit::Members(members) => self.members(indent, members),
                     edit => self.edit(indent + INSIDE, "document", edit, ""),
                 }
             }
+        }
+    }
+
+    /// The members of an object that differ.
+    fn members(&mut self, indent: usize, members: &[(String, Edit)]) {
+        for (key, edit) in members {
+            self.edit(indent + INSIDE, key, edit, "");
         }
     }
 

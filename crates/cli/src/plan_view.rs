@@ -135,7 +135,9 @@ impl PlanView {
     /// The changes of fields.
     pub(crate) fn changes(&self, changes: &[Change]) -> String {
         let mut page = self.page();
-        changes.iter().for_each(|it| change(&mut page, it, ""));
+        for it in changes {
+            change(&mut page, it, "");
+        }
         page.text()
     }
 

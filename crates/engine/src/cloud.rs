@@ -125,7 +125,10 @@ pub struct Site {
 
 /// Ids of a kind in a region. They are looked up when they are asked for, which most calls never do.
 #[derive(Clone, Default)]
-pub struct Known(Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>);
+pub struct Known(Option<Arc<Has>>);
+
+/// Whether an id is one of them.
+type Has = dyn Fn(&str) -> bool + Send + Sync;
 
 impl Known {
     /// Those for which `has` is true.

@@ -46,7 +46,8 @@ async fn cost(bench: &Bench, graph: &Graph) -> Result<Cost> {
             end => panic!("{end:?}"),
         }
     }
-    Ok(Cost { plan: planned - begun, apply: cpu() - planned, written: bench.store.written() - before })
+    let (plan, apply) = (planned.saturating_sub(begun), cpu().saturating_sub(planned));
+    Ok(Cost { plan, apply, written: bench.store.written() - before })
 }
 
 fn ratio(one: usize, other: usize) -> f64 {
@@ -82,13 +83,16 @@ fn what_is_written_grows_with_what_changes() -> Result<()> {
     Ok(())
 }
 
+/// The name of a shape, and the shape of a number of resources.
+type Form = (&'static str, fn(usize) -> Shape);
+
 #[test]
 #[ignore = "measures CPU time and memory"]
 #[expect(clippy::print_stdout, reason = "the results")]
 fn ten_thousand_resources() -> Result<()> {
     println!("| shape | resources | plan | create | plan without changes | destroy | memory | state | written |");
     println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|");
-    let forms: [(&str, fn(usize) -> Shape); 2] = [("wide", Shape::wide), ("random", |count| Shape::random(1, count))];
+    let forms: [Form; 2] = [("wide", Shape::wide), ("random", |count| Shape::random(1, count))];
     for (name, form) in forms {
         for count in [100, 1_000, 10_000] {
             let (create, nothing, destroy, state) = costs(&form(count))?;

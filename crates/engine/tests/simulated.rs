@@ -118,7 +118,9 @@ fn all_shapes() -> Result<()> {
         runs.extend(simulated(name, &shape, 7)?);
     }
     let mut text = String::from(HEAD);
-    runs.iter().for_each(|run| writeln!(text, "{}", row(run)).expect("a string"));
+    for run in &runs {
+        writeln!(text, "{}", row(run)).expect("a string");
+    }
     let mut random = Vec::new();
     for seed in 0..100 {
         let count = 50 + usize::try_from(seed * 1_950 / 99).expect("a number");

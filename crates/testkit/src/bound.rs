@@ -7,7 +7,7 @@ use std::time::Duration;
 use payinfra_engine::{Expected, Result};
 use serde_json::Value;
 
-use crate::climate::{Climate, STORE};
+use crate::climate::{self, Climate, STORE};
 use crate::faults::Operation;
 use crate::limits::{Buckets, Limit, Limits, bucket, service};
 use crate::models::model;
@@ -73,7 +73,7 @@ impl Chart {
             let Some(model) = model(piece.kind) else { continue };
             let address = shape.address(index)?;
             let Expected { create, delete } = climate.lasts(&address, model.kind.expected(&Value::Null));
-            let answer = climate.answer(service(piece.kind));
+            let answer = climate::answer(service(piece.kind));
             let shown = climate.invisible(&address).max(answer + store);
             times.push(match direction {
                 Direction::Create => Times {
@@ -102,7 +102,7 @@ impl Chart {
                 match direction {
                     Direction::Create => {
                         let until = if early && journal { one.exists } else { one.done };
-                        let unknown = climate.unknown(shape.pieces[on].kind, piece.kind);
+                        let unknown = climate::unknown(shape.pieces[on].kind, piece.kind);
                         let known = (unknown + one.answer / 2).saturating_sub(other.answer / 2);
                         next[on].push((index, (until + other.lead).max(known)));
                     }
@@ -169,7 +169,7 @@ pub fn bound(shape: &Shape, climate: Climate, direction: Direction) -> Result<Bo
         };
         call(chart.operation(), heads[index], tails[index]);
         if !limits.batch {
-            call(Operation::Read, heads[index] + *done - *answer, *answer);
+            call(Operation::Read, (heads[index] + *done).saturating_sub(*answer), *answer);
             if direction == Direction::Destroy {
                 call(Operation::Read, heads[index].saturating_sub(*lead), *answer + tails[index]);
             }

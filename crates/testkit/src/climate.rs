@@ -25,18 +25,6 @@ pub struct Climate {
 }
 
 impl Climate {
-    /// How long `service` takes to answer a call.
-    pub(crate) fn answer(self, service: &str) -> Duration {
-        Duration::from_millis(match service {
-            "" => return STORE,
-            "iam" => 200,
-            "kms" | "sns" | "ssm" | "logs" | "cloudwatch" => 150,
-            "rds" => 1_500,
-            "elbv2" => 700,
-            _ => 300,
-        })
-    }
-
     /// How long operations on `address` take, if they usually take `usual`.
     pub(crate) fn lasts(self, address: &Address, usual: Expected) -> Expected {
         let varied = |usual: Duration, what: &str| usual.mul_f64((SPREAD * self.normal(address, what)).exp());
@@ -53,11 +41,6 @@ impl Climate {
         Duration::from_secs_f64(window * self.fraction(address, "visible"))
     }
 
-    /// How long after its create a resource of kind `of` is not known to one of kind `by`.
-    pub(crate) fn unknown(self, of: &str, by: &str) -> Duration {
-        if of == "iam.role" && service(by) != "iam" { UNKNOWN } else { Duration::ZERO }
-    }
-
     /// A number between 0 and 1 for what happens to `address`.
     fn fraction(self, address: &Address, what: &str) -> f64 {
         let mut hasher = DefaultHasher::new();
@@ -71,6 +54,23 @@ impl Climate {
         let radius = (-2.0 * one.max(1e-9).ln()).sqrt();
         (radius * (std::f64::consts::TAU * two).cos()).clamp(-3.0, 3.0)
     }
+}
+
+/// How long `service` takes to answer a call.
+pub(crate) fn answer(service: &str) -> Duration {
+    Duration::from_millis(match service {
+        "" => return STORE,
+        "iam" => 200,
+        "kms" | "sns" | "ssm" | "logs" | "cloudwatch" => 150,
+        "rds" => 1_500,
+        "elbv2" => 700,
+        _ => 300,
+    })
+}
+
+/// How long after its create a resource of kind `of` is not known to one of kind `by`.
+pub(crate) fn unknown(of: &str, by: &str) -> Duration {
+    if of == "iam.role" && service(by) != "iam" { UNKNOWN } else { Duration::ZERO }
 }
 
 #[cfg(test)]

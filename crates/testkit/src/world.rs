@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::climate::Climate;
+use crate::climate::{self, Climate};
 use crate::faults::{Fault, Faults, Operation, When};
 use crate::limits::{Buckets, Limits, bucket, service};
 
@@ -419,7 +419,7 @@ impl World {
             let fault = inner.faults.draw(index, operation, kind);
             let at = self.begun.elapsed();
             inner.calls.push(Call { operation, kind: kind.to_owned(), subject: subject.to_owned(), at, fault });
-            let answer = inner.climate.map_or(LATENCY, |climate| climate.answer(service(kind)));
+            let answer = inner.climate.map_or(LATENCY, |_| climate::answer(service(kind)));
             let wait = rate.filter(|_| inner.climate.is_some()).map_or(Duration::ZERO, |(limits, region)| {
                 let (name, limit) = bucket(&limits, region, kind, operation);
                 let reads = operation == Operation::Read && !limits.batch;
@@ -790,7 +790,7 @@ impl Inner {
                         Error::new(Class::NotFound, format!("{id} is being deleted")).code("InvalidId.NotFound")
                     );
                 }
-                Some(thing) if self.climate.is_some_and(|it| now < thing.made + it.unknown(thing.kind, kind)) => {
+                Some(thing) if self.climate.is_some() && now < thing.made + climate::unknown(thing.kind, kind) => {
                     return Err(Error::new(Class::Eventual, format!("{id} has not propagated")).code("InvalidRole"));
                 }
                 Some(thing) if !early && now < thing.ready => {

@@ -139,7 +139,7 @@ impl World<'_> {
         assert!(!self.reading.absent(&address.region, &address.kind, &id).await?, "{address} exists");
         self.refuse_others(&args, &id).await?;
         if self.example.again != Again::Taken {
-            site.known = vec![id];
+            site.known = Known::from_iter([id]);
             assert_eq!(self.changing.recover(&site, &args).await?, None, "recover ignores an earlier generation");
         }
         self.seen.insert(address.clone(), (seen, args));

@@ -57,7 +57,6 @@ fn script(line: &str) -> Value {
 }
 
 /// The rows: what changes, from what, to what, and what has to be shown of both.
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn rows() -> Vec<(&'static str, Value, Value, &'static str, &'static str)> {
     let bucket = |name: &str| json!(format!("arn:aws:s3:::{name}/*"));
     let new_bucket = json!({ "$text": ["arn:aws:s3:::", { "$ref": "us-east-1/s3.bucket/logs#name" }, "/*"] });

@@ -40,8 +40,12 @@ impl View<'_> {
                     was.iter().zip(is).for_each(|(was, is)| self.words(indent, was, is));
                 }
                 _ => {
-                    was.iter().for_each(|line| self.side(indent, "- ", DELETE, line));
-                    is.iter().for_each(|line| self.side(indent, "+ ", CREATE, line));
+                    for line in was {
+                        self.side(indent, "- ", DELETE, line);
+                    }
+                    for line in is {
+                        self.side(indent, "+ ", CREATE, line);
+                    }
                 }
             }
         }

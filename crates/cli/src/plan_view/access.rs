@@ -57,7 +57,9 @@ fn collect(value: &Value, path: &str, address: &Address, found: &mut BTreeSet<Pe
             }));
         }
         Value::Array(items) if items.iter().all(is_statement) => {
-            items.iter().for_each(|statement| permissions(statement, address, found));
+            for statement in items {
+                permissions(statement, address, found);
+            }
         }
         Value::Object(members) => members.iter().for_each(|(key, value)| collect(value, key, address, found)),
         _ => {}

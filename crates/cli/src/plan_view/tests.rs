@@ -54,7 +54,7 @@ fn changes() -> serde_json::Result<Plan> {
     plan(
         &json!({
             "global/iam.role/ecs-task": { "action": "update", "changes": [
-                change("inline.data", json!([statement("Data", &["dynamodb:GetItem", "dynamodb:PutItem"], &[table.clone()])]),
+                change("inline.data", json!([statement("Data", &["dynamodb:GetItem", "dynamodb:PutItem"], std::slice::from_ref(&table))]),
                     json!([statement("Data", &["dynamodb:GetItem", "dynamodb:DeleteItem"], &[table]), statement("Logs", &["s3:PutObject"], &[logs])])),
             ] },
             "global/iam.role/replication": { "action": "create", "changes": [

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::try_join;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -47,11 +46,12 @@ impl Work<'_> {
         let durable = self.run().journal.durable(intent);
         // What the first one is, is read while the intent is written.
         let mut first = match ids.first() {
-            Some(id) => try_join(durable, self.read(id).map(|seen| seen.map(Some))).await?.1,
+            Some(id) => try_join(durable, self.read(id)).await?.1,
             None => durable.await.map(|()| None)?,
         };
-        for id in &ids {
-            self.end(&record, id, first.take()).await?;
+        for (index, id) in ids.iter().enumerate() {
+            let seen = if index == 0 { first.take() } else { self.read(id).await? };
+            self.end(&record, id, seen).await?;
         }
         if !replaced {
             self.drain(&record).await?;
@@ -101,7 +101,8 @@ impl Work<'_> {
     pub(super) async fn depose(&self) -> Result<()> {
         let record = self.record().unwrap_or_default();
         for deposed in &record.deposed {
-            self.end(&record, &deposed.id, None).await?;
+            let seen = self.read(&deposed.id).await?;
+            self.end(&record, &deposed.id, seen).await?;
             self.journal(|record| record.deposed.retain(|it| it.id != deposed.id)).await?;
         }
         self.done();
@@ -135,7 +136,8 @@ impl Work<'_> {
 
     /// Deletes `id` and waits until it is gone: until a delete has succeeded and it is no longer shown, or two reads
     /// agree that it does not exist. `first` is what a read has just returned.
-    async fn end(&self, record: &Record, id: &str, mut first: Option<Option<Seen>>) -> Result<()> {
+    async fn end(&self, record: &Record, id: &str, first: Option<Seen>) -> Result<()> {
+        let mut first = Some(first);
         let begun = Instant::now();
         let site = self.site(record);
         let mut waits = self.waits();
