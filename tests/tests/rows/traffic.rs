@@ -172,10 +172,11 @@ async fn zone(bench: &Bench, name: &str, reference: &str) {
     route53(bench).create_hosted_zone().name(name).caller_reference(reference).send().await.unwrap();
 }
 
-/// The section `[defaults.domain]` with other lines.
+/// The section `[defaults.domain]` with other lines, and the usual zone if they name none.
 fn configure(bench: &Bench, domain: &str) {
     let mut file: toml::Table = bench.configuration().parse().unwrap();
-    let domain: toml::Table = domain.parse().unwrap();
+    let mut domain: toml::Table = domain.parse().unwrap();
+    domain.entry("zone").or_insert_with(|| ZONE.into());
     file["defaults"].as_table_mut().unwrap().insert("domain".to_owned(), domain.into());
     bench.configure(&file.to_string());
 }
