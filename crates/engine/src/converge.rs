@@ -21,7 +21,7 @@ use crate::plan::{Action, Plan};
 use crate::pointer::ID;
 use crate::reader::Reader;
 use crate::resolve::{output, pointers, resolve};
-use crate::retry::{Patience, patiently};
+use crate::retry::reading;
 use crate::run::Run;
 use crate::secret::redact;
 use crate::state::Record;
@@ -264,7 +264,7 @@ impl Work<'_> {
         let cloud = &self.run().cloud;
         self.unless_ended(async {
             sleep(SECOND).await;
-            patiently(&Patience::reading(), || cloud.absent(region, kind, id)).await
+            reading(|| cloud.absent(region, kind, id)).await
         })
         .await
     }
@@ -292,7 +292,7 @@ impl Work<'_> {
 
     async fn recover(&self, site: &Site, desired: &Value) -> Result<Option<String>> {
         let cloud = &self.run().cloud;
-        self.unless_ended(patiently(&Patience::reading(), || cloud.recover(site, desired))).await
+        self.unless_ended(reading(|| cloud.recover(site, desired))).await
     }
 
     /// Runs `look`. It changes nothing, so it can be cancelled at any time: at Ctrl-C, and when waiting has become

@@ -14,7 +14,7 @@ use crate::ownership::{Holders, claimed, elsewhere};
 use crate::plan::lookups;
 use crate::pointer::Pointer;
 use crate::resolve::{output, pointers, resolve};
-use crate::retry::{Patience, patiently};
+use crate::retry::reading;
 use crate::secret::redacted_like;
 use crate::state::{Record, State};
 use crate::sweep::Orphan;
@@ -58,7 +58,7 @@ pub async fn import(
     }
     let spec = spec(cloud, &address.kind)?;
     let ids = [id.to_owned()];
-    let found = patiently(&Patience::reading(), || cloud.read(&address.region, &address.kind, &ids)).await?;
+    let found = reading(|| cloud.read(&address.region, &address.kind, &ids)).await?;
     let Some(seen) = found.into_iter().next() else {
         return Err(Error::invalid(format!("{} `{id}` not found in {}", spec.kind, address.region))
             .hint("check the id, the region in the address, and the credentials"));
@@ -180,14 +180,14 @@ async fn keyed(
         begun: true,
         final_snapshot: false,
     };
-    let id = match patiently(&Patience::reading(), || cloud.recover(&site, &args)).await {
+    let id = match reading(|| cloud.recover(&site, &args)).await {
         Ok(Some(id)) => id,
         Ok(None) => return Ok(None),
         // It belongs to somebody else, which the next apply reports.
         Err(error) if error.is(Class::Foreign) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let seen = patiently(&Patience::reading(), || cloud.read(&address.region, &address.kind, from_ref(&id))).await?;
+    let seen = reading(|| cloud.read(&address.region, &address.kind, from_ref(&id))).await?;
     Ok(seen
         .into_iter()
         .find(|seen| claimed(state, seen).is_none() && elsewhere(holders, state, address, seen).is_none()))

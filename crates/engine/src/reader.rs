@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::address::{Address, Region};
 use crate::cloud::{Cloud, Seen, spec};
 use crate::error::{Class, Error, Result};
-use crate::retry::{Patience, patiently};
+use crate::retry::reading;
 
 /// How long a read waits for others to join it.
 const GATHER: Duration = Duration::from_millis(15);
@@ -116,7 +116,7 @@ async fn poll(cloud: Arc<dyn Cloud>, region: Region, kind: Arc<str>, mut queue: 
 /// Reads what they wait for in one call, and answers them.
 async fn read(cloud: &Arc<dyn Cloud>, region: &Region, kind: &str, waiting: Waiting) {
     let ids: Vec<String> = waiting.keys().cloned().collect();
-    let answer = patiently(&Patience::reading(), || cloud.read(region, kind, &ids)).await;
+    let answer = reading(|| cloud.read(region, kind, &ids)).await;
     let answer = answer.map(|seen| seen.into_iter().map(|seen| (seen.id.clone(), seen)).collect::<HashMap<_, _>>());
     let answer = answer.map_err(|error| {
         let hint = error.get_hint().map(str::to_owned);

@@ -11,7 +11,7 @@ use crate::address::{Address, Region};
 use crate::cloud::{Cloud, Known, Seen, Site, Status, spec};
 use crate::error::{Class, Error, Result};
 use crate::plan::ALL;
-use crate::retry::{Patience, patiently};
+use crate::retry::reading;
 use crate::state::State;
 use crate::tags::{Owner, Tags};
 
@@ -68,9 +68,7 @@ pub async fn census(
     stack: &str,
     regions: &BTreeSet<Region>,
 ) -> Result<Vec<Orphan>> {
-    let asked = regions
-        .iter()
-        .map(|region| async move { patiently(&Patience::reading(), || census.owned(region, stack)).await });
+    let asked = regions.iter().map(|region| async move { reading(|| census.owned(region, stack)).await });
     let mut groups = BTreeMap::<_, Vec<Owned>>::new();
     for owned in try_join_all(asked).await?.into_iter().flatten() {
         let kind = Arc::clone(&owned.owner.address.kind);
@@ -79,7 +77,7 @@ pub async fn census(
     let reads = groups.into_iter().map(|((region, kind), owned)| async move {
         spec(cloud, &kind)?;
         let ids: Vec<String> = owned.iter().map(|owned| owned.id.clone()).collect();
-        let seen = patiently(&Patience::reading(), || cloud.read(&region, &kind, &ids)).await?;
+        let seen = reading(|| cloud.read(&region, &kind, &ids)).await?;
         let going = |status: &Status| matches!(status, Status::Deleting | Status::Scheduled(_));
         let living = seen.into_iter().filter(|seen| !going(&seen.status));
         let owner = |seen: &Seen| owned.iter().find(|owned| owned.id == seen.id).map(|owned| owned.owner.clone());

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::pointer::Pointer;
 use crate::resolve::{output, pointers, resolve};
-use crate::retry::{Patience, patiently};
+use crate::retry::reading;
 
 /// Resolves the lookups, or those in `needed`, each as soon as the lookups that it refers to are resolved.
 pub(crate) async fn lookups(
@@ -35,9 +35,7 @@ pub(crate) async fn lookups(
                 .hint("lookups are resolved before resources are created, so they can refer only to lookups"));
         }
         let answers = join_all(now.iter().map(|(address, args, _)| async move {
-            patiently(&Patience::reading(), || cloud.find(&address.region, &address.kind, args))
-                .await
-                .map_err(|error| error.at(address))
+            reading(|| cloud.find(&address.region, &address.kind, args)).await.map_err(|error| error.at(address))
         }))
         .await;
         for ((address, ..), answer) in now.iter().zip(answers) {

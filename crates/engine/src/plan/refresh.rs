@@ -14,7 +14,7 @@ use crate::cloud::{Cloud, Seen, Spec, spec};
 use crate::diff::diff;
 use crate::error::{Error, Result};
 use crate::ownership::{Holders, claimed, elsewhere};
-use crate::retry::{Patience, patiently};
+use crate::retry::reading;
 use crate::secret::redacted_like;
 use crate::state::{Intent, State};
 use crate::tags::Owner;
@@ -70,7 +70,7 @@ pub async fn refresh(cloud: &Arc<dyn Cloud>, state: &State) -> Result<Refreshed>
             let (region, kind) = (&region, &kind);
             async move {
                 let ids: Vec<String> = part.iter().map(|(_, id)| (*id).clone()).collect();
-                let seen = patiently(&Patience::reading(), || cloud.read(region, kind, &ids)).await?;
+                let seen = reading(|| cloud.read(region, kind, &ids)).await?;
                 let mut seen: HashMap<String, Seen> = seen.into_iter().map(|seen| (seen.id.clone(), seen)).collect();
                 let found = part.iter().filter_map(|(address, id)| Some(((*address).clone(), seen.remove(*id)?)));
                 Ok::<_, Error>(found.collect::<Vec<_>>())
@@ -124,8 +124,8 @@ async fn looked_at_again(cloud: &Arc<dyn Cloud>, address: &Address, id: &String)
     let (region, kind) = (&address.region, &address.kind);
     for _ in 0..LOOKS {
         let ids = [id.clone()];
-        let seen = patiently(&Patience::reading(), || cloud.read(region, kind, &ids)).await?.pop();
-        if seen.is_some() || patiently(&Patience::reading(), || cloud.absent(region, kind, id)).await? {
+        let seen = reading(|| cloud.read(region, kind, &ids)).await?.pop();
+        if seen.is_some() || reading(|| cloud.absent(region, kind, id)).await? {
             return Ok(seen);
         }
         sleep(SECOND).await;
