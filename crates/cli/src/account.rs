@@ -9,7 +9,7 @@ use toml_edit::{Array, DocumentMut, Item, Table};
 
 use crate::context::{Project, Session};
 use crate::disk::{self, Readers};
-use crate::screen;
+use crate::screen::{self, HELP};
 
 /// Refuses to change the account of `access` unless the configuration lists it or the endpoint is emulated. If the
 /// configuration lists no accounts, asks the user and writes the answer to the configuration.
@@ -66,6 +66,13 @@ impl Session {
 pub(crate) async fn shown(access: &Access) -> String {
     let alias = access.alias().await.map_or_else(|| "no alias".to_owned(), |alias| format!("alias `{alias}`"));
     format!("account {} ({alias})", access.account())
+}
+
+/// What a command is about to change: the workspace, the account, and whether AWS is emulated.
+pub(crate) async fn target(session: &Session, stack: &str) -> String {
+    let emulated =
+        if session.access.is_emulated() { format!(", the {HELP}emulated AWS{HELP:#}") } else { String::new() };
+    format!("workspace `{}` of `{stack}` in {}{emulated}", session.kept.workspace, shown(&session.access).await)
 }
 
 /// Adds `account` to the accounts that the configuration in `file` allows; leaves the rest of the file unchanged.

@@ -35,10 +35,10 @@ fn line(planned: &Plan, state: &State) -> Option<String> {
     };
     let without = match unknown {
         0 => String::new(),
-        _ => format!(" and {} of unknown price", counted(unknown, "resource", "resources")),
+        _ => format!(", nor {} of unknown price", counted(unknown, "resource", "resources")),
     };
     Some(format!(
-        "Estimated cost: {sign}{} a month{parts}, without requests, traffic, storage{without} (list prices of {PRICED}).",
+        "Estimated cost: {sign}{} a month{parts}, not including requests, traffic and storage{without} (list prices of {PRICED}).",
         dollars(net)
     ))
 }

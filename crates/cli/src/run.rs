@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use payinfra_engine::plan::{Accepted, Options, plan};
 use payinfra_engine::{
     Action, Address, Class, Declared, Error, Graph, Journal, Lease, Observer, Plan, Report, Result, Run, State, apply,
-    longest, publish,
+    counted, longest, publish,
 };
 use tokio::sync::watch;
 
@@ -24,7 +24,7 @@ use crate::plan_view::PlanView;
 use crate::progress::{Lines, Live, seconds};
 use crate::rescue::Rescue;
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
-use crate::{cost, functions, lock, losses, quotas, value_view};
+use crate::{account, cost, functions, lock, losses, quotas, value_view};
 
 /// A request to apply, destroy or roll back.
 pub(crate) struct Order<'a> {
@@ -128,7 +128,7 @@ impl Order<'_> {
         }
         self.show(&planned, &loaded.state)?;
         self.check(&planned, &loaded.state).await?;
-        self.confirm(&planned, "Apply this plan?").await?;
+        self.confirm(&planned, "Apply this plan").await?;
         let (cancel, cancelled) = watch::channel(false);
         let signals = tokio::spawn(interrupts(cancel));
         let backing = &self.session.kept.backing;
@@ -162,7 +162,7 @@ impl Order<'_> {
                 self.check(&planned, &loaded.state).await?;
                 let mut stopped = cancelled.clone();
                 tokio::select! {
-                    answer = self.confirm(&planned, "Apply the updated plan?") => answer?,
+                    answer = self.confirm(&planned, "Apply the updated plan") => answer?,
                     _ = stopped.wait_for(|stopped| *stopped) => return Err(stopped_error()),
                 }
             }
@@ -373,7 +373,16 @@ impl Order<'_> {
             return Err(Error::invalid("nothing was changed: confirming the plan needs a terminal").hint(hint));
         }
         let workspace = &self.session.kept.workspace;
-        if losses::confirmed(question, planned.losses(), &self.options.accepted, workspace).await {
+        let target = account::target(self.session, &planned.graph.stack).await;
+        let confirmed = if planned.graph.nodes().is_empty() {
+            let all = counted(planned.summary().delete, "resource", "resources");
+            screen::ask_for(&format!("Destroy {all} of {target}? Confirm with the name of the workspace."), workspace)
+                .await
+        } else {
+            let question = format!("{question} to {target}?");
+            losses::confirmed(&question, planned.losses(), &self.options.accepted, workspace).await
+        };
+        if confirmed {
             return Ok(());
         }
         Err(Error::new(Class::Cancelled, "nothing was changed: the plan was not confirmed"))
@@ -384,8 +393,14 @@ impl Order<'_> {
         if self.operation.is_some() {
             return Ok(Exit::Done);
         }
-        self.no_changes(planned);
-        self.outputs(state)?;
+        if self.json {
+            self.no_changes(planned);
+            self.outputs(state)?;
+        } else {
+            let written = self.outputs(state);
+            self.no_changes(planned);
+            written?;
+        }
         Ok(Exit::Done)
     }
 
@@ -403,6 +418,8 @@ impl Order<'_> {
     }
 
     fn tell(&self, report: &Report, state: &State, took: f64) -> Outcome {
+        // For people, the result is last; programs get the outputs after it.
+        let written = if self.json || !report.is_complete() { Ok(()) } else { self.outputs(state) };
         if self.json {
             for (address, error) in &report.failed {
                 Emitter.error(Some(address), error);
@@ -421,7 +438,10 @@ impl Order<'_> {
         if !report.is_complete() {
             return Ok(Exit::Failed);
         }
-        self.outputs(state)?;
+        if self.json {
+            self.outputs(state)?;
+        }
+        written?;
         Ok(Exit::Done)
     }
 
@@ -470,12 +490,15 @@ impl Order<'_> {
         }
     }
 
-    /// Prints the outputs, and writes them to the file for other programs.
+    /// Writes the outputs to the file for other programs, and tells where they are; in full with `--verbose`.
     fn outputs(&self, state: &State) -> Result<()> {
         let Some(file) = self.outputs_file else { return Ok(()) };
         let flat = flat(state);
         if self.json {
             Emitter.emit(Message::Outputs { outputs: flat.clone() });
+        } else if !self.verbose && !flat.is_empty() {
+            let count = counted(flat.len(), "output is", "outputs are");
+            screen::tell(&format!("\n{DIM}{count} in {}; see `payinfra output`.{DIM:#}", file.display()));
         } else if !flat.is_empty() {
             screen::line(&format!("\n{HEADING}Outputs:{HEADING:#}"));
             let width = flat.keys().map(String::len).max().unwrap_or_default();
