@@ -73,8 +73,7 @@ impl Limits {
 
     /// `config` with an HTTP client that enforces the limits of `service`.
     pub(crate) fn config(&self, config: &SdkConfig, service: &'static str) -> SdkConfig {
-        // Both versions of API Gateway share their limits.
-        let service = if service == "apigatewayv2" { "apigateway" } else { service };
+        let service = sharing(service);
         let inner = config.http_client().unwrap_or_else(|| self.client.get_or_init(https).clone());
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let factor = self.factor.or_else(|| config.endpoint_url().is_none().then_some(1.0));
@@ -101,10 +100,14 @@ impl Limits {
     }
 }
 
+/// The service whose limits count for `service`: both versions of API Gateway share theirs.
+fn sharing(service: &str) -> &str {
+    if service == "apigatewayv2" { "apigateway" } else { service }
+}
+
 /// The calls that most changes of resources of `kind` in `region` share a limit with.
 pub(crate) fn lane(region: &Region, kind: &str) -> Lane {
-    let service = kind.split_once('.').map_or(kind, |(service, _)| service);
-    let service = if service == "apigatewayv2" { "apigateway" } else { service };
+    let service = sharing(kind.split_once('.').map_or(kind, |(service, _)| service));
     let row = Row::of(&service.replace('-', "_"), "");
     let limited = if row.each { kind } else { service };
     let name = if row.scope == Scope::Account { limited.to_owned() } else { format!("{region}/{limited}") };

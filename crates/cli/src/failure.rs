@@ -145,7 +145,7 @@ pub(crate) fn help(address: Option<&Address>, error: &Error) -> Option<String> {
     own.or_else(|| raised(address?, error)).or_else(|| advice(error.class()).map(str::to_owned))
 }
 
-/// How to raise the quota that a resource at `address` has met.
+/// How to raise the quota that a resource at `address` has reached.
 fn raised(address: &Address, error: &Error) -> Option<String> {
     let quota = Quota::of(&address.kind).filter(|_| error.class() == Class::Quota)?;
     let Quota { service, code, name, .. } = quota;
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quota_that_is_met_is_named_with_the_command_that_asks_for_more() {
+    fn a_quota_that_is_reached_is_named_with_the_command_that_asks_for_more() {
         let error = Error::new(Class::Quota, "too many").code("AddressLimitExceeded");
         let address = |text: &str| text.parse::<Address>().unwrap();
         let of = |text| help(Some(&address(text)), &error).unwrap();

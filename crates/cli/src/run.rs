@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use payinfra_engine::plan::{Accepted, Options, plan};
 use payinfra_engine::{
     Action, Address, Class, Declared, Error, Graph, Journal, Lease, Observer, Plan, Report, Result, Run, State, apply,
@@ -25,6 +26,15 @@ use crate::progress::{Lines, Live, seconds};
 use crate::rescue::Rescue;
 use crate::screen::{self, CREATE, DIM, ERROR, HEADING};
 use crate::{account, cost, functions, lock, losses, quotas, value_view};
+
+/// The option `--parallelism`.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct Width {
+    /// Limit the calls in flight that change resources, for each rate limit of AWS; by default what the limit allows, and
+    /// at least 10
+    #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM")]
+    pub(crate) parallelism: Option<NonZeroUsize>,
+}
 
 /// A request to apply, destroy or roll back.
 pub(crate) struct Order<'a> {

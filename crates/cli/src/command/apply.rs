@@ -1,7 +1,6 @@
 //! `payinfra apply`: creates or updates resources to match the configuration.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -14,7 +13,7 @@ use crate::disk;
 use crate::exit::Outcome;
 use crate::losses::Losses;
 use crate::lost::Missing;
-use crate::run::Order;
+use crate::run::{Order, Width};
 
 #[derive(Args)]
 pub(super) struct Apply {
@@ -29,10 +28,8 @@ pub(super) struct Apply {
     new_deployment: bool,
     #[command(flatten)]
     losses: Losses,
-    /// Limit the calls in flight that change resources, for each rate limit of AWS; by default what the limit allows, and
-    /// at least 10
-    #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM")]
-    parallelism: Option<NonZeroUsize>,
+    #[command(flatten)]
+    width: Width,
     /// Apply only this resource and its dependencies; can be repeated
     #[arg(long, value_name = "ADDRESS")]
     target: Vec<Address>,
@@ -88,7 +85,7 @@ impl Execute for Apply {
             yes: self.yes,
             json: self.json,
             verbose: cx.verbose(),
-            width: self.parallelism,
+            width: self.width.parallelism,
             operation: None,
             outputs_file: Some(&self.outputs_file),
         };

@@ -1,7 +1,5 @@
 //! `payinfra destroy`: deletes all resources of the workspace.
 
-use std::num::NonZeroUsize;
-
 use clap::Args;
 use payinfra_engine::plan::Options;
 use payinfra_engine::{Graph, Tags};
@@ -13,7 +11,7 @@ use crate::exit::{Exit, Outcome};
 use crate::history::Source;
 use crate::losses::Losses;
 use crate::lost::Missing;
-use crate::run::Order;
+use crate::run::{Order, Width};
 use crate::screen;
 
 #[derive(Args)]
@@ -23,10 +21,8 @@ pub(super) struct Destroy {
     yes: bool,
     #[command(flatten)]
     losses: Losses,
-    /// Limit the calls in flight that change resources, for each rate limit of AWS; by default what the limit allows, and
-    /// at least 10
-    #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM")]
-    parallelism: Option<NonZeroUsize>,
+    #[command(flatten)]
+    width: Width,
     /// Print events as JSON, one object per line; see `schema --events`
     #[arg(long)]
     json: bool,
@@ -56,7 +52,7 @@ impl Execute for Destroy {
             yes: self.yes,
             json: self.json,
             verbose: cx.verbose(),
-            width: self.parallelism,
+            width: self.width.parallelism,
             operation: None,
             outputs_file: None,
         };

@@ -1,7 +1,6 @@
 //! `payinfra phase`: shows where a workspace stands in its migration, and moves it to another phase.
 
 use std::fs::{self, OpenOptions};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,8 +18,7 @@ use crate::gate::{self, GateOptions, Gates, Verdict, duration};
 use crate::losses::{self, Losses};
 use crate::lost::Missing;
 use crate::operation;
-use crate::quotas;
-use crate::run::Order;
+use crate::run::{Order, Width};
 use crate::screen::{self, CREATE, DIM};
 
 #[derive(Args)]
@@ -45,10 +43,8 @@ pub(super) struct Phase {
     yes: bool,
     #[command(flatten)]
     losses: Losses,
-    /// Limit the calls in flight that change resources, for each rate limit of AWS; by default what the limit allows, and
-    /// at least 10
-    #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM")]
-    parallelism: Option<NonZeroUsize>,
+    #[command(flatten)]
+    width: Width,
     /// Print the phase as JSON; with --to, print events as JSON, one object per line; see `schema --events`
     #[arg(long)]
     json: bool,
@@ -154,9 +150,7 @@ impl Phase {
         if failover::leaves(&session, &declared).await? {
             // What would refuse the move afterwards refuses it now.
             let planned = plan::planned(&session, declared.clone(), &loaded.state, &options).await?;
-            planned.respects_protection(&loaded.state, &planned.graph)?;
-            planned.can_be_applied()?;
-            quotas::check(&session.access, &planned).await?;
+            plan::check(&session, &planned, &loaded.state).await?;
             if self.yes {
                 losses::agreed(planned.losses(), &options.accepted)?;
             }
@@ -178,7 +172,7 @@ impl Phase {
             yes: self.yes,
             json: self.json,
             verbose: cx.verbose(),
-            width: self.parallelism,
+            width: self.width.parallelism,
             outputs_file: Some(&self.outputs_file),
             operation: None,
         };

@@ -94,16 +94,18 @@ pub(super) async fn show(session: &Session, planned: &Planned, state: &State, js
         cost::tell(planned, state);
         moved(session, planned, state).await;
     }
-    let checked = planned.respects_protection(state, &planned.graph).and_then(|()| planned.can_be_applied());
-    let checked = match checked {
-        Ok(()) => quotas::check(&session.access, planned).await,
-        refused => refused,
-    };
-    if let Err(error) = checked {
+    if let Err(error) = check(session, planned, state).await {
         screen::fail(&crate::failure::block(None, &error));
         return Ok(Exit::Failed);
     }
     Ok(Exit::Done)
+}
+
+/// Checks that an apply of `planned` would not be refused.
+pub(super) async fn check(session: &Session, planned: &Planned, state: &State) -> Result<()> {
+    planned.respects_protection(state, &planned.graph)?;
+    planned.can_be_applied()?;
+    quotas::check(&session.access, planned).await
 }
 
 /// Tells which databases have their writer in another region than the configuration. That is no drift: AWS, an operator or

@@ -1,6 +1,5 @@
 //! `payinfra rollback`: returns to what an earlier run declared.
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -17,7 +16,7 @@ use crate::losses::Losses;
 use crate::lost::Missing;
 use crate::operation;
 use crate::recovery;
-use crate::run::Order;
+use crate::run::{Order, Width};
 use crate::screen;
 
 #[derive(Args)]
@@ -33,10 +32,8 @@ pub(super) struct Rollback {
     yes: bool,
     #[command(flatten)]
     losses: Losses,
-    /// Limit the calls in flight that change resources, for each rate limit of AWS; by default what the limit allows, and
-    /// at least 10
-    #[arg(long, value_name = "N", env = "PAYINFRA_PARALLELISM")]
-    parallelism: Option<NonZeroUsize>,
+    #[command(flatten)]
+    width: Width,
     /// Print events as JSON, one object per line; see `schema --events`
     #[arg(long)]
     json: bool,
@@ -80,7 +77,7 @@ impl Execute for Rollback {
             yes: self.yes,
             json: self.json,
             verbose: cx.verbose(),
-            width: self.parallelism,
+            width: self.width.parallelism,
             outputs_file: Some(&self.outputs_file),
             operation: None,
         };
